@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What identifies this run of the kernel and this network namespace, and the two clocks.
+ */
+#include <stdint.h>
+
+#include "lib/err.h"
+
+#define BOOT_ID_TEXT 37
+
+/* The kernel's random boot id, as in /proc/sys/kernel/random/boot_id. */
+int boot_id(char out[BOOT_ID_TEXT], struct err *e);
+
+uint64_t boot_now_ns(void);  /* CLOCK_BOOTTIME: never jumps; ages and cool-downs */
+int64_t boot_wall_s(void);   /* CLOCK_REALTIME, seconds; only for showing */
+void boot_format_time(int64_t wall_s, char out[32]); /* RFC 3339, UTC */

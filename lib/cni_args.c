@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a runtime asks for besides an attachment. Each kind of wish has one function that goes
+ * through its sources in order of precedence and stops at the first that says something.
+ *
+ * Runtimes differ in how they write the same thing. Go programs without JSON tags send keys in
+ * CamelCase and null for empty lists, because Go's decoder folds case and takes null for anything:
+ * so keys are looked up without case and null is the same as absent. CNI_ARGS is read leniently:
+ * some runtimes put JSON into a value or leave a ';' at the end, and keys come in any order.
+ *
+ * Values, on the other hand, are strict: an address that was asked for and cannot be read is an
+ * error, since a pod with another address than the wanted one looks fine and is wrong.
+ */
+#include "lib/cni_args.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/json.h"
+#include "lib/text.h"
+
+#define ANNOTATIONS "io.kubernetes.cri.pod-annotations"
+#define SHOWN 64 /* bytes of a stranger's value that an error repeats */
+
+static int bad_value(const char *key, const char *value, const char *wanted, struct err *e)
+{
+	char shown[SHOWN];
+	(void)text_clean(shown, sizeof(shown), value);
+	return err_set(e, EINVAL, "%s: \"%s\" is not %s", key, shown, wanted);
+}
+
+static int bad_type(const char *key, const char *wanted, struct err *e)
+{
+	return err_set(e, EBADMSG, "%s must be %s", key, wanted);
+}
+
+bool cni_args_get(const char *args, const char *key, char *out, size_t size, bool *cut)
+{
+	size_t key_len = strlen(key);
+	const char *found = NULL;
+	size_t found_len = 0;
+	for (const char *p = args; *p; p += strspn(p, ";")) {
+		size_t len = strcspn(p, ";");
+		if (len > key_len && strncmp(p, key, key_len) == 0 && p[key_len] == '=') {
+			found = p + key_len + 1;
+			found_len = len - key_len - 1;
+		}
+		p += len;
+	}
+	if (!found)
+		return false;
+	if (cut)
+		*cut = found_len >= size;
+	size_t n = found_len < size ? found_len : size - 1;
+	memcpy(out, found, n);
+	out[n] = '\0';
+	return true;
+}
+
+/* A value of an object that may be absent, NULL or null; NULL when there is nothing. */
+static json_t *get(const json_t *object, const char *key)
+{
+	json_t *value = object ? json_get_folded(object, key) : NULL;
+	return json_is_null(value) ? NULL : value;
+}
+
+/* The object at a path of one step; *out NULL when absent. */
+static int get_object(
+	const json_t *object, const char *key, const char *where, json_t **out, struct err *e)
+{
+	*out = get(object, key);
+	return *out && !json_is_object(*out) ? bad_type(where, "an object", e) : 0;
+}
+
+/* Addresses: "ADDRESS" or "ADDRESS/LEN"; the length says nothing here, but must be one. */
+static int add_ip(const char *value, const char *key, struct cni_wishes *w, struct err *e)
+{
+	if (*value == '\0')
+		return 0;
+	struct cidr c;
+	int r = strchr(value, '/') ? cidr_parse(value, &c, e) : addr_parse(value, &c.addr, e);
+	if (r < 0)
+		return bad_value(key, value, "an IP address", e);
+	if (w->n_ips == CNI_WISH_MAX)
+		return err_set(e, EINVAL, "%s: more than %d addresses", key, CNI_WISH_MAX);
+	w->ips[w->n_ips++] = c.addr;
+	return 0;
+}
+
+static int add_ip_array(const json_t *array, const char *key, struct cni_wishes *w, struct err *e)
+{
+	if (!array)
+		return 0;
+	if (!json_is_array(array))
+		return bad_type(key, "an array of addresses", e);
+	size_t i;
+	json_t *value;
+	json_array_foreach (array, i, value) {
+		if (json_is_null(value))
+			continue;
+		if (!json_is_string(value))
+			return bad_type(key, "an array of strings", e);
+		int r = add_ip(json_string_value(value), key, w, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int add_ip_list(const char *args, struct cni_wishes *w, struct err *e)
+{
+	char list[1024];
+	bool cut = false;
+	if (!cni_args_get(args, "IP", list, sizeof(list), &cut))
+		return 0;
+	if (cut)
+		return err_set(e, EINVAL, "CNI_ARGS IP is longer than %zu bytes", sizeof(list) - 1);
+	char *rest = NULL;
+	for (char *p = strtok_r(list, ", ", &rest); p; p = strtok_r(NULL, ", ", &rest)) {
+		int r = add_ip(p, "CNI_ARGS IP", w, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The value of an annotation; *out NULL when absent or empty. */
+static int get_annotation(
+	const json_t *annotations, const char *key, const char **out, struct err *e)
+{
+	json_t *value = get(annotations, key);
+	if (value && !json_is_string(value)) {
+		char shown[128];
+		struct text t = TEXT_ON(shown);
+		text_add(&t, "annotation %s", key);
+		return bad_type(shown, "a string", e);
+	}
+	*out = value && json_string_length(value) ? json_string_value(value) : NULL;
+	return 0;
+}
+
+/* An annotation that holds JSON text of an array; the caller owns *out, NULL when there is none. */
+static int get_annotation_array(
+	const json_t *annotations, const char *key, json_t **out, struct err *e)
+{
+	*out = NULL;
+	const char *text = NULL;
+	int r = get_annotation(annotations, key, &text, e);
+	if (r < 0 || !text)
+		return r;
+	CLEANUP_JSON json_t *array = NULL;
+	struct err why;
+	if (json_parse(text, strlen(text), &array, &why) < 0 ||
+		(!json_is_array(array) && !json_is_null(array)))
+		return bad_value(key, text, "a JSON array of strings", e);
+	if (json_array_size(array) > 0)
+		*out = json_incref(array);
+	return 0;
+}
+
+static int read_ips(const json_t *runtime, const json_t *annotations, const json_t *cni,
+	const char *args, struct cni_wishes *w, struct err *e)
+{
+	int r = add_ip_array(get(runtime, "ips"), "runtimeConfig.ips", w, e);
+	if (r < 0 || w->n_ips > 0)
+		return r;
+	CLEANUP_JSON json_t *array = NULL;
+	r = get_annotation_array(annotations, "cni.projectcalico.org/ipAddrs", &array, e);
+	if (r == 0)
+		r = add_ip_array(array, "annotation cni.projectcalico.org/ipAddrs", w, e);
+	if (r < 0 || w->n_ips > 0)
+		return r;
+	r = add_ip_array(get(cni, "ips"), "args.cni.ips", w, e);
+	if (r < 0 || w->n_ips > 0)
+		return r;
+	return add_ip_list(args, w, e);
+}
+
+static int set_mac(const char *value, const char *key, struct cni_wishes *w, struct err *e)
+{
+	if (!mac_parse(value, w->mac))
+		return bad_value(key, value, "a unicast Ethernet address", e);
+	w->has_mac = true;
+	return 0;
+}
+
+static int read_mac(const json_t *runtime, const json_t *annotations, const char *args,
+	struct cni_wishes *w, struct err *e)
+{
+	json_t *value = get(runtime, "mac");
+	if (value && !json_is_string(value))
+		return bad_type("runtimeConfig.mac", "a string", e);
+	if (value && json_string_length(value) > 0)
+		return set_mac(json_string_value(value), "runtimeConfig.mac", w, e);
+	const char *text = NULL;
+	int r = get_annotation(annotations, "cni.projectcalico.org/hwAddr", &text, e);
+	if (r < 0)
+		return r;
+	if (text)
+		return set_mac(text, "annotation cni.projectcalico.org/hwAddr", w, e);
+	char mac[SHOWN];
+	if (cni_args_get(args, "MAC", mac, sizeof(mac), NULL) && *mac)
+		return set_mac(mac, "CNI_ARGS MAC", w, e);
+	return 0;
+}
+
+static int read_pools(const json_t *annotations, const char *key, json_t **out, struct err *e)
+{
+	CLEANUP_JSON json_t *array = NULL;
+	int r = get_annotation_array(annotations, key, &array, e);
+	if (r < 0)
+		return r;
+	size_t i;
+	json_t *value;
+	json_array_foreach (array, i, value) {
+		struct cidr c;
+		if (!json_is_string(value))
+			return err_set(e, EINVAL, "%s must be a JSON array of strings", key);
+		if (cidr_parse(json_string_value(value), &c, e) < 0)
+			return bad_value(key, json_string_value(value), "a prefix", e);
+	}
+	*out = json_incref(array);
+	return 0;
+}
+
+/* Appends the non-empty strings of from[key] as to[name], unless there are none. */
+static int copy_strings(const json_t *from, const char *key, const char *where, json_t *to,
+	const char *name, struct err *e)
+{
+	json_t *array = get(from, key);
+	if (array && !json_is_array(array))
+		return err_set(e, EBADMSG, "%s.%s must be an array of strings", where, key);
+	CLEANUP_JSON json_t *copy = json_array();
+	size_t i;
+	json_t *value;
+	json_array_foreach (array, i, value) {
+		if (!json_is_string(value))
+			return err_set(e, EBADMSG, "%s.%s must be an array of strings", where, key);
+		if (json_string_length(value) > 0)
+			json_array_append(copy, value);
+	}
+	if (json_array_size(copy) > 0)
+		json_object_set(to, name, copy);
+	return 0;
+}
+
+static int read_dns(const json_t *dns, const char *where, const char *const keys[3], json_t **out,
+	struct err *e)
+{
+	static const char *const names[] = {"nameservers", "search", "options"};
+	*out = NULL;
+	if (!dns || json_is_null(dns))
+		return 0;
+	if (!json_is_object(dns))
+		return bad_type(where, "an object", e);
+	CLEANUP_JSON json_t *copy = json_object();
+	for (size_t i = 0; i < 3; i++) {
+		int r = copy_strings(dns, keys[i], where, copy, names[i], e);
+		if (r < 0)
+			return r;
+	}
+	json_t *domain = get(dns, "domain");
+	if (domain && !json_is_string(domain))
+		return err_set(e, EBADMSG, "%s.domain must be a string", where);
+	if (domain && json_string_length(domain) > 0)
+		json_object_set(copy, "domain", domain);
+	if (json_object_size(copy) > 0)
+		*out = json_incref(copy);
+	return 0;
+}
+
+int cni_args_dns(const json_t *dns, const char *where, json_t **out, struct err *e)
+{
+	static const char *const keys[] = {"nameservers", "search", "options"};
+	return read_dns(dns, where, keys, out, e);
+}
+
+/* The capability has other names for the same things (CNI CONVENTIONS.md, "dns"). */
+static int read_any_dns(
+	const json_t *conf, const json_t *runtime, struct cni_wishes *w, struct err *e)
+{
+	static const char *const keys[] = {"servers", "searches", "options"};
+	int r = read_dns(get(runtime, "dns"), "runtimeConfig.dns", keys, &w->dns, e);
+	if (r < 0 || w->dns)
+		return r;
+	return cni_args_dns(get(conf, "dns"), "dns", &w->dns, e);
+}
+
+static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *w, struct err *e)
+{
+	json_t *runtime;
+	json_t *annotations;
+	json_t *conf_args;
+	json_t *cni;
+	int r = get_object(conf, "runtimeConfig", "runtimeConfig", &runtime, e);
+	if (r == 0)
+		r = get_object(runtime, ANNOTATIONS, "runtimeConfig." ANNOTATIONS, &annotations, e);
+	if (r == 0)
+		r = get_object(conf, "args", "args", &conf_args, e);
+	if (r == 0)
+		r = get_object(conf_args, "cni", "args.cni", &cni, e);
+	if (r == 0)
+		r = read_ips(runtime, annotations, cni, args, w, e);
+	if (r == 0)
+		r = read_mac(runtime, annotations, args, w, e);
+	if (r == 0)
+		r = read_pools(annotations, "cni.projectcalico.org/ipv4pools", &w->pools4, e);
+	if (r == 0)
+		r = read_pools(annotations, "cni.projectcalico.org/ipv6pools", &w->pools6, e);
+	if (r == 0)
+		r = read_any_dns(conf, runtime, w, e);
+	return r;
+}
+
+static void read_name(const char *args, const char *key, char out[256])
+{
+	char raw[256];
+	if (cni_args_get(args, key, raw, sizeof(raw), NULL))
+		(void)json_clean(out, sizeof(raw), raw);
+}
+
+int cni_args_read(const json_t *conf, const char *args, struct cni_wishes *out, struct err *e)
+{
+	struct cni_wishes names = {0};
+	read_name(args, "K8S_POD_NAMESPACE", names.pod_namespace);
+	read_name(args, "K8S_POD_NAME", names.pod_name);
+	struct cni_wishes w = names;
+	int r = read_wishes(conf, args, &w, e);
+	if (r < 0) {
+		cni_args_done(&w);
+		*out = names;
+		return r;
+	}
+	*out = w;
+	return 0;
+}
+
+void cni_args_done(struct cni_wishes *w)
+{
+	json_decref(w->pools4);
+	json_decref(w->pools6);
+	json_decref(w->dns);
+	*w = (struct cni_wishes){0};
+}

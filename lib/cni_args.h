@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What a runtime asks for besides an attachment, gathered from the places CNI has for it.
+ * Precedence (CNI CONVENTIONS.md): runtimeConfig (capabilities ips, mac, dns), pod annotations
+ * (capability io.kubernetes.cri.pod-annotations), args.cni, CNI_ARGS; the first that says
+ * something about a thing wins. Empty values and null mean "not requested".
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/addr.h"
+#include "lib/err.h"
+
+#define CNI_WISH_MAX 8 /* addresses one request may ask for */
+
+struct cni_wishes {
+	struct addr ips[CNI_WISH_MAX];
+	size_t n_ips;
+	bool has_mac;
+	unsigned char mac[6];
+	json_t *pools4; /* annotation ipv4pools: array of CIDR strings, owned; NULL: any */
+	json_t *pools6;
+	json_t *dns; /* result form (nameservers, domain, search, options), owned; NULL: none */
+	char pod_namespace[256]; /* K8S_POD_NAMESPACE without control characters; "" unknown */
+	char pod_name[256];
+};
+
+/* Reads all of them. args: CNI_ARGS, "" when unset. -EINVAL names key and value of what cannot be
+ * used, -EBADMSG a wrong JSON type. *out holds the pod's names and nothing else then, so a verb
+ * that needs no wishes (DEL) goes on with it. */
+int cni_args_read(const json_t *conf, const char *args, struct cni_wishes *out, struct err *e);
+void cni_args_done(struct cni_wishes *w);
+
+/* Copies the value of a key of CNI_ARGS ("K=V;K=V", the first '=' separates, the last occurrence
+ * counts). Anything else in there is ignored. False when the key is absent; a value longer
+ * than size - 1 is cut, and *cut (may be NULL) says so. */
+bool cni_args_get(const char *args, const char *key, char *out, size_t size, bool *cut);
+
+/* A dns object in result form, only its valid known keys; NULL when it says nothing (or is no
+ * object). The caller owns it. -EBADMSG: wrong types. where is for the error. */
+int cni_args_dns(const json_t *dns, const char *where, json_t **out, struct err *e);

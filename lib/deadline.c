@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The last resort of a CNI executable. Two signal handlers write an answer that was prepared
+ * beforehand and end the process:
+ *
+ *   SIGALRM                    our own time is up; a runtime would soon kill us without a word
+ *   SIGBUS, SIGSEGV, SIGABRT   a fault while mapped state is read (guarded sections only)
+ *
+ * A handler has no argument of ours, so what it needs is file-scope state: with the log the only
+ * mutable globals of the project. They follow one rule: a buffer is filled first and published
+ * afterwards by one atomic store, so that a handler sees a whole answer or the one before.
+ *
+ * Handlers call only async-signal-safe functions and _exit(). Each is installed with
+ * SA_RESETHAND, so a fault inside one ends the process. The signals are unblocked: a runtime may
+ * have left them blocked in us. A timer started here is not inherited by children (fork(2)).
+ */
+#include "lib/deadline.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/text.h"
+
+#define ANSWER_MAX 4096
+
+struct answer {
+	char text[ANSWER_MAX];
+	size_t len;
+	size_t doing; /* where deadline_doing()'s words go; len: nowhere */
+	size_t rest;  /* where the text goes on behind them */
+};
+
+static struct answer late[2] = {{
+	.text = "{\"code\":11,\"msg\":\"the time of this call is up\"}\n",
+	.len = sizeof("{\"code\":11,\"msg\":\"the time of this call is up\"}\n") - 1,
+	.doing = sizeof("{\"code\":11,\"msg\":\"the time of this call is up\"}\n") - 1,
+	.rest = sizeof("{\"code\":11,\"msg\":\"the time of this call is up\"}\n") - 1,
+}};
+static struct answer *_Atomic late_now = &late[0];
+static const char *_Atomic doing_now = "";
+
+static struct answer fault;
+static char fault_mark[PATH_MAX];
+
+static const int fault_signals[] = {SIGBUS, SIGSEGV, SIGABRT};
+#define FAULT_SIGNALS (sizeof(fault_signals) / sizeof(fault_signals[0]))
+
+static void fill(struct answer *a, const char *json)
+{
+	(void)text_copy(a->text, sizeof(a->text), json);
+	a->len = strlen(a->text);
+	const char *word = strstr(a->text, DEADLINE_DOING);
+	a->doing = word ? (size_t)(word - a->text) : a->len;
+	a->rest = word ? a->doing + sizeof(DEADLINE_DOING) - 1 : a->len;
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	struct answer *a = atomic_load(&late_now);
+	const char *doing = a->doing < a->len ? atomic_load(&doing_now) : "";
+	struct iovec pieces[] = {
+		{a->text, a->doing},
+		{(char *)doing, strlen(doing)},
+		{a->text + a->rest, a->len - a->rest},
+	};
+	(void)!writev(STDOUT_FILENO, pieces, 3);
+	_exit(1);
+}
+
+static void on_fault(int signal)
+{
+	(void)signal;
+	if (*fault_mark)
+		(void)open(fault_mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	(void)!write(STDOUT_FILENO, fault.text, fault.len);
+	_exit(1);
+}
+
+static void handle(int signal, void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
+	(void)sigaction(signal, &action, NULL);
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, signal);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void deadline_start(unsigned int seconds)
+{
+	handle(SIGALRM, on_alarm);
+	struct itimerval timer = {.it_value.tv_sec = seconds};
+	(void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void deadline_answer(const char *json)
+{
+	struct answer *spare = atomic_load(&late_now) == &late[0] ? &late[1] : &late[0];
+	fill(spare, json);
+	atomic_store(&late_now, spare);
+}
+
+void deadline_doing(const char *what)
+{
+	atomic_store(&doing_now, what);
+}
+
+void deadline_guard_fault(const char *json, const char *mark_path)
+{
+	if (json) {
+		fill(&fault, json);
+		(void)text_copy(fault_mark, sizeof(fault_mark), mark_path ? mark_path : "");
+		atomic_signal_fence(memory_order_seq_cst);
+	}
+	for (size_t i = 0; i < FAULT_SIGNALS; i++)
+		handle(fault_signals[i], json ? on_fault : SIG_DFL);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Errors as sentences. Everything is cut to its buffer: an error is for a person, and a long one
+ * is most often long because a stranger's name is in it. Formatting goes through a scratch buffer,
+ * so that an argument may be the old text itself.
+ */
+#include "lib/err.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void put(char *dst, size_t size, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static void put(char *dst, size_t size, const char *fmt, va_list args)
+{
+	char scratch[1024];
+	(void)vsnprintf(scratch, sizeof(scratch), fmt, args);
+	size_t len = strnlen(scratch, size - 1);
+	memcpy(dst, scratch, len);
+	dst[len] = '\0';
+}
+
+int err_set(struct err *e, int errnum, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	put(e->text, sizeof(e->text), fmt, args);
+	va_end(args);
+	e->details[0] = '\0';
+	e->code = 0;
+	return -errnum;
+}
+
+void err_add(struct err *e, const char *fmt, ...)
+{
+	char context[256];
+	va_list args;
+	va_start(args, fmt);
+	put(context, sizeof(context), fmt, args);
+	va_end(args);
+	char whole[sizeof(context) + sizeof(e->text) + 2];
+	(void)snprintf(whole, sizeof(whole), "%s: %s", context, e->text);
+	size_t len = strnlen(whole, sizeof(e->text) - 1);
+	memcpy(e->text, whole, len);
+	e->text[len] = '\0';
+}
+
+void err_details(struct err *e, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	put(e->details, sizeof(e->details), fmt, args);
+	va_end(args);
+}
+
+_Noreturn void err_abort(const char *sentence)
+{
+	(void)!write(STDERR_FILENO, sentence, strlen(sentence));
+	(void)!write(STDERR_FILENO, "\n", 1);
+	(void)signal(SIGABRT, SIG_DFL);
+	abort();
+}

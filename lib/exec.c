@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Running another CNI plugin. Its stdin is a memory file with exactly our stdin's bytes: unlike a
+ * pipe it needs no feeding, so nobody can block anybody however much there is to read. Its
+ * stdout is a pipe, collected up to a limit; its stderr is ours.
+ *
+ * The child dies with us (PR_SET_PDEATHSIG), since a runtime kills only the process it started, and
+ * at a deadline of our own. We wait for the child itself (a pidfd), not for the end of its stdout:
+ * a grandchild that keeps the pipe open holds nobody up.
+ *
+ * The environment is ours with another CNI_COMMAND, as the specification says. What the child
+ * prints is trusted as little as any other input.
+ */
+#include "lib/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define DEADLINE_MS 100000 /* less than that of the whole process (plugins) */
+#define BUSY_TRIES 5	   /* ETXTBSY: somebody is still writing the executable */
+#define BUSY_PAUSE_NS 200000000L
+#define PATH_SIZE 4096
+
+struct child {
+	pid_t pid;
+	int pidfd;
+	int out;	/* our end of its stdout */
+	int64_t end_ms; /* CLOCK_MONOTONIC */
+	char *text;	/* its stdout so far, NUL-terminated, owned */
+	size_t room;
+	size_t len;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The first regular file of that name in a ':'-separated list of folders, as libcni looks. */
+static int find_plugin(const char *path, const char *type, char out[PATH_SIZE], struct err *e)
+{
+	if (*type == '\0')
+		return err_set(e, ENOENT, "no plugin name provided");
+	if (strchr(type, '/'))
+		return err_set(e, ENOENT, "invalid plugin name: %s", type);
+	for (const char *p = path; *p; p += strspn(p, ":")) {
+		size_t len = strcspn(p, ":");
+		struct text t = {.buf = out, .size = PATH_SIZE};
+		text_add(&t, "%.*s/%s", (int)len, p, type);
+		p += len;
+		struct stat st;
+		if (len > 0 && !t.cut && stat(out, &st) == 0 && S_ISREG(st.st_mode))
+			return 0;
+	}
+	return err_set(e, ENOENT, "failed to find plugin \"%s\" in path [%s]", type, path);
+}
+
+/* Our environment with another CNI_COMMAND; the array is the caller's, the strings are borrowed. */
+static char **make_environment(char *command)
+{
+	static const char key[] = "CNI_COMMAND=";
+	size_t n = 0;
+	while (environ[n])
+		n++;
+	char **list = mem_new(n + 2, sizeof(*list));
+	size_t kept = 0;
+	list[kept++] = command;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], key, sizeof(key) - 1) != 0)
+			list[kept++] = environ[i];
+	return list;
+}
+
+static int take_fd(int *fd)
+{
+	int value = *fd;
+	*fd = -1;
+	return value;
+}
+
+/* A descriptor that reads these bytes from their start. */
+static int open_input(const char *bytes, size_t len, struct err *e)
+{
+	CLEANUP_FD int fd = memfd_create("stdin", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "cannot make a memory file: %s", strerror(errno));
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, bytes + done, len - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, errno, "cannot fill a memory file: %s", strerror(errno));
+		done += (size_t)n;
+	}
+	(void)lseek(fd, 0, SEEK_SET);
+	return take_fd(&fd);
+}
+
+/* The child's side of fork(). Descriptors are close-on-exec except the copies made here (cni_read()
+ * has seen to it that 0 to 2 are taken, so ours are others); report gets the errno of a failed
+ * start. */
+_Noreturn static void become(
+	const char *file, char **environment, pid_t parent, const int fds[2], int report)
+{
+	sigset_t none;
+	(void)sigemptyset(&none);
+	(void)signal(SIGPIPE, SIG_DFL); /* we ignore it (cni_read()), others may not expect that */
+	char *arguments[] = {(char *)file, NULL};
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent &&
+		dup2(fds[0], STDIN_FILENO) >= 0 && dup2(fds[1], STDOUT_FILENO) >= 0 &&
+		sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+		(void)execve(file, arguments, environment);
+	int error = errno;
+	(void)!write(report, &error, sizeof(error));
+	_exit(127);
+}
+
+/* One fork and exec. Returns the pid or a negative errno, that of execve() included. */
+static pid_t try_start(const char *file, char **environment, int in, int out)
+{
+	int report[2];
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -errno;
+	CLEANUP_FD int reader = report[0];
+	CLEANUP_FD int writer = report[1];
+	pid_t parent = getpid();
+	pid_t pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		become(file, environment, parent, (const int[]){in, out}, writer);
+	(void)close(take_fd(&writer)); /* else the read below would not see the child's end */
+	int error = 0;
+	ssize_t n;
+	do
+		n = read(reader, &error, sizeof(error));
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(error))
+		return pid; /* the pipe closed with a successful exec */
+	(void)waitpid(pid, NULL, 0);
+	return -error;
+}
+
+static int start(const char *file, char **environment, int in, struct child *c, struct err *e)
+{
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set(e, errno, "cannot make a pipe: %s", strerror(errno));
+	c->out = fds[0];
+	CLEANUP_FD int writer = fds[1];
+	(void)fcntl(c->out, F_SETFL, O_NONBLOCK);
+	(void)signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would hide the exit status */
+	for (int i = 0;; i++) {
+		c->pid = try_start(file, environment, in, writer);
+		if (c->pid != -ETXTBSY || i == BUSY_TRIES)
+			break;
+		(void)nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_NS}, NULL);
+	}
+	if (c->pid < 0)
+		return err_set(e, -c->pid, "cannot run %s: %s", file, strerror(-c->pid));
+	c->pidfd = pidfd_open(c->pid, 0);
+	if (c->pidfd < 0)
+		return err_set(e, errno, "cannot watch plugin %s: %s", file, strerror(errno));
+	return 0;
+}
+
+/* Reads what is there. 1: more may come, 0: the end. */
+static int drain(struct child *c, struct err *e)
+{
+	for (;;) {
+		c->text = mem_grow(c->text, &c->room, c->len + 4096, 1);
+		ssize_t n = read(c->out, c->text + c->len, c->room - c->len - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return 1;
+		if (n < 0)
+			return err_set(e, EIO, "cannot read its answer: %s", strerror(errno));
+		c->len += (size_t)n;
+		c->text[c->len] = '\0';
+		if (c->len > JSON_MAX_BYTES)
+			return err_set(
+				e, EBADMSG, "its answer is longer than %d bytes", JSON_MAX_BYTES);
+		if (n == 0)
+			return 0;
+	}
+}
+
+/* Collects stdout until the child has ended; *status is waitpid()'s. */
+static int collect(struct child *c, int *status, struct err *e)
+{
+	bool open = true;
+	for (;;) {
+		int64_t left = c->end_ms - now_ms();
+		if (left <= 0)
+			return err_set(e, ETIMEDOUT, "no answer in time");
+		struct pollfd fds[] = {
+			{.fd = c->pidfd, .events = POLLIN},
+			{.fd = open ? c->out : -1, .events = POLLIN},
+		};
+		if (poll(fds, 2, (int)left) < 0 && errno != EINTR)
+			return err_set(e, errno, "cannot wait: %s", strerror(errno));
+		bool ended = fds[0].revents != 0;
+		int r = open ? drain(c, e) : 0;
+		if (r < 0)
+			return r;
+		open = r > 0;
+		if (ended && waitpid(c->pid, status, 0) == c->pid) {
+			c->pid = 0;
+			return 0;
+		}
+	}
+}
+
+/* Ends a child that is still there, and frees everything. */
+static void child_done(struct child *c)
+{
+	if (c->pid > 0) {
+		(void)kill(c->pid, SIGKILL);
+		(void)waitpid(c->pid, NULL, 0);
+	}
+	mem_cleanup_fd(&c->pidfd);
+	mem_cleanup_fd(&c->out);
+	free(c->text);
+}
+#define CLEANUP_CHILD __attribute__((cleanup(child_done)))
+
+/* The plugin's own error, as it is. */
+static bool take_error(const char *text, size_t len, struct err *e)
+{
+	CLEANUP_JSON json_t *doc = NULL;
+	struct err ignored;
+	int64_t code = 0;
+	const char *msg = NULL;
+	const char *details = "";
+	if (json_parse(text, len, &doc, &ignored) < 0 ||
+		json_get_number(doc, "", "code", 0, UINT32_MAX, &code, &ignored) < 0 ||
+		json_get_string(doc, "", "msg", &msg, &ignored) <= 0 ||
+		json_get_string(doc, "", "details", &details, &ignored) < 0)
+		return false;
+	(void)err_set(e, EREMOTEIO, "%s", msg);
+	err_details(e, "%s", details);
+	e->code = (unsigned int)code;
+	return true;
+}
+
+static int describe_failure(const char *type, const struct child *c, int status, struct err *e)
+{
+	if (c->len > 0 && take_error(c->text, c->len, e))
+		return -EREMOTEIO;
+	if (WIFSIGNALED(status))
+		(void)err_set(e, EREMOTEIO, "plugin %s was killed by signal %d (%s)", type,
+			WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		(void)err_set(e, EREMOTEIO, "plugin %s ended with status %d and no error document",
+			type, WEXITSTATUS(status));
+	if (c->len > 0)
+		err_details(e, "it printed: %.400s", c->text);
+	return -EREMOTEIO;
+}
+
+int exec_plugin(const struct cni_request *r, const char *type, const char *command, json_t **out,
+	struct err *e)
+{
+	return exec_plugin_within(r, type, command, DEADLINE_MS, out, e);
+}
+
+int exec_plugin_within(const struct cni_request *r, const char *type, const char *command,
+	int timeout_ms, json_t **out, struct err *e)
+{
+	*out = NULL;
+	char file[PATH_SIZE];
+	int error = find_plugin(r->path, type, file, e);
+	if (error < 0)
+		return error;
+	CLEANUP_FD int in = open_input(r->input, r->input_len, e);
+	if (in < 0)
+		return in;
+	char variable[64];
+	(void)snprintf(variable, sizeof(variable), "CNI_COMMAND=%s", command);
+	CLEANUP_FREE char **environment = make_environment(variable);
+	CLEANUP_CHILD struct child c = {.pidfd = -1, .out = -1, .end_ms = now_ms() + timeout_ms};
+	error = start(file, environment, in, &c, e);
+	if (error < 0)
+		return error;
+	int status = 0;
+	error = collect(&c, &status, e);
+	if (error == 0 && status != 0)
+		return describe_failure(type, &c, status, e);
+	bool answers = strcmp(command, "ADD") == 0 || strcmp(command, "VERSION") == 0;
+	if (error == 0 && c.len > 0 && answers)
+		error = json_parse(c.text, c.len, out, e);
+	if (error < 0)
+		err_add(e, "plugin %s", type);
+	return error;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files, folders, locks and small settings. Everything is opened with O_CLOEXEC and made with an
+ * explicit mode, whatever the umask of the runtime that started us. Reads are bounded: what is read
+ * here was written by others.
+ *
+ * Folders and lock files are on the way of every ADD, so the common case, where they exist, costs
+ * one system call. A lock file is never removed: whoever waits for the lock of an unlinked file
+ * would wait for a lock that nobody else can see.
+ */
+#include "lib/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/mem.h"
+#include "lib/text.h"
+
+int file_read_fd(int fd, size_t max, char **out, size_t *len, struct err *e)
+{
+	CLEANUP_FREE char *buf = NULL;
+	size_t room = 0;
+	size_t have = 0;
+	for (;;) {
+		buf = mem_grow(buf, &room, have + 4096, 1);
+		ssize_t n = read(fd, buf + have, room - have - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, errno, "cannot read: %s", strerror(errno));
+		if (n == 0)
+			break;
+		have += (size_t)n;
+		if (have > max)
+			return err_set(e, EFBIG, "longer than %zu bytes", max);
+	}
+	buf[have] = '\0';
+	*out = buf;
+	*len = have;
+	buf = NULL;
+	return 0;
+}
+
+/* Makes one folder with exactly this mode; an existing one is fine and keeps its mode. */
+static int make_one(const char *dir, mode_t mode, struct err *e)
+{
+	struct stat st;
+	if (mkdir(dir, mode) == 0) {
+		if (chmod(dir, mode) < 0)
+			return err_set(
+				e, errno, "cannot set the mode of %s: %s", dir, strerror(errno));
+		return 0;
+	}
+	int error = errno;
+	if (error != EEXIST)
+		return err_set(e, error, "cannot make folder %s: %s", dir, strerror(error));
+	if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "cannot make folder %s: a file is in its place", dir);
+	return 0;
+}
+
+int file_make_dir(const char *dir, mode_t mode, struct err *e)
+{
+	char path[PATH_MAX];
+	if (*dir == '\0' || !text_copy(path, sizeof(path), dir))
+		return err_set(
+			e, *dir ? ENAMETOOLONG : EINVAL, "\"%.60s\" is not a usable path", dir);
+	for (char *p = path + 1; *p; p++) {
+		if (*p != '/' || p[1] == '\0' || p[1] == '/')
+			continue;
+		*p = '\0';
+		int r = make_one(path, 0755, e);
+		if (r < 0)
+			return r;
+		*p = '/';
+	}
+	return make_one(path, mode, e);
+}
+
+int file_lock(const char *path, enum file_lock kind, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+	while (flock(fd, kind == FILE_LOCK_SHARED ? LOCK_SH : LOCK_EX) < 0) {
+		if (errno == EINTR)
+			continue;
+		int r = err_set(e, errno, "cannot lock %s: %s", path, strerror(errno));
+		(void)close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int file_get_number(const char *path, long *out, struct err *e)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+	char text[32];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return err_set(e, errno, "cannot read %s: %s", path, strerror(errno));
+	text[n] = '\0';
+	char *end;
+	errno = 0;
+	long value = strtol(text, &end, 10);
+	if (errno || end == text || (*end && *end != '\n'))
+		return err_set(e, EBADMSG, "%s does not hold a number", path);
+	*out = value;
+	return 0;
+}
+
+static int put_number(int dir, const char *path, long value, struct err *e)
+{
+	CLEANUP_FD int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%ld", value);
+	if (write(fd, text, (size_t)len) != len)
+		return err_set(
+			e, errno, "cannot write %ld to %s: %s", value, path, strerror(errno));
+	return 0;
+}
+
+int file_put_number(const char *path, long value, struct err *e)
+{
+	return put_number(AT_FDCWD, path, value, e);
+}
+
+/* One walk to the folder: on a host with many namespaces each walk through /proc/sys/net is slow, as
+ * the kernel keeps their entries in one hash chain. */
+int file_put_numbers(
+	const char *dir, const char *const names[], size_t n, long value, struct err *e)
+{
+	CLEANUP_FD int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return err_set(e, errno, "cannot open %s: %s", dir, strerror(errno));
+	for (size_t i = 0; fd >= 0 && i < n; i++) {
+		int r = put_number(fd, names[i], value, e);
+		if (r < 0 && r != -ENOENT) {
+			err_add(e, "%s", dir);
+			return r;
+		}
+	}
+	return 0;
+}
+
+int file_lock_slot(int fd, uint64_t slot, struct err *e)
+{
+	struct flock l = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(slot & (UINT64_MAX >> 2)),
+		.l_len = 1,
+	};
+	while (fcntl(fd, F_OFD_SETLKW, &l) < 0)
+		if (errno != EINTR)
+			return err_set(e, errno, "cannot lock a slot: %s", strerror(errno));
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Files: bounded reads, folders with explicit modes, locks, small settings under /proc/sys.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/err.h"
+
+/* Reads fd to its end into heap memory, NUL-terminated (the caller frees *out; *len is without
+ * the NUL). -EFBIG beyond max bytes, -EIO and others when it cannot be read. */
+int file_read_fd(int fd, size_t max, char **out, size_t *len, struct err *e);
+
+/* Makes dir and its missing parents (parents 0755, dir itself mode). */
+int file_make_dir(const char *dir, mode_t mode, struct err *e);
+
+/* Opens (creating it, 0600) and locks a lock file; waits for others as long as it takes, so call
+ * it under a timer (lib/deadline.h). Returns the descriptor; closing it unlocks. */
+enum file_lock { FILE_LOCK_SHARED, FILE_LOCK_EXCLUSIVE };
+int file_lock(const char *path, enum file_lock kind, struct err *e);
+
+/* Within an open lock file: one of 2^62 slots, exclusive, until the descriptor is closed. For things that
+ * must not happen twice at once, each with the slot of its hash. Waits as file_lock() does. */
+int file_lock_slot(int fd, uint64_t slot, struct err *e);
+
+/* Reads or writes a small setting, "/proc/sys/net/...". The value is an integer in text. -ENOENT
+ * when the kernel does not have it (no IPv6, say). */
+int file_get_number(const char *path, long *out, struct err *e);
+int file_put_number(const char *path, long value, struct err *e);
+
+/* Writes the value to several settings of one folder. What the kernel does not have is passed over. */
+int file_put_numbers(
+	const char *dir, const char *const names[], size_t n, long value, struct err *e);

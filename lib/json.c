@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading JSON documents that strangers wrote. jansson does the parsing; what it leaves open is
+ * settled here: how large and how deep a document may be, and what a wrong type is called.
+ *
+ * Depth is counted before parsing, since jansson's own limit (2048) is a constant of its build and
+ * its parser recurses. The count looks only at brackets outside strings, so for a document that is
+ * not JSON at all it may be anything; the parser refuses that one anyway.
+ *
+ * Texts from a document appear in errors, so they are shortened and cleaned of control
+ * characters. jansson guarantees valid UTF-8 and refuses U+0000, so every string here is a whole C
+ * string. It makes no strings of bytes that are not UTF-8: json_clean() is for texts from
+ * elsewhere.
+ *
+ * Out of memory ends the process as everywhere (lib/mem.h): jansson is given an allocator that
+ * does, once, before main(), so that no caller checks what json_object() and the like return.
+ */
+#include "lib/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define SHOWN 64 /* bytes of a stranger's key that an error repeats */
+
+static void *allocate(size_t size)
+{
+	return mem_new(1, size);
+}
+
+__attribute__((constructor)) static void set_allocator(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
+static int measure_nesting(const char *bytes, size_t len)
+{
+	int depth = 0;
+	int deepest = 0;
+	bool in_string = false;
+	for (size_t i = 0; i < len; i++) {
+		char c = bytes[i];
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+		else if (!in_string && (c == '[' || c == '{'))
+			deepest = ++depth > deepest ? depth : deepest;
+		else if (!in_string && (c == ']' || c == '}'))
+			depth--;
+	}
+	return deepest;
+}
+
+static int describe_syntax(const json_error_t *error, struct err *e)
+{
+	char text[sizeof(error->text)];
+	(void)text_clean(text, sizeof(text), error->text);
+	switch (json_error_code(error)) {
+	case json_error_premature_end_of_input:
+		return err_set(e, EBADMSG, "unexpected end of JSON input");
+	case json_error_end_of_input_expected:
+		return err_set(e, EBADMSG,
+			"something follows the JSON document (line %d, column %d)", error->line,
+			error->column);
+	default:
+		return err_set(e, EBADMSG, "not valid JSON: %s (line %d, column %d)", text,
+			error->line, error->column);
+	}
+}
+
+int json_parse(const char *bytes, size_t len, json_t **out, struct err *e)
+{
+	if (len > JSON_MAX_BYTES)
+		return err_set(e, EBADMSG, "JSON of more than %d bytes", JSON_MAX_BYTES);
+	if (measure_nesting(bytes, len) > JSON_MAX_NESTING)
+		return err_set(e, EBADMSG, "JSON nested deeper than %d levels", JSON_MAX_NESTING);
+	json_error_t error;
+	json_t *doc = json_loadb(bytes, len, JSON_DECODE_ANY, &error);
+	if (!doc)
+		return describe_syntax(&error, e);
+	*out = doc;
+	return 0;
+}
+
+static const char *type_text(const json_t *value)
+{
+	static const char *const names[] = {
+		[JSON_OBJECT] = "an object",
+		[JSON_ARRAY] = "an array",
+		[JSON_STRING] = "a string",
+		[JSON_INTEGER] = "a number",
+		[JSON_REAL] = "a fraction",
+		[JSON_TRUE] = "true",
+		[JSON_FALSE] = "false",
+		[JSON_NULL] = "null",
+	};
+	return value ? names[json_typeof(value)] : "absent";
+}
+
+static int wrong_type(
+	const char *where, const char *key, const char *wanted, const json_t *value, struct err *e)
+{
+	return err_set(e, EBADMSG, "%s%s%s must be %s, not %s", where, *where ? "." : "", key,
+		wanted, type_text(value));
+}
+
+/* The value, or NULL when the key is absent or null; 0, 1 or an error. */
+static int find(
+	const json_t *object, const char *where, const char *key, json_t **out, struct err *e)
+{
+	if (!object || json_is_null(object))
+		return 0;
+	if (!json_is_object(object))
+		return err_set(e, EBADMSG, "%s must be an object, not %s",
+			*where ? where : "the document", type_text(object));
+	json_t *value = json_object_get(object, key);
+	if (!value || json_is_null(value))
+		return 0;
+	*out = value;
+	return 1;
+}
+
+int json_get_string(
+	const json_t *object, const char *where, const char *key, const char **out, struct err *e)
+{
+	json_t *value = NULL;
+	int r = find(object, where, key, &value, e);
+	if (r <= 0)
+		return r;
+	if (!json_is_string(value))
+		return wrong_type(where, key, "a string", value, e);
+	*out = json_string_value(value);
+	return 1;
+}
+
+int json_get_bool(
+	const json_t *object, const char *where, const char *key, bool *out, struct err *e)
+{
+	json_t *value = NULL;
+	int r = find(object, where, key, &value, e);
+	if (r <= 0)
+		return r;
+	if (!json_is_boolean(value))
+		return wrong_type(where, key, "true or false", value, e);
+	*out = json_is_true(value);
+	return 1;
+}
+
+// NOLINTNEXTLINE(readability-function-size): the range belongs into the call
+int json_get_number(const json_t *object, const char *where, const char *key, int64_t min,
+	int64_t max, int64_t *out, struct err *e)
+{
+	json_t *value = NULL;
+	int r = find(object, where, key, &value, e);
+	if (r <= 0)
+		return r;
+	if (!json_is_integer(value))
+		return wrong_type(where, key, "a whole number", value, e);
+	int64_t n = json_integer_value(value);
+	if (n < min || n > max)
+		return err_set(e, EBADMSG,
+			"%s%s%s is %" PRId64 ", must be between %" PRId64 " and %" PRId64, where,
+			*where ? "." : "", key, n, min, max);
+	*out = n;
+	return 1;
+}
+
+int json_get_object(
+	const json_t *object, const char *where, const char *key, json_t **out, struct err *e)
+{
+	json_t *value = NULL;
+	int r = find(object, where, key, &value, e);
+	if (r <= 0)
+		return r;
+	if (!json_is_object(value))
+		return wrong_type(where, key, "an object", value, e);
+	*out = value;
+	return 1;
+}
+
+int json_get_array(
+	const json_t *object, const char *where, const char *key, json_t **out, struct err *e)
+{
+	json_t *value = NULL;
+	int r = find(object, where, key, &value, e);
+	if (r <= 0)
+		return r;
+	if (!json_is_array(value))
+		return wrong_type(where, key, "an array", value, e);
+	*out = value;
+	return 1;
+}
+
+json_t *json_get_folded(const json_t *object, const char *key)
+{
+	json_t *found = json_object_get(object, key);
+	if (found)
+		return found;
+	const char *name;
+	json_t *value = NULL;
+	json_object_foreach ((json_t *)object, name, value)
+		if (strcasecmp(name, key) == 0)
+			found = value;
+	return found;
+}
+
+static bool is_listed(const char *key, const char *const known[])
+{
+	for (size_t i = 0; known[i]; i++)
+		if (strcmp(key, known[i]) == 0)
+			return true;
+	return false;
+}
+
+int json_check_keys(
+	const json_t *object, const char *where, const char *const known[], struct err *e)
+{
+	const char *key;
+	json_t *value = NULL;
+	json_object_foreach ((json_t *)object, key, value) {
+		if (is_listed(key, known))
+			continue;
+		char shown[SHOWN];
+		(void)text_clean(shown, sizeof(shown), key);
+		(void)err_set(e, EINVAL, "unknown key \"%s\" in %s", shown,
+			*where ? where : "the document");
+		struct text list = TEXT_ON(e->details);
+		text_add(&list, "known keys:");
+		for (size_t i = 0; known[i]; i++)
+			text_add(&list, "%s %s", i ? "," : "", known[i]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+char *json_text(const json_t *value)
+{
+	return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static bool is_tail(unsigned char c)
+{
+	return (c & 0xc0) == 0x80;
+}
+
+/* Bytes of the UTF-8 sequence at p (RFC 3629: no surrogates, shortest form), 0 when it is none. */
+static size_t sequence_length(const unsigned char *p)
+{
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		return is_tail(p[1]) ? 2 : 0;
+	if (p[0] >= 0xe0 && p[0] <= 0xef) {
+		bool long_form = p[0] == 0xe0 && p[1] < 0xa0;
+		bool surrogate = p[0] == 0xed && p[1] >= 0xa0;
+		return !long_form && !surrogate && is_tail(p[1]) && is_tail(p[2]) ? 3 : 0;
+	}
+	if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+		bool long_form = p[0] == 0xf0 && p[1] < 0x90;
+		bool beyond = p[0] == 0xf4 && p[1] >= 0x90;
+		bool tails = is_tail(p[1]) && is_tail(p[2]) && is_tail(p[3]);
+		return !long_form && !beyond && tails ? 4 : 0;
+	}
+	return 0;
+}
+
+bool json_is_utf8(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	while (*p) {
+		size_t n = sequence_length(p);
+		if (n == 0)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
+bool json_clean(char *dst, size_t size, const char *src)
+{
+	bool whole = text_clean(dst, size, src);
+	unsigned char *p = (unsigned char *)dst;
+	while (*p) {
+		size_t n = sequence_length(p);
+		if (n == 0)
+			*p = '?';
+		p += n ? n : 1;
+	}
+	return whole;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Reading JSON documents that strangers wrote: limits at the door, typed access with errors that
+ * name the place, keys that may differ in case. Trees are jansson's; getters borrow.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+#define JSON_MAX_BYTES 1048576 /* 1 MiB */
+#define JSON_MAX_NESTING 64
+
+/* Parses one document. Duplicate keys: the last one wins, as in Go. Trailing bytes are an error.
+ * The caller owns *out. -EBADMSG. */
+int json_parse(const char *bytes, size_t len, json_t **out, struct err *e);
+
+/* Each getter looks a key up in an object; where ("ipam.pools[0]", "" for the top) is for the
+ * error. An absent key or null gives 0 and leaves *out alone; present gives 1; a wrong type or
+ * range gives -EBADMSG. object may be NULL or null: nothing is present. */
+int json_get_string(
+	const json_t *object, const char *where, const char *key, const char **out, struct err *e);
+int json_get_bool(
+	const json_t *object, const char *where, const char *key, bool *out, struct err *e);
+int json_get_number(const json_t *object, const char *where, const char *key, int64_t min,
+	int64_t max, int64_t *out, struct err *e);
+int json_get_object(
+	const json_t *object, const char *where, const char *key, json_t **out, struct err *e);
+int json_get_array(
+	const json_t *object, const char *where, const char *key, json_t **out, struct err *e);
+
+/* A key without regard to case (Go's encoding/json folds it, so do runtimes); an exact match
+ * is preferred. Borrowed; NULL when absent. */
+json_t *json_get_folded(const json_t *object, const char *key);
+
+/* -EINVAL naming the first key of object that is not in the NULL-terminated list known. */
+int json_check_keys(
+	const json_t *object, const char *where, const char *const known[], struct err *e);
+
+/* Compact text on the heap; the caller frees it. */
+char *json_text(const json_t *value);
+
+/* As text_clean(), and bytes that are not UTF-8 become '?' too: what comes out can be put into a
+ * document (jansson makes no string of anything else). Returns false when cut. */
+bool json_clean(char *dst, size_t size, const char *src);
+bool json_is_utf8(const char *s);
+
+static inline void json_cleanup(json_t **p)
+{
+	json_decref(*p);
+}
+#define CLEANUP_JSON __attribute__((cleanup(json_cleanup)))

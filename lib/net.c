@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The routing socket and its queue. Messages are built one behind the other in one buffer and go to
+ * the kernel in one sendmsg(); the kernel works through them in order before the call returns. Only
+ * the last one asks for an acknowledgement: a refused message is always answered, so silence about
+ * the others means success, and the usual ADD reads one datagram instead of fifteen.
+ *
+ * Replies are matched by sequence number: seq + index in the queue. Answers to questions inside the
+ * queue go to the asker's function. Nothing here knows what the messages mean.
+ */
+#include "lib/net.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/mem.h"
+#include "lib/net_queue.h"
+
+int net_open(struct net **out, struct err *e)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!s)
+		return err_set(e, errno, "cannot open a netlink socket: %s", strerror(errno));
+	int on = 1;
+	/* Without these the kernel's sentences are missing, nothing else. */
+	(void)mnl_socket_setsockopt(s, NETLINK_EXT_ACK, &on, sizeof(on));
+	(void)mnl_socket_setsockopt(s, NETLINK_CAP_ACK, &on, sizeof(on));
+	struct net *n = mem_new(1, sizeof(*n));
+	n->socket = s;
+	n->seq = 1;
+	*out = n;
+	return 0;
+}
+
+void net_close(struct net *n)
+{
+	if (!n)
+		return;
+	(void)mnl_socket_close(n->socket);
+	free(n);
+}
+
+void net_cleanup(struct net **n)
+{
+	net_close(*n);
+}
+
+void net_tag(struct net *n, int tag)
+{
+	n->tag = tag;
+}
+
+struct nlmsghdr *net_queue(struct net *n, uint16_t type, uint16_t flags, const char *what, ...)
+{
+	assert(n->count < NET_QUEUE_MESSAGES && n->used + 2048 < sizeof(n->buf));
+	struct net_pending *p = &n->pending[n->count];
+	*p = (struct net_pending){.tag = n->tag};
+	va_list args;
+	va_start(args, what);
+	(void)vsnprintf(p->what, sizeof(p->what), what, args);
+	va_end(args);
+	struct nlmsghdr *m = mnl_nlmsg_put_header(n->buf + n->used);
+	m->nlmsg_type = type;
+	m->nlmsg_flags = NLM_F_REQUEST | flags;
+	m->nlmsg_seq = n->seq + (unsigned int)n->count;
+	return m;
+}
+
+struct net_pending *net_queue_end(struct net *n, struct nlmsghdr *message)
+{
+	n->used += MNL_ALIGN(message->nlmsg_len);
+	n->count++;
+	return &n->pending[n->count - 1];
+}
+
+void net_copy_text(char *dst, size_t size, const struct nlattr *attr)
+{
+	size_t len = strnlen(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
+	if (len >= size)
+		len = size - 1;
+	memcpy(dst, mnl_attr_get_payload(attr), len);
+	dst[len] = '\0';
+}
+
+void net_put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *a)
+{
+	mnl_attr_put(message, type, addr_size(a), a->bytes);
+}
+
+/* The kernel's own sentence behind an error, or "". Source: struct nlmsgerr in linux/netlink.h. */
+static void kernel_sentence(const struct nlmsghdr *reply, char *out, size_t size)
+{
+	out[0] = '\0';
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(reply);
+	size_t skip = sizeof(*error);
+	if (!(reply->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	if (!(reply->nlmsg_flags & NLM_F_CAPPED))
+		skip += error->msg.nlmsg_len - sizeof(error->msg);
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, skip)
+		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG) {
+			char text[160];
+			net_copy_text(text, sizeof(text), attr);
+			(void)snprintf(out, size, " (%s)", text);
+		}
+}
+
+static bool is_tolerated(enum net_mercy mercy, int error)
+{
+	if (mercy == NET_MAY_EXIST)
+		return error == EEXIST;
+	static const int lacks[] = {
+		ENODEV, ESRCH, ENOENT, EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH, EAFNOSUPPORT};
+	for (size_t i = 0; mercy == NET_MAY_LACK && i < sizeof(lacks) / sizeof(*lacks); i++)
+		if (error == lacks[i])
+			return true;
+	return false;
+}
+
+struct outcome {
+	int error; /* errno of the first refusal, 0 */
+	int at;
+	bool done;
+};
+
+static void take_error(
+	struct net *n, const struct nlmsghdr *reply, size_t index, struct outcome *o, struct err *e)
+{
+	const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
+	int error = -status->error;
+	const struct net_pending *p = &n->pending[index];
+	if (error && !o->error && !is_tolerated(p->mercy, error)) {
+		char sentence[180];
+		kernel_sentence(reply, sentence, sizeof(sentence));
+		(void)err_set(e, error, "cannot %s: %s%s", p->what, strerror(error), sentence);
+		o->error = error;
+		o->at = p->tag;
+	}
+	o->done = index == n->count - 1;
+}
+
+static void take_datagram(
+	struct net *n, const char *buf, size_t len, struct outcome *o, struct err *e)
+{
+	int left = (int)len;
+	const struct nlmsghdr *reply = (const void *)buf;
+	for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
+		size_t index = reply->nlmsg_seq - n->seq;
+		if (index >= n->count)
+			continue;
+		const struct net_pending *p = &n->pending[index];
+		if (reply->nlmsg_type == NLMSG_ERROR)
+			take_error(n, reply, index, o, e);
+		else if (p->on_reply)
+			p->on_reply(reply, p->arg);
+	}
+}
+
+static int receive(struct net *n, char *buf, size_t size, struct err *e)
+{
+	for (;;) {
+		ssize_t len = mnl_socket_recvfrom(n->socket, buf, size);
+		if (len >= 0)
+			return (int)len;
+		if (errno != EINTR)
+			return err_set(
+				e, errno, "cannot read the kernel's answer: %s", strerror(errno));
+	}
+}
+
+int net_commit(struct net *n, int *at, struct err *e)
+{
+	if (n->count == 0)
+		return 0;
+	struct nlmsghdr *last = (void *)n->buf;
+	for (size_t i = 1; i < n->count; i++)
+		last = (void *)((char *)last + MNL_ALIGN(last->nlmsg_len));
+	last->nlmsg_flags |= NLM_F_ACK;
+	struct outcome o = {0};
+	int r = 0;
+	if (mnl_socket_sendto(n->socket, n->buf, n->used) < 0)
+		r = err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
+	_Alignas(NLMSG_ALIGNTO) char buf[NET_ANSWER_BYTES];
+	while (r >= 0 && !o.done) {
+		r = receive(n, buf, sizeof(buf), e);
+		if (r >= 0)
+			take_datagram(n, buf, (size_t)r, &o, e);
+	}
+	n->seq += (unsigned int)n->count;
+	n->count = 0;
+	n->used = 0;
+	n->tag = 0;
+	if (at)
+		*at = o.at;
+	return r < 0 ? r : -o.error;
+}
+
+/* Dumps: the reply is a train of datagrams that ends with NLMSG_DONE. NLM_F_DUMP_INTR says that
+ * the table changed meanwhile; what was read is still true of its moment, which is all that a
+ * look can promise. */
+int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *arg, struct err *e)
+{
+	if (!n->strict) {
+		int on = 1;
+		(void)mnl_socket_setsockopt(n->socket, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+		n->strict = true;
+	}
+	unsigned int seq = n->seq++;
+	request->nlmsg_seq = seq;
+	request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
+	if (mnl_socket_sendto(n->socket, request, request->nlmsg_len) < 0)
+		return err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
+	_Alignas(NLMSG_ALIGNTO) char buf[NET_REPLY_BYTES];
+	for (;;) {
+		int left = receive(n, buf, sizeof(buf), e);
+		if (left < 0)
+			return left;
+		const struct nlmsghdr *reply = (const void *)buf;
+		for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
+			if (reply->nlmsg_seq != seq)
+				continue;
+			if (reply->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (reply->nlmsg_type == NLMSG_ERROR) {
+				const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
+				return err_set(e, -status->error, "cannot list from the kernel: %s",
+					strerror(-status->error));
+			}
+			fn(reply, arg);
+		}
+	}
+}

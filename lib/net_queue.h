@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The inside of struct net, shared by net.c (socket and queue), net_link.c, net_route.c (messages
+ * and lists) alone. Everybody else includes lib/net.h.
+ */
+#include <libmnl/libmnl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/net.h"
+
+#define NET_QUEUE_BYTES 16384
+#define NET_QUEUE_MESSAGES 48
+#define NET_REPLY_BYTES 32768 /* of a dump: what the kernel puts into one datagram */
+#define NET_ANSWER_BYTES 8192 /* of a single object */
+
+/* Takes one reply message of the kernel; arg is its asker's. */
+typedef void net_reply_fn(const struct nlmsghdr *reply, void *arg);
+
+struct net_pending {
+	char what[112]; /* "add route 100.66.0.1/32", for errors */
+	enum net_mercy mercy;
+	int tag;
+	net_reply_fn *on_reply;
+	void *arg;
+};
+
+struct net {
+	struct mnl_socket *socket;
+	unsigned int seq; /* of the first queued message */
+	size_t count;	  /* of queued messages */
+	size_t used;	  /* bytes */
+	int tag;
+	bool strict; /* the kernel filters dumps for us */
+	struct net_pending pending[NET_QUEUE_MESSAGES];
+	_Alignas(NLMSG_ALIGNTO) char buf[NET_QUEUE_BYTES];
+};
+
+/* Begins a message of the queue; end it with net_queue_end() before the next. What is asked for is
+ * said in printf form. */
+struct nlmsghdr *net_queue(struct net *n, uint16_t type, uint16_t flags, const char *what, ...)
+	__attribute__((format(printf, 4, 5)));
+struct net_pending *net_queue_end(struct net *n, struct nlmsghdr *message);
+
+/* Sends a dump request and hands each reply to fn. */
+int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *arg, struct err *e);
+
+/* A string attribute that is copied with a bound. */
+void net_copy_text(char *dst, size_t size, const struct nlattr *attr);
+
+void net_put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *a);
+
+/* libmnl's loops with the conversions that our warnings ask for. */
+#define NET_EACH_ATTR(attr, message, skip)                                                         \
+	for ((attr) = mnl_nlmsg_get_payload_offset(message, skip);                                 \
+		mnl_attr_ok(attr, (int)((const char *)mnl_nlmsg_get_payload_tail(message) -        \
+					  (const char *)(attr)));                                  \
+		(attr) = mnl_attr_next(attr))
+
+#define NET_EACH_NESTED(attr, nest)                                                                \
+	for ((attr) = mnl_attr_get_payload(nest);                                                  \
+		mnl_attr_ok(attr, (int)((const char *)mnl_attr_get_payload(nest) +                 \
+					  mnl_attr_get_payload_len(nest) - (const char *)(attr))); \
+		(attr) = mnl_attr_next(attr))

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Routes of the main table, and the host-wide forwarding switch. A route is named by what the
+ * kernel looks at when it deletes one: destination, device, protocol and metric. IPv6 routes get
+ * metric 1024 from the kernel when none is said.
+ */
+#include "lib/net_route.h"
+
+#include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/netconf.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/mem.h"
+#include "lib/net_queue.h"
+
+#ifndef RTM_F_FIB_MATCH
+#define RTM_F_FIB_MATCH 0x2000
+#endif
+
+static struct nlmsghdr *queue_route(
+	struct net *n, uint16_t type, uint16_t flags, const struct net_route *r, const char *what)
+{
+	char dst[CIDR_TEXT];
+	cidr_format(&r->dst, dst);
+	struct nlmsghdr *m = net_queue(n, type, flags, "%s route %s", what, dst);
+	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->rtm_family = r->dst.addr.family;
+	info->rtm_dst_len = r->dst.len;
+	info->rtm_table = r->table ? RT_TABLE_UNSPEC : RT_TABLE_MAIN;
+	info->rtm_protocol = r->protocol;
+	info->rtm_scope = r->on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	info->rtm_type = r->blackhole ? RTN_BLACKHOLE : RTN_UNICAST;
+	info->rtm_flags = r->via_is_near ? RTNH_F_ONLINK : 0;
+	net_put_addr(m, RTA_DST, &r->dst.addr);
+	if (r->via.family)
+		net_put_addr(m, RTA_GATEWAY, &r->via);
+	if (r->dev)
+		mnl_attr_put_u32(m, RTA_OIF, (uint32_t)r->dev);
+	if (r->metric)
+		mnl_attr_put_u32(m, RTA_PRIORITY, r->metric);
+	if (r->table)
+		mnl_attr_put_u32(m, RTA_TABLE, r->table);
+	return m;
+}
+
+void net_add_route(struct net *n, const struct net_route *r, enum net_mercy mercy)
+{
+	struct nlmsghdr *m = queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, r, "add");
+	net_queue_end(n, m)->mercy = mercy;
+}
+
+void net_replace_route(struct net *n, const struct net_route *r)
+{
+	(void)net_queue_end(
+		n, queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r, "replace"));
+}
+
+void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy)
+{
+	struct nlmsghdr *m = queue_route(n, RTM_DELROUTE, 0, r, "delete");
+	if (!r->blackhole && !r->on_link) {
+		struct rtmsg *info = mnl_nlmsg_get_payload(m);
+		info->rtm_scope = RT_SCOPE_NOWHERE; /* any */
+	}
+	net_queue_end(n, m)->mercy = mercy;
+}
+
+static void take_addr(const struct nlattr *attr, uint8_t family, struct addr *out)
+{
+	out->family = family;
+	if (mnl_attr_get_payload_len(attr) == addr_size(out))
+		memcpy(out->bytes, mnl_attr_get_payload(attr), addr_size(out));
+}
+
+/* The first next hop's device of a multipath route. */
+static int multipath_dev(const struct nlattr *attr)
+{
+	const struct rtnexthop *hop = mnl_attr_get_payload(attr);
+	return mnl_attr_get_payload_len(attr) >= sizeof(*hop) ? hop->rtnh_ifindex : 0;
+}
+
+/* Returns false for a route of another table. */
+static bool read_route(const struct nlmsghdr *reply, struct net_route *out)
+{
+	const struct rtmsg *info = mnl_nlmsg_get_payload(reply);
+	struct net_route r = {
+		.dst = {.addr.family = info->rtm_family, .len = info->rtm_dst_len},
+		.protocol = info->rtm_protocol,
+		.blackhole = info->rtm_type == RTN_BLACKHOLE,
+		.on_link = info->rtm_scope == RT_SCOPE_LINK,
+	};
+	uint32_t table = info->rtm_table;
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, sizeof(*info)) {
+		uint16_t type = mnl_attr_get_type(attr);
+		if (type == RTA_DST)
+			take_addr(attr, info->rtm_family, &r.dst.addr);
+		else if (type == RTA_GATEWAY)
+			take_addr(attr, info->rtm_family, &r.via);
+		else if (type == RTA_OIF)
+			r.dev = (int)mnl_attr_get_u32(attr);
+		else if (type == RTA_MULTIPATH)
+			r.dev = multipath_dev(attr);
+		else if (type == RTA_PRIORITY)
+			r.metric = mnl_attr_get_u32(attr);
+		else if (type == RTA_TABLE)
+			table = mnl_attr_get_u32(attr);
+	}
+	bool wanted = info->rtm_type == RTN_BLACKHOLE || info->rtm_type == RTN_UNICAST;
+	if (table != RT_TABLE_MAIN || !wanted)
+		return false;
+	*out = r;
+	return true;
+}
+
+static void one_route(const struct nlmsghdr *reply, void *arg)
+{
+	(void)read_route(reply, arg);
+}
+
+static void queue_route_question(
+	struct net *n, const struct addr *to, struct net_route *out, enum net_mercy mercy)
+{
+	char text[ADDR_TEXT];
+	addr_format(to, text);
+	struct nlmsghdr *m = net_queue(n, RTM_GETROUTE, 0, "find a route to %s", text);
+	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->rtm_family = to->family;
+	info->rtm_dst_len = addr_bits(to);
+	info->rtm_flags = RTM_F_FIB_MATCH;
+	net_put_addr(m, RTA_DST, to);
+	struct net_pending *p = net_queue_end(n, m);
+	p->mercy = mercy;
+	p->on_reply = one_route;
+	p->arg = out;
+}
+
+int net_find_route(struct net *n, const struct addr *to, struct net_route *out, struct err *e)
+{
+	char text[ADDR_TEXT];
+	addr_format(to, text);
+	struct net_route route = {0};
+	queue_route_question(n, to, &route, NET_STRICT);
+	int r = net_commit(n, NULL, e);
+	if (r < 0)
+		return r;
+	if (!route.dst.addr.family)
+		return err_set(e, ENETUNREACH, "no route to %s", text);
+	*out = route;
+	return 0;
+}
+
+static struct nlmsghdr *queue_rule(
+	struct net *n, uint16_t type, uint16_t flags, int family, uint32_t table)
+{
+	struct nlmsghdr *m = net_queue(n, type, flags, "%s a rule for table %u",
+		type == RTM_NEWRULE ? "add" : "delete", table);
+	struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->family = (uint8_t)family;
+	info->action = FR_ACT_TO_TBL;
+	mnl_attr_put_u32(m, FRA_TABLE, table);
+	mnl_attr_put_u8(m, FRA_PROTOCOL, NET_PROTO_ROOST);
+	return m;
+}
+
+void net_add_rule(struct net *n, const struct cidr *from, uint32_t table, uint32_t priority)
+{
+	struct nlmsghdr *m =
+		queue_rule(n, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, from->addr.family, table);
+	struct fib_rule_hdr *info = mnl_nlmsg_get_payload(m);
+	info->src_len = from->len;
+	net_put_addr(m, FRA_SRC, &from->addr);
+	mnl_attr_put_u32(m, FRA_PRIORITY, priority);
+	(void)net_queue_end(n, m);
+}
+
+void net_del_rule(struct net *n, int family, uint32_t table, enum net_mercy mercy)
+{
+	net_queue_end(n, queue_rule(n, RTM_DELRULE, 0, family, table))->mercy = mercy;
+}
+
+void net_ask_route(struct net *n, const struct addr *to, struct net_route *out)
+{
+	queue_route_question(n, to, out, NET_MAY_LACK);
+}
+
+/* The default route is found by asking for an address that only it should lead to, one of the
+ * documentation prefixes (RFC 5737, RFC 3849). A dump of the table would grow with the pods. */
+void net_ask_default(struct net *n, int family, struct net_route *out)
+{
+	static const struct addr probe4 = {.family = AF_INET, .bytes = {203, 0, 113, 1}};
+	static const struct addr probe6 = {
+		.family = AF_INET6, .bytes = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+	queue_route_question(n, family == AF_INET ? &probe4 : &probe6, out, NET_MAY_LACK);
+}
+
+static void take_forwarding(const struct nlmsghdr *reply, void *arg)
+{
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
+		if (mnl_attr_get_type(attr) == NETCONFA_FORWARDING)
+			*(bool *)arg = mnl_attr_get_u32(attr) != 0;
+	}
+}
+
+static void ask_forwarding(struct net *n, int family, bool *out)
+{
+	struct nlmsghdr *m = net_queue(n, RTM_GETNETCONF, 0, "read the forwarding switch of IPv%d",
+		family == AF_INET ? 4 : 6);
+	struct netconfmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->ncm_family = (uint8_t)family;
+	mnl_attr_put_u32(m, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
+	struct net_pending *p = net_queue_end(n, m);
+	p->on_reply = take_forwarding;
+	p->arg = out;
+	/* A kernel without IPv6 does not know the question. */
+	p->mercy = family == AF_INET6 ? NET_MAY_LACK : NET_STRICT;
+}
+
+static int take_uplink(
+	struct net *n, const struct net_route *route, struct net_link *out, struct err *e)
+{
+	struct net_link l = {0};
+	if (!route->dev || out->index)
+		return 0;
+	int r = net_find_link(n, (struct net_dev){.index = route->dev}, &l, e);
+	if (r == 0 && !l.is_loopback)
+		*out = l;
+	return r == -ENODEV ? 0 : r;
+}
+
+int net_look(struct net *n, struct net_look *out, struct err *e)
+{
+	struct net_look look = {0};
+	struct net_route routes[2] = {0};
+	ask_forwarding(n, AF_INET, &look.forwards4);
+	ask_forwarding(n, AF_INET6, &look.forwards6);
+	net_ask_default(n, AF_INET, &routes[0]);
+	net_ask_default(n, AF_INET6, &routes[1]);
+	int r = net_commit(n, NULL, e);
+	for (size_t i = 0; i < 2 && r >= 0; i++)
+		r = take_uplink(n, &routes[i], &look.uplink, e);
+	if (r < 0)
+		return r;
+	*out = look;
+	return 0;
+}
+
+struct route_list {
+	struct net_route *v;
+	size_t count, room;
+	uint8_t protocol;
+};
+
+static void list_route(const struct nlmsghdr *reply, void *arg)
+{
+	struct route_list *l = arg;
+	struct net_route r;
+	if (!read_route(reply, &r) || (l->protocol && r.protocol != l->protocol))
+		return;
+	l->v = mem_grow(l->v, &l->room, l->count, sizeof(*l->v));
+	l->v[l->count++] = r;
+}
+
+int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_route **out,
+	size_t *count, struct err *e)
+{
+	_Alignas(NLMSG_ALIGNTO) char buf[256];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
+	m->nlmsg_type = RTM_GETROUTE;
+	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->rtm_family = (uint8_t)family;
+	info->rtm_protocol = protocol;
+	info->rtm_table = RT_TABLE_MAIN;
+	struct route_list l = {.protocol = protocol};
+	int r = net_dump(n, m, list_route, &l, e);
+	if (r < 0) {
+		free(l.v);
+		return r;
+	}
+	*out = l.v;
+	*count = l.count;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Routes, policy rules, and the host-wide facts that hang on them. See lib/net.h for how messages
+ * are queued and sent.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/err.h"
+#include "lib/net.h"
+#include "lib/net_link.h"
+
+struct net_route {
+	struct cidr dst;
+	struct addr via; /* family 0: none */
+	int dev;	 /* 0: none */
+	uint8_t protocol;
+	bool blackhole;
+	bool on_link;	  /* scope link */
+	bool via_is_near; /* the gateway is on the device's link, whatever other routes say (onlink) */
+	uint32_t metric; /* as the kernel says it; 0 adds with the family's default */
+	uint32_t table;	 /* 0: main */
+};
+void net_add_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
+void net_replace_route(struct net *n, const struct net_route *r);
+void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
+
+/* Policy rules: packets from this address look into that table; protocol 82 marks the rule. del
+ * takes away one rule of a table. */
+void net_add_rule(struct net *n, const struct cidr *from, uint32_t table, uint32_t priority);
+void net_del_rule(struct net *n, int family, uint32_t table, enum net_mercy mercy);
+
+/* Ask within the queue for the route to an address, or for the default route: *out is filled by
+ * net_commit() if there is one. */
+void net_ask_route(struct net *n, const struct addr *to, struct net_route *out);
+void net_ask_default(struct net *n, int family, struct net_route *out);
+
+/* The route that packets to this address take. -ENETUNREACH. */
+int net_find_route(struct net *n, const struct addr *to, struct net_route *out, struct err *e);
+
+/* Host-wide facts, in one question. */
+struct net_look {
+	bool forwards4, forwards6; /* net.ipv4.conf.all.forwarding and IPv6's */
+	struct net_link uplink;	   /* of the default route, IPv4 first; index 0: none */
+};
+int net_look(struct net *n, struct net_look *out, struct err *e);
+
+/* A heap array, the caller frees *out. protocol 0: all. Main table only. */
+int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_route **out,
+	size_t *count, struct err *e);

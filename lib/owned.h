@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What in the kernel is ours: how the objects we make are named and marked, and how they are found
+ * and removed by that mark alone. Host links carry their owner in the alias: 32 hexadecimal
+ * digits of the owner's hash, then network, interface, container and pod as readable text, cut to
+ * what fits. Routes carry protocol 82. docs/ROUTES.md lists every object.
+ */
+#include "lib/addr.h"
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "lib/net.h"
+#include "lib/net_link.h"
+#include "lib/net_route.h"
+
+#define OWNED_PROTOCOL NET_PROTO_ROOST
+#define OWNED_PREFIX_MAX 7 /* bytes of a host interface prefix */
+#define OWNED_ADDRS 8	   /* addresses of one link we look at */
+
+/* Link groups. A link is created in the first, as the kernel takes no label in the creating
+ * message, and leaves it with its label; one that is still there was left by a killed ADD. Links of
+ * the second are to be deleted, by anybody. */
+#define OWNED_NEWBORN_GROUP 8201
+#define OWNED_REAP_GROUP 8202
+
+/* What a label says. Text fields are empty when they were cut away. */
+struct owned_label {
+	struct hash owner;
+	char network[256];
+	char ifname[16];
+	char container[256]; /* possibly cut */
+	char pod[256];	     /* "namespace/name", or empty; possibly cut */
+};
+void owned_label_format(const struct owned_label *l, char out[NET_ALIAS]);
+bool owned_label_parse(const char *alias, struct owned_label *out);
+
+/* The host interface of an address: prefix and eight hexadecimal digits of the IPv4 address, or of
+ * the last 32 bits of the IPv6 address; the second choice uses a hash of the whole address. */
+void owned_name(const char *prefix, const struct addr *a, char out[NET_NAME]);
+void owned_name_second(const char *prefix, const struct addr *a, char out[NET_NAME]);
+
+bool owned_is_link_of(const struct net_link *l, const struct hash *owner);
+bool owned_is_newborn(const struct net_link *l);
+
+struct owned_link {
+	struct net_link link;
+	struct owned_label label;
+	struct addr addrs[OWNED_ADDRS]; /* that routes of ours lead to through this link */
+	size_t n_addrs;
+};
+
+/* Everything of ours in this namespace, as of one look. */
+struct owned {
+	struct owned_link *links;
+	size_t n_links;
+	struct cidr *blocks; /* blackhole routes */
+	size_t n_blocks;
+	struct net_route *strays; /* routes of protocol 82 through a device that is not ours */
+	size_t n_strays;
+	struct net_link *newborns; /* links without label, of ADDs that run or were killed */
+	size_t n_newborns;
+};
+int owned_list(struct net *n, struct owned *out, struct err *e);
+void owned_done(struct owned *o); /* takes a zeroed one */
+
+/* Deletes links; several at once cost no more than one (the kernel waits once per batch). Missing
+ * ones are fine. */
+int owned_remove(struct net *n, const int *indexes, size_t count, struct err *e);
+
+/* The two names a host link of an address can have. */
+struct owned_hints {
+	char names[2][NET_NAME];
+};
+struct owned_hints owned_hints_of(const char *prefix, const struct addr *a);
+bool owned_is_hinted(const struct owned_hints *h, const char *name);
+
+/* Deletes every link of one owner, wherever its record went; returns how many. hints (may be NULL):
+ * names that only a link of its own can have; when one of them is the owner's or a newborn's,
+ * nothing else is searched. */
+int owned_remove_owner(
+	struct net *n, const struct hash *owner, const struct owned_hints *hints, struct err *e);
+
+/* The route that keeps a block's unused addresses from leaving this node. None for a block of
+ * one address. add: queues; fine when it stands already. */
+void owned_queue_blackhole(struct net *n, const struct cidr *block);
+int owned_del_blackholes(struct net *n, const struct cidr *blocks, size_t count, struct err *e);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Text in fixed buffers, and what names from outside must look like. The checks are byte-wise and
+ * know no locale: a container id is ASCII by the CNI specification, an interface name is whatever
+ * the kernel takes less what would be a trap on a terminal or in a path.
+ */
+#include "lib/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void text_add(struct text *t, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	int n = vsnprintf(t->buf + t->len, t->size - t->len, fmt, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	t->len += (size_t)n;
+	if (t->len >= t->size) {
+		t->len = t->size - 1;
+		t->cut = true;
+	}
+}
+
+void text_add_char(struct text *t, char c)
+{
+	if (t->len + 1 >= t->size) {
+		t->cut = true;
+		return;
+	}
+	t->buf[t->len++] = c;
+	t->buf[t->len] = '\0';
+}
+
+bool text_copy(char *dst, size_t size, const char *src)
+{
+	size_t len = strnlen(src, size);
+	bool whole = len < size;
+	if (!whole)
+		len = size - 1;
+	memcpy(dst, src, len);
+	dst[len] = '\0';
+	return whole;
+}
+
+bool text_clean(char *dst, size_t size, const char *src)
+{
+	bool whole = text_copy(dst, size, src);
+	for (unsigned char *p = (unsigned char *)dst; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+		if (*p < 0x20 || *p == 0x7f || c1)
+			*p = '?';
+		if (c1)
+			p[1] = '?';
+	}
+	return whole;
+}
+
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool text_is_name(const char *s)
+{
+	if (!is_alnum(*s))
+		return false;
+	for (; *s; s++)
+		if (!is_alnum(*s) && !strchr("_.-", *s))
+			return false;
+	return true;
+}
+
+bool text_is_ifname(const char *s)
+{
+	size_t len = strnlen(s, 16);
+	if (len == 0 || len > 15 || strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
+		return false;
+	for (; *s; s++)
+		if ((unsigned char)*s <= ' ' || *s == 0x7f || (unsigned char)*s == 0xa0 ||
+			strchr("/:%", *s))
+			return false;
+	return true;
+}
+
+int text_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Text in fixed buffers: a builder that never overflows, and the checks that names from
+ * strangers must pass before they are printed or used.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+	char *buf;   /* always terminated */
+	size_t size; /* of buf, bytes, at least 1 */
+	size_t len;  /* without the terminator */
+	bool cut;    /* something did not fit */
+};
+
+#define TEXT_ON(array)                                                                             \
+	{                                                                                          \
+		.buf = (array), .size = sizeof(array)                                              \
+	}
+
+void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+void text_add_char(struct text *t, char c);
+
+/* Copies src, cutting what does not fit; dst is always terminated. Returns false when cut. */
+bool text_copy(char *dst, size_t size, const char *src);
+
+/* As text_copy, with every control character (C0, DEL, and C1 as UTF-8) as '?', so that a name
+ * can be shown on a terminal. */
+bool text_clean(char *dst, size_t size, const char *src);
+
+/* Whether s is ^[a-zA-Z0-9][a-zA-Z0-9_.-]*$, the CNI form of container ids and network names. */
+bool text_is_name(const char *s);
+
+/* Whether s can name a network interface: 1 to 15 bytes, not "." or "..", no '/', ':', '%',
+ * white space or control character (dev_valid_name() in net/core/dev.c, and '%', which the
+ * kernel expands). */
+bool text_is_ifname(const char *s);
+
+/* The value of a hexadecimal digit of either case, or -1. */
+int text_hex_digit(char c);

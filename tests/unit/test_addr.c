@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Addresses and prefixes as values: what is read, what is printed, arithmetic across bytes.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+static struct addr addr(const char *s)
+{
+	struct addr a;
+	struct err e;
+	if (addr_parse(s, &a, &e) < 0)
+		fail_msg("%s", e.text);
+	return a;
+}
+
+static struct cidr cidr(const char *s)
+{
+	struct cidr c;
+	struct err e;
+	if (cidr_parse(s, &c, &e) < 0)
+		fail_msg("%s", e.text);
+	return c;
+}
+
+static void addresses_are_printed_in_canonical_form(void **state)
+{
+	(void)state;
+	static const char *const table[][2] = {
+		{"10.0.0.1", "10.0.0.1"},
+		{"0.0.0.0", "0.0.0.0"},
+		{"255.255.255.255", "255.255.255.255"},
+		{"::", "::"},
+		{"FD00:0:0::00AB", "fd00::ab"},
+		{"fe80::1:0:0:1", "fe80::1:0:0:1"},
+		{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct addr a = addr(table[i][0]);
+		char text[ADDR_TEXT];
+		addr_format(&a, text);
+		assert_string_equal(text, table[i][1]);
+	}
+	char text[ADDR_TEXT];
+	addr_format(&(struct addr){0}, text);
+	assert_string_equal(text, "none");
+}
+
+static void bad_addresses_are_refused_by_name(void **state)
+{
+	(void)state;
+	static const char *const table[] = {"", "1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.0.0.1",
+		"1.2.3.4 ", " 1.2.3.4", "1.2.3.4/32", "fe80::1%eth0", ":::", "fd00::g", "1::2::3",
+		"0x7f.0.0.1"};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct addr a = {.family = 99};
+		struct err e;
+		assert_int_equal(addr_parse(table[i], &a, &e), -EINVAL);
+		assert_non_null(strstr(e.text, table[i]));
+		assert_int_equal(a.family, 99);
+	}
+}
+
+static void prefixes_keep_their_host_bits(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in;
+		const char *out;
+		bool host_bits;
+	} table[] = {
+		{"10.1.2.3/8", "10.1.2.3/8", true},
+		{"10.0.0.0/8", "10.0.0.0/8", false},
+		{"10.0.0.1/32", "10.0.0.1/32", false},
+		{"0.0.0.0/0", "0.0.0.0/0", false},
+		{"10.1.2.128/25", "10.1.2.128/25", false},
+		{"10.1.2.129/25", "10.1.2.129/25", true},
+		{"fd00::1/64", "fd00::1/64", true},
+		{"::/0", "::/0", false},
+		{"fd00::/127", "fd00::/127", false},
+		{"fd00::1/128", "fd00::1/128", false},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct cidr c = cidr(table[i].in);
+		char text[CIDR_TEXT];
+		cidr_format(&c, text);
+		assert_string_equal(text, table[i].out);
+		assert_int_equal(cidr_has_host_bits(&c), table[i].host_bits);
+	}
+}
+
+static void bad_prefixes_are_refused(void **state)
+{
+	(void)state;
+	static const char *const table[] = {"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33",
+		"fd00::/129", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/08", "10.0.0.0/8 ",
+		"10.0.0.0/8/8", "10.0.0.0/255.0.0.0", "10.0.0.0/4294967304", "x/8",
+		"0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/8"};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct cidr c;
+		struct err e;
+		assert_int_equal(cidr_parse(table[i], &c, &e), -EINVAL);
+	}
+}
+
+static void addition_carries_and_subtraction_borrows(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *base;
+		uint64_t n;
+		const char *sum;
+	} table[] = {
+		{"10.0.0.0", 0, "10.0.0.0"},
+		{"10.0.0.255", 1, "10.0.1.0"},
+		{"10.0.255.255", 256, "10.1.0.255"},
+		{"0.0.0.0", UINT32_MAX, "255.255.255.255"},
+		{"fd00::", 1, "fd00::1"},
+		{"fd00::ffff:ffff:ffff:ffff", 1, "fd00:0:0:1::"},
+		{"fd00::1", UINT64_MAX, "fd00:0:0:1::"},
+		{"fd00::", UINT64_MAX, "fd00::ffff:ffff:ffff:ffff"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct addr base = addr(table[i].base);
+		struct addr sum = addr_plus(&base, table[i].n);
+		struct addr expected = addr(table[i].sum);
+		assert_true(addr_equal(&sum, &expected));
+		assert_int_equal(addr_minus(&sum, &base), table[i].n);
+	}
+	struct addr low = addr("fd00::");
+	struct addr high = addr("fd00:0:0:1::");
+	assert_int_equal(addr_minus(&high, &low), UINT64_MAX);
+	assert_int_equal(addr_minus(&low, &high), UINT64_MAX);
+}
+
+static void ipv4_sorts_before_ipv6_and_then_by_value(void **state)
+{
+	(void)state;
+	static const char *const sorted[] = {
+		"0.0.0.0", "9.255.255.255", "10.0.0.0", "255.255.255.255", "::", "::1", "fd00::"};
+	size_t n = sizeof(sorted) / sizeof(sorted[0]);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < n; k++) {
+			struct addr a = addr(sorted[i]);
+			struct addr b = addr(sorted[k]);
+			int order = addr_compare(&a, &b);
+			assert_int_equal(order < 0, i < k);
+			assert_int_equal(order > 0, i > k);
+		}
+	}
+}
+
+static void prefixes_contain_and_overlap(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *a;
+		const char *b;
+		bool overlap;
+	} table[] = {
+		{"10.0.0.0/8", "10.1.0.0/16", true},
+		{"10.1.0.0/16", "10.0.0.0/8", true},
+		{"10.0.0.0/9", "10.128.0.0/9", false},
+		{"10.0.0.0/25", "10.0.0.128/25", false},
+		{"0.0.0.0/0", "10.0.0.0/8", true},
+		{"0.0.0.0/0", "::/0", false},
+		{"fd00::/64", "fd00:0:0:1::/64", false},
+		{"fd00::/63", "fd00:0:0:1::/64", true},
+		{"10.0.0.5/32", "10.0.0.5/32", true},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct cidr a = cidr(table[i].a);
+		struct cidr b = cidr(table[i].b);
+		assert_int_equal(cidr_overlaps(&a, &b), table[i].overlap);
+		assert_int_equal(cidr_contains(&a, &b.addr), table[i].overlap && a.len <= b.len);
+	}
+	struct cidr c = cidr("10.0.0.64/26");
+	struct addr last = addr("10.0.0.127");
+	struct addr next = addr("10.0.0.128");
+	assert_true(cidr_contains(&c, &last));
+	assert_false(cidr_contains(&c, &next));
+	assert_false(cidr_equal(&c, &(struct cidr){.addr = c.addr, .len = 27}));
+}
+
+static void a_prefix_of_one_host_has_full_length(void **state)
+{
+	(void)state;
+	struct addr a4 = addr("10.0.0.1");
+	struct addr a6 = addr("fd00::1");
+	assert_int_equal(cidr_of_host(&a4).len, 32);
+	assert_int_equal(cidr_of_host(&a6).len, 128);
+	assert_int_equal(addr_bits(&a4), 32);
+	assert_int_equal(addr_size(&a6), 16);
+}
+
+static void macs_are_unicast_and_printed_in_lower_case(void **state)
+{
+	(void)state;
+	uint8_t mac[6];
+	char text[MAC_TEXT];
+	assert_true(mac_parse("02:AB:cd:00:00:ff", mac));
+	mac_format(mac, text);
+	assert_string_equal(text, "02:ab:cd:00:00:ff");
+	static const char *const bad[] = {"", "00:00:00:00:00:00", "01:00:00:00:00:01",
+		"ff:ff:ff:ff:ff:ff", "02-00-00-00-00-01", "02:00:00:00:00", "02:00:00:00:00:01:02",
+		"2:0:0:0:0:1", "02:00:00:00:00:0g",
+		"02:00:00:00:00:1:", "0200000000000001:", " 2:00:00:00:00:01",
+		"02:00:00:00:00:01 "};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_false(mac_parse(bad[i], mac));
+		assert_int_equal(mac[5], 0xff);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_are_printed_in_canonical_form),
+		cmocka_unit_test(bad_addresses_are_refused_by_name),
+		cmocka_unit_test(prefixes_keep_their_host_bits),
+		cmocka_unit_test(bad_prefixes_are_refused),
+		cmocka_unit_test(addition_carries_and_subtraction_borrows),
+		cmocka_unit_test(ipv4_sorts_before_ipv6_and_then_by_value),
+		cmocka_unit_test(prefixes_contain_and_overlap),
+		cmocka_unit_test(a_prefix_of_one_host_has_full_length),
+		cmocka_unit_test(macs_are_unicast_and_printed_in_lower_case),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

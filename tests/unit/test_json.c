@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading JSON of strangers: limits, wrong types and the sentences about them.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/json.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/mem.h"
+
+static json_t *parse(const char *text)
+{
+	json_t *doc = NULL;
+	struct err e;
+	if (json_parse(text, strlen(text), &doc, &e) < 0)
+		fail_msg("%s: %s", text, e.text);
+	return doc;
+}
+
+static void bad_documents_are_refused_with_a_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		const char *reason;
+	} table[] = {
+		{"", "unexpected end of JSON input"},
+		{"{\"a\":", "unexpected end of JSON input"},
+		{"{} {}", "something follows the JSON document (line 1, column 4)"},
+		{"{\"a\":1,}",
+			"not valid JSON: string or '}' expected near '}' (line 1, column 8)"},
+		{"{'a':1}", "not valid JSON: string or '}' expected near ''' (line 1, column 2)"},
+		{"{\n\"a\":1e999}", "not valid JSON: real number overflow near '1e999' "
+				    "(line 2, column 9)"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		json_t *doc = NULL;
+		struct err e;
+		assert_int_equal(
+			json_parse(table[i].text, strlen(table[i].text), &doc, &e), -EBADMSG);
+		assert_string_equal(e.text, table[i].reason);
+		assert_null(doc);
+	}
+}
+
+/* n opening and n closing brackets. */
+static int parse_nested(size_t n, const char *open, const char *close)
+{
+	CLEANUP_FREE char *text = mem_new(2 * n + 1, 1);
+	memset(text, *open, n);
+	memset(text + n, *close, n);
+	CLEANUP_JSON json_t *doc = NULL;
+	struct err e;
+	return json_parse(text, 2 * n, &doc, &e);
+}
+
+static void nesting_is_limited(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_nested(JSON_MAX_NESTING, "[", "]"), 0);
+	assert_int_equal(parse_nested(JSON_MAX_NESTING + 1, "[", "]"), -EBADMSG);
+	assert_int_equal(parse_nested(JSON_MAX_BYTES / 2, "[", "]"), -EBADMSG);
+	assert_int_equal(parse_nested(JSON_MAX_BYTES / 2, "{", "}"), -EBADMSG);
+}
+
+static void brackets_inside_strings_are_not_nesting(void **state)
+{
+	(void)state;
+	CLEANUP_FREE char *text = mem_new(512, 1);
+	memset(text, '[', 300);
+	static const char start[] = {'"', '\\', '"', '\\', '\\'}; /* escapes are no ends */
+	memcpy(text, start, sizeof(start));
+	text[300] = '"';
+	text[301] = '\0';
+	json_decref(parse(text));
+}
+
+static void size_is_limited(void **state)
+{
+	(void)state;
+	CLEANUP_FREE char *text = mem_new(JSON_MAX_BYTES + 2, 1);
+	memset(text, ' ', JSON_MAX_BYTES + 1);
+	text[0] = '7';
+	CLEANUP_JSON json_t *doc = NULL;
+	struct err e;
+	assert_int_equal(json_parse(text, JSON_MAX_BYTES + 1, &doc, &e), -EBADMSG);
+	assert_int_equal(json_parse(text, JSON_MAX_BYTES, &doc, &e), 0);
+}
+
+static void the_last_of_duplicate_keys_wins(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *doc = parse("{\"a\":1,\"a\":2}");
+	assert_int_equal(json_integer_value(json_object_get(doc, "a")), 2);
+}
+
+static void absent_and_null_leave_the_output_alone(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *doc = parse("{\"n\":null}");
+	static const char *const keys[] = {"n", "absent"};
+	struct err e;
+	for (size_t i = 0; i < 2; i++) {
+		const char *s = "kept";
+		bool b = true;
+		int64_t n = 42;
+		json_t *value = doc;
+		assert_int_equal(json_get_string(doc, "", keys[i], &s, &e), 0);
+		assert_int_equal(json_get_bool(doc, "", keys[i], &b, &e), 0);
+		assert_int_equal(json_get_number(doc, "", keys[i], 0, 1, &n, &e), 0);
+		assert_int_equal(json_get_object(doc, "", keys[i], &value, &e), 0);
+		assert_int_equal(json_get_array(doc, "", keys[i], &value, &e), 0);
+		assert_string_equal(s, "kept");
+		assert_true(b);
+		assert_int_equal(n, 42);
+		assert_ptr_equal(value, doc);
+	}
+	bool b = false;
+	assert_int_equal(json_get_bool(NULL, "", "x", &b, &e), 0);
+	assert_int_equal(json_get_bool(json_null(), "", "x", &b, &e), 0);
+}
+
+static void present_values_are_given(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *doc =
+		parse("{\"s\":\"t\",\"b\":true,\"f\":false,\"n\":-5,\"o\":{},\"a\":[]}");
+	const char *s = NULL;
+	bool b = false;
+	bool f = true;
+	int64_t n = 0;
+	json_t *o = NULL;
+	json_t *a = NULL;
+	struct err e;
+	assert_int_equal(json_get_string(doc, "", "s", &s, &e), 1);
+	assert_string_equal(s, "t");
+	assert_int_equal(json_get_bool(doc, "", "b", &b, &e), 1);
+	assert_true(b);
+	assert_int_equal(json_get_bool(doc, "", "f", &f, &e), 1);
+	assert_false(f);
+	assert_int_equal(json_get_number(doc, "", "n", -5, 5, &n, &e), 1);
+	assert_int_equal(n, -5);
+	assert_int_equal(json_get_object(doc, "", "o", &o, &e), 1);
+	assert_int_equal(json_get_array(doc, "", "a", &a, &e), 1);
+}
+
+static void wrong_types_name_the_place_and_both_types(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *doc = parse("{\"x\":[],\"n\":1.5,\"big\":70000,\"b\":1}");
+	const char *s = NULL;
+	int64_t n = 0;
+	bool b = false;
+	json_t *value = NULL;
+	struct err e;
+	assert_int_equal(json_get_string(doc, "ipam.pools[0]", "x", &s, &e), -EBADMSG);
+	assert_string_equal(e.text, "ipam.pools[0].x must be a string, not an array");
+	assert_int_equal(json_get_number(doc, "", "n", 0, 9, &n, &e), -EBADMSG);
+	assert_string_equal(e.text, "n must be a whole number, not a fraction");
+	assert_int_equal(json_get_number(doc, "", "big", 68, 65535, &n, &e), -EBADMSG);
+	assert_string_equal(e.text, "big is 70000, must be between 68 and 65535");
+	assert_int_equal(json_get_bool(doc, "log", "b", &b, &e), -EBADMSG);
+	assert_string_equal(e.text, "log.b must be true or false, not a number");
+	assert_int_equal(json_get_object(doc, "", "x", &value, &e), -EBADMSG);
+	assert_int_equal(json_get_array(doc, "", "b", &value, &e), -EBADMSG);
+	const json_t *array = json_object_get(doc, "x");
+	assert_int_equal(json_get_string(array, "ipam", "type", &s, &e), -EBADMSG);
+	assert_string_equal(e.text, "ipam must be an object, not an array");
+	assert_null(s);
+	assert_null(value);
+}
+
+static void folded_keys_prefer_the_exact_one_then_the_last(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *doc = parse("{\"IPS\":1,\"Ips\":2,\"mac\":3,\"MAC\":4}");
+	assert_int_equal(json_integer_value(json_get_folded(doc, "ips")), 2);
+	assert_int_equal(json_integer_value(json_get_folded(doc, "mac")), 3);
+	assert_null(json_get_folded(doc, "ip"));
+	assert_null(json_get_folded(json_null(), "ip"));
+}
+
+static void unknown_keys_are_named_with_the_known_ones(void **state)
+{
+	(void)state;
+	static const char *const known[] = {"cidr", "blockSize", NULL};
+	CLEANUP_JSON json_t *good = parse("{\"cidr\":1}");
+	CLEANUP_JSON json_t *bad = parse("{\"cidr\":1,\"block\\u001bSize\":2}");
+	struct err e;
+	assert_int_equal(json_check_keys(good, "ipam.pools[0]", known, &e), 0);
+	assert_int_equal(json_check_keys(bad, "ipam.pools[0]", known, &e), -EINVAL);
+	assert_string_equal(e.text, "unknown key \"block?Size\" in ipam.pools[0]");
+	assert_string_equal(e.details, "known keys: cidr, blockSize");
+}
+
+static void text_is_compact_and_keeps_the_order(void **state)
+{
+	(void)state;
+	CLEANUP_JSON json_t *doc = parse(" { \"b\" : [ 1 , null ], \"a\" : \"x\" } ");
+	CLEANUP_FREE char *text = json_text(doc);
+	assert_string_equal(text, "{\"b\":[1,null],\"a\":\"x\"}");
+}
+
+static void cleaned_text_can_always_be_a_string(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in;
+		const char *out;
+		bool valid;
+	} table[] = {
+		{"plain", "plain", true},
+		{"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x94", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x94",
+			true},
+		{"\xc3", "?", false},
+		{"\xe2\x82", "??", false},
+		{"\xf0\x9f\x90", "???", false},
+		{"\xc0\xaf", "??", false},
+		{"\xe0\x80\xaf", "???", false},
+		{"\xed\xa0\x80", "???", false},
+		{"\xf4\x90\x80\x80", "????", false},
+		{"\xf0\x80\x80\x80", "????", false},
+		{"\xff\xfe", "??", false},
+		{"\x80"
+		 "a",
+			"?a", false},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char out[32];
+		assert_true(json_clean(out, sizeof(out), table[i].in));
+		assert_string_equal(out, table[i].out);
+		assert_int_equal(json_is_utf8(table[i].in), table[i].valid);
+		CLEANUP_JSON json_t *string = json_string(out);
+		assert_non_null(string);
+	}
+}
+
+static void a_character_that_was_cut_is_replaced(void **state)
+{
+	(void)state;
+	char out[3];
+	assert_false(json_clean(out, sizeof(out), "a\xc3\xa4"));
+	assert_string_equal(out, "a?");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_documents_are_refused_with_a_reason),
+		cmocka_unit_test(nesting_is_limited),
+		cmocka_unit_test(brackets_inside_strings_are_not_nesting),
+		cmocka_unit_test(size_is_limited),
+		cmocka_unit_test(the_last_of_duplicate_keys_wins),
+		cmocka_unit_test(absent_and_null_leave_the_output_alone),
+		cmocka_unit_test(present_values_are_given),
+		cmocka_unit_test(wrong_types_name_the_place_and_both_types),
+		cmocka_unit_test(folded_keys_prefer_the_exact_one_then_the_last),
+		cmocka_unit_test(unknown_keys_are_named_with_the_known_ones),
+		cmocka_unit_test(text_is_compact_and_keeps_the_order),
+		cmocka_unit_test(cleaned_text_can_always_be_a_string),
+		cmocka_unit_test(a_character_that_was_cut_is_replaced),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Text in fixed buffers, names from strangers, error sentences, hashes.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "lib/mem.h"
+
+static void text_never_overflows_and_says_when_it_was_cut(void **state)
+{
+	(void)state;
+	char buf[8] = "";
+	struct text t = TEXT_ON(buf);
+	text_add(&t, "%s", "abc");
+	text_add(&t, "%d", 1234);
+	assert_string_equal(buf, "abc1234");
+	assert_false(t.cut);
+	text_add(&t, "%s", "");
+	assert_false(t.cut);
+	text_add(&t, "5");
+	assert_true(t.cut);
+	text_add(&t, "6");
+	assert_string_equal(buf, "abc1234");
+	assert_int_equal(t.len, 7);
+}
+
+static void copies_are_cut_and_terminated(void **state)
+{
+	(void)state;
+	char buf[4];
+	assert_true(text_copy(buf, sizeof(buf), "abc"));
+	assert_string_equal(buf, "abc");
+	assert_false(text_copy(buf, sizeof(buf), "abcd"));
+	assert_string_equal(buf, "abc");
+	assert_true(text_copy(buf, 1, ""));
+	assert_string_equal(buf, "");
+}
+
+static void cleaning_replaces_control_characters_of_every_kind(void **state)
+{
+	(void)state;
+	char buf[32];
+	assert_true(text_clean(buf, sizeof(buf),
+		"a\x1b[2J\r\n\x7f\xc2\x9b"
+		"31m\xc3\xa9"));
+	assert_string_equal(buf, "a?[2J??"
+				 "???31m\xc3\xa9");
+	assert_false(text_clean(buf, 3, "\x01\x02\x03"));
+	assert_string_equal(buf, "??");
+}
+
+static void names_have_the_form_of_cni(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"a", "0", "default-t1", "a_b.c-d", "Z9"};
+	static const char *const bad[] = {
+		"", "-a", ".a", "_a", "a b", "a\n", "a/b", "\xc3\xa4", "a\xc3\xa4", "a:b"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(text_is_name(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(text_is_name(bad[i]));
+}
+
+static void interface_names_are_what_the_kernel_takes_less_traps(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"eth0", "a", "abcdefghijklmno", "...", "net1@x", "-"};
+	static const char *const bad[] = {"", ".", "..", "abcdefghijklmnop", "a/b", "a:b", "a b",
+		"a%d", "a\tb", "a\n", "\x1b", "a\x7f", "a\xa0"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(text_is_ifname(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(text_is_ifname(bad[i]));
+}
+
+static void an_error_is_set_extended_and_explained(void **state)
+{
+	(void)state;
+	struct err e;
+	assert_int_equal(err_set(&e, ENOENT, "no %s", "link"), -ENOENT);
+	assert_string_equal(e.text, "no link");
+	assert_string_equal(e.details, "");
+	assert_int_equal(e.code, 0);
+	err_add(&e, "pod %d", 7);
+	assert_string_equal(e.text, "pod 7: no link");
+	err_details(&e, "try %s", "again");
+	e.code = 11;
+	(void)err_set(&e, EIO, "outer: %s", e.text);
+	assert_string_equal(e.text, "outer: pod 7: no link");
+	assert_string_equal(e.details, "");
+	assert_int_equal(e.code, 0);
+}
+
+static void long_errors_are_cut(void **state)
+{
+	(void)state;
+	char longer[2000];
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	struct err e;
+	(void)err_set(&e, EIO, "%s", longer);
+	assert_int_equal(strlen(e.text), sizeof(e.text) - 1);
+	err_add(&e, "%s", longer);
+	assert_int_equal(strlen(e.text), sizeof(e.text) - 1);
+	err_details(&e, "%s", longer);
+	assert_int_equal(strlen(e.details), sizeof(e.details) - 1);
+}
+
+static void hashes_are_stable_and_survive_text(void **state)
+{
+	(void)state;
+	struct hash h = hash_of("roost", 5);
+	char text[HASH_TEXT];
+	hash_format(&h, text);
+	assert_int_equal(strlen(text), HASH_TEXT - 1);
+	struct hash again;
+	assert_true(hash_parse(text, &again));
+	assert_true(hash_equal(&h, &again));
+	assert_int_equal(hash_compare(&h, &again), 0);
+	struct hash empty = hash_of("", 0);
+	hash_format(&empty, text);
+	assert_string_equal(text, "99aa06d3014798d86001c324468d497f"); /* XXH3-128 of nothing */
+	assert_false(hash_equal(&h, &empty));
+}
+
+static void hash_text_must_be_32_lower_case_digits(void **state)
+{
+	(void)state;
+	struct hash h;
+	assert_true(hash_parse("0123456789abcdef0123456789abcdef and more", &h));
+	assert_false(hash_parse("", &h));
+	assert_false(hash_parse("0123456789abcdef0123456789abcde", &h));
+	assert_false(hash_parse("0123456789ABCDEF0123456789ABCDEF", &h));
+	assert_false(hash_parse("0123456789abcdef0123456789abcdeg", &h));
+}
+
+static void grown_arrays_keep_their_elements_and_are_zeroed(void **state)
+{
+	(void)state;
+	size_t room = 0;
+	CLEANUP_FREE int *array = NULL;
+	for (int i = 0; i < 1000; i++) {
+		array = mem_grow(array, &room, (size_t)i, sizeof(*array));
+		assert_int_equal(array[i], 0);
+		array[i] = i + 1;
+	}
+	assert_true(room >= 1000);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(array[i], i + 1);
+	CLEANUP_FREE char *copy = mem_strdup("x");
+	assert_string_equal(copy, "x");
+	CLEANUP_FREE char *nothing = mem_new(0, 0);
+	assert_non_null(nothing);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_never_overflows_and_says_when_it_was_cut),
+		cmocka_unit_test(copies_are_cut_and_terminated),
+		cmocka_unit_test(cleaning_replaces_control_characters_of_every_kind),
+		cmocka_unit_test(names_have_the_form_of_cni),
+		cmocka_unit_test(interface_names_are_what_the_kernel_takes_less_traps),
+		cmocka_unit_test(an_error_is_set_extended_and_explained),
+		cmocka_unit_test(long_errors_are_cut),
+		cmocka_unit_test(hashes_are_stable_and_survive_text),
+		cmocka_unit_test(hash_text_must_be_32_lower_case_digits),
+		cmocka_unit_test(grown_arrays_keep_their_elements_and_are_zeroed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
