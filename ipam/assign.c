@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Giving addresses: the part of ipam/node.h that decides. All of one request happens in one
+ * write transaction: the configured pools are compared with the recorded ones, what the owner has
+ * is kept or released, gateways are reserved, and each family gets its address; whatever goes
+ * wrong, the transaction is dropped and nothing has changed.
+ *
+ * Order, the phases outermost and the pools in configuration order inside each: a never-used
+ * address of an own block; the address that is free for longest; a never-used one of a newly
+ * claimed block; the one that cools down for longest.
+ *
+ * A claim needs the hosts registry, which is files, and no files are touched while the state's
+ * write lock is held. So an attempt that needs a block ends with "this one first" and is dropped,
+ * the block is registered, and the next attempt may use it. When another process took the block
+ * meanwhile, that attempt asks for the next block; the entry made in vain names our own state and
+ * disturbs nobody. A block that a lost state held is recorded as quarantined, and the next one is
+ * asked for.
+ *
+ * Asking whether an assignment could succeed is the same code with the transaction dropped at the
+ * end and the registry only looked at.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "ipam/blocks.h"
+#include "ipam/node.h"
+#include "ipam/node_impl.h"
+#include "ipam/refuse.h"
+#include "lib/mem.h"
+
+#define ATTEMPTS 100000 /* a bound; each attempt but the last found a lost or taken block */
+
+/* A block that the registry gave us, or that somebody lost. */
+struct grant {
+	struct cidr block;
+	bool lost;
+};
+
+struct attempt {
+	struct node *n;
+	const struct node_want *w;
+	struct ledger_time now;
+	bool dry; /* changes nothing */
+	struct node_leases leases;
+	struct grant *grants;
+	size_t n_grants, room;
+	const struct pool *need_pool; /* a claim that has to be registered first */
+	struct cidr need_block;
+};
+
+static bool has_family(const struct node_want *w, uint8_t family)
+{
+	for (size_t i = 0; i < w->n_pools; i++)
+		if (w->pools[i].cidr.addr.family == family)
+			return true;
+	return false;
+}
+
+static const struct pool *usable_pool(const struct node_want *w, const struct addr *a)
+{
+	for (size_t i = 0; i < w->n_pools; i++)
+		if (refuse_is_usable(w, i, a->family) && cidr_contains(&w->pools[i].cidr, a))
+			return &w->pools[i];
+	return NULL;
+}
+
+static const struct addr *requested(const struct node_want *w, uint8_t family)
+{
+	for (size_t i = 0; i < w->n_requested; i++)
+		if (w->requested[i].family == family)
+			return &w->requested[i];
+	return NULL;
+}
+
+static bool is_gateway(const struct node_want *w, const struct addr *a)
+{
+	for (size_t i = 0; i < w->n_gateways; i++)
+		if (addr_equal(&w->gateways[i], a))
+			return true;
+	return false;
+}
+
+/* A gateway makes the block a subnet on a link, where two addresses are no pod's: the first IPv6 one is the
+ * routers' anycast address (RFC 4291 section 2.6.1), answered by the gateway itself, and the last IPv4 one is the
+ * broadcast address. A /30 is too small to lose one. */
+static bool find_special(const struct cidr *block, struct addr *out)
+{
+	bool v4 = block->addr.family == AF_INET;
+	if (block->len > (v4 ? 29 : 126))
+		return false;
+	*out = v4 ? addr_plus(&block->addr, pool_block_size(block) - 1) : block->addr;
+	return true;
+}
+
+static int hold_special(struct attempt *a, const struct cidr *block, struct err *e)
+{
+	struct ledger_addr old;
+	struct addr special;
+	if (!find_special(block, &special))
+		return 0;
+	int r = ledger_get_addr(a->n->db, &special, &old, e);
+	if (r != 0 && (r < 0 || old.rec.state != RECORD_RELEASED))
+		return r < 0 ? r : 0;
+	return ledger_hold(a->n->db, &special, RECORD_RESERVED, a->now.wall_s, e);
+}
+
+static bool has_gateway(const struct node_want *w, uint8_t family)
+{
+	for (size_t i = 0; i < w->n_gateways; i++)
+		if (w->gateways[i].family == family)
+			return true;
+	return false;
+}
+
+/* The block becomes ours if the registry agreed: 0; 1 when it has to be asked first. */
+static int claim(struct attempt *a, const struct pool *p, const struct cidr *block, struct err *e)
+{
+	for (size_t i = 0; i < a->n_grants; i++) {
+		if (!cidr_equal(&a->grants[i].block, block))
+			continue;
+		struct blocks_claim c = {
+			.pool = p->cidr,
+			.block = *block,
+			.quarantined = a->grants[i].lost,
+			.wall_s = a->now.wall_s,
+		};
+		int r = blocks_claim(a->n->db, &c, e);
+		if (r == 0 && has_gateway(a->w, block->addr.family))
+			r = hold_special(a, block, e);
+		return r;
+	}
+	a->need_pool = p;
+	a->need_block = *block;
+	return 1;
+}
+
+/* Gives the address, which the caller found to be free or the owner's, and notes the lease. */
+static int give(struct attempt *a, const struct addr *addr, bool was_ours, struct err *e)
+{
+	struct ledger_block b;
+	int r = ledger_block_of(a->n->db, addr, &b, e);
+	if (r < 0)
+		return r;
+	assert(r == 1);
+	a->leases.v[a->leases.n++] =
+		(struct node_lease){.addr = *addr, .block = b.cidr, .was_ours = was_ours};
+	return ledger_use(a->n->db, addr, &a->w->owner, a->now.wall_s, e);
+}
+
+/* The address's block is one of ours, or becomes one: 0, 1 (claim first) or an error. */
+static int ensure_block(
+	struct attempt *a, const struct pool *p, const struct addr *addr, struct err *e)
+{
+	struct ledger_block b;
+	struct cidr block = pool_block_of(p, addr);
+	int r = ledger_block_of(a->n->db, addr, &b, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = ledger_overlap(a->n->db, &block, &b, e);
+	if (r == 0)
+		return claim(a, p, &block, e);
+	if (r < 0)
+		return r;
+	char text[ADDR_TEXT];
+	char other[CIDR_TEXT];
+	addr_format(addr, text);
+	cidr_format(&b.cidr, other);
+	return err_set(e, EADDRINUSE,
+		"address %s cannot be had: its block overlaps %s, which this node holds from an "
+		"earlier configuration",
+		text, other);
+}
+
+static int take_requested(struct attempt *a, const struct addr *addr, struct err *e)
+{
+	const struct pool *p = usable_pool(a->w, addr);
+	if (!p)
+		return refuse_outside(a->w, addr, e);
+	struct ledger_addr old;
+	int had = ledger_get_addr(a->n->db, addr, &old, e);
+	if (had < 0)
+		return had;
+	if (had && old.rec.state != RECORD_RELEASED)
+		return refuse_taken(addr, &old.rec, e);
+	int r = ensure_block(a, p, addr, e);
+	if (r != 0)
+		return r;
+	struct ledger_block b;
+	r = ledger_block_of(a->n->db, addr, &b, e);
+	if (r < 0)
+		return r;
+	if (!had && b.rec.quarantined)
+		return refuse_taken(addr, &(struct record_addr){.state = RECORD_QUARANTINED}, e);
+	return give(a, addr, false, e);
+}
+
+/* Each phase: 1 found, 0 not, 2 a claim is needed first, or an error. */
+enum { NOT_FOUND, FOUND, CLAIM_FIRST };
+
+static int find_fresh(struct attempt *a, const struct pool *p, struct addr *out, struct err *e)
+{
+	return ledger_fresh(a->n->db, &p->cidr, out, e);
+}
+
+static int find_free(struct attempt *a, const struct pool *p, struct addr *out, struct err *e)
+{
+	uint64_t released_ns;
+	int r = ledger_oldest(a->n->db, &p->cidr, out, &released_ns, e);
+	if (r != 1)
+		return r;
+	return a->now.now_ns >= released_ns + p->cooldown_s * UINT64_C(1000000000);
+}
+
+static int find_claim(struct attempt *a, const struct pool *p, struct addr *out, struct err *e)
+{
+	struct cidr block;
+	int r;
+	while ((r = blocks_unclaimed(a->n->db, p, &block, e)) == 1) {
+		r = claim(a, p, &block, e);
+		if (r == 0)
+			r = ledger_fresh(a->n->db, &p->cidr, out, e);
+		else if (r == 1)
+			return CLAIM_FIRST;
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+static int find_cooling(struct attempt *a, uint8_t family, struct addr *out, struct err *e)
+{
+	uint64_t best = UINT64_MAX;
+	for (size_t i = 0; i < a->w->n_pools; i++) {
+		struct addr addr;
+		uint64_t released_ns;
+		if (!refuse_is_usable(a->w, i, family))
+			continue;
+		int r = ledger_oldest(a->n->db, &a->w->pools[i].cidr, &addr, &released_ns, e);
+		if (r < 0)
+			return r;
+		if (r == 1 && released_ns < best) {
+			best = released_ns;
+			*out = addr;
+		}
+	}
+	return best != UINT64_MAX;
+}
+
+static int find_any(struct attempt *a, uint8_t family, struct addr *out, struct err *e)
+{
+	static int (*const phases[])(struct attempt *, const struct pool *, struct addr *,
+		struct err *) = {find_fresh, find_free, find_claim};
+	for (size_t phase = 0; phase < sizeof(phases) / sizeof(phases[0]); phase++)
+		for (size_t i = 0; i < a->w->n_pools; i++) {
+			if (!refuse_is_usable(a->w, i, family))
+				continue;
+			int r = phases[phase](a, &a->w->pools[i], out, e);
+			if (r != NOT_FOUND)
+				return r;
+		}
+	return find_cooling(a, family, out, e);
+}
+
+static int take_any(struct attempt *a, uint8_t family, struct err *e)
+{
+	struct addr addr;
+	bool usable = false;
+	for (size_t i = 0; i < a->w->n_pools; i++)
+		usable |= refuse_is_usable(a->w, i, family);
+	if (!usable)
+		return err_set(e, EADDRNOTAVAIL, "none of the %s pools may be used here",
+			refuse_family(family));
+	int r = find_any(a, family, &addr, e);
+	if (r < 0)
+		return r;
+	if (r == CLAIM_FIRST)
+		return 1;
+	return r == FOUND ? give(a, &addr, false, e) : refuse_exhausted(a->n, a->w, family, e);
+}
+
+/* What the owner has of a family: kept (*kept is set) when it still fits, else released. */
+static int settle_own(
+	struct attempt *a, uint8_t family, struct addr *own, bool *kept, struct err *e)
+{
+	*kept = false;
+	int r = ledger_get_owner(a->n->db, &a->w->owner.hash, family, own, e);
+	if (r != 1)
+		return r;
+	const struct addr *wish = requested(a->w, family);
+	*kept = usable_pool(a->w, own) && !is_gateway(a->w, own) &&
+		(!wish || addr_equal(wish, own));
+	return *kept ? 0 : ledger_release(a->n->db, own, &a->now, e);
+}
+
+static int reserve_gateways(struct attempt *a, struct err *e)
+{
+	for (size_t i = 0; i < a->w->n_gateways; i++) {
+		const struct addr *g = &a->w->gateways[i];
+		if (!pool_find(a->w->pools, a->w->n_pools, g))
+			continue;
+		struct ledger_addr old;
+		int r = ledger_get_addr(a->n->db, g, &old, e);
+		if (r == 1 && old.rec.state == RECORD_USED) {
+			r = refuse_taken(g, &old.rec, e);
+			err_add(e, "the gateway is not free");
+		} else if (r == 0 || (r == 1 && old.rec.state == RECORD_RELEASED)) {
+			r = ledger_hold(a->n->db, g, RECORD_RESERVED, a->now.wall_s, e);
+		}
+		struct cidr block = pool_block_of(pool_find(a->w->pools, a->w->n_pools, g), g);
+		if (r >= 0)
+			r = hold_special(a, &block, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int give_family(
+	struct attempt *a, uint8_t family, const struct addr *own, bool kept, struct err *e)
+{
+	const struct addr *wish = requested(a->w, family);
+	if (kept) {
+		int r = ensure_block(a, usable_pool(a->w, own), own, e);
+		return r != 0 ? r : give(a, own, true, e);
+	}
+	if (wish)
+		return take_requested(a, wish, e);
+	return has_family(a->w, family) ? take_any(a, family, e) : 0;
+}
+
+/* One transaction's work: 0, 1 when a claim is needed first, or an error. */
+static int try_all(struct attempt *a, struct err *e)
+{
+	static const uint8_t families[NODE_LEASES] = {AF_INET, AF_INET6};
+	struct addr own[NODE_LEASES];
+	bool kept[NODE_LEASES];
+	int r = 0;
+	a->leases.n = 0;
+	for (size_t i = 0; r == 0 && i < a->w->n_pools; i++)
+		r = blocks_sync_pool(a->n->db, &a->w->pools[i], e);
+	for (size_t i = 0; r == 0 && i < NODE_LEASES; i++)
+		r = settle_own(a, families[i], &own[i], &kept[i], e);
+	if (r == 0)
+		r = reserve_gateways(a, e);
+	for (size_t i = 0; r == 0 && i < NODE_LEASES; i++)
+		r = give_family(a, families[i], &own[i], kept[i], e);
+	return r;
+}
+
+/* A block of a lost state: ours, but quarantined. */
+static int record_lost(struct attempt *a, const struct hosts_self *self, struct err *e)
+{
+	struct db *db = a->n->db;
+	struct ledger_block there;
+	int r = db_begin(db, true, e);
+	if (r == 0)
+		r = blocks_sync_pool(db, a->need_pool, e);
+	if (r == 0)
+		r = ledger_overlap(db, &a->need_block, &there, e);
+	if (r == 0) {
+		struct blocks_claim c = {
+			.pool = a->need_pool->cidr,
+			.block = a->need_block,
+			.quarantined = true,
+			.wall_s = a->now.wall_s,
+		};
+		r = blocks_claim(db, &c, e);
+	}
+	if (r >= 0)
+		r = db_commit(db, e);
+	db_abort(db);
+	return r < 0 ? r : hosts_take(self, &a->need_block, e);
+}
+
+/* Asks the registry for the block that the attempt needs. */
+static int register_claim(struct attempt *a, struct err *e)
+{
+	struct hosts_self self;
+	int r = node_self(a->n, &self, e);
+	if (r < 0)
+		return r;
+	int holder = a->dry ? hosts_check(&self, &a->need_block, &a->need_pool->cidr, e)
+			    : hosts_claim(&self, &a->need_block, &a->need_pool->cidr, e);
+	if (holder < 0)
+		return holder;
+	if (holder == HOSTS_LOST && !a->dry)
+		return record_lost(a, &self, e);
+	a->grants = mem_grow(a->grants, &a->room, a->n_grants, sizeof(*a->grants));
+	a->grants[a->n_grants++] =
+		(struct grant){.block = a->need_block, .lost = holder == HOSTS_LOST};
+	return 0;
+}
+
+static int run(struct attempt *a, struct err *e)
+{
+	for (int i = 0; i < ATTEMPTS; i++) {
+		a->now = node_time();
+		int r = db_begin(a->n->db, true, e);
+		if (r == 0)
+			r = try_all(a, e);
+		if (r == 0 && !a->dry)
+			return db_commit(a->n->db, e);
+		db_abort(a->n->db);
+		if (r == 1)
+			r = register_claim(a, e);
+		else
+			return r;
+		if (r < 0)
+			return r;
+	}
+	return err_set(e, EAGAIN, "no block could be claimed: too many are taken or lost");
+}
+
+static int check_want(const struct node_want *w, struct err *e)
+{
+	if (w->n_pools == 0)
+		return err_set(e, EADDRNOTAVAIL, "there is no pool to take an address from");
+	for (size_t i = 0; i < w->n_requested; i++)
+		if (requested(w, w->requested[i].family) != &w->requested[i])
+			return err_set(e, EINVAL, "more than one %s address is requested",
+				refuse_family(w->requested[i].family));
+	return 0;
+}
+
+int node_assign(struct node *n, const struct node_want *w, struct node_leases *out, struct err *e)
+{
+	assert(n->mode != NODE_READ);
+	struct attempt a = {.n = n, .w = w};
+	int r = check_want(w, e);
+	if (r == 0)
+		r = run(&a, e);
+	free(a.grants);
+	if (r == 0)
+		*out = a.leases;
+	return r;
+}
+
+int node_can_assign(struct node *n, const struct pool *pools, size_t count, struct err *e)
+{
+	struct node_want w = {.owner = owner_of("", "", ""), .pools = pools, .n_pools = count};
+	struct attempt a = {.n = n, .w = &w, .dry = true};
+	int r = check_want(&w, e);
+	if (r == 0)
+		r = node_reopen(n, e);
+	if (r == 0)
+		r = run(&a, e);
+	free(a.grants);
+	return r;
+}
+
+int node_unassign(
+	struct node *n, const struct hash *owner, const struct node_leases *l, struct err *e)
+{
+	assert(n->mode != NODE_READ);
+	int r = db_begin(n->db, true, e);
+	for (size_t i = 0; r >= 0 && i < l->n; i++) {
+		struct ledger_addr now;
+		if (l->v[i].was_ours)
+			continue;
+		r = ledger_get_addr(n->db, &l->v[i].addr, &now, e);
+		if (r == 1 && now.rec.state == RECORD_USED &&
+			hash_equal(&now.rec.owner.hash, owner))
+			r = ledger_unuse(n->db, &l->v[i].addr, e);
+	}
+	if (r >= 0)
+		return db_commit(n->db, e);
+	db_abort(n->db);
+	return r;
+}

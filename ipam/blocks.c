@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks come by claim (a pool needs room) or by adoption (an earlier state of this boot was lost,
+ * and the kernel or the hosts registry still names them). An adopted block is loose until a
+ * configured pool with its block size contains it: only then is known how long its addresses cool
+ * down and who may take them. A pool of another block size, or another pool, can not take it over,
+ * so that blocks stay disjoint and a block belongs to one pool.
+ */
+#include "ipam/blocks.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static const char give_back[] = "keep the pool as it was until its pods are gone, then: roostctl "
+				"ipam release --idle-blocks";
+
+/* A block that is in the way of the pool: says so. */
+static int contradict(const struct pool *p, const struct ledger_block *b, struct err *e)
+{
+	char pool[CIDR_TEXT];
+	char other[CIDR_TEXT];
+	char block[CIDR_TEXT];
+	cidr_format(&p->cidr, pool);
+	cidr_format(&b->pool, other);
+	cidr_format(&b->cidr, block);
+	int r;
+	if (!b->rec.loose && !cidr_equal(&b->pool, &p->cidr))
+		r = err_set(e, EINVAL, "pool %s overlaps pool %s, of which this node owns block %s",
+			pool, other, block);
+	else
+		r = err_set(e, EINVAL,
+			"pool %s has blockSize %u, but this node owns block %s of it, cut with "
+			"blockSize %u",
+			pool, p->block_len, block, b->cidr.len);
+	err_details(e, "%s", give_back);
+	return r;
+}
+
+/* Released addresses follow their block into the pool's queue. */
+static int move_queue(
+	struct db *db, const struct ledger_block *b, const struct cidr *to, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_QUEUE, .pool = b->pool, .addr = b->cidr.addr};
+	for (;;) {
+		struct db_entry entry;
+		int r = db_seek(db, &k, &entry, e);
+		if (r != 1 || !cidr_equal(&entry.key.pool, &b->pool))
+			return r < 0 ? r : 0;
+		r = ledger_requeue(db, &entry.key.addr, entry.key.released_ns, &b->pool, to, e);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int join(struct db *db, const struct cidr *pool, struct ledger_block *b, struct err *e)
+{
+	if (!cidr_equal(&b->pool, pool)) {
+		int r = move_queue(db, b, pool, e);
+		if (r < 0)
+			return r;
+	}
+	b->pool = *pool;
+	b->rec.pool_len = pool->len;
+	b->rec.loose = false;
+	return ledger_put_block(db, b, e);
+}
+
+/* This node's blocks inside a new pool, in order: loose ones join, others are in the way. */
+static int join_inside(struct db *db, const struct pool *p, struct record_pool *rec, struct err *e)
+{
+	struct ledger_block b;
+	int r = ledger_block_of(db, &p->cidr.addr, &b, e);
+	if (r < 0 || (r == 1 && b.cidr.len < p->cidr.len))
+		return r < 0 ? r : contradict(p, &b, e);
+	struct record_key k = {.kind = RECORD_BLOCK, .block = p->cidr};
+	for (;;) {
+		struct db_entry entry;
+		r = db_seek(db, &k, &entry, e);
+		if (r != 1 || !cidr_overlaps(&entry.key.block, &p->cidr))
+			return r < 0 ? r : 0;
+		r = ledger_block_of(db, &entry.key.block.addr, &b, e);
+		if (r != 1)
+			return r < 0 ? r : db_damage(db, e, "blocks overlap");
+		if (!b.rec.loose || b.cidr.len != p->block_len)
+			return contradict(p, &b, e);
+		r = join(db, &p->cidr, &b, e);
+		if (r < 0)
+			return r;
+		rec->blocks++;
+		k.block = b.cidr;
+		k.block.len = 129; /* behind it: no block has this length */
+	}
+}
+
+/* A recorded pool that overlaps a new one: 1 when found. */
+static int find_overlap(struct db *db, const struct pool *p, struct cidr *out,
+	struct record_pool *rec, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_POOL, .pool = {.addr = {.family = AF_INET}}};
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	for (; r == 1; r = db_next(db, &entry, e)) {
+		if (!cidr_overlaps(&entry.key.pool, &p->cidr))
+			continue;
+		*out = entry.key.pool;
+		return ledger_get_pool(db, out, rec, e);
+	}
+	return r;
+}
+
+/* Recorded pools without blocks make way for a new one that overlaps them, others do not. */
+static int make_way(struct db *db, const struct pool *p, struct err *e)
+{
+	struct cidr other;
+	struct record_pool rec;
+	int r;
+	while ((r = find_overlap(db, p, &other, &rec, e)) == 1) {
+		struct ledger_block b;
+		if (rec.blocks) {
+			r = ledger_overlap(db, &other, &b, e);
+			if (r == 0)
+				return db_damage(db, e, "a pool has lost its blocks");
+			return r < 0 ? r : contradict(p, &b, e);
+		}
+		struct record_key k = {.kind = RECORD_POOL, .pool = other};
+		r = db_del(db, &k, e);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static int add_pool(struct db *db, const struct pool *p, struct err *e)
+{
+	struct record_pool rec = {.block_len = p->block_len, .cooldown_s = p->cooldown_s};
+	int r = make_way(db, p, e);
+	if (r == 0)
+		r = join_inside(db, p, &rec, e);
+	return r < 0 ? r : ledger_put_pool(db, &p->cidr, &rec, e);
+}
+
+int blocks_sync_pool(struct db *db, const struct pool *p, struct err *e)
+{
+	struct record_pool rec;
+	int r = ledger_get_pool(db, &p->cidr, &rec, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || (rec.block_len != p->block_len && rec.blocks == 0))
+		return add_pool(db, p, e);
+	struct ledger_block b;
+	if (rec.block_len != p->block_len) {
+		r = ledger_overlap(db, &p->cidr, &b, e);
+		if (r == 0)
+			return db_damage(db, e, "a pool has lost its blocks");
+		return r < 0 ? r : contradict(p, &b, e);
+	}
+	if (rec.cooldown_s == p->cooldown_s)
+		return 0;
+	rec.cooldown_s = p->cooldown_s;
+	return ledger_put_pool(db, &p->cidr, &rec, e);
+}
+
+int blocks_unclaimed(struct db *db, const struct pool *p, struct cidr *out, struct err *e)
+{
+	struct record_pool rec;
+	int r = ledger_get_pool(db, &p->cidr, &rec, e);
+	if (r == 0)
+		return db_damage(db, e, "a pool vanished");
+	if (r < 0)
+		return r;
+	if (rec.next >= pool_block_count(p))
+		return 0;
+	*out = pool_block(p, rec.next);
+	return 1;
+}
+
+int blocks_claim(struct db *db, const struct blocks_claim *c, struct err *e)
+{
+	struct record_pool rec;
+	int r = ledger_get_pool(db, &c->pool, &rec, e);
+	if (r == 0)
+		return db_damage(db, e, "a pool vanished");
+	if (r < 0)
+		return r;
+	struct ledger_block b = {
+		.cidr = c->block,
+		.pool = c->pool,
+		.rec = {.pool_len = c->pool.len,
+			.quarantined = c->quarantined,
+			.since_s = c->wall_s},
+	};
+	r = ledger_put_block(db, &b, e);
+	if (r < 0)
+		return r;
+	rec.blocks++;
+	return ledger_put_pool(db, &c->pool, &rec, e);
+}
+
+/* The recorded pool that a block of this size belongs to: 1 or 0. */
+static int find_pool(struct db *db, const struct cidr *block, struct cidr *out, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_POOL, .pool = {.addr = {.family = AF_INET}}};
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	for (; r == 1; r = db_next(db, &entry, e)) {
+		struct record_pool rec;
+		r = ledger_get_pool(db, &entry.key.pool, &rec, e);
+		if (r != 1)
+			return r;
+		if (rec.block_len == block->len && cidr_contains(&entry.key.pool, &block->addr)) {
+			*out = entry.key.pool;
+			return 1;
+		}
+	}
+	return r;
+}
+
+int blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct err *e)
+{
+	struct ledger_block there;
+	int r = ledger_overlap(db, block, &there, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	struct blocks_claim c = {.block = *block, .quarantined = true, .wall_s = wall_s};
+	r = find_pool(db, block, &c.pool, e);
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		r = blocks_claim(db, &c, e);
+		return r < 0 ? r : 1;
+	}
+	struct ledger_block b = {
+		.cidr = *block,
+		.pool = *block,
+		.rec = {.pool_len = block->len,
+			.quarantined = true,
+			.loose = true,
+			.since_s = wall_s},
+	};
+	r = ledger_put_block(db, &b, e);
+	return r < 0 ? r : 1;
+}
+
+static int drop_released(struct db *db, const struct ledger_block *b, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
+	for (;;) {
+		struct db_entry entry;
+		int r = db_seek(db, &k, &entry, e);
+		if (r != 1 || !cidr_contains(&b->cidr, &entry.key.addr))
+			return r < 0 ? r : 0;
+		struct record_addr rec;
+		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec) ||
+			rec.state != RECORD_RELEASED)
+			return db_damage(db, e, "an idle block is not idle");
+		r = ledger_requeue(db, &entry.key.addr, rec.released_ns, &b->pool, NULL, e);
+		if (r == 0)
+			r = db_del(db, &entry.key, e);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* The pool has one block less; without any it goes. */
+static int leave_pool(struct db *db, const struct ledger_block *b, struct err *e)
+{
+	struct record_pool rec;
+	int r = ledger_get_pool(db, &b->pool, &rec, e);
+	if (r == 0 || (r == 1 && rec.blocks == 0))
+		return db_damage(db, e, "the pool of a block vanished");
+	if (r < 0)
+		return r;
+	if (--rec.blocks == 0) {
+		struct record_key k = {.kind = RECORD_POOL, .pool = b->pool};
+		r = db_del(db, &k, e);
+		return r < 0 ? r : 0;
+	}
+	struct pool p = {.cidr = b->pool, .block_len = rec.block_len};
+	uint64_t index = pool_block_index(&p, &b->cidr.addr);
+	if (index < rec.next)
+		rec.next = index;
+	return ledger_put_pool(db, &b->pool, &rec, e);
+}
+
+int blocks_drop(struct db *db, const struct ledger_block *b, struct err *e)
+{
+	int r = drop_released(db, b, e);
+	if (r < 0)
+		return r;
+	struct record_key k = {.kind = RECORD_FRESH, .pool = b->pool, .block = b->cidr};
+	r = db_del(db, &k, e);
+	if (r < 0)
+		return r;
+	k = (struct record_key){.kind = RECORD_BLOCK, .block = b->cidr};
+	r = db_del(db, &k, e);
+	return r < 0 || b->rec.loose ? (r < 0 ? r : 0) : leave_pool(db, b, e);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry is a folder of symbolic links, because making a link is atomic, exclusive and needs
+ * no second step: its target is its whole content, "FOLDER:ID" (state folder, identity of the state
+ * in hexadecimal), so there is no moment in which an entry exists without its holder. Blocks of
+ * different sizes overlap under different names; therefore a claim lists the names, under a lock of
+ * the folder.
+ *
+ * An entry is made before the claim is recorded in the state. When the process is killed in
+ * between, the entry names our state and our state does not know the block: whoever comes next just
+ * uses it. An entry of an earlier state in our folder, or of a folder without a state of this boot,
+ * is of a lost state: its block's pods may live on, so the block is recorded as quarantined first,
+ * and only then the entry is rewritten; a kill in between changes nothing that matters.
+ *
+ * The folder's name has the boot id and the cookie of our network namespace: the same pool in
+ * another namespace (another node on the same machine) is no conflict.
+ */
+#include "ipam/hosts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "lib/mem.h"
+#include "lib/ns.h"
+#include "lib/text.h"
+
+#define TARGET (PATH_MAX + 32)
+#define ATTEMPTS 100
+
+static void folder_path(const struct hosts_self *self, char out[PATH_MAX])
+{
+	struct text t = {.buf = out, .size = PATH_MAX};
+	text_add(&t, "%s/%s-%" PRIu64, self->root, self->boot, ns_own_cookie());
+}
+
+static void entry_name(const struct cidr *block, char out[CIDR_TEXT])
+{
+	cidr_format(block, out);
+	*strchr(out, '/') = '-';
+}
+
+static bool parse_name(const char *name, struct cidr *out)
+{
+	char text[CIDR_TEXT];
+	struct err e;
+	char *dash = text_copy(text, sizeof(text), name) ? strrchr(text, '-') : NULL;
+	if (!dash)
+		return false;
+	*dash = '/';
+	return cidr_parse(text, out, &e) == 0 && !cidr_has_host_bits(out);
+}
+
+static void own_target(const struct hosts_self *self, char out[TARGET])
+{
+	struct text t = {.buf = out, .size = TARGET};
+	text_add(&t, "%s:%" PRIx64, self->dir, self->id);
+}
+
+/* Folders of other boots say nothing about this one. Best effort. */
+static void remove_others(const struct hosts_self *self)
+{
+	DIR *root = opendir(self->root);
+	if (!root)
+		return;
+	for (struct dirent *d; (d = readdir(root));) {
+		if (d->d_name[0] == '.' || strncmp(d->d_name, self->boot, strlen(self->boot)) == 0)
+			continue;
+		int fd = openat(
+			dirfd(root), d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		DIR *old = fd < 0 ? NULL : fdopendir(fd);
+		for (struct dirent *f; old && (f = readdir(old));)
+			if (strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0)
+				(void)unlinkat(dirfd(old), f->d_name, 0);
+		if (old)
+			(void)closedir(old);
+		(void)unlinkat(dirfd(root), d->d_name, AT_REMOVEDIR);
+	}
+	(void)closedir(root);
+}
+
+/* The registry's folder. -ENOENT when there is none and it is not to be made. */
+static int open_folder(const struct hosts_self *self, bool make, struct err *e)
+{
+	char path[PATH_MAX];
+	folder_path(self, path);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && make) {
+		int r = file_make_dir(path, 0700, e);
+		if (r < 0)
+			return r;
+		remove_others(self);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return err_set(
+			e, errno, "cannot open the hosts registry %s: %s", path, strerror(errno));
+	return fd;
+}
+
+static int lock_folder(int fd, struct err *e)
+{
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return err_set(
+				e, errno, "cannot lock the hosts registry: %s", strerror(errno));
+	return 0;
+}
+
+/* The folder, locked; not one that was removed (being empty) while we waited for it. */
+static int open_locked(const struct hosts_self *self, bool make, struct err *e)
+{
+	for (int i = 0; i < ATTEMPTS; i++) {
+		int fd = open_folder(self, make, e);
+		int r = fd < 0 ? fd : lock_folder(fd, e);
+		struct stat st;
+		if (r == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0)
+			return fd;
+		if (fd >= 0)
+			(void)close(fd);
+		if (r < 0)
+			return r;
+	}
+	return err_set(e, EAGAIN, "cannot lock the hosts registry: it is removed again and again");
+}
+
+/* Who holds the entry of this name; dir (TARGET bytes) gets the holder's folder. */
+static enum hosts_holder read_entry(
+	const struct hosts_self *self, int fd, const char *name, char dir[TARGET])
+{
+	char own[TARGET];
+	own_target(self, own);
+	ssize_t len = readlinkat(fd, name, dir, TARGET - 1);
+	if (len < 0)
+		return HOSTS_FREE;
+	dir[len] = '\0';
+	if (strcmp(dir, own) == 0)
+		return HOSTS_OURS;
+	char *colon = strrchr(dir, ':');
+	if (colon)
+		*colon = '\0';
+	if (strcmp(dir, self->dir) == 0)
+		return HOSTS_LOST;
+	char state[TARGET + 64];
+	(void)snprintf(state, sizeof(state), "%s/node-%s.mdb", dir, self->boot);
+	return access(state, F_OK) == 0 ? HOSTS_OTHER : HOSTS_LOST;
+}
+
+/* The names that overlap a block; the one that matters most decides. */
+static int find_holder(const struct hosts_self *self, int fd, const struct cidr *block,
+	enum hosts_holder *out, char dir[TARGET], struct err *e)
+{
+	char own[CIDR_TEXT];
+	entry_name(block, own);
+	*out = HOSTS_FREE;
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	if (!d)
+		return err_set(e, errno, "cannot list the hosts registry: %s", strerror(errno));
+	rewinddir(d);
+	for (struct dirent *f; (f = readdir(d));) {
+		struct cidr there;
+		if (!parse_name(f->d_name, &there) || !cidr_overlaps(&there, block))
+			continue;
+		char holder_dir[TARGET];
+		enum hosts_holder holder = read_entry(self, fd, f->d_name, holder_dir);
+		/* Of another size and ours, but our state has no such block: a killed claim
+		 * made with other block sizes. It holds nothing. */
+		if (holder == HOSTS_OURS && strcmp(f->d_name, own) != 0)
+			continue;
+		if (holder > *out) {
+			*out = holder;
+			(void)text_copy(dir, TARGET, holder_dir);
+		}
+	}
+	(void)closedir(d);
+	return 0;
+}
+
+static int refuse(const struct cidr *block, const struct cidr *pool, const char *dir, struct err *e)
+{
+	char block_text[CIDR_TEXT];
+	char pool_text[CIDR_TEXT];
+	cidr_format(block, block_text);
+	cidr_format(pool, pool_text);
+	int r = err_set(e, EBUSY,
+		"pool %s is in use by another state folder of this host: %.200s holds block %s",
+		pool_text, dir, block_text);
+	err_details(e,
+		"use one state folder for the pool, or give it back there: roostctl --state-dir "
+		"%.200s ipam release --idle-blocks",
+		dir);
+	return r;
+}
+
+int hosts_claim(const struct hosts_self *self, const struct cidr *block, const struct cidr *pool,
+	struct err *e)
+{
+	CLEANUP_FD int fd = open_locked(self, true, e);
+	if (fd < 0)
+		return fd;
+	enum hosts_holder holder;
+	char dir[TARGET];
+	int r = find_holder(self, fd, block, &holder, dir, e);
+	if (r < 0)
+		return r;
+	if (holder == HOSTS_OTHER)
+		return refuse(block, pool, dir, e);
+	if (holder != HOSTS_FREE)
+		return (int)holder;
+	char name[CIDR_TEXT];
+	char target[TARGET];
+	entry_name(block, name);
+	own_target(self, target);
+	if (symlinkat(target, fd, name) < 0)
+		return err_set(e, errno, "cannot enter block %s into the hosts registry: %s", name,
+			strerror(errno));
+	return HOSTS_OURS;
+}
+
+int hosts_check(const struct hosts_self *self, const struct cidr *block, const struct cidr *pool,
+	struct err *e)
+{
+	CLEANUP_FD int fd = open_folder(self, false, e);
+	if (fd < 0)
+		return fd == -ENOENT ? (int)HOSTS_OURS : fd;
+	enum hosts_holder holder;
+	char dir[TARGET];
+	int r = find_holder(self, fd, block, &holder, dir, e);
+	if (r < 0)
+		return r;
+	if (holder == HOSTS_OTHER)
+		return refuse(block, pool, dir, e);
+	return holder == HOSTS_LOST ? (int)HOSTS_LOST : (int)HOSTS_OURS;
+}
+
+int hosts_take(const struct hosts_self *self, const struct cidr *block, struct err *e)
+{
+	CLEANUP_FD int fd = open_locked(self, true, e);
+	if (fd < 0)
+		return fd;
+	char name[CIDR_TEXT];
+	char dir[TARGET];
+	char target[TARGET];
+	entry_name(block, name);
+	own_target(self, target);
+	if (read_entry(self, fd, name, dir) == HOSTS_OTHER)
+		return 0;
+	(void)unlinkat(fd, ".new", 0);
+	if (symlinkat(target, fd, ".new") < 0 || renameat(fd, ".new", fd, name) < 0)
+		return err_set(e, errno, "cannot take over block %s in the hosts registry: %s",
+			name, strerror(errno));
+	return 0;
+}
+
+int hosts_drop(const struct hosts_self *self, const struct cidr *blocks, size_t n, struct err *e)
+{
+	CLEANUP_FD int fd = open_locked(self, false, e);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		char name[CIDR_TEXT];
+		char dir[TARGET];
+		entry_name(&blocks[i], name);
+		if (read_entry(self, fd, name, dir) != HOSTS_OURS)
+			continue;
+		if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
+			r = err_set(e, errno, "cannot take block %s out of the hosts registry: %s",
+				name, strerror(errno));
+	}
+	char path[PATH_MAX];
+	folder_path(self, path);
+	(void)rmdir(path); /* when that was the last one */
+	return r;
+}
+
+int hosts_list(const struct hosts_self *self, struct hosts_entry **out, size_t *n, struct err *e)
+{
+	*out = NULL;
+	*n = 0;
+	int fd = open_folder(self, false, e);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	DIR *d = fdopendir(fd);
+	if (!d) {
+		(void)close(fd);
+		return err_set(e, ENOMEM, "cannot list the hosts registry");
+	}
+	size_t room = 0;
+	for (struct dirent *f; (f = readdir(d));) {
+		struct hosts_entry entry;
+		char dir[TARGET];
+		if (!parse_name(f->d_name, &entry.block))
+			continue;
+		entry.holder = read_entry(self, dirfd(d), f->d_name, dir);
+		entry.here = entry.holder == HOSTS_OURS ||
+			     (entry.holder == HOSTS_LOST && strcmp(dir, self->dir) == 0);
+		*out = mem_grow(*out, &room, *n, sizeof(**out));
+		(*out)[(*n)++] = entry;
+	}
+	(void)closedir(d);
+	return 0;
+}

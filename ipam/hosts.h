@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The hosts registry: which state folder of this host holds which block, so that two folders never
+ * give away the same addresses, and so that a lost state is noticed. One folder per boot and
+ * network namespace, one symbolic link per block ("100.66.0.0-26"), its text says who holds it.
+ * Files only; never called inside a transaction.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/boot.h"
+#include "lib/err.h"
+
+#define HOSTS_ROOT "/run/roost/hosts"
+
+/* Who asks. */
+struct hosts_self {
+	const char *root; /* HOSTS_ROOT; another one in tests */
+	const char *boot; /* boot id */
+	const char *dir;  /* state folder, absolute */
+	uint64_t id;	  /* of the state in it: an earlier one in the same folder had another */
+};
+
+enum hosts_holder {
+	HOSTS_FREE,  /* nobody */
+	HOSTS_OURS,  /* this very state; it may not know yet (a claim that was killed) */
+	HOSTS_LOST,  /* a state that is gone, in our folder or another: pods may still use it */
+	HOSTS_OTHER, /* a living state in another folder */
+};
+
+/* Claims a block for us: HOSTS_OURS (it may be used), HOSTS_LOST (unchanged; see hosts_take()), or
+ * -EBUSY, naming pool and holder. */
+int hosts_claim(const struct hosts_self *self, const struct cidr *block, const struct cidr *pool,
+	struct err *e);
+
+/* The same answers (HOSTS_OURS also when it could be claimed), changing nothing. */
+int hosts_check(const struct hosts_self *self, const struct cidr *block, const struct cidr *pool,
+	struct err *e);
+
+/* Takes over the entry of a lost block, after our state has recorded it as quarantined. */
+int hosts_take(const struct hosts_self *self, const struct cidr *block, struct err *e);
+
+/* Removes entries of ours; others and missing ones are left alone. */
+int hosts_drop(const struct hosts_self *self, const struct cidr *blocks, size_t n, struct err *e);
+
+/* Every entry. Heap array, the caller frees *out. */
+struct hosts_entry {
+	struct cidr block;
+	enum hosts_holder holder;
+	bool here; /* holder is in our folder */
+};
+int hosts_list(const struct hosts_self *self, struct hosts_entry **out, size_t *n, struct err *e);

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The records and their indexes. Invariants, at the end of each transaction:
+ *
+ * - Blocks are disjoint. An address belongs to the one block that contains it; records of addresses
+ *   outside of every block are possible (a reserved gateway, an adopted pod whose block is
+ * unknown).
+ * - block.next is the offset of the lowest address of the block that has no record, or the block's
+ * size; a quarantined block counts as having none. The FRESH index has a block exactly when next is
+ * an address of it: the lowest entry of a pool is its next never-used address, without a search.
+ * - pool.next is the index of the lowest block of the pool that overlaps no block of this node, or
+ * the number of its blocks.
+ * - The QUEUE has exactly the RELEASED addresses, under the pool of their block.
+ * - OWNER has exactly the USED addresses, at most one per owner and family.
+ *
+ * Moving a "next" forward is a loop over what was taken out of order, so each address and each
+ * block is passed once: constant time on average.
+ *
+ * A record that contradicts another one is damage, reported like a broken page.
+ */
+#include "ipam/ledger.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct record_key addr_key(const struct addr *a)
+{
+	return (struct record_key){.kind = RECORD_ADDR, .addr = *a};
+}
+
+static struct record_key block_key(const struct cidr *c)
+{
+	return (struct record_key){.kind = RECORD_BLOCK, .block = *c};
+}
+
+static struct record_key queue_key(
+	const struct cidr *pool, uint64_t released_ns, const struct addr *a)
+{
+	return (struct record_key){
+		.kind = RECORD_QUEUE, .pool = *pool, .released_ns = released_ns, .addr = *a};
+}
+
+static const struct db_value nothing;
+
+int ledger_get_addr(struct db *db, const struct addr *a, struct ledger_addr *out, struct err *e)
+{
+	struct record_key k = addr_key(a);
+	int r = db_get(db, &k, &out->value, e);
+	if (r == 1 && !record_addr_parse(out->value.bytes, out->value.len, &out->rec))
+		return db_damage(db, e, "the record of an address is malformed");
+	return r;
+}
+
+int ledger_get_owner(
+	struct db *db, const struct hash *owner, uint8_t family, struct addr *out, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_OWNER, .owner = *owner, .family = family};
+	struct db_value v;
+	int r = db_get(db, &k, &v, e);
+	if (r != 1)
+		return r;
+	struct addr a;
+	if (!record_owner_parse(v.bytes, v.len, &a) || a.family != family)
+		return db_damage(db, e, "the record of an owner is malformed");
+	struct ledger_addr rec;
+	r = ledger_get_addr(db, &a, &rec, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || rec.rec.state != RECORD_USED || !hash_equal(&rec.rec.owner.hash, owner))
+		return db_damage(db, e, "an owner's address is not his");
+	*out = a;
+	return 1;
+}
+
+int ledger_get_pool(struct db *db, const struct cidr *pool, struct record_pool *out, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_POOL, .pool = *pool};
+	struct db_value v;
+	int r = db_get(db, &k, &v, e);
+	if (r == 1 && !record_pool_parse(v.bytes, v.len, out))
+		return db_damage(db, e, "the record of a pool is malformed");
+	return r;
+}
+
+static int parse_block(
+	struct db *db, const struct db_entry *entry, struct ledger_block *out, struct err *e)
+{
+	struct ledger_block b = {.cidr = entry->key.block};
+	if (!record_block_parse(entry->value.bytes, entry->value.len, &b.rec) ||
+		b.rec.pool_len > b.cidr.len || b.rec.next > pool_block_size(&b.cidr)) {
+		(void)db_damage(db, e, "the record of a block is malformed");
+		return -EUCLEAN;
+	}
+	b.pool = cidr_masked(&b.cidr.addr, b.rec.pool_len);
+	*out = b;
+	return 1;
+}
+
+static struct addr last_addr(const struct cidr *c)
+{
+	struct addr a = c->addr;
+	for (unsigned int bit = c->len; bit < addr_bits(&a); bit++)
+		a.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	return a;
+}
+
+int ledger_overlap(struct db *db, const struct cidr *c, struct ledger_block *out, struct err *e)
+{
+	struct addr last = last_addr(c);
+	struct cidr host = cidr_of_host(&last);
+	struct record_key k = block_key(&host);
+	struct db_entry entry;
+	int r = db_floor(db, &k, &entry, e);
+	if (r != 1 || !cidr_overlaps(&entry.key.block, c))
+		return r < 0 ? r : 0;
+	return parse_block(db, &entry, out, e);
+}
+
+int ledger_block_of(struct db *db, const struct addr *a, struct ledger_block *out, struct err *e)
+{
+	struct cidr host = cidr_of_host(a);
+	return ledger_overlap(db, &host, out, e);
+}
+
+static bool is_fresh(const struct ledger_block *b)
+{
+	return !b->rec.quarantined && b->rec.next < pool_block_size(&b->cidr);
+}
+
+/* Writes the block and makes the FRESH index say what is true of it. */
+static int put_block(struct db *db, const struct ledger_block *b, struct err *e)
+{
+	struct record_key k = block_key(&b->cidr);
+	struct db_value v;
+	v.len = record_block_format(&b->rec, v.bytes);
+	int r = db_put(db, &k, &v, e);
+	if (r < 0)
+		return r;
+	k = (struct record_key){.kind = RECORD_FRESH, .pool = b->pool, .block = b->cidr};
+	if (is_fresh(b))
+		return db_put(db, &k, &nothing, e);
+	r = db_del(db, &k, e);
+	return r < 0 ? r : 0;
+}
+
+/* Moves next over addresses that have a record. */
+int ledger_put_block(struct db *db, struct ledger_block *b, struct err *e)
+{
+	uint64_t size = pool_block_size(&b->cidr);
+	while (!b->rec.quarantined && b->rec.next < size) {
+		struct addr a = addr_plus(&b->cidr.addr, b->rec.next);
+		struct record_key k = addr_key(&a);
+		struct db_value v;
+		int r = db_get(db, &k, &v, e);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+		b->rec.next++;
+	}
+	return put_block(db, b, e);
+}
+
+/* Moves next over blocks that are this node's. */
+int ledger_put_pool(struct db *db, const struct cidr *pool, struct record_pool *rec, struct err *e)
+{
+	struct pool p = {.cidr = *pool, .block_len = rec->block_len};
+	uint64_t count = pool_block_count(&p);
+	for (; rec->next < count; rec->next++) {
+		struct cidr block = pool_block(&p, rec->next);
+		struct ledger_block there;
+		int r = ledger_overlap(db, &block, &there, e);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+	}
+	struct record_key k = {.kind = RECORD_POOL, .pool = *pool};
+	struct db_value v;
+	v.len = record_pool_format(rec, v.bytes);
+	return db_put(db, &k, &v, e);
+}
+
+static int put_addr(struct db *db, const struct addr *a, const struct record_addr *rec, bool is_new,
+	struct err *e)
+{
+	struct record_key k = addr_key(a);
+	struct db_value v;
+	v.len = record_addr_format(rec, v.bytes);
+	int r = db_put(db, &k, &v, e);
+	if (r < 0 || !is_new)
+		return r;
+	struct ledger_block b = {0};
+	r = ledger_block_of(db, a, &b, e);
+	if (r != 1)
+		return r;
+	return addr_minus(a, &b.cidr.addr) == b.rec.next ? ledger_put_block(db, &b, e) : 0;
+}
+
+static int put_owner(struct db *db, const struct hash *owner, const struct addr *a, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_OWNER, .owner = *owner, .family = a->family};
+	struct db_value v;
+	v.len = record_owner_format(a, v.bytes);
+	return db_put(db, &k, &v, e);
+}
+
+/* Deletes a record that has to be there. */
+static int del_known(struct db *db, const struct record_key *k, const char *what, struct err *e)
+{
+	int r = db_del(db, k, e);
+	return r == 0 ? db_damage(db, e, what) : r < 0 ? r : 0;
+}
+
+static int del_owner(struct db *db, const struct hash *owner, uint8_t family, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_OWNER, .owner = *owner, .family = family};
+	return del_known(db, &k, "the owner of an address is unknown", e);
+}
+
+static int dequeue(struct db *db, const struct addr *a, uint64_t released_ns, struct err *e)
+{
+	struct ledger_block b;
+	int r = ledger_block_of(db, a, &b, e);
+	if (r == 0)
+		return db_damage(db, e, "a released address is in no block");
+	if (r < 0)
+		return r;
+	struct record_key k = queue_key(&b.pool, released_ns, a);
+	return del_known(db, &k, "a released address is not in the queue", e);
+}
+
+static int enqueue(struct db *db, const struct ledger_block *b, const struct addr *a,
+	uint64_t released_ns, struct err *e)
+{
+	struct record_key k = queue_key(&b->pool, released_ns, a);
+	return db_put(db, &k, &nothing, e);
+}
+
+int ledger_use(
+	struct db *db, const struct addr *a, const struct owner *o, int64_t wall_s, struct err *e)
+{
+	struct ledger_addr old = {0};
+	int r = ledger_get_addr(db, a, &old, e);
+	if (r < 0)
+		return r;
+	bool is_new = r == 0;
+	if (!is_new && old.rec.state == RECORD_RELEASED) {
+		r = dequeue(db, a, old.rec.released_ns, e);
+		if (r < 0)
+			return r;
+	}
+	struct record_addr rec = {
+		.state = RECORD_USED,
+		.since_s = wall_s,
+		.released_ns = is_new ? 0 : old.rec.released_ns,
+		.owner = *o,
+	};
+	r = put_addr(db, a, &rec, is_new, e);
+	return r < 0 ? r : put_owner(db, &o->hash, a, e);
+}
+
+/* The record goes; next comes back when the address is lower. */
+static int forget(struct db *db, const struct addr *a, struct err *e)
+{
+	struct record_key k = addr_key(a);
+	int r = del_known(db, &k, "an address vanished", e);
+	if (r < 0)
+		return r;
+	struct ledger_block b = {0};
+	r = ledger_block_of(db, a, &b, e);
+	if (r != 1)
+		return r;
+	uint64_t offset = addr_minus(a, &b.cidr.addr);
+	if (b.rec.quarantined || offset >= b.rec.next)
+		return 0;
+	b.rec.next = offset;
+	return put_block(db, &b, e);
+}
+
+int ledger_unuse(struct db *db, const struct addr *a, struct err *e)
+{
+	struct ledger_addr old;
+	int r = ledger_get_addr(db, a, &old, e);
+	if (r != 1)
+		return r;
+	r = del_owner(db, &old.rec.owner.hash, a->family, e);
+	if (r < 0)
+		return r;
+	struct ledger_block b;
+	r = ledger_block_of(db, a, &b, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || old.rec.released_ns == 0)
+		return forget(db, a, e);
+	old.rec.state = RECORD_RELEASED;
+	r = put_addr(db, a, &old.rec, false, e);
+	return r < 0 ? r : enqueue(db, &b, a, old.rec.released_ns, e);
+}
+
+/* What has to go with the old state of an address. */
+static int leave_state(
+	struct db *db, const struct addr *a, const struct record_addr *rec, struct err *e)
+{
+	switch (rec->state) {
+	case RECORD_USED:
+		return del_owner(db, &rec->owner.hash, a->family, e);
+	case RECORD_RELEASED:
+		return dequeue(db, a, rec->released_ns, e);
+	default:
+		return 0;
+	}
+}
+
+static struct record_addr unowned(enum record_state state, int64_t wall_s)
+{
+	struct owner nobody = {
+		.network = "", .container = "", .ifname = "", .pod_namespace = "", .pod_name = ""};
+	return (struct record_addr){.state = state, .since_s = wall_s, .owner = nobody};
+}
+
+int ledger_release(struct db *db, const struct addr *a, const struct ledger_time *t, struct err *e)
+{
+	struct ledger_addr old;
+	int had = ledger_get_addr(db, a, &old, e);
+	if (had < 0)
+		return had;
+	int r = had ? leave_state(db, a, &old.rec, e) : 0;
+	if (r < 0)
+		return r;
+	struct ledger_block b;
+	r = ledger_block_of(db, a, &b, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return had ? forget(db, a, e) : 0;
+	struct record_addr rec = had ? old.rec : unowned(RECORD_RELEASED, t->wall_s);
+	rec.state = RECORD_RELEASED;
+	rec.since_s = t->wall_s;
+	rec.released_ns = t->now_ns;
+	r = put_addr(db, a, &rec, !had, e);
+	return r < 0 ? r : enqueue(db, &b, a, t->now_ns, e);
+}
+
+int ledger_hold(
+	struct db *db, const struct addr *a, enum record_state state, int64_t wall_s, struct err *e)
+{
+	struct ledger_addr old;
+	int had = ledger_get_addr(db, a, &old, e);
+	int r = had == 1 ? leave_state(db, a, &old.rec, e) : had;
+	if (r < 0)
+		return r;
+	struct record_addr rec = unowned(state, wall_s);
+	return put_addr(db, a, &rec, !had, e);
+}
+
+int ledger_requeue(struct db *db, const struct addr *a, uint64_t released_ns,
+	const struct cidr *from, const struct cidr *to, struct err *e)
+{
+	struct record_key k = queue_key(from, released_ns, a);
+	int r = del_known(db, &k, "a released address is not in the queue", e);
+	if (r < 0 || !to)
+		return r;
+	k.pool = *to;
+	return db_put(db, &k, &nothing, e);
+}
+
+int ledger_fresh(struct db *db, const struct cidr *pool, struct addr *out, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_FRESH, .pool = *pool, .block = *pool};
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	if (r != 1 || !cidr_equal(&entry.key.pool, pool))
+		return r < 0 ? r : 0;
+	struct ledger_block b;
+	r = ledger_block_of(db, &entry.key.block.addr, &b, e);
+	if (r < 0)
+		return r;
+	if (r != 1 || !is_fresh(&b))
+		return db_damage(db, e, "a block has no never-used address");
+	*out = addr_plus(&b.cidr.addr, b.rec.next);
+	return 1;
+}
+
+int ledger_oldest(struct db *db, const struct cidr *pool, struct addr *out, uint64_t *released_ns,
+	struct err *e)
+{
+	struct record_key k = queue_key(pool, 0, &pool->addr);
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	if (r != 1 || !cidr_equal(&entry.key.pool, pool))
+		return r < 0 ? r : 0;
+	*out = entry.key.addr;
+	*released_ns = entry.key.released_ns;
+	return 1;
+}

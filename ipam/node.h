@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The node state: which blocks this node owns and which attachment has which address. One
+ * LMDB file per boot in a folder (0700), opened by every ADD; one write transaction is a whole
+ * assign or release. Nothing is synced: after a reboot no pod of an earlier boot exists, so the
+ * boot id is part of the file's name. Knows no kernel and no CNI. docs/IPAM.md has states and
+ * invariants.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipam/owner.h"
+#include "ipam/pool.h"
+#include "ipam/view.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+#include "lib/owned.h"
+
+struct node;
+
+enum node_mode {
+	NODE_SHARED,	/* ADD, DEL, changes by hand: many at once; makes the state when absent */
+	NODE_EXCLUSIVE, /* GC, repair: alone; makes the state when absent */
+	NODE_READ,	/* looks only; -ENOENT when there is no state of this boot */
+};
+
+/* Opens the state in dir, holding its lock until node_close(). Waits for locks: call it under a
+ * deadline. A damaged or foreign file is set aside under another name and a new one begun (not for
+ * NODE_READ: -EUCLEAN there). */
+int node_open(struct node **out, const char *dir, enum node_mode mode, struct err *e);
+void node_close(struct node *n); /* takes NULL */
+
+/* From now to node_close() no other process deals with this owner under this call's lock. */
+int node_lock_owner(struct node *n, const struct hash *owner, struct err *e);
+
+/* Another place for the hosts registry than HOSTS_ROOT (ipam/hosts.h); for tests. Borrowed. */
+void node_use_hosts(struct node *n, const char *root);
+
+/* The name a damaged file was given by this node_open(), else NULL; for the log. Borrowed. */
+const char *node_set_aside(const struct node *n);
+
+/* The file whose existence says that reading the state ended in a fault (for
+ * deadline_guard_fault()); the next node_open() sets the state aside. */
+void node_fault_mark(const char *dir, char *out, size_t size);
+
+/* A new state knows nothing; what lives already must be entered before anything is given away.
+ * kernel is what is ours in the kernel now; NULL when the caller cannot look (then everything in
+ * blocks claimed earlier in this boot is quarantined, and somebody who can look is still awaited).
+ */
+bool node_needs_adoption(const struct node *n, bool can_look);
+int node_adopt(struct node *n, const struct owned *kernel, struct err *e);
+
+/* What one attachment needs: one address of each family that has a pool. */
+struct node_want {
+	struct owner owner;
+	const struct pool *pools; /* the configuration's, in order of preference */
+	size_t n_pools;
+	const bool *usable;	      /* per pool: may be taken from for this one; NULL: all */
+	const struct addr *requested; /* at most one of a family */
+	size_t n_requested;
+	const struct addr *gateways; /* to be kept reserved when inside a pool */
+	size_t n_gateways;
+};
+
+struct node_lease {
+	struct addr addr;
+	struct cidr block;
+	/* The owner had it already, from an ADD that was killed or a dead namespace. */
+	bool was_ours;
+};
+
+#define NODE_LEASES 2 /* one per family */
+struct node_leases {
+	struct node_lease v[NODE_LEASES]; /* IPv4 first */
+	size_t n;
+	uint64_t netns; /* node_find(): the namespace recorded with them, 0 unknown */
+};
+
+/* Gives the owner its addresses, all families or none, claiming blocks as needed. Addresses the
+ * owner has already are given again unless others are requested (then the old ones are released).
+ * -EAGAIN: a pool is exhausted (details: counts). -EADDRINUSE: a requested address is not free;
+ * -EADDRNOTAVAIL: it is in no usable pool. Also -EINVAL when the configuration contradicts the
+ * state (block size), and -EBUSY when another state folder of this host holds a block of the pool.
+ */
+int node_assign(struct node *n, const struct node_want *w, struct node_leases *out, struct err *e);
+
+/* Undoes node_assign() as far as it was new (was_ours false). Addresses go back as if never given.
+ */
+int node_unassign(
+	struct node *n, const struct hash *owner, const struct node_leases *l, struct err *e);
+
+/* The owner's addresses: how many (0: none), or an error. */
+int node_find(struct node *n, const struct hash *owner, struct node_leases *out, struct err *e);
+
+/* Frees all addresses of these owners in one transaction: they begin to cool down. Unknown owners
+ * are fine. Returns how many addresses. */
+int node_release(struct node *n, const struct hash *owners, size_t count, struct err *e);
+
+/* Frees one address whatever its state (release by hand, quarantine ended): it begins to cool
+ * down. -ENOENT: not taken, or released already. */
+int node_release_addr(struct node *n, const struct addr *a, struct err *e);
+
+/* 0 when node_assign() could succeed for these pools, else its error. Changes nothing; takes the
+ * state's write lock for a moment, after NODE_READ too. */
+int node_can_assign(struct node *n, const struct pool *pools, size_t count, struct err *e);
+
+/* Gives up blocks in which nothing is used, cooling, reserved or quarantined; cooling counts as
+ * idle when cold is true. *out (heap, the caller's) names them, for their routes to be removed.
+ * Waits until nobody else uses the state. */
+int node_return_blocks(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of struct node, for the sources that implement ipam/node.h: node.c (open, find, release),
+ * assign.c, adopt.c, view.c.
+ */
+#include <limits.h>
+
+#include "ipam/db.h"
+#include "ipam/hosts.h"
+#include "ipam/ledger.h"
+#include "ipam/node.h"
+#include "lib/boot.h"
+
+struct node {
+	struct db *db;
+	int lock; /* descriptor of the lock file */
+	enum node_mode mode;
+	char dir[PATH_MAX];	 /* as given */
+	char absolute[PATH_MAX]; /* resolved when first needed, else empty */
+	char boot[BOOT_ID_TEXT];
+	char *set_aside;
+	const char *hosts_root;
+	struct record_meta meta;
+};
+
+/* This node as the hosts registry knows it; borrows from n. */
+int node_self(struct node *n, struct hosts_self *out, struct err *e);
+
+/* Lets writing transactions begin on a NODE_READ handle, for looking only. */
+int node_reopen(struct node *n, struct err *e);
+
+/* Waits until nobody else uses the state, and back. */
+int node_lock_alone(struct node *n, struct err *e);
+int node_lock_again(struct node *n, struct err *e);
+
+static inline struct ledger_time node_time(void)
+{
+	return (struct ledger_time){.now_ns = boot_now_ns(), .wall_s = boot_wall_s()};
+}
+
+/* Fills a node_pool's counts (size and max_blocks too) of a recorded pool. */
+int node_count_pool(struct node *n, const struct cidr *pool, struct node_pool *out, struct err *e);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The sentences with which node_assign() refuses, for the operator who reads them at night: which
+ * address or pool, who has it, how full it is, what to do. Each sets *e and returns the negative
+ * errno.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipam/node.h"
+#include "ipam/record.h"
+
+/* Whether pool i may be used and is of the family. */
+bool refuse_is_usable(const struct node_want *w, size_t i, uint8_t family);
+
+const char *refuse_family(uint8_t family); /* "IPv4", "IPv6" */
+
+/* -EADDRNOTAVAIL: the requested address is in no usable pool. */
+int refuse_outside(const struct node_want *w, const struct addr *a, struct err *e);
+
+/* -EADDRINUSE: somebody has it, or it is reserved or quarantined. */
+int refuse_taken(const struct addr *a, const struct record_addr *rec, struct err *e);
+
+/* -EAGAIN: every usable pool of the family is full. Within a transaction. */
+int refuse_exhausted(struct node *n, const struct node_want *w, uint8_t family, struct err *e);
