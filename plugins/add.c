@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ADD: look, plan, apply. Everything that can be refused is refused before anything is touched. The
+ * record of the address commits first and the link comes second, so a process killed anywhere
+ * leaves at most a record without link, or a link whose owner has a record; DEL, GC or the next ADD
+ * of the same attachment clean up. A failed ADD is undone by the same functions that DEL uses, as
+ * far as this very call made it.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/cni_result.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/deadline.h"
+#include "lib/owned.h"
+#include "plugins/call.h"
+#include "plugins/foreign.h"
+#include "plugins/gateway.h"
+#include "plugins/host.h"
+#include "plugins/pod.h"
+#include "plugins/state.h"
+#include "plugins/wire.h"
+
+#define CODE_KERNEL 101 /* docs/CNI.md */
+
+/* The interface is not in CNI_NETNS: what the owner still has is of a killed ADD or a dead
+ * namespace. Its link goes first, then its record may change. */
+static int remove_stale(struct call *c, const struct hash *owner, struct err *e)
+{
+	struct node_leases had;
+	int r = node_find(c->node, owner, &had, e);
+	if (r <= 0)
+		return r;
+	struct owned_hints hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
+	r = owned_remove_owner(c->host, owner, &hints, e);
+	if (r > 0)
+		log_warning("removed the stale link of an attachment that begins again "
+			    "container=%s interface=%s",
+			c->request->container, c->request->ifname);
+	return r;
+}
+
+static int own_addresses(
+	struct call *c, struct node_leases *leases, struct pod_addresses *out, struct err *e)
+{
+	struct owner owner = state_owner(c->request, false, c->ns.cookie);
+	int r = remove_stale(c, &owner.hash, e);
+	if (r >= 0)
+		r = state_assign(c->node, c->request, &c->conf, &owner, leases, e);
+	if (r < 0)
+		return r;
+	*out = (struct pod_addresses){0};
+	for (size_t i = 0; i < leases->n; i++)
+		out->addrs[out->n_addrs++] =
+			(struct pod_addr){.addr = leases->v[i].addr, .block = leases->v[i].block};
+	return 0;
+}
+
+static void undo_addresses(struct call *c, const struct node_leases *leases)
+{
+	struct err e;
+	struct hash owner =
+		owner_hash(c->request->network, c->request->container, c->request->ifname);
+	int r = c->conf.in_process ? node_unassign(c->node, &owner, leases, &e)
+				   : foreign_run(c->request, c->conf.ipam_type, "DEL", &e);
+	if (r < 0)
+		log_error("the addresses of the failed ADD stay until DEL: %s", e.text);
+}
+
+static int read_facts(struct call *c, struct pod_facts *facts, struct err *e)
+{
+	if (getrandom(facts->random_mac, sizeof(facts->random_mac), 0) !=
+		(ssize_t)sizeof(facts->random_mac))
+		return err_set(e, errno, "cannot get random bytes: %s", strerror(errno));
+	facts->random_mac[0] = (uint8_t)((facts->random_mac[0] & 0xfe) | 2); /* local, unicast */
+	int r = net_look(c->host, &facts->host, e);
+	if (r < 0)
+		return r;
+	bool has6 = false; /* as far as one can say before the addresses are there */
+	for (size_t i = 0; i < c->conf.n_pools; i++)
+		has6 |= c->conf.pools[i].cidr.addr.family == AF_INET6;
+	return pod_check_mtu(&c->conf, facts, has6, e);
+}
+
+static void log_plan(const struct call *c, const struct pod *p)
+{
+	if (c->conf.log_level != LOG_LEVEL_DEBUG)
+		return;
+	char text[2048];
+	struct text t = TEXT_ON(text);
+	pod_describe(p, &t);
+	log_debug("plan:\n%s", text);
+}
+
+static int wire(struct call *c, const struct pod_addresses *addresses,
+	const struct pod_facts *facts, struct pod *pod, struct err *e)
+{
+	int r = pod_plan(c->request, &c->conf, addresses, facts, pod, e);
+	if (r < 0)
+		return r;
+	log_plan(c, pod);
+	r = host_prepare(pod, &facts->host, c->conf.prefix, c->host, e);
+	if (r >= 0)
+		r = wire_apply(pod, &c->ns, c->host, c->inside, e);
+	/* The kernel's EINVAL is no word on the configuration. */
+	if (r < 0 && r != -EEXIST && !e->code)
+		e->code = CODE_KERNEL;
+	return r;
+}
+
+static int answer(struct call *c, const struct pod *pod, const json_t *dns,
+	struct cni_result *result, struct err *e)
+{
+	pod_report(pod, c->request->netns, result);
+	cni_result_set_dns(result, dns);
+	cni_result_set_dns(result, c->request->wishes.dns);
+	int r = cni_result_print(result, c->request->version, e);
+	if (r < 0) {
+		struct err undo;
+		(void)owned_remove_owner(c->host, &pod->label.owner, NULL, &undo);
+	}
+	return r;
+}
+
+/* One look into the pod: the interface must not be there, and has another one the routes already? */
+static int look_inside(struct call *c, bool *is_second, struct err *e)
+{
+	const struct cni_request *r = c->request;
+	struct addr gateway = gateway_of(AF_INET); /* ours, or anybody's default route */
+	struct net_link l = {0};
+	struct net_route routes[2] = {0};
+	net_ask_link(c->inside, r->ifname, &l);
+	net_ask_route(c->inside, &gateway, &routes[0]);
+	net_ask_default(c->inside, AF_INET6, &routes[1]);
+	int found = net_commit(c->inside, NULL, e);
+	if (found < 0)
+		return found;
+	*is_second = routes[0].dev || routes[1].dev;
+	if (!l.index)
+		return 0;
+	(void)err_set(e, EEXIST, "interface %s already exists in the pod", r->ifname);
+	err_details(e, "network namespace %s, container %.64s; DEL the attachment first", r->netns,
+		r->container);
+	return -EEXIST;
+}
+
+static int add_with(
+	struct call *c, struct pod_facts *facts, struct cni_result *result, struct err *e)
+{
+	struct node_leases leases = {0};
+	struct pod_addresses addresses = {0};
+	struct pod pod;
+	int r = read_facts(c, facts, e);
+	if (r >= 0)
+		r = c->conf.in_process ? own_addresses(c, &leases, &addresses, e)
+				       : foreign_add(c->request, c->conf.ipam_type, &addresses, e);
+	if (r < 0)
+		return r;
+	CLEANUP_JSON json_t *dns = addresses.dns;
+	deadline_doing("wiring the pod");
+	r = wire(c, &addresses, facts, &pod, e);
+	if (r >= 0)
+		r = answer(c, &pod, dns, result, e);
+	if (r < 0)
+		undo_addresses(c, &leases);
+	return r;
+}
+
+int call_add(struct call *c, struct err *e)
+{
+	struct cni_result result;
+	struct pod_facts facts = {0};
+	int r = call_open_pod(c, e);
+	if (r >= 0)
+		r = net_open(&c->host, e);
+	if (r >= 0)
+		r = call_open_state(c, NODE_SHARED, e);
+	if (r >= 0)
+		r = call_lock_attachment(c, e);
+	if (r >= 0)
+		r = look_inside(c, &facts.is_second, e);
+	if (r < 0)
+		return r;
+	if (c->request->prev)
+		r = cni_result_parse(c->request->prev, c->request->version, &result, e);
+	else
+		cni_result_init(&result);
+	if (r < 0)
+		return r;
+	r = add_with(c, &facts, &result, e);
+	cni_result_done(&result);
+	return r;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The opening steps. The lock of the state folder is held until the call ends: shared by ADD and
+ * DEL, exclusive for GC, which therefore never sees a pod half made. With a foreign IPAM there
+ * is no state to open, but the same lock.
+ */
+#include "plugins/call.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "lib/deadline.h"
+#include "lib/owned.h"
+#include "plugins/state.h"
+
+void call_done(struct call *c)
+{
+	if (c->lock >= 0)
+		(void)close(c->lock);
+	node_close(c->node);
+	net_close(c->inside);
+	net_close(c->host);
+	ns_close(&c->ns);
+}
+
+int call_open_pod(struct call *c, struct err *e)
+{
+	int r = ns_open(c->request->netns, &c->ns, e);
+	if (r < 0)
+		return r;
+	r = ns_enter(&c->ns, e);
+	if (r < 0)
+		return r;
+	r = net_open(&c->inside, e);
+	ns_leave(&c->ns);
+	return r;
+}
+
+/* A state that knows nothing yet is told what lives in the kernel. */
+static int adopt(struct call *c, struct err *e)
+{
+	struct owned kernel;
+	int r = owned_list(c->host, &kernel, e);
+	if (r < 0)
+		return r;
+	r = node_adopt(c->node, &kernel, e);
+	owned_done(&kernel);
+	return r;
+}
+
+static int lock_folder(struct call *c, bool exclusive, struct err *e)
+{
+	char path[300];
+	(void)snprintf(path, sizeof(path), "%s/wiring.lock", c->conf.state_dir);
+	int r = file_make_dir(c->conf.state_dir, 0700, e);
+	if (r < 0)
+		return r;
+	r = file_lock(path, exclusive ? FILE_LOCK_EXCLUSIVE : FILE_LOCK_SHARED, e);
+	if (r >= 0)
+		c->lock = r;
+	return r < 0 ? r : 0;
+}
+
+int call_open_state(struct call *c, enum node_mode mode, struct err *e)
+{
+	if (!c->conf.in_process)
+		return lock_folder(c, mode == NODE_EXCLUSIVE, e);
+	int r = state_open(c->request, &c->conf, mode, &c->node, e);
+	if (r >= 0 && mode != NODE_READ && node_needs_adoption(c->node, true))
+		r = adopt(c, e);
+	return r;
+}
+
+int call_lock_attachment(struct call *c, struct err *e)
+{
+	const struct cni_request *r = c->request;
+	struct hash owner = owner_hash(r->network, r->container, r->ifname);
+	deadline_doing("waiting for another call for the same attachment");
+	return c->node ? node_lock_owner(c->node, &owner, e)
+		       : file_lock_slot(c->lock, hash_slot(&owner), e);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The comparison starts from prevResult, not from what an ADD would do today: a chained tuning
+ * plugin may have changed MAC or MTU and has said so in the result. The attachment's own entries
+ * are the interface named CNI_IFNAME in this sandbox, the addresses whose "interface" points to it,
+ * and the host link that carries our label.
+ */
+#include "plugins/check.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ipam/owner.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/owned.h"
+
+static const char *field(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+	return s ? s : "";
+}
+
+/* The index of the attachment's interface in the result. */
+static int find_interface(
+	const struct cni_request *r, const struct cni_result *prev, size_t *index, struct err *e)
+{
+	size_t i;
+	const json_t *one;
+	json_array_foreach (prev->interfaces, i, one) {
+		if (strcmp(field(one, "name"), r->ifname) != 0 || !*field(one, "sandbox"))
+			continue;
+		if (strcmp(field(one, "sandbox"), r->netns) != 0)
+			return err_set(e, ENODATA,
+				"Sandbox in prevResult %s doesn't match configured netns: %s",
+				field(one, "sandbox"), r->netns);
+		*index = i;
+		return 0;
+	}
+	return err_set(e, ENODATA, "prevResult has no interface %s in a sandbox", r->ifname);
+}
+
+static int check_link(
+	const json_t *expected, struct net *inside, struct net_link *out, struct err *e)
+{
+	const char *name = field(expected, "name");
+	struct err look;
+	if (net_find_link(inside, (struct net_dev){.name = name}, out, &look) < 0)
+		return err_set(e, ENODATA, "interface %s is missing in the pod", name);
+	char mac[MAC_TEXT];
+	mac_format(out->mac, mac);
+	if (*field(expected, "mac") && strcasecmp(field(expected, "mac"), mac) != 0)
+		return err_set(e, ENODATA, "interface %s has MAC %s, prevResult says %s", name, mac,
+			field(expected, "mac"));
+	if (!out->up)
+		return err_set(e, ENODATA, "interface %s is down in the pod", name);
+	return 0;
+}
+
+static int check_host_link(const struct cni_request *r, struct net *host,
+	const struct net_link *end, struct net_link *out, struct err *e)
+{
+	struct hash owner = owner_hash(r->network, r->container, r->ifname);
+	struct err look;
+	if (net_find_link(host, (struct net_dev){.index = end->peer}, out, &look) < 0 ||
+		!owned_is_link_of(out, &owner))
+		return err_set(e, ENODATA,
+			"the host end of interface %s is missing, or it is not this attachment's",
+			r->ifname);
+	if (!out->up)
+		return err_set(e, ENODATA, "host interface %s is down", out->name);
+	return 0;
+}
+
+static bool has_address(const struct net_addr *list, size_t n, const struct cidr *wanted, int dev)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].dev == dev && addr_equal(&list[i].address.addr, &wanted->addr))
+			return true;
+	return false;
+}
+
+/* Where the checks of addresses and routes look. */
+struct ends {
+	struct net *host, *inside;
+	const struct net_link *host_link, *pod_link;
+};
+
+static int check_address(const char *text, const struct ends *ends, const struct net_addr *list,
+	size_t n, struct err *e)
+{
+	struct cidr wanted;
+	int r = cidr_parse(text, &wanted, e);
+	if (r < 0)
+		return r;
+	if (!has_address(list, n, &wanted, ends->pod_link->index))
+		return err_set(e, ENODATA, "address %s is missing on %s in the pod", text,
+			ends->pod_link->name);
+	struct net_route route;
+	struct err look;
+	if (net_find_route(ends->host, &wanted.addr, &route, &look) < 0 ||
+		route.dev != ends->host_link->index || route.dst.len != addr_bits(&wanted.addr))
+		return err_set(e, ENODATA, "the host's route to %s via %s is missing", text,
+			ends->host_link->name);
+	return 0;
+}
+
+static int check_addresses(
+	const struct cni_result *prev, size_t interface, const struct ends *ends, struct err *e)
+{
+	CLEANUP_FREE struct net_addr *list = NULL;
+	size_t n = 0;
+	int r = net_list_addrs(ends->inside, &list, &n, e);
+	size_t i;
+	const json_t *ip;
+	json_array_foreach (prev->ips, i, ip) {
+		const json_t *index = json_object_get(ip, "interface");
+		if (r < 0)
+			return r;
+		if (json_is_integer(index) && json_integer_value(index) == (json_int_t)interface)
+			r = check_address(field(ip, "address"), ends, list, n, e);
+	}
+	return r;
+}
+
+static bool has_route(
+	const struct net_route *list, size_t n, const struct cidr *dst, const char *gateway)
+{
+	struct addr via = {0};
+	struct err ignored;
+	bool any = !*gateway || addr_parse(gateway, &via, &ignored) < 0;
+	for (size_t i = 0; i < n; i++)
+		if (cidr_equal(&list[i].dst, dst) && (any || addr_equal(&list[i].via, &via)))
+			return true;
+	return false;
+}
+
+/* The result's routes belong to the whole chain: each must be somewhere in the pod. */
+static int check_routes(const struct cni_result *prev, struct net *inside, struct err *e)
+{
+	CLEANUP_FREE struct net_route *v4 = NULL;
+	CLEANUP_FREE struct net_route *v6 = NULL;
+	size_t n4 = 0, n6 = 0;
+	int r = net_list_routes(inside, AF_INET, 0, &v4, &n4, e);
+	if (r >= 0)
+		r = net_list_routes(inside, AF_INET6, 0, &v6, &n6, e);
+	size_t i;
+	const json_t *route;
+	json_array_foreach (prev->routes, i, route) {
+		struct cidr dst;
+		if (r >= 0)
+			r = cidr_parse(field(route, "dst"), &dst, e);
+		if (r < 0)
+			return r;
+		bool is4 = dst.addr.family == AF_INET;
+		if (!has_route(is4 ? v4 : v6, is4 ? n4 : n6, &dst, field(route, "gw")))
+			return err_set(e, ENODATA, "route %s via %s is missing in the pod",
+				field(route, "dst"), field(route, "gw"));
+	}
+	return r;
+}
+
+int check_wiring(const struct cni_request *r, const struct cni_result *prev, struct net *host,
+	struct net *inside, struct err *e)
+{
+	size_t interface = 0;
+	struct net_link pod_link, host_link;
+	int result = find_interface(r, prev, &interface, e);
+	if (result >= 0)
+		result = check_link(
+			json_array_get(prev->interfaces, interface), inside, &pod_link, e);
+	if (result >= 0)
+		result = check_host_link(r, host, &pod_link, &host_link, e);
+	if (result < 0)
+		return result;
+	const struct ends ends = {host, inside, &host_link, &pod_link};
+	result = check_addresses(prev, interface, &ends, e);
+	return result < 0 ? result : check_routes(prev, inside, e);
+}

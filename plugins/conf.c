@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration from JSON. Top-level keys that are not ours belong to the CNI specification, to the
+ * runtime or to nobody: ignored, as the specification demands. The objects "ipam" (when it is
+ * ours), its pools and "log" are ours alone: an unknown key there is a typing error that would
+ * otherwise show at the worst moment, so it is refused by name.
+ */
+#include "plugins/conf.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/json.h"
+#include "lib/text.h"
+
+static int read_path(
+	const json_t *object, const char *where, const char *key, char out[256], struct err *e)
+{
+	const char *s = NULL;
+	int r = json_get_string(object, where, key, &s, e);
+	if (r <= 0 || !*s)
+		return r < 0 ? r : 0;
+	if (s[0] != '/' || !text_copy(out, 256, s))
+		return err_set(e, EINVAL,
+			"%s%s%s \"%.60s\" is not an absolute path of at most 255 bytes", where,
+			*where ? "." : "", key, s);
+	return 1;
+}
+
+static int read_log(const json_t *doc, struct conf *c, struct err *e)
+{
+	static const char *const known[] = {"level", "file", NULL};
+	json_t *log = NULL;
+	int r = json_get_object(doc, "", "log", &log, e);
+	if (r <= 0)
+		return r;
+	r = json_check_keys(log, "log", known, e);
+	const char *level = NULL;
+	if (r >= 0)
+		r = json_get_string(log, "log", "level", &level, e);
+	if (r > 0 && log_parse_level(level, &c->log_level) < 0)
+		return err_set(e, EINVAL,
+			"log.level \"%.40s\" is not one of error, warning, info, debug", level);
+	return r < 0 ? r : read_path(log, "log", "file", c->log_file, e);
+}
+
+static int read_mtu(const json_t *doc, struct conf *c, struct err *e)
+{
+	int64_t mtu = 0;
+	int r = json_get_number(doc, "", "mtu", 0, 65535, &mtu, e);
+	if (r < 0)
+		return r;
+	if (mtu && mtu < CONF_MTU_MIN)
+		return err_set(e, EINVAL, "mtu %d is less than %d", (int)mtu, CONF_MTU_MIN);
+	c->mtu = (uint32_t)mtu;
+	return 0;
+}
+
+static int read_prefix(const json_t *doc, struct conf *c, struct err *e)
+{
+	const char *s = NULL;
+	int r = json_get_string(doc, "", "hostInterfacePrefix", &s, e);
+	if (r <= 0)
+		return r;
+	if (!text_is_ifname(s) || !text_copy(c->prefix, sizeof(c->prefix), s))
+		return err_set(e, EINVAL,
+			"hostInterfacePrefix \"%.40s\" is not an interface name of at most %d "
+			"bytes",
+			s, OWNED_PREFIX_MAX);
+	return 0;
+}
+
+/* Adds an address to a list of at most one of a family. */
+static int add_address(
+	const json_t *value, const char *where, struct addr list[2], size_t *n, struct err *e)
+{
+	if (!json_is_string(value))
+		return err_set(e, EBADMSG, "%s must be an address in text", where);
+	struct addr a;
+	int r = addr_parse(json_string_value(value), &a, e);
+	if (r < 0) {
+		err_add(e, "%s", where);
+		return r;
+	}
+	for (size_t i = 0; i < *n; i++)
+		if (list[i].family == a.family)
+			return err_set(e, EINVAL, "%s names two addresses of one family", where);
+	list[(*n)++] = a;
+	return 0;
+}
+
+static int read_addresses(
+	const json_t *ipam, const char *key, struct addr list[2], size_t *n, struct err *e)
+{
+	char where[64];
+	struct text t = TEXT_ON(where);
+	text_add(&t, "ipam.%s", key);
+	const json_t *value = json_object_get(ipam, key);
+	if (!value || json_is_null(value))
+		return 0;
+	if (!json_is_array(value))
+		return add_address(value, where, list, n, e);
+	size_t i;
+	const json_t *one;
+	json_array_foreach (value, i, one) {
+		int r = add_address(one, where, list, n, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_pools(const json_t *ipam, struct conf *c, struct err *e)
+{
+	int64_t cooldown = POOL_COOLDOWN_S;
+	int r = json_get_number(
+		ipam, "ipam", "cooldownSeconds", 0, POOL_COOLDOWN_MAX_S, &cooldown, e);
+	json_t *pools = NULL;
+	if (r >= 0)
+		r = json_get_array(ipam, "ipam", "pools", &pools, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || json_array_size(pools) == 0)
+		return err_set(e, EINVAL, "ipam.pools is missing: which addresses may pods have?");
+	return pool_parse_list(pools, "ipam.pools", (uint32_t)cooldown, c->pools, &c->n_pools, e);
+}
+
+static int read_own_ipam(const json_t *ipam, struct conf *c, struct err *e)
+{
+	static const char *const known[] = {
+		"type", "pools", "gateway", "addresses", "cooldownSeconds", "stateDir", NULL};
+	int r = json_check_keys(ipam, "ipam", known, e);
+	if (r >= 0)
+		r = read_pools(ipam, c, e);
+	if (r >= 0)
+		r = read_addresses(ipam, "gateway", c->gateways, &c->n_gateways, e);
+	if (r >= 0)
+		r = read_addresses(ipam, "addresses", c->addresses, &c->n_addresses, e);
+	return r;
+}
+
+static int read_ipam_type(const json_t *ipam, struct conf *c, struct err *e)
+{
+	const char *type = NULL;
+	int r = json_get_string(ipam, "ipam", "type", &type, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || !*type)
+		return err_set(e, EINVAL, "ipam.type is missing");
+	if (strchr(type, '/') || strcmp(type, "..") == 0 || strcmp(type, ".") == 0 ||
+		!text_copy(c->ipam_type, sizeof(c->ipam_type), type))
+		return err_set(e, EINVAL, "ipam.type \"%.60s\" is not a plugin name", type);
+	c->in_process = strcmp(type, CONF_IPAM_TYPE) == 0;
+	return 0;
+}
+
+static int read_ipam(const json_t *doc, enum conf_depth depth, struct conf *c, struct err *e)
+{
+	json_t *ipam = NULL;
+	int r = json_get_object(doc, "", "ipam", &ipam, e);
+	if (r == 0)
+		r = err_set(e, EINVAL, "ipam is missing");
+	if (r >= 0)
+		r = read_ipam_type(ipam, c, e);
+	if (r < 0 || !c->in_process)
+		return r;
+	r = read_path(ipam, "ipam", "stateDir", c->state_dir, e);
+	return r < 0 || depth == CONF_FIND ? r : read_own_ipam(ipam, c, e);
+}
+
+static struct conf defaults(void)
+{
+	return (struct conf){
+		.state_dir = CONF_STATE_DIR,
+		.prefix = "roost",
+		.log_level = LOG_LEVEL_WARNING,
+	};
+}
+
+int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e)
+{
+	struct conf c = defaults();
+	json_t *ipam = NULL;
+	int r = read_path(doc, "", "stateDir", c.state_dir, e);
+	if (r >= 0)
+		r = json_get_object(doc, "", "ipam", &ipam, e);
+	if (r == 0 && !ipam)
+		r = err_set(e, EINVAL, "ipam is missing");
+	if (r >= 0)
+		r = read_path(ipam, "ipam", "stateDir", c.state_dir, e);
+	if (r >= 0 && depth == CONF_FULL)
+		r = read_own_ipam(ipam, &c, e);
+	if (r < 0)
+		return r;
+	*out = c;
+	return 0;
+}
+
+int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e)
+{
+	struct conf c = defaults();
+	int r = read_path(doc, "", "stateDir", c.state_dir, e);
+	if (r >= 0)
+		r = read_ipam(doc, depth, &c, e);
+	if (r < 0)
+		return r;
+	r = read_log(doc, &c, e);
+	if (r >= 0)
+		r = read_mtu(doc, &c, e);
+	if (r >= 0)
+		r = read_prefix(doc, &c, e);
+	if (r >= 0)
+		r = json_get_bool(doc, "", "allowIPForwarding", &c.forwarding, e);
+	if (r < 0 && depth == CONF_FULL)
+		return r;
+	*out = c;
+	return 0;
+}
+
+const struct addr *conf_gateway(const struct conf *c, uint8_t family)
+{
+	for (size_t i = 0; i < c->n_gateways; i++)
+		if (c->gateways[i].family == family)
+			return &c->gateways[i];
+	return NULL;
+}

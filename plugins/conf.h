@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The configuration keys of roost and roost-ipam, read once from the network configuration into
+ * a value that cannot be wrong. docs/CNI.md describes every key.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipam/pool.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/owned.h"
+
+#define CONF_STATE_DIR "/run/roost/state"
+#define CONF_IPAM_TYPE "roost-ipam"
+#define CONF_MTU_MIN 68
+#define CONF_MTU_MIN6 1280 /* RFC 8200 section 5 */
+
+struct conf {
+	char state_dir[256]; /* absolute */
+	uint32_t mtu;	     /* bytes; 0: from the uplink */
+	char prefix[OWNED_PREFIX_MAX + 1];
+	bool forwarding; /* allowIPForwarding */
+	enum log_level log_level;
+	char log_file[256]; /* empty: stderr only */
+	char ipam_type[64];
+	bool in_process; /* the ipam_type is our own */
+	struct pool pools[POOL_MAX];
+	size_t n_pools;
+	struct addr gateways[2]; /* ipam.gateway, at most one of a family */
+	size_t n_gateways;
+	struct addr addresses[2]; /* ipam.addresses, likewise */
+	size_t n_addresses;
+};
+
+/* CONF_FULL checks everything; CONF_FIND reads what is needed to find an attachment (DEL, GC) and
+ * takes defaults where the rest is wrong. Errors name the key. -EINVAL, -EBADMSG. */
+enum conf_depth { CONF_FULL, CONF_FIND };
+int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e);
+
+/* The same for roost-ipam: the "ipam" object is ours whatever its type says, and top-level keys of
+ * the main plugin are not looked at, but for stateDir. */
+int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e);
+
+/* The gateway given for a family, or NULL. */
+const struct addr *conf_gateway(const struct conf *c, uint8_t family);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DEL: every step is done, whatever the others met, then the first error is told; nothing there
+ * is success. The link goes before the record, so that nobody gets an address to which an
+ * old route leads (deleting a link takes its routes along in the same kernel operation).
+ */
+#include <errno.h>
+
+#include "lib/deadline.h"
+#include "lib/owned.h"
+#include "plugins/call.h"
+#include "plugins/foreign.h"
+#include "plugins/state.h"
+#include "plugins/wire.h"
+
+/* Keeps the first of several errors: DEL does every step, then reports. */
+static void keep_first(int *first, struct err *first_e, int r, const struct err *e)
+{
+	if (r < 0 && *first >= 0) {
+		*first = r;
+		*first_e = *e;
+	}
+}
+
+static int release_record(struct call *c, const struct hash *owner, struct err *e)
+{
+	if (!c->conf.in_process)
+		return foreign_run(c->request, c->conf.ipam_type, "DEL", e);
+	return node_release(c->node, owner, 1, e);
+}
+
+/* The pod's namespace, when CNI_NETNS still leads to one. Our own is an error, but only a late one.
+ */
+static int try_namespace(struct call *c, struct err *e)
+{
+	if (!*c->request->netns)
+		return 0;
+	int r = ns_open(c->request->netns, &c->ns, e);
+	return r == -EXDEV ? r : 0;
+}
+
+int call_del(struct call *c, struct err *e)
+{
+	const struct cni_request *r = c->request;
+	struct hash owner = owner_hash(r->network, r->container, r->ifname);
+	struct err step;
+	int first = 0;
+	keep_first(&first, e, try_namespace(c, &step), &step);
+	int result = net_open(&c->host, e);
+	if (result < 0)
+		return result;
+	int state = call_open_state(c, NODE_SHARED, &step);
+	if (state >= 0)
+		state = call_lock_attachment(c, &step);
+	keep_first(&first, e, state, &step);
+	struct node_leases had = {0};
+	if (c->node)
+		keep_first(&first, e, node_find(c->node, &owner, &had, &step), &step);
+	struct owned_hints hints = {0};
+	if (had.n)
+		hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
+	deadline_doing("removing the pod's link");
+	int removed = wire_remove(c->host, c->ns.fd >= 0 ? &c->ns : NULL, r->ifname, &owner,
+		had.n ? &hints : NULL, &step);
+	keep_first(&first, e, removed, &step);
+	/* An address is free only when nothing leads to its old pod any more. */
+	if (removed >= 0 && state >= 0)
+		keep_first(&first, e, release_record(c, &owner, &step), &step);
+	return first;
+}

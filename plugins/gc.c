@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GC: what no valid attachment of this network explains goes, links first, then records, under
+ * the exclusive lock. Links are found by their labels, so also those whose record is lost; other
+ * networks' are never touched.
+ */
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/owned.h"
+#include "plugins/call.h"
+#include "plugins/foreign.h"
+#include "plugins/state.h"
+
+/* Links of this network that no valid attachment explains, by their labels. */
+static size_t stale_links(const struct call *c, const struct owned *kernel,
+	const struct hash *valid, size_t n_valid, int *indexes)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < kernel->n_links; i++) {
+		const struct owned_link *l = &kernel->links[i];
+		if (strcmp(l->label.network, c->request->network) == 0 &&
+			!state_is_valid(valid, n_valid, &l->label.owner))
+			indexes[n++] = l->link.index;
+	}
+	return n;
+}
+
+/* Unfinished links of killed ADDs: they have no label, but the name of a stale record's address. */
+static size_t stale_newborns(const struct call *c, const struct owned *kernel,
+	const struct hash *stale, size_t n_stale, int *indexes)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < kernel->n_newborns; i++) {
+		for (size_t k = 0; k < n_stale; k++) {
+			struct node_leases had;
+			struct err ignored;
+			if (node_find(c->node, &stale[k], &had, &ignored) <= 0)
+				continue;
+			struct owned_hints hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
+			if (!owned_is_hinted(&hints, kernel->newborns[i].name))
+				continue;
+			indexes[n++] = kernel->newborns[i].index;
+			break;
+		}
+	}
+	return n;
+}
+
+static int collect_links(struct call *c, const struct hash *stale, size_t n_stale, struct err *e)
+{
+	CLEANUP_FREE struct hash *valid = NULL;
+	size_t n_valid = 0;
+	struct owned kernel;
+	int r = state_valid(c->request, &valid, &n_valid, e);
+	if (r >= 0)
+		r = owned_list(c->host, &kernel, e);
+	if (r < 0)
+		return r;
+	CLEANUP_FREE int *indexes = mem_new(kernel.n_links + kernel.n_newborns, sizeof(*indexes));
+	size_t n = stale_links(c, &kernel, valid, n_valid, indexes);
+	n += stale_newborns(c, &kernel, stale, n_stale, indexes + n);
+	owned_done(&kernel);
+	if (n)
+		log_info("garbage collection removes links network=%s count=%zu",
+			c->request->network, n);
+	return owned_remove(c->host, indexes, n, e);
+}
+
+static int gc_foreign(struct call *c, struct err *e)
+{
+	int supports = foreign_supports(c->request, c->conf.ipam_type, e);
+	return supports > 0 ? foreign_run(c->request, c->conf.ipam_type, "GC", e) : supports;
+}
+
+int call_gc(struct call *c, struct err *e)
+{
+	CLEANUP_FREE struct hash *stale = NULL;
+	size_t n_stale = 0;
+	int r = net_open(&c->host, e);
+	if (r >= 0)
+		r = call_open_state(c, NODE_EXCLUSIVE, e);
+	if (r >= 0 && c->node)
+		r = state_stale(c->node, c->request, &stale, &n_stale, e);
+	if (r >= 0)
+		r = collect_links(c, stale, n_stale, e);
+	if (r < 0)
+		return r;
+	return c->node ? node_release(c->node, stale, n_stale, e) : gc_foreign(c, e);
+}

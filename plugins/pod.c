@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a request to a plan. Pure: no kernel, no state, no clock. The pod sees a point-to-point
+ * world: its own address as /32 or /128, and one next hop that is the same for every pod on every
+ * node, 169.254.1.1 and the host end's fixed link-local address, so that nothing in a pod ever
+ * depends on where it runs.
+ */
+#include "plugins/pod.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ipam/owner.h"
+#include "plugins/gateway.h"
+
+#define MTU_WITHOUT_UPLINK 1500
+
+const uint8_t pod_host_mac[6] = {0xee, 0xee, 0xee, 0xee, 0xee, 0xee};
+
+static void plan_label(const struct cni_request *r, struct pod *p)
+{
+	(void)text_copy(p->label.network, sizeof(p->label.network), r->network);
+	(void)text_copy(p->label.ifname, sizeof(p->label.ifname), r->ifname);
+	(void)text_copy(p->label.container, sizeof(p->label.container), r->container);
+	struct text pod = TEXT_ON(p->label.pod);
+	if (r->wishes.pod_name[0])
+		text_add(&pod, "%s/%s", r->wishes.pod_namespace, r->wishes.pod_name);
+}
+
+static void plan_routes(const struct pod_addresses *a, struct pod *p)
+{
+	for (size_t i = 0; i < a->n_routes; i++)
+		p->routes[p->n_routes++] = a->routes[i];
+	if (a->n_routes)
+		return;
+	if (p->has4)
+		p->routes[p->n_routes++] = (struct cidr){.addr.family = AF_INET};
+	if (p->has6)
+		p->routes[p->n_routes++] = (struct cidr){.addr.family = AF_INET6};
+}
+
+static uint32_t mtu_of(const struct conf *c, const struct pod_facts *facts)
+{
+	if (c->mtu)
+		return c->mtu;
+	return facts->host.uplink.index ? facts->host.uplink.mtu : MTU_WITHOUT_UPLINK;
+}
+
+int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6, struct err *e)
+{
+	uint32_t mtu = mtu_of(c, facts);
+	if (has6 && mtu < CONF_MTU_MIN6)
+		return err_set(
+			e, EINVAL, "mtu %u is less than %d, which IPv6 needs", mtu, CONF_MTU_MIN6);
+	return 0;
+}
+
+int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
+	const struct pod_facts *facts, struct pod *out, struct err *e)
+{
+	struct pod p = {.forwarding = c->forwarding, .is_second = facts->is_second};
+	plan_label(r, &p);
+	p.label.owner = owner_hash(r->network, r->container, r->ifname);
+	(void)text_copy(p.ifname, sizeof(p.ifname), r->ifname);
+	memcpy(p.mac, r->wishes.has_mac ? r->wishes.mac : facts->random_mac, sizeof(p.mac));
+	for (size_t i = 0; i < a->n_addrs; i++) {
+		p.addrs[p.n_addrs++] = a->addrs[i];
+		if (a->addrs[i].addr.family == AF_INET)
+			p.has4 = true;
+		else
+			p.has6 = true;
+	}
+	owned_name(c->prefix, &p.addrs[0].addr, p.host);
+	owned_name_second(c->prefix, &p.addrs[0].addr, p.host_second);
+	plan_routes(a, &p);
+	p.mtu = mtu_of(c, facts);
+	int result = pod_check_mtu(c, facts, p.has6, e);
+	if (result < 0)
+		return result;
+	*out = p;
+	return 0;
+}
+
+/* A second interface leaves the default route to the first. */
+static bool is_in_main_table(const struct pod *p, const struct cidr *route)
+{
+	return !p->is_second || route->len;
+}
+
+static void describe_host(const struct pod *p, struct text *out)
+{
+	char label[NET_ALIAS];
+	owned_label_format(&p->label, label);
+	text_add(out, "host: link %s mac ee:ee:ee:ee:ee:ee mtu %u\n", p->host, p->mtu);
+	text_add(out, "host: alias %s\n", label);
+	for (size_t i = 0; i < p->n_addrs; i++) {
+		const struct pod_addr *a = &p->addrs[i];
+		char text[CIDR_TEXT];
+		cidr_format(&(struct cidr){a->addr, addr_bits(&a->addr)}, text);
+		text_add(out, "host: route %s dev %s proto %d\n", text, p->host, OWNED_PROTOCOL);
+		if (!a->block.addr.family || a->block.len == addr_bits(&a->addr))
+			continue;
+		cidr_format(&a->block, text);
+		text_add(out, "host: route blackhole %s proto %d\n", text, OWNED_PROTOCOL);
+	}
+}
+
+void pod_describe(const struct pod *p, struct text *out)
+{
+	describe_host(p, out);
+	char text[CIDR_TEXT];
+	mac_format(p->mac, text);
+	text_add(out, "pod: link %s mac %s mtu %u%s\n", p->ifname, text, p->mtu,
+		p->forwarding ? " forwarding" : "");
+	for (size_t i = 0; i < p->n_addrs; i++) {
+		cidr_format(&(struct cidr){p->addrs[i].addr, addr_bits(&p->addrs[i].addr)}, text);
+		text_add(out, "pod: address %s dev %s\n", text, p->ifname);
+	}
+	if (p->has4)
+		text_add(out, "pod: neighbour %s mac ee:ee:ee:ee:ee:ee permanent\n", GATEWAY4_TEXT);
+	if (p->has4 && !p->is_second)
+		text_add(out, "pod: route %s/32 dev %s scope link\n", GATEWAY4_TEXT, p->ifname);
+	if (p->is_second)
+		text_add(out, "pod: packets from these addresses leave by %s\n", p->ifname);
+	for (size_t i = 0; i < p->n_routes; i++) {
+		cidr_format(&p->routes[i], text);
+		bool v4 = p->routes[i].addr.family == AF_INET;
+		if (is_in_main_table(p, &p->routes[i]))
+			text_add(out, "pod: route %s via %s dev %s\n", text,
+				v4 ? GATEWAY4_TEXT : GATEWAY6_TEXT, p->ifname);
+	}
+}
+
+void pod_report(const struct pod *p, const char *netns, struct cni_result *result)
+{
+	(void)cni_result_add_interface(result, p->host, pod_host_mac, NULL, p->mtu);
+	size_t inside = cni_result_add_interface(result, p->ifname, p->mac, netns, p->mtu);
+	for (size_t i = 0; i < p->n_addrs; i++) {
+		const struct addr *a = &p->addrs[i].addr;
+		struct cidr address = cidr_of_host(a);
+		struct addr gateway = gateway_of(a->family);
+		cni_result_add_ip(result, &address, &gateway, (int)inside);
+	}
+	for (size_t i = 0; i < p->n_routes; i++) {
+		struct addr gateway = gateway_of(p->routes[i].addr.family);
+		if (is_in_main_table(p, &p->routes[i]))
+			cni_result_add_route(result, &p->routes[i], &gateway);
+	}
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The plan of a pod's wiring: a plain value that holds everything that will be done, made from the
+ * request, the configuration and the addresses without touching anything. plugins/wire.c carries
+ * it out; docs/ROUTES.md says why each piece is there.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/cni.h"
+#include "lib/cni_result.h"
+#include "lib/hash.h"
+#include "lib/net.h"
+#include "lib/net_link.h"
+#include "lib/net_route.h"
+#include "lib/owned.h"
+#include "lib/text.h"
+#include "plugins/conf.h"
+
+#define POD_ADDRS OWNED_ADDRS
+#define POD_ROUTES 16
+
+struct pod_addr {
+	struct addr addr;
+	struct cidr block; /* of our IPAM, to be kept by a blackhole route; family 0: none */
+};
+
+/* What an IPAM said, in process or executed. */
+struct pod_addresses {
+	struct pod_addr addrs[POD_ADDRS];
+	size_t n_addrs;
+	struct cidr
+		routes[POD_ROUTES]; /* destinations for the pod; none: a default route per family */
+	size_t n_routes;
+	json_t *dns; /* owned; NULL: none */
+};
+
+struct pod {
+	struct owned_label label;
+	char ifname[NET_NAME];	    /* in the pod */
+	char host[NET_NAME];	    /* host interface */
+	char host_second[NET_NAME]; /* its name when another owner has the first */
+	uint8_t mac[6];		    /* of the pod's end */
+	uint32_t mtu;		    /* bytes */
+	bool forwarding;	    /* the pod may forward packets */
+	bool has4, has6;
+	bool is_second; /* another interface has the default route: see docs/ROUTES.md */
+	struct pod_addr addrs[POD_ADDRS];
+	size_t n_addrs;
+	struct cidr routes[POD_ROUTES]; /* in the pod, via its gateway of that family */
+	size_t n_routes;
+};
+
+/* Facts of the moment that the plan needs. */
+struct pod_facts {
+	struct net_look host;
+	uint8_t random_mac[6];
+	bool is_second; /* another interface of the pod has a default route, or one to our gateway */
+};
+
+extern const uint8_t pod_host_mac[6]; /* ee:ee:ee:ee:ee:ee */
+
+/* Whether pods can have the MTU of the configuration, or the uplink's. -EINVAL: below what IPv6 needs. */
+int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6, struct err *e);
+
+/* -EINVAL: see pod_check_mtu(). */
+int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
+	const struct pod_facts *facts, struct pod *out, struct err *e);
+
+/* The plan as text, a line for each object, in the words of ip(8); for golden tests and the debug
+ * log. */
+void pod_describe(const struct pod *p, struct text *out);
+
+/* Adds the pod to a result: two interfaces, its addresses and routes. */
+void pod_report(const struct pod *p, const char *netns, struct cni_result *result);

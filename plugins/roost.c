@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roost, the CNI main plugin: reads the request and the configuration, starts the timer, and
+ * hands the call to its verb. Each verb is one path: read, plan, apply (add.c, del.c, gc.c; CHECK
+ * and STATUS, which only look, are here).
+ */
+#include <errno.h>
+
+#include "lib/cni.h"
+#include "lib/cni_result.h"
+#include "lib/log.h"
+#include "plugins/call.h"
+#include "plugins/check.h"
+#include "plugins/conf.h"
+#include "plugins/foreign.h"
+#include "plugins/state.h"
+
+#define DEADLINE_S 15
+#define DEADLINE_GC_S 45
+#define DEADLINE_FOREIGN_S 110 /* an IPAM plugin may ask a DHCP server */
+#define CODE_NOT_AVAILABLE 50  /* STATUS (CNI SPEC.md, error codes) */
+
+static int check(struct call *c, struct err *e)
+{
+	struct cni_result prev;
+	int r = call_open_pod(c, e);
+	if (r >= 0)
+		r = net_open(&c->host, e);
+	if (r >= 0)
+		r = cni_result_parse(c->request->prev, c->request->version, &prev, e);
+	if (r < 0)
+		return r;
+	r = check_wiring(c->request, &prev, c->host, c->inside, e);
+	cni_result_done(&prev);
+	if (r < 0)
+		return r;
+	if (!c->conf.in_process)
+		return foreign_run(c->request, c->conf.ipam_type, "CHECK", e);
+	r = call_open_state(c, NODE_READ, e);
+	return r < 0 ? r : state_check(c->node, c->request, e);
+}
+
+static int status(struct call *c, struct err *e)
+{
+	if (c->conf.in_process)
+		return state_status(c->request, &c->conf, e);
+	int supports = foreign_supports(c->request, c->conf.ipam_type, e);
+	if (supports > 0)
+		return foreign_run(c->request, c->conf.ipam_type, "STATUS", e);
+	if (supports == 0)
+		(void)err_set(e, EAGAIN, "IPAM plugin %s does not support CNI version %s",
+			c->conf.ipam_type, cni_version_text(c->request->version));
+	e->code = CODE_NOT_AVAILABLE;
+	return -EAGAIN;
+}
+
+static int configure(struct call *c, struct err *e)
+{
+	bool find = c->request->command == CNI_DEL || c->request->command == CNI_GC;
+	int r = conf_parse(c->request->conf, find ? CONF_FIND : CONF_FULL, &c->conf, e);
+	if (r < 0)
+		return r;
+	log_set_level(c->conf.log_level);
+	struct err log;
+	if (c->conf.log_file[0] && log_open_file(c->conf.log_file, &log) < 0)
+		log_warning("%s", log.text);
+	unsigned int seconds = c->request->command == CNI_GC ? DEADLINE_GC_S : DEADLINE_S;
+	state_deadline(c->request, &c->conf, c->conf.in_process ? seconds : DEADLINE_FOREIGN_S);
+	return 0;
+}
+
+static int run(struct call *c, struct err *e)
+{
+	int r = configure(c, e);
+	if (r < 0)
+		return r;
+	switch (c->request->command) {
+	case CNI_ADD:
+		return call_add(c, e);
+	case CNI_DEL:
+		return call_del(c, e);
+	case CNI_CHECK:
+		return check(c, e);
+	case CNI_GC:
+		return call_gc(c, e);
+	case CNI_STATUS:
+		return status(c, e);
+	case CNI_VERSION:
+		break; /* answered by cni_read() */
+	}
+	return 0;
+}
+
+int main(void)
+{
+	struct err e, late;
+	struct cni_request request;
+	log_init("roost");
+	int r = cni_read("CNI roost plugin v" ROOST_VERSION, &request, &late, &e);
+	if (r > 0)
+		return 0;
+	if (r < 0)
+		return cni_fail(request.version, r, &e);
+	struct call c = CALL_OF(&request);
+	r = run(&c, &e);
+	if (r >= 0 && late.text[0]) {
+		r = -EINVAL;
+		e = late;
+	}
+	call_done(&c);
+	int exit_status = 0;
+	if (r < 0) {
+		log_error("%s", e.text);
+		exit_status = cni_fail(request.version, r, &e);
+	}
+	cni_request_done(&request);
+	return exit_status;
+}

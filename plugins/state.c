@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node state as the CNI executables use it. Three guards stand around it: a timer, since a
+ * stopped process may hold a lock; a fault handler, since a file cut short under a memory map ends
+ * in SIGBUS; and the state's own checks. All three end in a JSON error.
+ *
+ * A call's answer to "I ran out of time" is prepared before it can be needed, as a signal
+ * handler cannot format.
+ */
+#include "plugins/state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/cni_result.h"
+#include "lib/deadline.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define CODE_NOT_AVAILABLE 50 /* STATUS: the plugin cannot serve ADD (CNI SPEC.md, error codes) */
+#define ANSWER_BYTES 4096
+
+void state_deadline(const struct cni_request *r, const struct conf *c, unsigned int seconds)
+{
+	struct err e;
+	(void)err_set(&e, ETIMEDOUT, "gave up while " DEADLINE_DOING);
+	if (r->command == CNI_STATUS)
+		e.code = CODE_NOT_AVAILABLE;
+	err_details(&e,
+		"after %u s; the node state is in %s. Try again: what was begun is undone by DEL "
+		"or the next ADD",
+		seconds, c->state_dir);
+	char answer[ANSWER_BYTES];
+	cni_error_format(answer, sizeof(answer), r->version, ETIMEDOUT, &e);
+	deadline_answer(answer);
+	deadline_doing("starting");
+	deadline_start(seconds);
+}
+
+static void guard_faults(const struct cni_request *r, const struct conf *c)
+{
+	struct err e;
+	(void)err_set(&e, EUCLEAN, "the node state in %s is damaged", c->state_dir);
+	err_details(&e, "the next call sets it aside and rebuilds it from the kernel");
+	char answer[ANSWER_BYTES];
+	cni_error_format(answer, sizeof(answer), r->version, EUCLEAN, &e);
+	char mark[512];
+	node_fault_mark(c->state_dir, mark, sizeof(mark));
+	deadline_guard_fault(answer, mark);
+}
+
+int state_open(const struct cni_request *r, const struct conf *c, enum node_mode mode,
+	struct node **out, struct err *e)
+{
+	deadline_doing("waiting for the lock of the node state");
+	guard_faults(r, c);
+	int result = node_open(out, c->state_dir, mode, e);
+	if (result >= 0 && node_set_aside(*out))
+		log_error("the node state was damaged: kept as %s, rebuilding from the kernel",
+			node_set_aside(*out));
+	return result;
+}
+
+struct owner state_owner(const struct cni_request *r, bool foreign, uint64_t netns)
+{
+	struct owner o = owner_of(r->network, r->container, r->ifname);
+	o.pod_namespace = r->wishes.pod_namespace;
+	o.pod_name = r->wishes.pod_name;
+	o.foreign = foreign;
+	o.netns = netns;
+	return o;
+}
+
+/* The requested addresses: the request's, else the configuration's. */
+static int requested(const struct cni_request *r, const struct conf *c, struct addr out[2],
+	size_t *n, struct err *e)
+{
+	*n = 0;
+	const struct addr *from = r->wishes.n_ips ? r->wishes.ips : c->addresses;
+	size_t count = r->wishes.n_ips ? r->wishes.n_ips : c->n_addresses;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < *n; k++) {
+			if (out[k].family != from[i].family)
+				continue;
+			char text[ADDR_TEXT];
+			addr_format(&from[i], text);
+			return err_set(e, EOPNOTSUPP,
+				"requested address %s: a pod has one address of a family", text);
+		}
+		out[(*n)++] = from[i];
+	}
+	return 0;
+}
+
+/* Pools that an annotation names for a family; without one every pool of it is usable. */
+static int choose_pools(
+	const struct conf *c, const json_t *names, uint8_t family, bool *usable, struct err *e)
+{
+	if (!names)
+		return 0;
+	for (size_t p = 0; p < c->n_pools; p++)
+		if (c->pools[p].cidr.addr.family == family)
+			usable[p] = false;
+	size_t i;
+	const json_t *name;
+	json_array_foreach (names, i, name) {
+		struct cidr wanted;
+		int r = cidr_parse(json_string_value(name), &wanted, e);
+		bool found = false;
+		for (size_t p = 0; r >= 0 && p < c->n_pools; p++)
+			if (cidr_equal(&c->pools[p].cidr, &wanted))
+				usable[p] = found = true;
+		if (!found)
+			return err_set(e, EINVAL,
+				"the pod asks for pool %.60s, which is not one of ipam.pools",
+				json_string_value(name));
+	}
+	return 0;
+}
+
+int state_assign(struct node *n, const struct cni_request *r, const struct conf *c,
+	const struct owner *owner, struct node_leases *out, struct err *e)
+{
+	struct addr wanted[2];
+	size_t n_wanted = 0;
+	bool usable[POOL_MAX];
+	memset(usable, true, sizeof(usable));
+	int result = requested(r, c, wanted, &n_wanted, e);
+	if (result >= 0)
+		result = choose_pools(c, r->wishes.pools4, AF_INET, usable, e);
+	if (result >= 0)
+		result = choose_pools(c, r->wishes.pools6, AF_INET6, usable, e);
+	if (result < 0)
+		return result;
+	const struct node_want want = {
+		.owner = *owner,
+		.pools = c->pools,
+		.n_pools = c->n_pools,
+		.usable = usable,
+		.requested = wanted,
+		.n_requested = n_wanted,
+		.gateways = c->gateways,
+		.n_gateways = c->n_gateways,
+	};
+	return node_assign(n, &want, out, e);
+}
+
+int state_valid(const struct cni_request *r, struct hash **out, size_t *count, struct err *e)
+{
+	CLEANUP_FREE struct cni_attachment *attachments = NULL;
+	size_t n = 0;
+	int result = cni_valid_attachments(r, &attachments, &n, e);
+	if (result < 0)
+		return result;
+	struct hash *hashes = mem_new(n, sizeof(*hashes));
+	for (size_t i = 0; i < n; i++)
+		hashes[i] = owner_hash(r->network, attachments[i].container, attachments[i].ifname);
+	qsort(hashes, n, sizeof(*hashes), hash_compare);
+	*out = hashes;
+	*count = n;
+	return 0;
+}
+
+bool state_is_valid(const struct hash *valid, size_t count, const struct hash *owner)
+{
+	return count && bsearch(owner, valid, count, sizeof(*valid), hash_compare);
+}
+
+int state_stale(struct node *n, const struct cni_request *r, struct hash **out, size_t *count,
+	struct err *e)
+{
+	CLEANUP_FREE struct hash *valid = NULL;
+	size_t n_valid = 0;
+	struct node_view view;
+	int result = state_valid(r, &valid, &n_valid, e);
+	if (result >= 0)
+		result = node_list(n, &view, e);
+	if (result < 0)
+		return result;
+	struct hash *stale = mem_new(view.n_entries, sizeof(*stale));
+	size_t found = 0;
+	for (size_t i = 0; i < view.n_entries; i++) {
+		const struct node_entry *entry = view.entries[i];
+		if (entry->state == NODE_USED && strcmp(entry->owner.network, r->network) == 0 &&
+			!state_is_valid(valid, n_valid, &entry->owner.hash))
+			stale[found++] = entry->owner.hash;
+	}
+	node_view_done(&view);
+	*out = stale;
+	*count = found;
+	return 0;
+}
+
+static bool result_has(const struct cni_result *result, const struct addr *a)
+{
+	size_t i;
+	const json_t *ip;
+	json_array_foreach (result->ips, i, ip) {
+		struct cidr c;
+		struct err ignored;
+		const char *text = json_string_value(json_object_get(ip, "address"));
+		if (text && cidr_parse(text, &c, &ignored) == 0 && addr_equal(&c.addr, a))
+			return true;
+	}
+	return false;
+}
+
+int state_check(struct node *n, const struct cni_request *r, struct err *e)
+{
+	struct hash owner = owner_hash(r->network, r->container, r->ifname);
+	struct node_leases leases;
+	int result = node_find(n, &owner, &leases, e);
+	if (result < 0)
+		return result;
+	if (result == 0)
+		return err_set(e, ENODATA,
+			"no address is recorded for container %.64s interface %s", r->container,
+			r->ifname);
+	struct cni_result prev;
+	result = cni_result_parse(r->prev, r->version, &prev, e);
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < leases.n && result >= 0; i++) {
+		char text[ADDR_TEXT];
+		addr_format(&leases.v[i].addr, text);
+		if (!result_has(&prev, &leases.v[i].addr))
+			result = err_set(e, ENODATA,
+				"address %s is recorded for this attachment, but prevResult lacks "
+				"it",
+				text);
+	}
+	cni_result_done(&prev);
+	return result;
+}
+
+int state_status(const struct cni_request *r, const struct conf *c, struct err *e)
+{
+	CLEANUP_NODE struct node *n = NULL;
+	int result = state_open(r, c, NODE_READ, &n, e);
+	if (result == -ENOENT || result == -EUCLEAN)
+		return 0; /* the next ADD begins a state, or sets a damaged one aside */
+	if (result >= 0)
+		result = node_can_assign(n, c->pools, c->n_pools, e);
+	if (result < 0)
+		e->code = CODE_NOT_AVAILABLE;
+	return result;
+}
