@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What must hold between the node state and the kernel, and what is said when it does not:
+ *
+ *   record of a pod of roost   its host link exists (else leaked), a route leads through it, and
+ * for IPv6 it has the link-local address that is the pod's gateway link of ours               a
+ * record of its owner has each address that is routed through it block with such a record   its
+ * blackhole stands; a block of one address has none blackhole of protocol 82   the block is ours
+ *   route of protocol 82       it leads through a link of ours
+ *   address of a block         is on no device of this host, unless it is a reserved gateway
+ *
+ * What is none of our business is left alone: records made for other main plugins (the kernel does
+ * not show whether those pods live; their blocks may have no blackhole), links whose addresses are
+ * in no pool of this state (roost with another IPAM plugin), and the blocks of other state folders
+ * of this host.
+ *
+ * A fix is offered only where it takes nothing from anybody who may be alive. The host end of a
+ * veth pair vanishes with the pod's namespace, so a link that stands means that somebody may be
+ * using it: it is entered into the state again rather than deleted. Where two claim one address,
+ * people decide. One problem may hide another: who repairs looks again.
+ */
+#include "cli/audit.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "cli/output.h"
+#include "cli/view.h"
+#include "lib/mem.h"
+
+const char *audit_kind_text(enum audit_kind k)
+{
+	static const char *const names[] = {"leaked", "missing", "foreign"};
+	return names[k];
+}
+
+void audit_done(struct audit *a)
+{
+	free(a->v);
+	*a = (struct audit){0};
+}
+
+__attribute__((format(printf, 2, 3))) static void say(char out[AUDIT_TEXT], const char *fmt, ...)
+{
+	char raw[AUDIT_TEXT];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(raw, sizeof(raw), fmt, args);
+	va_end(args);
+	output_clean(out, AUDIT_TEXT, raw);
+}
+
+static struct audit_problem *add(struct audit *a, enum audit_kind kind, enum audit_fix fix)
+{
+	a->v = mem_grow(a->v, &a->room, a->n, sizeof(*a->v));
+	struct audit_problem *p = &a->v[a->n++];
+	*p = (struct audit_problem){.kind = kind, .fix = fix};
+	return p;
+}
+
+static struct audit_problem *add_addr(
+	struct audit *a, enum audit_kind kind, enum audit_fix fix, const struct addr *addr)
+{
+	struct audit_problem *p = add(a, kind, fix);
+	p->addr = *addr;
+	addr_format(addr, p->object);
+	return p;
+}
+
+static struct audit_problem *add_cidr(
+	struct audit *a, enum audit_kind kind, enum audit_fix fix, const struct cidr *cidr)
+{
+	struct audit_problem *p = add(a, kind, fix);
+	p->block = *cidr;
+	cidr_format(cidr, p->object);
+	return p;
+}
+
+/* Looking things up. */
+
+const struct owned_link *audit_link(const struct owned *kernel, int index)
+{
+	for (size_t i = 0; i < kernel->n_links; i++)
+		if (kernel->links[i].link.index == index)
+			return &kernel->links[i];
+	return NULL;
+}
+
+static bool has_addr(const struct owned_link *l, const struct addr *a)
+{
+	for (size_t i = 0; i < l->n_addrs; i++)
+		if (addr_equal(&l->addrs[i], a))
+			return true;
+	return false;
+}
+
+/* The owner's link; of several (a stale one beside the living) the one that leads to a. */
+static const struct owned_link *link_of(
+	const struct owned *kernel, const struct hash *owner, const struct addr *a)
+{
+	const struct owned_link *found = NULL;
+	for (size_t i = 0; i < kernel->n_links; i++)
+		if (hash_equal(&kernel->links[i].label.owner, owner) &&
+			(!found || has_addr(&kernel->links[i], a)))
+			found = &kernel->links[i];
+	return found;
+}
+
+static const struct owned_link *link_routing(const struct owned *kernel, const struct addr *a)
+{
+	for (size_t i = 0; i < kernel->n_links; i++)
+		if (has_addr(&kernel->links[i], a))
+			return &kernel->links[i];
+	return NULL;
+}
+
+static bool is_used(const struct node_entry *n)
+{
+	return n && n->state == NODE_USED;
+}
+
+/* A record of the owner in that family (0: in any). */
+static const struct node_entry *record_of(
+	const struct node_view *v, const struct hash *owner, uint8_t family)
+{
+	for (size_t i = 0; i < v->n_entries; i++)
+		if (is_used(v->entries[i]) && hash_equal(&v->entries[i]->owner.hash, owner) &&
+			(family == 0 || v->entries[i]->addr.family == family))
+			return v->entries[i];
+	return NULL;
+}
+
+static bool in_pool(const struct node_view *v, const struct addr *a, uint8_t len)
+{
+	for (size_t i = 0; i < v->n_pools; i++)
+		if (cidr_contains(&v->pools[i].pool.cidr, a) && len >= v->pools[i].pool.cidr.len)
+			return true;
+	return false;
+}
+
+static bool in_other_block(const struct audit_input *in, const struct addr *a)
+{
+	for (size_t i = 0; i < in->n_others; i++)
+		if (cidr_contains(&in->others[i], a))
+			return true;
+	return false;
+}
+
+/* Whether the address is this state's business. A rebuilt state has blocks before it hears of their
+ * pools. */
+static bool is_known(const struct audit_input *in, const struct addr *a)
+{
+	return view_block(in->view, a) ||
+	       (in_pool(in->view, a, addr_bits(a)) && !in_other_block(in, a));
+}
+
+static const char *device_name(const struct audit_input *in, int index)
+{
+	for (size_t i = 0; i < in->n_links; i++)
+		if (in->links[i].index == index)
+			return in->links[i].name;
+	return "a device that is gone";
+}
+
+/* Records. */
+
+static bool has_gateway(const struct audit_input *in, int dev)
+{
+	for (size_t i = 0; i < in->n_addrs; i++) {
+		const uint8_t *b = in->addrs[i].address.addr.bytes;
+		if (in->addrs[i].dev == dev && in->addrs[i].address.addr.family == AF_INET6 &&
+			b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
+			return true;
+	}
+	return false;
+}
+
+/* An IPv6 pod's default route leads to the link-local address of its host link. */
+static void check_gateway(const struct audit_input *in, struct audit *a, const struct node_entry *n,
+	const struct owned_link *l)
+{
+	if (n->addr.family != AF_INET6 || has_gateway(in, l->link.index))
+		return;
+	struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_ROUTE, &n->addr);
+	p->dev = l->link.index;
+	say(p->expected, "a link-local address on %s, the gateway of this pod", l->link.name);
+	say(p->seen, "none, the pod has no way out");
+	say(p->advice, "--repair adds it");
+}
+
+/* A route through somebody else's link is reported with that link. */
+static void check_route(const struct audit_input *in, struct audit *a, const struct node_entry *n,
+	const struct owned_link *l, const char *owner)
+{
+	if (link_routing(in->kernel, &n->addr)) {
+		check_gateway(in, a, n, l);
+		return;
+	}
+	struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_ROUTE, &n->addr);
+	p->dev = l->link.index;
+	say(p->expected, "a route through %s to %s", l->link.name, owner);
+	say(p->seen, "%s", l->link.up ? "no route" : "the link is down, so it has no route");
+	say(p->advice, "--repair %s", l->link.up ? "adds it" : "sets the link up and adds it");
+}
+
+static void check_record(const struct audit_input *in, struct audit *a, const struct node_entry *n)
+{
+	char owner[OUTPUT_OWNER];
+	if (!is_used(n) || n->owner.foreign)
+		return;
+	output_owner(&n->owner, owner);
+	const struct owned_link *l = link_of(in->kernel, &n->owner.hash, &n->addr);
+	if (l) {
+		check_route(in, a, n, l, owner);
+		return;
+	}
+	struct audit_problem *p = add_addr(a, AUDIT_LEAKED, AUDIT_FIX_RELEASE, &n->addr);
+	say(p->expected, "the host link of %s", owner);
+	say(p->seen, "a record, but no link");
+	say(p->advice, "--repair releases it, or: roostctl ipam release %s", p->object);
+}
+
+/* Links. */
+
+static struct audit_problem *add_link(
+	struct audit *a, enum audit_kind kind, enum audit_fix fix, const struct owned_link *l)
+{
+	struct audit_problem *p = add(a, kind, fix);
+	p->dev = l->link.index;
+	(void)snprintf(p->object, sizeof(p->object), "%s", l->link.name);
+	return p;
+}
+
+/* The route of somebody else's address through this link. */
+static void report_usurper(const struct audit_input *in, struct audit *a,
+	const struct owned_link *l, const struct node_entry *n, const char *label)
+{
+	char owner[OUTPUT_OWNER];
+	output_owner(&n->owner, owner);
+	if (!n->owner.foreign && !link_of(in->kernel, &n->owner.hash, &n->addr)) {
+		struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_NONE, &n->addr);
+		say(p->expected, "a record of %s, which %s leads to", label, l->link.name);
+		say(p->seen, "a record of %s, whose link is gone", owner);
+		say(p->advice, "--repair releases that record and enters this one");
+		return;
+	}
+	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &n->addr);
+	say(p->expected, "nothing but the pod it is recorded for, %s", owner);
+	say(p->seen, "a route through %s to %s", l->link.name, label);
+	say(p->advice, "two pods claim this address: restart both");
+}
+
+/* A routed address of our pools that its link's owner has no record for. */
+static void report_unrecorded(const struct audit_input *in, struct audit *a,
+	const struct owned_link *l, const struct addr *addr, const char *label)
+{
+	const struct node_entry *n = view_entry(in->view, addr);
+	const struct node_entry *own = record_of(in->view, &l->label.owner, addr->family);
+	const char *state = n ? node_state_text(n->state) : "free";
+	if (is_used(n)) {
+		report_usurper(in, a, l, n, label);
+		return;
+	}
+	struct audit_problem *p =
+		add_addr(a, AUDIT_MISSING, own ? AUDIT_FIX_NONE : AUDIT_FIX_RECORD, addr);
+	p->dev = l->link.index;
+	if (own) {
+		char text[ADDR_TEXT];
+		addr_format(&own->addr, text);
+		p->kind = AUDIT_FOREIGN;
+		say(p->expected, "no route, %s is recorded with %s", label, text);
+		say(p->seen, "a route through %s to an address that is %s", l->link.name, state);
+		say(p->advice, "restart this pod, or: ip route del %s dev %s", p->object,
+			l->link.name);
+		return;
+	}
+	say(p->expected, "a record of %s, which %s leads to", label, l->link.name);
+	say(p->seen, "the address is %s", state);
+	say(p->advice, "--repair enters it into the state again");
+}
+
+static void check_link(const struct audit_input *in, struct audit *a, const struct owned_link *l)
+{
+	char label[OUTPUT_OWNER];
+	output_label(&l->label, label);
+	for (size_t i = 0; i < l->n_addrs; i++) {
+		const struct node_entry *n = view_entry(in->view, &l->addrs[i]);
+		bool own = is_used(n) && hash_equal(&n->owner.hash, &l->label.owner);
+		if (!own && is_known(in, &l->addrs[i]))
+			report_unrecorded(in, a, l, &l->addrs[i], label);
+	}
+	if (l->n_addrs || record_of(in->view, &l->label.owner, 0))
+		return;
+	struct audit_problem *p = add_link(a, AUDIT_MISSING, AUDIT_FIX_DEL_LINK, l);
+	say(p->expected, "a record and a route of %s", label);
+	say(p->seen, "neither, nothing can reach this pod");
+	say(p->advice, "--repair deletes the link; restart the pod if it is wanted");
+}
+
+/* Blocks and routes. */
+
+static bool has_roost_pod(const struct node_view *v, const struct cidr *block)
+{
+	for (size_t i = 0; i < v->n_entries; i++)
+		if (is_used(v->entries[i]) && !v->entries[i]->owner.foreign &&
+			cidr_contains(block, &v->entries[i]->addr))
+			return true;
+	return false;
+}
+
+static bool has_cidr(const struct cidr *list, size_t n, const struct cidr *c)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cidr_equal(&list[i], c))
+			return true;
+	return false;
+}
+
+static void check_block(const struct audit_input *in, struct audit *a, const struct node_block *b)
+{
+	if (b->cidr.len == addr_bits(&b->cidr.addr) || !has_roost_pod(in->view, &b->cidr) ||
+		has_cidr(in->kernel->blocks, in->kernel->n_blocks, &b->cidr))
+		return;
+	struct audit_problem *p = add_cidr(a, AUDIT_MISSING, AUDIT_FIX_ADD_BLACKHOLE, &b->cidr);
+	say(p->expected, "the blackhole route of a block with pods in it");
+	say(p->seen, "none, packets to its unused addresses leave this host");
+	say(p->advice, "--repair adds it, or: ip route add blackhole %s proto %d", p->object,
+		OWNED_PROTOCOL);
+}
+
+static void check_blackhole(const struct audit_input *in, struct audit *a, const struct cidr *c)
+{
+	for (size_t i = 0; i < in->view->n_blocks; i++)
+		if (cidr_equal(&in->view->blocks[i].cidr, c))
+			return;
+	if (has_cidr(in->others, in->n_others, c))
+		return;
+	bool pool = in_pool(in->view, &c->addr, c->len);
+	struct audit_problem *p =
+		add_cidr(a, AUDIT_FOREIGN, pool ? AUDIT_FIX_DEL_BLACKHOLE : AUDIT_FIX_NONE, c);
+	say(p->expected, "no blackhole route, this is no block of this node");
+	say(p->seen, "a blackhole route of protocol %d", OWNED_PROTOCOL);
+	if (pool)
+		say(p->advice, "--repair deletes it, or: ip route del blackhole %s", p->object);
+	else
+		say(p->advice,
+			"it is in no pool known here; if nobody needs it: ip route del blackhole "
+			"%s",
+			p->object);
+}
+
+static void check_stray(const struct audit_input *in, struct audit *a, const struct net_route *r)
+{
+	char owner[OUTPUT_OWNER];
+	const struct node_entry *n = view_entry(in->view, &r->dst.addr);
+	bool host = r->dst.len == addr_bits(&r->dst.addr);
+	bool recorded = host && is_used(n);
+	bool removable = !recorded && in_pool(in->view, &r->dst.addr, r->dst.len);
+	struct audit_problem *p = add_cidr(
+		a, AUDIT_FOREIGN, removable ? AUDIT_FIX_DEL_ROUTE : AUDIT_FIX_NONE, &r->dst);
+	p->dev = r->dev;
+	if (recorded) {
+		output_owner(&n->owner, owner);
+		say(p->expected, "a route through the link of %s", owner);
+	} else {
+		say(p->expected, "no route of protocol %d but through links of roost",
+			OWNED_PROTOCOL);
+	}
+	say(p->seen, "a route through %s, which is not ours", device_name(in, r->dev));
+	say(p->advice, "%sip route del %s dev %s proto %d",
+		removable ? "--repair deletes it, or: " : "if nobody needs it: ", p->object,
+		device_name(in, r->dev), OWNED_PROTOCOL);
+}
+
+static void check_host_address(
+	const struct audit_input *in, struct audit *a, const struct net_addr *at)
+{
+	const struct node_entry *n = view_entry(in->view, &at->address.addr);
+	if (!view_block(in->view, &at->address.addr) || (n && n->state == NODE_RESERVED))
+		return;
+	const char *dev = device_name(in, at->dev);
+	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &at->address.addr);
+	say(p->expected, "an address that only a pod may have (it is %s)",
+		n ? node_state_text(n->state) : "free");
+	say(p->seen, "on %s of this host", dev);
+	say(p->advice, "ip address del %s/%u dev %s, or take it out of the pool", p->object,
+		at->address.len, dev);
+}
+
+void audit_run(const struct audit_input *in, struct audit *out)
+{
+	*out = (struct audit){0};
+	for (size_t i = 0; i < in->view->n_entries; i++)
+		check_record(in, out, in->view->entries[i]);
+	for (size_t i = 0; i < in->kernel->n_links; i++)
+		check_link(in, out, &in->kernel->links[i]);
+	for (size_t i = 0; i < in->view->n_blocks; i++)
+		check_block(in, out, &in->view->blocks[i]);
+	for (size_t i = 0; i < in->kernel->n_blocks; i++)
+		check_blackhole(in, out, &in->kernel->blocks[i]);
+	for (size_t i = 0; i < in->kernel->n_strays; i++)
+		check_stray(in, out, &in->kernel->strays[i]);
+	for (size_t i = 0; i < in->n_addrs; i++)
+		check_host_address(in, out, &in->addrs[i]);
+}

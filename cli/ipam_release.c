@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roostctl ipam release: addresses freed by hand, and blocks given up. Both are done alone (the
+ * exclusive lock), so that "its link does not exist" is not a pod that is just being started.
+ *
+ * Addresses are looked at before anything is done: one that must not be freed refuses the whole
+ * command. The order is that of DEL: link, then record, so that nobody gets an address whose old
+ * route stands. A living pod is cut off by --force together with all its addresses, since its link
+ * serves them all.
+ *
+ * Blocks: the state gives them up first, their blackholes follow; between the two a kill leaves
+ * blackholes that `ipam check --repair` deletes. The nf_tables table goes with the last block and
+ * link.
+ */
+#include "cli/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/ipam_json.h"
+#include "cli/output.h"
+#include "cli/state.h"
+#include "cli/view.h"
+#include "lib/antispoof.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define PREFIX "roost" /* of host interfaces, unless the configuration says otherwise */
+
+struct release {
+	struct node *node;
+	struct net *net;
+	struct node_view view; /* before anything was done */
+	struct owned kernel;
+	bool force;
+	json_t *report; /* for -o json; NULL: lines for people */
+	FILE *out;	/* those lines; kept until the state is closed (cli/state.c lends stdout) */
+};
+
+/* The living link behind a record of a pod of roost. */
+static const struct owned_link *find_link(const struct release *r, const struct node_entry *n)
+{
+	if (!n || n->state != NODE_USED || n->owner.foreign)
+		return NULL;
+	for (size_t i = 0; i < r->kernel.n_links; i++)
+		if (hash_equal(&r->kernel.links[i].label.owner, &n->owner.hash))
+			return &r->kernel.links[i];
+	return NULL;
+}
+
+/* The addresses of a very large quarantined block are not listed one by one. */
+static bool in_quarantine(const struct release *r, const struct addr *a)
+{
+	const struct node_block *b = view_block(&r->view, a);
+	return b && b->quarantined;
+}
+
+/* Whether a may be freed; what is free already is fine. */
+static int check_address(const struct release *r, const struct addr *a, struct err *e)
+{
+	char address[ADDR_TEXT], owner[OUTPUT_OWNER];
+	addr_format(a, address);
+	const struct node_entry *n = view_entry(&r->view, a);
+	const struct owned_link *l = find_link(r, n);
+	if (!n && !view_block(&r->view, a))
+		return err_set(e, ENOENT, "%s is in no block of this node", address);
+	if (l && !r->force) {
+		output_owner(&n->owner, owner);
+		(void)err_set(e, EBUSY, "%s is in use: the host link %s of %s exists", address,
+			l->link.name, owner);
+		err_details(e, "nothing was released; stop the pod, or cut it off with --force");
+		return -EBUSY;
+	}
+	if (n && n->state == NODE_RESERVED && !r->force) {
+		(void)err_set(e, EBUSY, "%s is reserved for a gateway", address);
+		err_details(e, "nothing was released; --force frees it all the same");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static void report(struct release *r, const char *address, const char *was, const char *owner,
+	const char *link)
+{
+	if (!r->report) {
+		(void)fprintf(r->out, "%s: ", address);
+		if (*link)
+			(void)fprintf(r->out, "pod cut off (link %s deleted), ", link);
+		(void)fprintf(r->out, "released, was %s%s%s\n", was, *owner ? " by " : "", owner);
+		return;
+	}
+	json_t *one = json_object();
+	ipam_json_put(one, "address", output_json_text(address));
+	ipam_json_put(one, "was", output_json_text(was));
+	ipam_json_put(one, "linkDeleted", output_json_text(link));
+	json_array_append_new(json_object_get(r->report, "released"), one);
+}
+
+static void report_entry(struct release *r, const struct node_entry *n, const char *link)
+{
+	char address[ADDR_TEXT], owner[OUTPUT_OWNER] = "";
+	addr_format(&n->addr, address);
+	if (n->state == NODE_USED)
+		output_owner(&n->owner, owner);
+	report(r, address, node_state_text(n->state), owner, link);
+}
+
+/* A living pod: its link and all that it has. */
+static int cut_off(
+	struct release *r, const struct owned_link *l, const struct hash *owner, struct err *e)
+{
+	int done = owned_remove(r->net, &l->link.index, 1, e);
+	if (done >= 0)
+		done = node_release(r->node, owner, 1, e);
+	for (size_t i = 0; i < r->view.n_entries && done >= 0; i++) {
+		const struct node_entry *n = r->view.entries[i];
+		if (n->state == NODE_USED && hash_equal(&n->owner.hash, owner))
+			report_entry(r, n, l->link.name);
+	}
+	return done;
+}
+
+static int release_one(struct release *r, const struct addr *a, struct err *e)
+{
+	char address[ADDR_TEXT];
+	addr_format(a, address);
+	const struct node_entry *n = view_entry(&r->view, a);
+	const struct owned_link *l = find_link(r, n);
+	if (l)
+		return cut_off(r, l, &n->owner.hash, e);
+	if (n ? n->state == NODE_COOLING : !in_quarantine(r, a)) {
+		(void)output_complain("%s is %s, there is nothing to release", address,
+			n ? "cooling down" : "free");
+		return 0;
+	}
+	int done = node_release_addr(r->node, a, e);
+	if (done >= 0 && n)
+		report_entry(r, n, "");
+	else if (done >= 0)
+		report(r, address, node_state_text(NODE_QUARANTINED), "", "");
+	return done == -ENOENT ? 0 : done; /* went with another address of its pod */
+}
+
+static int release_addresses(struct release *r, const struct addr *addrs, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		int done = check_address(r, &addrs[i], e);
+		if (done < 0)
+			return done;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int done = release_one(r, &addrs[i], e);
+		if (done < 0)
+			return done;
+	}
+	return 0;
+}
+
+/* Blocks. */
+
+static void report_block(struct release *r, const struct cidr *c)
+{
+	char cidr[CIDR_TEXT];
+	cidr_format(c, cidr);
+	if (r->report)
+		json_array_append_new(json_object_get(r->report, "blocks"), output_json_text(cidr));
+	else
+		(void)fprintf(r->out, "%s: given up, its blackhole route removed\n", cidr);
+}
+
+static void add_part(struct text *t, uint64_t n, const char *what)
+{
+	char number[OUTPUT_NUMBER];
+	output_number(n, number);
+	if (n)
+		text_add(t, "%s%s %s", t->len ? ", " : "", number, what);
+}
+
+static void report_kept(struct release *r, const struct node_view *now)
+{
+	for (size_t i = 0; i < now->n_blocks && !r->report; i++) {
+		const struct node_block *b = &now->blocks[i];
+		char cidr[CIDR_TEXT], why[200] = "";
+		struct text t = TEXT_ON(why);
+		cidr_format(&b->cidr, cidr);
+		add_part(&t, b->used, "used");
+		add_part(&t, b->reserved, "reserved");
+		add_part(&t, b->quarantined, "quarantined");
+		(void)fprintf(r->out, "%s: kept, %s\n", cidr, *why ? why : "in use");
+	}
+}
+
+/* The table protects pods; without links and blocks of any state folder there is none. */
+static int remove_table(struct release *r, struct err *e)
+{
+	struct owned now = {0};
+	int done = state_kernel(&r->net, &now, e);
+	if (done < 0)
+		return done;
+	bool last = now.n_links == 0 && now.n_blocks == 0;
+	owned_done(&now);
+	if (!last)
+		return 0;
+	int had = antispoof_has(PREFIX, e);
+	done = had < 0 ? had : antispoof_remove(e);
+	if (done < 0)
+		return done;
+	if (r->report)
+		ipam_json_put(r->report, "tableRemoved", json_boolean(had > 0));
+	else if (had > 0)
+		(void)fprintf(
+			r->out, "nf_tables table inet roost: removed, no pod is left to protect\n");
+	return 0;
+}
+
+static int release_idle(struct release *r, struct err *e)
+{
+	CLEANUP_FREE struct cidr *blocks = NULL;
+	struct node_view now = {0};
+	size_t n = 0;
+	int done = node_return_blocks(r->node, true, &blocks, &n, e);
+	if (done >= 0)
+		done = owned_del_blackholes(r->net, blocks, n, e);
+	for (size_t i = 0; i < n && done >= 0; i++)
+		report_block(r, &blocks[i]);
+	if (done >= 0)
+		done = node_list(r->node, &now, e);
+	if (done >= 0)
+		report_kept(r, &now);
+	if (done >= 0 && now.n_blocks == 0)
+		done = remove_table(r, e);
+	if (done >= 0 && n == 0 && now.n_blocks == 0 && !r->report)
+		(void)output_complain("this node has no blocks");
+	node_view_done(&now);
+	return done;
+}
+
+/* The command line. */
+
+static int parse_addresses(const struct options *o, struct addr *addrs, struct err *e)
+{
+	for (size_t i = 2; i < o->n_words; i++) {
+		int r = addr_parse(o->words[i], &addrs[i - 2], e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static json_t *empty_report(void)
+{
+	json_t *o = json_object();
+	ipam_json_put(o, "released", json_array());
+	ipam_json_put(o, "blocks", json_array());
+	ipam_json_put(o, "tableRemoved", json_false());
+	return o;
+}
+
+static int act(struct release *r, const struct options *o, const struct addr *addrs, struct err *e)
+{
+	int done = node_list(r->node, &r->view, e);
+	if (done >= 0)
+		done = state_kernel(&r->net, &r->kernel, e);
+	if (done < 0)
+		return done;
+	if (o->given & OPTION_IDLE_BLOCKS)
+		return release_idle(r, e);
+	return release_addresses(r, addrs, o->n_words - 2, e);
+}
+
+int ipam_release(const struct options *o)
+{
+	struct err e = {0};
+	bool idle = o->given & OPTION_IDLE_BLOCKS;
+	CLEANUP_FREE struct addr *addrs = mem_new(o->n_words, sizeof(*addrs));
+	if (idle == (o->n_words > 2)) {
+		(void)output_complain("ipam release needs either addresses or --idle-blocks");
+		return 2;
+	}
+	if (parse_addresses(o, addrs, &e) < 0) {
+		(void)output_error(&e);
+		return 2;
+	}
+	CLEANUP_FREE char *lines = NULL;
+	size_t len = 0;
+	struct release r = {.force = o->given & OPTION_FORCE, .out = open_memstream(&lines, &len)};
+	if (!r.out)
+		err_abort("out of memory");
+	if (o->json)
+		r.report = empty_report();
+	int opened = state_open(o->state_dir, false, &r.node, &e);
+	int done = opened > 0 ? act(&r, o, addrs, &e) : opened;
+	if (opened == 0 && idle)
+		done = remove_table(&r, &e);
+	state_close(r.node);
+	node_view_done(&r.view);
+	owned_done(&r.kernel);
+	net_close(r.net);
+	(void)fclose(r.out);
+	(void)fputs(lines, stdout);
+	if (done < 0)
+		(void)output_error(&e);
+	if (r.report && done >= 0)
+		output_json(r.report);
+	else
+		json_decref(r.report);
+	return done < 0;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the command line. getopt_long() would do most of it, but it accepts abbreviations
+ * and cannot be told otherwise, and `--f` for `--force` is a trap; so this is a loop over one
+ * table, which the help is printed from as well. To add an option: a bit in options.h, a line in
+ * the table, a case in put(), and the bit in the command that allows it.
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct known {
+	enum option id;
+	char letter; /* 0: none */
+	const char *name;
+	const char *value; /* what the help calls it; NULL: takes none */
+	const char *help;
+} known[] = {
+	{OPTION_STATE_DIR, 0, "state-dir", "DIR",
+		"folder of the node state (else $ROOST_STATE_DIR, else /run/roost/state)"},
+	{OPTION_OUTPUT, 'o', "output", "text|json", "how to print (text)"},
+	{OPTION_HELP, 'h', "help", NULL, "this help"},
+	{OPTION_VERSION, 0, "version", NULL, "the version of roostctl"},
+	{OPTION_IP, 0, "ip", "ADDRESS", "only this address: who has it, and since when"},
+	{OPTION_WIDE, 0, "wide", NULL, "whole container ids"},
+	{OPTION_COLOR, 0, "color", "auto|always|never",
+		"colours (auto: on a terminal, unless NO_COLOR is set)"},
+	{OPTION_REPAIR, 0, "repair", NULL, "mend what can be mended safely, and say what was done"},
+	{OPTION_FORCE, 0, "force", NULL,
+		"also reserved addresses, and those of living pods, which are cut off"},
+	{OPTION_IDLE_BLOCKS, 0, "idle-blocks", NULL,
+		"give up the blocks in which nothing is used (cooling counts as idle)"},
+};
+#define N_KNOWN (sizeof(known) / sizeof(known[0]))
+
+static int put_output(const char *value, struct options *o, struct err *e)
+{
+	o->json = strcmp(value, "json") == 0;
+	if (!o->json && strcmp(value, "text") != 0)
+		return err_set(e, EINVAL, "output \"%.40s\" is neither text nor json", value);
+	return 0;
+}
+
+static int put_color(const char *value, struct options *o, struct err *e)
+{
+	static const char *const names[] = {"auto", "always", "never"};
+	for (size_t i = 0; i < 3; i++) {
+		if (strcmp(value, names[i]) == 0) {
+			o->color = (enum options_color)i;
+			return 0;
+		}
+	}
+	return err_set(e, EINVAL, "color \"%.40s\" is not auto, always or never", value);
+}
+
+static int put(const struct known *k, const char *value, struct options *o, struct err *e)
+{
+	o->given |= k->id;
+	switch (k->id) {
+	case OPTION_STATE_DIR:
+		if (!*value)
+			return err_set(e, EINVAL, "--state-dir is empty");
+		o->state_dir = value;
+		return 0;
+	case OPTION_IP:
+		o->ip = value;
+		return 0;
+	case OPTION_OUTPUT:
+		return put_output(value, o, e);
+	case OPTION_COLOR:
+		return put_color(value, o, e);
+	default:
+		return 0;
+	}
+}
+
+static const struct known *find_long(const char *name, size_t len)
+{
+	for (size_t i = 0; i < N_KNOWN; i++)
+		if (strlen(known[i].name) == len && memcmp(known[i].name, name, len) == 0)
+			return &known[i];
+	return NULL;
+}
+
+static const struct known *find_short(char letter)
+{
+	for (size_t i = 0; i < N_KNOWN; i++)
+		if (known[i].letter == letter)
+			return &known[i];
+	return NULL;
+}
+
+/* The option that word is, and the value inside it ("--ip=A", "-ojson"), NULL when it has none. */
+static const struct known *find(const char *word, const char **value)
+{
+	*value = NULL;
+	if (word[1] != '-') {
+		if (word[2])
+			*value = word + 2;
+		return find_short(word[1]);
+	}
+	const char *equals = strchr(word, '=');
+	if (equals)
+		*value = equals + 1;
+	return find_long(word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+}
+
+/* Reads the option at argv[*i] and moves *i to its last word. */
+static int parse_one(int argc, char **argv, int *i, struct options *o, struct err *e)
+{
+	const char *word = argv[*i], *value;
+	const struct known *k = find(word, &value);
+	if (!k)
+		return err_set(e, EINVAL, "unknown option %.60s", word);
+	if (!k->value && value)
+		return err_set(e, EINVAL, "--%s takes no value", k->name);
+	if (k->value && !value) {
+		if (*i + 1 >= argc)
+			return err_set(e, EINVAL, "--%s needs a value: %s", k->name, k->value);
+		value = argv[++*i];
+	}
+	return put(k, value ? value : "", o, e);
+}
+
+int options_parse(int argc, char **argv, struct options *out, struct err *e)
+{
+	struct options o = {.words = argv};
+	bool ended = false;
+	for (int i = 1; i < argc; i++) {
+		char *word = argv[i];
+		if (!ended && strcmp(word, "--") == 0) {
+			ended = true;
+		} else if (!ended && word[0] == '-' && word[1]) {
+			int r = parse_one(argc, argv, &i, &o, e);
+			if (r < 0)
+				return r;
+		} else {
+			o.words[o.n_words++] = word;
+		}
+	}
+	*out = o;
+	return 0;
+}
+
+const char *options_name(unsigned int set)
+{
+	for (size_t i = 0; i < N_KNOWN; i++)
+		if (set & known[i].id)
+			return known[i].name;
+	return NULL;
+}
+
+void options_print_help(FILE *f, unsigned int set)
+{
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		const struct known *k = &known[i];
+		if (!(set & k->id))
+			continue;
+		char left[64];
+		(void)snprintf(left, sizeof(left), "%c%c%s--%s%s%s", k->letter ? '-' : ' ',
+			k->letter ? k->letter : ' ', k->letter ? ", " : "  ", k->name,
+			k->value ? " " : "", k->value ? k->value : "");
+		(void)fprintf(f, "  %-30s %s\n", left, k->help);
+	}
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way to the node state. Three things can go wrong that are nobody's bug here: there is no
+ * state (no pod was started since boot, or the folder is another), a stopped process holds the
+ * lock, or the mapped file is damaged and reading it faults. All three must end in a sentence.
+ *
+ * lib/deadline.h answers on stdout, as CNI wants it; an operator's errors belong on stderr, and a
+ * program that reads our JSON must get all of it or nothing. So while the state is open, descriptor
+ * 1 is lent to stderr; nothing is printed in that time. The timer ends with the state: printing
+ * into a pager may take as long as it likes.
+ *
+ * A look takes the state as other processes leave it (NODE_READ). A change is made alone: with the
+ * exclusive lock no ADD stands between its record and its link, so what looks leaked is leaked.
+ */
+#include "cli/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "ipam/hosts.h"
+#include "lib/boot.h"
+#include "lib/deadline.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define SECONDS 10
+
+static int lent = -1; /* stdout, while descriptor 1 is stderr; one state is open at a time */
+
+static void answer(const char *dir, const char *what)
+{
+	char raw[1024], clean[1024];
+	struct text t = TEXT_ON(raw);
+	text_add(&t, "roostctl: the node state in %.400s: %s", dir, what);
+	output_clean(clean, sizeof(clean) - 1, raw);
+	struct text line = {.buf = clean, .size = sizeof(clean), .len = strlen(clean)};
+	text_add(&line, "\n");
+	deadline_answer(clean);
+}
+
+static void guard(const char *dir)
+{
+	char text[1024], mark[4096];
+	struct text t = TEXT_ON(text);
+	text_add(&t,
+		"roostctl: the node state in %.400s is damaged: reading it ended in a fault; the "
+		"next "
+		"ADD, or `roostctl ipam check --repair`, sets it aside and rebuilds it\n",
+		dir);
+	node_fault_mark(dir, mark, sizeof(mark));
+	deadline_guard_fault(text, mark);
+}
+
+static void begin(const char *dir)
+{
+	(void)fflush(stdout);
+	lent = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	answer(dir, "another process holds its lock for more than 10 seconds, nothing was done "
+		    "(to find it: fuser -v on the files in there)");
+	deadline_start(SECONDS);
+	guard(dir);
+}
+
+static void end(void)
+{
+	(void)signal(SIGALRM, SIG_IGN);
+	deadline_guard_fault(NULL, NULL);
+	if (lent < 0)
+		return;
+	(void)dup2(lent, STDOUT_FILENO);
+	(void)close(lent);
+	lent = -1;
+}
+
+static void say_none(const char *dir)
+{
+	(void)output_complain("no state of this boot in %s: no pod has been started", dir);
+}
+
+int state_look(const char *dir, struct node_view *out, struct err *e)
+{
+	struct node *n = NULL;
+	*out = (struct node_view){0};
+	begin(dir);
+	int r = node_open(&n, dir, NODE_READ, e);
+	if (r >= 0)
+		r = node_list(n, out, e);
+	node_close(n);
+	end();
+	if (r != -ENOENT)
+		return r < 0 ? r : 1;
+	say_none(dir);
+	return 0;
+}
+
+/* What lives already must be known before anything is changed. */
+static int adopt(struct node *n, struct err *e)
+{
+	if (!node_needs_adoption(n, true))
+		return 0;
+	CLEANUP_NET struct net *net = NULL;
+	struct owned kernel = {0};
+	int r = state_kernel(&net, &kernel, e);
+	if (r < 0)
+		return r;
+	r = node_adopt(n, &kernel, e);
+	owned_done(&kernel);
+	return r;
+}
+
+/* Whether there is something to open: opening for a change would make it. */
+static int probe(const char *dir, bool heal, struct err *e)
+{
+	struct node *n = NULL;
+	int r = node_open(&n, dir, NODE_READ, e);
+	node_close(n);
+	return r == -EUCLEAN && heal ? 0 : r;
+}
+
+int state_open(const char *dir, bool heal, struct node **out, struct err *e)
+{
+	struct node *n = NULL;
+	begin(dir);
+	int r = probe(dir, heal, e);
+	if (r >= 0)
+		r = node_open(&n, dir, NODE_EXCLUSIVE, e);
+	if (r >= 0)
+		r = adopt(n, e);
+	if (r < 0) {
+		state_close(n);
+		if (r == -ENOENT)
+			say_none(dir);
+		return r == -ENOENT ? 0 : r;
+	}
+	answer(dir, "not done within 10 seconds; what was done so far stands, run it again");
+	const char *aside = node_set_aside(n);
+	if (aside)
+		(void)output_complain("the damaged state was set aside as %s and rebuilt from the "
+				      "kernel; what cannot be proven free is quarantined",
+			aside);
+	*out = n;
+	return 1;
+}
+
+void state_close(struct node *n)
+{
+	node_close(n);
+	end();
+}
+
+int state_kernel(struct net **net, struct owned *out, struct err *e)
+{
+	if (!*net) {
+		int r = net_open(net, e);
+		if (r < 0)
+			return r;
+	}
+	return owned_list(*net, out, e);
+}
+
+int state_others(const char *dir, struct cidr **out, size_t *n, struct err *e)
+{
+	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
+	CLEANUP_FREE struct hosts_entry *entries = NULL;
+	size_t count = 0;
+	int r = boot_id(boot, e);
+	if (r < 0)
+		return r;
+	if (!realpath(dir, absolute)) /* no folder, so none of the others is it */
+		(void)text_copy(absolute, sizeof(absolute), dir);
+	const struct hosts_self self = {.root = HOSTS_ROOT, .boot = boot, .dir = absolute};
+	r = hosts_list(&self, &entries, &count, e);
+	if (r < 0)
+		return r;
+	*out = mem_new(count, sizeof(**out));
+	*n = 0;
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].holder == HOSTS_OTHER)
+			(*out)[(*n)++] = entries[i].block;
+	return 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finding things in a node view. Entries and blocks are sorted by address, so an entry is found by
+ * halving; blocks and pools are few.
+ */
+#include "cli/view.h"
+
+const struct node_entry *view_entry(const struct node_view *v, const struct addr *a)
+{
+	size_t low = 0, high = v->n_entries;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = addr_compare(&v->entries[middle]->addr, a);
+		if (order == 0)
+			return v->entries[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+const struct node_block *view_block(const struct node_view *v, const struct addr *a)
+{
+	for (size_t i = 0; i < v->n_blocks; i++)
+		if (cidr_contains(&v->blocks[i].cidr, a))
+			return &v->blocks[i];
+	return NULL;
+}
+
+const struct node_pool *view_pool(const struct node_view *v, const struct addr *a)
+{
+	for (size_t i = 0; i < v->n_pools; i++)
+		if (cidr_contains(&v->pools[i].pool.cidr, a))
+			return &v->pools[i];
+	return NULL;
+}
+
+bool view_is_orphan(const struct node_view *v, const struct node_block *b)
+{
+	for (size_t i = 0; i < v->n_pools; i++)
+		if (cidr_equal(&v->pools[i].pool.cidr, &b->pool))
+			return false;
+	return true;
+}
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+bool view_orphans(const struct node_view *v, struct node_pool *out)
+{
+	struct node_pool p = {0};
+	for (size_t i = 0; i < v->n_blocks; i++) {
+		const struct node_block *b = &v->blocks[i];
+		if (!view_is_orphan(v, b))
+			continue;
+		p.blocks++;
+		p.size = sum(p.size, b->size);
+		p.used = sum(p.used, b->used);
+		p.cooling = sum(p.cooling, b->cooling);
+		p.reserved = sum(p.reserved, b->reserved);
+		p.quarantined = sum(p.quarantined, b->quarantined);
+		p.free = sum(p.free, b->free);
+	}
+	*out = p;
+	return p.blocks != 0;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line: options anywhere, no abbreviations, sentences for what is wrong.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/options.h"
+
+#define WORDS 12
+
+struct line {
+	char text[256];
+	char *argv[WORDS + 1];
+	int argc;
+};
+
+/* Splits at blanks. */
+static void line_of(struct line *l, const char *text)
+{
+	*l = (struct line){0};
+	(void)snprintf(l->text, sizeof(l->text), "%s", text);
+	char *rest = NULL;
+	for (char *w = strtok_r(l->text, " ", &rest); w; w = strtok_r(NULL, " ", &rest))
+		l->argv[l->argc++] = w;
+}
+
+static void options_may_stand_before_between_and_after_the_words(void **state)
+{
+	(void)state;
+	const char *lines[] = {
+		"roostctl --state-dir /x -o json ipam show --ip 10.0.0.1",
+		"roostctl ipam --state-dir=/x show --ip=10.0.0.1 -ojson",
+		"roostctl ipam show --output json --ip 10.0.0.1 --state-dir /x",
+	};
+	for (size_t i = 0; i < 3; i++) {
+		struct line l;
+		struct options o;
+		struct err e;
+		line_of(&l, lines[i]);
+		assert_int_equal(options_parse(l.argc, l.argv, &o, &e), 0);
+		assert_string_equal(o.state_dir, "/x");
+		assert_string_equal(o.ip, "10.0.0.1");
+		assert_true(o.json);
+		assert_int_equal(o.n_words, 2);
+		assert_string_equal(o.words[0], "ipam");
+		assert_string_equal(o.words[1], "show");
+		assert_int_equal(o.given, OPTION_STATE_DIR | OPTION_OUTPUT | OPTION_IP);
+	}
+}
+
+static void words_behind_two_dashes_are_no_options(void **state)
+{
+	(void)state;
+	struct line l;
+	struct options o;
+	struct err e;
+	line_of(&l, "roostctl ipam release -- --force -");
+	assert_int_equal(options_parse(l.argc, l.argv, &o, &e), 0);
+	assert_int_equal(o.given, 0);
+	assert_int_equal(o.n_words, 4);
+	assert_string_equal(o.words[2], "--force");
+}
+
+static void wrong_lines_are_refused_with_the_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *reason;
+	} cases[] = {
+		{"roostctl ipam check --rep", "unknown option --rep"},
+		{"roostctl -x", "unknown option -x"},
+		{"roostctl ipam show --ip", "--ip needs a value: ADDRESS"},
+		{"roostctl ipam list --wide=yes", "--wide takes no value"},
+		{"roostctl -o yaml ipam list", "output \"yaml\" is neither text nor json"},
+		{"roostctl ipam map --color=red", "color \"red\" is not auto, always or never"},
+		{"roostctl --state-dir= ipam list", "--state-dir is empty"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct line l;
+		struct options o;
+		struct err e;
+		line_of(&l, cases[i].line);
+		assert_int_equal(options_parse(l.argc, l.argv, &o, &e), -EINVAL);
+		assert_string_equal(e.text, cases[i].reason);
+	}
+}
+
+static void every_option_has_a_name_and_a_line_of_help(void **state)
+{
+	(void)state;
+	for (unsigned int bit = 1; bit <= OPTION_IDLE_BLOCKS; bit <<= 1) {
+		char text[200] = "";
+		FILE *f = fmemopen(text, sizeof(text), "w");
+		assert_non_null(options_name(bit));
+		options_print_help(f, bit);
+		(void)fclose(f);
+		assert_non_null(strstr(text, options_name(bit)));
+	}
+	assert_null(options_name(0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options_may_stand_before_between_and_after_the_words),
+		cmocka_unit_test(words_behind_two_dashes_are_no_options),
+		cmocka_unit_test(wrong_lines_are_refused_with_the_reason),
+		cmocka_unit_test(every_option_has_a_name_and_a_line_of_help),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

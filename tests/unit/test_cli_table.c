@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What people see of text and numbers: aligned columns, cleaned names, readable sizes.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "cli/table.h"
+#include "lib/mem.h"
+
+static char *printed(const struct table *t)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	table_print(t, f);
+	(void)fclose(f);
+	return text;
+}
+
+static const struct table_column columns[] = {{"NAME", false}, {"SIZE", true}, {"NOTE", false}};
+
+static void columns_are_as_wide_as_their_widest_cell(void **state)
+{
+	(void)state;
+	CLEANUP_TABLE struct table t;
+	table_init(&t, columns, 3);
+	const char *cells[] = {"10.0.0.0/16", "65536", "x", "a", "1", "longer than its title"};
+	for (size_t i = 0; i < 6; i++)
+		table_add(&t, "%s", cells[i]);
+	CLEANUP_FREE char *text = printed(&t);
+	assert_string_equal(text, "NAME          SIZE  NOTE\n"
+				  "10.0.0.0/16  65536  x\n"
+				  "a                1  longer than its title\n");
+}
+
+static void no_line_ends_in_blanks(void **state)
+{
+	(void)state;
+	CLEANUP_TABLE struct table t;
+	table_init(&t, columns, 3);
+	const char *cells[] = {"long name", "1", "", "", "", "", "a", "", "note"};
+	for (size_t i = 0; i < 9; i++)
+		table_add(&t, "%s", cells[i]);
+	CLEANUP_FREE char *text = printed(&t);
+	assert_string_equal(text, "NAME       SIZE  NOTE\n"
+				  "long name     1\n"
+				  "\n"
+				  "a                note\n");
+}
+
+static void characters_count_not_bytes(void **state)
+{
+	(void)state;
+	CLEANUP_TABLE struct table t;
+	table_init(&t, columns, 3);
+	const char *cells[] = {"käse", "1", "x", "cheese", "2", "y"};
+	for (size_t i = 0; i < 6; i++)
+		table_add(&t, "%s", cells[i]);
+	CLEANUP_FREE char *text = printed(&t);
+	assert_string_equal(text, "NAME    SIZE  NOTE\n"
+				  "käse       1  x\n"
+				  "cheese     2  y\n");
+}
+
+static void a_table_without_rows_is_its_titles(void **state)
+{
+	(void)state;
+	CLEANUP_TABLE struct table t;
+	table_init(&t, columns, 3);
+	CLEANUP_FREE char *text = printed(&t);
+	assert_string_equal(text, "NAME  SIZE  NOTE\n");
+}
+
+static void what_a_terminal_would_obey_is_replaced(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *raw, *clean;
+	} cases[] = {
+		{"web-0", "web-0"},
+		{"\033[31mred", "?[31mred"},
+		{"a\nb\tc\rd\x7f", "a?b?c?d?"},
+		{"\x9b"
+		 "31m",
+			"?31m"},		 /* CSI as one byte: no UTF-8 */
+		{"\xc2\x9b 31m", "?? 31m"},	 /* the same as UTF-8 */
+		{"k\xc3\xa4se", "k\xc3\xa4se"},	 /* a letter stays */
+		{"\xe2\x80\xae gnp", "??? gnp"}, /* right-to-left override */
+		{"\xe2\x80\xa8next", "???next"}, /* line separator */
+		{"\xf0\x9f\x90\x94", "\xf0\x9f\x90\x94"},
+		{"\xc0\x80", "??"},	      /* overlong */
+		{"\xed\xa0\x80", "???"},      /* surrogate */
+		{"\xf5\x80\x80\x80", "????"}, /* beyond Unicode */
+		{"cut\xe2\x82", "cut??"},
+		{"", ""},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char clean[64];
+		output_clean(clean, sizeof(clean), cases[i].raw);
+		assert_string_equal(clean, cases[i].clean);
+	}
+}
+
+static void cells_are_cleaned(void **state)
+{
+	(void)state;
+	CLEANUP_TABLE struct table t;
+	table_init(&t, columns, 3);
+	table_add(&t, "%s", "\033]0;title\a");
+	table_add(&t, "%d", 1);
+	table_add(&t, "%s", "");
+	CLEANUP_FREE char *text = printed(&t);
+	assert_null(strchr(text, '\033'));
+	assert_null(strchr(text, '\a'));
+}
+
+static void numbers_stay_readable_in_ipv6_sizes(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t v;
+		const char *text;
+	} cases[] = {
+		{0, "0"},
+		{64, "64"},
+		{1048575, "1048575"},
+		{1048576, "2^20"},
+		{16777214, "16777214"},
+		{16777216, "2^24"},
+		{4294967295, "~2^32"},
+		{4294967296, "2^32"},
+		{4294967297, "~2^32"},
+		{UINT64_C(1) << 63, "2^63"},
+		{UINT64_MAX - 1, "~2^64"},
+		{UINT64_MAX, "2^64+"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[OUTPUT_NUMBER];
+		output_number(cases[i].v, text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void percent_says_nothing_and_all_only_when_it_is_so(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t part, whole;
+		const char *text;
+	} cases[] = {
+		{0, 64, "0%"},
+		{0, 0, "0%"},
+		{3, 64, "4.7%"},
+		{1, 65536, "<0.1%"},
+		{65535, 65536, "99.9%"},
+		{64, 64, "100%"},
+		{5, UINT64_MAX, "<0.1%"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[OUTPUT_NUMBER];
+		output_percent(cases[i].part, cases[i].whole, text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void an_owner_is_a_phrase(void **state)
+{
+	(void)state;
+	char text[OUTPUT_OWNER];
+	struct owner o = owner_of("lan", "0123456789abcdef", "eth0");
+	output_owner(&o, text);
+	assert_string_equal(text, "container 0123456789ab (network lan, eth0)");
+	o.pod_namespace = "default";
+	o.pod_name = "web\033[2J";
+	o.foreign = true;
+	output_owner(&o, text);
+	assert_string_equal(text, "pod default/web?[2J (network lan, container 0123456789ab, "
+				  "eth0, wired by another plugin)");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
+		cmocka_unit_test(no_line_ends_in_blanks),
+		cmocka_unit_test(characters_count_not_bytes),
+		cmocka_unit_test(a_table_without_rows_is_its_titles),
+		cmocka_unit_test(what_a_terminal_would_obey_is_replaced),
+		cmocka_unit_test(cells_are_cleaned),
+		cmocka_unit_test(numbers_stay_readable_in_ipv6_sizes),
+		cmocka_unit_test(percent_says_nothing_and_all_only_when_it_is_so),
+		cmocka_unit_test(an_owner_is_a_phrase),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
