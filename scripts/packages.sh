@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by scripts/demo and scripts/test: Debian 12's packages that they need. need PACKAGE... installs
+# what is missing (as root).
+
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmnl-dev libjansson-dev liblmdb-dev
+	libxxhash-dev linux-libc-dev iproute2"
+DEMO_PACKAGES="net-tools iputils-ping nftables"
+TEST_PACKAGES="libcmocka-dev clang clang-tidy libclang-rt-14-dev binutils strace jq procps
+	containernetworking-plugins podman containerd runc conmon busybox-static iptables nftables
+	curl python3 python3-grpcio python3-protobuf protobuf-compiler golang-go
+	golang-github-containerd-go-cni-dev"
+
+need() {
+	local missing=() package
+	for package in "$@"; do
+		dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' ||
+			missing+=("$package")
+	done
+	[ ${#missing[@]} -eq 0 ] && return 0
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "these packages are missing, and only root can install them: ${missing[*]}" >&2
+		return 1
+	fi
+	echo "installing ${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq || true
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
