@@ -24,5 +24,6 @@ void state_close(struct node *n); /* takes NULL */
 /* What of ours the kernel has. */
 int state_kernel(struct net **net, struct owned *out, struct err *e);
 
-/* The blocks that other living state folders of this host hold: heap array, the caller frees *out. */
+/* The blocks that other living state folders of this host hold: heap array, the caller frees
+ * *out. */
 int state_others(const char *dir, struct cidr **out, size_t *n, struct err *e);

@@ -82,9 +82,9 @@ static bool is_gateway(const struct node_want *w, const struct addr *a)
 	return false;
 }
 
-/* A gateway makes the block a subnet on a link, where two addresses are no pod's: the first IPv6 one is the
- * routers' anycast address (RFC 4291 section 2.6.1), answered by the gateway itself, and the last IPv4 one is the
- * broadcast address. A /30 is too small to lose one. */
+/* A gateway makes the block a subnet on a link, where two addresses are no pod's: the first IPv6
+ * one is the routers' anycast address (RFC 4291 section 2.6.1), answered by the gateway itself,
+ * and the last IPv4 one is the broadcast address. A /30 is too small to lose one. */
 static bool find_special(const struct cidr *block, struct addr *out)
 {
 	bool v4 = block->addr.family == AF_INET;

@@ -93,8 +93,8 @@ static const char *find_fault(const struct meta *m, uint64_t size)
 	return NULL;
 }
 
-/* Only of the meta page that counts: after a failed write LMDB leaves the other one with its old number of
- * pages beside its new roots. */
+/* Only of the meta page that counts: after a failed write LMDB leaves the other one with its old
+ * number of pages beside its new roots. */
 static const char *find_lost_root(const struct meta *m)
 {
 	if (m->entries == 0)

@@ -2,16 +2,16 @@
 /*
  * Opening the node state, and the simple calls. The folder (0700) holds
  *
- *	lock                        flock: shared for use, exclusive for GC, repair and new files
- *	node-<boot id>.mdb, -lock   the state of this boot, and LMDB's own lock file
- *	node-<boot id>.mdb.new      a state being made; renamed when it is complete
- *	node-<boot id>.mdb.damaged-TIME   one that was set aside
- *	fault                       the mark that reading the state ended in a fault
+ * 	lock                        flock: shared for use, exclusive for GC, repair and new files
+ * 	node-<boot id>.mdb, -lock   the state of this boot, and LMDB's own lock file
+ * 	node-<boot id>.mdb.new      a state being made; renamed when it is complete
+ * 	node-<boot id>.mdb.damaged-TIME   one that was set aside
+ * 	fault                       the mark that reading the state ended in a fault
  *
- * The common case (folder, lock and a sound file are there) takes the lock, looks at the file, maps
- * it. Anything else is mended with the exclusive lock, and then looked at again from the start:
- * while we waited, another process may have done it. So every file another process can see under the
- * final name is complete, and nobody has it open when it is renamed.
+ * The common case (folder, lock and a sound file are there) takes the lock, looks at the file,
+ * maps it. Anything else is mended with the exclusive lock, and then looked at again from the
+ * start: while we waited, another process may have done it. So every file another process can
+ * see under the final name is complete, and nobody has it open when it is renamed.
  *
  * A file of another boot is never opened: its pods are gone with that boot. It is removed when
  * the first file of this boot is made.

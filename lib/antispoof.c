@@ -2,23 +2,23 @@
 /*
  * The source check as nf_tables objects, written as the netlink messages that nft would send:
  *
- *	table inet roost {
- *		chain antispoof-roost {
- *			type filter hook prerouting priority raw; policy accept;
- *			iifname "roost*" fib saddr . iif missing counter drop
- *		}
- *	}
+ * 	table inet roost {
+ * 		chain antispoof-roost {
+ * 			type filter hook prerouting priority raw; policy accept;
+ * 			iifname "roost*" fib saddr . iif missing counter drop
+ * 		}
+ * 	}
  *
- * One chain for each host interface prefix, named after it, so that the look is one question: does
- * the chain exist, and has it a rule? The chain is created exclusively and the batch is atomic, so
- * of thirty first ADDs at once one makes it and the others find it. fib looks the source up as a
- * destination: an address that is not routed back through the link it came from is missing. The host
- * end's fe80::/64 is such a route for link-local sources; unspecified sources of neighbour discovery
- * are let through by the kernel itself (nft_fib_ipv6.c).
+ * One chain for each host interface prefix, named after it, so that the look is one question:
+ * does the chain exist, and has it a rule? The chain is created exclusively and the batch is
+ * atomic, so of thirty first ADDs at once one makes it and the others find it. fib looks the
+ * source up as a destination: an address that is not routed back through the link it came from
+ * is missing. The host end's fe80::/64 is such a route for link-local sources; unspecified
+ * sources of neighbour discovery are let through by the kernel itself (nft_fib_ipv6.c).
  *
  * It is there for IPv6, which has no rp_filter. IPv4 has strict reverse path filtering on the
- * link, but a host with net.ipv4.conf.all.rp_filter=2 makes that loose (the larger value counts), so
- * the rule looks at both families.
+ * link, but a host with net.ipv4.conf.all.rp_filter=2 makes that loose (the larger value
+ * counts), so the rule looks at both families.
  */
 #include "lib/antispoof.h"
 

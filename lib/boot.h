@@ -12,6 +12,6 @@
 /* The kernel's random boot id, as in /proc/sys/kernel/random/boot_id. */
 int boot_id(char out[BOOT_ID_TEXT], struct err *e);
 
-uint64_t boot_now_ns(void);  /* CLOCK_BOOTTIME: never jumps; ages and cool-downs */
-int64_t boot_wall_s(void);   /* CLOCK_REALTIME, seconds; only for showing */
+uint64_t boot_now_ns(void); /* CLOCK_BOOTTIME: never jumps; ages and cool-downs */
+int64_t boot_wall_s(void);  /* CLOCK_REALTIME, seconds; only for showing */
 void boot_format_time(int64_t wall_s, char out[32]); /* RFC 3339, UTC */

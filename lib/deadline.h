@@ -10,13 +10,13 @@
 /* Starts the timer (one per process). */
 void deadline_start(unsigned int seconds);
 
-/* What the handler writes when time is up; a complete JSON error, copied (4 KiB at most). Where the word
- * DEADLINE_DOING stands in it, the handler writes what deadline_doing() was told last. */
+/* What the handler writes when time is up; a complete JSON error, copied (4 KiB at most). Where
+ * the word DEADLINE_DOING stands in it, the handler writes what deadline_doing() was told last. */
 #define DEADLINE_DOING "WHAT-WAS-BEING-DONE"
 void deadline_answer(const char *json);
 
-/* Before each step that can wait: "waiting for the lock". Costs nothing; what is a string literal, plain
- * enough to stand in JSON. */
+/* Before each step that can wait: "waiting for the lock". Costs nothing; what is a string
+ * literal, plain enough to stand in JSON. */
 void deadline_doing(const char *what);
 
 /* While set, SIGBUS, SIGSEGV and SIGABRT write this answer and create the file mark_path (0600), so

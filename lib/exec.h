@@ -11,10 +11,10 @@
 #include "lib/cni.h"
 #include "lib/err.h"
 
-/* Runs type for command. On success *out is what it answered to ADD or VERSION, parsed (NULL when it
- * printed nothing, and for other verbs, whose output means nothing), owned by the caller. A CNI error it
- * printed is handed on in *e as it is, code included (-EREMOTEIO). -ENOENT when there is no such
- * plugin, -ETIMEDOUT at the deadline. */
+/* Runs type for command. On success *out is what it answered to ADD or VERSION, parsed (NULL
+ * when it printed nothing, and for other verbs, whose output means nothing), owned by the
+ * caller. A CNI error it printed is handed on in *e as it is, code included (-EREMOTEIO).
+ * -ENOENT when there is no such plugin, -ETIMEDOUT at the deadline. */
 int exec_plugin(const struct cni_request *r, const char *type, const char *command, json_t **out,
 	struct err *e);
 

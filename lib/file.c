@@ -136,8 +136,8 @@ int file_put_number(const char *path, long value, struct err *e)
 	return put_number(AT_FDCWD, path, value, e);
 }
 
-/* One walk to the folder: on a host with many namespaces each walk through /proc/sys/net is slow, as
- * the kernel keeps their entries in one hash chain. */
+/* One walk to the folder: on a host with many namespaces each walk through /proc/sys/net is
+ * slow, as the kernel keeps their entries in one hash chain. */
 int file_put_numbers(
 	const char *dir, const char *const names[], size_t n, long value, struct err *e)
 {

@@ -21,8 +21,9 @@ int file_make_dir(const char *dir, mode_t mode, struct err *e);
 enum file_lock { FILE_LOCK_SHARED, FILE_LOCK_EXCLUSIVE };
 int file_lock(const char *path, enum file_lock kind, struct err *e);
 
-/* Within an open lock file: one of 2^62 slots, exclusive, until the descriptor is closed. For things that
- * must not happen twice at once, each with the slot of its hash. Waits as file_lock() does. */
+/* Within an open lock file: one of 2^62 slots, exclusive, until the descriptor is closed. For
+ * things that must not happen twice at once, each with the slot of its hash. Waits as
+ * file_lock() does. */
 int file_lock_slot(int fd, uint64_t slot, struct err *e);
 
 /* Reads or writes a small setting, "/proc/sys/net/...". The value is an integer in text. -ENOENT
@@ -30,6 +31,7 @@ int file_lock_slot(int fd, uint64_t slot, struct err *e);
 int file_get_number(const char *path, long *out, struct err *e);
 int file_put_number(const char *path, long value, struct err *e);
 
-/* Writes the value to several settings of one folder. What the kernel does not have is passed over. */
+/* Writes the value to several settings of one folder. What the kernel does not have is passed
+ * over. */
 int file_put_numbers(
 	const char *dir, const char *const names[], size_t n, long value, struct err *e);

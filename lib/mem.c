@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Allocation that cannot fail: out of memory ends the process in err_abort("out of memory"), so that no caller
+ * Allocation that cannot fail: out of memory ends the process (err_abort()), so that no caller
  * carries a branch that no test would reach. Inputs of strangers are limited where they enter.
  */
 #include "lib/mem.h"

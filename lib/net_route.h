@@ -20,9 +20,9 @@ struct net_route {
 	uint8_t protocol;
 	bool blackhole;
 	bool on_link;	  /* scope link */
-	bool via_is_near; /* the gateway is on the device's link, whatever other routes say (onlink) */
-	uint32_t metric; /* as the kernel says it; 0 adds with the family's default */
-	uint32_t table;	 /* 0: main */
+	bool via_is_near; /* onlink: the gateway is there, whatever other routes say */
+	uint32_t metric;  /* as the kernel says it; 0 adds with the family's default */
+	uint32_t table;	  /* 0: main */
 };
 void net_add_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
 void net_replace_route(struct net *n, const struct net_route *r);

@@ -124,7 +124,8 @@ static int answer(struct call *c, const struct pod *pod, const json_t *dns,
 	return r;
 }
 
-/* One look into the pod: the interface must not be there, and has another one the routes already? */
+/* One look into the pod: the interface must not be there, and has another one the routes
+ * already? */
 static int look_inside(struct call *c, bool *is_second, struct err *e)
 {
 	const struct cni_request *r = c->request;

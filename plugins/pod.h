@@ -58,12 +58,13 @@ struct pod {
 struct pod_facts {
 	struct net_look host;
 	uint8_t random_mac[6];
-	bool is_second; /* another interface of the pod has a default route, or one to our gateway */
+	bool is_second; /* another interface has a default route, or one to our gateway */
 };
 
 extern const uint8_t pod_host_mac[6]; /* ee:ee:ee:ee:ee:ee */
 
-/* Whether pods can have the MTU of the configuration, or the uplink's. -EINVAL: below what IPv6 needs. */
+/* Whether pods can have the MTU of the configuration, or the uplink's. -EINVAL: below what IPv6
+ * needs. */
 int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6, struct err *e);
 
 /* -EINVAL: see pod_check_mtu(). */

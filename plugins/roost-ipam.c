@@ -49,9 +49,9 @@ static int look_into_pod(const struct cni_request *r, uint64_t *cookie, bool *li
 	return has < 0 ? has : 0;
 }
 
-/* A repeated ADD is one whose record and interface exist, in the same namespace. An interface alone is no
- * sign: bridge and macvlan make theirs before they ask for an address. A record alone is of a
- * killed ADD or a dead namespace: its address is given again. */
+/* A repeated ADD is one whose record and interface exist, in the same namespace. An interface
+ * alone is no sign: bridge and macvlan make theirs before they ask for an address. A record
+ * alone is of a killed ADD or a dead namespace: its address is given again. */
 static int refuse_repeated(
 	struct node *n, const struct cni_request *r, const struct owner *owner, struct err *e)
 {

@@ -246,9 +246,9 @@ static uint32_t table_of(int link)
 	return TABLE_BASE + (uint32_t)link;
 }
 
-/* What comes from a second interface's addresses leaves by it: a table of its own with nothing but a
- * default route. Of the main table it gets what it was given by name, unless an earlier interface has
- * that. */
+/* What comes from a second interface's addresses leaves by it: a table of its own with nothing
+ * but a default route. Of the main table it gets what it was given by name, unless an earlier
+ * interface has that. */
 static void queue_second(const struct pod *p, struct net *inside, int link)
 {
 	static const struct cidr everywhere[] = {
@@ -343,8 +343,8 @@ static int finish_inside(
 	return r;
 }
 
-/* The pod's end came up without a carrier; the kernel lets it send when a worker has seen that there
- * is one now, which can take long on a busy host: the first packets would be lost. Asking
+/* The pod's end came up without a carrier; the kernel lets it send when a worker has seen that
+ * there is one now, which can take long on a busy host: the first packets would be lost. Asking
  * for the link makes the kernel look at once (rtnl_getlink(), Linux 6.8). */
 static void settle(struct net *inside, int link)
 {
@@ -381,8 +381,9 @@ static int apply(struct pod *p, const struct ns *ns, struct net *const nets[2], 
 	return r;
 }
 
-/* The kernel answers EACCES to an IPv6 address on a link where IPv6 is disabled. Asking beforehand would
- * cost every ADD a walk through the pod's /proc/sys/net, which gets slower with every pod. */
+/* The kernel answers EACCES to an IPv6 address on a link where IPv6 is disabled. Asking
+ * beforehand would cost every ADD a walk through the pod's /proc/sys/net, which gets slower with
+ * every pod. */
 int wire_apply(
 	struct pod *p, const struct ns *ns, struct net *host, struct net *inside, struct err *e)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The node state against real LMDB files in a temporary folder. Each test has its own state folder and its
- * own hosts registry; children are forked before a state is open, since LMDB wants one handle per
- * process and file.
+ * The node state against real LMDB files in a temporary folder. Each test has its own state
+ * folder and its own hosts registry; children are forked before a state is open, since LMDB
+ * wants one handle per process and file.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -986,7 +986,8 @@ static void a_claim_that_was_killed_is_simply_used(void **state)
 	struct pool p = P("100.66.0.0/25", 26, 0);
 	struct node *n = open_state(state);
 	gives(n, "a", &p, 1, "100.66.0.0");
-	/* As if killed between the entry and the commit: an entry of this state for the next block. */
+	/* As if killed between the entry and the commit: an entry of this state for the next
+	 * block. */
 	char dir[512], from[1024], to[1024], target[512], boot[BOOT_ID_TEXT];
 	ok(boot_id(boot, &e));
 	snprintf(dir, sizeof(dir), "%s/%s-%llu", place->hosts, boot,

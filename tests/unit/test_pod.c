@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plan of a pod as golden folders (tests/data/pod): "conf" is the network configuration, "pod"
- * says who asks and which addresses were given ("address A [BLOCK]", "route DST", "uplink MTU"), "expected" is
- * the plan as text, or the error.
+ * The plan of a pod as golden folders (tests/data/pod): "conf" is the network configuration,
+ * "pod" says who asks and which addresses were given ("address A [BLOCK]", "route DST", "uplink
+ * MTU"), "expected" is the plan as text, or the error.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,8 +61,8 @@ static void take_line(char *line, struct input *in)
 	else if (strcmp(line, "address") == 0)
 		take_address(rest, &in->addresses);
 	else if (strcmp(line, "route") == 0)
-		assert_int_equal(cidr_parse(rest, &in->addresses.routes[in->addresses.n_routes++],
-					 &e), 0);
+		assert_int_equal(
+			cidr_parse(rest, &in->addresses.routes[in->addresses.n_routes++], &e), 0);
 	else
 		fail_msg("what is \"%s\"?", line);
 }
@@ -114,8 +114,8 @@ static void plans_are_as_the_golden_folders_say(void **state)
 static void a_label_survives_being_written_and_read(void **state)
 {
 	(void)state;
-	struct owned_label label = {.network = "net", .ifname = "eth0", .container = "c1",
-		.pod = "default/web-0"};
+	struct owned_label label = {
+		.network = "net", .ifname = "eth0", .container = "c1", .pod = "default/web-0"};
 	label.owner = hash_of("x", 1);
 	char alias[NET_ALIAS];
 	struct owned_label back;
@@ -147,7 +147,8 @@ static void foreign_aliases_are_not_labels(void **state)
 {
 	(void)state;
 	static const char *const aliases[] = {"", "uplink", "0123456789abcdef0123456789abcdef",
-		"0123456789ABCDEF0123456789abcdef net eth0 c", "0123456789abcdef0123456789abcde net"};
+		"0123456789ABCDEF0123456789abcdef net eth0 c",
+		"0123456789abcdef0123456789abcde net"};
 	struct owned_label l;
 	for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++)
 		assert_false(owned_label_parse(aliases[i], &l));
