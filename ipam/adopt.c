@@ -186,19 +186,24 @@ int node_adopt(struct node *n, const struct owned *kernel, struct err *e)
 static int is_idle(
 	struct node *n, const struct ledger_block *b, uint64_t cooled_before_ns, struct err *e)
 {
-	if (b->rec.quarantined)
-		return 0;
 	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
 	struct db_entry entry;
+	uint64_t seen = 0;
 	int r = db_seek(n->db, &k, &entry, e);
 	for (; r == 1 && cidr_contains(&b->cidr, &entry.key.addr); r = db_next(n->db, &entry, e)) {
 		struct record_addr rec;
 		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec))
 			return db_damage(n->db, e, "the record of an address is malformed");
-		if (rec.state != RECORD_RELEASED || rec.released_ns > cooled_before_ns)
+		bool idle = rec.state == RECORD_RESERVED || /* the next ADD reserves it again */
+			    (rec.state == RECORD_RELEASED && rec.released_ns <= cooled_before_ns);
+		if (!idle)
 			return 0;
+		seen++;
 	}
-	return r < 0 ? r : 1;
+	if (r < 0)
+		return r;
+	/* in a quarantined block what has no record is quarantined */
+	return !b->rec.quarantined || seen == pool_block_size(&b->cidr);
 }
 
 /* Releases up to this moment are over; with cold, whatever their age. */

@@ -241,7 +241,7 @@ int blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct
 	return r < 0 ? r : 1;
 }
 
-static int drop_released(struct db *db, const struct ledger_block *b, struct err *e)
+static int drop_records(struct db *db, const struct ledger_block *b, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
 	for (;;) {
@@ -251,9 +251,11 @@ static int drop_released(struct db *db, const struct ledger_block *b, struct err
 			return r < 0 ? r : 0;
 		struct record_addr rec;
 		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec) ||
-			rec.state != RECORD_RELEASED)
+			(rec.state != RECORD_RELEASED && rec.state != RECORD_RESERVED))
 			return db_damage(db, e, "an idle block is not idle");
-		r = ledger_requeue(db, &entry.key.addr, rec.released_ns, &b->pool, NULL, e);
+		r = 0;
+		if (rec.state == RECORD_RELEASED)
+			r = ledger_requeue(db, &entry.key.addr, rec.released_ns, &b->pool, NULL, e);
 		if (r == 0)
 			r = db_del(db, &entry.key, e);
 		if (r < 0)
@@ -284,7 +286,7 @@ static int leave_pool(struct db *db, const struct ledger_block *b, struct err *e
 
 int blocks_drop(struct db *db, const struct ledger_block *b, struct err *e)
 {
-	int r = drop_released(db, b, e);
+	int r = drop_records(db, b, e);
 	if (r < 0)
 		return r;
 	struct record_key k = {.kind = RECORD_FRESH, .pool = b->pool, .block = b->cidr};

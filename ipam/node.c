@@ -90,6 +90,9 @@ static int take_lock(struct node *n, struct err *e)
 	char path[PATH_ROOM];
 	(void)snprintf(path, sizeof(path), "%s/lock", n->dir);
 	enum file_lock kind = n->mode == NODE_EXCLUSIVE ? FILE_LOCK_EXCLUSIVE : FILE_LOCK_SHARED;
+	/* A look makes nothing, not even the lock. */
+	if (n->mode == NODE_READ && access(path, F_OK) < 0 && errno == ENOENT)
+		return err_set(e, ENOENT, "there is no node state in %s", n->dir);
 	int r = file_lock(path, kind, e);
 	if (r == -ENOENT && n->mode != NODE_READ) {
 		r = file_make_dir(n->dir, 0700, e);
@@ -227,8 +230,8 @@ static int cannot_read(const struct node *n, enum db_look found, struct err *e)
 {
 	if (found != DB_DAMAGED)
 		return err_set(e, ENOENT, "there is no node state of this boot in %s", n->dir);
-	err_details(e, "the next ADD, or a command that may change the state, sets it aside and "
-		       "begins a new one");
+	err_details(e, "the next ADD, DEL or GC, or `roostctl ipam check --repair`, sets it aside "
+		       "and rebuilds it from the kernel");
 	return -EUCLEAN;
 }
 

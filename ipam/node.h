@@ -106,7 +106,7 @@ int node_release_addr(struct node *n, const struct addr *a, struct err *e);
  * state's write lock for a moment, after NODE_READ too. */
 int node_can_assign(struct node *n, const struct pool *pools, size_t count, struct err *e);
 
-/* Gives up blocks in which nothing is used, cooling, reserved or quarantined; cooling counts as
+/* Gives up blocks in which nothing is used, cooling or quarantined; cooling counts as
  * idle when cold is true. *out (heap, the caller's) names them, for their routes to be removed.
  * Waits until nobody else uses the state. */
 int node_return_blocks(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e);

@@ -51,14 +51,14 @@ int refuse_outside(const struct node_want *w, const struct addr *a, struct err *
 int refuse_taken(const struct addr *a, const struct record_addr *rec, struct err *e)
 {
 	char text[ADDR_TEXT];
-	char name[256];
+	char name[256] = "";
 	addr_format(a, text);
 	struct text t = TEXT_ON(name);
 	switch (rec->state) {
 	case RECORD_USED:
 		if (*rec->owner.pod_name)
-			text_add(&t, " (pod %.100s/%.120s)", rec->owner.pod_namespace,
-				rec->owner.pod_name);
+			text_add(&t, " (pod %.100s%s%.120s)", rec->owner.pod_namespace,
+				*rec->owner.pod_namespace ? "/" : "", rec->owner.pod_name);
 		return err_set(e, EADDRINUSE,
 			"address %s is used by container %.64s, interface %s, network %.64s%s",
 			text, rec->owner.container, rec->owner.ifname, rec->owner.network, name);

@@ -608,6 +608,25 @@ static void returns(struct node *n, bool cold, size_t expected)
 	free(blocks);
 }
 
+static void reserved_addresses_do_not_keep_a_block(void **state)
+{
+	struct err e;
+	struct node *n = open_state(state);
+	struct pool p = P("10.1.0.0/30", 30, 0);
+	struct addr gateway = A("10.1.0.1");
+	struct node_want w = W("a", &p, 1);
+	struct node_leases l;
+	w.gateways = &gateway;
+	w.n_gateways = 1;
+	ok(node_assign(n, &w, &l, &e));
+	returns(n, true, 0);
+	release(n, "a", 1);
+	returns(n, true, 1);
+	ok(node_assign(n, &w, &l, &e));
+	assert_int_equal(state_of(n, "10.1.0.1"), NODE_RESERVED);
+	node_close(n);
+}
+
 static void idle_blocks_are_given_back(void **state)
 {
 	struct node *n = open_state(state);
@@ -654,7 +673,7 @@ static void looking_needs_a_state(void **state)
 	struct node *n = NULL;
 	refused(node_open(&n, p->dir, NODE_READ, &e), ENOENT, "no node state in");
 	assert_int_equal(mkdir(p->dir, 0700), 0);
-	refused(node_open(&n, p->dir, NODE_READ, &e), ENOENT, "no node state of this boot");
+	refused(node_open(&n, p->dir, NODE_READ, &e), ENOENT, "no node state in");
 	node_close(open_in(p, p->dir, NODE_EXCLUSIVE));
 	n = open_in(p, p->dir, NODE_READ);
 	struct pool pool = P("100.66.0.0/30", 30, 0);
@@ -1238,6 +1257,7 @@ int main(void)
 		node_test(both_families_are_given_or_none),
 		node_test(a_family_without_pool_any_more_is_released),
 		node_test(gateways_stay_reserved),
+		node_test(reserved_addresses_do_not_keep_a_block),
 		node_test(requested_addresses_are_given_or_refused_by_name),
 		node_test(never_used_addresses_skip_what_was_requested),
 		node_test(unassign_makes_the_address_what_it_was),
