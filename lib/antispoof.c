@@ -332,8 +332,10 @@ int antispoof_remove(struct err *e)
 	struct answer a = {0};
 	r = ask(&n, &a, e);
 	close_nft(&n);
-	if (r >= 0 && a.error && a.error != ENOENT)
-		r = err_set(e, a.error, "cannot remove nf_tables table inet %s: %s", TABLE,
+	if (r < 0 || a.error == ENOENT)
+		return r < 0 ? r : 0;
+	if (a.error)
+		return err_set(e, a.error, "cannot remove nf_tables table inet %s: %s", TABLE,
 			strerror(a.error));
-	return r;
+	return 1;
 }

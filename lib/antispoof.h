@@ -17,5 +17,5 @@ int antispoof_ensure(const char *prefix, struct err *e);
 /* Whether the rule is there: 1, 0 or an error. */
 int antispoof_has(const char *prefix, struct err *e);
 
-/* Removes the whole table; fine when there is none. */
+/* Removes the whole table: 1, 0 when there was none, or an error. */
 int antispoof_remove(struct err *e);

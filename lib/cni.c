@@ -252,12 +252,13 @@ void cni_request_done(struct cni_request *r)
  */
 
 /* A descriptor 1 that is not there would become the next file we open, and the answer would be
- * written into it. stdin becomes one that cannot be read, so that its absence is still noticed. */
+ * written into it. stdin becomes one that cannot be read and stdout one that cannot be written, so that
+ * their absence is still noticed. */
 static void fill_standard_descriptors(void)
 {
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
-			(void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDWR);
+			(void)!open("/dev/null", fd == 0 ? O_WRONLY : fd == 1 ? O_RDONLY : O_RDWR);
 }
 
 static int write_all(int fd, const char *text, size_t len)

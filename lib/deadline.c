@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/time.h>
@@ -48,6 +49,7 @@ static const char *_Atomic doing_now = "";
 
 static struct answer fault;
 static char fault_mark[PATH_MAX];
+static bool _Atomic guarding = true;
 
 static const int fault_signals[] = {SIGBUS, SIGSEGV, SIGABRT};
 #define FAULT_SIGNALS (sizeof(fault_signals) / sizeof(fault_signals[0]))
@@ -75,19 +77,25 @@ static void on_alarm(int signal)
 	_exit(1);
 }
 
-static void on_fault(int signal)
+/* Only a fault of ours, in a guarded section, says anything of the state: the kernel's signals and
+ * abort(), which sends to itself. One that somebody sent ends the process as it would anyway. */
+static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	(void)signal;
+	(void)context;
+	bool own = info->si_code > 0 || (info->si_code == SI_TKILL && info->si_pid == getpid());
+	if (!own || !atomic_load(&guarding)) {
+		(void)raise(signal); /* SA_RESETHAND: the default action, when we return */
+		return;
+	}
 	if (*fault_mark)
 		(void)open(fault_mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	(void)!write(STDOUT_FILENO, fault.text, fault.len);
 	_exit(1);
 }
 
-static void handle(int signal, void (*handler)(int))
+static void install(int signal, const struct sigaction *action)
 {
-	struct sigaction action = {.sa_handler = handler, .sa_flags = (int)SA_RESETHAND};
-	(void)sigaction(signal, &action, NULL);
+	(void)sigaction(signal, action, NULL);
 	sigset_t set;
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, signal);
@@ -96,7 +104,8 @@ static void handle(int signal, void (*handler)(int))
 
 void deadline_start(unsigned int seconds)
 {
-	handle(SIGALRM, on_alarm);
+	const struct sigaction action = {.sa_handler = on_alarm, .sa_flags = (int)SA_RESETHAND};
+	install(SIGALRM, &action);
 	struct itimerval timer = {.it_value.tv_sec = seconds};
 	(void)setitimer(ITIMER_REAL, &timer, NULL);
 }
@@ -120,6 +129,16 @@ void deadline_guard_fault(const char *json, const char *mark_path)
 		(void)text_copy(fault_mark, sizeof(fault_mark), mark_path ? mark_path : "");
 		atomic_signal_fence(memory_order_seq_cst);
 	}
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	if (json) {
+		action.sa_sigaction = on_fault;
+		action.sa_flags = (int)(SA_RESETHAND | SA_SIGINFO);
+	}
 	for (size_t i = 0; i < FAULT_SIGNALS; i++)
-		handle(fault_signals[i], json ? on_fault : SIG_DFL);
+		install(fault_signals[i], &action);
+}
+
+void deadline_pause_guard(bool paused)
+{
+	atomic_store(&guarding, !paused);
 }

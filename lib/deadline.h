@@ -6,6 +6,7 @@
  * with status 1. Nothing is undone there: that is the same as being killed, which everything
  * else is built to survive.
  */
+#include <stdbool.h>
 
 /* Starts the timer (one per process). */
 void deadline_start(unsigned int seconds);
@@ -22,3 +23,6 @@ void deadline_doing(const char *what);
 /* While set, SIGBUS, SIGSEGV and SIGABRT write this answer and create the file mark_path (0600), so
  * that the next process knows that the state is damaged; NULL ends it. Both are copied. */
 void deadline_guard_fault(const char *json, const char *mark_path);
+
+/* Around work that does not read the state: a fault there says nothing of it. */
+void deadline_pause_guard(bool paused);

@@ -114,10 +114,11 @@ static void kernel_sentence(const struct nlmsghdr *reply, char *out, size_t size
 
 static bool is_tolerated(enum net_mercy mercy, int error)
 {
+	if (mercy == NET_MAY_FAIL)
+		return true;
 	if (mercy == NET_MAY_EXIST)
 		return error == EEXIST;
-	static const int lacks[] = {
-		ENODEV, ESRCH, ENOENT, EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH, EAFNOSUPPORT};
+	static const int lacks[] = {ENODEV, ESRCH, ENOENT, EADDRNOTAVAIL, EAFNOSUPPORT, EOPNOTSUPP};
 	for (size_t i = 0; mercy == NET_MAY_LACK && i < sizeof(lacks) / sizeof(*lacks); i++)
 		if (error == lacks[i])
 			return true;

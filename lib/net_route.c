@@ -184,7 +184,7 @@ void net_del_rule(struct net *n, int family, uint32_t table, enum net_mercy merc
 
 void net_ask_route(struct net *n, const struct addr *to, struct net_route *out)
 {
-	queue_route_question(n, to, out, NET_MAY_LACK);
+	queue_route_question(n, to, out, NET_MAY_FAIL);
 }
 
 /* The default route is found by asking for an address that only it should lead to, one of the
@@ -194,7 +194,7 @@ void net_ask_default(struct net *n, int family, struct net_route *out)
 	static const struct addr probe4 = {.family = AF_INET, .bytes = {203, 0, 113, 1}};
 	static const struct addr probe6 = {
 		.family = AF_INET6, .bytes = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
-	queue_route_question(n, family == AF_INET ? &probe4 : &probe6, out, NET_MAY_LACK);
+	queue_route_question(n, family == AF_INET ? &probe4 : &probe6, out, NET_MAY_FAIL);
 }
 
 static void take_forwarding(const struct nlmsghdr *reply, void *arg)
@@ -217,7 +217,7 @@ static void ask_forwarding(struct net *n, int family, bool *out)
 	p->on_reply = take_forwarding;
 	p->arg = out;
 	/* A kernel without IPv6 does not know the question. */
-	p->mercy = family == AF_INET6 ? NET_MAY_LACK : NET_STRICT;
+	p->mercy = family == AF_INET6 ? NET_MAY_FAIL : NET_STRICT;
 }
 
 static int take_uplink(

@@ -69,9 +69,20 @@ void owned_name_second(const char *prefix, const struct addr *a, char out[NET_NA
 		h.bytes[1], h.bytes[2], h.bytes[3]);
 }
 
-bool owned_is_newborn(const struct net_link *l)
+static bool is_newborn(const struct net_link *l)
 {
-	return l->is_veth && l->group == OWNED_NEWBORN_GROUP && !l->alias[0];
+	return l->is_veth && (l->group & 0xff000000u) == OWNED_NEWBORN_GROUP && !l->alias[0];
+}
+
+uint32_t owned_newborn_group(const struct hash *owner)
+{
+	const uint8_t *b = owner->bytes;
+	return OWNED_NEWBORN_GROUP | (uint32_t)b[0] << 16 | (uint32_t)b[1] << 8 | b[2];
+}
+
+bool owned_is_newborn_of(const struct net_link *l, const struct hash *owner)
+{
+	return is_newborn(l) && l->group == owned_newborn_group(owner);
 }
 
 static int compare_index(const void *a, const void *b)
@@ -92,7 +103,7 @@ static int list_links(struct net *n, struct owned *out, struct err *e)
 	out->newborns = mem_new(count, sizeof(*out->newborns));
 	for (size_t i = 0; i < count; i++) {
 		struct owned_link *l = &out->links[out->n_links];
-		if (owned_is_newborn(&links[i]))
+		if (is_newborn(&links[i]))
 			out->newborns[out->n_newborns++] = links[i];
 		if (!links[i].is_veth || links[i].group == OWNED_REAP_GROUP ||
 			!owned_label_parse(links[i].alias, &l->label))
@@ -185,17 +196,17 @@ bool owned_is_link_of(const struct net_link *l, const struct hash *owner)
 	return l->is_veth && hash_parse(l->alias, &h) && hash_equal(&h, owner);
 }
 
+static bool is_of(const struct net_link *l, const struct hash *owner)
+{
+	return owned_is_link_of(l, owner) || owned_is_newborn_of(l, owner);
+}
+
 struct owned_hints owned_hints_of(const char *prefix, const struct addr *a)
 {
 	struct owned_hints h;
 	owned_name(prefix, a, h.names[0]);
 	owned_name_second(prefix, a, h.names[1]);
 	return h;
-}
-
-bool owned_is_hinted(const struct owned_hints *h, const char *name)
-{
-	return strcmp(name, h->names[0]) == 0 || strcmp(name, h->names[1]) == 0;
 }
 
 static int find_by_hints(
@@ -206,7 +217,7 @@ static int find_by_hints(
 		struct err ignored;
 		if (net_find_link(n, (struct net_dev){.name = hints->names[i]}, &l, &ignored) ==
 				0 &&
-			(owned_is_link_of(&l, owner) || owned_is_newborn(&l))) {
+			is_of(&l, owner)) {
 			*index = l.index;
 			return 1;
 		}
@@ -230,7 +241,7 @@ int owned_remove_owner(
 	CLEANUP_FREE int *indexes = mem_new(count, sizeof(*indexes));
 	size_t found = 0;
 	for (size_t i = 0; i < count; i++)
-		if (owned_is_link_of(&links[i], owner))
+		if (is_of(&links[i], owner))
 			indexes[found++] = links[i].index;
 	r = found ? owned_remove(n, indexes, found, e) : 0;
 	return r < 0 ? r : (int)found;

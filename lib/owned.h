@@ -17,10 +17,10 @@
 #define OWNED_PREFIX_MAX 7 /* bytes of a host interface prefix */
 #define OWNED_ADDRS 8	   /* addresses of one link we look at */
 
-/* Link groups. A link is created in the first, as the kernel takes no label in the creating
- * message, and leaves it with its label; one that is still there was left by a killed ADD. Links of
- * the second are to be deleted, by anybody. */
-#define OWNED_NEWBORN_GROUP 8201
+/* Link groups. A link is created in a newborn group, as the kernel takes no label in the creating
+ * message: this value with 24 bits of its owner's hash. It leaves the group with its label; one that
+ * is still there was left by a killed ADD. Links of the reap group are to be deleted, by anybody. */
+#define OWNED_NEWBORN_GROUP 0x72000000u
 #define OWNED_REAP_GROUP 8202
 
 /* What a label says. Text fields are empty when they were cut away. */
@@ -40,7 +40,8 @@ void owned_name(const char *prefix, const struct addr *a, char out[NET_NAME]);
 void owned_name_second(const char *prefix, const struct addr *a, char out[NET_NAME]);
 
 bool owned_is_link_of(const struct net_link *l, const struct hash *owner);
-bool owned_is_newborn(const struct net_link *l);
+bool owned_is_newborn_of(const struct net_link *l, const struct hash *owner);
+uint32_t owned_newborn_group(const struct hash *owner);
 
 struct owned_link {
 	struct net_link link;
@@ -72,10 +73,9 @@ struct owned_hints {
 	char names[2][NET_NAME];
 };
 struct owned_hints owned_hints_of(const char *prefix, const struct addr *a);
-bool owned_is_hinted(const struct owned_hints *h, const char *name);
 
 /* Deletes every link of one owner, wherever its record went; returns how many. hints (may be NULL):
- * names that only a link of its own can have; when one of them is the owner's or a newborn's,
+ * names that its link probably has; when one of them is the owner's, labelled or newborn,
  * nothing else is searched. */
 int owned_remove_owner(
 	struct net *n, const struct hash *owner, const struct owned_hints *hints, struct err *e);

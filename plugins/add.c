@@ -42,6 +42,14 @@ static int remove_stale(struct call *c, const struct hash *owner, struct err *e)
 	return r;
 }
 
+static int foreign_addresses(struct call *c, struct pod_addresses *out, struct err *e)
+{
+	struct hash owner =
+		owner_hash(c->request->network, c->request->container, c->request->ifname);
+	int r = owned_remove_owner(c->host, &owner, NULL, e);
+	return r < 0 ? r : foreign_add(c->request, c->conf.ipam_type, out, e);
+}
+
 static int own_addresses(
 	struct call *c, struct node_leases *leases, struct pod_addresses *out, struct err *e)
 {
@@ -58,13 +66,20 @@ static int own_addresses(
 	return 0;
 }
 
-static void undo_addresses(struct call *c, const struct node_leases *leases)
+/* error: of the wiring. EEXIST says that somebody we do not know uses the address: it is released, so that
+ * it is the last to be tried again and does not stand in the way of every pod to come. */
+static void undo_addresses(struct call *c, const struct node_leases *leases, int error)
 {
 	struct err e;
+	int r;
 	struct hash owner =
 		owner_hash(c->request->network, c->request->container, c->request->ifname);
-	int r = c->conf.in_process ? node_unassign(c->node, &owner, leases, &e)
-				   : foreign_run(c->request, c->conf.ipam_type, "DEL", &e);
+	if (!c->conf.in_process)
+		r = foreign_run(c->request, c->conf.ipam_type, "DEL", &e);
+	else if (error == -EEXIST)
+		r = node_release(c->node, &owner, 1, &e);
+	else
+		r = node_unassign(c->node, &owner, leases, &e);
 	if (r < 0)
 		log_error("the addresses of the failed ADD stay until DEL: %s", e.text);
 }
@@ -91,7 +106,9 @@ static void log_plan(const struct call *c, const struct pod *p)
 	char text[2048];
 	struct text t = TEXT_ON(text);
 	pod_describe(p, &t);
-	log_debug("plan:\n%s", text);
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+		if (*line)
+			log_debug("plan: %s", line);
 }
 
 static int wire(struct call *c, const struct pod_addresses *addresses,
@@ -119,14 +136,15 @@ static int answer(struct call *c, const struct pod *pod, const json_t *dns,
 	int r = cni_result_print(result, c->request->version, e);
 	if (r < 0) {
 		struct err undo;
-		(void)owned_remove_owner(c->host, &pod->label.owner, NULL, &undo);
+		(void)wire_remove(
+			c->host, &c->ns, c->request->ifname, &pod->label.owner, NULL, &undo);
 	}
 	return r;
 }
 
 /* One look into the pod: the interface must not be there, and has another one the routes
  * already? */
-static int look_inside(struct call *c, bool *is_second, struct err *e)
+static int look_inside(struct call *c, struct pod_facts *facts, struct err *e)
 {
 	const struct cni_request *r = c->request;
 	struct addr gateway = gateway_of(AF_INET); /* ours, or anybody's default route */
@@ -138,7 +156,8 @@ static int look_inside(struct call *c, bool *is_second, struct err *e)
 	int found = net_commit(c->inside, NULL, e);
 	if (found < 0)
 		return found;
-	*is_second = routes[0].dev || routes[1].dev;
+	facts->is_second4 = routes[0].dev != 0;
+	facts->is_second6 = routes[1].dev != 0;
 	if (!l.index)
 		return 0;
 	(void)err_set(e, EEXIST, "interface %s already exists in the pod", r->ifname);
@@ -156,16 +175,18 @@ static int add_with(
 	int r = read_facts(c, facts, e);
 	if (r >= 0)
 		r = c->conf.in_process ? own_addresses(c, &leases, &addresses, e)
-				       : foreign_add(c->request, c->conf.ipam_type, &addresses, e);
+				       : foreign_addresses(c, &addresses, e);
 	if (r < 0)
 		return r;
 	CLEANUP_JSON json_t *dns = addresses.dns;
 	deadline_doing("wiring the pod");
+	deadline_pause_guard(true);
 	r = wire(c, &addresses, facts, &pod, e);
 	if (r >= 0)
 		r = answer(c, &pod, dns, result, e);
+	deadline_pause_guard(false);
 	if (r < 0)
-		undo_addresses(c, &leases);
+		undo_addresses(c, &leases, r);
 	return r;
 }
 
@@ -181,7 +202,7 @@ int call_add(struct call *c, struct err *e)
 	if (r >= 0)
 		r = call_lock_attachment(c, e);
 	if (r >= 0)
-		r = look_inside(c, &facts.is_second, e);
+		r = look_inside(c, &facts, e);
 	if (r < 0)
 		return r;
 	if (c->request->prev)

@@ -16,6 +16,8 @@
 #include "lib/mem.h"
 #include "lib/owned.h"
 
+#define MAIN_TABLE 254
+
 static const char *field(const json_t *object, const char *key)
 {
 	const char *s = json_string_value(json_object_get(object, key));
@@ -153,6 +155,9 @@ static int check_routes(const struct cni_result *prev, struct net *inside, struc
 			r = cidr_parse(field(route, "dst"), &dst, e);
 		if (r < 0)
 			return r;
+		const json_t *table = json_object_get(route, "table");
+		if (json_is_integer(table) && json_integer_value(table) != MAIN_TABLE)
+			continue; /* another plugin's, elsewhere */
 		bool is4 = dst.addr.family == AF_INET;
 		if (!has_route(is4 ? v4 : v6, is4 ? n4 : n6, &dst, field(route, "gw")))
 			return err_set(e, ENODATA, "route %s via %s is missing in the pod",

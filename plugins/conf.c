@@ -203,6 +203,11 @@ int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struc
 	int r = read_path(doc, "", "stateDir", c.state_dir, e);
 	if (r >= 0)
 		r = read_ipam(doc, depth, &c, e);
+	if (r < 0 && depth == CONF_FIND) {
+		/* Enough to clean up by the label and in the usual place. */
+		c.in_process = c.in_process || !c.ipam_type[0];
+		*out = c;
+	}
 	if (r < 0)
 		return r;
 	r = read_log(doc, &c, e);

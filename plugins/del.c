@@ -60,8 +60,10 @@ int call_del(struct call *c, struct err *e)
 	if (had.n)
 		hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
 	deadline_doing("removing the pod's link");
+	deadline_pause_guard(true);
 	int removed = wire_remove(c->host, c->ns.fd >= 0 ? &c->ns : NULL, r->ifname, &owner,
 		had.n ? &hints : NULL, &step);
+	deadline_pause_guard(false);
 	keep_first(&first, e, removed, &step);
 	/* An address is free only when nothing leads to its old pod any more. */
 	if (removed >= 0 && state >= 0)

@@ -11,6 +11,7 @@
 
 #include "lib/exec.h"
 #include "lib/json.h"
+#include "lib/log.h"
 
 static int take_addresses(const struct cni_result *result, struct pod_addresses *out, struct err *e)
 {
@@ -31,6 +32,23 @@ static int take_addresses(const struct cni_result *result, struct pod_addresses 
 	return 0;
 }
 
+static bool is_reachable(const struct pod_addresses *a, uint8_t family)
+{
+	for (size_t i = 0; i < a->n_addrs; i++)
+		if (a->addrs[i].addr.family == family)
+			return true;
+	return false;
+}
+
+static bool has_route(const struct pod_addresses *a, const struct cidr *dst)
+{
+	for (size_t i = 0; i < a->n_routes; i++)
+		if (cidr_equal(&a->routes[i], dst))
+			return true;
+	return false;
+}
+
+/* Routes of a family without an address lead nowhere and are left out. */
 static int take_routes(const struct cni_result *result, struct pod_addresses *out, struct err *e)
 {
 	size_t i;
@@ -40,10 +58,13 @@ static int take_routes(const struct cni_result *result, struct pod_addresses *ou
 		int r = cidr_parse(json_string_value(json_object_get(route, "dst")), &c, e);
 		if (r < 0)
 			return r;
+		c = cidr_masked(&c.addr, c.len);
+		if (!is_reachable(out, c.addr.family) || has_route(out, &c))
+			continue;
 		if (out->n_routes == POD_ROUTES)
 			return err_set(
 				e, EBADMSG, "the IPAM plugin gave more than %d routes", POD_ROUTES);
-		out->routes[out->n_routes++] = cidr_masked(&c.addr, c.len);
+		out->routes[out->n_routes++] = c;
 	}
 	return 0;
 }
@@ -89,7 +110,10 @@ int foreign_add(
 int foreign_run(const struct cni_request *r, const char *type, const char *command, struct err *e)
 {
 	CLEANUP_JSON json_t *answer = NULL;
-	return exec_plugin(r, type, command, &answer, e);
+	int result = exec_plugin(r, type, command, &answer, e);
+	if (result < 0)
+		log_error("the IPAM plugin refused plugin=%s command=%s", type, command);
+	return result;
 }
 
 int foreign_supports(const struct cni_request *r, const char *type, struct err *e)

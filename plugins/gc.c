@@ -27,24 +27,17 @@ static size_t stale_links(const struct call *c, const struct owned *kernel,
 	return n;
 }
 
-/* Unfinished links of killed ADDs: they have no label, but the name of a stale record's address. */
-static size_t stale_newborns(const struct call *c, const struct owned *kernel,
-	const struct hash *stale, size_t n_stale, int *indexes)
+/* Unfinished links of killed ADDs: they have no label, but a group made of their owner's hash. */
+static size_t stale_newborns(
+	const struct owned *kernel, const struct hash *stale, size_t n_stale, int *indexes)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < kernel->n_newborns; i++) {
-		for (size_t k = 0; k < n_stale; k++) {
-			struct node_leases had;
-			struct err ignored;
-			if (node_find(c->node, &stale[k], &had, &ignored) <= 0)
-				continue;
-			struct owned_hints hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
-			if (!owned_is_hinted(&hints, kernel->newborns[i].name))
-				continue;
-			indexes[n++] = kernel->newborns[i].index;
-			break;
-		}
-	}
+	for (size_t i = 0; i < kernel->n_newborns; i++)
+		for (size_t k = 0; k < n_stale; k++)
+			if (owned_is_newborn_of(&kernel->newborns[i], &stale[k])) {
+				indexes[n++] = kernel->newborns[i].index;
+				break;
+			}
 	return n;
 }
 
@@ -60,7 +53,7 @@ static int collect_links(struct call *c, const struct hash *stale, size_t n_stal
 		return r;
 	CLEANUP_FREE int *indexes = mem_new(kernel.n_links + kernel.n_newborns, sizeof(*indexes));
 	size_t n = stale_links(c, &kernel, valid, n_valid, indexes);
-	n += stale_newborns(c, &kernel, stale, n_stale, indexes + n);
+	n += stale_newborns(&kernel, stale, n_stale, indexes + n);
 	owned_done(&kernel);
 	if (n)
 		log_info("garbage collection removes links network=%s count=%zu",

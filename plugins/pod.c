@@ -60,7 +60,11 @@ int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6
 int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
 	const struct pod_facts *facts, struct pod *out, struct err *e)
 {
-	struct pod p = {.forwarding = c->forwarding, .is_second = facts->is_second};
+	struct pod p = {
+		.forwarding = c->forwarding,
+		.is_second4 = facts->is_second4,
+		.is_second6 = facts->is_second6,
+	};
 	plan_label(r, &p);
 	p.label.owner = owner_hash(r->network, r->container, r->ifname);
 	(void)text_copy(p.ifname, sizeof(p.ifname), r->ifname);
@@ -72,8 +76,11 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 		else
 			p.has6 = true;
 	}
-	owned_name(c->prefix, &p.addrs[0].addr, p.host);
-	owned_name_second(c->prefix, &p.addrs[0].addr, p.host_second);
+	const struct addr *named = &p.addrs[0].addr;
+	for (size_t i = 0; i < p.n_addrs && named->family != AF_INET; i++)
+		named = &p.addrs[i].addr;
+	owned_name(c->prefix, named, p.host);
+	owned_name_second(c->prefix, named, p.host_second);
 	plan_routes(a, &p);
 	p.mtu = mtu_of(c, facts);
 	int result = pod_check_mtu(c, facts, p.has6, e);
@@ -86,7 +93,7 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 /* A second interface leaves the default route to the first. */
 static bool is_in_main_table(const struct pod *p, const struct cidr *route)
 {
-	return !p->is_second || route->len;
+	return route->len || !pod_is_second(p, route->addr.family);
 }
 
 static void describe_host(const struct pod *p, struct text *out)
@@ -120,9 +127,9 @@ void pod_describe(const struct pod *p, struct text *out)
 	}
 	if (p->has4)
 		text_add(out, "pod: neighbour %s mac ee:ee:ee:ee:ee:ee permanent\n", GATEWAY4_TEXT);
-	if (p->has4 && !p->is_second)
+	if (p->has4 && !p->is_second4)
 		text_add(out, "pod: route %s/32 dev %s scope link\n", GATEWAY4_TEXT, p->ifname);
-	if (p->is_second)
+	if ((p->has4 && p->is_second4) || (p->has6 && p->is_second6))
 		text_add(out, "pod: packets from these addresses leave by %s\n", p->ifname);
 	for (size_t i = 0; i < p->n_routes; i++) {
 		cidr_format(&p->routes[i], text);

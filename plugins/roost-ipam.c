@@ -15,6 +15,7 @@
 #include "ipam/node.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
+#include "lib/deadline.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/ns.h"
@@ -167,6 +168,7 @@ int main(void)
 	struct err e, late;
 	struct cni_request request;
 	log_init("roost-ipam");
+	deadline_start(DEADLINE_S); /* a runtime may never close our stdin */
 	int r = cni_read("CNI roost-ipam plugin v" ROOST_VERSION, &request, &late, &e);
 	if (r > 0)
 		return 0;

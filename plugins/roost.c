@@ -6,19 +6,32 @@
  */
 #include <errno.h>
 
+#include "lib/antispoof.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
+#include "lib/deadline.h"
 #include "lib/log.h"
 #include "plugins/call.h"
 #include "plugins/check.h"
 #include "plugins/conf.h"
 #include "plugins/foreign.h"
+#include "plugins/pod.h"
 #include "plugins/state.h"
 
 #define DEADLINE_S 15
 #define DEADLINE_GC_S 45
 #define DEADLINE_FOREIGN_S 110 /* an IPAM plugin may ask a DHCP server */
 #define CODE_NOT_AVAILABLE 50  /* STATUS (CNI SPEC.md, error codes) */
+
+static int check_antispoof(struct call *c, struct err *e)
+{
+	int r = antispoof_has(c->conf.prefix, e);
+	if (r == 0)
+		return err_set(e, ENODATA,
+			"the rule against spoofed sources is missing in nf_tables table inet "
+			"roost");
+	return r;
+}
 
 static int check(struct call *c, struct err *e)
 {
@@ -32,6 +45,8 @@ static int check(struct call *c, struct err *e)
 		return r;
 	r = check_wiring(c->request, &prev, c->host, c->inside, e);
 	cni_result_done(&prev);
+	if (r >= 0)
+		r = check_antispoof(c, e);
 	if (r < 0)
 		return r;
 	if (!c->conf.in_process)
@@ -40,10 +55,28 @@ static int check(struct call *c, struct err *e)
 	return r < 0 ? r : state_check(c->node, c->request, e);
 }
 
+/* An MTU that no IPv6 pod can have, configured or the uplink's. */
+static int status_mtu(struct call *c, struct err *e)
+{
+	struct pod_facts facts = {0};
+	int r = net_open(&c->host, e);
+	if (r >= 0)
+		r = net_look(c->host, &facts.host, e);
+	bool has6 = false;
+	for (size_t i = 0; i < c->conf.n_pools; i++)
+		has6 |= c->conf.pools[i].cidr.addr.family == AF_INET6;
+	if (r >= 0)
+		r = pod_check_mtu(&c->conf, &facts, has6, e);
+	if (r < 0)
+		e->code = CODE_NOT_AVAILABLE;
+	return r;
+}
+
 static int status(struct call *c, struct err *e)
 {
-	if (c->conf.in_process)
-		return state_status(c->request, &c->conf, e);
+	int r = status_mtu(c, e);
+	if (r < 0 || c->conf.in_process)
+		return r < 0 ? r : state_status(c->request, &c->conf, e);
 	int supports = foreign_supports(c->request, c->conf.ipam_type, e);
 	if (supports > 0)
 		return foreign_run(c->request, c->conf.ipam_type, "STATUS", e);
@@ -54,11 +87,22 @@ static int status(struct call *c, struct err *e)
 	return -EAGAIN;
 }
 
-static int configure(struct call *c, struct err *e)
+/* DEL cleans up first and then tells what was wrong with the call; the first error counts. */
+static void keep_late(struct err *late, int error, const struct err *e)
+{
+	if (late->text[0])
+		return;
+	*late = *e;
+	late->code = cni_code(error, e);
+}
+
+static int configure(struct call *c, struct err *late, struct err *e)
 {
 	bool find = c->request->command == CNI_DEL || c->request->command == CNI_GC;
 	int r = conf_parse(c->request->conf, find ? CONF_FIND : CONF_FULL, &c->conf, e);
-	if (r < 0)
+	if (r < 0 && c->request->command == CNI_DEL)
+		keep_late(late, r, e);
+	else if (r < 0)
 		return r;
 	log_set_level(c->conf.log_level);
 	struct err log;
@@ -69,9 +113,9 @@ static int configure(struct call *c, struct err *e)
 	return 0;
 }
 
-static int run(struct call *c, struct err *e)
+static int run(struct call *c, struct err *late, struct err *e)
 {
-	int r = configure(c, e);
+	int r = configure(c, late, e);
 	if (r < 0)
 		return r;
 	switch (c->request->command) {
@@ -96,13 +140,14 @@ int main(void)
 	struct err e, late;
 	struct cni_request request;
 	log_init("roost");
+	deadline_start(DEADLINE_S); /* a runtime may never close our stdin */
 	int r = cni_read("CNI roost plugin v" ROOST_VERSION, &request, &late, &e);
 	if (r > 0)
 		return 0;
 	if (r < 0)
 		return cni_fail(request.version, r, &e);
 	struct call c = CALL_OF(&request);
-	r = run(&c, &e);
+	r = run(&c, &late, &e);
 	if (r >= 0 && late.text[0]) {
 		r = -EINVAL;
 		e = late;

@@ -41,24 +41,29 @@ static int create(const struct pod *p, const struct ns *ns, struct net *host, st
 		.peer = p->ifname,
 		.peer_ns = ns->fd,
 		.mtu = p->mtu,
-		.group = OWNED_NEWBORN_GROUP,
+		.group = owned_newborn_group(&p->label.owner),
 	};
 	memcpy(v.mac, pod_host_mac, sizeof(v.mac));
 	memcpy(v.peer_mac, p->mac, sizeof(v.peer_mac));
 	net_add_veth(host, &v);
 	net_ask_link(host, p->host, out);
-	return net_commit(host, NULL, e);
+	int r = net_commit(host, NULL, e);
+	if (r >= 0 && (!out->index || !out->peer))
+		return err_set(e, ENODEV, "the pair %s - %s vanished while it was made", p->host,
+			p->ifname);
+	return r;
 }
 
 static void describe_owner(const struct net_link *l, struct text *out)
 {
 	struct owned_label label;
-	if (owned_label_parse(l->alias, &label))
+	if (owned_label_parse(l->alias, &label)) {
+		const char *pod = label.pod + (label.pod[0] == '/'); /* without a namespace */
 		text_add(out, "%s (container %.64s, interface %s, network %s%s%s)", l->name,
-			label.container, label.ifname, label.network, label.pod[0] ? ", pod " : "",
-			label.pod);
-	else
+			label.container, label.ifname, label.network, *pod ? ", pod " : "", pod);
+	} else {
 		text_add(out, "%s, which roost did not make", l->name);
+	}
 }
 
 /* Whether the host already routes one of the pod's addresses through this link. */
@@ -80,9 +85,8 @@ static int resolve_name(struct pod *p, struct net *host, struct err *e)
 	struct net_link l;
 	struct err look;
 	if (net_find_link(host, (struct net_dev){.name = p->host}, &l, &look) < 0)
-		return -EEXIST; /* it is the pod's end that exists: e says so */
-	/* An unfinished link of a name that only this IPv4 address has is of a killed ADD. */
-	if (owned_is_link_of(&l, &p->label.owner) || (p->has4 && owned_is_newborn(&l))) {
+		return 1; /* gone meanwhile, or it is the pod's end that exists: the last try says so */
+	if (owned_is_link_of(&l, &p->label.owner) || owned_is_newborn_of(&l, &p->label.owner)) {
 		int r = owned_remove(host, &l.index, 1, e);
 		return r < 0 ? r : 1;
 	}
@@ -104,7 +108,7 @@ static void remove_unanswered(const struct pod *p, struct net *host)
 	struct net_link l;
 	struct err ignored;
 	if (net_find_link(host, (struct net_dev){.name = p->host}, &l, &ignored) == 0 &&
-		owned_is_newborn(&l))
+		owned_is_newborn_of(&l, &p->label.owner))
 		(void)owned_remove(host, &l.index, 1, &ignored);
 }
 
@@ -226,7 +230,8 @@ static void queue_route_inside(
 	net_add_route(inside, &r, mercy);
 }
 
-static void queue_first(const struct pod *p, struct net *inside, int link)
+/* The first interface of a family: the main table. */
+static void queue_first(const struct pod *p, uint8_t family, struct net *inside, int link)
 {
 	struct addr gateway = gateway_of(AF_INET);
 	struct net_route near = {
@@ -235,10 +240,11 @@ static void queue_first(const struct pod *p, struct net *inside, int link)
 		.protocol = NET_PROTO_BOOT,
 		.on_link = true,
 	};
-	if (p->has4)
+	if (family == AF_INET)
 		net_add_route(inside, &near, NET_STRICT);
 	for (size_t i = 0; i < p->n_routes; i++)
-		queue_route_inside(inside, link, &p->routes[i], 0, NET_STRICT);
+		if (p->routes[i].addr.family == family)
+			queue_route_inside(inside, link, &p->routes[i], 0, NET_STRICT);
 }
 
 static uint32_t table_of(int link)
@@ -249,21 +255,26 @@ static uint32_t table_of(int link)
 /* What comes from a second interface's addresses leaves by it: a table of its own with nothing
  * but a default route. Of the main table it gets what it was given by name, unless an earlier
  * interface has that. */
-static void queue_second(const struct pod *p, struct net *inside, int link)
+static void queue_second(const struct pod *p, uint8_t family, struct net *inside, int link)
 {
-	static const struct cidr everywhere[] = {
-		{.addr.family = AF_INET}, {.addr.family = AF_INET6}};
-	if (p->has4)
-		queue_route_inside(inside, link, &everywhere[0], table_of(link), NET_STRICT);
-	if (p->has6)
-		queue_route_inside(inside, link, &everywhere[1], table_of(link), NET_STRICT);
+	struct cidr everywhere = {.addr.family = family};
+	queue_route_inside(inside, link, &everywhere, table_of(link), NET_STRICT);
 	for (size_t i = 0; i < p->n_addrs; i++) {
 		struct cidr from = cidr_of_host(&p->addrs[i].addr);
-		net_add_rule(inside, &from, table_of(link), RULE_PRIORITY);
+		if (from.addr.family == family)
+			net_add_rule(inside, &from, table_of(link), RULE_PRIORITY);
 	}
 	for (size_t i = 0; i < p->n_routes; i++)
-		if (p->routes[i].len)
+		if (p->routes[i].len && p->routes[i].addr.family == family)
 			queue_route_inside(inside, link, &p->routes[i], 0, NET_MAY_EXIST);
+}
+
+static void queue_family(const struct pod *p, uint8_t family, struct net *inside, int link)
+{
+	if (pod_is_second(p, family))
+		queue_second(p, family, inside, link);
+	else
+		queue_first(p, family, inside, link);
 }
 
 static void queue_inside(const struct pod *p, struct net *inside, int link)
@@ -281,10 +292,10 @@ static void queue_inside(const struct pod *p, struct net *inside, int link)
 	struct addr gateway = gateway_of(AF_INET);
 	if (p->has4)
 		net_add_neigh(inside, link, &gateway, pod_host_mac);
-	if (p->is_second)
-		queue_second(p, inside, link);
-	else
-		queue_first(p, inside, link);
+	if (p->has4)
+		queue_family(p, AF_INET, inside, link);
+	if (p->has6)
+		queue_family(p, AF_INET6, inside, link);
 }
 
 /* What does not go with the link. */
@@ -375,7 +386,7 @@ static int apply(struct pod *p, const struct ns *ns, struct net *const nets[2], 
 		return 0;
 	}
 	struct err undo; /* the first error is the one to tell */
-	if (p->is_second)
+	if (p->is_second4 || p->is_second6)
 		remove_rules(inside, link.peer);
 	(void)owned_remove(host, &link.index, 1, &undo);
 	return r;
@@ -392,21 +403,20 @@ int wire_apply(
 	return r == -EACCES && p->has6 ? apply(p, ns, nets, true, e) : r;
 }
 
-/* With the pod's namespace at hand: the rules of a second interface, and a newborn link, which is
- * this attachment's when the pod's interface is its other end. */
-static int remove_inside(struct net *host, struct net *inside, const char *ifname, struct err *e)
+/* With the pod's namespace at hand: the rules of a second interface, if the interface is this
+ * owner's and not another attachment's of the same name. */
+static void remove_inside(
+	struct net *host, struct net *inside, const char *ifname, const struct hash *owner)
 {
 	struct net_link end, other;
 	struct err look;
 	if (net_find_link(inside, (struct net_dev){.name = ifname}, &end, &look) < 0 ||
-		!end.is_veth)
-		return 0;
-	remove_rules(inside, end.index);
-	if (!end.peer ||
-		net_find_link(host, (struct net_dev){.index = end.peer}, &other, &look) < 0 ||
-		!owned_is_newborn(&other) || other.peer != end.index)
-		return 0;
-	return owned_remove(host, &other.index, 1, e);
+		!end.is_veth || !end.peer ||
+		net_find_link(host, (struct net_dev){.index = end.peer}, &other, &look) < 0)
+		return;
+	bool ours = owned_is_link_of(&other, owner) || owned_is_newborn_of(&other, owner);
+	if (ours && other.peer == end.index)
+		remove_rules(inside, end.index);
 }
 
 static int open_inside(const struct ns *ns, struct net **out, struct err *e)
@@ -426,8 +436,8 @@ int wire_remove(struct net *host, const struct ns *ns, const char *ifname, const
 	int r = 0;
 	if (ns)
 		r = open_inside(ns, &inside, e);
-	if (r >= 0 && inside)
-		r = remove_inside(host, inside, ifname, e);
+	if (inside)
+		remove_inside(host, inside, ifname, owner);
 	if (r >= 0)
 		r = owned_remove_owner(host, owner, hints, e);
 	return r < 0 ? r : 0;

@@ -201,7 +201,8 @@ def test_no_state():
         p = n.ctl("ipam", verb, *more)
         check(f"no state: {verb} says so and prints nothing", p.returncode == 0 and
               p.stdout == "" and p.stderr ==
-              f"roostctl: no state of this boot in {n.state}: no pod has been started\n",
+              f"roostctl: no state of this boot in {n.state}: no pod has been started "
+              "with this state folder (--state-dir)\n",
               p.returncode, p.stdout, p.stderr)
         check(f"no state: {verb} as JSON is empty", n.json("ipam", verb, *more) == document)
     check("no state: nothing was made", not os.path.exists(n.state), os.listdir(n.dir))

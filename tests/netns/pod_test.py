@@ -560,11 +560,73 @@ def a_stale_link_of_the_same_owner_is_replaced(lab):
 
 
 @test
-def an_unfinished_link_of_a_killed_ADD_is_replaced(lab):
-    lab.host.ip("link add roost0a420000 type veth peer name leftover",
-                "link set roost0a420000 group 8201")
+def an_unfinished_link_of_another_owner_is_left_alone(lab):
+    """Pods with IPv6 alone share names when the last 32 bits of their addresses are the same."""
+    confs = [lab.conf(name=n, pools=[p]) for n, p in (("one", "fd01::/64"), ("two", "fd02::/64"))]
+    pods = [lab.pod(), lab.pod()]
+    links = [host_link(lab.add(pod, conf)) for pod, conf in zip(pods, confs)]
+    lab.delete(pods[0], confs[0])
+    lab.host.ip(f"link add {links[0]} type veth peer name other",
+                f"link set {links[0]} group {0x72000000}")
+    lab.delete(pods[1], confs[1])
+    equal(lab.host.link(links[1]), None, "the pod's own link")
+    true(lab.host.link(links[0]), "the other owner's link to be there")
+    lab.host.ip(f"link del {links[0]}")
+
+
+@test
+def a_host_whose_default_route_refuses_starts_pods(lab):
+    for family in ("-4", "-6"):
+        lab.host.run("ip", family, "route", "del", "default")
+        for kind in ("prohibit", "blackhole", "unreachable", "throw"):
+            lab.host.run("ip", family, "route", "add", kind, "default")
+            pod = lab.pod()
+            lab.add(pod)
+            lab.delete(pod)
+            lab.host.run("ip", family, "route", "del", kind, "default")
+
+
+@test
+def one_address_that_somebody_else_uses_does_not_stop_the_next_pod(lab):
+    lab.host.ip("link add stranger type bridge", "link set stranger up",
+                "route add 10.66.0.0/32 dev stranger")
+    lab.call("ADD", lab.conf(), lab.pod()).refused(999, "10.66.0.0", "stranger")
+    equal([a for a in addresses(lab.add(lab.pod())) if ":" not in a], ["10.66.0.1"], "the address")
+
+
+@test
+def a_second_interface_that_fails_leaves_no_rule(lab):
     pod = lab.pod()
-    equal(host_link(lab.add(pod)), "roost0a420000", "the host interface")
+    lab.add(pod)
+    before = pod.ns.run("ip", "rule", "show")
+    second = pod._replace(ifname="net1")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        answer = lab.call("ADD", lab.conf(name="other", pools=["10.66.7.0/24"]), second, stdout=full)
+    true(answer.status != 0, "ADD to fail")
+    equal(pod.ns.run("ip", "rule", "show"), before, "rules in the pod")
+
+
+@test
+def DEL_of_another_network_leaves_the_rules_of_a_second_interface(lab):
+    pod = lab.pod()
+    second = pod._replace(ifname="net1")
+    conf = lab.conf(name="other", pools=["10.66.7.0/24"])
+    lab.add(pod)
+    lab.add(second, conf)
+    before = pod.ns.run("ip", "rule", "show")
+    lab.delete(second, dict(conf, name="third"))
+    equal(pod.ns.run("ip", "rule", "show"), before, "rules in the pod")
+
+
+@test
+def an_unfinished_link_of_a_killed_ADD_is_replaced(lab):
+    pod = lab.pod()
+    label = lab.host.link(host_link(lab.add(pod)))["ifalias"]
+    lab.delete(pod)
+    newborn = 0x72000000 | int(label[:6], 16)  # lib/owned.h
+    lab.host.ip("link add roost0a420001 type veth peer name leftover",
+                f"link set roost0a420001 group {newborn}")
+    equal(host_link(lab.add(pod)), "roost0a420001", "the host interface")
     equal(lab.host.link("leftover"), None, "the other end")
     true(pod.ns.pings("10.99.0.1"), "the router to answer")
 

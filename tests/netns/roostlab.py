@@ -646,6 +646,8 @@ def main():
     _leave_machine()
     chosen = [t for t in _tests if not sys.argv[1:] or
               any(word in _sentence(t[0]) or word in t[0].__name__ for word in sys.argv[1:])]
+    if not chosen:
+        sys.exit(f"no test has {' or '.join(sys.argv[1:])} in its name (case matters)")
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         outcome = {f: pool.submit(_run_one, f, uplink)
