@@ -26,8 +26,6 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define PREFIX "roost" /* of host interfaces, unless the configuration says otherwise */
-
 struct release {
 	struct node *node;
 	struct net *net;
@@ -159,6 +157,14 @@ static int release_addresses(struct release *r, const struct addr *addrs, size_t
 
 /* Blocks. */
 
+static bool has_blackhole(const struct release *r, const struct cidr *block)
+{
+	for (size_t i = 0; i < r->kernel.n_blocks; i++)
+		if (cidr_equal(&r->kernel.blocks[i], block))
+			return true;
+	return false;
+}
+
 static void report_block(struct release *r, const struct cidr *c)
 {
 	char cidr[CIDR_TEXT];
@@ -166,7 +172,8 @@ static void report_block(struct release *r, const struct cidr *c)
 	if (r->report)
 		json_array_append_new(json_object_get(r->report, "blocks"), output_json_text(cidr));
 	else
-		(void)fprintf(r->out, "%s: given up, its blackhole route removed\n", cidr);
+		(void)fprintf(r->out, "%s: given up%s\n", cidr,
+			has_blackhole(r, c) ? ", its blackhole route removed" : "");
 }
 
 static void add_part(struct text *t, uint64_t n, const char *what)
@@ -202,10 +209,9 @@ static int remove_table(struct release *r, struct err *e)
 	owned_done(&now);
 	if (!last)
 		return 0;
-	int had = antispoof_has(PREFIX, e);
-	done = had < 0 ? had : antispoof_remove(e);
-	if (done < 0)
-		return done;
+	int had = antispoof_remove(e);
+	if (had < 0)
+		return had;
 	if (r->report)
 		ipam_json_put(r->report, "tableRemoved", json_boolean(had > 0));
 	else if (had > 0)

@@ -125,7 +125,7 @@ void output_owner(const struct owner *o, char out[OUTPUT_OWNER])
 
 void output_label(const struct owned_label *l, char out[OUTPUT_OWNER])
 {
-	owner_phrase(l->pod, l->network, l->container, l->ifname, false, out);
+	owner_phrase(l->pod + (*l->pod == '/'), l->network, l->container, l->ifname, false, out);
 }
 
 void output_count(uint64_t n, const char *one, const char *many, char out[64])

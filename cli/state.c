@@ -81,7 +81,9 @@ static void end(void)
 
 static void say_none(const char *dir)
 {
-	(void)output_complain("no state of this boot in %s: no pod has been started", dir);
+	(void)output_complain("no state of this boot in %s: no pod has been started with this "
+			      "state folder (--state-dir)",
+		dir);
 }
 
 int state_look(const char *dir, struct node_view *out, struct err *e)
