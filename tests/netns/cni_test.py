@@ -1371,6 +1371,25 @@ def GC_removes_links_of_pods_with_foreign_addresses(lab):
 # ---- a failed ADD ----
 
 @test
+def an_ADD_without_stdout_is_refused(lab):
+    pod = lab.pod()
+    for plugin in PLUGINS:
+        closed = ("/bin/sh", "-c", 'exec "$0" >&-')
+        equal(lab.call("ADD", lab.conf(), pod, plugin=plugin, wrapper=closed).status, 1, "the exit status")
+        lab.nothing_left(pod)
+
+
+@test
+def DEL_without_ipam_cleans_up_and_then_complains(lab):
+    conf = lab.conf()
+    for broken in ({}, {"type": ""}, {"type": "../x"}):
+        pod = lab.pod()
+        lab.add(pod)
+        lab.call("DEL", dict(conf, ipam=broken), pod).refused(7, "ipam")
+        lab.nothing_left(pod)
+
+
+@test
 def an_ADD_that_cannot_write_its_answer_undoes_itself(lab):
     pod = lab.pod()
     for plugin in PLUGINS:
