@@ -252,8 +252,8 @@ void cni_request_done(struct cni_request *r)
  */
 
 /* A descriptor 1 that is not there would become the next file we open, and the answer would be
- * written into it. stdin becomes one that cannot be read and stdout one that cannot be written, so that
- * their absence is still noticed. */
+ * written into it. stdin becomes one that cannot be read and stdout one that cannot be written,
+ * so that their absence is still noticed. */
 static void fill_standard_descriptors(void)
 {
 	for (int fd = 0; fd < 3; fd++)

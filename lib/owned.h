@@ -17,9 +17,10 @@
 #define OWNED_PREFIX_MAX 7 /* bytes of a host interface prefix */
 #define OWNED_ADDRS 8	   /* addresses of one link we look at */
 
-/* Link groups. A link is created in a newborn group, as the kernel takes no label in the creating
- * message: this value with 24 bits of its owner's hash. It leaves the group with its label; one that
- * is still there was left by a killed ADD. Links of the reap group are to be deleted, by anybody. */
+/* Link groups. A link is created in a newborn group, as the kernel takes no label in the
+ * creating message: this value with 24 bits of its owner's hash. It leaves the group with its
+ * label; one that is still there was left by a killed ADD. Links of the reap group are to be
+ * deleted, by anybody. */
 #define OWNED_NEWBORN_GROUP 0x72000000u
 #define OWNED_REAP_GROUP 8202
 

@@ -66,8 +66,9 @@ static int own_addresses(
 	return 0;
 }
 
-/* error: of the wiring. EEXIST says that somebody we do not know uses the address: it is released, so that
- * it is the last to be tried again and does not stand in the way of every pod to come. */
+/* error: of the wiring. EEXIST says that somebody we do not know uses the address: it is
+ * released, so that it is the last to be tried again and does not stand in the way of every pod
+ * to come. */
 static void undo_addresses(struct call *c, const struct node_leases *leases, int error)
 {
 	struct err e;

@@ -37,8 +37,9 @@ struct conf {
 	size_t n_addresses;
 };
 
-/* CONF_FULL checks everything; CONF_FIND reads what is needed to find an attachment (DEL, GC) and
- * takes defaults where the rest is wrong; *out is then good for a clean-up even after an error. Errors name the key. -EINVAL, -EBADMSG. */
+/* CONF_FULL checks everything; CONF_FIND reads what is needed to find an attachment (DEL, GC)
+ * and takes defaults where the rest is wrong; *out is then good for a clean-up even after an
+ * error. Errors name the key. -EINVAL, -EBADMSG. */
 enum conf_depth { CONF_FULL, CONF_FIND };
 int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e);
 
