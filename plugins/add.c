@@ -11,9 +11,9 @@
 #include <sys/random.h>
 
 #include "lib/cni_result.h"
+#include "lib/deadline.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "lib/deadline.h"
 #include "lib/owned.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
@@ -44,8 +44,7 @@ static int remove_stale(struct call *c, const struct hash *owner, struct err *e)
 
 static int foreign_addresses(struct call *c, struct pod_addresses *out, struct err *e)
 {
-	struct hash owner =
-		owner_hash(c->request->network, c->request->container, c->request->ifname);
+	struct hash owner = call_owner(c);
 	int r = owned_remove_owner(c->host, &owner, NULL, e);
 	return r < 0 ? r : foreign_add(c->request, c->conf.ipam_type, out, e);
 }
@@ -73,8 +72,7 @@ static void undo_addresses(struct call *c, const struct node_leases *leases, int
 {
 	struct err e;
 	int r;
-	struct hash owner =
-		owner_hash(c->request->network, c->request->container, c->request->ifname);
+	struct hash owner = call_owner(c);
 	if (!c->conf.in_process)
 		r = foreign_run(c->request, c->conf.ipam_type, "DEL", &e);
 	else if (error == -EEXIST)
@@ -94,10 +92,8 @@ static int read_facts(struct call *c, struct pod_facts *facts, struct err *e)
 	int r = net_look(c->host, &facts->host, e);
 	if (r < 0)
 		return r;
-	bool has6 = false; /* as far as one can say before the addresses are there */
-	for (size_t i = 0; i < c->conf.n_pools; i++)
-		has6 |= c->conf.pools[i].cidr.addr.family == AF_INET6;
-	return pod_check_mtu(&c->conf, facts, has6, e);
+	/* As far as one can say before the addresses are there. */
+	return pod_check_mtu(&c->conf, facts, conf_has_pool(&c->conf, AF_INET6), e);
 }
 
 static void log_plan(const struct call *c, const struct pod *p)

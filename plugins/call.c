@@ -72,10 +72,15 @@ int call_open_state(struct call *c, enum node_mode mode, struct err *e)
 	return r;
 }
 
-int call_lock_attachment(struct call *c, struct err *e)
+struct hash call_owner(const struct call *c)
 {
 	const struct cni_request *r = c->request;
-	struct hash owner = owner_hash(r->network, r->container, r->ifname);
+	return owner_hash(r->network, r->container, r->ifname);
+}
+
+int call_lock_attachment(struct call *c, struct err *e)
+{
+	struct hash owner = call_owner(c);
 	deadline_doing("waiting for another call for the same attachment");
 	return c->node ? node_lock_owner(c->node, &owner, e)
 		       : file_lock_slot(c->lock, hash_slot(&owner), e);

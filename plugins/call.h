@@ -38,6 +38,9 @@ int call_open_state(struct call *c, enum node_mode mode, struct err *e);
 /* From here on no other call deals with this attachment. */
 int call_lock_attachment(struct call *c, struct err *e);
 
+/* The attachment this call is about. */
+struct hash call_owner(const struct call *c);
+
 /* Closes whatever is open. */
 void call_done(struct call *c);
 

@@ -230,3 +230,11 @@ const struct addr *conf_gateway(const struct conf *c, uint8_t family)
 			return &c->gateways[i];
 	return NULL;
 }
+
+bool conf_has_pool(const struct conf *c, uint8_t family)
+{
+	for (size_t i = 0; i < c->n_pools; i++)
+		if (c->pools[i].cidr.addr.family == family)
+			return true;
+	return false;
+}

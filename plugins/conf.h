@@ -49,3 +49,6 @@ int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, 
 
 /* The gateway given for a family, or NULL. */
 const struct addr *conf_gateway(const struct conf *c, uint8_t family);
+
+/* Whether one of the pools is of this family. */
+bool conf_has_pool(const struct conf *c, uint8_t family);

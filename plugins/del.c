@@ -42,7 +42,7 @@ static int try_namespace(struct call *c, struct err *e)
 int call_del(struct call *c, struct err *e)
 {
 	const struct cni_request *r = c->request;
-	struct hash owner = owner_hash(r->network, r->container, r->ifname);
+	struct hash owner = call_owner(c);
 	struct err step;
 	int first = 0;
 	keep_first(&first, e, try_namespace(c, &step), &step);

@@ -62,11 +62,8 @@ static int status_mtu(struct call *c, struct err *e)
 	int r = net_open(&c->host, e);
 	if (r >= 0)
 		r = net_look(c->host, &facts.host, e);
-	bool has6 = false;
-	for (size_t i = 0; i < c->conf.n_pools; i++)
-		has6 |= c->conf.pools[i].cidr.addr.family == AF_INET6;
 	if (r >= 0)
-		r = pod_check_mtu(&c->conf, &facts, has6, e);
+		r = pod_check_mtu(&c->conf, &facts, conf_has_pool(&c->conf, AF_INET6), e);
 	if (r < 0)
 		e->code = CODE_NOT_AVAILABLE;
 	return r;
