@@ -37,11 +37,6 @@ struct drawing {
 	size_t cells_width; /* cells of the longest row */
 };
 
-char map_cell(enum node_addr_state s)
-{
-	return looks[s].cell;
-}
-
 /* A run of equal cells; one colour sequence for all of them. */
 static void print_run(FILE *f, enum node_addr_state s, size_t count, bool color)
 {

@@ -12,7 +12,5 @@
 #define MAP_ROW 64     /* cells of a row */
 #define MAP_WHOLE 1024 /* addresses of a block that is drawn whole; else only rows with content */
 
-char map_cell(enum node_addr_state s);
-
 /* All blocks and a legend; nothing when there is no block. */
 void map_print(FILE *f, const struct node_view *v, bool color);
