@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The cluster store: versioned JSON documents, each under a key, changed by transactions that
+ * compare revisions. Two drivers behave alike: "file:PATH" (embedded, LMDB in a folder, several
+ * processes of one machine) and "etcd:URL[,URL...]" (etcd v3 through its JSON gateway). Only
+ * transactions decide anything; there are no locks and no leases.
+ *
+ * A store never blocks its owner unless asked to: requests are started, one descriptor (store_fd())
+ * says when something happened, store_next() hands it out. store_get(), store_list() and
+ * store_commit() wait, for tools. docs/STORE.md has the contract.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+#define STORE_KEY_MAX 512	/* bytes with the NUL: printable ASCII without white space */
+#define STORE_VALUE_MAX 1048576 /* bytes; what is larger in the store is reported, not handed out */
+#define STORE_TXN_MAX 64	/* comparisons, and changes, of one transaction */
+
+struct store;
+
+/* Strings are copied. Files are read when needed, so that renewed certificates are seen. */
+struct store_options {
+	const char *url;		  /* "file:/var/lib/roost/store" */
+	const char *prefix;		  /* of every key in etcd; NULL: "/roost/" */
+	const char *ca_file;		  /* PEM; NULL: the system's */
+	const char *cert_file, *key_file; /* client certificate, PEM; NULL: none */
+	const char *user;		  /* NULL: none */
+	const char *password_file;	  /* its first line */
+	unsigned int timeout_ms;	  /* of one request to one endpoint; 0: 2000 */
+};
+
+/* Contacts nobody (etcd), opens or makes the folder (file). -EINVAL: the URL or an option. */
+int store_open(struct store **out, const struct store_options *o, struct err *e);
+void store_close(struct store *s);	    /* takes NULL */
+bool store_is_local(const struct store *s); /* file: */
+
+/* Whether s can be a key. */
+bool store_is_key(const char *s);
+
+struct store_compare {
+	const char *key;
+	int64_t revision; /* of the document's last change; 0: there is none */
+};
+struct store_change {
+	const char *key;
+	const char *value; /* JSON text; NULL: delete (fine when absent) */
+};
+/* Everything happens if every comparison holds, else nothing. Borrowed until the call returns. */
+struct store_txn {
+	const struct store_compare *compares;
+	size_t n_compares;
+	const struct store_change *changes;
+	size_t n_changes;
+};
+
+/* Requests. Each returns an id (never 0) under which store_next() answers.
+ * A commit ends with one of DONE, CONFLICT, FAILED. When the answer of etcd is lost the driver
+ * compares the documents with what was to be written before it tries again, so values should be
+ * unlike anybody else's (a nonce); FAILED with -ETIMEDOUT: the outcome is unknown. Commits that are
+ * under way together happen in any order. timeout_ms 0: 10 s.
+ * A watch tells what exists under a prefix, then every change, for ever; through restarts of the
+ * store and compaction. */
+uint64_t store_start_commit(struct store *s, const struct store_txn *t, unsigned int timeout_ms);
+uint64_t store_start_watch(struct store *s, const char *prefix);
+
+enum store_event_kind {
+	STORE_DONE,	/* commit: revision */
+	STORE_CONFLICT, /* commit: a comparison did not hold; nothing was changed */
+	STORE_FAILED,	/* commit: error and what; nothing is known to have been changed */
+	STORE_RESTART,	/* watch: a complete list begins, the first one, too; until STORE_CURRENT
+			 * what was told before may be gone */
+	STORE_PUT,	/* watch: this document exists; told again when it changes (changes
+			 * in quick succession perhaps once), perhaps without a change */
+	STORE_DELETE,	/* watch: key is gone */
+	STORE_CURRENT,	/* watch: the list is complete; what it did not tell is gone */
+};
+struct store_event {
+	uint64_t id; /* of the request */
+	enum store_event_kind kind;
+	int64_t revision; /* PUT: of the document. DONE: of the commit */
+	const char
+		*key; /* PUT, DELETE: without the prefix. Valid until the next call of anything */
+	const char
+		*value; /* PUT: NUL-terminated text of anybody's making; NULL: too large, no text */
+	int error;	/* FAILED: -errno. -ECONNREFUSED, -EACCES: surely not done */
+	const char *what; /* FAILED: the sentence */
+};
+
+int store_fd(const struct store *s);			   /* readable: call store_next() */
+bool store_next(struct store *s, struct store_event *out); /* false: nothing now. Never waits */
+
+/* Why the store cannot be used at the moment, and since when (seconds, boot time; may be NULL); NULL: it can.
+ * Borrowed until the next call. */
+const char *store_trouble(const struct store *s, int64_t *since_s);
+
+/* The waiting forms. Events of other requests stay for store_next(). -ETIMEDOUT, -ECONNREFUSED,
+ * -EACCES (unauthorised). store_get(): 1, or 0 when there is none. store_commit(): 1, or 0 when a
+ * comparison did not hold. store_list() leaves out what is too large. The caller frees. */
+struct store_doc {
+	char *key;
+	char *value;
+	int64_t revision;
+};
+int store_get(struct store *s, const char *key, struct store_doc *out, struct err *e);
+int store_list(
+	struct store *s, const char *prefix, struct store_doc **out, size_t *count, struct err *e);
+int store_commit(struct store *s, const struct store_txn *t, struct err *e);
+void store_docs_free(struct store_doc *docs, size_t count); /* takes NULL */

@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every store does, whatever its driver: the same tests over "file:" (the default, in
+ * temporary folders) and over the store whose URL is the argument (tests/store/etcd_test.py), each
+ * in a prefix of its own.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/store.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/boot.h"
+#include "lib/mem.h"
+#include "lib/store_db.h"
+
+#define WAIT_MS 15000 /* for an event that has to come */
+
+static const char *given_url;
+
+struct world {
+	char folder[32], url[64], prefix[32];
+	struct store *s;
+};
+
+static struct store *open_again(const struct world *w)
+{
+	struct store_options o = {.url = given_url ? given_url : w->url, .prefix = w->prefix};
+	struct store *s = NULL;
+	struct err e;
+	if (store_open(&s, &o, &e) < 0)
+		fail_msg("%s", e.text);
+	return s;
+}
+
+static int set_up(void **state)
+{
+	static unsigned int n;
+	struct world *w = mem_new(1, sizeof(*w));
+	(void)snprintf(w->folder, sizeof(w->folder), "/tmp/roost-store-XXXXXX");
+	if (!mkdtemp(w->folder))
+		return -1;
+	(void)snprintf(w->url, sizeof(w->url), "file:%s/a/b", w->folder);
+	(void)snprintf(w->prefix, sizeof(w->prefix), "/test%d.%u/", (int)getpid(), n++);
+	w->s = open_again(w);
+	*state = w;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *f)
+{
+	(void)st;
+	(void)kind;
+	(void)f;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+	store_close(w->s);
+	(void)nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(w);
+	return 0;
+}
+
+/* ---- shorthands ---- */
+
+static struct store_event next_event(struct store *s)
+{
+	struct store_event ev;
+	uint64_t until = boot_now_ns() + WAIT_MS * (uint64_t)1000000;
+	while (!store_next(s, &ev)) {
+		struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
+		if (poll(&p, 1, WAIT_MS) == 0 || boot_now_ns() > until)
+			fail_msg("no event came");
+	}
+	return ev;
+}
+
+static void expect(struct store *s, uint64_t id, enum store_event_kind kind, const char *key,
+	const char *value)
+{
+	struct store_event ev = next_event(s);
+	assert_int_equal(ev.id, id);
+	if (ev.kind == STORE_FAILED)
+		print_message("%s\n", ev.what);
+	assert_int_equal(ev.kind, kind);
+	assert_string_equal(ev.key ? ev.key : "", key ? key : "");
+	assert_string_equal(ev.value ? ev.value : "", value ? value : "");
+}
+
+static int commit(struct store *s, const struct store_txn *t)
+{
+	struct err e = {0};
+	int r = store_commit(s, t, &e);
+	if (r < 0)
+		print_message("%s\n", e.text);
+	return r;
+}
+
+/* Puts, or deletes when value is NULL; revision < 0: whatever is there. */
+static int change(struct store *s, const char *key, const char *value, int64_t revision)
+{
+	const struct store_compare compare = {.key = key, .revision = revision};
+	const struct store_change c = {.key = key, .value = value};
+	const struct store_txn t = {
+		.compares = &compare,
+		.n_compares = revision >= 0,
+		.changes = &c,
+		.n_changes = 1,
+	};
+	return commit(s, &t);
+}
+
+/* The revision of a document that must have this value; 0: there must be none. */
+static int64_t have(struct store *s, const char *key, const char *value)
+{
+	struct store_doc doc = {0};
+	struct err e;
+	int r = store_get(s, key, &doc, &e);
+	if (r < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(r, value != NULL);
+	if (!value)
+		return 0;
+	assert_string_equal(doc.key, key);
+	assert_string_equal(doc.value, value);
+	free(doc.key);
+	free(doc.value);
+	assert_true(doc.revision > 0);
+	return doc.revision;
+}
+
+/* ---- the suite ---- */
+
+static void what_was_put_can_be_read_changed_and_deleted(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	(void)have(s, "a/b", NULL);
+	assert_int_equal(change(s, "a/b", "{\"n\":1}", -1), 1);
+	int64_t first = have(s, "a/b", "{\"n\":1}");
+	assert_int_equal(change(s, "a/b", "{\"n\":2}", -1), 1);
+	assert_true(have(s, "a/b", "{\"n\":2}") > first);
+	assert_int_equal(change(s, "a/b", NULL, -1), 1);
+	(void)have(s, "a/b", NULL);
+}
+
+static void a_comparison_that_does_not_hold_changes_nothing(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	assert_int_equal(change(s, "a", "1", 0), 1);
+	int64_t first = have(s, "a", "1");
+	assert_int_equal(change(s, "a", "2", 0), 0);
+	assert_int_equal(change(s, "a", "2", first + 1), 0);
+	assert_int_equal(change(s, "b", "2", first), 0);
+	(void)have(s, "b", NULL);
+	assert_int_equal(have(s, "a", "1"), first);
+	assert_int_equal(change(s, "a", "2", first), 1);
+	assert_int_equal(change(s, "a", NULL, first), 0);
+	assert_int_equal(change(s, "a", NULL, have(s, "a", "2")), 1);
+	assert_int_equal(change(s, "a", "3", 0), 1);
+}
+
+static void deleting_what_is_not_there_is_fine(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	assert_int_equal(change(s, "a", NULL, -1), 1);
+	assert_int_equal(change(s, "a", NULL, 0), 1);
+}
+
+static void a_transaction_without_changes_compares(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	const struct store_compare absent = {.key = "a"};
+	const struct store_txn t = {.compares = &absent, .n_compares = 1};
+	assert_int_equal(commit(s, &t), 1);
+	assert_int_equal(change(s, "a", "1", -1), 1);
+	assert_int_equal(commit(s, &t), 0);
+}
+
+struct big {
+	struct store_compare compares[STORE_TXN_MAX + 1];
+	struct store_change changes[STORE_TXN_MAX + 1];
+	char keys[STORE_TXN_MAX + 1][16];
+	struct store_txn txn;
+};
+
+static struct big *make_big(size_t n, const char *value)
+{
+	struct big *b = mem_new(1, sizeof(*b));
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(b->keys[i], sizeof(b->keys[i]), "k%02zu", i);
+		b->compares[i] = (struct store_compare){.key = b->keys[i]};
+		b->changes[i] = (struct store_change){.key = b->keys[i], .value = value};
+	}
+	b->txn = (struct store_txn){b->compares, n, b->changes, n};
+	return b;
+}
+
+static void a_transaction_of_64_changes_happens_as_a_whole(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	CLEANUP_FREE struct big *b = make_big(STORE_TXN_MAX, "v");
+	assert_int_equal(change(s, "k63", "other", 0), 1);
+	assert_int_equal(commit(s, &b->txn), 0);
+	(void)have(s, "k00", NULL);
+	assert_int_equal(change(s, "k63", NULL, -1), 1);
+	assert_int_equal(commit(s, &b->txn), 1);
+	assert_int_equal(have(s, "k00", "v"), have(s, "k63", "v"));
+}
+
+static void expect_refusal(struct store *s, const struct store_txn *t, const char *sentence)
+{
+	struct err e = {0};
+	int r = store_commit(s, t, &e);
+	assert_true(r == -EINVAL || r == -EMSGSIZE);
+	assert_string_equal(e.text, sentence);
+	uint64_t id = store_start_commit(s, t, 0);
+	struct store_event ev = next_event(s);
+	assert_int_equal(ev.id, id);
+	assert_int_equal(ev.kind, STORE_FAILED);
+	assert_int_equal(ev.error, r);
+	assert_string_equal(ev.what, sentence);
+}
+
+static void what_is_no_transaction_is_refused_with_a_sentence(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	CLEANUP_FREE struct big *b = make_big(STORE_TXN_MAX + 1, "v");
+	expect_refusal(s, &b->txn, "a transaction has more than 64 comparisons or changes");
+	b->txn.n_compares = 0;
+	b->txn.n_changes = 2;
+	b->changes[1].key = "k00";
+	expect_refusal(s, &b->txn, "a transaction changes k00 twice");
+	b->changes[1].key = "two words";
+	expect_refusal(s, &b->txn, "\"two words\" is no key of the store");
+	CLEANUP_FREE char *large = mem_new(STORE_VALUE_MAX + 2, 1);
+	memset(large, 'x', STORE_VALUE_MAX + 1);
+	b->changes[1] = (struct store_change){.key = "k01", .value = large};
+	expect_refusal(s, &b->txn, "document k01 has more than 1048576 bytes");
+	b->txn.n_changes = 1;
+	b->txn.n_compares = 1;
+	b->compares[0].revision = -1;
+	expect_refusal(s, &b->txn, "a revision of k00 is negative");
+	(void)have(s, "k00", NULL);
+}
+
+static void keys_are_printable_ascii_of_at_most_511_bytes(void **state)
+{
+	(void)state;
+	char key[STORE_KEY_MAX + 1];
+	memset(key, 'k', sizeof(key));
+	key[STORE_KEY_MAX - 1] = '\0';
+	assert_true(store_is_key(key));
+	key[STORE_KEY_MAX - 1] = 'k';
+	key[STORE_KEY_MAX] = '\0';
+	assert_false(store_is_key(key));
+	static const char *const bad[] = {"", " ", "a b", "a\n", "a\x7f", "\xc3\xa4", "\x80"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(store_is_key(bad[i]));
+	assert_true(store_is_key("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"));
+}
+
+static void keys_and_values_come_back_as_they_were(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	char longest[STORE_KEY_MAX];
+	memset(longest, 'k', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	static const char *const values[] = {"", "x", "\"\\/\b\f\n\r\t\x01", "\xc3\xa4\xe2\x82\xac",
+		"\xff\xfe no text", "null", "=+/"};
+	assert_int_equal(change(s, longest, "longest", 0), 1);
+	(void)have(s, longest, "longest");
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		const char *key = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+		assert_int_equal(change(s, key, values[i], -1), 1);
+		(void)have(s, key, values[i]);
+	}
+}
+
+static void the_largest_document_fits(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	CLEANUP_FREE char *large = mem_new(STORE_VALUE_MAX + 1, 1);
+	memset(large, 'x', STORE_VALUE_MAX);
+	assert_int_equal(change(s, "large", large, 0), 1);
+	(void)have(s, "large", large);
+	uint64_t id = store_start_watch(s, "");
+	expect(s, id, STORE_RESTART, NULL, NULL);
+	expect(s, id, STORE_PUT, "large", large);
+	expect(s, id, STORE_CURRENT, NULL, NULL);
+	assert_int_equal(change(s, "large", large, -1), 1);
+	expect(s, id, STORE_PUT, "large", large);
+}
+
+static void a_list_is_in_order_and_of_its_prefix_only(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	static const char *const keys[] = {"b/2", "a", "b/10", "b", "b/1", "b0", "c/1", "b.x"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_int_equal(change(s, keys[i], keys[i], 0), 1);
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	struct err e;
+	assert_int_equal(store_list(s, "b/", &docs, &n, &e), 0);
+	assert_int_equal(n, 3);
+	static const char *const expected[] = {"b/1", "b/10", "b/2"};
+	for (size_t i = 0; i < n; i++) {
+		assert_string_equal(docs[i].key, expected[i]);
+		assert_string_equal(docs[i].value, expected[i]);
+		assert_int_equal(docs[i].revision, have(s, expected[i], expected[i]));
+	}
+	store_docs_free(docs, n);
+	assert_int_equal(store_list(s, "", &docs, &n, &e), 0);
+	assert_int_equal(n, 8);
+	store_docs_free(docs, n);
+	assert_int_equal(store_list(s, "d", &docs, &n, &e), 0);
+	assert_int_equal(n, 0);
+	store_docs_free(docs, n);
+}
+
+static void a_watch_from_empty_tells_each_change(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	uint64_t id = store_start_watch(s, "");
+	expect(s, id, STORE_RESTART, NULL, NULL);
+	expect(s, id, STORE_CURRENT, NULL, NULL);
+	assert_int_equal(change(s, "a", "1", 0), 1);
+	expect(s, id, STORE_PUT, "a", "1");
+	assert_int_equal(change(s, "a", "2", -1), 1);
+	expect(s, id, STORE_PUT, "a", "2");
+	assert_int_equal(change(s, "a", NULL, -1), 1);
+	expect(s, id, STORE_DELETE, "a", NULL);
+	assert_int_equal(change(s, "a", "3", 0), 1);
+	struct store_event ev = next_event(s);
+	assert_int_equal(ev.kind, STORE_PUT);
+	assert_int_equal(ev.revision, have(s, "a", "3"));
+}
+
+static void a_watch_tells_what_exists_and_then_changes_of_its_prefix(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	assert_int_equal(change(s, "a/1", "x", 0), 1);
+	assert_int_equal(change(s, "b/1", "y", 0), 1);
+	uint64_t id = store_start_watch(s, "b/");
+	expect(s, id, STORE_RESTART, NULL, NULL);
+	expect(s, id, STORE_PUT, "b/1", "y");
+	expect(s, id, STORE_CURRENT, NULL, NULL);
+	assert_int_equal(change(s, "a/2", "x", 0), 1);
+	assert_int_equal(change(s, "b", "x", 0), 1);
+	assert_int_equal(change(s, "b0", "x", 0), 1);
+	assert_int_equal(change(s, "b/2", "z", 0), 1);
+	expect(s, id, STORE_PUT, "b/2", "z");
+}
+
+static void another_client_is_heard(void **state)
+{
+	struct world *w = *state;
+	struct store *other = open_again(w);
+	uint64_t id = store_start_watch(w->s, "");
+	expect(w->s, id, STORE_RESTART, NULL, NULL);
+	expect(w->s, id, STORE_CURRENT, NULL, NULL);
+	assert_int_equal(change(other, "a", "1", 0), 1);
+	expect(w->s, id, STORE_PUT, "a", "1");
+	assert_int_equal(change(w->s, "a", "2", -1), 1);
+	(void)have(other, "a", "2");
+	store_close(other);
+}
+
+static void two_watches_are_told_the_same(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	uint64_t ids[2];
+	for (int i = 0; i < 2; i++) {
+		ids[i] = store_start_watch(s, i ? "a/" : "");
+		expect(s, ids[i], STORE_RESTART, NULL, NULL);
+		expect(s, ids[i], STORE_CURRENT, NULL, NULL);
+	}
+	assert_int_not_equal(ids[0], ids[1]);
+	assert_int_equal(change(s, "a/1", "x", 0), 1);
+	bool heard[2] = {false, false};
+	for (int i = 0; i < 2; i++) {
+		struct store_event ev = next_event(s);
+		assert_int_equal(ev.kind, STORE_PUT);
+		assert_string_equal(ev.key, "a/1");
+		heard[ev.id == ids[1]] = true;
+	}
+	assert_true(heard[0] && heard[1]);
+}
+
+#define MANY 40
+
+struct replica {
+	char values[MANY][16]; /* of the keys k00.. */
+	bool current;
+};
+
+static void take(struct replica *r, const struct store_event *ev)
+{
+	if (ev->kind == STORE_CURRENT)
+		r->current = true;
+	if (ev->kind != STORE_PUT && ev->kind != STORE_DELETE)
+		return;
+	unsigned long i = strtoul(ev->key + 1, NULL, 10);
+	assert_in_range(i, 0, MANY - 1);
+	memset(r->values[i], 0, sizeof(r->values[i]));
+	(void)snprintf(r->values[i], sizeof(r->values[i]), "%s", ev->value ? ev->value : "");
+}
+
+static void put_many(struct store *s, struct replica *truth, unsigned int round)
+{
+	for (unsigned int i = 0; i < MANY; i++) {
+		char key[16];
+		char *value = truth->values[i];
+		(void)snprintf(key, sizeof(key), "k%02u", i);
+		bool gone = (i + round) % 7 == 0;
+		memset(value, 0, sizeof(truth->values[i]));
+		if (!gone)
+			(void)snprintf(value, sizeof(truth->values[i]), "%u", round * MANY + i);
+		assert_int_equal(change(s, key, gone ? NULL : value, -1), 1);
+	}
+}
+
+static void a_watch_ends_with_the_truth_however_fast_another_client_writes(void **state)
+{
+	struct world *w = *state;
+	struct store *other = open_again(w);
+	struct replica truth = {0};
+	struct replica seen = {0};
+	put_many(other, &truth, 0);
+	uint64_t id = store_start_watch(w->s, "");
+	for (unsigned int round = 1; round < 5; round++) {
+		struct store_event ev;
+		put_many(other, &truth, round);
+		for (int i = 0; i < 10 && store_next(w->s, &ev); i++)
+			take(&seen, &ev);
+	}
+	while (!seen.current || memcmp(seen.values, truth.values, sizeof(seen.values)) != 0) {
+		struct store_event ev = next_event(w->s);
+		assert_int_equal(ev.id, id);
+		take(&seen, &ev);
+	}
+	store_close(other);
+}
+
+static void fill(struct store *s, unsigned int n)
+{
+	char keys[STORE_TXN_MAX][16];
+	struct store_change changes[STORE_TXN_MAX];
+	struct store_txn t = {.changes = changes};
+	for (unsigned int i = 0; i < n; i++) {
+		(void)snprintf(keys[t.n_changes], sizeof(keys[0]), "f%06u", i);
+		changes[t.n_changes] =
+			(struct store_change){.key = keys[t.n_changes], .value = "{}"};
+		if (++t.n_changes < STORE_TXN_MAX && i + 1 < n)
+			continue;
+		assert_int_equal(commit(s, &t), 1);
+		t.n_changes = 0;
+	}
+}
+
+static void a_list_of_several_pages_is_whole_and_in_order(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	fill(s, 2500);
+	uint64_t id = store_start_watch(s, "");
+	expect(s, id, STORE_RESTART, NULL, NULL);
+	for (unsigned int i = 0; i < 2500; i++) {
+		char key[16];
+		(void)snprintf(key, sizeof(key), "f%06u", i);
+		expect(s, id, STORE_PUT, key, "{}");
+	}
+	expect(s, id, STORE_CURRENT, NULL, NULL);
+}
+
+static void waiting_forms_leave_the_events_of_others(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	uint64_t watch = store_start_watch(s, "");
+	const struct store_change c = {.key = "a", .value = "1"};
+	const struct store_txn t = {.changes = &c, .n_changes = 1};
+	expect(s, watch, STORE_RESTART, NULL, NULL);
+	expect(s, watch, STORE_CURRENT, NULL, NULL);
+	uint64_t id = store_start_commit(s, &t, 0);
+	assert_int_equal(change(s, "b", "2", 0), 1);
+	struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	bool done = false;
+	unsigned int told = 0;
+	while (!done || told < 2) {
+		struct store_event ev = next_event(s);
+		assert_true(ev.kind == STORE_DONE ? ev.id == id : ev.id == watch);
+		done = done || ev.kind == STORE_DONE;
+		told += ev.kind == STORE_PUT;
+	}
+	(void)have(s, "a", "1");
+}
+
+static void the_descriptor_is_quiet_when_there_is_nothing(void **state)
+{
+	struct store *s = ((struct world *)*state)->s;
+	uint64_t id = store_start_watch(s, "");
+	expect(s, id, STORE_RESTART, NULL, NULL);
+	expect(s, id, STORE_CURRENT, NULL, NULL);
+	struct store_event ev;
+	unsigned int woken = 0;
+	struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
+	while (poll(&p, 1, 300) > 0 && woken++ < 50)
+		assert_false(store_next(s, &ev));
+	assert_in_range(woken, 0, 20);
+	int64_t since;
+	assert_null(store_trouble(s, &since));
+}
+
+static void closing_with_requests_under_way_is_fine(void **state)
+{
+	struct world *w = *state;
+	struct store *s = open_again(w);
+	const struct store_change c = {.key = "a", .value = "1"};
+	const struct store_txn t = {.changes = &c, .n_changes = 1};
+	(void)store_start_commit(s, &t, 0);
+	(void)store_start_watch(s, "");
+	store_close(s);
+	store_close(NULL);
+	store_docs_free(NULL, 0);
+}
+
+static void what_is_no_store_is_refused_with_a_sentence(void **state)
+{
+	(void)state;
+	static const struct {
+		struct store_options o;
+		const char *reason;
+	} table[] = {
+		{{.url = "x"}, "\"x\" is no store: it must begin with file: or etcd:"},
+		{{.url = "file:x"}, "the store's folder in \"file:x\" must be an absolute path"},
+		{{.url = "etcd:"},
+			"\"\" must begin with http:// or https:// to be an endpoint of etcd"},
+		{{.url = "etcd:http://a:1,b"},
+			"\"b\" must begin with http:// or https:// to be an endpoint of etcd"},
+		{{.url = "etcd:http://a:x"}, "\"http://a:x\" is no URL: Port number was not a "
+					     "decimal number between 0 and 65535"},
+		{{.url = "etcd:http://u@a/"},
+			"\"http://u@a/\" must be a host and a port, without user, path or query"},
+		{{.url = "etcd:http://a/v3"},
+			"\"http://a/v3\" must be a host and a port, without user, path or query"},
+		{{.url = "etcd:http://a", .prefix = ""},
+			"the prefix of the store's keys must be 1 to 511 printable characters "
+			"without white space"},
+		{{.url = "etcd:http://a", .user = "u"},
+			"a user of etcd needs a name and a password file"},
+		{{.url = "etcd:https://a", .cert_file = "/c"},
+			"a client certificate needs both its certificate file and its key file"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct store *s = NULL;
+		struct err e;
+		assert_int_equal(store_open(&s, &table[i].o, &e), -EINVAL);
+		assert_string_equal(e.text, table[i].reason);
+		assert_null(s);
+	}
+}
+
+/* ---- file: only ---- */
+
+static void a_watch_that_slept_too_long_lists_again(void **state)
+{
+	struct world *w = *state;
+	struct store *other = open_again(w);
+	assert_int_equal(change(other, "gone", "1", 0), 1);
+	uint64_t id = store_start_watch(w->s, "");
+	expect(w->s, id, STORE_RESTART, NULL, NULL);
+	expect(w->s, id, STORE_PUT, "gone", "1");
+	expect(w->s, id, STORE_CURRENT, NULL, NULL);
+	assert_int_equal(change(other, "gone", NULL, -1), 1);
+	for (unsigned int i = 0; i <= STORE_DB_LOG_MAX / 512; i++)
+		fill(other, 512);
+	expect(w->s, id, STORE_RESTART, NULL, NULL);
+	for (unsigned int i = 0; i < 512; i++)
+		assert_int_equal(next_event(w->s).kind, STORE_PUT);
+	expect(w->s, id, STORE_CURRENT, NULL, NULL);
+	assert_int_equal(change(other, "f000000", NULL, -1), 1);
+	expect(w->s, id, STORE_DELETE, "f000000", NULL);
+	store_close(other);
+}
+
+static void the_folder_is_for_its_owner_only(void **state)
+{
+	struct world *w = *state;
+	struct stat st;
+	assert_int_equal(stat(w->url + strlen("file:"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_true(store_is_local(w->s));
+}
+
+static void a_file_that_was_cut_is_refused(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+	fill(w->s, 500);
+	store_close(w->s);
+	w->s = NULL;
+	(void)snprintf(path, sizeof(path), "%s/store.mdb", w->url + strlen("file:"));
+	assert_int_equal(truncate(path, 16384), 0);
+	struct store_options o = {.url = w->url};
+	struct err e;
+	assert_int_equal(store_open(&w->s, &o, &e), -EUCLEAN);
+	assert_non_null(strstr(e.text, "is damaged: its file was cut"));
+	assert_null(w->s);
+}
+
+static void what_a_killed_maker_left_is_made_again(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+	store_close(w->s);
+	(void)snprintf(path, sizeof(path), "%s/store.mdb", w->url + strlen("file:"));
+	assert_int_equal(truncate(path, 100), 0);
+	w->s = open_again(w);
+	assert_int_equal(change(w->s, "a", "1", 0), 1);
+}
+
+static void a_store_that_was_removed_says_so(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(change(w->s, "a", "1", 0), 1);
+	(void)nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(change(w->s, "a", "2", -1), -ESTALE);
+	int64_t since;
+	assert_non_null(strstr(store_trouble(w->s, &since), "was removed or replaced"));
+}
+
+static void a_full_store_is_an_error_sentence_and_can_be_read(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+	store_close(w->s);
+	(void)snprintf(path, sizeof(path), "%s/store.mdb", w->url + strlen("file:"));
+	assert_int_equal(truncate(path, 8 << 20), 0); /* the unused part of it */
+	w->s = open_again(w);
+	CLEANUP_FREE char *large = mem_new(STORE_VALUE_MAX + 1, 1);
+	memset(large, 'x', STORE_VALUE_MAX);
+	int r = 1;
+	for (unsigned int i = 0; i < 9 && r == 1; i++) {
+		char key[16];
+		(void)snprintf(key, sizeof(key), "k%u", i);
+		r = change(w->s, key, large, 0);
+	}
+	assert_int_equal(r, -ENOSPC);
+	int64_t since;
+	assert_non_null(strstr(store_trouble(w->s, &since), "is full (8 MiB)"));
+	(void)have(w->s, "k0", large);
+	assert_int_equal(change(w->s, "k0", NULL, -1), 1);
+	assert_null(store_trouble(w->s, &since));
+}
+
+#define SUITE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest suite[] = {
+		SUITE(what_was_put_can_be_read_changed_and_deleted),
+		SUITE(a_comparison_that_does_not_hold_changes_nothing),
+		SUITE(deleting_what_is_not_there_is_fine),
+		SUITE(a_transaction_without_changes_compares),
+		SUITE(a_transaction_of_64_changes_happens_as_a_whole),
+		SUITE(what_is_no_transaction_is_refused_with_a_sentence),
+		SUITE(keys_are_printable_ascii_of_at_most_511_bytes),
+		SUITE(keys_and_values_come_back_as_they_were),
+		SUITE(the_largest_document_fits),
+		SUITE(a_list_is_in_order_and_of_its_prefix_only),
+		SUITE(a_watch_from_empty_tells_each_change),
+		SUITE(a_watch_tells_what_exists_and_then_changes_of_its_prefix),
+		SUITE(another_client_is_heard),
+		SUITE(two_watches_are_told_the_same),
+		SUITE(a_watch_ends_with_the_truth_however_fast_another_client_writes),
+		SUITE(a_list_of_several_pages_is_whole_and_in_order),
+		SUITE(waiting_forms_leave_the_events_of_others),
+		SUITE(the_descriptor_is_quiet_when_there_is_nothing),
+		SUITE(closing_with_requests_under_way_is_fine),
+		SUITE(what_is_no_store_is_refused_with_a_sentence),
+	};
+	static const struct CMUnitTest of_files[] = {
+		SUITE(a_watch_that_slept_too_long_lists_again),
+		SUITE(the_folder_is_for_its_owner_only),
+		SUITE(a_file_that_was_cut_is_refused),
+		SUITE(what_a_killed_maker_left_is_made_again),
+		SUITE(a_store_that_was_removed_says_so),
+		SUITE(a_full_store_is_an_error_sentence_and_can_be_read),
+	};
+	given_url = argc > 1 ? argv[1] : NULL;
+	int failed = cmocka_run_group_tests(suite, NULL, NULL);
+	if (!given_url)
+		failed += cmocka_run_group_tests(of_files, NULL, NULL);
+	return failed;
+}
