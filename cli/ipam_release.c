@@ -246,8 +246,8 @@ static int release_idle(struct release *r, struct err *e)
 
 static int parse_addresses(const struct options *o, struct addr *addrs, struct err *e)
 {
-	for (size_t i = 2; i < o->n_words; i++) {
-		int r = addr_parse(o->words[i], &addrs[i - 2], e);
+	for (size_t i = 0; i < o->n_operands; i++) {
+		int r = addr_parse(o->operands[i], &addrs[i], e);
 		if (r < 0)
 			return r;
 	}
@@ -272,15 +272,15 @@ static int act(struct release *r, const struct options *o, const struct addr *ad
 		return done;
 	if (o->given & OPTION_IDLE_BLOCKS)
 		return release_idle(r, e);
-	return release_addresses(r, addrs, o->n_words - 2, e);
+	return release_addresses(r, addrs, o->n_operands, e);
 }
 
 int ipam_release(const struct options *o)
 {
 	struct err e = {0};
 	bool idle = o->given & OPTION_IDLE_BLOCKS;
-	CLEANUP_FREE struct addr *addrs = mem_new(o->n_words, sizeof(*addrs));
-	if (idle == (o->n_words > 2)) {
+	CLEANUP_FREE struct addr *addrs = mem_new(o->n_operands + 1, sizeof(*addrs));
+	if (idle == (o->n_operands > 0)) {
 		(void)output_complain("ipam release needs either addresses or --idle-blocks");
 		return 2;
 	}

@@ -253,6 +253,8 @@ static int show_address(const struct node_view *v, const struct addr *a, bool js
 
 int ipam_show(const struct options *o)
 {
+	if (o->given & OPTION_CLUSTER)
+		return ipam_show_cluster(o);
 	struct err e = {0};
 	struct addr a = {0};
 	struct node_view v;

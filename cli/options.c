@@ -19,7 +19,14 @@ static const struct known {
 } known[] = {
 	{OPTION_STATE_DIR, 0, "state-dir", "DIR",
 		"folder of the node state (else $ROOST_STATE_DIR, else /run/roost/state)"},
-	{OPTION_OUTPUT, 'o', "output", "text|json", "how to print (text)"},
+	{OPTION_STORE, 0, "store", "URL",
+		"the cluster store (else $ROOST_STORE, else as in the configuration)"},
+	{OPTION_CONFIG, 0, "config", "FILE",
+		"the agent's configuration (else $ROOST_CONFIG, else /etc/roost/roostd.json)"},
+	{OPTION_SOCKET, 0, "socket", "PATH",
+		"the agent's socket (else $ROOST_SOCKET, else as in the configuration)"},
+	{OPTION_OUTPUT, 'o', "output", "text|json|yaml",
+		"how to print (text); yaml: resources only"},
 	{OPTION_HELP, 'h', "help", NULL, "this help"},
 	{OPTION_VERSION, 0, "version", NULL, "the version of roostctl"},
 	{OPTION_IP, 0, "ip", "ADDRESS", "only this address: who has it, and since when"},
@@ -28,17 +35,42 @@ static const struct known {
 		"colours (auto: on a terminal, unless NO_COLOR is set)"},
 	{OPTION_REPAIR, 0, "repair", NULL, "mend what can be mended safely, and say what was done"},
 	{OPTION_FORCE, 0, "force", NULL,
-		"also reserved addresses, and those of living pods, which are cut off"},
+		"do it although something speaks against it; see the command's help"},
 	{OPTION_IDLE_BLOCKS, 0, "idle-blocks", NULL,
 		"give up the blocks in which nothing is used (cooling counts as idle)"},
+	{OPTION_FILENAME, 'f', "filename", "FILE",
+		"manifests in YAML or JSON, - is stdin; may be given again"},
+	{OPTION_CLUSTER, 0, "cluster", NULL, "of all nodes, as the cluster store has it"},
+	{OPTION_POWERED_OFF, 0, "powered-off", NULL,
+		"with --force: the node is off for good, its blocks are free at once"},
 };
 #define N_KNOWN (sizeof(known) / sizeof(known[0]))
 
 static int put_output(const char *value, struct options *o, struct err *e)
 {
 	o->json = strcmp(value, "json") == 0;
-	if (!o->json && strcmp(value, "text") != 0)
-		return err_set(e, EINVAL, "output \"%.40s\" is neither text nor json", value);
+	o->yaml = strcmp(value, "yaml") == 0;
+	o->given = o->yaml ? o->given | OPTION_YAML : o->given & ~(unsigned int)OPTION_YAML;
+	if (!o->json && !o->yaml && strcmp(value, "text") != 0)
+		return err_set(e, EINVAL, "output \"%.40s\" is not text, json or yaml", value);
+	return 0;
+}
+
+static int put_text(const struct known *k, const char *value, const char **out, struct err *e)
+{
+	if (!*value)
+		return err_set(e, EINVAL, "--%s is empty", k->name);
+	*out = value;
+	return 0;
+}
+
+static int put_file(const char *value, struct options *o, struct err *e)
+{
+	if (!*value)
+		return err_set(e, EINVAL, "--filename is empty");
+	if (o->n_files == OPTIONS_FILES)
+		return err_set(e, EINVAL, "more than %d files", OPTIONS_FILES);
+	o->files[o->n_files++] = value;
 	return 0;
 }
 
@@ -59,10 +91,15 @@ static int put(const struct known *k, const char *value, struct options *o, stru
 	o->given |= k->id;
 	switch (k->id) {
 	case OPTION_STATE_DIR:
-		if (!*value)
-			return err_set(e, EINVAL, "--state-dir is empty");
-		o->state_dir = value;
-		return 0;
+		return put_text(k, value, &o->state_dir, e);
+	case OPTION_STORE:
+		return put_text(k, value, &o->store, e);
+	case OPTION_CONFIG:
+		return put_text(k, value, &o->config, e);
+	case OPTION_SOCKET:
+		return put_text(k, value, &o->socket, e);
+	case OPTION_FILENAME:
+		return put_file(value, o, e);
 	case OPTION_IP:
 		o->ip = value;
 		return 0;

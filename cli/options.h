@@ -22,19 +22,34 @@ enum option {
 	OPTION_REPAIR = 1 << 7,
 	OPTION_FORCE = 1 << 8,
 	OPTION_IDLE_BLOCKS = 1 << 9,
+	OPTION_FILENAME = 1 << 10,
+	OPTION_STORE = 1 << 11,
+	OPTION_CONFIG = 1 << 12,
+	OPTION_SOCKET = 1 << 13,
+	OPTION_CLUSTER = 1 << 14,
+	OPTION_POWERED_OFF = 1 << 15,
+	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
 };
-#define OPTIONS_GLOBAL (OPTION_STATE_DIR | OPTION_OUTPUT | OPTION_HELP | OPTION_VERSION)
+#define OPTIONS_GLOBAL                                                                             \
+	(OPTION_STATE_DIR | OPTION_STORE | OPTION_CONFIG | OPTION_SOCKET | OPTION_OUTPUT |         \
+		OPTION_HELP | OPTION_VERSION)
+#define OPTIONS_FILES 64 /* --filename given so often at most */
 
 enum options_color { OPTIONS_COLOR_AUTO, OPTIONS_COLOR_ALWAYS, OPTIONS_COLOR_NEVER };
 
 struct options {
 	unsigned int given;    /* enum option bits; the flags among them have no other field */
-	const char *state_dir; /* NULL: not given */
+	const char *state_dir; /* NULL: not given, as all texts */
+	const char *store, *config, *socket;
 	const char *ip;
-	bool json;
+	const char *files[OPTIONS_FILES]; /* in the order given; "-" is stdin */
+	size_t n_files;
+	bool json, yaml; /* neither: text */
 	enum options_color color;
-	char **words; /* what is no option, in order: noun, verb, operands. Borrowed from argv */
+	char **words; /* what is no option, in order: command, operands. Borrowed from argv */
 	size_t n_words;
+	char **operands; /* the words behind the command's name; set when the command is known */
+	size_t n_operands;
 };
 
 /* Reads argv, whose elements it reorders. -EINVAL: the sentence says what is wrong. */

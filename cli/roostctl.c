@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * roostctl, the operator's tool. A command is a noun and a verb, `ipam show`: one row of the table
- * below says what it is called, what it takes, what it does and which function does it; help, the
- * check of options and operands, and the dispatch all come from that row. To add a
- * command: a row here, a function in cli/commands.h, a file of its own.
+ * roostctl, the operator's tool. A command is a noun and a verb, `ipam show`, or one word, `apply`:
+ * one row of the table below says what it is called, what it takes, what it does and which function
+ * does it; help, the check of options and operands, and the dispatch all come from that row. To add
+ * a command: a row here, a function in cli/commands.h, a file of its own.
  *
  * Exit status: 0 fine, 1 the thing asked about is wrong or cannot be had, 2 wrong usage. Answers go
  * to stdout, everything else to stderr. The environment is read here and nowhere else.
@@ -19,28 +19,68 @@
 #define ANY_NUMBER 65536
 
 static const struct command {
-	const char *noun, *verb;
-	const char *operands; /* for the usage line */
-	size_t max_operands;
+	const char *noun, *verb; /* verb NULL: the command is one word */
+	const char *operands;	 /* for the usage line */
+	size_t min_operands, max_operands;
 	unsigned int options; /* besides the global ones */
 	int (*run)(const struct options *o);
 	const char *summary;
 	const char *help;
 } commands[] = {
-	{"ipam", "show", "", 0, OPTION_IP, ipam_show,
+	{"apply", NULL, "-f FILE", 0, 0, OPTION_FILENAME, apply_files,
+		"create and change resources as files say",
+		"Reads all files and judges every document before anything is changed; a bad one\n"
+		"refuses everything, with its file and line. What a file does not say about a "
+		"resource\n"
+		"becomes its default; of a Node only what people own is touched "
+		"(docs/resources/)."},
+	{"diff", NULL, "-f FILE", 0, 0, OPTION_FILENAME, diff_files, "what apply would change",
+		"Shows it line by line. Exit 1 when there is something."},
+	{"get", NULL, "KIND [NAME...]", 1, ANY_NUMBER, OPTION_YAML, get_resources, "show resources",
+		"KIND is ippool, node, bgpconfiguration, bgppeer, bgpfilter, ipreservation,\n"
+		"ipamconfiguration (also their plurals), or all. With -o yaml and -o json: whole\n"
+		"documents, which can be applied again."},
+	{"delete", NULL, "KIND NAME...", 0, ANY_NUMBER, OPTION_FILENAME, delete_resources,
+		"delete resources",
+		"By name, or those that files name (-f). A pool of which blocks are in use is "
+		"refused."},
+	{"node", "list", "", 0, 0, 0, nodes_list, "the nodes of the cluster and how they are",
+		"Lists every node: its addresses, its agent, its blocks."},
+	{"node", "show", "NAME", 1, 1, 0, nodes_show, "all about one node",
+		"Shows the node's document, what its agent last said, and its blocks."},
+	{"node", "drain", "NAME", 1, 1, 0, nodes_drain, "no new pods, and give back what is empty",
+		"Sets spec.drain of the node: it takes no new pods and gives back its blocks as "
+		"they\n"
+		"become empty. Pods that are there stay."},
+	{"node", "undrain", "NAME", 1, 1, 0, nodes_undrain, "take new pods again",
+		"Clears spec.drain of the node."},
+	{"node", "remove", "NAME", 1, 1, OPTION_FORCE | OPTION_POWERED_OFF, nodes_remove,
+		"forget a node that is gone",
+		"Removes the node and frees its blocks. A live node is refused, and so is one that "
+		"still has\n"
+		"blocks: with --force these are quarantined until the node confirms that it no "
+		"longer\n"
+		"uses them; with --force --powered-off you say that it never comes back, and they "
+		"are\n"
+		"free at once."},
+	{"status", NULL, "", 0, 0, 0, agent_status, "how the agent of this machine is",
+		"Asks the agent over its socket. Exit 1 when there is a problem or no answer."},
+	{"ipam", "show", "", 0, 0, OPTION_IP | OPTION_CLUSTER, ipam_show,
 		"pools and their blocks in numbers; one address",
 		"Shows the pools this node knows and the blocks it owns: how many addresses are "
 		"used,\n"
 		"cooling down after their release, reserved for gateways, quarantined, and free.\n"
 		"With --ip: who has that address, and since when. Exit 1 when it is in no block "
-		"here."},
-	{"ipam", "list", "", 0, OPTION_WIDE, ipam_list, "every address that is not simply free",
+		"here.\n"
+		"With --cluster: pools and blocks of all nodes, as the agents last said."},
+	{"ipam", "list", "", 0, 0, OPTION_WIDE, ipam_list, "every address that is not simply free",
 		"Lists every address that is used, cooling down, reserved or quarantined, with its "
 		"pod.\n"
 		"For a cooling address that is the pod it had last."},
-	{"ipam", "map", "", 0, OPTION_COLOR, ipam_map, "a picture of the blocks, a cell an address",
+	{"ipam", "map", "", 0, 0, OPTION_COLOR, ipam_map,
+		"a picture of the blocks, a cell an address",
 		"Draws each block of this node with a cell for each address, 64 to a row."},
-	{"ipam", "check", "", 0, OPTION_REPAIR, ipam_check,
+	{"ipam", "check", "", 0, 0, OPTION_REPAIR, ipam_check,
 		"is the node state what the kernel shows?",
 		"Compares the node state with links, routes and addresses of this network "
 		"namespace:\n"
@@ -49,7 +89,7 @@ static const struct command {
 		"route\n"
 		"  foreign  something in our place that is not ours\n"
 		"Exit 1 when something is wrong (with --repair: is still wrong)."},
-	{"ipam", "release", "[ADDRESS...]", ANY_NUMBER, OPTION_FORCE | OPTION_IDLE_BLOCKS,
+	{"ipam", "release", "[ADDRESS...]", 0, ANY_NUMBER, OPTION_FORCE | OPTION_IDLE_BLOCKS,
 		ipam_release, "free addresses by hand, give up idle blocks",
 		"Frees addresses: quarantined ones, leaked ones, those of other plugins. An "
 		"address whose\n"
@@ -60,22 +100,32 @@ static const struct command {
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+static size_t words_of(const struct command *c)
+{
+	return c->verb ? 2 : 1;
+}
+
+static void name_of(const struct command *c, char out[40])
+{
+	(void)snprintf(out, 40, "%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
+}
+
+/* Whether the words that are there can be this command's. */
 static bool is_of(const struct command *c, const struct options *o)
 {
 	return (o->n_words < 1 || strcmp(c->noun, o->words[0]) == 0) &&
-	       (o->n_words < 2 || strcmp(c->verb, o->words[1]) == 0);
+	       (o->n_words < 2 || !c->verb || strcmp(c->verb, o->words[1]) == 0);
 }
 
 /* All commands, or those of one noun. */
 static void print_commands(FILE *f, const struct options *o)
 {
-	(void)fprintf(f, "usage: roostctl [--state-dir DIR] [-o text|json] COMMAND\n\n");
+	(void)fprintf(f, "usage: roostctl [--store URL] [-o text|json|yaml] COMMAND\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++) {
-		const struct command *c = &commands[i];
 		char name[40];
-		(void)snprintf(name, sizeof(name), "%s %s", c->noun, c->verb);
-		if (is_of(c, o))
-			(void)fprintf(f, "  %-14s %s\n", name, c->summary);
+		name_of(&commands[i], name);
+		if (is_of(&commands[i], o))
+			(void)fprintf(f, "  %-14s %s\n", name, commands[i].summary);
 	}
 	(void)fprintf(f, "\n");
 	options_print_help(f, OPTIONS_GLOBAL);
@@ -84,8 +134,10 @@ static void print_commands(FILE *f, const struct options *o)
 
 static void print_usage(FILE *f, const struct command *c)
 {
-	(void)fprintf(f, "usage: roostctl %s %s%s%s [OPTION...]\n", c->noun, c->verb,
-		*c->operands ? " " : "", c->operands);
+	char name[40];
+	name_of(c, name);
+	(void)fprintf(f, "usage: roostctl %s%s%s [OPTION...]\n", name, *c->operands ? " " : "",
+		c->operands);
 }
 
 static void print_help(const struct command *c)
@@ -98,8 +150,8 @@ static void print_help(const struct command *c)
 
 static const struct command *find_command(const struct options *o)
 {
-	for (size_t i = 0; i < N_COMMANDS && o->n_words >= 2; i++)
-		if (is_of(&commands[i], o))
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (o->n_words >= words_of(&commands[i]) && is_of(&commands[i], o))
 			return &commands[i];
 	return NULL;
 }
@@ -134,25 +186,39 @@ static int explain(const struct options *o)
 static int check_usage(const struct command *c, const struct options *o)
 {
 	unsigned int wrong = o->given & ~(c->options | OPTIONS_GLOBAL);
-	if (!wrong && o->n_words - 2 <= c->max_operands)
-		return 0;
-	if (wrong)
-		(void)output_complain(
-			"--%s is no option of %s %s", options_name(wrong), c->noun, c->verb);
+	char name[40];
+	name_of(c, name);
+	if (wrong & OPTION_YAML)
+		(void)output_complain("%s does not print yaml: -o text or -o json", name);
+	else if (wrong)
+		(void)output_complain("--%s is no option of %s", options_name(wrong), name);
+	else if (o->n_operands > c->max_operands)
+		(void)output_complain("%s takes no \"%.60s\"", name, o->operands[c->max_operands]);
+	else if (o->n_operands < c->min_operands)
+		(void)output_complain("%s needs more: %s", name, c->operands);
 	else
-		(void)output_complain("%s %s takes no \"%.60s\"", c->noun, c->verb,
-			o->words[2 + c->max_operands]);
+		return 0;
 	print_usage(stderr, c);
 	return 2;
+}
+
+static void take_variable(const char **value, const char *name)
+{
+	const char *v = getenv(name);
+	if (!*value && v && *v)
+		*value = v;
 }
 
 /* What the command line leaves open. https://no-color.org: set and not empty. */
 static void take_environment(struct options *o)
 {
-	const char *dir = getenv("ROOST_STATE_DIR"), *no_color = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	take_variable(&o->state_dir, "ROOST_STATE_DIR");
+	take_variable(&o->store, "ROOST_STORE");
+	take_variable(&o->config, "ROOST_CONFIG");
+	take_variable(&o->socket, "ROOST_SOCKET");
 	if (!o->state_dir)
-		o->state_dir = dir && *dir ? dir : STATE_DIR;
+		o->state_dir = STATE_DIR;
 	bool plain = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
 	if (plain && o->color == OPTIONS_COLOR_AUTO)
 		o->color = OPTIONS_COLOR_NEVER;
@@ -172,6 +238,8 @@ static int dispatch(struct options *o)
 		return 0;
 	}
 	take_environment(o);
+	o->operands = o->words + words_of(c);
+	o->n_operands = o->n_words - words_of(c);
 	int usage = check_usage(c, o);
 	return usage ? usage : c->run(o);
 }

@@ -182,41 +182,6 @@ int node_adopt(struct node *n, const struct owned *kernel, struct err *e)
 	return r < 0 ? r : enter_blocks(&self, &reg, kernel, e);
 }
 
-/* Whether every address of the block is as good as free. */
-static int is_idle(
-	struct node *n, const struct ledger_block *b, uint64_t cooled_before_ns, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
-	struct db_entry entry;
-	uint64_t seen = 0;
-	int r = db_seek(n->db, &k, &entry, e);
-	for (; r == 1 && cidr_contains(&b->cidr, &entry.key.addr); r = db_next(n->db, &entry, e)) {
-		struct record_addr rec;
-		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec))
-			return db_damage(n->db, e, "the record of an address is malformed");
-		bool idle = rec.state == RECORD_RESERVED || /* the next ADD reserves it again */
-			    (rec.state == RECORD_RELEASED && rec.released_ns <= cooled_before_ns);
-		if (!idle)
-			return 0;
-		seen++;
-	}
-	if (r < 0)
-		return r;
-	/* in a quarantined block what has no record is quarantined */
-	return !b->rec.quarantined || seen == pool_block_size(&b->cidr);
-}
-
-/* Releases up to this moment are over; with cold, whatever their age. */
-static int cooled_before(struct node *n, const struct ledger_block *b, bool cold, uint64_t now_ns,
-	uint64_t *out, struct err *e)
-{
-	struct record_pool pool = {.cooldown_s = POOL_COOLDOWN_S};
-	int r = ledger_get_pool(n->db, &b->pool, &pool, e);
-	uint64_t wait = pool.cooldown_s * UINT64_C(1000000000);
-	*out = cold ? UINT64_MAX : now_ns > wait ? now_ns - wait : 0;
-	return r < 0 ? r : 0;
-}
-
 static int drop_idle(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e)
 {
 	uint64_t now_ns = boot_now_ns();
@@ -231,9 +196,11 @@ static int drop_idle(struct node *n, bool cold, struct cidr **out, size_t *count
 			r = ledger_block_of(n->db, &entry.key.block.addr, &b, e);
 		if (r != 1)
 			return r;
-		r = cooled_before(n, &b, cold, now_ns, &before, e);
-		if (r == 0)
-			r = is_idle(n, &b, before, e);
+		/* a block of the cluster is the agent's to return */
+		bool may = !b.rec.cluster && !b.rec.disowned;
+		r = blocks_cooled_before(n->db, &b, cold ? UINT64_MAX : now_ns, &before, e);
+		if (r == 0 && may)
+			r = blocks_is_idle(n->db, &b, before, e);
 		if (r == 1) {
 			*out = mem_grow(*out, &room, *count, sizeof(**out));
 			(*out)[(*count)++] = b.cidr;

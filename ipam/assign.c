@@ -16,6 +16,11 @@
  * disturbs nobody. A block that a lost state held is recorded as quarantined, and the next one is
  * asked for.
  *
+ * In a cluster nothing is claimed here: the third step is the agent's, so an attempt ends before it,
+ * and the caller comes back, with "cooling" when the agent had nothing either. An address that
+ * became reserved while a pod had it is in the queues like any other; it is put aside when its turn
+ * comes.
+ *
  * Asking whether an assignment could succeed is the same code with the transaction dropped at the
  * end and the registry only looked at.
  */
@@ -28,6 +33,7 @@
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
 #include "ipam/refuse.h"
+#include "ipam/subnet.h"
 #include "lib/mem.h"
 
 #define ATTEMPTS 100000 /* a bound; each attempt but the last found a lost or taken block */
@@ -74,49 +80,28 @@ static const struct addr *requested(const struct node_want *w, uint8_t family)
 	return NULL;
 }
 
-static bool is_gateway(const struct node_want *w, const struct addr *a)
+static bool is_reserved(const struct node_want *w, const struct addr *a)
 {
-	for (size_t i = 0; i < w->n_gateways; i++)
-		if (addr_equal(&w->gateways[i], a))
+	for (size_t i = 0; i < w->n_reserved; i++)
+		if (cidr_contains(&w->reserved[i], a))
 			return true;
 	return false;
 }
 
-/* A gateway makes the block a subnet on a link, where two addresses are no pod's: the first IPv6
- * one is the routers' anycast address (RFC 4291 section 2.6.1), answered by the gateway itself,
- * and the last IPv4 one is the broadcast address. A /30 is too small to lose one. */
-static bool find_special(const struct cidr *block, struct addr *out)
+/* A configuration's claim in a pool of the cluster would be unknown to the other nodes. */
+static int check_claim(struct attempt *a, const struct cidr *block, struct err *e)
 {
-	bool v4 = block->addr.family == AF_INET;
-	if (block->len > (v4 ? 29 : 126))
-		return false;
-	*out = v4 ? addr_plus(&block->addr, pool_block_size(block) - 1) : block->addr;
-	return true;
-}
-
-static int hold_special(struct attempt *a, const struct cidr *block, struct err *e)
-{
-	struct ledger_addr old;
-	struct addr special;
-	if (!find_special(block, &special))
-		return 0;
-	int r = ledger_get_addr(a->n->db, &special, &old, e);
-	if (r != 0 && (r < 0 || old.rec.state != RECORD_RELEASED))
-		return r < 0 ? r : 0;
-	return ledger_hold(a->n->db, &special, RECORD_RESERVED, a->now.wall_s, e);
-}
-
-static bool has_gateway(const struct node_want *w, uint8_t family)
-{
-	for (size_t i = 0; i < w->n_gateways; i++)
-		if (w->gateways[i].family == family)
-			return true;
-	return false;
+	struct cidr pool;
+	int r = blocks_in_cluster(a->n->db, block, &pool, e);
+	return r == 1 ? refuse_cluster_pool(&pool, e) : r;
 }
 
 /* The block becomes ours if the registry agreed: 0; 1 when it has to be asked first. */
 static int claim(struct attempt *a, const struct pool *p, const struct cidr *block, struct err *e)
 {
+	int allowed = check_claim(a, block, e);
+	if (allowed < 0)
+		return allowed;
 	for (size_t i = 0; i < a->n_grants; i++) {
 		if (!cidr_equal(&a->grants[i].block, block))
 			continue;
@@ -127,8 +112,8 @@ static int claim(struct attempt *a, const struct pool *p, const struct cidr *blo
 			.wall_s = a->now.wall_s,
 		};
 		int r = blocks_claim(a->n->db, &c, e);
-		if (r == 0 && has_gateway(a->w, block->addr.family))
-			r = hold_special(a, block, e);
+		if (r == 0)
+			r = subnet_hold_special(a->n->db, a->w, block, a->now.wall_s, e);
 		return r;
 	}
 	a->need_pool = p;
@@ -156,8 +141,12 @@ static int ensure_block(
 	struct ledger_block b;
 	struct cidr block = pool_block_of(p, addr);
 	int r = ledger_block_of(a->n->db, addr, &b, e);
-	if (r != 0)
-		return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	if (a->w->cluster && (r == 0 || !ledger_gives(&b)))
+		return refuse_not_ours(addr, r == 1 ? &b.rec : NULL, e);
+	if (r == 1)
+		return ledger_gives(&b) ? 0 : refuse_not_ours(addr, &b.rec, e);
 	r = ledger_overlap(a->n->db, &block, &b, e);
 	if (r == 0)
 		return claim(a, p, &block, e);
@@ -184,6 +173,8 @@ static int take_requested(struct attempt *a, const struct addr *addr, struct err
 		return had;
 	if (had && old.rec.state != RECORD_RELEASED)
 		return refuse_taken(addr, &old.rec, e);
+	if (is_reserved(a->w, addr))
+		return refuse_taken(addr, &(struct record_addr){.state = RECORD_RESERVED}, e);
 	int r = ensure_block(a, p, addr, e);
 	if (r != 0)
 		return r;
@@ -252,7 +243,8 @@ static int find_any(struct attempt *a, uint8_t family, struct addr *out, struct 
 {
 	static int (*const phases[])(struct attempt *, const struct pool *, struct addr *,
 		struct err *) = {find_fresh, find_free, find_claim};
-	for (size_t phase = 0; phase < sizeof(phases) / sizeof(phases[0]); phase++)
+	const size_t n_phases = a->w->cluster ? 2 : 3;
+	for (size_t phase = 0; phase < n_phases; phase++)
 		for (size_t i = 0; i < a->w->n_pools; i++) {
 			if (!refuse_is_usable(a->w, i, family))
 				continue;
@@ -260,7 +252,23 @@ static int find_any(struct attempt *a, uint8_t family, struct addr *out, struct 
 			if (r != NOT_FOUND)
 				return r;
 		}
+	if (a->w->cluster && !a->w->cooling)
+		return NOT_FOUND;
 	return find_cooling(a, family, out, e);
+}
+
+/* Reserved ones on the way are put aside. */
+static int find_unreserved(struct attempt *a, uint8_t family, struct addr *out, struct err *e)
+{
+	for (int i = 0; i < ATTEMPTS; i++) {
+		int r = find_any(a, family, out, e);
+		if (r != FOUND || !is_reserved(a->w, out))
+			return r;
+		r = ledger_hold(a->n->db, out, RECORD_RESERVED, a->now.wall_s, e);
+		if (r < 0)
+			return r;
+	}
+	return NOT_FOUND;
 }
 
 static int take_any(struct attempt *a, uint8_t family, struct err *e)
@@ -272,12 +280,23 @@ static int take_any(struct attempt *a, uint8_t family, struct err *e)
 	if (!usable)
 		return err_set(e, EADDRNOTAVAIL, "none of the %s pools may be used here",
 			refuse_family(family));
-	int r = find_any(a, family, &addr, e);
+	int r = find_unreserved(a, family, &addr, e);
 	if (r < 0)
 		return r;
 	if (r == CLAIM_FIRST)
 		return 1;
-	return r == FOUND ? give(a, &addr, false, e) : refuse_exhausted(a->n, a->w, family, e);
+	if (r == FOUND)
+		return give(a, &addr, false, e);
+	a->n->lacking = family;
+	return refuse_exhausted(a->n, a->w, family, e);
+}
+
+/* Whether the address may stay with its owner as far as its block goes. */
+static int block_allows(struct attempt *a, const struct addr *own, struct err *e)
+{
+	struct ledger_block b;
+	int r = ledger_block_of(a->n->db, own, &b, e);
+	return r == 1 ? ledger_gives(&b) : r < 0 ? r : !a->w->cluster;
 }
 
 /* What the owner has of a family: kept (*kept is set) when it still fits, else released. */
@@ -289,32 +308,12 @@ static int settle_own(
 	if (r != 1)
 		return r;
 	const struct addr *wish = requested(a->w, family);
-	*kept = usable_pool(a->w, own) && !is_gateway(a->w, own) &&
+	r = block_allows(a, own, e);
+	if (r < 0)
+		return r;
+	*kept = r == 1 && usable_pool(a->w, own) && !subnet_is_gateway(a->w, own) &&
 		(!wish || addr_equal(wish, own));
 	return *kept ? 0 : ledger_release(a->n->db, own, &a->now, e);
-}
-
-static int reserve_gateways(struct attempt *a, struct err *e)
-{
-	for (size_t i = 0; i < a->w->n_gateways; i++) {
-		const struct addr *g = &a->w->gateways[i];
-		if (!pool_find(a->w->pools, a->w->n_pools, g))
-			continue;
-		struct ledger_addr old;
-		int r = ledger_get_addr(a->n->db, g, &old, e);
-		if (r == 1 && old.rec.state == RECORD_USED) {
-			r = refuse_taken(g, &old.rec, e);
-			err_add(e, "the gateway is not free");
-		} else if (r == 0 || (r == 1 && old.rec.state == RECORD_RELEASED)) {
-			r = ledger_hold(a->n->db, g, RECORD_RESERVED, a->now.wall_s, e);
-		}
-		struct cidr block = pool_block_of(pool_find(a->w->pools, a->w->n_pools, g), g);
-		if (r >= 0)
-			r = hold_special(a, &block, e);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 static int give_family(
@@ -338,12 +337,12 @@ static int try_all(struct attempt *a, struct err *e)
 	bool kept[NODE_LEASES];
 	int r = 0;
 	a->leases.n = 0;
-	for (size_t i = 0; r == 0 && i < a->w->n_pools; i++)
+	for (size_t i = 0; r == 0 && !a->w->cluster && i < a->w->n_pools; i++)
 		r = blocks_sync_pool(a->n->db, &a->w->pools[i], e);
 	for (size_t i = 0; r == 0 && i < NODE_LEASES; i++)
 		r = settle_own(a, families[i], &own[i], &kept[i], e);
 	if (r == 0)
-		r = reserve_gateways(a, e);
+		r = subnet_reserve(a->n->db, a->w, a->now.wall_s, e);
 	for (size_t i = 0; r == 0 && i < NODE_LEASES; i++)
 		r = give_family(a, families[i], &own[i], kept[i], e);
 	return r;
@@ -437,11 +436,21 @@ int node_assign(struct node *n, const struct node_want *w, struct node_leases *o
 	return r;
 }
 
+uint8_t node_lacking(const struct node *n)
+{
+	return n->lacking;
+}
+
 int node_can_assign(struct node *n, const struct pool *pools, size_t count, struct err *e)
 {
 	struct node_want w = {.owner = owner_of("", "", ""), .pools = pools, .n_pools = count};
-	struct attempt a = {.n = n, .w = &w, .dry = true};
-	int r = check_want(&w, e);
+	return node_try_assign(n, &w, e);
+}
+
+int node_try_assign(struct node *n, const struct node_want *w, struct err *e)
+{
+	struct attempt a = {.n = n, .w = w, .dry = true};
+	int r = check_want(w, e);
 	if (r == 0)
 		r = node_reopen(n, e);
 	if (r == 0)

@@ -187,6 +187,8 @@ int blocks_claim(struct db *db, const struct blocks_claim *c, struct err *e)
 		.pool = c->pool,
 		.rec = {.pool_len = c->pool.len,
 			.quarantined = c->quarantined,
+			.cluster = c->cluster,
+			.disowned = c->disowned,
 			.since_s = c->wall_s},
 	};
 	r = ledger_put_block(db, &b, e);
@@ -222,6 +224,11 @@ int blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct
 	if (r != 0)
 		return r < 0 ? r : 0;
 	struct blocks_claim c = {.block = *block, .quarantined = true, .wall_s = wall_s};
+	struct cidr of_cluster;
+	r = blocks_in_cluster(db, block, &of_cluster, e);
+	if (r < 0)
+		return r;
+	c.disowned = r == 1; /* whose it is now only the store can say */
 	r = find_pool(db, block, &c.pool, e);
 	if (r < 0)
 		return r;
@@ -235,10 +242,101 @@ int blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct
 		.rec = {.pool_len = block->len,
 			.quarantined = true,
 			.loose = true,
+			.disowned = c.disowned,
 			.since_s = wall_s},
 	};
 	r = ledger_put_block(db, &b, e);
 	return r < 0 ? r : 1;
+}
+
+/* The first address record of a block at or after k->addr, parsed; k moves behind it. 1 or 0. */
+static int next_record(struct db *db, const struct ledger_block *b, struct record_key *k,
+	struct ledger_addr *out, struct err *e)
+{
+	struct db_entry entry;
+	int r = db_seek(db, k, &entry, e);
+	if (r != 1 || !cidr_contains(&b->cidr, &entry.key.addr))
+		return r < 0 ? r : 0;
+	out->value = entry.value;
+	if (!record_addr_parse(out->value.bytes, out->value.len, &out->rec))
+		return db_damage(db, e, "the record of an address is malformed");
+	k->addr = entry.key.addr;
+	return 1;
+}
+
+/* Moves on; false at the end of the block. */
+static bool step(const struct ledger_block *b, struct record_key *k)
+{
+	if (addr_minus(&k->addr, &b->cidr.addr) == pool_block_size(&b->cidr) - 1)
+		return false;
+	k->addr = addr_plus(&k->addr, 1);
+	return true;
+}
+
+int blocks_put_giving(struct db *db, struct ledger_block *b, bool gave, struct err *e)
+{
+	bool gives = ledger_gives(b);
+	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
+	struct ledger_addr a = {0};
+	int r = gives == gave ? 0 : next_record(db, b, &k, &a, e);
+	while (r == 1) {
+		if (a.rec.state == RECORD_RELEASED)
+			r = ledger_requeue(db, &k.addr, a.rec.released_ns, gave ? &b->pool : NULL,
+				gives ? &b->pool : NULL, e);
+		if (r >= 0)
+			r = step(b, &k) ? next_record(db, b, &k, &a, e) : 0;
+	}
+	return r < 0 ? r : ledger_put_block(db, b, e);
+}
+
+int blocks_is_idle(
+	struct db *db, const struct ledger_block *b, uint64_t cooled_before_ns, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
+	struct db_entry entry;
+	uint64_t seen = 0;
+	int r = db_seek(db, &k, &entry, e);
+	for (; r == 1 && cidr_contains(&b->cidr, &entry.key.addr); r = db_next(db, &entry, e)) {
+		struct record_addr rec;
+		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec))
+			return db_damage(db, e, "the record of an address is malformed");
+		bool idle = rec.state == RECORD_RESERVED || /* whoever needs it reserves it again */
+			    (rec.state == RECORD_RELEASED && rec.released_ns <= cooled_before_ns);
+		if (!idle)
+			return 0;
+		seen++;
+	}
+	if (r < 0)
+		return r;
+	/* in a quarantined block what has no record is quarantined */
+	return !b->rec.quarantined || seen == pool_block_size(&b->cidr);
+}
+
+int blocks_cooled_before(
+	struct db *db, const struct ledger_block *b, uint64_t now_ns, uint64_t *out, struct err *e)
+{
+	struct record_pool pool = {.cooldown_s = POOL_COOLDOWN_S};
+	int r = ledger_get_pool(db, &b->pool, &pool, e);
+	uint64_t wait = pool.cooldown_s * UINT64_C(1000000000);
+	*out = now_ns == UINT64_MAX ? now_ns : now_ns > wait ? now_ns - wait : 0;
+	return r < 0 ? r : 0;
+}
+
+int blocks_in_cluster(struct db *db, const struct cidr *c, struct cidr *out, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_COPY_POOL};
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	for (; r == 1; r = db_next(db, &entry, e)) {
+		struct record_copy_pool p;
+		if (!record_copy_pool_parse(entry.value.bytes, entry.value.len, &p))
+			return db_damage(db, e, "the copy of a pool is malformed");
+		if (cidr_overlaps(&p.cidr, c)) {
+			*out = p.cidr;
+			return 1;
+		}
+	}
+	return r;
 }
 
 static int drop_records(struct db *db, const struct ledger_block *b, struct err *e)
@@ -254,7 +352,7 @@ static int drop_records(struct db *db, const struct ledger_block *b, struct err 
 			(rec.state != RECORD_RELEASED && rec.state != RECORD_RESERVED))
 			return db_damage(db, e, "an idle block is not idle");
 		r = 0;
-		if (rec.state == RECORD_RELEASED)
+		if (rec.state == RECORD_RELEASED && ledger_gives(b))
 			r = ledger_requeue(db, &entry.key.addr, rec.released_ns, &b->pool, NULL, e);
 		if (r == 0)
 			r = db_del(db, &entry.key, e);

@@ -191,6 +191,10 @@ static int refuse(const struct cidr *block, const struct cidr *pool, const char 
 	char block_text[CIDR_TEXT];
 	char pool_text[CIDR_TEXT];
 	cidr_format(block, block_text);
+	if (!pool)
+		return err_set(e, EBUSY,
+			"block %s is held by another state folder of this host: %.200s", block_text,
+			dir);
 	cidr_format(pool, pool_text);
 	int r = err_set(e, EBUSY,
 		"pool %s is in use by another state folder of this host: %.200s holds block %s",

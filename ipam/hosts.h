@@ -32,7 +32,7 @@ enum hosts_holder {
 };
 
 /* Claims a block for us: HOSTS_OURS (it may be used), HOSTS_LOST (unchanged; see hosts_take()), or
- * -EBUSY, naming pool and holder. */
+ * -EBUSY, naming pool and holder. pool NULL: the cluster's, whose blocks several folders may hold. */
 int hosts_claim(const struct hosts_self *self, const struct cidr *block, const struct cidr *pool,
 	struct err *e);
 

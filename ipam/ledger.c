@@ -5,12 +5,14 @@
  * - Blocks are disjoint. An address belongs to the one block that contains it; records of addresses
  *   outside of every block are possible (a reserved gateway, an adopted pod whose block is
  * unknown).
+ * - A block that is draining or disowned gives nothing: it is not in FRESH, its released addresses
+ * are not in the QUEUE.
  * - block.next is the offset of the lowest address of the block that has no record, or the block's
  * size; a quarantined block counts as having none. The FRESH index has a block exactly when next is
  * an address of it: the lowest entry of a pool is its next never-used address, without a search.
  * - pool.next is the index of the lowest block of the pool that overlaps no block of this node, or
  * the number of its blocks.
- * - The QUEUE has exactly the RELEASED addresses, under the pool of their block.
+ * - The QUEUE has exactly the RELEASED addresses of blocks that give, under their block's pool.
  * - OWNER has exactly the USED addresses, at most one per owner and family.
  *
  * Moving a "next" forward is a loop over what was taken out of order, so each address and each
@@ -124,7 +126,7 @@ int ledger_block_of(struct db *db, const struct addr *a, struct ledger_block *ou
 
 static bool is_fresh(const struct ledger_block *b)
 {
-	return !b->rec.quarantined && b->rec.next < pool_block_size(&b->cidr);
+	return ledger_gives(b) && !b->rec.quarantined && b->rec.next < pool_block_size(&b->cidr);
 }
 
 /* Writes the block and makes the FRESH index say what is true of it. */
@@ -224,8 +226,8 @@ static int dequeue(struct db *db, const struct addr *a, uint64_t released_ns, st
 	int r = ledger_block_of(db, a, &b, e);
 	if (r == 0)
 		return db_damage(db, e, "a released address is in no block");
-	if (r < 0)
-		return r;
+	if (r < 0 || !ledger_gives(&b))
+		return r < 0 ? r : 0;
 	struct record_key k = queue_key(&b.pool, released_ns, a);
 	return del_known(db, &k, "a released address is not in the queue", e);
 }
@@ -234,7 +236,7 @@ static int enqueue(struct db *db, const struct ledger_block *b, const struct add
 	uint64_t released_ns, struct err *e)
 {
 	struct record_key k = queue_key(&b->pool, released_ns, a);
-	return db_put(db, &k, &nothing, e);
+	return ledger_gives(b) ? db_put(db, &k, &nothing, e) : 0;
 }
 
 int ledger_use(
@@ -357,12 +359,36 @@ int ledger_hold(
 int ledger_requeue(struct db *db, const struct addr *a, uint64_t released_ns,
 	const struct cidr *from, const struct cidr *to, struct err *e)
 {
-	struct record_key k = queue_key(from, released_ns, a);
-	int r = del_known(db, &k, "a released address is not in the queue", e);
+	int r = 0;
+	if (from) {
+		struct record_key k = queue_key(from, released_ns, a);
+		r = del_known(db, &k, "a released address is not in the queue", e);
+	}
 	if (r < 0 || !to)
 		return r;
-	k.pool = *to;
+	struct record_key k = queue_key(to, released_ns, a);
 	return db_put(db, &k, &nothing, e);
+}
+
+int ledger_unhold(struct db *db, const struct addr *a, struct err *e)
+{
+	return forget(db, a, e);
+}
+
+int ledger_count_fresh(struct db *db, const struct ledger_block *b, uint64_t *out, struct err *e)
+{
+	*out = 0;
+	if (!is_fresh(b))
+		return 0;
+	uint64_t count = pool_block_size(&b->cidr) - b->rec.next;
+	struct addr from = addr_plus(&b->cidr.addr, b->rec.next);
+	struct record_key k = addr_key(&from);
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	for (; r == 1 && cidr_contains(&b->cidr, &entry.key.addr); r = db_next(db, &entry, e))
+		count--;
+	*out = count;
+	return r < 0 ? r : 0;
 }
 
 int ledger_fresh(struct db *db, const struct cidr *pool, struct addr *out, struct err *e)

@@ -25,6 +25,12 @@ struct ledger_block {
 	struct record_block rec;
 };
 
+/* Whether addresses of a block may be given; otherwise it is in no index that leads to one. */
+static inline bool ledger_gives(const struct ledger_block *b)
+{
+	return !b->rec.draining && !b->rec.disowned;
+}
+
 /* 1 when there is a record, 0 when not. */
 int ledger_get_addr(struct db *db, const struct addr *a, struct ledger_addr *out, struct err *e);
 int ledger_get_owner(
@@ -55,11 +61,17 @@ int ledger_release(struct db *db, const struct addr *a, const struct ledger_time
 /* Reserved or quarantined; the address is nobody's. */
 int ledger_hold(struct db *db, const struct addr *a, enum record_state state, int64_t wall_s,
 	struct err *e);
+/* Takes ledger_hold() of a reserved address back: it was never used. */
+int ledger_unhold(struct db *db, const struct addr *a, struct err *e);
+
+/* How many addresses of a block were never used (saturates). */
+int ledger_count_fresh(struct db *db, const struct ledger_block *b, uint64_t *out, struct err *e);
 
 /* Writes a block or a pool, moving its "next" over what is taken. For blocks.h. */
 int ledger_put_block(struct db *db, struct ledger_block *b, struct err *e);
 int ledger_put_pool(struct db *db, const struct cidr *pool, struct record_pool *rec, struct err *e);
 
-/* A released address moves to the queue of another pool; to NULL: out of every queue. */
+/* A released address moves to the queue of another pool; from NULL: it is in none; to NULL: out of
+ * every queue. */
 int ledger_requeue(struct db *db, const struct addr *a, uint64_t released_ns,
 	const struct cidr *from, const struct cidr *to, struct err *e);

@@ -62,6 +62,10 @@ struct node_want {
 	size_t n_requested;
 	const struct addr *gateways; /* to be kept reserved when inside a pool */
 	size_t n_gateways;
+	bool cluster; /* the pools are the cluster's (ipam/mirror.h): nothing is claimed here */
+	bool cooling; /* cluster: the agent was asked; take the oldest cooling one, too */
+	const struct cidr *reserved; /* cluster: given to nobody */
+	size_t n_reserved;
 };
 
 struct node_lease {
@@ -80,11 +84,14 @@ struct node_leases {
 
 /* Gives the owner its addresses, all families or none, claiming blocks as needed. Addresses the
  * owner has already are given again unless others are requested (then the old ones are released).
- * -EAGAIN: a pool is exhausted (details: counts). -EADDRINUSE: a requested address is not free;
- * -EADDRNOTAVAIL: it is in no usable pool. Also -EINVAL when the configuration contradicts the
+ * -EAGAIN: a pool is exhausted (details: counts; node_lacking()). -EADDRINUSE: a requested address
+ * is not free; -EADDRNOTAVAIL: it is in no usable pool or, with cluster, in no block of ours. Also -EINVAL when the configuration contradicts the
  * state (block size), and -EBUSY when another state folder of this host holds a block of the pool.
  */
 int node_assign(struct node *n, const struct node_want *w, struct node_leases *out, struct err *e);
+
+/* After -EAGAIN: the family of which there was no address. */
+uint8_t node_lacking(const struct node *n);
 
 /* Undoes node_assign() as far as it was new (was_ours false). Addresses go back as if never given.
  */
@@ -107,6 +114,6 @@ int node_release_addr(struct node *n, const struct addr *a, struct err *e);
 int node_can_assign(struct node *n, const struct pool *pools, size_t count, struct err *e);
 
 /* Gives up blocks in which nothing is used, cooling or quarantined; cooling counts as
- * idle when cold is true. *out (heap, the caller's) names them, for their routes to be removed.
+ * idle when cold is true. Blocks of the cluster stay: the agent returns them. *out (heap, the caller's) names them, for their routes to be removed.
  * Waits until nobody else uses the state. */
 int node_return_blocks(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e);

@@ -22,7 +22,11 @@ struct node {
 	char *set_aside;
 	const char *hosts_root;
 	struct record_meta meta;
+	uint8_t lacking; /* see node_lacking() */
 };
+
+/* Whether node_assign() could succeed; see node_can_assign(). */
+int node_try_assign(struct node *n, const struct node_want *w, struct err *e);
 
 /* This node as the hosts registry knows it; borrows from n. */
 int node_self(struct node *n, struct hosts_self *out, struct err *e);
@@ -38,6 +42,9 @@ static inline struct ledger_time node_time(void)
 {
 	return (struct ledger_time){.now_ns = boot_now_ns(), .wall_s = boot_wall_s()};
 }
+
+/* node_list() within the transaction that is open. */
+int node_list_within(struct node *n, struct node_view *out, struct err *e);
 
 /* Fills a node_pool's counts (size and max_blocks too) of a recorded pool. */
 int node_count_pool(struct node *n, const struct cidr *pool, struct node_pool *out, struct err *e);

@@ -21,33 +21,40 @@ static const struct {
 	const char *cidr;
 	const char *what;
 } special[] = {
-	{"0.0.0.0/8", "unspecified"},
-	{"127.0.0.0/8", "loopback"},
-	{"169.254.0.0/16", "link-local"},
-	{"224.0.0.0/4", "multicast"},
-	{"255.255.255.255/32", "broadcast"},
-	{"::/128", "unspecified"},
-	{"::1/128", "loopback"},
-	{"::ffff:0:0/96", "IPv4-mapped"},
-	{"fe80::/10", "link-local"},
-	{"ff00::/8", "multicast"},
+	{"0.0.0.0/8", "unspecified addresses (0.0.0.0/8)"},
+	{"127.0.0.0/8", "loopback addresses (127.0.0.0/8)"},
+	{"169.254.0.0/16", "link-local addresses (169.254.0.0/16)"},
+	{"224.0.0.0/4", "multicast addresses (224.0.0.0/4)"},
+	{"255.255.255.255/32", "broadcast addresses (255.255.255.255/32)"},
+	{"::/128", "unspecified addresses (::/128)"},
+	{"::1/128", "loopback addresses (::1/128)"},
+	{"::ffff:0:0/96", "IPv4-mapped addresses (::ffff:0:0/96)"},
+	{"fe80::/10", "link-local addresses (fe80::/10)"},
+	{"ff00::/8", "multicast addresses (ff00::/8)"},
 };
 
-static int check_special(const struct cidr *c, const char *where, struct err *e)
+const char *pool_special(const struct cidr *c)
 {
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
 		struct cidr s;
-		int r = cidr_parse(special[i].cidr, &s, e);
+		struct err ignored;
+		int r = cidr_parse(special[i].cidr, &s, &ignored);
 		assert(r == 0);
 		(void)r;
-		if (!cidr_overlaps(&s, c))
-			continue;
-		char text[CIDR_TEXT];
-		cidr_format(c, text);
-		return err_set(e, EINVAL, "%s: pool %s contains %s addresses (%s)", where, text,
-			special[i].what, special[i].cidr);
+		if (cidr_overlaps(&s, c))
+			return special[i].what;
 	}
-	return 0;
+	return NULL;
+}
+
+static int check_special(const struct cidr *c, const char *where, struct err *e)
+{
+	const char *what = pool_special(c);
+	if (!what)
+		return 0;
+	char text[CIDR_TEXT];
+	cidr_format(c, text);
+	return err_set(e, EINVAL, "%s: pool %s contains %s", where, text, what);
 }
 
 static int parse_cidr(const json_t *object, const char *where, struct cidr *out, struct err *e)

@@ -29,6 +29,9 @@ struct pool {
 int pool_parse_list(const json_t *array, const char *where, uint32_t cooldown_s,
 	struct pool out[POOL_MAX], size_t *n, struct err *e);
 
+/* What no pod can use and is in c, all of it or a part: "loopback addresses (127.0.0.0/8)"; NULL. */
+const char *pool_special(const struct cidr *c);
+
 uint64_t pool_block_count(const struct pool *p); /* saturates */
 struct cidr pool_block(const struct pool *p, uint64_t index);
 uint64_t pool_block_index(const struct pool *p, const struct addr *a); /* saturates */

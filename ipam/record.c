@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/text.h"
+
 static const char magic[10] = "roost-node";
 
 struct writer {
@@ -44,6 +46,12 @@ static void put_big64(struct writer *w, uint64_t v)
 {
 	for (size_t i = 8; i-- > 0;)
 		w->bytes[w->len++] = (uint8_t)(v >> 8 * i);
+}
+
+static void put_big16(struct writer *w, uint16_t v)
+{
+	w->bytes[w->len++] = (uint8_t)(v >> 8);
+	w->bytes[w->len++] = (uint8_t)v;
 }
 
 static void put_family(struct writer *w, uint8_t family)
@@ -120,6 +128,13 @@ static uint64_t get_big64(struct reader *r)
 	return v;
 }
 
+static uint16_t get_big16(struct reader *r)
+{
+	const uint8_t *p = take(r, 2);
+	unsigned int v = p ? (unsigned int)p[0] << 8 | p[1] : 0;
+	return (uint16_t)v;
+}
+
 static uint8_t get_family(struct reader *r)
 {
 	uint64_t v = get_int(r, 1);
@@ -189,6 +204,12 @@ size_t record_key_format(const struct record_key *k, uint8_t out[RECORD_KEY_MAX]
 		put_big64(&w, k->released_ns);
 		put_addr(&w, &k->addr);
 		break;
+	case RECORD_COPY:
+		break;
+	case RECORD_COPY_POOL:
+	case RECORD_COPY_RESERVED:
+		put_big16(&w, k->position);
+		break;
 	}
 	assert(w.len <= RECORD_KEY_MAX);
 	return w.len;
@@ -223,6 +244,12 @@ static void get_key(struct reader *r, struct record_key *k)
 		k->released_ns = get_big64(r);
 		k->addr = get_addr(r);
 		r->bad |= !cidr_contains(&k->pool, &k->addr);
+		break;
+	case RECORD_COPY:
+		break;
+	case RECORD_COPY_POOL:
+	case RECORD_COPY_RESERVED:
+		k->position = get_big16(r);
 		break;
 	default:
 		r->bad = true;
@@ -291,12 +318,19 @@ bool record_pool_parse(const void *bytes, size_t len, struct record_pool *out)
 	return true;
 }
 
+/* One byte of flags where a state of before the cluster has "loose" alone: so its records are read
+ * as they are. */
+enum { FLAG_LOOSE = 1, FLAG_CLUSTER = 2, FLAG_DRAINING = 4, FLAG_DISOWNED = 8, FLAGS = 16 };
+
 size_t record_block_format(const struct record_block *b, uint8_t out[RECORD_VALUE_MAX])
 {
 	struct writer w = {.bytes = out};
+	unsigned int flags = (b->loose ? FLAG_LOOSE : 0u) | (b->cluster ? FLAG_CLUSTER : 0u) |
+			     (b->draining ? FLAG_DRAINING : 0u) |
+			     (b->disowned ? FLAG_DISOWNED : 0u);
 	put_int(&w, b->pool_len, 1);
 	put_int(&w, b->quarantined, 1);
-	put_int(&w, b->loose, 1);
+	put_int(&w, flags, 1);
 	put_int(&w, b->next, 8);
 	put_int(&w, (uint64_t)b->since_s, 8);
 	return w.len;
@@ -307,7 +341,11 @@ bool record_block_parse(const void *bytes, size_t len, struct record_block *out)
 	struct reader r = {.bytes = bytes, .len = len};
 	struct record_block b = {.pool_len = (uint8_t)get_small(&r, 129)};
 	b.quarantined = get_small(&r, 2);
-	b.loose = get_small(&r, 2);
+	unsigned int flags = get_small(&r, FLAGS);
+	b.loose = flags & FLAG_LOOSE;
+	b.cluster = flags & FLAG_CLUSTER;
+	b.draining = flags & FLAG_DRAINING;
+	b.disowned = flags & FLAG_DISOWNED;
 	b.next = get_int(&r, 8);
 	b.since_s = (int64_t)get_int(&r, 8);
 	if (!is_done(&r))
@@ -351,6 +389,81 @@ bool record_addr_parse(const void *bytes, size_t len, struct record_addr *out)
 	if (!is_done(&r))
 		return false;
 	*out = a;
+	return true;
+}
+
+static void get_text(struct reader *r, char *out, size_t size)
+{
+	(void)text_copy(out, size, get_string(r, size - 1));
+}
+
+size_t record_copy_format(const struct record_copy *c, uint8_t out[RECORD_VALUE_MAX])
+{
+	struct writer w = {.bytes = out};
+	put_string(&w, c->node, sizeof(c->node) - 1);
+	put_string(&w, c->socket, sizeof(c->socket) - 1);
+	put_int(&w, c->mtu4, 4);
+	put_int(&w, c->mtu6, 4);
+	put_int(&w, c->pools, 2);
+	put_int(&w, c->reserved, 2);
+	return w.len;
+}
+
+bool record_copy_parse(const void *bytes, size_t len, struct record_copy *out)
+{
+	struct reader r = {.bytes = bytes, .len = len};
+	struct record_copy c = {0};
+	get_text(&r, c.node, sizeof(c.node));
+	get_text(&r, c.socket, sizeof(c.socket));
+	c.mtu4 = (uint32_t)get_int(&r, 4);
+	c.mtu6 = (uint32_t)get_int(&r, 4);
+	c.pools = (uint16_t)get_int(&r, 2);
+	c.reserved = (uint16_t)get_int(&r, 2);
+	if (!is_done(&r))
+		return false;
+	*out = c;
+	return true;
+}
+
+size_t record_copy_pool_format(const struct record_copy_pool *p, uint8_t out[RECORD_VALUE_MAX])
+{
+	struct writer w = {.bytes = out};
+	put_cidr(&w, &p->cidr);
+	put_int(&w, p->block_len, 1);
+	put_int(&w, p->cooldown_s, 4);
+	put_int(&w, p->assigns, 1);
+	put_string(&w, p->name, sizeof(p->name) - 1);
+	return w.len;
+}
+
+bool record_copy_pool_parse(const void *bytes, size_t len, struct record_copy_pool *out)
+{
+	struct reader r = {.bytes = bytes, .len = len};
+	struct record_copy_pool p = {.cidr = get_cidr(&r)};
+	p.block_len = (uint8_t)get_small(&r, addr_bits(&p.cidr.addr) + 1u);
+	p.cooldown_s = (uint32_t)get_int(&r, 4);
+	p.assigns = get_small(&r, 2);
+	get_text(&r, p.name, sizeof(p.name));
+	if (!is_done(&r) || p.block_len < p.cidr.len)
+		return false;
+	*out = p;
+	return true;
+}
+
+size_t record_prefix_format(const struct cidr *c, uint8_t out[RECORD_VALUE_MAX])
+{
+	struct writer w = {.bytes = out};
+	put_cidr(&w, c);
+	return w.len;
+}
+
+bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out)
+{
+	struct reader r = {.bytes = bytes, .len = len};
+	struct cidr c = get_cidr(&r);
+	if (!is_done(&r))
+		return false;
+	*out = c;
 	return true;
 }
 

@@ -27,6 +27,10 @@ enum record_kind {
 	RECORD_OWNER = 'O', /* owner, family -> addr (record_owner) */
 	RECORD_QUEUE =
 		'Q', /* pool, released_ns, addr -> nothing: released and not yet given again */
+	/* The copy of the cluster's settings (mirror.h). A state without it has none of these. */
+	RECORD_COPY = 'C',	    /* -> record_copy */
+	RECORD_COPY_POOL = 'D',	    /* position -> record_copy_pool */
+	RECORD_COPY_RESERVED = 'R', /* position -> record_prefix */
 };
 
 /* Which fields count is said above. Keys of RECORD_META have none. */
@@ -38,6 +42,7 @@ struct record_key {
 	struct hash owner;
 	uint8_t family; /* AF_INET or AF_INET6 */
 	uint64_t released_ns;
+	uint16_t position;
 };
 size_t record_key_format(const struct record_key *k, uint8_t out[RECORD_KEY_MAX]);
 bool record_key_parse(const void *bytes, size_t len, struct record_key *out);
@@ -65,6 +70,9 @@ struct record_block {
 	uint8_t pool_len; /* the pool is the prefix of this length around the block */
 	bool quarantined; /* every address without a record of its own */
 	bool loose;	  /* adopted, and no configured pool contains it yet; pool_len is its own */
+	bool cluster;	  /* the store says whose it is; given back by the agent alone */
+	bool draining;	  /* is being given back: nothing is given from it */
+	bool disowned;	  /* the store says it is another node's: likewise */
 	uint64_t next;	  /* offset of the lowest never-used address; the block's size: none */
 	int64_t since_s;  /* wall clock, when it became this node's */
 };
@@ -82,6 +90,28 @@ struct record_addr {
 size_t record_addr_format(const struct record_addr *a, uint8_t out[RECORD_VALUE_MAX]);
 /* Strings of *out point into bytes. */
 bool record_addr_parse(const void *bytes, size_t len, struct record_addr *out);
+
+struct record_copy {
+	char node[254];
+	char socket[108];
+	uint32_t mtu4, mtu6;
+	uint16_t pools, reserved; /* how many records of each kind */
+};
+size_t record_copy_format(const struct record_copy *c, uint8_t out[RECORD_VALUE_MAX]);
+bool record_copy_parse(const void *bytes, size_t len, struct record_copy *out);
+
+struct record_copy_pool {
+	struct cidr cidr;
+	uint8_t block_len;
+	uint32_t cooldown_s;
+	bool assigns;
+	char name[64];
+};
+size_t record_copy_pool_format(const struct record_copy_pool *p, uint8_t out[RECORD_VALUE_MAX]);
+bool record_copy_pool_parse(const void *bytes, size_t len, struct record_copy_pool *out);
+
+size_t record_prefix_format(const struct cidr *c, uint8_t out[RECORD_VALUE_MAX]);
+bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out);
 
 size_t record_owner_format(const struct addr *a, uint8_t out[RECORD_VALUE_MAX]);
 bool record_owner_parse(const void *bytes, size_t len, struct addr *out);

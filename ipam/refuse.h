@@ -23,5 +23,11 @@ int refuse_outside(const struct node_want *w, const struct addr *a, struct err *
 /* -EADDRINUSE: somebody has it, or it is reserved or quarantined. */
 int refuse_taken(const struct addr *a, const struct record_addr *rec, struct err *e);
 
+/* -EADDRNOTAVAIL: the requested address's block is not this node's (NULL), or gives nothing now. */
+int refuse_not_ours(const struct addr *a, const struct record_block *block, struct err *e);
+
+/* -EINVAL: a configuration names a pool that is the cluster's. */
+int refuse_cluster_pool(const struct cidr *pool, struct err *e);
+
 /* -EAGAIN: every usable pool of the family is full. Within a transaction. */
 int refuse_exhausted(struct node *n, const struct node_want *w, uint8_t family, struct err *e);

@@ -291,6 +291,9 @@ static void finish(struct view *v)
 			.reserved = b->counts.reserved,
 			.quarantined = b->counts.quarantined,
 			.free = rest(size, &b->counts),
+			.cluster = b->b.rec.cluster,
+			.draining = b->b.rec.draining,
+			.disowned = b->b.rec.disowned,
 		};
 	}
 	for (size_t i = 0; i < v->out.n_pools; i++) {
@@ -303,8 +306,7 @@ static void finish(struct view *v)
 	}
 }
 
-/* Within a transaction. */
-static int read_all(struct node *n, struct node_view *out, struct err *e)
+int node_list_within(struct node *n, struct node_view *out, struct err *e)
 {
 	struct view v = {.n = n, .now_ns = boot_now_ns()};
 	int r = read_pools(&v, e);
@@ -328,7 +330,7 @@ int node_list(struct node *n, struct node_view *out, struct err *e)
 	int r = db_begin(n->db, false, e);
 	if (r < 0)
 		return r;
-	r = read_all(n, out, e);
+	r = node_list_within(n, out, e);
 	db_abort(n->db);
 	return r;
 }
@@ -336,7 +338,7 @@ int node_list(struct node *n, struct node_view *out, struct err *e)
 int node_count_pool(struct node *n, const struct cidr *pool, struct node_pool *out, struct err *e)
 {
 	struct node_view view;
-	int r = read_all(n, &view, e);
+	int r = node_list_within(n, &view, e);
 	if (r < 0)
 		return r;
 	bool found = false;

@@ -4,6 +4,7 @@
  * The whole node state as plain values, as of one moment: for people (roostctl), for GC, and for
  * comparing it with the kernel.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ struct node_block {
 	struct cidr cidr;
 	struct cidr pool;
 	uint64_t size, used, cooling, reserved, quarantined, free; /* addresses; saturating */
+	bool cluster;  /* the cluster's store says that it is this node's; the agent returns it */
+	bool draining; /* is being given back to the cluster */
+	bool disowned; /* the cluster says it is another node's */
 };
 
 struct node_pool {

@@ -116,9 +116,11 @@ void net_set_up(struct net *n, struct net_dev d)
 	(void)net_queue_end(n, m);
 }
 
-void net_set_group(struct net *n, struct net_dev d, uint32_t group)
+void net_retire(struct net *n, struct net_dev d, uint32_t group)
 {
-	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "mark");
+	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "retire");
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
+	info->ifi_change = IFF_UP;
 	mnl_attr_put_u32(m, IFLA_GROUP, group);
 	net_queue_end(n, m)->mercy = NET_MAY_LACK;
 }

@@ -58,6 +58,12 @@ void net_replace_route(struct net *n, const struct net_route *r)
 		n, queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, r, "replace"));
 }
 
+void net_append_route(struct net *n, const struct net_route *r)
+{
+	(void)net_queue_end(
+		n, queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, r, "add"));
+}
+
 void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy)
 {
 	struct nlmsghdr *m = queue_route(n, RTM_DELROUTE, 0, r, "delete");

@@ -26,6 +26,7 @@ struct net_route {
 };
 void net_add_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
 void net_replace_route(struct net *n, const struct net_route *r);
+void net_append_route(struct net *n, const struct net_route *r); /* IPv6: beside other devices' */
 void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
 
 /* Policy rules: packets from this address look into that table; protocol 82 marks the rule. del

@@ -19,8 +19,8 @@
 
 /* Link groups. A link is created in a newborn group, as the kernel takes no label in the
  * creating message: this value with 24 bits of its owner's hash. It leaves the group with its
- * label; one that is still there was left by a killed ADD. Links of the reap group are to be
- * deleted, by anybody. */
+ * label; one that is still there was left by a killed ADD. Links of the reap group are marked: down,
+ * without routes, as good as gone, and to be deleted by anybody; they keep their label. */
 #define OWNED_NEWBORN_GROUP 0x72000000u
 #define OWNED_REAP_GROUP 8202
 
@@ -41,6 +41,7 @@ void owned_name(const char *prefix, const struct addr *a, char out[NET_NAME]);
 void owned_name_second(const char *prefix, const struct addr *a, char out[NET_NAME]);
 
 bool owned_is_link_of(const struct net_link *l, const struct hash *owner);
+bool owned_is_marked(const struct net_link *l);
 bool owned_is_newborn_of(const struct net_link *l, const struct hash *owner);
 uint32_t owned_newborn_group(const struct hash *owner);
 
@@ -51,7 +52,7 @@ struct owned_link {
 	size_t n_addrs;
 };
 
-/* Everything of ours in this namespace, as of one look. */
+/* Everything of ours in this namespace, as of one look, but for marked links. */
 struct owned {
 	struct owned_link *links;
 	size_t n_links;
@@ -65,21 +66,28 @@ struct owned {
 int owned_list(struct net *n, struct owned *out, struct err *e);
 void owned_done(struct owned *o); /* takes a zeroed one */
 
-/* Deletes links; several at once cost no more than one (the kernel waits once per batch). Missing
- * ones are fine. */
+/* Deletes links, and whatever is marked; several at once cost no more than one (the kernel waits
+ * once per batch). Missing ones are fine. */
 int owned_remove(struct net *n, const int *indexes, size_t count, struct err *e);
 
-/* The two names a host link of an address can have. */
+/* Deletes what is marked. Nothing there is fine, and takes microseconds. */
+int owned_sweep(struct net *n, struct err *e);
+
+/* What is probably true of an owner's host link: the two names it can have, and the addresses that
+ * routes lead to through it. */
 struct owned_hints {
 	char names[2][NET_NAME];
+	struct addr addrs[OWNED_ADDRS];
+	size_t n_addrs;
 };
 struct owned_hints owned_hints_of(const char *prefix, const struct addr *a);
 
-/* Deletes every link of one owner, wherever its record went; returns how many. hints (may be NULL):
- * names that its link probably has; when one of them is the owner's, labelled or newborn,
- * nothing else is searched. */
-int owned_remove_owner(
-	struct net *n, const struct hash *owner, const struct owned_hints *hints, struct err *e);
+/* Removes every link of one owner, wherever its record went; returns how many. OWNED_DELETE takes
+ * about 20 ms, the kernel's; OWNED_MARK is for when somebody else sweeps. hints (may be NULL): when
+ * one of the names is the owner's, labelled or newborn, nothing else is searched. */
+enum owned_how { OWNED_DELETE, OWNED_MARK };
+int owned_remove_owner(struct net *n, const struct hash *owner, const struct owned_hints *hints,
+	enum owned_how how, struct err *e);
 
 /* The route that keeps a block's unused addresses from leaving this node. None for a block of
  * one address. add: queues; fine when it stands already. */

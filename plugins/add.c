@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "ipam/mirror.h"
 #include "lib/cni_result.h"
 #include "lib/deadline.h"
 #include "lib/json.h"
@@ -34,7 +35,7 @@ static int remove_stale(struct call *c, const struct hash *owner, struct err *e)
 	if (r <= 0)
 		return r;
 	struct owned_hints hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
-	r = owned_remove_owner(c->host, owner, &hints, e);
+	r = owned_remove_owner(c->host, owner, &hints, OWNED_DELETE, e);
 	if (r > 0)
 		log_warning("removed the stale link of an attachment that begins again "
 			    "container=%s interface=%s",
@@ -45,7 +46,7 @@ static int remove_stale(struct call *c, const struct hash *owner, struct err *e)
 static int foreign_addresses(struct call *c, struct pod_addresses *out, struct err *e)
 {
 	struct hash owner = call_owner(c);
-	int r = owned_remove_owner(c->host, &owner, NULL, e);
+	int r = owned_remove_owner(c->host, &owner, NULL, OWNED_DELETE, e);
 	return r < 0 ? r : foreign_add(c->request, c->conf.ipam_type, out, e);
 }
 
@@ -132,35 +133,89 @@ static int answer(struct call *c, const struct pod *pod, const json_t *dns,
 	cni_result_set_dns(result, c->request->wishes.dns);
 	int r = cni_result_print(result, c->request->version, e);
 	if (r < 0) {
+		const struct hash *owner = &pod->label.owner;
 		struct err undo;
-		(void)wire_remove(
-			c->host, &c->ns, c->request->ifname, &pod->label.owner, NULL, &undo);
+		(void)wire_remove_inside(c->host, &c->ns, c->request->ifname, owner, &undo);
+		(void)owned_remove_owner(c->host, owner, NULL, OWNED_DELETE, &undo);
 	}
 	return r;
 }
 
-/* One look into the pod: the interface must not be there, and has another one the routes
- * already? */
+/* One look into the pod: is there the interface, and has another one the routes already? */
+struct inside_look {
+	struct net_link link;
+	struct net_route routes[2];
+};
+
+static int look_once(struct call *c, struct inside_look *out, struct err *e)
+{
+	struct addr gateway = gateway_of(AF_INET); /* ours, or anybody's default route */
+	*out = (struct inside_look){0};
+	net_ask_link(c->inside, c->request->ifname, &out->link);
+	net_ask_route(c->inside, &gateway, &out->routes[0]);
+	net_ask_default(c->inside, AF_INET6, &out->routes[1]);
+	return net_commit(c->inside, NULL, e);
+}
+
+/* Deletes an interface of the pod that a DEL left for the agent to delete. 1: it is gone. */
+static int remove_marked(struct call *c, const struct net_link *end, struct err *e)
+{
+	struct net_link other;
+	struct err look;
+	if (!end->is_veth || !end->peer ||
+		net_find_link(c->host, (struct net_dev){.index = end->peer}, &other, &look) < 0)
+		return !end->index || end->is_veth; /* gone between the two looks, or look again */
+	if (!owned_is_marked(&other) || other.peer != end->index)
+		return 0;
+	int r = owned_remove(c->host, &other.index, 1, e);
+	return r < 0 ? r : 1;
+}
+
+static int remove_marked_dev(struct call *c, int dev, struct err *e)
+{
+	struct net_link end;
+	struct err look;
+	if (!dev || net_find_link(c->inside, (struct net_dev){.index = dev}, &end, &look) < 0)
+		return dev != 0;
+	return remove_marked(c, &end, e);
+}
+
+/* Whether what was found was only marked: then one looks again. */
+static int clear_marked(struct call *c, const struct inside_look *seen, struct err *e)
+{
+	int cleared = seen->link.index ? remove_marked(c, &seen->link, e) : 0;
+	for (size_t i = 0; i < 2 && cleared == 0; i++)
+		cleared = remove_marked_dev(c, seen->routes[i].dev, e);
+	return cleared;
+}
+
 static int look_inside(struct call *c, struct pod_facts *facts, struct err *e)
 {
 	const struct cni_request *r = c->request;
-	struct addr gateway = gateway_of(AF_INET); /* ours, or anybody's default route */
-	struct net_link l = {0};
-	struct net_route routes[2] = {0};
-	net_ask_link(c->inside, r->ifname, &l);
-	net_ask_route(c->inside, &gateway, &routes[0]);
-	net_ask_default(c->inside, AF_INET6, &routes[1]);
-	int found = net_commit(c->inside, NULL, e);
-	if (found < 0)
-		return found;
-	facts->is_second4 = routes[0].dev != 0;
-	facts->is_second6 = routes[1].dev != 0;
-	if (!l.index)
+	struct inside_look seen;
+	int found = look_once(c, &seen, e);
+	int again = found < 0 ? found : clear_marked(c, &seen, e);
+	if (again > 0)
+		again = look_once(c, &seen, e);
+	if (again < 0)
+		return again;
+	facts->is_second4 = seen.routes[0].dev != 0;
+	facts->is_second6 = seen.routes[1].dev != 0;
+	if (!seen.link.index)
 		return 0;
 	(void)err_set(e, EEXIST, "interface %s already exists in the pod", r->ifname);
 	err_details(e, "network namespace %s, container %.64s; DEL the attachment first", r->netns,
 		r->container);
 	return -EEXIST;
+}
+
+/* An agent that is gone left its marked links to us. */
+static void sweep(struct call *c)
+{
+	struct err e;
+	if (mirror_find_agent(c->conf.state_dir) == MIRROR_AGENT_GONE &&
+		owned_sweep(c->host, &e) < 0)
+		log_warning("links that wait for deletion stay: %s", e.text);
 }
 
 static int add_with(
@@ -196,10 +251,14 @@ int call_add(struct call *c, struct err *e)
 		r = net_open(&c->host, e);
 	if (r >= 0)
 		r = call_open_state(c, NODE_SHARED, e);
+	if (r >= 0 && c->conf.cluster)
+		r = state_load(c->node, &c->conf, e);
 	if (r >= 0)
 		r = call_lock_attachment(c, e);
-	if (r >= 0)
-		r = look_inside(c, &facts, e);
+	if (r < 0)
+		return r;
+	sweep(c);
+	r = look_inside(c, &facts, e);
 	if (r < 0)
 		return r;
 	if (c->request->prev)

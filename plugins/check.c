@@ -66,7 +66,7 @@ static int check_host_link(const struct cni_request *r, struct net *host,
 	struct hash owner = owner_hash(r->network, r->container, r->ifname);
 	struct err look;
 	if (net_find_link(host, (struct net_dev){.index = end->peer}, out, &look) < 0 ||
-		!owned_is_link_of(out, &owner))
+		!owned_is_link_of(out, &owner) || owned_is_marked(out))
 		return err_set(e, ENODATA,
 			"the host end of interface %s is missing, or it is not this attachment's",
 			r->ifname);

@@ -114,15 +114,22 @@ static int read_addresses(
 static int read_pools(const json_t *ipam, struct conf *c, struct err *e)
 {
 	int64_t cooldown = POOL_COOLDOWN_S;
-	int r = json_get_number(
+	int rests = json_get_number(
 		ipam, "ipam", "cooldownSeconds", 0, POOL_COOLDOWN_MAX_S, &cooldown, e);
 	json_t *pools = NULL;
-	if (r >= 0)
-		r = json_get_array(ipam, "ipam", "pools", &pools, e);
+	int r = rests < 0 ? rests : json_get_array(ipam, "ipam", "pools", &pools, e);
 	if (r < 0)
 		return r;
-	if (r == 0 || json_array_size(pools) == 0)
-		return err_set(e, EINVAL, "ipam.pools is missing: which addresses may pods have?");
+	c->cluster = r == 0;
+	if (c->cluster && rests)
+		return err_set(e, EINVAL,
+			"ipam.cooldownSeconds is without ipam.pools: the cluster says how long "
+			"addresses rest");
+	if (c->cluster)
+		return 0;
+	if (json_array_size(pools) == 0)
+		return err_set(e, EINVAL,
+			"ipam.pools is empty: name a pool, or leave it out on a node of a cluster");
 	return pool_parse_list(pools, "ipam.pools", (uint32_t)cooldown, c->pools, &c->n_pools, e);
 }
 

@@ -2,10 +2,16 @@
 /*
  * DEL: every step is done, whatever the others met, then the first error is told; nothing there
  * is success. The link goes before the record, so that nobody gets an address to which an
- * old route leads (deleting a link takes its routes along in the same kernel operation).
+ * old route leads (taking a link down takes its routes along in the same kernel operation).
+ *
+ * With a living agent the link is only taken down and marked, which takes a fiftieth of the time of
+ * deleting it; the agent deletes what is marked. Nobody else takes a marked link for a pod's: an
+ * ADD that meets one in its way deletes it. Without an agent DEL deletes, and whatever an agent that
+ * is gone has left goes in the same message.
  */
 #include <errno.h>
 
+#include "ipam/mirror.h"
 #include "lib/deadline.h"
 #include "lib/owned.h"
 #include "plugins/call.h"
@@ -39,9 +45,30 @@ static int try_namespace(struct call *c, struct err *e)
 	return r == -EXDEV ? r : 0;
 }
 
+/* The link, and what it has in the pod. */
+static int remove_link(
+	struct call *c, const struct hash *owner, const struct node_leases *had, struct err *e)
+{
+	struct owned_hints hints = {0};
+	if (had->n)
+		hints = owned_hints_of(c->conf.prefix, &had->v[0].addr);
+	for (size_t i = 1; i < had->n; i++)
+		hints.addrs[hints.n_addrs++] = had->v[i].addr;
+	struct err step;
+	int r = 0;
+	if (c->ns.fd >= 0)
+		r = wire_remove_inside(c->host, &c->ns, c->request->ifname, owner, e);
+	enum mirror_agent agent = mirror_find_agent(c->conf.state_dir);
+	enum owned_how how = agent == MIRROR_AGENT ? OWNED_MARK : OWNED_DELETE;
+	int removed = owned_remove_owner(c->host, owner, had->n ? &hints : NULL, how, &step);
+	if (removed == 0 && agent == MIRROR_AGENT_GONE)
+		removed = owned_sweep(c->host, &step);
+	keep_first(&r, e, removed, &step);
+	return r;
+}
+
 int call_del(struct call *c, struct err *e)
 {
-	const struct cni_request *r = c->request;
 	struct hash owner = call_owner(c);
 	struct err step;
 	int first = 0;
@@ -56,13 +83,9 @@ int call_del(struct call *c, struct err *e)
 	struct node_leases had = {0};
 	if (c->node)
 		keep_first(&first, e, node_find(c->node, &owner, &had, &step), &step);
-	struct owned_hints hints = {0};
-	if (had.n)
-		hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
 	deadline_doing("removing the pod's link");
 	deadline_pause_guard(true);
-	int removed = wire_remove(c->host, c->ns.fd >= 0 ? &c->ns : NULL, r->ifname, &owner,
-		had.n ? &hints : NULL, &step);
+	int removed = remove_link(c, &owner, &had, &step);
 	deadline_pause_guard(false);
 	keep_first(&first, e, removed, &step);
 	/* An address is free only when nothing leads to its old pod any more. */

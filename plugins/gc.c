@@ -58,7 +58,8 @@ static int collect_links(struct call *c, const struct hash *stale, size_t n_stal
 	if (n)
 		log_info("garbage collection removes links network=%s count=%zu",
 			c->request->network, n);
-	return owned_remove(c->host, indexes, n, e);
+	/* Marked ones may have been left by anybody who was killed. */
+	return n ? owned_remove(c->host, indexes, n, e) : owned_sweep(c->host, e);
 }
 
 static int gc_foreign(struct call *c, struct err *e)

@@ -45,7 +45,10 @@ static uint32_t mtu_of(const struct conf *c, const struct pod_facts *facts)
 {
 	if (c->mtu)
 		return c->mtu;
-	return facts->host.uplink.index ? facts->host.uplink.mtu : MTU_WITHOUT_UPLINK;
+	uint32_t uplink = facts->host.uplink.index ? facts->host.uplink.mtu : MTU_WITHOUT_UPLINK;
+	if (!c->cluster_mtu)
+		return uplink;
+	return c->uplink_mtu && uplink < c->cluster_mtu ? uplink : c->cluster_mtu;
 }
 
 int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6, struct err *e)

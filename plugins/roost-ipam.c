@@ -82,7 +82,7 @@ static void report(
 	}
 }
 
-static int add(const struct cni_request *r, const struct conf *c, struct err *e)
+static int add(const struct cni_request *r, struct conf *c, struct err *e)
 {
 	uint64_t cookie = 0;
 	bool lives = false;
@@ -91,6 +91,8 @@ static int add(const struct cni_request *r, const struct conf *c, struct err *e)
 	int done = look_into_pod(r, &cookie, &lives, e);
 	if (done >= 0)
 		done = open_state(r, c, NODE_SHARED, &node, e);
+	if (done >= 0 && c->cluster)
+		done = state_load(node, c, e);
 	if (done < 0)
 		return done;
 	struct owner owner = state_owner(r, true, cookie);

@@ -71,9 +71,11 @@ static int status_mtu(struct call *c, struct err *e)
 
 static int status(struct call *c, struct err *e)
 {
-	int r = status_mtu(c, e);
+	int r = c->conf.in_process ? state_status(c->request, &c->conf, e) : 0;
+	if (r >= 0)
+		r = status_mtu(c, e);
 	if (r < 0 || c->conf.in_process)
-		return r < 0 ? r : state_status(c->request, &c->conf, e);
+		return r;
 	int supports = foreign_supports(c->request, c->conf.ipam_type, e);
 	if (supports > 0)
 		return foreign_run(c->request, c->conf.ipam_type, "STATUS", e);

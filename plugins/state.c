@@ -11,12 +11,15 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "ipam/mirror.h"
 #include "lib/cni_result.h"
 #include "lib/deadline.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "plugins/cluster.h"
 
 #define CODE_NOT_AVAILABLE 50 /* STATUS: the plugin cannot serve ADD (CNI SPEC.md, error codes) */
 #define ANSWER_BYTES 4096
@@ -60,6 +63,24 @@ int state_open(const struct cni_request *r, const struct conf *c, enum node_mode
 		log_error("the node state was damaged: kept as %s, rebuilding from the kernel",
 			node_set_aside(*out));
 	return result;
+}
+
+int state_load(struct node *n, struct conf *c, struct err *e)
+{
+	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
+	int r = mirror_get(n, m, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return cluster_unknown(c->state_dir, e);
+	r = mirror_pools(m, c->pools, &c->n_pools, e);
+	for (size_t i = 0; r == 0 && i < c->n_pools; i++) {
+		uint32_t mtu = c->pools[i].cidr.addr.family == AF_INET ? m->mtu4 : m->mtu6;
+		if (mtu && (!c->cluster_mtu || mtu < c->cluster_mtu))
+			c->cluster_mtu = mtu;
+		c->uplink_mtu |= !mtu;
+	}
+	return r;
 }
 
 struct owner state_owner(const struct cni_request *r, bool foreign, uint64_t netns)
@@ -113,8 +134,9 @@ static int choose_pools(
 				usable[p] = found = true;
 		if (!found)
 			return err_set(e, EINVAL,
-				"the pod asks for pool %.60s, which is not one of ipam.pools",
-				json_string_value(name));
+				"the pod asks for pool %.60s, which is not one of %s",
+				json_string_value(name),
+				c->cluster ? "the cluster's pools for this node" : "ipam.pools");
 	}
 	return 0;
 }
@@ -133,7 +155,7 @@ int state_assign(struct node *n, const struct cni_request *r, const struct conf 
 		result = choose_pools(c, r->wishes.pools6, AF_INET6, usable, e);
 	if (result < 0)
 		return result;
-	const struct node_want want = {
+	struct node_want want = {
 		.owner = *owner,
 		.pools = c->pools,
 		.n_pools = c->n_pools,
@@ -143,7 +165,8 @@ int state_assign(struct node *n, const struct cni_request *r, const struct conf 
 		.gateways = c->gateways,
 		.n_gateways = c->n_gateways,
 	};
-	return node_assign(n, &want, out, e);
+	return c->cluster ? cluster_assign(n, c->state_dir, &want, out, e)
+			  : node_assign(n, &want, out, e);
 }
 
 int state_valid(const struct cni_request *r, struct hash **out, size_t *count, struct err *e)
@@ -234,14 +257,35 @@ int state_check(struct node *n, const struct cni_request *r, struct err *e)
 	return result;
 }
 
-int state_status(const struct cni_request *r, const struct conf *c, struct err *e)
+static int status_in_cluster(struct node *n, struct conf *c, struct err *e)
+{
+	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
+	int r = state_load(n, c, e);
+	if (r >= 0)
+		r = mirror_get(n, m, e);
+	if (r < 0)
+		return r;
+	r = mirror_can_assign(n, m, e);
+	return r == -EAGAIN && mirror_has_agent(c->state_dir)
+		       ? cluster_has_room(n, c->state_dir, m->socket, e)
+		       : r;
+}
+
+static int status_of(const struct cni_request *r, struct conf *c, struct err *e)
 {
 	CLEANUP_NODE struct node *n = NULL;
 	int result = state_open(r, c, NODE_READ, &n, e);
-	if (result == -ENOENT || result == -EUCLEAN)
-		return 0; /* the next ADD begins a state, or sets a damaged one aside */
-	if (result >= 0)
-		result = node_can_assign(n, c->pools, c->n_pools, e);
+	if (result == -ENOENT || result == -EUCLEAN) /* the next ADD begins a state */
+		return c->cluster ? cluster_unknown(c->state_dir, e) : 0;
+	if (result < 0)
+		return result;
+	return c->cluster ? status_in_cluster(n, c, e)
+			  : node_can_assign(n, c->pools, c->n_pools, e);
+}
+
+int state_status(const struct cni_request *r, struct conf *c, struct err *e)
+{
+	int result = status_of(r, c, e);
 	if (result < 0)
 		e->code = CODE_NOT_AVAILABLE;
 	return result;

@@ -22,9 +22,14 @@ void state_deadline(const struct cni_request *r, const struct conf *c, unsigned 
 int state_open(const struct cni_request *r, const struct conf *c, enum node_mode mode,
 	struct node **out, struct err *e);
 
+/* For a configuration of a cluster's node: its pools and MTU are those of the copy in the node
+ * state. -EAGAIN: no agent has spoken since boot, or no pool is for this node. */
+int state_load(struct node *n, struct conf *c, struct err *e);
+
 struct owner state_owner(const struct cni_request *r, bool foreign, uint64_t netns);
 
-/* Assigns by the request's wishes. -EOPNOTSUPP for two addresses of one family. */
+/* Assigns by the request's wishes; asks the agent when there is no free address. -EOPNOTSUPP for
+ * two addresses of one family. */
 int state_assign(struct node *n, const struct cni_request *r, const struct conf *c,
 	const struct owner *owner, struct node_leases *out, struct err *e);
 
@@ -40,5 +45,5 @@ bool state_is_valid(const struct hash *valid, size_t count, const struct hash *o
 /* Whether prevResult has these addresses for the container's interface, as CHECK asks. */
 int state_check(struct node *n, const struct cni_request *r, struct err *e);
 
-/* Code 50 unless an ADD would get its addresses now. */
-int state_status(const struct cni_request *r, const struct conf *c, struct err *e);
+/* Code 50 unless an ADD would get its addresses now. Loads the pools of a cluster into *c. */
+int state_status(const struct cni_request *r, struct conf *c, struct err *e);

@@ -33,6 +33,8 @@
 #define TABLE_BASE 8200
 #define RULE_PRIORITY 8200
 
+#define METRIC_NEAR6 256 /* what the kernel gives its own routes to an address's prefix */
+
 static int create(const struct pod *p, const struct ns *ns, struct net *host, struct net_link *out,
 	struct err *e)
 {
@@ -79,14 +81,15 @@ static bool has_route_of(const struct pod *p, struct net *host, int dev)
 	return false;
 }
 
-/* The name is taken. 1: try again (a stale link is gone, or p->host is another name now). */
+/* The name is taken. 1: try again (a stale or marked link is gone, or p->host is another name now). */
 static int resolve_name(struct pod *p, struct net *host, struct err *e)
 {
 	struct net_link l;
 	struct err look;
 	if (net_find_link(host, (struct net_dev){.name = p->host}, &l, &look) < 0)
 		return 1; /* gone meanwhile, or it is the pod's end that exists: the last try says so */
-	if (owned_is_link_of(&l, &p->label.owner) || owned_is_newborn_of(&l, &p->label.owner)) {
+	if (owned_is_link_of(&l, &p->label.owner) || owned_is_newborn_of(&l, &p->label.owner) ||
+		owned_is_marked(&l)) {
 		int r = owned_remove(host, &l.index, 1, e);
 		return r < 0 ? r : 1;
 	}
@@ -163,6 +166,28 @@ static void queue_host_routes(const struct pod *p, struct net *host, int link)
 	}
 }
 
+/* The pod's IPv6 gateway. With a prefix of 64 bits a host that forwards would also join the anycast
+ * address of the subnet's routers on each link, and deleting the link would then wait twice for
+ * the kernel's readers (net/ipv6/anycast.c frees it in two steps); so the prefix is a route. */
+static void queue_gateway6(struct net *host, int link)
+{
+	struct addr gateway = gateway_of(AF_INET6);
+	struct cidr address = cidr_of_host(&gateway);
+	net_add_addr(host, link, &address);
+}
+
+static void queue_near6(struct net *host, int link)
+{
+	struct addr gateway = gateway_of(AF_INET6);
+	struct net_route near = {
+		.dst = cidr_masked(&gateway, 64),
+		.dev = link,
+		.protocol = NET_PROTO_KERNEL,
+		.metric = METRIC_NEAR6,
+	};
+	net_append_route(host, &near);
+}
+
 static void queue_host(const struct pod *p, struct net *host, int link)
 {
 	static const struct net_conf4 conf[] = {
@@ -179,11 +204,11 @@ static void queue_host(const struct pod *p, struct net *host, int link)
 	net_set_conf4(host, dev, conf, sizeof(conf) / sizeof(*conf));
 	net_set_no_proxy_delay(host, link);
 	net_set_no_auto_link_local(host, dev);
-	if (p->has6) {
-		struct cidr gateway = {.addr = gateway_of(AF_INET6), .len = 64};
-		net_add_addr(host, link, &gateway);
-	}
+	if (p->has6)
+		queue_gateway6(host, link);
 	net_set_up(host, dev);
+	if (p->has6)
+		queue_near6(host, link);
 	queue_host_routes(p, host, link);
 }
 
@@ -429,16 +454,12 @@ static int open_inside(const struct ns *ns, struct net **out, struct err *e)
 	return r;
 }
 
-int wire_remove(struct net *host, const struct ns *ns, const char *ifname, const struct hash *owner,
-	const struct owned_hints *hints, struct err *e)
+int wire_remove_inside(struct net *host, const struct ns *ns, const char *ifname,
+	const struct hash *owner, struct err *e)
 {
 	CLEANUP_NET struct net *inside = NULL;
-	int r = 0;
-	if (ns)
-		r = open_inside(ns, &inside, e);
-	if (inside)
-		remove_inside(host, inside, ifname, owner);
+	int r = open_inside(ns, &inside, e);
 	if (r >= 0)
-		r = owned_remove_owner(host, owner, hints, e);
+		remove_inside(host, inside, ifname, owner);
 	return r < 0 ? r : 0;
 }

@@ -17,8 +17,7 @@
 int wire_apply(
 	struct pod *p, const struct ns *ns, struct net *host, struct net *inside, struct err *e);
 
-/* Removes every link of an owner, also one that a killed ADD left without its label, and what a
- * second interface has in the pod's namespace, when that still lives (ns may be NULL). Nothing
- * there is fine. */
-int wire_remove(struct net *host, const struct ns *ns, const char *ifname, const struct hash *owner,
-	const struct owned_hints *hints, struct err *e);
+/* Removes what a second interface has in the pod's namespace (policy rules), if the interface of
+ * that name is this owner's. The rest goes with the link: owned_remove_owner(). */
+int wire_remove_inside(struct net *host, const struct ns *ns, const char *ifname,
+	const struct hash *owner, struct err *e);

@@ -15,11 +15,15 @@ are kept in memory, as /run is. IPv4 only and dual stack have hosts of their own
 cheap beside a thousand pods of one kind need not be beside the other. With ptp a dual stack
 request waits for duplicate address detection, so a few must do, with no pods present.
 
+A further host has what a node of a cluster has: an agent (reaper.py) that deletes the links which
+DEL only marks beside it. There is no other difference to roost's own host.
+
 Everything happens inside a private network and mount namespace (sandbox.py) and ends with it.
 """
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import platform
@@ -161,6 +165,8 @@ class Bench:
         return plugins[k:] + plugins[:k]
 
     def one_at_a_time(self, plugins, family, samples, present):
+        if not plugins:  # --only left none
+            return
         plan = []
         for start in range(0, samples, WINDOW):
             pods = range(min(WINDOW, samples - start))
@@ -211,6 +217,18 @@ class Bench:
                 plan.append("\t".join(line))
         for name, verb, us in self.run(plan)[0]:
             self.times[name, verb, "none", 1, 0].append(us)
+
+
+@contextlib.contextmanager
+def agent_beside(plugin):
+    """The agent of a plugin's host."""
+    argv = [sys.executable, f"{HERE}/reaper.py", plugin.netns, f"{WORK}/{plugin.host}-state"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.stdin.close()
 
 
 def count_calls(plugin, family):
@@ -280,6 +298,19 @@ def measure_v4(bench, args, plugins):
     beside_empty(bench, args, plugins)
 
 
+def measure_agent(bench, args):
+    """With as many pods as the others have."""
+    if "roost" not in args.only.split(","):
+        return
+    say("beside an agent")
+    for family, net in (("v4", 61), ("dual", 62)):
+        plugin = make_roost(args.bin, f"roost-agent-{family}", net, name="roost-agent")
+        with agent_beside(plugin):
+            bench.begin([plugin], family)
+            for present in bench.size["present"]:
+                bench.stage([plugin], family, present)
+
+
 def beside_empty(bench, args, plugins):
     """The last ADD and the first, taking turns: a full host beside an empty one."""
     full = [p for p in plugins if p.name == "roost"]
@@ -307,6 +338,7 @@ def measure(args, tools):
     bench.version([p for p in plugins if isinstance(p, Cni)])
     measure_v4(bench, args, plugins)
     measure_dual(bench, args)
+    measure_agent(bench, args)
     say("system calls")
     calls, forbidden = system_calls(plugins, args)
     return {"machine": {"kernel": platform.release(), "cpus": os.cpu_count(), "load": load},

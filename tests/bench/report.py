@@ -9,6 +9,7 @@ REACH = (
     ("vs_ptp", "ADD: times faster than ptp + host-local", 5.0, "at least"),
     ("vs_floor", "ADD: multiple of the floor", 1.5, "at most"),
     ("last_vs_first", "the last ADD (most pods present): multiple of the first", 1.2, "at most"),
+    ("del_agent", "DEL: times faster beside an agent", 5.0, "at least"),
     ("peak_mib", "peak memory of an ADD, MiB", 4.0, "at most"),
     ("forbidden", "syncs, forks, sleeps and connections of an ADD", 0, "at most"),
 )
@@ -54,6 +55,17 @@ def growth(result):
     return {k: r for k, r in found.items() if r is not None}
 
 
+def beside_agent(result):
+    """DEL without an agent as a multiple of DEL beside one."""
+    found = {}
+    for family, name in FAMILIES.items():
+        for n in result["present"]:
+            found[f"{name}, {n} pods present"] = ratio(
+                find(result, "roost", "DEL", family, present=n),
+                find(result, "roost-agent", "DEL", family, present=n))
+    return {k: r for k, r in found.items() if r is not None}
+
+
 def ratios(result):
     """Every figure that has a reach; of several the worst one is judged."""
     peak = result["peak_kib"].get("roost")
@@ -61,6 +73,7 @@ def ratios(result):
     return {"vs_ptp": over_all(result, "ptp", "roost", ["v4"]),
             "vs_floor": over_all(result, "roost", "floor", FAMILIES),
             "last_vs_first": growth(result),
+            "del_agent": beside_agent(result),
             "peak_mib": {"roost": round(peak / 1024, 2)} if peak else {},
             "forbidden": {"calls": sum(forbidden.values())} if forbidden else {}}
 
@@ -115,6 +128,21 @@ def latency(result, verb, family, at_once):
     return table(head, rows)
 
 
+def agent_table(result):
+    rows = []
+    for family, name in FAMILIES.items():
+        for n in result["present"]:
+            cells = []
+            for verb in ("DEL", "ADD"):
+                alone, beside = (find(result, p, verb, family, present=n)
+                                 for p in ("roost", "roost-agent"))
+                cells += [ms(alone), ms(beside)]
+            rows.append([f"{name}, {n} pods present", *cells,
+                         times(result["ratios"]["del_agent"].get(f"{name}, {n} pods present"))])
+    return table(["one at a time", "DEL, no agent", "DEL beside an agent", "ADD, no agent",
+                  "ADD beside an agent", "DEL ratio"], rows)
+
+
 def version(result):
     roost, ptp = (find(result, p, "VERSION", "none") for p in ("roost", "ptp"))
     row = ["no pods needed", ms(roost), ms(ptp), times(ratio(ptp, roost))]
@@ -155,5 +183,5 @@ def text(result):
              "blurs even the ratios).\n"]
     for family, at_once in (("v4", 1), ("dual", 1), ("v4", 8), ("v4", 30)):
         parts += [latency(result, verb, family, at_once) for verb in ("ADD", "DEL")]
-    parts += [growth_table(result), version(result), memory_and_calls(result), reach(result)]
+    parts += [agent_table(result), growth_table(result), version(result), memory_and_calls(result), reach(result)]
     return "\n".join(parts)

@@ -8,7 +8,9 @@ each of them and killed there (strace counts calls by name, so a point is "the t
 What must hold afterwards is written in the stories below: after a killed ADD comes DEL, sometimes
 GC instead, and then no link, pod route, allocation, file or anything in the pod's namespace may
 be left, and nothing of a neighbour that lives all the time may be missing; the next ADD must
-work. A killed DEL is followed by DEL, a killed GC by GC. One more story does not kill: every call
+work. A killed DEL is followed by DEL, a killed GC by GC. Beside an agent (its lock is held here) DEL
+marks links for the agent to delete; whoever comes next, with the agent or after its end, must find
+nothing in the way, and what is marked goes with the agent's next look or without it. One more story does not kill: every call
 fails once with an error it can return, and ADD must either do without or undo itself and say why
 as JSON.
 
@@ -23,12 +25,14 @@ import argparse
 import collections
 import concurrent.futures
 import contextlib
+import fcntl
 import functools
 import itertools
 import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -44,6 +48,7 @@ CNI_DIR = "/usr/lib/cni"
 WORK = "/run/kill"
 COMMON = "/run/roost"
 TIMEOUT_S = 60
+REAP_GROUP = "8202"
 GC_EVERY = 5  # points of ADD that are followed by GC instead of DEL
 
 # What a call may answer when something is wrong; calls that are not here do not fail in practice,
@@ -86,6 +91,23 @@ class Host:
         self.pod = sandbox.make_namespace(f"{self.folder}/pod")
         self.neighbour = None  # the namespace of a second pod, which lives all the time
         self.expected = {}     # what may and must be there between two points
+
+    @contextlib.contextmanager
+    def agent(self):
+        """Somebody holds the agent's lock."""
+        os.makedirs(self.state, mode=0o700, exist_ok=True)
+        fd = os.open(f"{self.state}/agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0))
+            yield
+        finally:
+            os.close(fd)
+
+    def reap(self):
+        """What an agent does with marked links; none is fine."""
+        with sandbox.inside(self.netns):
+            subprocess.run(["ip", "link", "delete", "group", REAP_GROUP], capture_output=True,
+                           timeout=TIMEOUT_S)
 
     def remove(self):
         for netns in (self.netns, self.pod):
@@ -175,6 +197,7 @@ class Host:
         self.expected = self.inventory()
         self.must_add(plugin, binary)
         self.must("DEL", plugin, binary)
+        self.reap()
         self.audit()
 
 
@@ -266,6 +289,31 @@ def killed_gc(host, point):
     return hit
 
 
+def killed_del_beside_agent(host, point):
+    host.must_add("roost", None)
+    with host.agent():
+        hit = host.call("DEL", wrapper=kill_at(point)).returncode == -9
+        if point.nth % 2:
+            host.must("DEL")
+            host.reap()
+    if point.nth % 2 == 0:
+        host.must("DEL")  # the agent ended: this one deletes
+    next_pod_works(host)
+    return hit
+
+
+def killed_add_beside_agent(host, point):
+    """The pod's interface is still there, marked by a DEL."""
+    with host.agent():
+        host.must_add("roost", None)
+        host.must("DEL")
+        hit = host.call("ADD", wrapper=kill_at(point)).returncode == -9
+        host.must("GC" if point.nth % GC_EVERY == GC_EVERY - 1 else "DEL")
+        host.reap()
+    next_pod_works(host)
+    return hit
+
+
 def failed_add(host, point):
     done = host.call("ADD", wrapper=fail_at(point))
     if done.returncode == 0:
@@ -289,6 +337,8 @@ STORIES = {
     "ADD": (killed_add, "ADD", {}, False),
     "DEL": (killed_del, "DEL", {}, False),
     "GC": (killed_gc, "GC", {}, False),
+    "DEL beside an agent": (killed_del_beside_agent, "DEL", {}, False),
+    "ADD beside an agent": (killed_add_beside_agent, "ADD", {}, False),
     "failing ADD": (failed_add, "ADD", {}, False),
     "roost-ipam first ADD": (functools.partial(killed_add, **IPAM), "ADD", IPAM, True),
     "roost-ipam ADD": (functools.partial(killed_add, **IPAM), "ADD", IPAM, False),
@@ -301,8 +351,14 @@ STORIES = {
 @functools.cache
 def settled_host(story, bin_dir):
     host = Host(bin_dir)
-    host.settle(**STORIES[story][2])
+    with beside(story, host):
+        host.settle(**STORIES[story][2])
+    host.reap()
     return host
+
+
+def beside(story, host):
+    return host.agent() if story.endswith("beside an agent") else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
@@ -328,12 +384,15 @@ def host_for(story, bin_dir):
 
 def enumerate_points(story, bin_dir):
     _, verb, who, _ = STORIES[story]
-    with host_for(story, bin_dir) as host:
-        if verb != "ADD":
+    with host_for(story, bin_dir) as host, beside(story, host):
+        if verb != "ADD" or story == "ADD beside an agent":
             host.must_add(who.get("plugin", "roost"), who.get("binary"))
+        if story == "ADD beside an agent":
+            host.must("DEL")
         lines = trace(host, verb, **who)
         if verb == "ADD":
             host.must("DEL", **who)
+        host.reap()
     return points_of_errors(story, lines) if story == "failing ADD" else points_of(story, lines)
 
 

@@ -58,7 +58,7 @@ def no_address_ever_waits_for_duplicate_address_detection(lab):
     equal(waiting, [], "tentative addresses")
     host_side = lab.host.ask(f"addr show dev {host_link(result)}")[0]["addr_info"]
     equal([(a["local"], a["prefixlen"], bool(a.get("tentative"))) for a in host_side],
-          [(GATEWAY6, 64, False)], "addresses of the host end")
+          [(GATEWAY6, 128, False)], "addresses of the host end")
     true(pod.ns.pings("fd99::1"), "an answer to the very first IPv6 packet")
 
 

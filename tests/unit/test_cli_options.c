@@ -78,7 +78,7 @@ static void wrong_lines_are_refused_with_the_reason(void **state)
 		{"roostctl -x", "unknown option -x"},
 		{"roostctl ipam show --ip", "--ip needs a value: ADDRESS"},
 		{"roostctl ipam list --wide=yes", "--wide takes no value"},
-		{"roostctl -o yaml ipam list", "output \"yaml\" is neither text nor json"},
+		{"roostctl -o toml ipam list", "output \"toml\" is not text, json or yaml"},
 		{"roostctl ipam map --color=red", "color \"red\" is not auto, always or never"},
 		{"roostctl --state-dir= ipam list", "--state-dir is empty"},
 	};
@@ -106,11 +106,42 @@ static void every_option_has_a_name_and_a_line_of_help(void **state)
 	assert_null(options_name(0));
 }
 
+static void files_are_kept_in_their_order(void **state)
+{
+	(void)state;
+	struct line l;
+	struct options o;
+	struct err e;
+	line_of(&l, "roostctl apply -f a --filename=b -f- -o yaml --store file:/s");
+	assert_int_equal(options_parse(l.argc, l.argv, &o, &e), 0);
+	assert_int_equal(o.n_files, 3);
+	assert_string_equal(o.files[0], "a");
+	assert_string_equal(o.files[1], "b");
+	assert_string_equal(o.files[2], "-");
+	assert_string_equal(o.store, "file:/s");
+	assert_true(o.yaml && !o.json);
+	assert_int_equal(o.given, OPTION_FILENAME | OPTION_OUTPUT | OPTION_YAML | OPTION_STORE);
+}
+
+static void the_last_output_counts(void **state)
+{
+	(void)state;
+	struct line l;
+	struct options o;
+	struct err e;
+	line_of(&l, "roostctl get all -o yaml -o text");
+	assert_int_equal(options_parse(l.argc, l.argv, &o, &e), 0);
+	assert_false(o.yaml || o.json);
+	assert_int_equal(o.given, OPTION_OUTPUT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_may_stand_before_between_and_after_the_words),
 		cmocka_unit_test(words_behind_two_dashes_are_no_options),
+		cmocka_unit_test(files_are_kept_in_their_order),
+		cmocka_unit_test(the_last_output_counts),
 		cmocka_unit_test(wrong_lines_are_refused_with_the_reason),
 		cmocka_unit_test(every_option_has_a_name_and_a_line_of_help),
 	};

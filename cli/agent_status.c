@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roostctl status: the agent of this machine about itself, asked over its socket; the store is not
+ * needed. The answer is printed as it is for programs. For people each part has a line, and what
+ * is missing in it (an agent of another version) has none.
+ *
+ * Exit status 1 when there is no answer or the agent has a problem, so that it can be a health
+ * check.
+ */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/config.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "lib/ask.h"
+#include "lib/json.h"
+#include "lib/text.h"
+
+#define TIMEOUT_MS 5000
+
+/* A text member; "" when it is absent or no text. */
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+	return s ? s : "";
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+static void line(const char *name, const char *value)
+{
+	char clean[1200];
+	output_clean(clean, sizeof(clean), value);
+	if (*clean)
+		(void)printf("%-14s%s\n", name, clean);
+}
+
+static void print_store(const json_t *store)
+{
+	char text[1100];
+	struct text t = TEXT_ON(text);
+	const char *trouble = text_of(store, "trouble");
+	text_add(&t, "%.500s", text_of(store, "url"));
+	if (*trouble)
+		text_add(&t, ", unusable for %lld s: %.400s", number_of(store, "sinceSeconds"),
+			trouble);
+	line("store", text);
+}
+
+static void print_bird(const json_t *bird)
+{
+	char text[600];
+	struct text t = TEXT_ON(text);
+	const char *trouble = text_of(bird, "trouble");
+	text_add(&t, "%s", is_true(bird, "up") ? "up" : "down");
+	if (is_true(bird, "recovering"))
+		text_add(&t, ", recovering from a restart");
+	if (is_true(bird, "up") && !is_true(bird, "loaded"))
+		text_add(&t, ", our configuration is not loaded");
+	if (is_true(bird, "up"))
+		text_add(&t, ", %lld of %lld peers", number_of(bird, "peersUp"),
+			number_of(bird, "peers"));
+	if (*trouble)
+		text_add(&t, ": %.400s", trouble);
+	line("bird", text);
+}
+
+static void print_address(const json_t *address)
+{
+	char text[200];
+	struct text t = TEXT_ON(text);
+	const char *v4 = text_of(address, "ipv4"), *v6 = text_of(address, "ipv6");
+	text_add(&t, "%.60s%s%.60s", v4, *v4 && *v6 ? ", " : "", v6);
+	line("address", *text ? text : "none found");
+}
+
+static void print_blocks(const json_t *blocks)
+{
+	static const struct table_column columns[] = {{"BLOCK", false}, {"POOL", false},
+		{"STATE", false}, {"USED", true}, {"COOLING", true}, {"RESERVED", true},
+		{"QUARANTINED", true}, {"FREE", true}, {"STATE-DIR", false}};
+	static const char *const counts[] = {"used", "cooling", "reserved", "quarantined", "free"};
+	CLEANUP_TABLE struct table t;
+	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < json_array_size(blocks); i++) {
+		const json_t *b = json_array_get(blocks, i);
+		table_add(&t, "%s", text_of(b, "cidr"));
+		table_add(&t, "%s", text_of(b, "pool"));
+		table_add(&t, "%s", text_of(b, "state"));
+		for (size_t k = 0; k < 5; k++) {
+			char number[OUTPUT_NUMBER];
+			long long n = number_of(b, counts[k]);
+			output_number(n == INT64_MAX ? UINT64_MAX : (uint64_t)n, number);
+			table_add(&t, "%s", number);
+		}
+		table_add(&t, "%s", text_of(b, "stateDir"));
+	}
+	(void)printf("\n");
+	table_print(&t, stdout);
+}
+
+static void print_answer(const json_t *a)
+{
+	const json_t *problems = json_object_get(a, "problems");
+	const json_t *blocks = json_object_get(a, "blocks");
+	line("node", text_of(a, "node"));
+	line("installation", text_of(a, "installation"));
+	line("running since", text_of(a, "since"));
+	print_address(json_object_get(a, "address"));
+	print_store(json_object_get(a, "store"));
+	print_bird(json_object_get(a, "bird"));
+	for (size_t i = 0; i < json_array_size(problems); i++) {
+		const char *text = json_string_value(json_array_get(problems, i));
+		line("problem", text ? text : "?");
+	}
+	if (json_array_size(problems) == 0)
+		line("problems", "none");
+	if (json_array_size(blocks) > 0)
+		print_blocks(blocks);
+}
+
+static int ask_status(const struct options *o, json_t **answer, struct err *e)
+{
+	CLEANUP_CONFIG struct config c = {0};
+	CLEANUP_JSON json_t *request = json_pack("{ss}", "op", "status");
+	int r = config_read(o, &c, e);
+	return r < 0 ? r : ask(c.socket, request, TIMEOUT_MS, answer, e);
+}
+
+int agent_status(const struct options *o)
+{
+	CLEANUP_JSON json_t *answer = NULL;
+	struct err e = {0};
+	if (ask_status(o, &answer, &e) < 0)
+		return output_error(&e);
+	if (o->json)
+		output_json(json_incref(answer));
+	else
+		print_answer(answer);
+	return json_array_size(json_object_get(answer, "problems")) > 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The settings that roostctl shares with the agent of its machine. They are read from the agent's
+ * own file, so that `roostctl get` on a node asks the store that the node uses without being told,
+ * with the same certificates. The file belongs to root: names and paths in it are trusted, its
+ * types are checked, keys that are not ours are left to the agent.
+ */
+#include "cli/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+static int read_file(const char *path, bool wanted, json_t **out, struct err *e)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && !wanted)
+		return 0;
+	if (fd < 0)
+		return err_set(e, errno, "cannot open %.200s: %s", path, strerror(errno));
+	CLEANUP_FREE char *text = NULL;
+	size_t len = 0;
+	int r = file_read_fd(fd, JSON_MAX_BYTES, &text, &len, e);
+	if (r == 0)
+		r = json_parse(text, len, out, e);
+	if (r < 0)
+		err_add(e, "%.200s", path);
+	return r;
+}
+
+static int take_etcd(const json_t *file, struct store_options *s, struct err *e)
+{
+	json_t *etcd = NULL;
+	int r = json_get_object(file, "", "etcd", &etcd, e);
+	const struct {
+		const char *key;
+		const char **out;
+	} texts[] = {
+		{"prefix", &s->prefix},
+		{"caFile", &s->ca_file},
+		{"certFile", &s->cert_file},
+		{"keyFile", &s->key_file},
+		{"user", &s->user},
+		{"passwordFile", &s->password_file},
+	};
+	for (size_t i = 0; r >= 0 && i < sizeof(texts) / sizeof(texts[0]); i++)
+		r = json_get_string(etcd, "etcd", texts[i].key, texts[i].out, e);
+	return r;
+}
+
+static int take(struct config *c, struct err *e)
+{
+	const char *data_dir = CONFIG_DATA_DIR;
+	int r = json_get_string(c->file, "", "dataDir", &data_dir, e);
+	struct text t = TEXT_ON(c->default_url);
+	text_add(&t, "file:%s/store", data_dir);
+	c->store.url = c->default_url;
+	c->socket = CONFIG_SOCKET;
+	if (r >= 0)
+		r = json_get_string(c->file, "", "store", &c->store.url, e);
+	if (r >= 0)
+		r = json_get_string(c->file, "", "socket", &c->socket, e);
+	if (r >= 0)
+		r = take_etcd(c->file, &c->store, e);
+	return r < 0 ? r : 0;
+}
+
+int config_read(const struct options *o, struct config *out, struct err *e)
+{
+	const char *path = o->config ? o->config : CONFIG_FILE;
+	*out = (struct config){0};
+	int r = read_file(path, o->config, &out->file, e);
+	if (r < 0)
+		return r;
+	r = take(out, e);
+	if (r < 0) {
+		err_add(e, "%.200s", path);
+		config_done(out);
+		return r;
+	}
+	out->store.url = o->store ? o->store : out->store.url;
+	out->socket = o->socket ? o->socket : out->socket;
+	return 0;
+}
+
+void config_done(struct config *c)
+{
+	json_decref(c->file);
+	*c = (struct config){0};
+}

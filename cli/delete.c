@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roostctl delete. All names are looked up before anything is deleted; then each resource goes by a
+ * transaction of its own, in the order given.
+ *
+ * A pool goes only when none of its blocks is in use, see cli/commit.c for how that is made sure.
+ * A node is its document, its blocks and what its agent says of itself: deleting only the first
+ * would leave the blocks to nobody, so a node that has any of the others is for `roostctl node
+ * remove`.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/commit.h"
+#include "cli/manifest.h"
+#include "cli/output.h"
+#include "cli/rules.h"
+#include "cli/snapshot.h"
+#include "cli/store.h"
+#include "cluster/keys.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define LOST_RACES_MAX 10
+
+struct target {
+	enum resource_kind kind;
+	char name[RESOURCE_NAME];
+};
+
+struct targets {
+	struct target *list;
+	size_t n, room;
+};
+
+static void add_target(struct targets *t, enum resource_kind kind, const char *name)
+{
+	t->list = mem_grow(t->list, &t->room, t->n, sizeof(*t->list));
+	t->list[t->n].kind = kind;
+	(void)text_copy(t->list[t->n++].name, RESOURCE_NAME, name);
+}
+
+/* The exit status when there is nothing to do, else -1. */
+static int take_operands(const struct options *o, struct targets *t)
+{
+	enum resource_kind kind;
+	if (o->n_operands < 2) {
+		(void)output_complain("delete needs KIND NAME..., or -f FILE");
+		return 2;
+	}
+	if (!resource_kind_parse(o->operands[0], &kind)) {
+		(void)output_complain("\"%.60s\" is not a kind of resource", o->operands[0]);
+		return 2;
+	}
+	for (size_t i = 1; i < o->n_operands; i++) {
+		if (!keys_is_name(o->operands[i]))
+			return output_complain("%s/%.200s does not exist", resource_kind_text(kind),
+				o->operands[i]);
+		add_target(t, kind, o->operands[i]);
+	}
+	return -1;
+}
+
+static int take_files(const struct options *o, struct targets *t)
+{
+	CLEANUP_MANIFESTS struct manifests m = {0};
+	if (o->n_operands > 0) {
+		(void)output_complain("delete takes KIND NAME... or -f FILE, not both");
+		return 2;
+	}
+	if (manifests_read(o, &m) > 0)
+		return output_complain("nothing was deleted");
+	for (size_t i = 0; i < m.n; i++)
+		add_target(t, m.list[i].resource.kind, m.list[i].resource.name);
+	return -1;
+}
+
+static int check_all_exist(struct store *s, const struct targets *t, struct err *e)
+{
+	int missing = 0;
+	for (size_t i = 0; i < t->n; i++) {
+		CLEANUP_DOC struct store_doc doc = {0};
+		char key[STORE_KEY_MAX], label[SNAPSHOT_LABEL];
+		keys_resource(t->list[i].kind, t->list[i].name, key);
+		snapshot_label(t->list[i].kind, t->list[i].name, label);
+		int r = store_get(s, key, &doc, e);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			continue;
+		(void)output_complain("%s does not exist", label);
+		missing++;
+	}
+	return missing;
+}
+
+/* Whether the store has something under the prefix. */
+static int has_any(struct store *s, const char *prefix, struct err *e)
+{
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	int r = store_list(s, prefix, &docs, &n, e);
+	if (r < 0)
+		return r;
+	store_docs_free(docs, n);
+	return n > 0;
+}
+
+static int check_node(struct store *s, const char *name, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+	CLEANUP_DOC struct store_doc status = {0};
+	(void)snprintf(key, sizeof(key), KEYS_NODEBLOCKS "%s/", name);
+	int blocks = has_any(s, key, e);
+	keys_status(name, key);
+	int agent = blocks < 0 ? blocks : store_get(s, key, &status, e);
+	if (agent < 0)
+		return agent;
+	if (!blocks && !agent)
+		return 0;
+	(void)err_set(e, EBUSY, "node/%.100s has %s: it is more than a document", name,
+		blocks ? "blocks" : "an agent");
+	err_details(e, "roostctl node remove %.100s removes all of it", name);
+	return -EBUSY;
+}
+
+static int refuse_pool(const char *name, const char *in_use, struct err *e)
+{
+	(void)err_set(e, EBUSY, "ippool/%.100s has %s", name, in_use);
+	err_details(e, "apply it with disabled: true, so that no new pod gets its addresses, stop "
+		       "the pods that have some (roostctl node drain), and delete it when its "
+		       "blocks have come back");
+	return -EBUSY;
+}
+
+/* Deletes what is at this revision. 1, 0 somebody else was faster, -errno. */
+static int commit_delete(struct store *s, const struct snapshot_item *item, int64_t revision,
+	const int64_t *guard, struct err *e)
+{
+	CLEANUP_COMMIT struct commit c = {.n = 0};
+	(void)commit_add(&c, item->key, revision, NULL);
+	if (guard)
+		commit_add_guard(&c, *guard);
+	return commit_run(&c, s, e);
+}
+
+/* The pool is held: counts its blocks, and deletes it or puts it back. */
+static int finish_pool(struct store *s, struct snapshot *all, const struct snapshot_item *item,
+	int64_t revision, struct err *e)
+{
+	char in_use[256];
+	int r = snapshot_blocks(s, all, e);
+	if (r < 0)
+		return r;
+	if (rules_count_blocks(all->blocks, all->n_blocks, &item->value->pool.pool.cidr, in_use) >
+		0)
+		return refuse_pool(item->name, in_use, e);
+	return commit_delete(s, item, revision, &all->guard, e);
+}
+
+static int delete_pool(
+	struct store *s, struct snapshot *all, const struct snapshot_item *item, struct err *e)
+{
+	struct err ignored = {0};
+	struct commit_hold hold = {.revision = 0};
+	if (!item->value) /* nobody can claim of what nobody can read */
+		return commit_delete(s, item, item->revision, &all->guard, e);
+	if (item->value->pool.disabled)
+		return finish_pool(s, all, item, item->revision, e);
+	int r = commit_hold(s, item, &hold, e);
+	if (r <= 0)
+		return r;
+	r = finish_pool(s, all, item, hold.revision, e);
+	if (r <= 0 && commit_release(s, &hold, &ignored) < 0)
+		err_details(e, "ippool/%.100s stays disabled: %.200s", item->name, ignored.text);
+	commit_hold_done(&hold);
+	return r;
+}
+
+/* 1 deleted, 0 look again, -errno. */
+static int try_delete(struct store *s, const struct target *t, struct err *e)
+{
+	CLEANUP_SNAPSHOT struct snapshot all = {0};
+	char label[SNAPSHOT_LABEL];
+	snapshot_label(t->kind, t->name, label);
+	int r = t->kind == RESOURCE_NODE ? check_node(s, t->name, e) : 0;
+	if (r == 0)
+		r = snapshot_all(s, &all, e);
+	if (r < 0)
+		return r;
+	const struct snapshot_item *item = snapshot_find(&all, t->kind, t->name);
+	if (!item)
+		return err_set(e, ENOENT, "%.300s does not exist any more", label);
+	return t->kind == RESOURCE_IPPOOL ? delete_pool(s, &all, item, e)
+					  : commit_delete(s, item, item->revision, NULL, e);
+}
+
+static int delete_target(struct store *s, const struct target *t, struct err *e)
+{
+	for (int i = 0; i < LOST_RACES_MAX; i++) {
+		int r = try_delete(s, t, e);
+		if (r != 0)
+			return r;
+	}
+	return err_set(e, EAGAIN, "somebody else keeps changing this resource");
+}
+
+static int delete_targets(struct store *s, const struct targets *t, bool json)
+{
+	CLEANUP_JSON json_t *list = json_array();
+	int failed = 0;
+	for (size_t i = 0; i < t->n; i++) {
+		const char *kind = resource_kind_text(t->list[i].kind);
+		struct err e = {0};
+		char label[SNAPSHOT_LABEL];
+		snapshot_label(t->list[i].kind, t->list[i].name, label);
+		if (delete_target(s, &t->list[i], &e) < 0)
+			failed = output_error(&e);
+		else if (json)
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
+					      t->list[i].name, "result", "deleted"));
+		else
+			(void)printf("%s deleted\n", label);
+	}
+	if (json)
+		output_json(json_incref(list));
+	return failed;
+}
+
+int delete_resources(const struct options *o)
+{
+	CLEANUP_STORE struct store *store = NULL;
+	struct targets t = {0};
+	struct err e = {0};
+	int status = o->n_files > 0 ? take_files(o, &t) : take_operands(o, &t);
+	if (status < 0 && (status = store_from_options(o, &store, &e)) == 0)
+		status = check_all_exist(store, &t, &e);
+	if (status < 0)
+		status = output_error(&e);
+	else if (store && status > 0)
+		status = output_complain("nothing was deleted");
+	else if (store)
+		status = delete_targets(store, &t, o->json);
+	free(t.list);
+	return status;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roostctl get: resources as a table, or as documents that apply takes back. The documents are as
+ * they are in the store, so that what is shown is what agents read; one that cannot be read is
+ * said on stderr, with the reason, and makes the exit status 1. As JSON and YAML it is printed all
+ * the same if it is JSON at all: who wants to mend it has to see it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/get_table.h"
+#include "cli/output.h"
+#include "cli/snapshot.h"
+#include "cli/store.h"
+#include "cluster/keys.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/yaml.h"
+
+struct wanted {
+	enum resource_kind kind; /* RESOURCE_KINDS: all of them */
+	char **names;		 /* all of the kind when there is none */
+	size_t n_names;
+};
+
+struct found {
+	const struct snapshot_item **items;
+	size_t n;
+	bool missing; /* a name */
+};
+
+static void find(const struct snapshot *s, const struct wanted *w, struct found *out)
+{
+	out->items = mem_new(s->n_items + w->n_names, sizeof(const struct snapshot_item *));
+	for (size_t i = 0; i < s->n_items && w->n_names == 0; i++)
+		out->items[out->n++] = &s->items[i];
+	for (size_t i = 0; i < w->n_names; i++) {
+		const struct snapshot_item *item =
+			keys_is_name(w->names[i]) ? snapshot_find(s, w->kind, w->names[i]) : NULL;
+		char label[SNAPSHOT_LABEL];
+		snapshot_label(w->kind, w->names[i], label);
+		if (item)
+			out->items[out->n++] = item;
+		else
+			(void)output_complain("%s does not exist", label);
+		out->missing = out->missing || !item;
+	}
+}
+
+/* How many cannot be read. */
+static size_t complain_unreadable(const struct found *f)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < f->n; i++) {
+		const struct snapshot_item *item = f->items[i];
+		if (item->value)
+			continue;
+		char label[SNAPSHOT_LABEL];
+		snapshot_label(item->kind, item->name, label);
+		(void)output_complain("%s cannot be read: %s", label, item->why);
+		n++;
+	}
+	return n;
+}
+
+static json_t *make_document(const struct wanted *w, const struct found *f)
+{
+	if (w->n_names == 1)
+		return f->n == 1 && f->items[0]->doc ? json_incref(f->items[0]->doc) : NULL;
+	json_t *items = json_array();
+	for (size_t i = 0; i < f->n; i++)
+		if (f->items[i]->doc)
+			(void)json_array_append(items, f->items[i]->doc);
+	return json_pack("{s:s, s:s, s:o}", "apiVersion", "projectcalico.org/v3", "kind", "List",
+		"items", items);
+}
+
+/* A table for each kind; the title of the kind only where there are several. */
+static void print_tables(const struct wanted *w, const struct found *f)
+{
+	bool first = true;
+	for (size_t i = 0; i < f->n;) {
+		enum resource_kind kind = f->items[i]->kind;
+		size_t end = i;
+		while (end < f->n && f->items[end]->kind == kind)
+			end++;
+		if (w->kind == RESOURCE_KINDS)
+			(void)printf("%s%s\n", first ? "" : "\n", resource_kind_text(kind));
+		get_table_print(stdout, kind, f->items + i, end - i);
+		first = false;
+		i = end;
+	}
+	if (f->n == 0 && w->n_names == 0)
+		(void)fprintf(stderr, "roostctl: there is no %s\n",
+			w->kind == RESOURCE_KINDS ? "resource" : resource_kind_text(w->kind));
+}
+
+static int print(const struct options *o, const struct snapshot *s, const struct wanted *w)
+{
+	struct found f = {0};
+	find(s, w, &f);
+	int status = complain_unreadable(&f) > 0 || f.missing;
+	CLEANUP_JSON json_t *doc = o->json || o->yaml ? make_document(w, &f) : NULL;
+	if (doc && o->yaml) {
+		CLEANUP_FREE char *text = yaml_text(doc);
+		(void)fputs(text, stdout);
+	} else if (doc) {
+		output_json(json_incref(doc));
+	} else if (!o->json && !o->yaml) {
+		print_tables(w, &f);
+	}
+	free(f.items);
+	return status;
+}
+
+int get_resources(const struct options *o)
+{
+	CLEANUP_STORE struct store *store = NULL;
+	CLEANUP_SNAPSHOT struct snapshot s = {0};
+	struct wanted w = {
+		.kind = RESOURCE_KINDS, .names = o->operands + 1, .n_names = o->n_operands - 1};
+	struct err e = {0};
+	char prefix[STORE_KEY_MAX] = KEYS_RESOURCES;
+	bool all = strcmp(o->operands[0], "all") == 0;
+	if (!all && !resource_kind_parse(o->operands[0], &w.kind)) {
+		(void)output_complain("\"%.60s\" is not a kind of resource", o->operands[0]);
+		return 2;
+	}
+	if (all && w.n_names > 0) {
+		(void)output_complain("get all takes no name");
+		return 2;
+	}
+	if (!all)
+		keys_resource(w.kind, "", prefix);
+	int r = store_from_options(o, &store, &e);
+	if (r == 0)
+		r = snapshot_resources(store, prefix, &s, &e);
+	return r < 0 ? output_error(&e) : print(o, &s, &w);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roostctl node drain and undrain: spec.drain of the Node document. The document has two writers,
+ * people and its agent, so it is changed as it was read, every field that is not ours kept, and only
+ * if it is still that one; else it is read again. The agent may write it at the same moment for a
+ * good reason, so a few rounds are usual and many mean that something is wrong.
+ */
+#include "cli/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/ipam_json.h"
+#include "cli/output.h"
+#include "cli/store.h"
+#include "cluster/keys.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+
+#define ROUNDS 10
+
+/* 1: doc was changed, 0: it is so already. */
+static int change(json_t *doc, bool drain, struct err *e)
+{
+	json_t *spec = json_object_get(doc, "spec");
+	if (!json_is_object(doc) || (spec && !json_is_object(spec)))
+		return err_set(e, EBADMSG, "the Node document is no object with a spec");
+	bool is_set = json_is_true(json_object_get(spec, "drain"));
+	if (is_set == drain)
+		return 0;
+	if (!spec) {
+		spec = json_object();
+		(void)json_object_set_new(doc, "spec", spec);
+	}
+	if (drain)
+		(void)json_object_set_new(spec, "drain", json_true());
+	else
+		(void)json_object_del(spec, "drain");
+	return 1;
+}
+
+static int put_back(
+	struct store *s, const char *key, int64_t revision, const json_t *doc, struct err *e)
+{
+	CLEANUP_FREE char *text = json_text(doc);
+	const struct store_compare compare = {.key = key, .revision = revision};
+	const struct store_change put = {.key = key, .value = text};
+	const struct store_txn t = {
+		.compares = &compare, .n_compares = 1, .changes = &put, .n_changes = 1};
+	return store_commit(s, &t, e);
+}
+
+/* 1: changed, 0: it was so already, -EAGAIN: somebody else was faster. */
+static int try_once(struct store *s, const char *name, bool drain, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+	struct store_doc *d = mem_new(1, sizeof(*d));
+	CLEANUP_JSON json_t *doc = NULL;
+	keys_resource(RESOURCE_NODE, name, key);
+	int r = store_get(s, key, d, e);
+	if (r == 0)
+		r = err_set(e, ENOENT, "there is no node %s", name);
+	else if (r > 0 && !d->value)
+		r = err_set(e, EBADMSG, "the Node document is too large");
+	else if (r > 0)
+		r = json_parse(d->value, strlen(d->value), &doc, e);
+	if (r >= 0)
+		r = change(doc, drain, e);
+	if (r == 1) {
+		r = put_back(s, key, d->revision, doc, e);
+		if (r == 0)
+			r = err_set(
+				e, EAGAIN, "the Node document of %s changes all the time", name);
+	}
+	store_docs_free(d, 1);
+	return r;
+}
+
+static int set_drain(const struct options *o, bool drain, struct err *e)
+{
+	CLEANUP_STORE struct store *s = NULL;
+	const char *name = o->operands[0];
+	if (!keys_is_name(name))
+		return err_set(e, EINVAL, "\"%.60s\" is no name of a node", name);
+	int r = store_from_options(o, &s, e);
+	if (r < 0)
+		return r;
+	for (int round = 0; round < ROUNDS; round++) {
+		r = try_once(s, name, drain, e);
+		if (r != -EAGAIN)
+			return r;
+	}
+	return r;
+}
+
+static int drain_or_not(const struct options *o, bool drain)
+{
+	struct err e = {0};
+	int r = set_drain(o, drain, &e);
+	if (r < 0)
+		return output_error(&e);
+	if (o->json) {
+		json_t *answer = json_object();
+		ipam_json_put(answer, "node", output_json_text(o->operands[0]));
+		ipam_json_put(answer, "drain", json_boolean(drain));
+		ipam_json_put(answer, "changed", json_boolean(r));
+		output_json(answer);
+	} else if (drain) {
+		(void)printf(
+			"%s %s: it takes no new pods, and gives back its blocks as they become "
+			"empty\n",
+			o->operands[0], r ? "drains now" : "was draining already");
+	} else {
+		(void)printf(
+			"%s %s\n", o->operands[0], r ? "takes new pods again" : "was not draining");
+	}
+	return 0;
+}
+
+int nodes_drain(const struct options *o)
+{
+	return drain_or_not(o, true);
+}
+
+int nodes_undrain(const struct options *o)
+{
+	return drain_or_not(o, false);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan of an apply. Each manifest meets what the store has under its name: nothing, the same, or
+ * something else. Of a Node the agent's fields are carried over first (cluster/document.h), and the
+ * result is read again, as two good halves may not make a good whole. Then the rules between
+ * resources are checked on the set as it would be with all manifests applied: a file may move a
+ * node's address and a pool at once.
+ */
+#include "cli/plan.h"
+
+#include <string.h>
+
+#include "cli/rules.h"
+#include "cluster/document.h"
+#include "lib/mem.h"
+
+/* Returns the complaints. */
+static size_t make_step(const struct snapshot *s, const struct manifest *m, struct plan_step *out)
+{
+	char where[RESOURCE_WHERE];
+	struct err e = {0};
+	struct plan_step step = {
+		.manifest = m,
+		.old = snapshot_find(s, m->resource.kind, m->resource.name),
+	};
+	const json_t *old = step.old && step.old->value ? step.old->doc : NULL;
+	step.doc = m->resource.kind == RESOURCE_NODE ? document_merge_node(old, m->stored)
+						     : json_incref(m->stored);
+	if (resource_parse(step.doc, &step.value, where, &e) < 0) {
+		manifest_complain(m, where, e.text);
+		json_decref(step.doc);
+		return 1;
+	}
+	bool same = old && json_equal(step.doc, old);
+	step.kind = same ? PLAN_UNCHANGED : step.old ? PLAN_CONFIGURE : PLAN_CREATE;
+	const struct resource *before = step.old ? step.old->value : NULL;
+	step.guarded = !same && rules_is_guarded(before, &step.value);
+	step.moves = step.guarded && before && step.value.kind == RESOURCE_IPPOOL;
+	*out = step;
+	return 0;
+}
+
+static bool is_planned(const struct plan *p, const struct snapshot_item *item)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->steps[i].old == item)
+			return true;
+	return false;
+}
+
+/* The planned ones first, in the order of the steps; then the store's others. */
+static struct rules_item *collect(const struct plan *p, size_t *n)
+{
+	struct rules_item *items = mem_new(p->n + p->snapshot.n_items, sizeof(*items));
+	for (size_t i = 0; i < p->n; i++)
+		items[(*n)++] = (struct rules_item){
+			.now = &p->steps[i].value,
+			.before = p->steps[i].old ? p->steps[i].old->value : NULL,
+		};
+	for (size_t i = 0; i < p->snapshot.n_items; i++) {
+		const struct snapshot_item *item = &p->snapshot.items[i];
+		if (item->value && !is_planned(p, item))
+			items[(*n)++] =
+				(struct rules_item){.now = item->value, .before = item->value};
+	}
+	return items;
+}
+
+static size_t check_rules(const struct plan *p)
+{
+	size_t n = 0, complaints = 0;
+	CLEANUP_FREE struct rules_item *items = collect(p, &n);
+	const struct rules_set set = {.items = items,
+		.n_items = n,
+		.blocks = p->snapshot.blocks,
+		.n_blocks = p->snapshot.n_blocks};
+	for (size_t i = 0; i < p->n; i++) {
+		const char *where = "";
+		struct err e = {0};
+		if (p->steps[i].kind == PLAN_UNCHANGED || rules_check(&set, i, &where, &e) == 0)
+			continue;
+		manifest_complain(p->steps[i].manifest, where, e.text);
+		complaints++;
+	}
+	return complaints;
+}
+
+int plan_make(struct store *s, const struct manifests *m, struct plan *out, struct err *e)
+{
+	size_t complaints = 0;
+	*out = (struct plan){0};
+	int r = snapshot_all(s, &out->snapshot, e);
+	if (r < 0) {
+		plan_done(out);
+		return r;
+	}
+	out->steps = mem_new(m->n, sizeof(*out->steps));
+	for (size_t i = 0; i < m->n; i++) {
+		size_t n = make_step(&out->snapshot, &m->list[i], &out->steps[out->n]);
+		complaints += n;
+		out->n += n == 0;
+	}
+	return (int)(complaints + check_rules(out));
+}
+
+void plan_done(struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		resource_done(&p->steps[i].value);
+		json_decref(p->steps[i].doc);
+	}
+	free(p->steps);
+	snapshot_done(&p->snapshot);
+	*p = (struct plan){0};
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules between resources. A document is judged alone by resource_parse(); here is what needs the
+ * others: an address must belong to one pool at most, and to pods or to a node, never both, as the
+ * route to a pod's block would then be the route to the node that announces it.
+ *
+ * Only what a change itself breaks is held against it. A set that is wrong already (somebody wrote
+ * to the store by other means) can still be changed elsewhere, or it could never be mended.
+ */
+#include "cli/rules.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/text.h"
+
+#define NODES_NAMED 4 /* in a sentence */
+
+bool rules_moves_pool(const struct resource *before, const struct resource *now)
+{
+	const struct pool *a = &before->pool.pool, *b = &now->pool.pool;
+	return !cidr_equal(&a->cidr, &b->cidr) || a->block_len != b->block_len;
+}
+
+struct tally {
+	const char *node;
+	size_t n;
+};
+
+size_t rules_count_blocks(
+	const struct block *blocks, size_t n, const struct cidr *c, char text[256])
+{
+	struct tally tallies[NODES_NAMED] = {0};
+	struct text t = {.buf = text, .size = 256};
+	size_t count = 0, others = 0, nodes = 0;
+	*text = '\0';
+	for (size_t i = 0; i < n; i++) {
+		if (!cidr_overlaps(&blocks[i].cidr, c))
+			continue;
+		size_t k = 0;
+		count++;
+		while (k < nodes && strcmp(tallies[k].node, blocks[i].node) != 0)
+			k++;
+		if (k < NODES_NAMED) {
+			tallies[k].node = blocks[i].node;
+			tallies[k].n++;
+			nodes = k == nodes ? nodes + 1 : nodes;
+		} else {
+			others++;
+		}
+	}
+	text_add(&t, "%zu block%s in use (", count, count == 1 ? "" : "s");
+	for (size_t k = 0; k < nodes; k++)
+		text_add(&t, "%s%.40s: %zu", k ? ", " : "", tallies[k].node, tallies[k].n);
+	if (others)
+		text_add(&t, ", other nodes: %zu", others);
+	text_add(&t, ")");
+	return count;
+}
+
+static int check_pools(const struct rules_set *s, const struct resource *pool, struct err *e)
+{
+	const struct cidr *cidr = &pool->pool.pool.cidr;
+	for (size_t i = 0; i < s->n_items; i++) {
+		const struct resource *other = s->items[i].now;
+		if (other == pool || other->kind != RESOURCE_IPPOOL ||
+			!cidr_overlaps(cidr, &other->pool.pool.cidr))
+			continue;
+		char a[CIDR_TEXT], b[CIDR_TEXT];
+		cidr_format(cidr, a);
+		cidr_format(&other->pool.pool.cidr, b);
+		return err_set(e, EINVAL, "%s overlaps %s of IPPool %.100s", a, b, other->name);
+	}
+	return 0;
+}
+
+/* The node's address inside the pool, if any. */
+static const struct addr *find_inside(const struct cidr *pool, const struct resource_node *n)
+{
+	if (n->addr4.addr.family && cidr_contains(pool, &n->addr4.addr))
+		return &n->addr4.addr;
+	return n->addr6.addr.family && cidr_contains(pool, &n->addr6.addr) ? &n->addr6.addr : NULL;
+}
+
+static int refuse_inside(const struct resource *pool, const struct resource *node,
+	const struct addr *inside, struct err *e)
+{
+	char addr[ADDR_TEXT], cidr[CIDR_TEXT];
+	addr_format(inside, addr);
+	cidr_format(&pool->pool.pool.cidr, cidr);
+	return err_set(e, EINVAL, "the address %s of Node %.100s is inside %s of IPPool %.100s",
+		addr, node->name, cidr, pool->name);
+}
+
+static int check_pool_nodes(const struct rules_set *s, const struct resource *pool, struct err *e)
+{
+	for (size_t i = 0; i < s->n_items; i++) {
+		const struct resource *node = s->items[i].now;
+		const struct addr *inside =
+			node->kind == RESOURCE_NODE
+				? find_inside(&pool->pool.pool.cidr, &node->node)
+				: NULL;
+		if (inside)
+			return refuse_inside(pool, node, inside, e);
+	}
+	return 0;
+}
+
+/* Blocks of an earlier pool may stand there: of the same size they are taken over. */
+static int check_blocks(const struct rules_set *s, const struct pool *p, struct err *e)
+{
+	for (size_t i = 0; i < s->n_blocks; i++) {
+		const struct block *b = &s->blocks[i];
+		if (!cidr_overlaps(&b->cidr, &p->cidr) ||
+			(b->cidr.len == p->block_len && b->cidr.len >= p->cidr.len))
+			continue;
+		char block[CIDR_TEXT];
+		cidr_format(&b->cidr, block);
+		return err_set(e, EINVAL,
+			"the block %s of node %.100s is in use, and is no /%u of this pool", block,
+			b->node, p->block_len);
+	}
+	return 0;
+}
+
+static int check_pool(
+	const struct rules_set *s, const struct rules_item *item, const char **where, struct err *e)
+{
+	const struct pool *p = &item->now->pool.pool;
+	bool moves = item->before && rules_moves_pool(item->before, item->now);
+	*where = "spec.cidr";
+	if (item->before && !moves)
+		return 0;
+	int r = check_pools(s, item->now, e);
+	if (r == 0)
+		r = check_pool_nodes(s, item->now, e);
+	if (r == 0 && moves) {
+		char text[256];
+		const struct cidr *before = &item->before->pool.pool.cidr;
+		if (!cidr_equal(before, &p->cidr))
+			*where = "spec.cidr";
+		else
+			*where = "spec.blockSize";
+		if (rules_count_blocks(s->blocks, s->n_blocks, before, text) > 0)
+			return err_set(e, EINVAL,
+				"cidr and blockSize cannot change while the pool has %s", text);
+	}
+	return r < 0 ? r : check_blocks(s, p, e);
+}
+
+static bool same_host(const struct cidr *a, const struct cidr *b)
+{
+	return a->addr.family && addr_equal(&a->addr, &b->addr);
+}
+
+static int check_node(
+	const struct rules_set *s, const struct resource *node, const char **where, struct err *e)
+{
+	const struct resource_node *n = &node->node;
+	for (size_t i = 0; i < s->n_items; i++) {
+		const struct resource *other = s->items[i].now;
+		if (other->kind == RESOURCE_IPPOOL) {
+			const struct addr *inside = find_inside(&other->pool.pool.cidr, n);
+			if (!inside)
+				continue;
+			*where = inside == &n->addr4.addr ? "spec.bgp.ipv4Address"
+							  : "spec.bgp.ipv6Address";
+			return refuse_inside(other, node, inside, e);
+		}
+		if (other == node || other->kind != RESOURCE_NODE)
+			continue;
+		bool four = same_host(&n->addr4, &other->node.addr4);
+		if (four || same_host(&n->addr6, &other->node.addr6)) {
+			char text[ADDR_TEXT];
+			addr_format(four ? &n->addr4.addr : &n->addr6.addr, text);
+			*where = four ? "spec.bgp.ipv4Address" : "spec.bgp.ipv6Address";
+			return err_set(
+				e, EINVAL, "%s is the address of Node %.100s", text, other->name);
+		}
+	}
+	return 0;
+}
+
+static bool has_new_address(const struct resource *before, const struct resource *now)
+{
+	const struct resource_node *n = &now->node;
+	if (!before)
+		return n->addr4.addr.family || n->addr6.addr.family;
+	return !cidr_equal(&n->addr4, &before->node.addr4) ||
+	       !cidr_equal(&n->addr6, &before->node.addr6);
+}
+
+bool rules_is_guarded(const struct resource *before, const struct resource *now)
+{
+	if (now->kind == RESOURCE_IPPOOL)
+		return !before || rules_moves_pool(before, now);
+	return now->kind == RESOURCE_NODE && has_new_address(before, now);
+}
+
+int rules_check(const struct rules_set *s, size_t i, const char **where, struct err *e)
+{
+	const struct rules_item *item = &s->items[i];
+	*where = "";
+	if (item->now->kind == RESOURCE_IPPOOL)
+		return check_pool(s, item, where, e);
+	if (item->now->kind == RESOURCE_NODE && has_new_address(item->before, item->now))
+		return check_node(s, item->now, where, e);
+	return 0;
+}

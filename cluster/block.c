@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ownership of blocks as transactions and as a walk.
+ *
+ * Every change of an owner compares what was read: a claim that there is no document, the rest the
+ * revision of the document. Both keys of a block, the one under blocks/ and the one under its
+ * node, get the same text in the same transaction; the first one decides, the second one is an
+ * index. The text has a nonce: when the answer to a commit is lost, the driver reads the document
+ * and knows from its text whether it is the one that it sent.
+ *
+ * The walk: the number of blocks of a pool is a power of two, so start + i * step visits every
+ * block once when step is odd. Both come from the hash of the node's name: two nodes that meet at
+ * one block part at the next. As no block is visited twice, a free one is found after as many
+ * steps as blocks are taken, plus one; the size of the pool does not matter.
+ *
+ * That holds for blocks of the pool's size. Documents of other sizes (of an earlier pool, or of
+ * anybody's making) count as taking what they overlap, and one may cover any part of the pool:
+ * so when the walk finds nothing, a second one in the order of addresses leaps over what is
+ * covered.
+ */
+#include "cluster/block.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/boot.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "lib/text.h"
+
+static const char *const states[] = {
+	[BLOCK_OWNED] = "owned",
+	[BLOCK_QUARANTINED] = "quarantined",
+};
+
+static int parse_document(const json_t *doc, struct block *out, struct err *e)
+{
+	const char *node = NULL, *state = NULL;
+	if (!json_is_object(doc))
+		return err_set(e, EBADMSG, "not an object");
+	int r = json_get_string(doc, "", "node", &node, e);
+	if (r >= 0)
+		r = json_get_string(doc, "", "state", &state, e);
+	if (r < 0)
+		return r;
+	if (!node || !keys_is_name(node))
+		return err_set(e, EBADMSG, "node is %s", node ? "no name" : "missing");
+	for (size_t i = 0; state && i < sizeof(states) / sizeof(states[0]); i++) {
+		if (strcmp(state, states[i]) != 0)
+			continue;
+		out->state = (enum block_state)i;
+		(void)text_copy(out->node, sizeof(out->node), node);
+		return 0;
+	}
+	return err_set(e, EBADMSG, "state is neither owned nor quarantined");
+}
+
+int block_parse(
+	const char *key, const char *value, int64_t revision, struct block *out, struct err *e)
+{
+	struct block b = {.revision = revision};
+	char shown[128];
+	(void)json_clean(shown, sizeof(shown), key);
+	if (!keys_parse_block(key, &b.cidr))
+		return err_set(e, EINVAL, "\"%s\" is not the key of a block", shown);
+	CLEANUP_JSON json_t *doc = NULL;
+	int r = value ? json_parse(value, strlen(value), &doc, e)
+		      : err_set(e, EBADMSG, "the document is too large");
+	if (r == 0)
+		r = parse_document(doc, &b, e);
+	if (r < 0) {
+		err_add(e, "%s", shown);
+		return r;
+	}
+	*out = b;
+	return 0;
+}
+
+/* The kernel's generator does not fail for so few bytes, once it is seeded. */
+static void make_nonce(char out[33])
+{
+	struct hash h; /* 16 bytes that print as hexadecimal digits */
+	if (getrandom(h.bytes, sizeof(h.bytes), 0) != sizeof(h.bytes))
+		err_abort("the kernel gives no random numbers");
+	hash_format(&h, out);
+}
+
+/* Names and times need no escapes. */
+static void format_value(struct block_txn *t, const char *node, enum block_state state)
+{
+	char now[32], nonce[33];
+	boot_format_time(boot_wall_s(), now);
+	make_nonce(nonce);
+	(void)snprintf(t->value, sizeof(t->value),
+		"{\"node\":\"%.*s\",\"state\":\"%s\",\"%s\":\"%s\",\"nonce\":\"%s\"}",
+		RESOURCE_NAME - 1, node, states[state],
+		state == BLOCK_OWNED ? "claimed" : "quarantined", now, nonce);
+}
+
+/* Both keys get value (NULL: go), if the block's document is still at revision. */
+static void change_both(struct block_txn *t, const struct cidr *block, const char *node,
+	int64_t revision, const char *value)
+{
+	keys_block(block, t->keys[0]);
+	keys_nodeblock(node, block, t->keys[1]);
+	t->compares[0] = (struct store_compare){.key = t->keys[0], .revision = revision};
+	t->changes[0] = (struct store_change){.key = t->keys[0], .value = value};
+	t->changes[1] = (struct store_change){.key = t->keys[1], .value = value};
+	t->txn = (struct store_txn){
+		.compares = t->compares,
+		.n_compares = 1,
+		.changes = t->changes,
+		.n_changes = 2,
+	};
+}
+
+void block_claim(struct block_txn *t, const struct cidr *block, const char *node,
+	const char *pool_name, int64_t pool_revision)
+{
+	format_value(t, node, BLOCK_OWNED);
+	change_both(t, block, node, 0, t->value);
+	keys_resource(RESOURCE_IPPOOL, pool_name, t->keys[2]);
+	t->compares[1] = (struct store_compare){.key = t->keys[2], .revision = pool_revision};
+	t->txn.n_compares = 2;
+}
+
+void block_return(struct block_txn *t, const struct block *b)
+{
+	change_both(t, &b->cidr, b->node, b->revision, NULL);
+}
+
+void block_quarantine(struct block_txn *t, const struct block *b)
+{
+	format_value(t, b->node, BLOCK_QUARANTINED);
+	change_both(t, &b->cidr, b->node, b->revision, t->value);
+}
+
+void block_take_back(struct block_txn *t, const struct block *b)
+{
+	format_value(t, b->node, BLOCK_OWNED);
+	change_both(t, &b->cidr, b->node, b->revision, t->value);
+}
+
+int block_compare(const struct cidr *a, const struct cidr *b)
+{
+	int r = addr_compare(&a->addr, &b->addr);
+	return r ? r : (a->len > b->len) - (a->len < b->len);
+}
+
+static const struct cidr *taken_at(const struct block_taken *t, size_t i)
+{
+	size_t stride = t->stride ? t->stride : sizeof(struct block);
+	return (const struct cidr *)((const char *)t->sorted + i * stride);
+}
+
+/* The first of the sorted blocks that is not before c; n when all are. */
+static size_t lower_bound(const struct block_taken *t, const struct cidr *c)
+{
+	size_t low = 0;
+	size_t high = t->n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (block_compare(taken_at(t, middle), c) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* A taken block that shares addresses with c; NULL. The one of the same size first, then one
+ * inside c, then the larger ones. */
+static const struct cidr *find_overlap(const struct block_taken *t, const struct cidr *c)
+{
+	size_t at = lower_bound(t, c);
+	if (at < t->n && cidr_overlaps(taken_at(t, at), c))
+		return taken_at(t, at);
+	for (int len = c->len - 1; len >= 0; len--) {
+		struct cidr larger = cidr_masked(&c->addr, (uint8_t)len);
+		at = lower_bound(t, &larger);
+		if (at < t->n && cidr_equal(taken_at(t, at), &larger))
+			return taken_at(t, at);
+	}
+	return NULL;
+}
+
+static bool was_tried(const struct block_taken *t, const struct cidr *c)
+{
+	for (size_t i = 0; i < t->n_tried; i++)
+		if (cidr_equal(&t->tried[i], c))
+			return true;
+	return false;
+}
+
+/* In the order of addresses, past the end of whatever covers a candidate. Each leap leaves a taken
+ * or a tried block behind, so there are at most n + n_tried of them. */
+static int pick_in_order(
+	const struct pool *p, uint64_t last, const struct block_taken *t, struct cidr *out)
+{
+	for (uint64_t index = 0;;) {
+		struct cidr c = pool_block(p, index);
+		const struct cidr *over = find_overlap(t, &c);
+		if (!over && !was_tried(t, &c)) {
+			*out = c;
+			return 1;
+		}
+		/* The blocks that one larger taken block covers, all ones below its length. */
+		unsigned int bits = over && over->len < p->block_len
+					    ? (unsigned int)(p->block_len - over->len)
+					    : 0;
+		uint64_t covered = bits >= 64 ? UINT64_MAX : ((uint64_t)1 << bits) - 1;
+		if ((index | covered) >= last)
+			return 0;
+		index = (index | covered) + 1;
+	}
+}
+
+static uint64_t read_number(const uint8_t *p)
+{
+	uint64_t v = 0;
+	for (int i = 0; i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+int block_pick(
+	const struct pool *p, const char *node, const struct block_taken *t, struct cidr *out)
+{
+	struct hash h = hash_of(node, strlen(node));
+	uint64_t start = read_number(h.bytes);
+	uint64_t step = read_number(h.bytes + 8) | 1;
+	uint64_t count = pool_block_count(p);
+	uint64_t last = count == UINT64_MAX ? count : count - 1; /* and the mask of an index */
+	for (uint64_t i = 0; i <= last && i <= t->n + t->n_tried; i++) {
+		struct cidr c = pool_block(p, (start + i * step) & last);
+		if (find_overlap(t, &c) || was_tried(t, &c))
+			continue;
+		*out = c;
+		return 1;
+	}
+	return pick_in_order(p, last, t, out);
+}

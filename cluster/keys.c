@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The names of documents. Keys are written from values that cannot be wrong, and read from a store
+ * that anybody may have written to: reading takes exactly the text that writing would have made,
+ * so that two keys never mean one thing. 100.66.0.0-26 is a block, 100.66.0.1-26 and
+ * 100.66.0.0-026 are nothing: a second spelling would be a second owner.
+ *
+ * A prefix stands in a key with '-' for its '/', as '/' parts the levels. An IPv6 address may end
+ * in colons and never contains a dash, so the last dash is always ours.
+ *
+ * Names are what Kubernetes calls a DNS subdomain. They hold nothing that has a meaning in a path,
+ * in a key, in BIRD's language or on a terminal.
+ */
+#include "cluster/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/text.h"
+
+#define SHORTEST4 20 /* prefix lengths of the largest blocks (docs/resources/ippool.md) */
+#define SHORTEST6 116
+
+static bool is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool keys_is_name(const char *s)
+{
+	size_t len = strnlen(s, RESOURCE_NAME);
+	if (len == 0 || len >= RESOURCE_NAME)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (is_name_char(s[i]))
+			continue;
+		/* A dot or a dash stands between two others; dashes may follow each other. */
+		if ((s[i] != '.' && s[i] != '-') || i == 0 || i + 1 == len)
+			return false;
+		if (s[i] == '.' && (!is_name_char(s[i - 1]) || !is_name_char(s[i + 1])))
+			return false;
+	}
+	return true;
+}
+
+/* What follows prefix in key; NULL when key begins otherwise. */
+static const char *after(const char *key, const char *prefix)
+{
+	size_t len = strlen(prefix);
+	return strncmp(key, prefix, len) == 0 ? key + len : NULL;
+}
+
+static bool take_name(const char *s, char out[RESOURCE_NAME])
+{
+	return s && keys_is_name(s) && text_copy(out, RESOURCE_NAME, s);
+}
+
+void keys_resource(enum resource_kind kind, const char *name, char out[STORE_KEY_MAX])
+{
+	(void)snprintf(out, STORE_KEY_MAX, KEYS_RESOURCES "%s/%.*s", resource_kind_plural(kind),
+		RESOURCE_NAME - 1, name);
+}
+
+bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RESOURCE_NAME])
+{
+	const char *rest = after(key, KEYS_RESOURCES);
+	for (int k = 0; rest && k < RESOURCE_KINDS; k++) {
+		const char *tail = after(rest, resource_kind_plural((enum resource_kind)k));
+		if (!tail || *tail != '/')
+			continue;
+		if (!take_name(tail + 1, name))
+			return false;
+		*kind = (enum resource_kind)k;
+		return true;
+	}
+	return false;
+}
+
+static void format_prefix(const struct cidr *c, char out[CIDR_TEXT])
+{
+	cidr_format(c, out);
+	*strchr(out, '/') = '-';
+}
+
+void keys_block(const struct cidr *block, char out[STORE_KEY_MAX])
+{
+	char text[CIDR_TEXT];
+	format_prefix(block, text);
+	(void)snprintf(out, STORE_KEY_MAX, KEYS_BLOCKS "%s", text);
+}
+
+bool keys_parse_block(const char *key, struct cidr *out)
+{
+	char text[CIDR_TEXT], again[STORE_KEY_MAX];
+	const char *rest = after(key, KEYS_BLOCKS);
+	if (!rest || !text_copy(text, sizeof(text), rest))
+		return false;
+	char *dash = strrchr(text, '-');
+	if (!dash)
+		return false;
+	*dash = '/';
+	struct cidr c;
+	struct err ignored;
+	if (cidr_parse(text, &c, &ignored) < 0 || cidr_has_host_bits(&c) ||
+		c.len < (c.addr.family == AF_INET ? SHORTEST4 : SHORTEST6))
+		return false;
+	keys_block(&c, again);
+	if (strcmp(again, key) != 0)
+		return false;
+	*out = c;
+	return true;
+}
+
+void keys_nodeblock(const char *node, const struct cidr *block, char out[STORE_KEY_MAX])
+{
+	char text[CIDR_TEXT];
+	format_prefix(block, text);
+	(void)snprintf(
+		out, STORE_KEY_MAX, KEYS_NODEBLOCKS "%.*s/%s", RESOURCE_NAME - 1, node, text);
+}
+
+void keys_status(const char *node, char out[STORE_KEY_MAX])
+{
+	(void)snprintf(out, STORE_KEY_MAX, KEYS_STATUS "%.*s", RESOURCE_NAME - 1, node);
+}
+
+bool keys_parse_status(const char *key, char node[RESOURCE_NAME])
+{
+	return take_name(after(key, KEYS_STATUS), node);
+}

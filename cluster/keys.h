@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Where things are in the cluster store.
+ *
+ *	resources/PLURAL/NAME        what people apply: resources/ippools/default
+ *	blocks/CIDR                  who owns a block: blocks/100.66.0.0-26 (cluster/block.h)
+ *	nodeblocks/NODE/CIDR         the same, to be found by node; always changed with it
+ *	status/NODE                  what an agent says of itself (cluster/status.h)
+ *	guard/pools                  changed with every change of the set of pools
+ */
+#include <stdbool.h>
+
+#include "cluster/resource.h"
+#include "lib/addr.h"
+#include "lib/store.h"
+
+#define KEYS_RESOURCES "resources/"
+#define KEYS_BLOCKS "blocks/"
+#define KEYS_NODEBLOCKS "nodeblocks/"
+#define KEYS_STATUS "status/"
+#define KEYS_GUARD_POOLS "guard/pools"
+
+/* Whether s can name a resource or a node: a DNS subdomain in lower case, 253 bytes at most. */
+bool keys_is_name(const char *s);
+
+void keys_resource(enum resource_kind kind, const char *name, char out[STORE_KEY_MAX]);
+bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RESOURCE_NAME]);
+
+void keys_block(const struct cidr *block, char out[STORE_KEY_MAX]);
+bool keys_parse_block(const char *key,
+	struct cidr *out); /* strict: the canonical form and a length that pools can have */
+void keys_nodeblock(const char *node, const struct cidr *block, char out[STORE_KEY_MAX]);
+void keys_status(const char *node, char out[STORE_KEY_MAX]);
+bool keys_parse_status(const char *key, char node[RESOURCE_NAME]);

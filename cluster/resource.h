@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What people apply: documents in the shape of Calico's v3 resources, read into values that cannot
+ * be wrong. The same reader judges a manifest (roostctl apply) and a document that comes from the
+ * store, which anybody may have written: what it lets through has names and texts of known
+ * alphabets only. docs/resources/ has a page for each kind with every field.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipam/pool.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+
+#define RESOURCE_NAME 254      /* bytes of a name: DNS subdomain, lower case, and its NUL */
+#define RESOURCE_SELECTOR 1024 /* bytes of a selector in a resource */
+#define RESOURCE_WHERE 256     /* bytes of a place: "spec.reservedCIDRs[2]" */
+#define RESOURCE_LIST 64       /* entries of a list field at most */
+#define RESOURCE_PASSWORD 81   /* TCP MD5 keys have 80 bytes at most (linux/tcp.h) */
+
+enum resource_kind {
+	RESOURCE_IPPOOL,
+	RESOURCE_NODE,
+	RESOURCE_BGPCONFIGURATION,
+	RESOURCE_BGPPEER,
+	RESOURCE_BGPFILTER,
+	RESOURCE_IPRESERVATION,
+	RESOURCE_IPAMCONFIGURATION,
+	RESOURCE_KINDS,
+};
+const char *resource_kind_text(enum resource_kind k);		  /* "IPPool" */
+const char *resource_kind_plural(enum resource_kind k);		  /* "ippools" */
+bool resource_kind_parse(const char *s, enum resource_kind *out); /* "ippool", "IPPools" */
+
+enum resource_encap { ENCAP_NEVER, ENCAP_ALWAYS, ENCAP_CROSS_SUBNET };
+
+struct resource_pool {
+	struct pool pool;		 /* cidr, blockSize; cooldown_s is POOL_COOLDOWN_S here */
+	enum resource_encap ipip, vxlan; /* at most one is not NEVER */
+	bool nat_outgoing, disabled, no_bgp_export;
+	char selector[RESOURCE_SELECTOR]; /* nodeSelector; "" all */
+};
+
+/* A node: what its agent found out, and what people set. Family 0: no such address. */
+struct resource_node {
+	uint32_t as_number;	  /* 0: the cluster's */
+	struct cidr addr4, addr6; /* with host bits: address and subnet */
+	struct addr ipip4;	  /* tunnel addresses, of the node's own blocks */
+	struct addr vxlan4, vxlan6;
+	uint8_t vxlan_mac4[6], vxlan_mac6[6]; /* zero: none */
+	struct addr rr_cluster;		      /* routeReflectorClusterID */
+	bool drain; /* takes no new pods, gives back its blocks (spec.drain, ours) */
+};
+enum resource_log { LOGS_NONE, LOGS_DEBUG, LOGS_INFO, LOGS_WARNING, LOGS_ERROR, LOGS_FATAL };
+struct resource_bgp {
+	bool has_as, has_mesh, has_port, has_log,
+		has_password; /* absent: the next one's, or default */
+	uint32_t as_number;
+	bool mesh;
+	uint16_t port;
+	enum resource_log log;
+	uint32_t restart_s; /* nodeMeshMaxRestartTime; 0: default */
+	char password[RESOURCE_PASSWORD];
+};
+
+struct resource_peer {
+	struct addr addr;
+	uint16_t port; /* 0: 179 */
+	uint32_t as_number;
+	char node[RESOURCE_NAME];	  /* "": by selector */
+	char selector[RESOURCE_SELECTOR]; /* nodeSelector; both "": all nodes */
+	char password[RESOURCE_PASSWORD]; /* "" none */
+	uint32_t keepalive_s, restart_s;  /* 0: default */
+	uint8_t ttl;			  /* ttlSecurity hops; 0: off */
+	bool keep_next_hop;
+	char filters[8][RESOURCE_NAME];
+	size_t n_filters;
+};
+
+struct resource_rule {
+	bool accept;
+	bool in, negate;  /* matchOperator: In/NotIn (in), Equal/NotEqual; negate: the Not ones */
+	struct cidr cidr; /* family 0: everything */
+	uint8_t min_len, max_len; /* of matched prefixes with In; 0, 0: any */
+};
+struct resource_filter {
+	struct resource_rule *rules[4]; /* import v4, import v6, export v4, export v6 */
+	size_t n_rules[4];
+};
+struct resource_reservation {
+	struct cidr cidrs[RESOURCE_LIST];
+	size_t n;
+};
+struct resource_ipam {
+	uint32_t max_blocks; /* maxBlocksPerHost; 0: no limit */
+	int64_t cooldown_s;  /* ipCooldownSeconds; -1: default */
+};
+
+struct resource {
+	enum resource_kind kind;
+	char name[RESOURCE_NAME];
+	union {
+		struct resource_pool pool;
+		struct resource_node node;
+		struct resource_bgp bgp;
+		struct resource_peer peer;
+		struct resource_filter filter;
+		struct resource_reservation reservation;
+		struct resource_ipam ipam;
+	};
+};
+
+/* Reads a document. where (the place of the offending field, may be "") is set on error.
+ * -EINVAL, -EBADMSG. resource_done() frees what *out holds. */
+int resource_parse(
+	const json_t *doc, struct resource *out, char where[RESOURCE_WHERE], struct err *e);
+void resource_done(struct resource *r);

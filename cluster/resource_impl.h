@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside cluster/resource*.c: the reader of each kind's spec. out is zeroed but for kind and name;
+ * on error it may be half filled, resource_done() is called by the caller.
+ */
+#include "cluster/fields.h"
+#include "cluster/resource.h"
+
+/* "metadata.name is X, WHAT" */
+int resource_refuse_name(const struct fields *spec, const struct resource *r, const char *what);
+
+/* kubectl's own copy of a manifest, with line ends in it: accepted, and not kept. */
+#define RESOURCE_LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
+
+int resource_read_bgp(const struct fields *spec, struct resource *out);
+int resource_read_peer(const struct fields *spec, struct resource *out);
+int resource_read_filter(const struct fields *spec, struct resource *out);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What an agent says of itself in the cluster store, for people and for the detection of two agents
+ * with one name: a heartbeat and the numbers of its blocks. Nobody decides who owns what by it.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipam/view.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+
+#define STATUS_HEARTBEAT_S 10 /* how often, at least, unless a document says otherwise */
+#define STATUS_HEARTBEAT_MAX_S 300
+#define STATUS_PROBLEMS 8
+#define STATUS_ID 37 /* a UUID in text */
+
+struct status_block {
+	struct cidr cidr;
+	struct cidr pool;
+	uint64_t used, cooling, reserved, quarantined, free;
+	bool draining;
+};
+
+struct status {
+	char installation[STATUS_ID]; /* kept in the data folder: which machine this is */
+	char instance[STATUS_ID];     /* of the process */
+	char boot[STATUS_ID];
+	int64_t heartbeat_s; /* wall clock */
+	uint32_t interval_s; /* between heartbeats; 0 is the default */
+	bool stopped;	     /* ended by itself, cleanly */
+	char version[32];
+	char bird[160];	 /* "up", or what is wrong */
+	char store[160]; /* "file:..." or the etcd endpoints */
+	uint32_t peers_up, peers;
+	char problems[STATUS_PROBLEMS][256];
+	size_t n_problems;
+	uint32_t tunnels[2];	     /* IPv4, IPv6: used addresses that are no pod's */
+	struct status_block *blocks; /* heap */
+	size_t n_blocks;
+};
+json_t *status_format(const struct status *s);
+/* -EBADMSG. status_done() frees. */
+int status_parse(const char *text, struct status *out, struct err *e);
+void status_done(struct status *s);
+
+/* A random UUID (version 4); whether s is the text of a UUID. */
+void status_make_id(char out[STATUS_ID]);
+bool status_is_id(const char *s);
+
+/* Whether an agent wrote this a short time ago, three intervals and a half (by the clocks of both
+ * machines). */
+bool status_is_live(const struct status *s, int64_t now_wall_s);

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks that the cluster's store gave to this node, from the day it is known to the day it is
+ * forgotten, and what is given from them: the counts that decide about the next claim, and the
+ * addresses of the node's own tunnel ends.
+ *
+ * The store decides whose a block is; here is recorded what follows for the addresses. Each change
+ * is one transaction, and each can be asked for again. The hosts registry (files) is asked before
+ * and told after, never within: an entry without a block names our own state and disturbs nobody,
+ * and the next call for that block uses or removes it.
+ *
+ * A draining or disowned block is in no index that leads to an address, so that no assignment needs
+ * to know of such blocks.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "ipam/blocks.h"
+#include "ipam/mirror.h"
+#include "ipam/mirror_impl.h"
+#include "ipam/node_impl.h"
+#include "ipam/refuse.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+/* Commits, or gives up after an error. */
+static int finish(struct db *db, int r, struct err *e)
+{
+	int done = r < 0 ? r : db_commit(db, e);
+	db_abort(db);
+	return done < 0 ? done : r;
+}
+
+/* Exactly this block: 1, 0 when nothing is there, -EINVAL when another block overlaps it. */
+static int find_block(
+	struct db *db, const struct cidr *block, struct ledger_block *out, struct err *e)
+{
+	int r = ledger_overlap(db, block, out, e);
+	if (r != 1 || cidr_equal(&out->cidr, block))
+		return r;
+	char text[CIDR_TEXT];
+	char other[CIDR_TEXT];
+	cidr_format(block, text);
+	cidr_format(&out->cidr, other);
+	return err_set(e, EINVAL,
+		"block %s overlaps %s, which this node holds from an earlier configuration", text,
+		other);
+}
+
+/* The pool of the copy that is cut into such blocks. */
+static int find_pool(
+	const struct mirror *m, const struct cidr *block, struct pool *out, struct err *e)
+{
+	for (size_t i = 0; i < m->n_pools; i++) {
+		const struct pool *p = &m->pools[i].pool;
+		if (p->block_len == block->len && cidr_contains(&p->cidr, &block->addr)) {
+			*out = *p;
+			return 0;
+		}
+	}
+	char text[CIDR_TEXT];
+	cidr_format(block, text);
+	return err_set(e, EINVAL, "block %s is of no pool that the cluster has", text);
+}
+
+static int record_block(
+	struct db *db, const struct cidr *block, bool lost, const struct mirror *m, struct err *e)
+{
+	struct pool pool;
+	struct ledger_block b;
+	int r = find_pool(m, block, &pool, e);
+	if (r == 0)
+		r = blocks_sync_pool(db, &pool, e);
+	int known = r < 0 ? r : find_block(db, block, &b, e);
+	if (known < 0)
+		return known;
+	if (known) {
+		bool gave = ledger_gives(&b);
+		b.rec.cluster = true;
+		b.rec.draining = b.rec.disowned = false;
+		r = blocks_put_giving(db, &b, gave, e);
+	} else {
+		struct blocks_claim c = {
+			.pool = pool.cidr,
+			.block = *block,
+			.quarantined = lost,
+			.cluster = true,
+			.wall_s = boot_wall_s(),
+		};
+		r = blocks_claim(db, &c, e);
+		b = (struct ledger_block){.cidr = *block, .rec.quarantined = lost};
+	}
+	if (r == 0)
+		r = mirror_hold_reserved(db, &b, m, e);
+	return r < 0 ? r : !known;
+}
+
+/* One transaction. */
+static int add_block(struct node *n, const struct cidr *block, bool lost, struct err *e)
+{
+	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
+	int r = db_begin(n->db, true, e);
+	if (r < 0)
+		return r;
+	r = mirror_read(n->db, m, e);
+	if (r >= 0)
+		r = record_block(n->db, block, lost, m, e);
+	return finish(n->db, r, e);
+}
+
+/* 1: it is there and gives; -EINVAL as find_block(). */
+static int is_ready(struct node *n, const struct cidr *block, struct err *e)
+{
+	struct ledger_block b;
+	int r = db_begin(n->db, false, e);
+	if (r < 0)
+		return r;
+	r = find_block(n->db, block, &b, e);
+	db_abort(n->db);
+	return r == 1 ? b.rec.cluster && ledger_gives(&b) : r;
+}
+
+int mirror_add_block(struct node *n, const struct cidr *block, struct err *e)
+{
+	assert(n->mode != NODE_READ);
+	struct hosts_self self;
+	int r = is_ready(n, block, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = node_self(n, &self, e);
+	int holder = r < 0 ? r : hosts_claim(&self, block, NULL, e);
+	if (holder < 0)
+		return holder;
+	int added = add_block(n, block, holder == HOSTS_LOST, e);
+	if (added >= 0 && holder == HOSTS_LOST)
+		r = hosts_take(&self, block, e);
+	return r < 0 ? r : added;
+}
+
+static int drain(struct db *db, const struct cidr *block, bool cold, struct err *e)
+{
+	struct ledger_block b;
+	uint64_t before;
+	char text[CIDR_TEXT];
+	cidr_format(block, text);
+	int r = find_block(db, block, &b, e);
+	if (r == 0)
+		return err_set(e, ENOENT, "%s is no block of this node", text);
+	if (r < 0 || b.rec.draining)
+		return r < 0 ? r : 0;
+	if (!b.rec.cluster && !b.rec.disowned)
+		return err_set(e, EINVAL,
+			"block %s was claimed by a network configuration: roostctl ipam release "
+			"--idle-blocks returns it",
+			text);
+	r = blocks_cooled_before(db, &b, cold ? UINT64_MAX : boot_now_ns(), &before, e);
+	if (r == 0)
+		r = blocks_is_idle(db, &b, before, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, EBUSY, "block %s is not empty", text);
+	bool gave = ledger_gives(&b);
+	b.rec.draining = true;
+	return blocks_put_giving(db, &b, gave, e);
+}
+
+int mirror_drain_block(struct node *n, const struct cidr *block, bool cold, struct err *e)
+{
+	assert(n->mode != NODE_READ);
+	int r = db_begin(n->db, true, e);
+	return r < 0 ? r : finish(n->db, drain(n->db, block, cold, e), e);
+}
+
+/* Nothing is given from a draining block, but an operator may have entered a pod by hand. */
+static int drop(struct db *db, const struct cidr *block, struct err *e)
+{
+	struct ledger_block b;
+	int r = find_block(db, block, &b, e);
+	if (r == 1)
+		r = blocks_is_idle(db, &b, UINT64_MAX, e);
+	else
+		return r;
+	if (r == 1)
+		return blocks_drop(db, &b, e);
+	char text[CIDR_TEXT];
+	cidr_format(block, text);
+	return r < 0 ? r : err_set(e, EBUSY, "block %s is not empty", text);
+}
+
+int mirror_drop_block(struct node *n, const struct cidr *block, struct err *e)
+{
+	assert(n->mode != NODE_READ);
+	struct hosts_self self;
+	int r = node_self(n, &self, e);
+	if (r == 0)
+		r = db_begin(n->db, true, e);
+	if (r < 0)
+		return r;
+	r = finish(n->db, drop(n->db, block, e), e);
+	return r < 0 ? r : hosts_drop(&self, block, 1, e);
+}
+
+static int disown(struct db *db, const struct cidr *block, struct err *e)
+{
+	struct ledger_block b;
+	int r = find_block(db, block, &b, e);
+	if (r != 1 || b.rec.disowned)
+		return r < 0 ? r : 0;
+	bool gave = ledger_gives(&b);
+	b.rec.disowned = true;
+	return blocks_put_giving(db, &b, gave, e);
+}
+
+int mirror_disown_block(struct node *n, const struct cidr *block, struct err *e)
+{
+	assert(n->mode != NODE_READ);
+	int r = db_begin(n->db, true, e);
+	return r < 0 ? r : finish(n->db, disown(n->db, block, e), e);
+}
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Never-used addresses of a pool's blocks. */
+static int count_fresh(struct db *db, const struct cidr *pool, uint64_t *now_free, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_FRESH, .pool = *pool, .block = *pool};
+	for (;;) {
+		struct db_entry entry;
+		struct ledger_block b;
+		uint64_t count = 0;
+		int r = db_seek(db, &k, &entry, e);
+		if (r != 1 || !cidr_equal(&entry.key.pool, pool))
+			return r < 0 ? r : 0;
+		r = ledger_block_of(db, &entry.key.block.addr, &b, e);
+		if (r == 1)
+			r = ledger_count_fresh(db, &b, &count, e);
+		if (r < 0)
+			return r;
+		*now_free = sum(*now_free, count);
+		k.block = entry.key.block;
+		k.block.len = 129; /* behind it: no block has this length */
+	}
+}
+
+/* Released ones: those at rest for long enough, and the others. */
+static int count_released(
+	struct db *db, const struct pool *p, uint64_t *now_free, uint64_t *cooling, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_QUEUE, .pool = p->cidr, .addr = p->cidr.addr};
+	uint64_t now_ns = boot_now_ns();
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	for (; r == 1 && cidr_equal(&entry.key.pool, &p->cidr); r = db_next(db, &entry, e)) {
+		uint64_t end = entry.key.released_ns + p->cooldown_s * UINT64_C(1000000000);
+		uint64_t *count = now_ns >= end ? now_free : cooling;
+		*count = sum(*count, 1);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int count_all(
+	struct db *db, uint8_t family, uint64_t *now_free, uint64_t *cooling, struct err *e)
+{
+	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
+	int r = mirror_read(db, m, e);
+	for (size_t i = 0; r >= 0 && i < m->n_pools; i++) {
+		const struct pool *p = &m->pools[i].pool;
+		if (!m->pools[i].assigns || p->cidr.addr.family != family)
+			continue;
+		r = count_fresh(db, &p->cidr, now_free, e);
+		if (r == 0)
+			r = count_released(db, p, now_free, cooling, e);
+	}
+	return r < 0 ? r : 0;
+}
+
+int mirror_free(
+	struct node *n, uint8_t family, uint64_t *now_free, uint64_t *cooling, struct err *e)
+{
+	uint64_t counted = 0, waiting = 0;
+	int r = db_begin(n->db, false, e);
+	if (r < 0)
+		return r;
+	r = count_all(n->db, family, &counted, &waiting, e);
+	db_abort(n->db);
+	if (r < 0)
+		return r;
+	*now_free = counted;
+	*cooling = waiting;
+	return 0;
+}
+
+static int refuse_no_pool(const struct mirror *m, struct err *e)
+{
+	char list[300];
+	struct text t = TEXT_ON(list);
+	for (size_t i = 0; i < m->n_pools; i++) {
+		char cidr[CIDR_TEXT];
+		cidr_format(&m->pools[i].pool.cidr, cidr);
+		text_add(&t, "%s%s (%s)", i ? ", " : "", m->pools[i].name, cidr);
+	}
+	if (!m->n_pools)
+		return err_set(e, EAGAIN, "the cluster has no pool: roostctl apply an IPPool");
+	return err_set(e, EAGAIN,
+		"no pool of the cluster gives addresses to pods of node %.100s: disabled, or for "
+		"other nodes, are %s",
+		m->node, list);
+}
+
+int mirror_pools(const struct mirror *m, struct pool out[POOL_MAX], size_t *n, struct err *e)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < m->n_pools; i++)
+		if (m->pools[i].assigns)
+			out[count++] = m->pools[i].pool;
+	*n = count;
+	return count ? 0 : refuse_no_pool(m, e);
+}
+
+int mirror_can_assign(struct node *n, const struct mirror *m, struct err *e)
+{
+	struct pool pools[POOL_MAX];
+	struct node_want w = {
+		.owner = owner_of("", "", ""),
+		.pools = pools,
+		.cluster = true,
+		.cooling = true,
+		.reserved = m->reserved,
+		.n_reserved = m->n_reserved,
+	};
+	int r = mirror_pools(m, pools, &w.n_pools, e);
+	return r < 0 ? r : node_try_assign(n, &w, e);
+}
+
+/* One owner for each family: assigning for one would release what it has of the other. */
+static struct owner tunnel_owner(const char *what, uint8_t family)
+{
+	struct owner o = owner_of(MIRROR_TUNNEL, what, family == AF_INET ? "ipv4" : "ipv6");
+	o.foreign = true;
+	return o;
+}
+
+/* The address that it has already, when it is of a block that is ours. */
+static int find_tunnel(struct node *n, const struct hash *owner, struct addr *out, struct err *e)
+{
+	struct node_leases had;
+	struct ledger_block b;
+	int r = node_find(n, owner, &had, e);
+	if (r < 1)
+		return r;
+	r = db_begin(n->db, false, e);
+	if (r < 0)
+		return r;
+	r = ledger_block_of(n->db, &had.v[0].addr, &b, e);
+	db_abort(n->db);
+	if (r == 1 && ledger_gives(&b))
+		*out = had.v[0].addr;
+	return r == 1 ? ledger_gives(&b) : r;
+}
+
+int mirror_assign_tunnel(
+	struct node *n, const char *what, uint8_t family, struct addr *out, struct err *e)
+{
+	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
+	struct node_want w = {
+		.owner = tunnel_owner(what, family), .cluster = true, .cooling = true};
+	struct pool pools[POOL_MAX];
+	struct node_leases leases;
+	int r = find_tunnel(n, &w.owner.hash, out, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = mirror_get(n, m, e);
+	for (size_t i = 0; r == 1 && i < m->n_pools; i++)
+		if (m->pools[i].assigns && m->pools[i].pool.cidr.addr.family == family)
+			pools[w.n_pools++] = m->pools[i].pool;
+	if (r >= 0 && !w.n_pools)
+		return err_set(e, EADDRNOTAVAIL,
+			"no %s pool of the cluster gives addresses to this node",
+			refuse_family(family));
+	w.pools = pools;
+	w.reserved = m->reserved;
+	w.n_reserved = m->n_reserved;
+	if (r >= 0)
+		r = node_assign(n, &w, &leases, e);
+	if (r < 0)
+		return r;
+	*out = leases.v[0].addr;
+	return 0;
+}
+
+int mirror_release_tunnel(struct node *n, const char *what, uint8_t family, struct err *e)
+{
+	struct owner o = tunnel_owner(what, family);
+	int r = node_release(n, &o.hash, 1, e);
+	return r < 0 ? r : 0;
+}

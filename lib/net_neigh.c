@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Both kinds are struct ndmsg to the kernel. A neighbour has its own family and is found by
+ * address; a forwarding entry has family AF_BRIDGE and the flag "self" (the device itself, not a
+ * bridge it may belong to) and is found by MAC. Dumps are filtered by device in the kernel, the
+ * neighbours' by an attribute, the forwarding entries' by the header's index
+ * (rtnl_fdb_dump() in net/core/rtnetlink.c).
+ */
+#include "lib/net_neigh.h"
+
+#include <linux/if_ether.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/mem.h"
+#include "lib/net_queue.h"
+
+static struct nlmsghdr *queue_entry(struct net *n, uint16_t type, uint16_t flags, int index,
+	const struct net_neigh *entry, const char *verb)
+{
+	char dst[ADDR_TEXT] = "?";
+	char mac[MAC_TEXT];
+	if (entry->dst.family)
+		addr_format(&entry->dst, dst);
+	mac_format(entry->mac, mac);
+	const char *what = entry->is_forwarding ? "forwarding entry" : "neighbour";
+	struct nlmsghdr *m = net_queue(
+		n, type, flags, "%s %s %s - %s of device %d", verb, what, dst, mac, index);
+	struct ndmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->ndm_family = entry->is_forwarding ? AF_BRIDGE : entry->dst.family;
+	info->ndm_ifindex = index;
+	info->ndm_state = NUD_PERMANENT;
+	info->ndm_flags = entry->is_forwarding ? NTF_SELF : 0;
+	if (entry->dst.family)
+		net_put_addr(m, NDA_DST, &entry->dst);
+	return m;
+}
+
+void net_put_neigh(struct net *n, int index, const struct net_neigh *entry)
+{
+	struct nlmsghdr *m =
+		queue_entry(n, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, index, entry, "put");
+	mnl_attr_put(m, NDA_LLADDR, sizeof(entry->mac), entry->mac);
+	(void)net_queue_end(n, m);
+}
+
+void net_del_neigh(struct net *n, int index, const struct net_neigh *entry, enum net_mercy mercy)
+{
+	struct nlmsghdr *m = queue_entry(n, RTM_DELNEIGH, 0, index, entry, "delete");
+	if (entry->is_forwarding)
+		mnl_attr_put(m, NDA_LLADDR, sizeof(entry->mac), entry->mac);
+	net_queue_end(n, m)->mercy = mercy;
+}
+
+struct neigh_list {
+	struct net_neigh *v;
+	size_t count, room;
+	int index;
+	int family;
+};
+
+/* A dump without a filter in the kernel would still be right, so device and family are compared. */
+static void list_neigh(const struct nlmsghdr *reply, void *arg)
+{
+	struct neigh_list *l = arg;
+	const struct ndmsg *info = mnl_nlmsg_get_payload(reply);
+	bool forwarding = l->family == AF_BRIDGE;
+	/* A forwarding entry says "no ARP" for static; it is never the kernel's own. */
+	struct net_neigh entry = {
+		.permanent = info->ndm_state & NUD_PERMANENT,
+		.failed = !forwarding &&
+			  (info->ndm_state == 0 || info->ndm_state & (NUD_FAILED | NUD_INCOMPLETE)),
+		.needs_none = !forwarding && info->ndm_state & NUD_NOARP,
+		.is_forwarding = forwarding,
+	};
+	if (info->ndm_ifindex != l->index || info->ndm_family != l->family)
+		return;
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, sizeof(*info)) {
+		uint16_t type = mnl_attr_get_type(attr);
+		size_t len = mnl_attr_get_payload_len(attr);
+		if (type == NDA_LLADDR && len == sizeof(entry.mac))
+			memcpy(entry.mac, mnl_attr_get_payload(attr), len);
+		if (type != NDA_DST || (len != 4 && len != 16))
+			continue;
+		entry.dst.family = len == 4 ? AF_INET : AF_INET6;
+		memcpy(entry.dst.bytes, mnl_attr_get_payload(attr), len);
+	}
+	l->v = mem_grow(l->v, &l->room, l->count, sizeof(*l->v));
+	l->v[l->count++] = entry;
+}
+
+static int list(
+	struct net *n, struct neigh_list *l, struct net_neigh **out, size_t *count, struct err *e)
+{
+	_Alignas(NLMSG_ALIGNTO) char buf[256];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
+	m->nlmsg_type = RTM_GETNEIGH;
+	struct ndmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->ndm_family = (uint8_t)l->family;
+	if (l->family == AF_BRIDGE)
+		info->ndm_ifindex = l->index;
+	else
+		mnl_attr_put_u32(m, NDA_IFINDEX, (uint32_t)l->index);
+	int r = net_dump(n, m, list_neigh, l, e);
+	if (r < 0) {
+		free(l->v);
+		return r;
+	}
+	*out = l->v;
+	*count = l->count;
+	return 0;
+}
+
+int net_list_neighs(
+	struct net *n, int index, int family, struct net_neigh **out, size_t *count, struct err *e)
+{
+	struct neigh_list l = {.index = index, .family = family};
+	return list(n, &l, out, count, e);
+}
+
+int net_list_forwarding(
+	struct net *n, int index, struct net_neigh **out, size_t *count, struct err *e)
+{
+	struct neigh_list l = {.index = index, .family = AF_BRIDGE};
+	return list(n, &l, out, count, e);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzz target: documents of the store. Whatever comes, no text gets through that could close a
+ * string or begin a line in BIRD's or nft's language, and what is kept of a document is read to be
+ * good again.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/document.h"
+#include "cluster/keys.h"
+#include "cluster/resource.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/selector.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			abort();                                                                   \
+	} while (0)
+
+static void check_text(const char *s)
+{
+	for (; *s; s++)
+		CHECK(*s >= ' ' && *s <= '~' && *s != '"' && *s != '\\');
+}
+
+static void check_selector(const char *s)
+{
+	struct err e;
+	CHECK(selector_check(s, &e) == 0);
+	for (; *s; s++)
+		CHECK((*s >= ' ' && *s <= '~') || *s == '\t');
+}
+
+static void check_peer(const struct resource_peer *p)
+{
+	CHECK(p->addr.family && p->as_number);
+	CHECK(!*p->node || keys_is_name(p->node));
+	check_selector(p->selector);
+	check_text(p->password);
+	for (size_t i = 0; i < p->n_filters; i++)
+		CHECK(keys_is_name(p->filters[i]));
+}
+
+static void check_filter(const struct resource_filter *f)
+{
+	for (size_t i = 0; i < 4; i++)
+		for (size_t k = 0; k < f->n_rules[i]; k++) {
+			const struct resource_rule *r = &f->rules[i][k];
+			CHECK(!cidr_has_host_bits(&r->cidr) || !r->cidr.addr.family);
+			CHECK(r->min_len <= r->max_len);
+		}
+}
+
+static void check_value(const struct resource *r)
+{
+	CHECK(keys_is_name(r->name));
+	if (r->kind == RESOURCE_IPPOOL) {
+		const struct pool *p = &r->pool.pool;
+		CHECK(!cidr_has_host_bits(&p->cidr) && p->block_len >= p->cidr.len);
+		CHECK(!r->pool.ipip || !r->pool.vxlan);
+		check_selector(r->pool.selector);
+	} else if (r->kind == RESOURCE_BGPCONFIGURATION) {
+		check_text(r->bgp.password);
+	} else if (r->kind == RESOURCE_BGPPEER) {
+		check_peer(&r->peer);
+	} else if (r->kind == RESOURCE_BGPFILTER) {
+		check_filter(&r->filter);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	CLEANUP_JSON json_t *doc = NULL, *stored = NULL, *merged = NULL;
+	char where[RESOURCE_WHERE];
+	struct resource r;
+	struct err e = {0};
+	if (json_parse((const char *)data, size, &doc, &e) < 0)
+		return 0;
+	int error = resource_parse(doc, &r, where, &e);
+	CHECK(error == 0 || ((error == -EINVAL || error == -EBADMSG) && *e.text));
+	CHECK(error == 0 || (json_is_utf8(e.text) && json_is_utf8(where)));
+	if (error < 0)
+		return 0;
+	check_value(&r);
+	resource_done(&r);
+	stored = document_stored(doc);
+	CHECK(resource_parse(stored, &r, where, &e) == 0);
+	if (r.kind == RESOURCE_NODE) {
+		merged = document_merge_node(stored, stored);
+		CHECK(json_equal(merged, stored) || !json_object_size(json_object_get(
+							    json_object_get(stored, "spec"), "bgp")));
+	}
+	resource_done(&r);
+	return 0;
+}

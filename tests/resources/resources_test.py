@@ -1,0 +1,441 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""roostctl apply, diff, get and delete against real stores: the embedded one and an etcd of this
+script's own, on ports that the kernel chose, in a temporary folder. Blocks and hostile documents are
+written through tests/store/store_tool.c.
+
+    resources_test.py [WORD ...]    only the tests whose sentence contains one of the words
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.path.abspath(os.environ.get("ROOST_BIN") or f"{ROOT}/build/release/bin")
+TOOL = os.path.abspath(f"{BIN}/../tests/store/store_tool")
+TESTS = []
+
+
+class Failed(Exception):
+    """What was expected and what was seen."""
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def equal(seen, expected, what="the answer"):
+    if seen != expected:
+        raise Failed(f"expected {what} to be\n{expected}\nsaw\n{seen}")
+
+
+def holds(text, part):
+    if part not in text:
+        raise Failed(f"expected {part!r} in\n{text}")
+
+
+class Store:
+    """An empty store, the command line over it, and a way round the command line."""
+
+    def __init__(self, url, folder):
+        self.url, self.folder, self.files = url, folder, 0
+        self.env = {"PATH": os.environ["PATH"], "ROOST_STORE": url,
+                    "ROOST_CONFIG": f"{folder}/roostd.json"}
+        with open(self.env["ROOST_CONFIG"], "w") as f:
+            json.dump({"etcd": {"prefix": f"/{os.path.basename(folder)}/"}}, f)
+        self.tool_words = [TOOL, url] + ([f"prefix=/{os.path.basename(folder)}/"]
+                                         if url.startswith("etcd:") else [])
+
+    def ctl(self, *words, stdin=None, status=0):
+        p = subprocess.run([f"{BIN}/roostctl", *words], env=self.env, input=stdin, text=True,
+                           capture_output=True, timeout=60)
+        if p.returncode != status:
+            raise Failed(f"expected exit status {status} of {' '.join(words)}, saw "
+                         f"{p.returncode}\n{p.stdout}{p.stderr}")
+        if status != 0 and status != 1 and p.stdout:
+            raise Failed(f"{' '.join(words)} prints on stdout:\n{p.stdout}")
+        return p
+
+    def file(self, text):
+        self.files += 1
+        path = f"{self.folder}/m{self.files}.yaml"
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def apply(self, text, status=0):
+        return self.ctl("apply", "-f", "-", stdin=text, status=status)
+
+    def tool(self, request):
+        p = subprocess.run(self.tool_words, input=json.dumps(request) + "\n", text=True,
+                           capture_output=True, timeout=30)
+        return [json.loads(line) for line in p.stdout.splitlines()]
+
+    def put(self, key, value):
+        text = value if isinstance(value, str) or value is None else json.dumps(value)
+        self.tool({"op": "wait-commit", "compare": [], "change": [[key, text]],
+                   "timeout": 5000})
+        self.seen(key, text)
+
+    def seen(self, key, text):
+        docs = [e.get("value") for e in self.tool({"op": "get", "key": key}) if e.get("value")]
+        equal(docs, [text] if text is not None else [], f"the document {key}")
+
+    def block(self, cidr, node, state="owned"):
+        name = cidr.replace("/", "-")
+        text = {"node": node, "state": state, "claimed": "2026-01-01T00:00:00Z", "nonce": "1"}
+        self.put(f"blocks/{name}", text)
+        self.put(f"nodeblocks/{node}/{name}", text)
+
+    def unblock(self, cidr, node):
+        name = cidr.replace("/", "-")
+        self.put(f"blocks/{name}", None)
+        self.put(f"nodeblocks/{node}/{name}", None)
+
+    def get(self, *words):
+        return json.loads(self.ctl("get", *words, "-o", "json").stdout)
+
+
+def pool(name, cidr, **spec):
+    return json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "IPPool",
+                       "metadata": {"name": name}, "spec": {"cidr": cidr, **spec}}) + "\n---\n"
+
+
+def node(name, address=None, metadata=None, **spec):
+    if address:
+        spec = {"bgp": {"ipv4Address": address}, **spec}
+    return json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "Node",
+                       "metadata": {"name": name, **(metadata or {})}, "spec": spec}) + "\n---\n"
+
+
+@test
+def apply_creates_configures_and_leaves_unchanged(s):
+    files = []
+    for case in ("calicoctl_export_ippool", "calicoctl_export_node", "bgpconfiguration_default",
+                 "bgppeer_of_everything", "bgpfilter_all_operators", "ipreservation"):
+        files += ["-f", f"{ROOT}/tests/data/resource/{case}/input"]
+    expected = ["ippool/default-ipv4-ippool", "node/worker-1", "bgpconfiguration/default",
+                "bgppeer/tor-1", "bgpfilter/f", "ipreservation/gateways"]
+    # The exported node has its tunnel's address in the pool, not its own: that is fine.
+    equal(s.ctl("apply", *files).stdout.splitlines(), [f"{e} created" for e in expected])
+    equal(s.ctl("apply", *files).stdout.splitlines(), [f"{e} unchanged" for e in expected])
+    text = pool("default-ipv4-ippool", "10.65.0.0/16", natOutgoing=False)
+    equal(s.apply(text).stdout, "ippool/default-ipv4-ippool configured\n")
+    equal(json.loads(s.ctl("apply", "-f", "-", "-o", "json", stdin=text).stdout),
+          [{"kind": "IPPool", "name": "default-ipv4-ippool", "result": "unchanged"}])
+
+
+@test
+def what_get_prints_can_be_applied_again(s):
+    s.ctl("apply", *sum((["-f", f"{ROOT}/tests/data/resource/{c}/input"] for c in
+                         ("kubectl_export_ippool", "calicoctl_export_node",
+                          "bgppeer_of_everything", "bgpfilter_all_operators")), []))
+    for form in ("yaml", "json"):
+        whole = s.ctl("get", "all", "-o", form).stdout
+        lines = s.apply(whole).stdout.splitlines()
+        equal(len(lines), 4)
+        equal([x for x in lines if not x.endswith(" unchanged")], [])
+        one = s.ctl("get", "ippool", "six", "-o", form).stdout
+        equal(s.apply(one).stdout, "ippool/six unchanged\n")
+    equal(s.get("ippools")["kind"], "List")
+    equal(s.get("IPPool", "six")["spec"]["blockSize"], 122)
+    equal("uid" in s.get("ippool", "six")["metadata"], False)
+
+
+@test
+def one_bad_document_of_many_refuses_everything_with_file_and_line(s):
+    good = s.file(pool("a", "10.1.0.0/16"))
+    bad = s.file("apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata:\n  name: b\nspec:\n"
+                 "  cidr: 10.2.0.0/16\n  ipipMode: Sometimes\n---\napiVersion: "
+                 "projectcalico.org/v3\nkind: Felix\nmetadata: {name: c}\n")
+    broken = s.file("kind: IPPool\n  spec: x\n")
+    p = s.ctl("apply", "-f", good, "-f", bad, "-f", broken, status=1)
+    equal(p.stdout, "")
+    equal(p.stderr.splitlines(), [
+        f"roostctl: {bad}:7: IPPool b: spec.ipipMode is \"Sometimes\", must be Never, Always or "
+        "CrossSubnet",
+        f"roostctl: {bad}:10: kind Felix is not supported by roost",
+        f"roostctl: {broken}: line 2, column 7: mapping values are not allowed in this context",
+        "roostctl: nothing was changed"])
+    equal(s.get("all")["items"], [])
+    p = s.ctl("apply", "-f", good, "-f", good, status=1)
+    holds(p.stderr, f"{good}:1: IPPool a: is there already, in {good}:1")
+    p = s.apply("kind: List\napiVersion: v1\nitems:\n- kind: IPPool\n  apiVersion: "
+                "projectcalico.org/v3\n  metadata: {name: x}\n  spec:\n    cidr: 1\n", status=1)
+    holds(p.stderr, "stdin:8: IPPool x: spec.cidr must be a string, not a number")
+
+
+@test
+def usage_errors_are_exit_2(s):
+    for words in (["apply"], ["diff"], ["delete"], ["delete", "ippool"], ["delete", "x", "y"],
+                  ["get"], ["get", "pods"], ["get", "all", "x"], ["apply", "x", "-f", "y"],
+                  ["apply", "-f", "a", "--wide"], ["get", "ippool", "-o", "table"]):
+        holds(s.ctl(*words, status=2).stderr, "roostctl: ")
+    holds(s.ctl("apply", "-f", f"{s.folder}/none", status=1).stderr, "No such file")
+    holds(s.ctl("apply", "-f", s.folder, status=1).stderr, "roostctl: ")
+    holds(s.apply("# nothing\n", status=1).stderr, "no resource is in the files")
+
+
+@test
+def diff_shows_what_apply_would_change_and_changes_nothing(s):
+    before = pool("a", "10.1.0.0/16") + node("n", "192.168.0.1/24")
+    after = pool("a", "10.1.0.0/16", disabled=True) + pool("b", "10.2.0.0/16")
+    s.apply(before)
+    equal(s.ctl("diff", "-f", "-", stdin=before).stdout, "")
+    p = s.ctl("diff", "-f", "-", stdin=after, status=1)
+    equal(p.stdout, """--- store/ippool/a
++++ stdin
+@@ -4,3 +4,4 @@
+   name: a
+ spec:
+   cidr: 10.1.0.0/16
++  disabled: true
+--- /dev/null
++++ stdin
+@@ -0,0 +1,6 @@
++apiVersion: projectcalico.org/v3
++kind: IPPool
++metadata:
++  name: b
++spec:
++  cidr: 10.2.0.0/16
+""")
+    p = s.ctl("diff", "-f", "-", "-o", "json", stdin=after, status=1)
+    equal([c["change"] for c in json.loads(p.stdout)], ["configure", "create"])
+    equal(len(s.get("ippool")["items"]), 1)
+    holds(s.ctl("diff", "-f", "-", stdin=pool("c", "10.1.2.0/24"), status=1).stderr,
+          "overlaps 10.1.0.0/16 of IPPool a")
+
+
+@test
+def pools_and_nodes_must_not_meet(s):
+    s.apply(pool("a", "10.1.0.0/16") + node("n", "192.168.0.1/24"))
+    for text, sentence in [
+            (pool("b", "10.0.0.0/8"), "10.0.0.0/8 overlaps 10.1.0.0/16 of IPPool a"),
+            (pool("b", "10.2.0.0/16") + pool("c", "10.2.3.0/24"), "overlaps"),
+            (pool("b", "192.168.0.0/16"),
+             "the address 192.168.0.1 of Node n is inside 192.168.0.0/16 of IPPool b"),
+            (node("m", "10.1.2.3/24"),
+             "the address 10.1.2.3 of Node m is inside 10.1.0.0/16 of IPPool a"),
+            (node("m", "192.168.0.1/16"), "192.168.0.1 is the address of Node n"),
+            (node("m", "192.168.0.2/24") + node("o", "192.168.0.2/24"),
+             "192.168.0.2 is the address of Node ")]:
+        p = s.apply(text, status=1)
+        holds(p.stderr, sentence)
+        holds(p.stderr, "nothing was changed")
+        equal(len(s.get("all")["items"]), 2)
+    # Judged together: the pool may go where the node was when both change at once.
+    s.apply(pool("b", "192.168.0.0/24") + node("n", "172.16.0.1/24"))
+
+
+@test
+def a_pool_with_blocks_keeps_its_shape_and_cannot_go(s):
+    s.apply(pool("a", "10.1.0.0/16"))
+    s.block("10.1.2.0/26", "n1")
+    s.block("10.1.3.0/26", "n1")
+    s.block("10.1.4.0/26", "n2", "quarantined")
+    for text in (pool("a", "10.1.0.0/16", blockSize=27), pool("a", "10.1.0.0/17"),
+                 pool("a", "10.2.0.0/16")):
+        p = s.apply(text, status=1)
+        holds(p.stderr, "cidr and blockSize cannot change while the pool has 3 blocks in use "
+              "(n1: 2, n2: 1)")
+        equal(s.get("ippool", "a")["spec"], {"cidr": "10.1.0.0/16"})
+    s.apply(pool("a", "10.1.0.0/16", disabled=True))
+    s.apply(pool("a", "10.1.0.0/16", natOutgoing=True))
+    p = s.ctl("delete", "ippool", "a", status=1)
+    holds(p.stderr, "ippool/a has 3 blocks in use (n1: 2, n2: 1)")
+    holds(p.stderr, "disabled: true")
+    equal(s.get("ippool", "a")["spec"], {"cidr": "10.1.0.0/16", "natOutgoing": True})
+    for cidr, who in (("10.1.2.0/26", "n1"), ("10.1.3.0/26", "n1"), ("10.1.4.0/26", "n2")):
+        s.unblock(cidr, who)
+    equal(s.apply(pool("a", "10.1.0.0/17", blockSize=27)).stdout, "ippool/a configured\n")
+    equal(s.get("ippool", "a")["spec"], {"cidr": "10.1.0.0/17", "blockSize": 27})
+    equal(s.ctl("delete", "ippool", "a").stdout, "ippool/a deleted\n")
+    equal(s.get("all")["items"], [])
+
+
+@test
+def blocks_of_an_earlier_pool_are_taken_over_when_they_fit(s):
+    s.block("10.1.2.0/26", "n1")
+    holds(s.apply(pool("a", "10.1.0.0/16", blockSize=27), status=1).stderr,
+          "the block 10.1.2.0/26 of node n1 is in use, and is no /27 of this pool")
+    s.apply(pool("a", "10.1.0.0/16"))
+
+
+@test
+def of_two_overlapping_pools_applied_at_once_one_wins(s):
+    for i in range(6):
+        cidrs = {f"p{i}-0": f"10.{i}.0.0/16", f"p{i}-1": f"10.{i}.0.0/16",
+                 f"p{i}-2": f"10.{i}.2.0/24", f"p{i}-3": f"10.{i}.3.0/24"}
+        texts = [pool(name, cidr) for name, cidr in cidrs.items()]
+        running = [subprocess.Popen([f"{BIN}/roostctl", "apply", "-f", s.file(t)], env=s.env,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                   for t in texts]
+        errors = "".join(p.communicate()[1] for p in running)
+        names = [p["metadata"]["name"] for p in s.get("ippool")["items"]
+                 if p["metadata"]["name"] in cidrs]
+        wide = [n for n in names if cidrs[n].endswith("/16")]
+        if not (len(names) == 1 and wide or len(names) == 2 and not wide):
+            raise Failed(f"expected one wide pool or two narrow ones, saw {names}\n{errors}")
+
+
+@test
+def a_node_s_people_and_its_agent_do_not_undo_each_other(s):
+    s.put("resources/nodes/n", {
+        "apiVersion": "projectcalico.org/v3", "kind": "Node", "metadata": {"name": "n"},
+        "spec": {"bgp": {"ipv4Address": "192.168.0.1/24", "ipv4IPIPTunnelAddr": "10.1.0.0"},
+                 "ipv4VXLANTunnelAddr": "10.1.0.1", "vxlanTunnelMACAddr": "66:00:00:00:00:01"}})
+    s.apply(node("n", metadata={"labels": {"rack": "r1"}}, bgp={"asNumber": 5}, drain=True))
+    document = s.get("node", "n")
+    equal(document["metadata"]["labels"], {"rack": "r1"})
+    equal(document["spec"], {
+        "bgp": {"asNumber": 5, "ipv4Address": "192.168.0.1/24", "ipv4IPIPTunnelAddr": "10.1.0.0"},
+        "drain": True, "ipv4VXLANTunnelAddr": "10.1.0.1",
+        "vxlanTunnelMACAddr": "66:00:00:00:00:01"})
+    s.apply(node("n"))
+    equal("drain" in s.get("node", "n")["spec"], False)
+    equal(s.get("node", "n")["spec"]["bgp"]["ipv4Address"], "192.168.0.1/24")
+
+
+@test
+def a_node_with_blocks_or_an_agent_is_not_deleted_as_a_document(s):
+    s.apply(node("n", "192.168.0.1/24") + node("m", "192.168.0.2/24"))
+    s.block("10.1.2.0/26", "n")
+    p = s.ctl("delete", "node", "n", status=1)
+    holds(p.stderr, "roostctl node remove n")
+    equal(s.ctl("delete", "nodes", "m").stdout, "node/m deleted\n")
+    equal([n["metadata"]["name"] for n in s.get("node")["items"]], ["n"])
+
+
+@test
+def delete_by_files_and_of_what_is_not_there(s):
+    text = pool("a", "10.1.0.0/16") + pool("b", "10.2.0.0/16")
+    s.apply(text)
+    p = s.ctl("delete", "ippool", "a", "c", status=1)
+    equal(p.stderr, "roostctl: ippool/c does not exist\nroostctl: nothing was deleted\n")
+    holds(s.ctl("get", "ippool", "a", "c", status=1).stdout, "10.1.0.0/16")
+    equal(s.ctl("delete", "-f", s.file(text)).stdout, "ippool/a deleted\nippool/b deleted\n")
+    s.ctl("delete", "ippool", "../a", status=1)
+
+
+@test
+def documents_beyond_one_transaction_are_applied_in_order(s):
+    text = "".join(pool(f"p{i:03}", f"10.{i}.0.0/16") for i in range(150))
+    lines = s.apply(text).stdout.splitlines()
+    equal(lines, [f"ippool/p{i:03} created" for i in range(150)])
+    equal(len(s.get("ippool")["items"]), 150)
+    equal(len(s.apply(text).stdout.splitlines()), 150)
+
+
+@test
+def hostile_documents_of_the_store_are_named_and_can_be_mended(s):
+    evil = {"apiVersion": "projectcalico.org/v3", "kind": "IPPool", "metadata": {"name": "evil"},
+            "spec": {"cidr": "10.1.0.0/16\"; }\x1b[2J\u202e"}}
+    s.put("resources/ippools/evil", evil)
+    s.put("resources/ippools/nojson", "{")
+    s.put("resources/ippools/other", evil)
+    s.put("resources/nodes/wrong", {"kind": "Node", "spec": 5})
+    s.put("resources/nonsense/a", {"x": 1})
+    s.put("guard/pools", "nonsense")
+    s.apply(pool("fine", "10.3.0.0/16"))
+    for form in ("text", "json", "yaml"):
+        p = s.ctl("get", "all", "-o", form, status=1)
+        if "\x1b" in p.stdout + p.stderr or "\u202e" in p.stdout + p.stderr:
+            raise Failed(f"a control character is printed:\n{p.stdout!r}\n{p.stderr!r}")
+        for name in ("ippool/evil", "ippool/nojson", "ippool/other", "node/wrong"):
+            holds(p.stderr, f"{name} cannot be read: ")
+        holds(p.stdout, "fine")
+    equal(s.apply(pool("evil", "10.1.0.0/16")).stdout, "ippool/evil configured\n")
+    s.ctl("delete", "ippool", "nojson", "other")
+    s.ctl("delete", "node", "wrong")
+    equal([i["metadata"]["name"] for i in s.get("all")["items"]], ["evil", "fine"])
+
+
+@test
+def a_store_that_cannot_be_used_is_named(s):
+    for url in ("nothing:", "etcd:", "file:", "etcd:ftp://x"):
+        p = s.ctl("--store", url, "get", "all", status=1)
+        holds(p.stderr, "roostctl: ")
+    if s.url.startswith("etcd:"):
+        with socket.socket() as gone:
+            gone.bind(("127.0.0.1", 0))
+            url = f"etcd:http://127.0.0.1:{gone.getsockname()[1]}"
+            holds(s.ctl("--store", url, "get", "all", status=1).stderr, "roostctl: ")
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def start_etcd(folder):
+    """The process and its URL; None where there is no etcd."""
+    program = shutil.which("etcd")
+    if not program:
+        return None, None
+    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    log = open(f"{folder}/etcd.log", "w")
+    process = subprocess.Popen(
+        [program, "--name", "one", "--data-dir", f"{folder}/etcd", "--listen-client-urls", client,
+         "--advertise-client-urls", client, "--listen-peer-urls", peer,
+         "--initial-advertise-peer-urls", peer, "--initial-cluster", f"one={peer}",
+         "--unsafe-no-fsync"], stdout=log, stderr=log)
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", int(client.rsplit(":", 1)[1])), 1).close()
+            return process, f"etcd:{client}"
+        except OSError:
+            time.sleep(0.1)
+    process.kill()
+    raise SystemExit("etcd does not start: " + open(f"{folder}/etcd.log").read()[-2000:])
+
+
+def run(function, kind, url, folder):
+    sentence = f"{kind}: {function.__name__.replace('_', ' ')}"
+    os.mkdir(folder)
+    try:
+        function(Store(url or f"file:{folder}/store", folder))
+    except Failed as e:
+        print(f"FAIL  {sentence}\n      " + str(e).replace("\n", "\n      "))
+        return 1
+    except Exception:  # pylint: disable=broad-except
+        print(f"FAIL  {sentence}\n{traceback.format_exc()}")
+        return 1
+    print(f"ok    {sentence}")
+    return 0
+
+
+def main():
+    words = sys.argv[1:]
+    chosen = [t for t in TESTS if not words or any(w in t.__name__.replace("_", " ")
+                                                   for w in words)]
+    folder = tempfile.mkdtemp(prefix="resources-")
+    etcd, url = start_etcd(folder)
+    failed = 0
+    try:
+        for kind in ("file", "etcd"):
+            if kind == "etcd" and not etcd:
+                print("skip  etcd: there is no etcd on this machine")
+                continue
+            for i, t in enumerate(chosen):
+                failed += run(t, kind, url if kind == "etcd" else None, f"{folder}/{kind}{i}")
+    finally:
+        if etcd:
+            etcd.kill()
+            etcd.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules between resources, on small sets: what a change breaks is held against it, what was wrong
+ * before is not.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/rules.h"
+#include "lib/text.h"
+
+static struct cidr cidr_of(const char *text)
+{
+	struct cidr c;
+	struct err e;
+	assert_int_equal(cidr_parse(text, &c, &e), 0);
+	return c;
+}
+
+static struct resource pool_of(const char *name, const char *cidr, uint8_t block_len)
+{
+	struct resource r = {.kind = RESOURCE_IPPOOL};
+	(void)text_copy(r.name, sizeof(r.name), name);
+	r.pool.pool = (struct pool){.cidr = cidr_of(cidr), .block_len = block_len};
+	return r;
+}
+
+static struct resource node_of(const char *name, const char *addr4, const char *addr6)
+{
+	struct resource r = {.kind = RESOURCE_NODE};
+	(void)text_copy(r.name, sizeof(r.name), name);
+	if (addr4)
+		r.node.addr4 = cidr_of(addr4);
+	if (addr6)
+		r.node.addr6 = cidr_of(addr6);
+	return r;
+}
+
+static struct block block_of(const char *cidr, const char *node)
+{
+	struct block b = {.cidr = cidr_of(cidr)};
+	(void)text_copy(b.node, sizeof(b.node), node);
+	return b;
+}
+
+/* What is said of the first item of the set; NULL: nothing. */
+static void expect(
+	const struct rules_set *s, const char *expected_where, const char *expected_sentence)
+{
+	struct err e = {0};
+	const char *where = NULL;
+	int r = rules_check(s, 0, &where, &e);
+	assert_int_equal(r, expected_sentence ? -EINVAL : 0);
+	if (!expected_sentence)
+		return;
+	assert_string_equal(e.text, expected_sentence);
+	assert_string_equal(where, expected_where);
+}
+
+static void a_new_pool_must_not_meet_anything(void **state)
+{
+	(void)state;
+	struct resource other = pool_of("other", "10.1.0.0/16", 26);
+	struct resource node = node_of("n", "192.168.0.1/24", "fd00::1/64");
+	struct resource bare = node_of("bare", NULL, NULL);
+	struct block block = block_of("10.9.0.0/26", "n");
+	static const struct {
+		const char *cidr;
+		uint8_t block_len;
+		const char *sentence;
+	} table[] = {
+		{"10.2.0.0/16", 26, NULL},
+		{"10.9.0.0/16", 26, NULL},
+		{"fd01::/64", 122, NULL},
+		{"10.0.0.0/8", 26, "10.0.0.0/8 overlaps 10.1.0.0/16 of IPPool other"},
+		{"10.1.2.0/24", 26, "10.1.2.0/24 overlaps 10.1.0.0/16 of IPPool other"},
+		{"192.168.0.0/28", 28,
+			"the address 192.168.0.1 of Node n is inside 192.168.0.0/28 of IPPool new"},
+		{"fd00::/48", 122,
+			"the address fd00::1 of Node n is inside fd00::/48 of IPPool new"},
+		{"10.9.0.0/16", 27,
+			"the block 10.9.0.0/26 of node n is in use, and is no /27 of this pool"},
+		{"10.9.0.0/28", 28,
+			"the block 10.9.0.0/26 of node n is in use, and is no /28 of this pool"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct resource new = pool_of("new", table[i].cidr, table[i].block_len);
+		const struct rules_item items[] = {{.now = &new}, {.now = &other, .before = &other},
+			{.now = &node, .before = &node}, {.now = &bare, .before = &bare}};
+		const struct rules_set set = {items, 4, &block, 1};
+		expect(&set, "spec.cidr", table[i].sentence);
+	}
+}
+
+static void a_pool_moves_only_without_blocks(void **state)
+{
+	(void)state;
+	struct resource before = pool_of("p", "10.1.0.0/16", 26);
+	struct resource smaller = pool_of("p", "10.1.0.0/16", 27);
+	struct resource elsewhere = pool_of("p", "10.2.0.0/16", 26);
+	struct resource same = before;
+	struct block blocks[] = {block_of("10.1.0.0/26", "a"), block_of("10.3.0.0/26", "b")};
+	struct rules_item item = {.now = &smaller, .before = &before};
+	struct rules_set set = {&item, 1, blocks, 2};
+	same.pool.disabled = true;
+	expect(&set, "spec.blockSize",
+		"cidr and blockSize cannot change while the pool has 1 block in use (a: 1)");
+	item.now = &elsewhere;
+	expect(&set, "spec.cidr",
+		"cidr and blockSize cannot change while the pool has 1 block in use (a: 1)");
+	item.now = &same;
+	expect(&set, "", NULL);
+	set.blocks = blocks + 1;
+	set.n_blocks = 1;
+	item.now = &elsewhere;
+	expect(&set, "", NULL);
+}
+
+static void what_was_wrong_before_is_no_obstacle(void **state)
+{
+	(void)state;
+	struct resource a = pool_of("a", "10.1.0.0/16", 26), b = pool_of("b", "10.1.0.0/17", 26);
+	struct resource disabled = a;
+	struct resource n = node_of("n", "10.1.0.1/24", NULL), drained = n;
+	disabled.pool.disabled = true;
+	drained.node.drain = true;
+	struct rules_item items[] = {{.now = &disabled, .before = &a}, {.now = &b, .before = &b},
+		{.now = &n, .before = &n}};
+	const struct rules_set set = {items, 3, NULL, 0};
+	expect(&set, "", NULL);
+	items[0] = (struct rules_item){.now = &drained, .before = &n};
+	items[2] = (struct rules_item){.now = &a, .before = &a};
+	expect(&set, "", NULL);
+}
+
+static void a_node_s_new_address_is_its_own_and_in_no_pool(void **state)
+{
+	(void)state;
+	struct resource pool = pool_of("p", "10.1.0.0/16", 26);
+	struct resource pool6 = pool_of("q", "fd01::/64", 122);
+	struct resource other = node_of("other", "192.168.0.1/24", "fd00::1/64");
+	static const struct {
+		const char *addr4, *addr6, *where, *sentence;
+	} table[] = {
+		{"192.168.0.2/24", "fd00::2/64", "", NULL},
+		{NULL, NULL, "", NULL},
+		{"192.168.0.1/16", NULL, "spec.bgp.ipv4Address",
+			"192.168.0.1 is the address of Node other"},
+		{"192.168.0.2/24", "fd00::1/64", "spec.bgp.ipv6Address",
+			"fd00::1 is the address of Node other"},
+		{"10.1.7.7/24", NULL, "spec.bgp.ipv4Address",
+			"the address 10.1.7.7 of Node new is inside 10.1.0.0/16 of IPPool p"},
+		{NULL, "fd01::7/64", "spec.bgp.ipv6Address",
+			"the address fd01::7 of Node new is inside fd01::/64 of IPPool q"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct resource new = node_of("new", table[i].addr4, table[i].addr6);
+		const struct rules_item items[] = {{.now = &new}, {.now = &pool, .before = &pool},
+			{.now = &pool6, .before = &pool6}, {.now = &other, .before = &other}};
+		const struct rules_set set = {items, 4, NULL, 0};
+		expect(&set, table[i].where, table[i].sentence);
+	}
+}
+
+static void only_addresses_need_the_guard(void **state)
+{
+	(void)state;
+	struct resource pool = pool_of("p", "10.1.0.0/16", 26),
+			moved = pool_of("p", "10.1.0.0/17", 26);
+	struct resource off = pool, bare = node_of("n", NULL, NULL),
+			node = node_of("n", "1.0.0.1/8", NULL);
+	struct resource drained = node, peer = {.kind = RESOURCE_BGPPEER};
+	off.pool.disabled = true;
+	drained.node.drain = true;
+	assert_true(rules_is_guarded(NULL, &pool));
+	assert_true(rules_is_guarded(&pool, &moved));
+	assert_false(rules_is_guarded(&pool, &off));
+	assert_true(rules_is_guarded(NULL, &node));
+	assert_true(rules_is_guarded(&bare, &node));
+	assert_false(rules_is_guarded(NULL, &bare));
+	assert_false(rules_is_guarded(&node, &drained));
+	assert_false(rules_is_guarded(NULL, &peer));
+}
+
+static void blocks_are_counted_by_node(void **state)
+{
+	(void)state;
+	struct block blocks[7];
+	char text[256];
+	struct cidr all = cidr_of("10.0.0.0/8"), none = cidr_of("11.0.0.0/8");
+	for (size_t i = 0; i < 7; i++) {
+		char cidr[32], name[8];
+		(void)snprintf(cidr, sizeof(cidr), "10.0.%zu.0/26", i);
+		(void)snprintf(name, sizeof(name), "n%zu", i / 2 + (i == 6) * 2);
+		blocks[i] = block_of(cidr, name);
+	}
+	assert_int_equal(rules_count_blocks(blocks, 7, &all, text), 7);
+	assert_string_equal(text, "7 blocks in use (n0: 2, n1: 2, n2: 2, n5: 1)");
+	for (size_t i = 0; i < 7; i++)
+		(void)snprintf(blocks[i].node, sizeof(blocks[i].node), "n%zu", i);
+	assert_int_equal(rules_count_blocks(blocks, 7, &all, text), 7);
+	assert_string_equal(text, "7 blocks in use (n0: 1, n1: 1, n2: 1, n3: 1, other nodes: 3)");
+	assert_int_equal(rules_count_blocks(blocks, 7, &none, text), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_pool_must_not_meet_anything),
+		cmocka_unit_test(a_pool_moves_only_without_blocks),
+		cmocka_unit_test(what_was_wrong_before_is_no_obstacle),
+		cmocka_unit_test(a_node_s_new_address_is_its_own_and_in_no_pool),
+		cmocka_unit_test(only_addresses_need_the_guard),
+		cmocka_unit_test(blocks_are_counted_by_node),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

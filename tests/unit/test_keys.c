@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of documents: what is written is read back, and nothing else is read.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cluster/keys.h"
+
+#include <string.h>
+
+static struct cidr cidr(const char *s)
+{
+	struct cidr c;
+	struct err e;
+	if (cidr_parse(s, &c, &e) < 0)
+		fail_msg("%s: %s", s, e.text);
+	return c;
+}
+
+static void keys_of_blocks_are_read_back(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *cidr, *key, *index;
+	} table[] = {
+		{"100.66.0.0/26", "blocks/100.66.0.0-26", "nodeblocks/a.b/100.66.0.0-26"},
+		{"10.0.0.7/32", "blocks/10.0.0.7-32", "nodeblocks/a.b/10.0.0.7-32"},
+		{"fd00:66::/122", "blocks/fd00:66::-122", "nodeblocks/a.b/fd00:66::-122"},
+		{"2001:db8::1/128", "blocks/2001:db8::1-128", "nodeblocks/a.b/2001:db8::1-128"},
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char key[STORE_KEY_MAX];
+		struct cidr c = cidr(table[i].cidr);
+		struct cidr back;
+		keys_block(&c, key);
+		assert_string_equal(key, table[i].key);
+		assert_true(keys_parse_block(key, &back));
+		assert_true(cidr_equal(&c, &back));
+		keys_nodeblock("a.b", &c, key);
+		assert_string_equal(key, table[i].index);
+	}
+}
+
+static void a_second_spelling_of_a_block_is_no_key(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"",
+		"blocks",
+		"blocks/",
+		"blocks/-",
+		"blocks/0.0.0.0-0",
+		"blocks/100.64.0.0-19",
+		"blocks/fd00::-115",
+		"blocks/100.66.0.0",
+		"blocks/100.66.0.0-",
+		"blocks/100.66.0.0/26",
+		"blocks/100.66.0.0-026",
+		"blocks/100.66.0.0-+26",
+		"blocks/100.66.0.0- 26",
+		"blocks/100.66.0.0-33",
+		"blocks/100.66.0.0--26",
+		"blocks/100.66.0.1-26",
+		"blocks/100.066.0.0-26",
+		"blocks/100.66.0.0-26 ",
+		"blocks/100.66.0.0-26/",
+		"blocks/100.66.0.0-26/x",
+		" blocks/100.66.0.0-26",
+		"Blocks/100.66.0.0-26",
+		"blocks//100.66.0.0-26",
+		"nodeblocks/a/100.66.0.0-26",
+		"blocks/FD00::-122",
+		"blocks/fd00:0::-122",
+		"blocks/fd00::0-122",
+		"blocks/::ffff:1.2.3.4-128x",
+		"blocks/fd00:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000-122",
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct cidr c = {.len = 77};
+		if (keys_parse_block(bad[i], &c))
+			fail_msg("\"%s\" was taken", bad[i]);
+		assert_int_equal(c.len, 77);
+	}
+}
+
+static void names_are_dns_subdomains_in_lower_case(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"a", "0", "node-1", "a.b", "a--b", "a1.b-2.c",
+		"ip-10-0-0-1.eu-west-1.compute.internal"};
+	static const char *const bad[] = {"", ".", "-", "a.", ".a", "-a", "a-", "a..b", "a.-b",
+		"a-.b", "A", "a_b", "a b", "a/b", "a\n", "\x80", "\xc3\xa9", "a\"", "../a"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!keys_is_name(good[i]))
+			fail_msg("\"%s\" was refused", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (keys_is_name(bad[i]))
+			fail_msg("\"%s\" was taken", bad[i]);
+	char name[RESOURCE_NAME + 1];
+	memset(name, 'x', sizeof(name));
+	name[RESOURCE_NAME - 1] = '\0';
+	assert_true(keys_is_name(name));
+	name[RESOURCE_NAME - 1] = 'x';
+	name[RESOURCE_NAME] = '\0';
+	assert_false(keys_is_name(name));
+}
+
+static void keys_of_every_kind_of_resource_are_read_back(void **state)
+{
+	(void)state;
+	for (int k = 0; k < RESOURCE_KINDS; k++) {
+		char key[STORE_KEY_MAX], name[RESOURCE_NAME];
+		enum resource_kind kind = RESOURCE_KINDS;
+		keys_resource((enum resource_kind)k, "a-1.b", key);
+		assert_true(keys_parse_resource(key, &kind, name));
+		assert_int_equal(kind, k);
+		assert_string_equal(name, "a-1.b");
+	}
+	char key[STORE_KEY_MAX];
+	keys_resource(RESOURCE_IPPOOL, "default", key);
+	assert_string_equal(key, "resources/ippools/default");
+}
+
+static void keys_that_are_no_resources_are_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"",
+		"resources/",
+		"resources/ippools",
+		"resources/ippools/",
+		"resources/ippool/a",
+		"resources/IPPools/a",
+		"resources/ippoolsx/a",
+		"resources/secrets/a",
+		"resources/ippools/a/b",
+		"resources/ippools/../a",
+		"resources/ippools/A",
+		"blocks/a",
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char name[RESOURCE_NAME];
+		enum resource_kind kind;
+		if (keys_parse_resource(bad[i], &kind, name))
+			fail_msg("\"%s\" was taken", bad[i]);
+	}
+}
+
+static void the_key_of_a_status_is_read_back(void **state)
+{
+	(void)state;
+	char key[STORE_KEY_MAX], node[RESOURCE_NAME];
+	keys_status("node-1", key);
+	assert_string_equal(key, "status/node-1");
+	assert_true(keys_parse_status(key, node));
+	assert_string_equal(node, "node-1");
+	assert_false(keys_parse_status("status/", node));
+	assert_false(keys_parse_status("status/a b", node));
+	assert_false(keys_parse_status("state/a", node));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_of_blocks_are_read_back),
+		cmocka_unit_test(a_second_spelling_of_a_block_is_no_key),
+		cmocka_unit_test(names_are_dns_subdomains_in_lower_case),
+		cmocka_unit_test(keys_of_every_kind_of_resource_are_read_back),
+		cmocka_unit_test(keys_that_are_no_resources_are_refused),
+		cmocka_unit_test(the_key_of_a_status_is_read_back),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cluster's side of the node state: the copy, blocks that come and go, what is given from them
+ * and what is not, the counts, tunnel addresses, and the agent's lock. The agent's part is played
+ * by the tests.
+ */
+#include "tests/unit/node_place.h"
+
+#include "ipam/mirror.h"
+
+#define AT(text) ((struct addr[]){A(text)})
+#define CT(text) ((struct cidr[]){C(text)})
+
+static struct mirror copy_of(const char *cidr, uint8_t block_len)
+{
+	struct mirror m = {.node = "node-a", .socket = "/run/roost/agent.sock", .n_pools = 1};
+	m.pools[0] = (struct mirror_pool){
+		.pool = P(cidr, block_len, 60), .name = "default", .assigns = true};
+	return m;
+}
+
+static void put(struct node *n, const struct mirror *m)
+{
+	struct err e;
+	ok(mirror_put(n, m, &e));
+}
+
+static void add(struct node *n, const char *block, int expected)
+{
+	struct err e;
+	struct cidr c = C(block);
+	int r = mirror_add_block(n, &c, &e);
+	if (r != expected)
+		fail_msg("%s: %d %s", block, r, e.text);
+}
+
+static int ask(struct node *n, const char *container, const struct mirror *m, bool cooling,
+	struct node_leases *out, struct err *e)
+{
+	struct pool pools[POOL_MAX];
+	struct node_want w = {
+		.owner = O(container),
+		.pools = pools,
+		.cluster = true,
+		.cooling = cooling,
+		.reserved = m->reserved,
+		.n_reserved = m->n_reserved,
+	};
+	int r = mirror_pools(m, pools, &w.n_pools, e);
+	return r < 0 ? r : node_assign(n, &w, out, e);
+}
+
+static void gets(struct node *n, const char *container, const struct mirror *m, const char *addr)
+{
+	struct err e;
+	struct node_leases l;
+	char text[ADDR_TEXT];
+	ok(ask(n, container, m, false, &l, &e));
+	addr_format(&l.v[0].addr, text);
+	assert_string_equal(text, addr);
+}
+
+static int wish(struct node *n, const char *container, const struct mirror *m, const char *addr,
+	struct err *e)
+{
+	struct addr a = A(addr);
+	struct node_want w = W(container, &m->pools[0].pool, 1);
+	struct node_leases l;
+	w.cluster = true;
+	w.requested = &a;
+	w.n_requested = 1;
+	return node_assign(n, &w, &l, e);
+}
+
+static void counts(struct node *n, uint64_t now_free, uint64_t cooling)
+{
+	struct err e;
+	uint64_t f = 0, c = 0;
+	ok(mirror_free(n, AF_INET, &f, &c, &e));
+	assert_int_equal(f, now_free);
+	assert_int_equal(c, cooling);
+}
+
+/* The view of a block; false when there is none. */
+static bool find_block(struct node *n, const char *block, struct node_block *out)
+{
+	struct err e;
+	struct node_view v;
+	struct cidr c = C(block);
+	bool found = false;
+	ok(node_list(n, &v, &e));
+	for (size_t i = 0; i < v.n_blocks; i++)
+		if (cidr_equal(&v.blocks[i].cidr, &c)) {
+			*out = v.blocks[i];
+			found = true;
+		}
+	node_view_done(&v);
+	return found;
+}
+
+static void the_copy_comes_back_as_it_was_put(void **state)
+{
+	struct err e;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	struct mirror back;
+	assert_int_equal(mirror_get(n, &back, &e), 0);
+	m.pools[1] = (struct mirror_pool){.pool = P("fd66::/64", 122, 5), .name = "six"};
+	m.n_pools = 2;
+	m.mtu4 = 1450;
+	m.mtu6 = 1430;
+	m.reserved[0] = C("100.66.0.0/30");
+	m.reserved[1] = C("fd66::/126");
+	m.n_reserved = 2;
+	assert_int_equal(mirror_put(n, &m, &e), 1);
+	assert_int_equal(mirror_put(n, &m, &e), 0);
+	node_close(n);
+	n = open_state(state);
+	assert_int_equal(mirror_get(n, &back, &e), 1);
+	assert_string_equal(back.node, "node-a");
+	assert_string_equal(back.socket, "/run/roost/agent.sock");
+	assert_int_equal(back.mtu4, 1450);
+	assert_int_equal(back.mtu6, 1430);
+	assert_int_equal(back.n_pools, 2);
+	assert_string_equal(back.pools[1].name, "six");
+	assert_false(back.pools[1].assigns);
+	assert_int_equal(back.pools[1].pool.cooldown_s, 5);
+	assert_int_equal(back.n_reserved, 2);
+	assert_true(cidr_equal(&back.reserved[1], &m.reserved[1]));
+	/* A shorter one leaves nothing of the longer. */
+	m.n_pools = 1;
+	m.n_reserved = 0;
+	assert_int_equal(mirror_put(n, &m, &e), 1);
+	assert_int_equal(mirror_get(n, &back, &e), 1);
+	assert_int_equal(back.n_pools, 1);
+	assert_int_equal(back.n_reserved, 0);
+	node_close(n);
+}
+
+static void the_largest_copy_fits(void **state)
+{
+	struct err e;
+	struct node *n = open_state(state);
+	struct mirror m = {.n_pools = POOL_MAX, .n_reserved = MIRROR_RESERVED};
+	memset(m.node, 'n', sizeof(m.node) - 1);
+	memset(m.socket, 's', sizeof(m.socket) - 1);
+	for (size_t i = 0; i < POOL_MAX; i++) {
+		m.pools[i] = (struct mirror_pool){.pool = P("10.0.0.0/24", 26, 86400)};
+		m.pools[i].pool.cidr.addr.bytes[1] = (uint8_t)i;
+		memset(m.pools[i].name, 'p', sizeof(m.pools[i].name) - 1);
+	}
+	for (size_t i = 0; i < MIRROR_RESERVED; i++) {
+		m.reserved[i] = C("fd66::/128");
+		m.reserved[i].addr.bytes[15] = (uint8_t)i;
+	}
+	struct mirror back;
+	put(n, &m);
+	assert_int_equal(mirror_get(n, &back, &e), 1);
+	assert_int_equal(back.n_pools, POOL_MAX);
+	assert_int_equal(back.n_reserved, MIRROR_RESERVED);
+	assert_string_equal(back.node, m.node);
+	assert_string_equal(back.pools[63].name, m.pools[63].name);
+	assert_int_equal(back.reserved[255].addr.bytes[15], 255);
+	node_close(n);
+}
+
+static void nothing_is_claimed_and_the_lacking_family_is_told(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 31);
+	m.pools[1] = (struct mirror_pool){
+		.pool = P("fd66::/64", 127, 60), .name = "six", .assigns = true};
+	m.n_pools = 2;
+	put(n, &m);
+	refused(ask(n, "a", &m, false, &l, &e), EAGAIN, "no free IPv4 address: 0 blocks");
+	assert_int_equal(node_lacking(n), AF_INET);
+	add(n, "100.66.0.6/31", 1);
+	refused(ask(n, "a", &m, false, &l, &e), EAGAIN, "no free IPv6 address: 0 blocks");
+	assert_int_equal(node_lacking(n), AF_INET6);
+	counts(n, 2, 0);
+	add(n, "fd66::8/127", 1);
+	add(n, "fd66::8/127", 0);
+	gets(n, "a", &m, "100.66.0.6");
+	gets(n, "b", &m, "100.66.0.7");
+	refused(ask(n, "c", &m, true, &l, &e), EAGAIN,
+		"1 blocks of 100.66.0.0/16, 2 addresses used");
+	counts(n, 0, 0);
+	node_close(n);
+}
+
+static void the_order_is_fresh_then_free_then_the_agent_then_cooling(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 31);
+	put(n, &m);
+	add(n, "100.66.0.2/31", 1);
+	gets(n, "a", &m, "100.66.0.2");
+	release(n, "a", 1);
+	gets(n, "b", &m, "100.66.0.3");
+	counts(n, 0, 1);
+	refused(ask(n, "c", &m, false, &l, &e), EAGAIN, "1 cooling");
+	ok(ask(n, "c", &m, true, &l, &e));
+	assert_true(addr_equal(&l.v[0].addr, AT("100.66.0.2")));
+	release(n, "c", 1);
+	m.pools[0].pool.cooldown_s = 0;
+	put(n, &m);
+	counts(n, 1, 0);
+	gets(n, "d", &m, "100.66.0.2");
+	node_close(n);
+}
+
+static void a_pool_that_does_not_assign_keeps_its_pods_and_gives_nothing(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	put(n, &m);
+	add(n, "100.66.0.64/26", 1);
+	gets(n, "a", &m, "100.66.0.64");
+	ok(mirror_can_assign(n, &m, &e));
+	m.pools[0].assigns = false;
+	put(n, &m);
+	counts(n, 0, 0);
+	refused(ask(n, "b", &m, true, &l, &e), EAGAIN,
+		"no pool of the cluster gives addresses to pods of node node-a");
+	refused(mirror_can_assign(n, &m, &e), EAGAIN, "default (100.66.0.0/16)");
+	assert_int_equal(state_of(n, "100.66.0.64"), NODE_USED);
+	m.pools[0].assigns = true;
+	put(n, &m);
+	gets(n, "b", &m, "100.66.0.65");
+	node_close(n);
+}
+
+static void a_pool_that_leaves_the_copy_leaves_its_blocks(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node_block b;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	put(n, &m);
+	add(n, "100.66.0.64/26", 1);
+	gets(n, "a", &m, "100.66.0.64");
+	struct mirror none = {.node = "node-a"};
+	put(n, &none);
+	refused(ask(n, "b", &none, true, &l, &e), EAGAIN, "the cluster has no pool");
+	assert_true(find_block(n, "100.66.0.64/26", &b));
+	assert_int_equal(b.used, 1);
+	assert_int_equal(mirror_drain_block(n, &b.cidr, true, &e), -EBUSY);
+	release(n, "a", 1);
+	ok(mirror_drain_block(n, &b.cidr, true, &e));
+	ok(mirror_drop_block(n, &b.cidr, &e));
+	assert_false(find_block(n, "100.66.0.64/26", &b));
+	node_close(n);
+}
+
+static void blocks_that_fit_no_pool_are_refused(void **state)
+{
+	struct err e;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	put(n, &m);
+	struct cidr other = C("100.67.0.0/26"), size = C("100.66.0.0/27"), big = C("100.66.0.0/25");
+	refused(mirror_add_block(n, &other, &e), EINVAL, "of no pool that the cluster has");
+	refused(mirror_add_block(n, &size, &e), EINVAL, "100.66.0.0/27 is of no pool");
+	add(n, "100.66.0.0/26", 1);
+	refused(mirror_add_block(n, &big, &e), EINVAL, "overlaps 100.66.0.0/26");
+	struct mirror cut = copy_of("100.66.0.0/16", 27);
+	refused(mirror_put(n, &cut, &e), EINVAL, "cut with blockSize 26");
+	struct mirror back;
+	ok(mirror_get(n, &back, &e));
+	assert_int_equal(back.pools[0].pool.block_len, 26);
+	node_close(n);
+}
+
+static void reserved_addresses_are_given_to_nobody(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 29);
+	put(n, &m);
+	add(n, "100.66.0.0/29", 1);
+	gets(n, "a", &m, "100.66.0.0");
+	m.reserved[0] = C("100.66.0.0/30"); /* one of them is used */
+	m.reserved[1] = C("100.66.0.15/32");
+	m.n_reserved = 2;
+	put(n, &m);
+	assert_int_equal(state_of(n, "100.66.0.0"), NODE_USED);
+	assert_int_equal(state_of(n, "100.66.0.3"), NODE_RESERVED);
+	counts(n, 4, 0);
+	gets(n, "b", &m, "100.66.0.4");
+	refused(wish(n, "c", &m, "100.66.0.2", &e), EADDRINUSE, "is reserved");
+	add(n, "100.66.0.8/29", 1);
+	assert_int_equal(state_of(n, "100.66.0.15"), NODE_RESERVED);
+	/* The used one is put aside when its turn comes. */
+	release(n, "a", 1);
+	for (int i = 0; i < 10; i++) {
+		char name[] = {'m', (char)('0' + i), '\0'};
+		ok(ask(n, name, &m, true, &l, &e));
+	}
+	assert_int_equal(ask(n, "z", &m, true, &l, &e), -EAGAIN);
+	m.n_reserved = 1;
+	put(n, &m);
+	gets(n, "z", &m, "100.66.0.15");
+	m.n_reserved = 0;
+	put(n, &m);
+	counts(n, 4, 0);
+	node_close(n);
+}
+
+static void a_draining_block_gives_nothing_until_it_is_added_again(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node_block b;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 31);
+	put(n, &m);
+	add(n, "100.66.0.0/31", 1);
+	struct cidr block = C("100.66.0.0/31"), unknown = C("100.66.0.2/31");
+	gets(n, "a", &m, "100.66.0.0");
+	refused(mirror_drain_block(n, &block, true, &e), EBUSY, "not empty");
+	release(n, "a", 1);
+	refused(mirror_drain_block(n, &block, false, &e), EBUSY, "not empty"); /* it cools */
+	refused(mirror_drain_block(n, &unknown, true, &e), ENOENT, "no block of this node");
+	ok(mirror_drain_block(n, &block, true, &e));
+	ok(mirror_drain_block(n, &block, true, &e));
+	assert_true(find_block(n, "100.66.0.0/31", &b) && b.draining && b.cluster && !b.disowned);
+	counts(n, 0, 0);
+	assert_int_equal(ask(n, "b", &m, true, &l, &e), -EAGAIN);
+	refused(wish(n, "b", &m, "100.66.0.1", &e), EADDRNOTAVAIL, "being given back");
+	add(n, "100.66.0.0/31", 0);
+	counts(n, 1, 1);
+	gets(n, "b", &m, "100.66.0.1");
+	release(n, "b", 1);
+	ok(mirror_drain_block(n, &block, true, &e));
+	ok(mirror_drop_block(n, &block, &e));
+	ok(mirror_drop_block(n, &block, &e));
+	assert_false(find_block(n, "100.66.0.0/31", &b));
+	add(n, "100.66.0.0/31", 1);
+	gets(n, "c", &m, "100.66.0.0");
+	refused(mirror_drop_block(n, &block, &e), EBUSY, "not empty");
+	node_close(n);
+}
+
+static void a_disowned_block_keeps_its_pods_and_gives_nothing(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node_block b;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 30);
+	m.pools[0].pool.cooldown_s = 0;
+	put(n, &m);
+	add(n, "100.66.0.0/30", 1);
+	gets(n, "a", &m, "100.66.0.0");
+	gets(n, "b", &m, "100.66.0.1");
+	release(n, "b", 1);
+	struct cidr block = C("100.66.0.0/30");
+	ok(mirror_disown_block(n, &block, &e));
+	ok(mirror_disown_block(n, &block, &e));
+	assert_true(find_block(n, "100.66.0.0/30", &b) && b.disowned && b.used == 1);
+	counts(n, 0, 0);
+	assert_int_equal(ask(n, "c", &m, true, &l, &e), -EAGAIN);
+	refused(wish(n, "c", &m, "100.66.0.2", &e), EADDRNOTAVAIL, "does not say");
+	release(n, "a", 1); /* what is released there is given to nobody */
+	assert_int_equal(ask(n, "c", &m, true, &l, &e), -EAGAIN);
+	add(n, "100.66.0.0/30", 0);
+	counts(n, 4, 0);
+	gets(n, "c", &m, "100.66.0.2");
+	ok(mirror_disown_block(n, &block, &e));
+	/* The same attachment again: its old address may be somebody else's now. */
+	add(n, "100.66.0.4/30", 1);
+	gets(n, "c", &m, "100.66.0.4");
+	node_close(n);
+}
+
+static void requested_addresses_must_be_in_a_block_of_this_node(void **state)
+{
+	struct err e;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	put(n, &m);
+	add(n, "100.66.0.64/26", 1);
+	refused(wish(n, "a", &m, "100.66.1.1", &e), EADDRNOTAVAIL, "not in a block of this node");
+	refused(wish(n, "a", &m, "10.0.0.1", &e), EADDRNOTAVAIL, "in no pool");
+	ok(wish(n, "a", &m, "100.66.0.99", &e));
+	refused(wish(n, "b", &m, "100.66.0.99", &e), EADDRINUSE, "container a");
+	node_close(n);
+}
+
+static void a_configuration_cannot_claim_in_a_pool_of_the_cluster(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	struct pool same = P("100.66.0.0/16", 26, 60), own = P("10.5.0.0/16", 26, 60);
+	gives(n, "e", &own, 1, "10.5.0.0");
+	put(n, &m);
+	refused(assign(n, "a", &same, 1, &l, &e), EINVAL, "100.66.0.0/16 is the cluster's");
+	gives(n, "f", &own, 1, "10.5.0.1"); /* pools of its own as ever */
+	struct mirror late = copy_of("10.5.0.0/16", 26);
+	refused(mirror_put(n, &late, &e), EINVAL, "contains block 10.5.0.0/26, which a network");
+	struct cidr block = C("10.5.0.0/26");
+	refused(mirror_drain_block(n, &block, true, &e), EINVAL, "claimed by a network");
+	node_close(n);
+}
+
+static void only_the_agent_returns_blocks_of_the_cluster(void **state)
+{
+	struct err e;
+	struct node_block b;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	struct pool own = P("10.5.0.0/16", 26, 60);
+	gives(n, "e", &own, 1, "10.5.0.0");
+	release(n, "e", 1);
+	put(n, &m);
+	add(n, "100.66.0.0/26", 1);
+	struct cidr *blocks = NULL;
+	size_t count = 0;
+	ok(node_return_blocks(n, true, &blocks, &count, &e));
+	assert_int_equal(count, 1);
+	assert_true(cidr_equal(&blocks[0], CT("10.5.0.0/26")));
+	free(blocks);
+	assert_true(find_block(n, "100.66.0.0/26", &b));
+	node_close(n);
+}
+
+/* The state file of the folder is gone; what the registry has stays. */
+static void lose(const struct place *p)
+{
+	char path[256];
+	state_file(p->dir, path);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void a_block_of_a_lost_state_comes_back_quarantined(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node_block b;
+	const struct place *place = *state;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 30);
+	put(n, &m);
+	add(n, "100.66.0.0/30", 1);
+	gets(n, "a", &m, "100.66.0.0");
+	node_close(n);
+	lose(place);
+	n = open_state(state);
+	assert_int_equal(mirror_get(n, &m, &e), 0);
+	m = copy_of("100.66.0.0/16", 30);
+	put(n, &m);
+	add(n, "100.66.0.0/30", 1);
+	assert_true(find_block(n, "100.66.0.0/30", &b));
+	assert_int_equal(b.quarantined, 4);
+	counts(n, 0, 0);
+	refused(ask(n, "b", &m, true, &l, &e), EAGAIN, "4 reserved or quarantined");
+	ok(node_release_addr(n, AT("100.66.0.2"), &e));
+	counts(n, 0, 1);
+	node_close(n);
+}
+
+static void an_adopted_block_waits_for_the_store_s_word(void **state)
+{
+	struct err e;
+	struct node_leases l;
+	struct node_block b;
+	const struct place *place = *state;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 30);
+	m.pools[0].pool.cooldown_s = 0;
+	put(n, &m);
+	add(n, "100.66.0.0/30", 1);
+	node_close(n);
+	for (int late = 0; late < 2; late++) { /* the copy before adoption, or after */
+		lose(place);
+		n = open_state(state);
+		if (late)
+			put(n, &m);
+		ok(node_adopt(n, NULL, &e));
+		if (!late)
+			put(n, &m);
+		assert_true(find_block(n, "100.66.0.0/30", &b) && b.disowned && !b.cluster);
+		ok(node_release_addr(n, AT("100.66.0.1"), &e));
+		assert_int_equal(ask(n, "a", &m, true, &l, &e), -EAGAIN);
+		add(n, "100.66.0.0/30", 0);
+		assert_true(find_block(n, "100.66.0.0/30", &b) && !b.disowned && b.cluster);
+		gets(n, "a", &m, "100.66.0.1");
+		node_close(n);
+	}
+}
+
+static void blocks_of_one_pool_can_be_in_several_state_folders(void **state)
+{
+	struct err e;
+	const struct place *place = *state;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 26);
+	put(n, &m);
+	add(n, "100.66.0.0/26", 1);
+	node_close(n);
+	n = open_in(place, place->other, NODE_SHARED);
+	put(n, &m);
+	add(n, "100.66.0.64/26", 1);
+	struct cidr taken = C("100.66.0.0/26");
+	refused(mirror_add_block(n, &taken, &e), EBUSY, "held by another state folder");
+	gets(n, "a", &m, "100.66.0.64");
+	node_close(n);
+	n = open_state(state);
+	ok(mirror_drain_block(n, &taken, true, &e));
+	ok(mirror_drop_block(n, &taken, &e));
+	node_close(n);
+	n = open_in(place, place->other, NODE_SHARED);
+	add(n, "100.66.0.0/26", 1);
+	node_close(n);
+}
+
+static void a_tunnel_s_address_is_the_same_each_time(void **state)
+{
+	struct err e;
+	struct addr a, again, six;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 31);
+	m.pools[1] = (struct mirror_pool){
+		.pool = P("fd66::/64", 127, 60), .name = "six", .assigns = true};
+	m.n_pools = 2;
+	refused(mirror_assign_tunnel(n, "vxlan", AF_INET, &a, &e), EADDRNOTAVAIL, "no IPv4 pool");
+	put(n, &m);
+	assert_int_equal(mirror_assign_tunnel(n, "vxlan", AF_INET, &a, &e), -EAGAIN);
+	add(n, "100.66.0.0/31", 1);
+	add(n, "fd66::/127", 1);
+	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &a, &e));
+	ok(mirror_assign_tunnel(n, "vxlan", AF_INET6, &six, &e));
+	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
+	assert_true(addr_equal(&a, &again));
+	/* Also when its pool gives nothing new any more. */
+	m.pools[0].assigns = false;
+	put(n, &m);
+	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
+	assert_true(addr_equal(&a, &again));
+	m.pools[0].assigns = true;
+	put(n, &m);
+	struct cidr block = C("100.66.0.0/31");
+	refused(mirror_drain_block(n, &block, true, &e), EBUSY, "not empty");
+	/* Another one when its block is not ours any more. */
+	add(n, "100.66.0.8/31", 1);
+	ok(mirror_disown_block(n, &block, &e));
+	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
+	assert_true(addr_equal(&again, AT("100.66.0.8")));
+	ok(mirror_release_tunnel(n, "vxlan", AF_INET, &e));
+	ok(mirror_release_tunnel(n, "vxlan", AF_INET, &e));
+	assert_int_equal(state_of(n, "100.66.0.8"), NODE_COOLING);
+	assert_int_equal(state_of(n, "fd66::"), NODE_USED);
+	node_close(n);
+}
+
+static void the_agent_s_lock_is_seen_and_lost_with_its_process(void **state)
+{
+	struct err e;
+	const struct place *place = *state;
+	assert_int_equal(mirror_find_agent(place->dir), MIRROR_NO_AGENT);
+	int ready[2];
+	assert_int_equal(pipe(ready), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		int fd = mirror_lock_agent(place->dir, &e);
+		(void)!write(ready[1], fd >= 0 ? "y" : "n", 1);
+		pause();
+		_exit(0);
+	}
+	char answer = 0;
+	assert_int_equal(read(ready[0], &answer, 1), 1);
+	assert_int_equal(answer, 'y');
+	assert_true(mirror_has_agent(place->dir));
+	assert_true(mirror_has_agent(place->dir)); /* asking takes nothing */
+	refused(mirror_lock_agent(place->dir, &e), EBUSY, "another agent looks after");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_int_equal(mirror_find_agent(place->dir), MIRROR_AGENT_GONE);
+	int fd = mirror_lock_agent(place->dir, &e);
+	ok(fd);
+	assert_true(mirror_has_agent(place->dir));
+	close(fd);
+	assert_false(mirror_has_agent(place->dir));
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void counts_follow_requests_and_quarantine(void **state)
+{
+	struct err e;
+	struct node *n = open_state(state);
+	struct mirror m = copy_of("100.66.0.0/16", 29);
+	put(n, &m);
+	add(n, "100.66.0.0/29", 1);
+	add(n, "100.66.0.16/29", 1);
+	counts(n, 16, 0);
+	ok(wish(n, "a", &m, "100.66.0.5", &e));
+	ok(wish(n, "b", &m, "100.66.0.20", &e));
+	counts(n, 14, 0);
+	gets(n, "c", &m, "100.66.0.0");
+	release(n, "a", 1);
+	counts(n, 13, 1);
+	uint64_t f = 1, c = 1;
+	ok(mirror_free(n, AF_INET6, &f, &c, &e));
+	assert_int_equal(f + c, 0);
+	node_close(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		node_test(the_copy_comes_back_as_it_was_put),
+		node_test(the_largest_copy_fits),
+		node_test(nothing_is_claimed_and_the_lacking_family_is_told),
+		node_test(the_order_is_fresh_then_free_then_the_agent_then_cooling),
+		node_test(a_pool_that_does_not_assign_keeps_its_pods_and_gives_nothing),
+		node_test(a_pool_that_leaves_the_copy_leaves_its_blocks),
+		node_test(blocks_that_fit_no_pool_are_refused),
+		node_test(reserved_addresses_are_given_to_nobody),
+		node_test(a_draining_block_gives_nothing_until_it_is_added_again),
+		node_test(a_disowned_block_keeps_its_pods_and_gives_nothing),
+		node_test(requested_addresses_must_be_in_a_block_of_this_node),
+		node_test(a_configuration_cannot_claim_in_a_pool_of_the_cluster),
+		node_test(only_the_agent_returns_blocks_of_the_cluster),
+		node_test(a_block_of_a_lost_state_comes_back_quarantined),
+		node_test(an_adopted_block_waits_for_the_store_s_word),
+		node_test(blocks_of_one_pool_can_be_in_several_state_folders),
+		node_test(a_tunnel_s_address_is_the_same_each_time),
+		node_test(the_agent_s_lock_is_seen_and_lost_with_its_process),
+		node_test(counts_follow_requests_and_quarantine),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
