@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events and times. agent_step() drains what is ready (store, kernel, BIRD, askers), does what is
+ * due, and says when it wants to be called again. Nothing here waits: the store and BIRD are spoken
+ * to without blocking, and netlink and the node states answer at once. So an ADD gets its block,
+ * and marked links are reaped, while etcd and BIRD are stopped.
+ *
+ * Times: a pass follows an event of the store or an asker at once, other events after a moment, so
+ * that a burst of them is one pass; free addresses are counted every second; everything is looked
+ * at anew every half minute, whatever happened.
+ */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent_impl.h"
+#include "lib/boot.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define SOON_MS 100	/* events that are not urgent are gathered for so long */
+#define POLL_MS 1000	/* free addresses are counted */
+#define SLOW_MS 30000	/* everything is looked at anew */
+#define SAY_MS 500	/* what is said of itself is looked at */
+#define REAP_MS 40	/* marked links are gathered for so long */
+#define REST_FROM_MS 20 /* a pass that took so long is followed by a rest */
+#define CLOSE_MS 1000
+#define PASSES 8 /* in a row, before events are looked at again */
+
+int64_t agent_now_ms(void)
+{
+	return (int64_t)(boot_now_ns() / 1000000);
+}
+
+void agent_want_pass(struct agent *a, bool at_once)
+{
+	int64_t at = agent_now_ms() + (at_once ? 0 : SOON_MS);
+	if (at < a->rest_until)
+		at = a->rest_until;
+	if (!a->pass_at || at < a->pass_at)
+		a->pass_at = at;
+}
+
+/* In a large cluster a pass takes long and something happens all the time: four fifths of the time
+ * stay for others. */
+static int pass(struct agent *a)
+{
+	int64_t began = agent_now_ms();
+	a->pass_at = 0;
+	int r = agent_pass(a);
+	int64_t took = agent_now_ms() - began;
+	a->rest_until =
+		took < REST_FROM_MS ? 0 : began + took + (4 * took < 1000 ? 4 * took : 1000);
+	agent_log_problems(a);
+	return r;
+}
+
+static int open_store(struct agent *a, struct err *e)
+{
+	const struct conf_store *c = &a->conf.store;
+	struct store_options o = {
+		.url = c->url,
+		.prefix = *c->prefix ? c->prefix : NULL,
+		.ca_file = *c->ca ? c->ca : NULL,
+		.cert_file = *c->cert ? c->cert : NULL,
+		.key_file = *c->key ? c->key : NULL,
+		.user = *c->user ? c->user : NULL,
+		.password_file = *c->password_file ? c->password_file : NULL,
+	};
+	int r = store_open(&a->store, &o, e);
+	if (r < 0)
+		return r;
+	a->watch_status = store_start_watch(a->store, a->member.key);
+	a->watch_resources = store_start_watch(a->store, KEYS_RESOURCES);
+	a->watch_blocks = store_start_watch(a->store, KEYS_BLOCKS);
+	return 0;
+}
+
+static int open_bird(struct agent *a, struct err *e)
+{
+	struct bird_paths p = {
+		.file = a->conf.bird_file,
+		.socket = a->conf.bird_socket,
+		.include = a->conf.bird_include,
+		.group = a->conf.bird_group,
+	};
+	return bird_open(&a->bird, &p, e);
+}
+
+/* Who this machine is must be on the disk before the name is taken in the store. */
+static int open_data(struct agent *a, struct err *e)
+{
+	const char *dir = a->conf.data_dir;
+	int r = lastknown_lock(dir, e);
+	if (r < 0)
+		return r;
+	a->data_lock = r;
+	r = lastknown_load(dir, &a->known, e);
+	if (r == -EBADMSG) {
+		log_error("%s", e->text);
+		r = lastknown_load(dir, &a->known, e);
+	}
+	if (r == 0)
+		r = lastknown_store(dir, &a->known, e);
+	return r < 0 ? r : 0;
+}
+
+/* Where each block was before: a block that the store says is ours goes there again. */
+static void note_homes(struct agent *a)
+{
+	for (size_t i = 0; i < a->known.n_blocks; i++)
+		agent_note_home(a, &a->known.blocks[i].cidr, a->known.blocks[i].state_dir);
+}
+
+static int open_all(struct agent *a, struct err *e)
+{
+	int r = open_data(a, e);
+	if (r >= 0)
+		r = states_open(&a->states, &a->conf, e);
+	if (r < 0)
+		return r;
+	note_homes(a);
+	replica_init(&a->replica, a->conf.node);
+	member_init(&a->member, a->conf.node, a->known.installation);
+	r = kernel_open(&a->kernel, e);
+	if (r >= 0)
+		r = nat_open(&a->nat, e);
+	if (r >= 0)
+		r = open_bird(a, e);
+	if (r >= 0)
+		r = open_store(a, e);
+	if (r >= 0)
+		r = server_open(&a->server, a->conf.socket, a->conf.socket_group, e);
+	return r;
+}
+
+int agent_open(struct agent **out, const struct conf *c, struct err *e)
+{
+	struct agent *a = mem_new(1, sizeof(*a));
+	a->conf = *c;
+	a->data_lock = -1;
+	a->began_s = boot_wall_s();
+	a->poll_at = a->slow_at = a->say_at = agent_now_ms();
+	int r = open_all(a, e);
+	if (r < 0) {
+		agent_close(a);
+		return r;
+	}
+	*out = a;
+	return 0;
+}
+
+/* Says goodbye in the store, as long as that takes no time. */
+static void say_goodbye(struct agent *a)
+{
+	int64_t until = agent_now_ms() + CLOSE_MS;
+	if (!a->member.joined || *a->member.refusal || store_trouble(a->store, NULL))
+		return;
+	bool said = false;
+	while (agent_now_ms() < until && !(said && !a->member.commit)) {
+		struct pollfd p = {.fd = store_fd(a->store), .events = POLLIN};
+		struct store_event ev;
+		if (!a->member.commit) {
+			a->member.next_s = 0;
+			agent_say(a, true);
+			said = true;
+		}
+		(void)poll(&p, 1, 50);
+		while (store_next(a->store, &ev))
+			if (ev.id == a->watch_status || ev.id == a->member.commit)
+				member_take(&a->member, &ev);
+	}
+}
+
+void agent_close(struct agent *a)
+{
+	if (!a)
+		return;
+	if (a->store)
+		say_goodbye(a);
+	server_close(a->server);
+	bird_close(a->bird);
+	nat_close(a->nat);
+	kernel_close(a->kernel);
+	store_close(a->store);
+	states_close(&a->states);
+	member_done(&a->member);
+	replica_done(&a->replica);
+	lastknown_done(&a->known);
+	free(a->known_text);
+	if (a->data_lock >= 0)
+		(void)close(a->data_lock);
+	free((void *)a->self.announced);
+	free((void *)a->self.kept);
+	free(a->bird_text);
+	free(a->pending);
+	free(a->withdrawn);
+	free(a);
+}
+
+void agent_fds(const struct agent *a, int fds[AGENT_FDS])
+{
+	fds[0] = store_fd(a->store);
+	fds[1] = kernel_fd(a->kernel);
+	fds[2] = bird_fd(a->bird);
+	fds[3] = server_fd(a->server);
+}
+
+static void end_node_commit(struct agent *a, const struct store_event *ev)
+{
+	a->node_commit = 0;
+	if (ev->kind == STORE_FAILED)
+		log_warning("cannot write the Node document, trying again: %s", ev->what);
+	if (ev->kind != STORE_DONE)
+		a->node_retry_at = agent_now_ms() + 1000;
+	agent_want_pass(a, false);
+}
+
+static void take_store_event(struct agent *a, const struct store_event *ev)
+{
+	if (ev->id == a->watch_status || ev->id == a->member.commit) {
+		bool was = a->member.joined;
+		member_take(&a->member, ev);
+		if (a->member.joined != was)
+			agent_want_pass(a, true);
+		a->say_at = agent_now_ms();
+	} else if (ev->id == a->watch_resources) {
+		if (replica_take(&a->replica, REPLICA_RESOURCES, ev))
+			agent_want_pass(a, true);
+	} else if (ev->id == a->watch_blocks) {
+		if (replica_take(&a->replica, REPLICA_BLOCKS, ev))
+			agent_want_pass(a, true);
+	} else if (ev->id == a->node_commit) {
+		end_node_commit(a, ev);
+	} else if (agent_end_commit(a, ev)) {
+		agent_want_pass(a, true);
+	}
+}
+
+static void take_kernel(struct agent *a)
+{
+	struct err e;
+	int r = kernel_read(a->kernel, &e);
+	if (r < 0)
+		log_warning("cannot read what the kernel tells: %s", e.text);
+	if (r == KERNEL_REAP && !a->reap_at)
+		a->reap_at = agent_now_ms() + REAP_MS;
+	if (r == KERNEL_CHANGED)
+		agent_want_pass(a, false);
+}
+
+static void take_bird(struct agent *a)
+{
+	struct err e;
+	int r = bird_step(a->bird, &e);
+	if (r < 0)
+		log_warning("BIRD: %s", e.text);
+	if (r > 0)
+		agent_want_pass(a, true);
+}
+
+static void take_events(struct agent *a)
+{
+	struct store_event ev;
+	uint64_t id;
+	const json_t *request;
+	while (store_next(a->store, &ev))
+		take_store_event(a, &ev);
+	take_kernel(a);
+	take_bird(a);
+	while (server_next(a->server, &id, &request))
+		agent_handle(a, id, request);
+}
+
+static bool is_due(int64_t *at, int64_t now, int64_t period)
+{
+	if (!*at || now < *at)
+		return false;
+	*at = period ? now + period : 0;
+	return true;
+}
+
+static void do_due(struct agent *a)
+{
+	int64_t now = agent_now_ms();
+	struct err e;
+	/* The kernel is silent about a mark on a link that is down already. */
+	if (a->slow_at <= now)
+		a->reap_at = now;
+	if (is_due(&a->reap_at, now, 0) && kernel_reap(a->kernel, &e) < 0)
+		log_warning("cannot delete the links that DEL marked: %s", e.text);
+	if (is_due(&a->poll_at, now, POLL_MS)) {
+		int r = states_poll(&a->states, &e);
+		if (r < 0)
+			log_warning("cannot count free addresses: %s", e.text);
+		if (r != 0 || a->had_trouble != (store_trouble(a->store, NULL) != NULL))
+			agent_want_pass(a, true);
+		agent_forget_notes(a);
+	}
+	if (a->slow_at <= now)
+		agent_want_pass(a, true); /* the pass itself sets the next time */
+	for (int i = 0; i < PASSES && a->pass_at && a->pass_at <= agent_now_ms(); i++) {
+		if (pass(a) > 0)
+			agent_want_pass(a, true);
+	}
+	if (a->slow_at <= now)
+		a->slow_at = now + SLOW_MS;
+	agent_answer_askers(a);
+	if (is_due(&a->say_at, now, SAY_MS))
+		agent_say(a, false);
+}
+
+static unsigned int next_wait(const struct agent *a)
+{
+	int64_t now = agent_now_ms();
+	const int64_t at[] = {a->pass_at, a->reap_at, a->poll_at, a->slow_at, a->say_at};
+	int64_t wait = POLL_MS;
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+		if (at[i] && at[i] - now < wait)
+			wait = at[i] - now;
+	return wait > 0 ? (unsigned int)wait : 0;
+}
+
+int agent_step(struct agent *a, unsigned int *wait_ms, struct err *e)
+{
+	take_events(a);
+	if (*a->member.refusal)
+		return err_set(e, EEXIST, "node %s: %s", a->conf.node, a->member.refusal);
+	do_due(a);
+	*wait_ms = next_wait(a);
+	return 0;
+}
+
+void agent_reload(struct agent *a, const struct conf *c)
+{
+	a->conf.headroom = c->headroom;
+	a->conf.idle_block_s = c->idle_block_s;
+	a->conf.detect4 = c->detect4;
+	a->conf.detect6 = c->detect6;
+	a->conf.routes_static = c->routes_static;
+	a->slow_at = agent_now_ms();
+	agent_want_pass(a, true);
+}
+
+void agent_describe(const struct agent *a, char *out, size_t size)
+{
+	const char *trouble = store_trouble(a->store, NULL);
+	(void)snprintf(out, size, "%zu blocks, BIRD %s, %s%s%zu problems", a->states.n_blocks,
+		a->bird_look.up ? "up" : "down", trouble ? trouble : "store fine", ", ",
+		a->n_problems);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of struct agent, for the sources that implement agent/agent.h: agent.c (events and times),
+ * pass.c (making the node as it shall be), steps.c (blocks), report.c (what it says of itself).
+ */
+#include "agent/agent.h"
+#include "agent/bird.h"
+#include "agent/blocks.h"
+#include "agent/desired.h"
+#include "agent/kernel.h"
+#include "agent/lastknown.h"
+#include "agent/member.h"
+#include "agent/nat.h"
+#include "agent/replica.h"
+#include "agent/server.h"
+#include "agent/states.h"
+#include "lib/store.h"
+
+#define AGENT_PROBLEMS 24
+#define AGENT_ASKERS 64
+
+/* An ADD that waits for a block. */
+struct agent_asker {
+	uint64_t id; /* of the server's request */
+	size_t dir;
+	int family; /* 0 IPv4, 1 IPv6 */
+	int64_t until_ms;
+};
+
+/* A draining block, and the BIRD text since which it is not announced. */
+struct agent_withdrawn {
+	struct cidr block;
+	uint64_t generation;
+};
+
+struct agent {
+	struct conf conf;
+	struct store *store;
+	uint64_t watch_resources, watch_blocks, watch_status;
+	struct replica replica;
+	struct member member;
+	struct kernel *kernel;
+	struct nat *nat;
+	struct bird *bird;
+	struct server *server;
+	struct states states;
+	struct lastknown known; /* what the file in the data folder says */
+	char *known_text;	/* the same, to see whether it has to be written */
+	int data_lock;
+	int64_t began_s; /* wall clock */
+
+	/* Of the last pass. */
+	struct desired_self self;
+	char *bird_text;
+	uint64_t generation; /* of the text */
+	struct bird_look bird_look;
+	char why_not[2][256];
+	char problems[AGENT_PROBLEMS][256];
+	size_t n_problems;
+	char lasting[AGENT_PROBLEMS][256]; /* found by the slow looks, kept between them */
+	size_t n_lasting;
+	char logged[AGENT_PROBLEMS][256];
+	size_t n_logged;
+	bool has_passed, has_trusted, had_trouble;
+
+	struct blocks_pending *pending;
+	size_t n_pending, room_pending;
+	struct agent_withdrawn *withdrawn;
+	size_t n_withdrawn, room_withdrawn;
+	struct agent_asker askers[AGENT_ASKERS];
+	size_t n_askers;
+	uint64_t node_commit; /* of our Node document, under way */
+
+	/* When (boot time, ms). 0: not wanted. */
+	int64_t pass_at, reap_at, poll_at, slow_at, say_at;
+	int64_t node_retry_at, rest_until;
+};
+
+int64_t agent_now_ms(void);
+static inline int64_t agent_now_s(void)
+{
+	return agent_now_ms() / 1000;
+}
+
+/* A pass is wanted: at once, or soon. */
+void agent_want_pass(struct agent *a, bool at_once);
+
+/* Makes everything as it shall be. 1: something changed that calls for another pass at once. */
+int agent_pass(struct agent *a);
+
+/* Blocks: takes the steps of a plan (1: a node state changed), and the end of a transaction (true: it
+ * was one of a block). Notes past their time go. */
+int agent_take_steps(struct agent *a, const struct blocks_plan *p, const struct mirror *m);
+bool agent_end_commit(struct agent *a, const struct store_event *ev);
+void agent_forget_notes(struct agent *a);
+void agent_note_home(struct agent *a, const struct cidr *block, const char *dir);
+
+/* Before a block is used: what must survive a reboot is on the disk. adding may be NULL. */
+int agent_remember(
+	struct agent *a, const struct mirror *m, const struct blocks_plan *adding, struct err *e);
+
+/* After a reboot without the store: what is remembered becomes the node state. */
+void agent_trust(struct agent *a);
+
+/* What is said: problems of the last pass, in the store and to who asks. */
+void agent_problem(struct agent *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void agent_log_problems(struct agent *a); /* those that came and went */
+void agent_say(struct agent *a, bool stopped);
+json_t *agent_report(const struct agent *a);
+void agent_handle(struct agent *a, uint64_t id, const json_t *request);
+void agent_answer_askers(struct agent *a);

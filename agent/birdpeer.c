@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The BGP half of BIRD's text. Sessions are of two kinds: nodes of ours (the mesh), and peers that
+ * somebody wrote a BGPPeer for (routers outside, route reflectors).
+ *
+ *	from       learned                                announced
+ *	a node     exactly our pools' blocks              our own blocks
+ *	outside    the same, and outside our pools what   our own blocks less what a filter rejects,
+ *	           a filter accepts                       and operator's routes that a filter names
+ *
+ * Inside our pools nothing but whole blocks is ever taken from anybody, so that no neighbour can
+ * pull the traffic of a single pod, whatever the rules say. Routes learned by BGP go to no other
+ * neighbour, except blocks on a reflector. The static routes to other nodes' blocks go to nobody.
+ *
+ * A session's name is made from the neighbour's address alone, so that it is the same at all times,
+ * and what BIRD cannot be told (a password with a quote, a neighbour without a number) is left out.
+ */
+#include "agent/birdtext.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define BGP_PORT 179
+#define MESH_LIMIT 20000 /* blocks of one node; more is an accident there */
+#define OUTSIDE_LIMIT                                                                              \
+	200000 /* of a reflector: the cluster's blocks; of a router: what filters let in */
+#define HOLD_MAX_S 65535
+#define RESTART_MAX_S 4095 /* 12 bits, RFC 4724 section 3 */
+#define RESTART_S 120
+
+#define PEER_NAME 64
+
+static unsigned int peer_port(const struct bird_peer *p)
+{
+	return p->port ? p->port : BGP_PORT;
+}
+
+/* "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router has another port. */
+static void peer_name(const struct bird_peer *p, char out[PEER_NAME])
+{
+	char addr[ADDR_TEXT];
+	addr_format(&p->addr, addr);
+	for (char *c = addr; *c; c++)
+		if (*c == '.' || *c == ':')
+			*c = '_';
+	char port[16] = "";
+	if (!p->mesh && peer_port(p) != BGP_PORT)
+		(void)snprintf(port, sizeof(port), "_port_%u", peer_port(p));
+	(void)snprintf(out, PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
+}
+
+/* By what makes the name, so that equal ones are neighbours. */
+static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
+{
+	int r = addr_compare(&a->addr, &b->addr);
+	if (r == 0)
+		r = b->mesh - a->mesh;
+	return r || a->mesh ? r : (int)peer_port(a) - (int)peer_port(b);
+}
+
+struct ref { /* a peer is large: sorting moves these */
+	const struct bird_peer *peer;
+};
+
+/* Of two with one name the first one stays: the caller's order. */
+static int compare_ref(const void *a, const void *b)
+{
+	const struct ref *x = a;
+	const struct ref *y = b;
+	int r = compare_name(x->peer, y->peer);
+	if (r == 0)
+		r = x->peer < y->peer ? -1 : 1;
+	return r;
+}
+
+/* Not: nothing, this host, multicast, and what needs a zone. */
+static bool is_neighbour_address(const struct addr *a)
+{
+	static const uint8_t zero[16];
+	if (a->family == AF_INET)
+		return a->bytes[0] != 0 && a->bytes[0] != 127 && a->bytes[0] < 224;
+	return memcmp(a->bytes, zero, 15) != 0 && a->bytes[0] != 0xff &&
+	       !(a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
+}
+
+static bool can_be_told(const struct bird_peer *p, const struct bird_family *f)
+{
+	return p->addr.family == f->node.family && is_neighbour_address(&p->addr) &&
+	       !addr_equal(&p->addr, &f->node) && p->as_number != 0 && p->local_as != 0 &&
+	       birdconf_is_quotable(p->password);
+}
+
+/* What a rule says about net, as a condition. false: it never holds. */
+static bool rule_condition(const struct resource_rule *r, char out[128])
+{
+	if (r->cidr.addr.family == 0)
+		return text_copy(out, 128, "true");
+	char prefix[CIDR_TEXT];
+	birdtext_prefix(&r->cidr, prefix);
+	if (!r->in) {
+		(void)snprintf(out, 128, "net %s %s", r->negate ? "!=" : "=", prefix);
+		return true;
+	}
+	/* A pattern with a length below its own would match what contains the prefix. */
+	unsigned int bits = addr_bits(&r->cidr.addr);
+	unsigned int min = r->min_len > r->cidr.len ? r->min_len : r->cidr.len;
+	unsigned int max = r->max_len && r->max_len < bits ? r->max_len : bits;
+	if (min > max)
+		return r->negate && text_copy(out, 128, "true");
+	(void)snprintf(out, 128, "net %s [ %s{%u,%u} ]", r->negate ? "!~" : "~", prefix, min, max);
+	return true;
+}
+
+/* Whether a rule that accepts names what it means. One that says "all" or "all but this" speaks of
+ * our own blocks: nobody who wrote it meant to announce whatever else BIRD may know. */
+static bool is_explicit(const struct resource_rule *r)
+{
+	return r->cidr.addr.family != 0 && !r->negate && r->cidr.len > 0;
+}
+
+/* The rules of one direction (0 import, 2 export), as lines of a filter. ours: the condition for
+ * our own routes, with which an accept that is not explicit is bounded; "" all are meant. */
+static void put_rules(
+	struct birdtext *t, const struct bird_peer *p, int direction, const char *ours)
+{
+	size_t list = direction + (p->addr.family == AF_INET ? 0 : 1);
+	for (size_t i = 0; i < p->n_filters; i++) {
+		for (size_t k = 0; k < p->filters[i]->n_rules[list]; k++) {
+			const struct resource_rule *r = &p->filters[i]->rules[list][k];
+			char condition[128];
+			if (r->cidr.addr.family != 0 && r->cidr.addr.family != p->addr.family)
+				continue;
+			if (!rule_condition(r, condition))
+				continue;
+			bool bounded = r->accept && *ours && !is_explicit(r);
+			birdtext_put(t, "\t\t\tif %s%s%s then %s;\n", condition,
+				bounded ? " && " : "", bounded ? ours : "",
+				r->accept ? "accept" : "reject");
+		}
+	}
+}
+
+static void put_import(
+	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
+{
+	birdtext_put(t, "\t\timport filter {\n");
+	if (s->has_pools && s->has_blocks)
+		birdtext_put(t,
+			"\t\t\tif net ~ roost_pools%c && net !~ roost_blocks%c then reject;\n",
+			s->digit, s->digit);
+	else if (s->has_pools)
+		birdtext_put(t, "\t\t\tif net ~ roost_pools%c then reject;\n", s->digit);
+	put_rules(t, p, 0, "");
+	if (s->has_blocks)
+		birdtext_put(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", s->digit);
+	birdtext_put(t, "\t\t\treject;\n\t\t};\n");
+}
+
+static void put_export(
+	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
+{
+	bool reflects = s->has_blocks && p->as_number == p->local_as &&
+			(p->rr_client || p->rr_cluster.family != 0);
+	char ours[128];
+	(void)snprintf(ours, sizeof(ours),
+		reflects ? "(proto = \"roost_own%c\" || source = RTS_BGP)"
+			 : "proto = \"roost_own%c\"",
+		s->digit);
+	birdtext_put(t, "\t\texport filter {\n");
+	if (reflects)
+		birdtext_put(t, "\t\t\tif source = RTS_BGP && net !~ roost_blocks%c then reject;\n",
+			s->digit);
+	else
+		birdtext_put(t, "\t\t\tif source = RTS_BGP then reject;\n");
+	birdtext_put(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", s->digit);
+	birdtext_put(t, "\t\t\tif proto ~ \"roost_remote*\" then reject;\n");
+	put_rules(t, p, 2, ours);
+	birdtext_put(t, "\t\t\tif %s then accept;\n\t\t\treject;\n\t\t};\n", ours);
+}
+
+static uint32_t at_most(uint32_t value, uint32_t max)
+{
+	return value < max ? value : max;
+}
+
+/* Of a reflector and its clients; BIRD refuses it for a neighbour of another AS. */
+static void put_reflector(struct birdtext *t, const struct bird_peer *p)
+{
+	if (p->as_number != p->local_as)
+		return;
+	if (p->rr_client)
+		birdtext_put(t, "\trr client;\n");
+	if (p->rr_cluster.family == AF_INET) {
+		char cluster[ADDR_TEXT];
+		addr_format(&p->rr_cluster, cluster);
+		birdtext_put(t, "\trr cluster id %s;\n", cluster);
+	}
+}
+
+static void put_session(
+	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
+{
+	char name[PEER_NAME];
+	char addr[ADDR_TEXT];
+	char local[ADDR_TEXT];
+	peer_name(p, name);
+	addr_format(&p->addr, addr);
+	addr_format(p->local.family == p->addr.family ? &p->local : &s->family->node, local);
+	birdtext_put(
+		t, "protocol bgp %s from roost_%s%c {\n", name, p->mesh ? "mesh" : "out", s->digit);
+	birdtext_put(t, "\tlocal %s port %u as %u;\n", local,
+		s->want->listen_port ? s->want->listen_port : BGP_PORT, p->local_as);
+	birdtext_put(t, "\tneighbor %s port %u as %u;\n", addr, peer_port(p), p->as_number);
+	if (p->passive)
+		birdtext_put(t, "\tpassive on;\n");
+	if (*p->password)
+		birdtext_put(t, "\tpassword \"%s\";\n", p->password);
+	if (p->ttl)
+		birdtext_put(t, "\tmultihop %u;\n\tttl security on;\n", p->ttl);
+	if (p->keepalive_s) {
+		uint32_t keepalive = at_most(p->keepalive_s, HOLD_MAX_S / 3);
+		birdtext_put(
+			t, "\tkeepalive time %u;\n\thold time %u;\n", keepalive, 3 * keepalive);
+	}
+	if (p->restart_s)
+		birdtext_put(
+			t, "\tgraceful restart time %u;\n", at_most(p->restart_s, RESTART_MAX_S));
+	put_reflector(t, p);
+	if (!p->mesh) {
+		birdtext_put(t, "\tipv%c {\n", s->digit);
+		if (p->keep_next_hop)
+			birdtext_put(t, "\t\tnext hop keep;\n");
+		put_import(t, s, p);
+		put_export(t, s, p);
+		birdtext_put(t, "\t};\n");
+	}
+	birdtext_put(t, "}\n");
+}
+
+/* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
+static void put_template(struct birdtext *t, const struct birdpeer_scope *s, bool mesh)
+{
+	birdtext_put(t, "template bgp roost_%s%c {\n%s", mesh ? "mesh" : "out", s->digit,
+		birdtext_debug(s->want->log));
+	birdtext_put(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
+	birdtext_put(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
+	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
+	birdtext_put(t, "\tgraceful restart on;\n\tgraceful restart time %d;\n", RESTART_S);
+	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
+	birdtext_put(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n",
+		s->digit, s->digit);
+	birdtext_put(t, "\t\tadd paths on;\n\t\timport limit %d action block;\n",
+		mesh ? MESH_LIMIT : OUTSIDE_LIMIT);
+	if (mesh && s->has_blocks)
+		birdtext_put(t, "\t\timport where net ~ roost_blocks%c;\n", s->digit);
+	else
+		birdtext_put(t, "\t\timport none;\n");
+	if (mesh)
+		birdtext_put(t, "\t\texport where proto = \"roost_own%c\";\n", s->digit);
+	birdtext_put(t, "\t};\n}\n");
+}
+
+void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s)
+{
+	put_template(t, s, true);
+	put_template(t, s, false);
+	size_t n = s->want->n_peers;
+	CLEANUP_FREE struct ref *refs = mem_new(n + 1, sizeof(*refs));
+	for (size_t i = 0; i < n; i++)
+		refs[i].peer = &s->want->peers[i];
+	qsort(refs, n, sizeof(*refs), compare_ref);
+	const struct bird_peer *told = NULL;
+	for (size_t i = 0; i < n; i++) {
+		/* Two protocols of one name would be a text that BIRD refuses. */
+		const struct bird_peer *p = refs[i].peer;
+		if (!can_be_told(p, s->family) || (told && compare_name(told, p) == 0))
+			continue;
+		put_session(t, s, p);
+		told = p;
+	}
+}

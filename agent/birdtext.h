@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the two halves of BIRD's text share: a growing text, prefixes, names that are safe in BIRD's
+ * grammar, and the half about BGP. Nobody but birdconf.c and birdpeer.c needs it.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/birdconf.h"
+#include "lib/addr.h"
+
+struct birdtext {
+	char *buf; /* NUL-terminated once something was put */
+	size_t room, len;
+};
+
+/* At most 511 bytes a call. */
+void birdtext_put(struct birdtext *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The prefix without host bits: BIRD refuses a text that has some. */
+void birdtext_prefix(const struct cidr *c, char out[CIDR_TEXT]);
+
+/* The BGP half for one family: templates, then a protocol for each peer of that family.
+ * has_blocks: there is a set roost_blocks4 (or 6) of what may be learned; has_pools:
+ * roost_pools4. */
+struct birdpeer_scope {
+	const struct bird_want *want;
+	const struct bird_family *family;
+	char digit; /* '4' or '6': how names of this family end */
+	bool has_blocks, has_pools;
+};
+void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s);
+
+/* " debug { ... };" for a protocol, as the log level asks; "" none. */
+const char *birdtext_debug(enum resource_log log);

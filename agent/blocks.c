@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks, compared. Three things are known of each: what the store says (the replica), what a node
+ * state has, what is under way. The table of what follows:
+ *
+ *	store            node state          step
+ *	ours             none                ADD
+ *	ours             draining, withdrawn RETURN
+ *	ours             empty for long      DRAIN, while enough addresses stay
+ *	ours, quarantined in a state         TAKE_BACK: this node confirms that it uses it
+ *	ours, quarantined none               RETURN: this node confirms that it does not
+ *	none             in use              CLAIM, to have it again
+ *	none             empty               DROP
+ *	another's        there               DISOWN, then DROP when it is empty
+ *	unreadable       any                 none: somebody has to mend the document
+ *
+ * and a claim of something new for each family and folder with less than the headroom. A block with
+ * a transaction under way is left alone.
+ */
+#include "agent/blocks.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "lib/text.h"
+
+struct planning {
+	const struct blocks_input *in;
+	struct blocks_plan *out;
+	size_t room;
+	bool growing[CONF_STATE_DIRS][2]; /* addresses are on the way */
+	bool shrunk[CONF_STATE_DIRS][2];
+};
+
+static int family_index(const struct cidr *c)
+{
+	return c->addr.family == AF_INET ? 0 : 1;
+}
+
+static struct blocks_step *add_step(
+	struct planning *p, enum blocks_verb verb, const struct cidr *block, size_t dir)
+{
+	struct blocks_plan *out = p->out;
+	out->steps = mem_grow(out->steps, &p->room, out->n_steps, sizeof(*out->steps));
+	struct blocks_step *s = &out->steps[out->n_steps++];
+	*s = (struct blocks_step){.verb = verb, .block = *block, .dir = dir};
+	return s;
+}
+
+static void problem(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void problem(struct planning *p, const char *fmt, ...)
+{
+	struct blocks_plan *out = p->out;
+	if (out->n_problems == sizeof(out->problems) / sizeof(out->problems[0]))
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	(void)vsnprintf(out->problems[out->n_problems++], sizeof(out->problems[0]), fmt, ap);
+	va_end(ap);
+}
+
+static const struct blocks_pending *pending_of(
+	const struct blocks_input *in, const struct cidr *block, enum blocks_note note)
+{
+	for (size_t i = 0; i < in->n_pending; i++)
+		if (in->pending[i].note == note && cidr_equal(&in->pending[i].block, block))
+			return &in->pending[i];
+	return NULL;
+}
+
+static bool is_under_way(const struct blocks_input *in, const struct cidr *block)
+{
+	return pending_of(in, block, BLOCKS_UNDER_WAY) != NULL;
+}
+
+static bool is_ours(const struct blocks_input *in, const struct replica_block *b)
+{
+	return b->node && strcmp(b->node, in->node) == 0;
+}
+
+static bool is_withdrawn(const struct blocks_input *in, const struct cidr *block)
+{
+	for (size_t i = 0; i < in->n_withdrawn; i++)
+		if (cidr_equal(&in->withdrawn[i], block))
+			return true;
+	return false;
+}
+
+static const struct mirror_pool *pool_of(const struct blocks_input *in, const struct cidr *block)
+{
+	for (size_t i = 0; i < in->mirror->n_pools; i++) {
+		const struct mirror_pool *p = &in->mirror->pools[i];
+		if (p->pool.block_len == block->len && cidr_contains(&p->pool.cidr, &block->addr))
+			return p;
+	}
+	return NULL;
+}
+
+/* The document of a pool, by its prefix: names are cut in the mirror. */
+static const struct replica_item *pool_document(
+	const struct blocks_input *in, const struct cidr *cidr)
+{
+	for (size_t i = 0; i < in->replica->n_items; i++) {
+		const struct replica_item *item = in->replica->items[i];
+		if (item->resource.kind == RESOURCE_IPPOOL &&
+			cidr_equal(&item->resource.pool.pool.cidr, cidr))
+			return item;
+	}
+	return NULL;
+}
+
+static uint64_t free_of(const struct states_dir *d, int family)
+{
+	return family == 0 ? d->free4 : d->free6;
+}
+
+/* Where a new block goes: where it was meant for, else where addresses are fewest. */
+static size_t home_of(const struct blocks_input *in, const struct cidr *block)
+{
+	const struct blocks_pending *p = pending_of(in, block, BLOCKS_CLAIMED);
+	if (!p)
+		p = pending_of(in, block, BLOCKS_HOME);
+	if (p && p->dir < in->states->n_dirs)
+		return p->dir;
+	int family = family_index(block);
+	size_t best = 0;
+	for (size_t i = 1; i < in->states->n_dirs; i++)
+		if (free_of(&in->states->dirs[i], family) <
+			free_of(&in->states->dirs[best], family))
+			best = i;
+	return best;
+}
+
+static void set_doc(struct blocks_step *s, const struct replica_block *b)
+{
+	s->doc = (struct block){.cidr = b->cidr, .state = b->state, .revision = b->revision};
+	(void)text_copy(s->doc.node, sizeof(s->doc.node), b->node);
+}
+
+/* A block that the store says is ours. */
+static void plan_owned(struct planning *p, const struct replica_block *b)
+{
+	const struct states_block *s = states_find(p->in->states, &b->cidr);
+	int family = family_index(&b->cidr);
+	if (is_under_way(p->in, &b->cidr))
+		return;
+	bool tried = pending_of(p->in, &b->cidr, BLOCKS_CLAIMED) ||
+		     pending_of(p->in, &b->cidr, BLOCKS_CONFLICT);
+	if (tried && (b->state == BLOCK_QUARANTINED || (s && s->in.draining)))
+		return; /* the watch will show what became of it */
+	if (b->state == BLOCK_QUARANTINED) {
+		set_doc(add_step(p, s ? BLOCKS_TAKE_BACK : BLOCKS_RETURN, &b->cidr, 0), b);
+	} else if (!s || s->in.disowned) {
+		size_t dir = s ? s->dir : home_of(p->in, &b->cidr);
+		const struct mirror_pool *pool = pool_of(p->in, &b->cidr);
+		if (!pool) {
+			char text[CIDR_TEXT];
+			cidr_format(&b->cidr, text);
+			problem(p, "block %s belongs to this node, but no pool contains it", text);
+			return;
+		}
+		(void)add_step(p, BLOCKS_ADD, &b->cidr, dir);
+		p->growing[dir][family] |= pool->assigns;
+	} else if (s->in.draining && is_withdrawn(p->in, &b->cidr)) {
+		set_doc(add_step(p, BLOCKS_RETURN, &b->cidr, s->dir), b);
+	}
+}
+
+static bool is_idle(const struct blocks_input *in, const struct states_block *s)
+{
+	const struct mirror_pool *pool = pool_of(in, &s->in.cidr);
+	uint64_t all = free_of(&in->states->dirs[s->dir], family_index(&s->in.cidr));
+	if (s->empty_since_s < 0)
+		return false;
+	if (in->drain || !pool || !pool->assigns)
+		return true;
+	return in->now_s - s->empty_since_s >= in->idle_s && all >= s->in.free &&
+	       all - s->in.free >= in->headroom;
+}
+
+static void plan_claim_again(struct planning *p, const struct states_block *s)
+{
+	char text[CIDR_TEXT];
+	cidr_format(&s->in.cidr, text);
+	const struct replica_item *pool = pool_document(p->in, &s->in.pool);
+	if (!pool || pool->resource.pool.disabled) {
+		problem(p,
+			"block %s with %llu addresses in use is not ours in the store, and its "
+			"pool is not there to claim it again",
+			text, (unsigned long long)s->in.used);
+		return;
+	}
+	if (pending_of(p->in, &s->in.cidr, BLOCKS_CLAIMED) ||
+		pending_of(p->in, &s->in.cidr, BLOCKS_CONFLICT))
+		return;
+	struct blocks_step *step = add_step(p, BLOCKS_CLAIM, &s->in.cidr, s->dir);
+	(void)text_copy(step->pool, sizeof(step->pool), pool->resource.name);
+	step->pool_revision = pool->revision;
+}
+
+/* A block of a node state that the store says is not ours. */
+static void plan_lost(
+	struct planning *p, const struct states_block *s, const struct replica_block *b)
+{
+	bool unused = s->in.used == 0 && s->in.quarantined == 0;
+	char text[CIDR_TEXT];
+	if (!b) {
+		if (s->in.draining || (unused && s->in.cooling == 0))
+			(void)add_step(p, BLOCKS_DROP, &s->in.cidr, s->dir);
+		else
+			plan_claim_again(p, s);
+		return;
+	}
+	if (!b->node)
+		return;
+	if (unused) {
+		(void)add_step(p, BLOCKS_DROP, &s->in.cidr, s->dir);
+		return;
+	}
+	cidr_format(&s->in.cidr, text);
+	problem(p, "block %s, of which %llu addresses are in use here, belongs to node %s", text,
+		(unsigned long long)s->in.used, b->node);
+	if (!s->in.disowned)
+		(void)add_step(p, BLOCKS_DISOWN, &s->in.cidr, s->dir);
+}
+
+static void plan_states(struct planning *p)
+{
+	const struct states *states = p->in->states;
+	for (size_t i = 0; i < states->n_blocks; i++) {
+		const struct states_block *s = &states->blocks[i];
+		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
+		bool *shrunk = &p->shrunk[s->dir][family_index(&s->in.cidr)];
+		if (is_under_way(p->in, &s->in.cidr))
+			continue;
+		if (!b || !is_ours(p->in, b)) {
+			plan_lost(p, s, b);
+		} else if (b->state == BLOCK_OWNED && !s->in.draining && !*shrunk &&
+			   is_idle(p->in, s)) {
+			(void)add_step(p, BLOCKS_DRAIN, &s->in.cidr, s->dir);
+			*shrunk = true;
+		}
+	}
+}
+
+/* Claims that the watch has not shown yet count as addresses on the way. */
+static void note_growing(struct planning *p)
+{
+	for (size_t i = 0; i < p->in->n_pending; i++) {
+		const struct blocks_pending *n = &p->in->pending[i];
+		if (n->note == BLOCKS_UNDER_WAY || n->note == BLOCKS_CLAIMED)
+			p->growing[n->dir][family_index(&n->block)] |=
+				!states_find(p->in->states, &n->block);
+	}
+}
+
+/* A RETURN whose answer was lost, in this life or an earlier one, may be carried out late: the
+ * document is written anew first, so that its revision is another one. */
+static void use_again(
+	struct planning *p, const struct states_block *s, const struct replica_block *b)
+{
+	const struct cidr *block = &s->in.cidr;
+	struct blocks_step *step = NULL;
+	for (size_t i = 0; !step && i < p->out->n_steps; i++)
+		if (cidr_equal(&p->out->steps[i].block, block))
+			step = &p->out->steps[i]; /* its RETURN */
+	bool safe = pending_of(p->in, block, BLOCKS_TAKEN) != NULL;
+	if (!safe && (pending_of(p->in, block, BLOCKS_CLAIMED) ||
+			     pending_of(p->in, block, BLOCKS_CONFLICT)))
+		return; /* the watch will show what became of it */
+	if (!step)
+		step = add_step(p, BLOCKS_ADD, block, s->dir);
+	step->verb = safe ? BLOCKS_ADD : BLOCKS_TAKE_BACK;
+	set_doc(step, b);
+}
+
+/* A block that is being given back, and is needed after all. */
+static bool keep_draining(struct planning *p, size_t dir, int family)
+{
+	const struct states *states = p->in->states;
+	for (size_t i = 0; i < states->n_blocks; i++) {
+		const struct states_block *s = &states->blocks[i];
+		const struct mirror_pool *pool = pool_of(p->in, &s->in.cidr);
+		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
+		if (s->dir != dir || family_index(&s->in.cidr) != family || !s->in.draining ||
+			!pool || !pool->assigns || !b || !is_ours(p->in, b) ||
+			is_under_way(p->in, &s->in.cidr))
+			continue;
+		use_again(p, s, b);
+		return true;
+	}
+	return false;
+}
+
+static bool pick(struct planning *p, const struct mirror_pool *pool, size_t dir,
+	const struct block_taken *taken)
+{
+	const struct replica_item *doc = pool_document(p->in, &pool->pool.cidr);
+	struct cidr block;
+	if (!doc || !block_pick(&pool->pool, p->in->node, taken, &block))
+		return false;
+	struct blocks_step *s = add_step(p, BLOCKS_CLAIM, &block, dir);
+	(void)text_copy(s->pool, sizeof(s->pool), doc->resource.name);
+	s->pool_revision = doc->revision;
+	return true;
+}
+
+/* Blocks that are not to be tried: conflicts of the last seconds and what is under way or planned. */
+static size_t list_tried(const struct planning *p, struct cidr **out)
+{
+	size_t n = 0;
+	struct cidr *tried = mem_new(p->in->n_pending + p->out->n_steps + 1, sizeof(*tried));
+	for (size_t i = 0; i < p->in->n_pending; i++)
+		if (p->in->pending[i].note != BLOCKS_HOME)
+			tried[n++] = p->in->pending[i].block;
+	for (size_t i = 0; i < p->out->n_steps; i++)
+		if (p->out->steps[i].verb == BLOCKS_CLAIM)
+			tried[n++] = p->out->steps[i].block;
+	*out = tried;
+	return n;
+}
+
+/* The first free block of the pools in their order. */
+static bool pick_any(struct planning *p, size_t dir, int family, size_t *usable)
+{
+	const struct mirror *m = p->in->mirror;
+	const struct replica *r = p->in->replica;
+	CLEANUP_FREE struct cidr *tried = NULL;
+	struct block_taken taken = {
+		.sorted = r->blocks, .n = r->n_blocks, .stride = sizeof(*r->blocks)};
+	taken.n_tried = list_tried(p, &tried);
+	taken.tried = tried;
+	*usable = 0;
+	for (size_t i = 0; i < m->n_pools; i++) {
+		if (!m->pools[i].assigns || family_index(&m->pools[i].pool.cidr) != family)
+			continue;
+		++*usable;
+		if (pick(p, &m->pools[i], dir, &taken))
+			return true;
+	}
+	return false;
+}
+
+static void claim_for(struct planning *p, size_t dir, int family)
+{
+	char *why = p->out->why_not[family];
+	size_t usable;
+	if (p->in->max_blocks && p->in->states->n_blocks >= p->in->max_blocks) {
+		(void)snprintf(why, sizeof(p->out->why_not[0]),
+			"this node has %zu blocks, and maxBlocksPerHost is %u",
+			p->in->states->n_blocks, p->in->max_blocks);
+		return;
+	}
+	if (pick_any(p, dir, family, &usable))
+		return;
+	if (usable)
+		(void)snprintf(why, sizeof(p->out->why_not[0]),
+			"every block of the %zu %s pool%s for this node is taken", usable,
+			family == 0 ? "IPv4" : "IPv6", usable == 1 ? "" : "s");
+	else
+		(void)snprintf(why, sizeof(p->out->why_not[0]),
+			"no enabled %s pool selects this node", family == 0 ? "IPv4" : "IPv6");
+}
+
+static bool has_pool(const struct mirror *m, int family)
+{
+	for (size_t i = 0; i < m->n_pools; i++)
+		if (m->pools[i].assigns && family_index(&m->pools[i].pool.cidr) == family)
+			return true;
+	return false;
+}
+
+static void plan_claims(struct planning *p)
+{
+	const struct blocks_input *in = p->in;
+	for (size_t dir = 0; dir < in->states->n_dirs; dir++)
+		for (int family = 0; family < 2; family++) {
+			uint64_t least = in->headroom ? in->headroom : in->asked[dir][family];
+			if (free_of(&in->states->dirs[dir], family) >= least ||
+				p->growing[dir][family] ||
+				(!has_pool(in->mirror, family) && !in->asked[dir][family]))
+				continue;
+			if (!keep_draining(p, dir, family))
+				claim_for(p, dir, family);
+		}
+}
+
+void blocks_plan(const struct blocks_input *in, struct blocks_plan *out)
+{
+	*out = (struct blocks_plan){0};
+	struct planning p = {.in = in, .out = out};
+	for (size_t i = 0; i < in->replica->n_blocks; i++)
+		if (is_ours(in, &in->replica->blocks[i]))
+			plan_owned(&p, &in->replica->blocks[i]);
+	plan_states(&p);
+	note_growing(&p);
+	plan_claims(&p);
+}
+
+void blocks_done(struct blocks_plan *p)
+{
+	free(p->steps);
+	*p = (struct blocks_plan){0};
+}

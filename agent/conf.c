@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The settings of roostd. One table (agent/settings.h) has a row for each text: its option, its
+ * variable, its place in the file, its default and what it must look like. A default, the file, the
+ * environment and the command line are put in this order, each through the same check, so what
+ * conf_read() gives cannot be wrong.
+ *
+ * Options are read by a loop of our own and not by getopt_long(), which accepts abbreviations
+ * (cli/options.c says why that is a trap). All but two have a value.
+ *
+ * The file belongs to root, but a typing error in it may cost a night: unknown keys are refused
+ * with those that exist, and every sentence names the file and the key.
+ */
+#include "agent/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/settings.h"
+#include "cluster/keys.h"
+#include "cluster/status.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define HEADROOM_MAX 1048576
+#define IDLE_MAX_S 31536000
+#define VNI_MAX 16777215
+
+static const char help_head[] =
+	"usage: roostd [OPTION...]\n"
+	"\n"
+	"The node agent of roost: claims blocks of addresses for this node, keeps its routes,\n"
+	"tunnels and NAT right, and feeds BIRD. It stays in the foreground and logs to stderr.\n"
+	"\n";
+static const char help_tail[] =
+	"  --state-dir DIR    folder of the node state; again for each network of this host\n"
+	"                     (/run/roost/state)\n"
+	"  --config FILE      JSON file with these settings and more (/etc/roost/roostd.json)\n"
+	"  --help             this text\n"
+	"  --version          the version of roostd\n"
+	"\n"
+	"HOW: first-found, interface=REGEX[,REGEX...], can-reach=ADDRESS, cidr=NET[,NET...],\n"
+	"an address, or none.\n"
+	"\n"
+	"The command line wins over the environment (ROOST_NODE, ROOST_STORE, ROOST_DATA_DIR,\n"
+	"ROOST_SOCKET, ROOST_STATE_DIR, ROOST_CONFIG), that one over the file. SIGHUP reads the\n"
+	"settings again; SIGTERM and SIGINT end the agent and leave pods and routes as they are.\n"
+	"docs/AGENT.md describes everything.\n";
+
+static void print_help(void)
+{
+	(void)fputs(help_head, stdout);
+	for (size_t i = 0; i < SETTINGS; i++) {
+		char left[40];
+		if (!settings[i].flag)
+			continue;
+		(void)snprintf(left, sizeof(left), "--%s %s", settings[i].flag, settings[i].value);
+		(void)printf("  %-18s %s\n", left, settings[i].help);
+	}
+	(void)fputs(help_tail, stdout);
+}
+
+/* What "localhost" and the like would be everybody's name. */
+static int put_host_name(struct conf *out, struct err *e)
+{
+	char name[256] = "";
+	(void)gethostname(name, sizeof(name) - 1);
+	for (char *p = name; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+	if (keys_is_name(name) && strcmp(name, "localhost") != 0 &&
+		strncmp(name, "localhost.", 10) != 0) {
+		(void)text_copy(out->node, sizeof(out->node), name);
+		return 0;
+	}
+	char shown[64];
+	(void)text_clean(shown, sizeof(shown), name);
+	(void)err_set(e, EINVAL, "the host's name \"%s\" cannot be the node's", shown);
+	err_details(e, "give the node a name with --node, ROOST_NODE or \"node\" in the file");
+	return -EINVAL;
+}
+
+/* What depends on other settings. */
+static int complete(struct conf *out, struct err *e)
+{
+	int r = *out->node ? 0 : put_host_name(out, e);
+	if (r < 0)
+		return r;
+	if (out->n_state_dirs == 0)
+		(void)setting_add_state_dir("/run/roost/state", out, e);
+	if (!*out->store.url)
+		(void)snprintf(
+			out->store.url, sizeof(out->store.url), "file:%s/store", out->data_dir);
+	if (!*out->store.cert != !*out->store.key)
+		return err_set(e, EINVAL, "etcd.certFile and etcd.keyFile belong together");
+	if (!*out->store.user != !*out->store.password_file)
+		return err_set(e, EINVAL, "etcd.user and etcd.passwordFile belong together");
+	return 0;
+}
+
+/* ---- The file ---- */
+
+static int check_section(
+	const json_t *doc, const char *name, const char *const known[], struct err *e)
+{
+	json_t *section = NULL;
+	int r = json_get_object(doc, "", name, &section, e);
+	return r > 0 ? json_check_keys(section, name, known, e) : r;
+}
+
+static int check_keys(const json_t *doc, struct err *e)
+{
+	static const char *const top[] = {"node", "store", "etcd", "stateDirs", "dataDir", "socket",
+		"socketGroup", "address", "bird", "routes", "trustLastBlocks", "headroom",
+		"idleBlockSeconds", "heartbeatSeconds", "vxlan", "log", NULL};
+	static const struct {
+		const char *name;
+		const char *keys[8];
+	} sections[] = {
+		{"etcd", {"prefix", "caFile", "certFile", "keyFile", "user", "passwordFile"}},
+		{"address", {"ipv4", "ipv6"}},
+		{"bird", {"file", "socket", "include", "group"}},
+		{"vxlan", {"port", "vni", "device"}},
+		{"log", {"level", "file"}},
+	};
+	if (!json_is_object(doc))
+		return err_set(e, EBADMSG, "not an object");
+	int r = json_check_keys(doc, "", top, e);
+	for (size_t i = 0; r == 0 && i < sizeof(sections) / sizeof(sections[0]); i++)
+		r = check_section(doc, sections[i].name, sections[i].keys, e);
+	return r;
+}
+
+static int take_text(const json_t *doc, const struct setting *t, struct conf *out, struct err *e)
+{
+	const json_t *object = *t->section ? json_object_get(doc, t->section) : doc;
+	const char *value = NULL;
+	int r = json_get_string(object, t->section, t->key, &value, e);
+	if (r <= 0)
+		return r;
+	r = setting_put(t, value, out, e);
+	if (r < 0)
+		err_add(e, "%s%s%s", t->section, *t->section ? "." : "", t->key);
+	return r;
+}
+
+static int take_state_dirs(const json_t *doc, struct conf *out, struct err *e)
+{
+	json_t *list = NULL;
+	int r = json_get_array(doc, "", "stateDirs", &list, e);
+	for (size_t i = 0; r >= 0 && i < json_array_size(list); i++) {
+		const char *dir = json_string_value(json_array_get(list, i));
+		r = dir ? setting_add_state_dir(dir, out, e) : err_set(e, EBADMSG, "not a string");
+		if (r < 0)
+			err_add(e, "stateDirs[%zu]", i);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int take_numbers(const json_t *doc, struct conf *out, struct err *e)
+{
+	int64_t headroom = out->headroom, idle = out->idle_block_s;
+	int64_t heartbeat = out->heartbeat_s;
+	int64_t port = out->vxlan_port, vni = out->vxlan_vni;
+	const json_t *vxlan = json_object_get(doc, "vxlan");
+	int r = json_get_number(doc, "", "headroom", 0, HEADROOM_MAX, &headroom, e);
+	if (r >= 0)
+		r = json_get_number(doc, "", "idleBlockSeconds", 1, IDLE_MAX_S, &idle, e);
+	if (r >= 0)
+		r = json_get_number(
+			doc, "", "heartbeatSeconds", 1, STATUS_HEARTBEAT_MAX_S, &heartbeat, e);
+	if (r >= 0)
+		r = json_get_number(vxlan, "vxlan", "port", 1, UINT16_MAX, &port, e);
+	if (r >= 0)
+		r = json_get_number(vxlan, "vxlan", "vni", 1, VNI_MAX, &vni, e);
+	if (r >= 0)
+		r = json_get_bool(doc, "", "trustLastBlocks", &out->trust_last_blocks, e);
+	if (r < 0)
+		return r;
+	out->headroom = (uint32_t)headroom;
+	out->idle_block_s = (uint32_t)idle;
+	out->heartbeat_s = (uint32_t)heartbeat;
+	out->vxlan_port = (uint16_t)port;
+	out->vxlan_vni = (uint32_t)vni;
+	return 0;
+}
+
+static int take_document(const json_t *doc, struct conf *out, struct err *e)
+{
+	int r = check_keys(doc, e);
+	for (size_t i = 0; r >= 0 && i < SETTINGS; i++)
+		r = take_text(doc, &settings[i], out, e);
+	if (r >= 0)
+		r = take_state_dirs(doc, out, e);
+	return r < 0 ? r : take_numbers(doc, out, e);
+}
+
+/* A file that nobody asked for may be missing. */
+static int take_file(const char *path, bool wanted, struct conf *out, struct err *e)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT && !wanted)
+		return 0;
+	if (fd < 0)
+		return err_set(e, errno, "cannot open %.200s: %s", path, strerror(errno));
+	CLEANUP_FREE char *text = NULL;
+	CLEANUP_JSON json_t *doc = NULL;
+	size_t len = 0;
+	int r = file_read_fd(fd, JSON_MAX_BYTES, &text, &len, e);
+	if (r == 0)
+		r = json_parse(text, len, &doc, e);
+	if (r == 0)
+		r = take_document(doc, out, e);
+	if (r < 0)
+		err_add(e, "%.200s", path);
+	return r == -EINVAL ? -EBADMSG : r; /* -EINVAL is for the command line */
+}
+
+/* ---- Command line and environment ---- */
+
+struct given {
+	const char *values[SETTINGS]; /* of settings[], NULL: not given */
+	const char *state_dirs[CONF_STATE_DIRS + 1];
+	size_t n_state_dirs;
+	const char *config;
+	bool help, version;
+};
+
+/* The place for the value of the option name; NULL: there is no such option. */
+static const char **place_of(struct given *g, const char *name, size_t len)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (settings[i].flag && strlen(settings[i].flag) == len &&
+			memcmp(settings[i].flag, name, len) == 0)
+			return &g->values[i];
+	if (len == 6 && memcmp(name, "config", len) == 0)
+		return &g->config;
+	if (len == 9 && memcmp(name, "state-dir", len) == 0) {
+		g->n_state_dirs += g->n_state_dirs < CONF_STATE_DIRS + 1;
+		return &g->state_dirs[g->n_state_dirs - 1];
+	}
+	return NULL;
+}
+
+static int parse_arguments(int argc, char **argv, struct given *g, struct err *e)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *word = argv[i];
+		if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+			g->help = true;
+			continue;
+		}
+		if (strcmp(word, "--version") == 0) {
+			g->version = true;
+			continue;
+		}
+		if (strncmp(word, "--", 2) != 0)
+			return err_set(e, EINVAL, "unknown argument \"%.60s\"", word);
+		size_t len = strcspn(word + 2, "=");
+		const char **place = place_of(g, word + 2, len);
+		if (!place)
+			return err_set(e, EINVAL, "unknown option %.60s", word);
+		if (!word[2 + len] && i + 1 == argc)
+			return err_set(e, EINVAL, "%s needs a value", word);
+		*place = word[2 + len] ? word + 2 + len + 1 : argv[++i];
+	}
+	return 0;
+}
+
+static const char *variable(const char *name)
+{
+	const char *value = name ? getenv(name) : NULL;
+	return value && *value ? value : NULL;
+}
+
+/* The command line, else the environment. */
+static int take_given(const struct given *g, struct conf *out, struct err *e)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < SETTINGS; i++) {
+		const char *value = g->values[i] ? g->values[i] : variable(settings[i].variable);
+		if (!value)
+			continue;
+		r = setting_put(&settings[i], value, out, e);
+		if (r < 0)
+			err_add(e, "%s%s", g->values[i] ? "--" : "",
+				g->values[i] ? settings[i].flag : settings[i].variable);
+	}
+	const char *dir = variable("ROOST_STATE_DIR");
+	if (g->n_state_dirs || dir)
+		out->n_state_dirs = 0;
+	for (size_t i = 0; r == 0 && i < g->n_state_dirs; i++) {
+		r = setting_add_state_dir(g->state_dirs[i], out, e);
+		if (r < 0)
+			err_add(e, "--state-dir");
+	}
+	if (r == 0 && !g->n_state_dirs && dir) {
+		r = setting_add_state_dir(dir, out, e);
+		if (r < 0)
+			err_add(e, "ROOST_STATE_DIR");
+	}
+	return r;
+}
+
+int conf_read(int argc, char **argv, struct conf *out, struct err *e)
+{
+	struct given g = {0};
+	int r = parse_arguments(argc, argv, &g, e);
+	if (r < 0)
+		return r;
+	if (g.help || g.version) {
+		if (g.help)
+			print_help();
+		else
+			(void)printf("roostd %s\n", ROOST_VERSION);
+		return 1;
+	}
+	CLEANUP_FREE struct conf *c = mem_new(1, sizeof(*c));
+	const char *path = g.config ? g.config : variable("ROOST_CONFIG");
+	setting_put_defaults(c);
+	r = take_file(path ? path : CONF_FILE, path, c, e);
+	if (r == 0)
+		r = take_given(&g, c, e);
+	if (r == 0)
+		r = complete(c, e);
+	if (r == 0)
+		*out = *c;
+	return r;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node's address. The words are those of Calico's IP autodetection, and mean the same: the
+ * regular expressions of interface= match anywhere in a name (a link whose name is exactly the text
+ * goes first, so that "eth0" is eth0 and not a veth0), in the order given.
+ *
+ * Candidates are all usable addresses in the order of the facts (link index; within a link primary
+ * ones first), after those of the link with the default route; on one link an address that has the
+ * gateway in its subnet goes first. Then the method decides, and an address that was the node's
+ * before wins over all others as long as it is a candidate: peers know it.
+ *
+ * What container runtimes and other networks make on a host is known by name and left out, unless
+ * interface= asks for it or an address is given; our own links never count. Kinds are no help for
+ * veth: a node in a container or a network namespace has one as its uplink. Tunnels are known by
+ * kind, and only first-found avoids them: a node may well live on a WireGuard device that is asked
+ * for.
+ */
+#include "agent/detect.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/text.h"
+
+#define PATTERN 256
+
+static bool starts_with(const char *s, const char *start)
+{
+	return strncmp(s, start, strlen(start)) == 0;
+}
+
+static const char *family_name(uint8_t family)
+{
+	return family == AF_INET ? "IPv4" : "IPv6";
+}
+
+/* The next word of a comma-separated list. */
+static const char *take_item(const char *s, char out[PATTERN])
+{
+	size_t len = strcspn(s, ",");
+	(void)snprintf(out, PATTERN, "%.*s", (int)len, s);
+	return s[len] ? s + len + 1 : s + len;
+}
+
+/* A repeat count multiplies what the expression is made of in memory, nested ones by each other;
+ * names have 15 bytes, so one small count is all that can make sense. */
+static bool is_bounded(const char *pattern)
+{
+	size_t counts = 0;
+	for (const char *s = pattern; *s; s++) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '9')
+			return false; /* a back reference: exponential time */
+		counts += *s == '{';
+	}
+	return counts <= 1;
+}
+
+static int compile(const char *pattern, regex_t *out, struct err *e)
+{
+	if (!*pattern)
+		return err_set(e, EINVAL, "interface= has an empty regular expression");
+	if (!is_bounded(pattern))
+		return err_set(e, EINVAL,
+			"the regular expression %s is too complex (back references, or more than "
+			"one repeat count)",
+			pattern);
+	int r = regcomp(out, pattern, REG_EXTENDED | REG_NOSUB);
+	if (r == 0)
+		return 0;
+	char why[128];
+	(void)regerror(r, out, why, sizeof(why));
+	return err_set(e, EINVAL, "the regular expression %s is wrong: %s", pattern, why);
+}
+
+static int parse_interfaces(const char *list, struct err *e)
+{
+	const char *s = list;
+	do {
+		char pattern[PATTERN];
+		s = take_item(s, pattern);
+		regex_t compiled;
+		int r = compile(pattern, &compiled, e);
+		if (r < 0)
+			return r;
+		regfree(&compiled);
+	} while (*s);
+	return 0;
+}
+
+static int check_family(
+	const struct addr *a, uint8_t family, const char *text, const char *what, struct err *e)
+{
+	if (a->family == family)
+		return 0;
+	return err_set(e, EINVAL, "%s is not an %s %s", text, family_name(family), what);
+}
+
+static int parse_networks(const char *list, uint8_t family, struct detect *d, struct err *e)
+{
+	const char *s = list;
+	do {
+		char text[PATTERN];
+		s = take_item(s, text);
+		if (d->n_within == sizeof(d->within) / sizeof(*d->within))
+			return err_set(e, EINVAL, "cidr= names more than %zu networks",
+				sizeof(d->within) / sizeof(*d->within));
+		struct cidr *c = &d->within[d->n_within++];
+		int r = cidr_parse(text, c, e);
+		if (r >= 0)
+			r = check_family(&c->addr, family, text, "network", e);
+		if (r < 0)
+			return r;
+		*c = cidr_masked(&c->addr, c->len);
+	} while (*s);
+	return 0;
+}
+
+static int parse_address(const char *text, uint8_t family, struct detect *d, struct err *e)
+{
+	int r = addr_parse(text, &d->target, e);
+	return r < 0 ? r : check_family(&d->target, family, text, "address", e);
+}
+
+int detect_parse(const char *text, uint8_t family, struct detect *out, struct err *e)
+{
+	struct detect d = {0};
+	if (!text_copy(d.text, sizeof(d.text), text))
+		return err_set(e, EINVAL,
+			"the way to find the node's %s address is longer than %zu bytes",
+			family_name(family), sizeof(d.text) - 1);
+	int r = 0;
+	if (strcmp(text, "none") == 0) {
+		d.method = DETECT_NONE;
+	} else if (strcmp(text, "first-found") == 0) {
+		d.method = DETECT_FIRST_FOUND;
+	} else if (starts_with(text, "interface=")) {
+		d.method = DETECT_INTERFACE;
+		r = parse_interfaces(text + strlen("interface="), e);
+	} else if (starts_with(text, "can-reach=")) {
+		d.method = DETECT_CAN_REACH;
+		r = parse_address(text + strlen("can-reach="), family, &d, e);
+	} else if (starts_with(text, "cidr=")) {
+		d.method = DETECT_CIDR;
+		r = parse_networks(text + strlen("cidr="), family, &d, e);
+	} else {
+		struct err ignored;
+		d.method = DETECT_FIXED;
+		if (addr_parse(text, &d.target, &ignored) < 0)
+			return err_set(e, EINVAL,
+				"%s is no way to find the node's %s address: none, first-found, "
+				"interface=REGEX, can-reach=ADDRESS, cidr=NET or an address",
+				text, family_name(family));
+		r = check_family(&d.target, family, text, "address", e);
+	}
+	if (r < 0)
+		return r;
+	*out = d;
+	return 0;
+}
+
+/* Names as routing agents and container runtimes give them; a star at the end. */
+static bool is_foreign_name(const char *name)
+{
+	static const char *const starts[] = {"docker", "cbr", "dummy", "podman", "virbr", "lxcbr",
+		"lxdbr", "veth", "br-", "cali", "tunl", "flannel", "kube-ipvs", "kube-bridge",
+		"cni", "vxlan.calico", "vxlan-v6.calico", "wireguard.cali", "wg-v6.cali",
+		"nodelocaldns", "cilium", "lxc", "weave", "ovn", "antrea", "incusbr"};
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
+		if (starts_with(name, starts[i]))
+			return true;
+	return false;
+}
+
+static bool is_our_name(const char *name)
+{
+	return starts_with(name, "roost") || starts_with(name, "vxlan.roost");
+}
+
+static bool is_tunnel(const char *kind)
+{
+	static const char *const kinds[] = {"ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre",
+		"ip6gretap", "erspan", "ip6erspan", "vti", "vti6", "xfrm", "vxlan", "geneve",
+		"wireguard", "tun", "ppp", "bareudp"};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool is_avoided(const struct detect_want *w, const struct addr *a)
+{
+	for (size_t i = 0; i < w->n_avoid; i++)
+		if (cidr_contains(&w->avoid[i], a))
+			return true;
+	return false;
+}
+
+static bool is_within(const struct detect *d, const struct addr *a)
+{
+	for (size_t i = 0; i < d->n_within; i++)
+		if (cidr_contains(&d->within[i], a))
+			return true;
+	return false;
+}
+
+/* How well a link's name fits interface=: 0 not; the earlier an expression, the higher; names
+ * that are the expression's very text above all. */
+static unsigned int interface_rank(const struct detect *d, const char *name)
+{
+	const char *s = d->text + strlen("interface=");
+	unsigned int rank = 1000;
+	while (*s) {
+		char pattern[PATTERN];
+		s = take_item(s, pattern);
+		rank -= 2;
+		if (strcmp(pattern, name) == 0)
+			return rank + 1;
+		regex_t compiled;
+		struct err ignored;
+		if (compile(pattern, &compiled, &ignored) < 0)
+			continue;
+		bool matches = regexec(&compiled, name, 0, NULL, 0) == 0;
+		regfree(&compiled);
+		if (matches)
+			return rank;
+	}
+	return 0;
+}
+
+static const struct facts_default *default_of(const struct facts *f, uint8_t family)
+{
+	for (size_t i = 0; i < f->n_defaults; i++)
+		if (f->defaults[i].family == family)
+			return &f->defaults[i];
+	return NULL;
+}
+
+/* What makes one candidate better than another; the first that differs decides. */
+struct rank {
+	bool fits;
+	bool preferred;
+	unsigned int by_name; /* interface= */
+	bool on_default_link;
+	bool running;
+	unsigned int near; /* 2: its subnet has the target; 1: the gateway */
+};
+
+static bool link_fits(
+	const struct detect_want *w, const struct facts_link *l, unsigned int *by_name)
+{
+	switch (w->how->method) {
+	case DETECT_NONE:
+		return false;
+	case DETECT_FIRST_FOUND:
+		return !is_foreign_name(l->name) && !is_tunnel(l->kind);
+	case DETECT_INTERFACE:
+		*by_name = interface_rank(w->how, l->name);
+		return *by_name > 0;
+	case DETECT_CAN_REACH:
+		return l->index == w->route_dev && !is_foreign_name(l->name);
+	case DETECT_CIDR:
+		return !is_foreign_name(l->name);
+	case DETECT_FIXED:
+		return true;
+	}
+	return false;
+}
+
+static bool addr_fits(const struct detect *d, const struct addr *a)
+{
+	if (d->method == DETECT_FIXED)
+		return addr_equal(a, &d->target);
+	return d->method != DETECT_CIDR || is_within(d, a);
+}
+
+static struct rank rank_of(
+	const struct detect_want *w, const struct facts *f, const struct facts_addr *a)
+{
+	struct rank r = {0};
+	const struct detect *d = w->how;
+	const struct facts_link *l = facts_link(f, a->link);
+	if (!l || !l->up || !a->usable || a->addr.addr.family != w->family || is_our_name(l->name))
+		return r;
+	/* Routers on the host keep a node's address on lo; but it has to be named. */
+	if (l->loopback && d->method != DETECT_FIXED)
+		return r;
+	if (is_avoided(w, &a->addr.addr) || !addr_fits(d, &a->addr.addr) ||
+		!link_fits(w, l, &r.by_name))
+		return r;
+	const struct facts_default *route = default_of(f, w->family);
+	r.fits = true;
+	r.preferred = w->preferred.addr.family && addr_equal(&w->preferred.addr, &a->addr.addr);
+	r.on_default_link = route && route->link == l->index;
+	r.running = l->running;
+	if (d->method == DETECT_CAN_REACH && cidr_contains(&a->addr, &d->target))
+		r.near = 2;
+	else if (r.on_default_link && cidr_contains(&a->addr, &route->via))
+		r.near = 1;
+	return r;
+}
+
+static bool is_better(const struct rank *a, const struct rank *b)
+{
+	if (a->fits != b->fits)
+		return a->fits;
+	if (a->preferred != b->preferred)
+		return a->preferred;
+	if (a->by_name != b->by_name)
+		return a->by_name > b->by_name;
+	if (a->on_default_link != b->on_default_link)
+		return a->on_default_link;
+	if (a->running != b->running)
+		return a->running;
+	return a->near > b->near;
+}
+
+static int nothing(const struct detect_want *w, struct err *e)
+{
+	const char *family = family_name(w->family);
+	const char *text = w->how->text;
+	switch (w->how->method) {
+	case DETECT_FIXED:
+		return err_set(e, EADDRNOTAVAIL,
+			"%s is not a usable address of this host (it must be on a link that is up, "
+			"and outside the pools)",
+			text);
+	case DETECT_CAN_REACH:
+		if (!w->route_dev)
+			return err_set(e, EADDRNOTAVAIL, "%s: there is no route to it", text);
+		return err_set(e, EADDRNOTAVAIL, "%s: the link towards it has no usable %s address",
+			text, family);
+	case DETECT_INTERFACE:
+		return err_set(e, EADDRNOTAVAIL,
+			"%s: no such link is up and has a usable %s address", text, family);
+	case DETECT_CIDR:
+		return err_set(e, EADDRNOTAVAIL,
+			"%s: no link that is up has a usable %s address in it", text, family);
+	default:
+		return err_set(e, EADDRNOTAVAIL,
+			"%s: no link that is up, and not for containers or a tunnel, has a usable "
+			"%s address",
+			text, family);
+	}
+}
+
+int detect_find(const struct detect_want *w, const struct facts *f, struct cidr *out, int *link,
+	struct err *e)
+{
+	const struct facts_addr *best = NULL;
+	struct rank rank = {0};
+	if (w->how->method == DETECT_NONE) {
+		*out = (struct cidr){0};
+		*link = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < f->n_addrs; i++) {
+		struct rank r = rank_of(w, f, &f->addrs[i]);
+		if (is_better(&r, &rank)) {
+			best = &f->addrs[i];
+			rank = r;
+		}
+	}
+	if (!best)
+		return nothing(w, e);
+	*out = best->addr;
+	*link = best->link;
+	return 0;
+}

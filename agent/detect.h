@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Which of the host's addresses is the node's: "first-found", "interface=REGEX[,REGEX...]",
+ * "can-reach=ADDRESS", "cidr=NET[,NET...]", an address, or "none". Pure.
+ */
+#include "agent/facts.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+
+enum detect_method {
+	DETECT_NONE,
+	DETECT_FIRST_FOUND, /* of an interface that is not for containers, in order of index */
+	DETECT_INTERFACE,
+	DETECT_CAN_REACH,
+	DETECT_CIDR,
+	DETECT_FIXED, /* this address; it must be there */
+};
+struct detect {
+	enum detect_method method;
+	char text[256];	       /* as given */
+	struct addr target;    /* CAN_REACH, FIXED */
+	struct cidr within[8]; /* CIDR */
+	size_t n_within;
+};
+int detect_parse(const char *text, uint8_t family, struct detect *out, struct err *e);
+
+/* "none" finds nothing and is no error: out has family 0.
+ * Loopback, link-local and tentative addresses, tunnels and container interfaces are never
+ * taken, nor addresses inside the pools (avoid). preferred (family 0: none) is kept while it still
+ * fits. -EADDRNOTAVAIL, with what was looked for. */
+struct detect_want {
+	const struct detect *how;
+	uint8_t family;
+	struct cidr preferred;
+	const struct cidr *avoid;
+	size_t n_avoid;
+	int route_dev; /* CAN_REACH: the link that the kernel would take; 0: unreachable */
+};
+int detect_find(const struct detect_want *w, const struct facts *f, struct cidr *out, int *link,
+	struct err *e);

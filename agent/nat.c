@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table is written in the form in which nft lists it. That gives two ways to see whether it is
+ * as it shall be. The hash in its comment says what text it was made from; the listing says whether
+ * somebody changed it since. A new agent compares the listing with the text once (blanks aside); where a
+ * later nft prints it otherwise, the table is replaced once, which no connection notices: the
+ * kernel keeps the translation of a known connection outside the table. From then on the listing
+ * with its handles is compared with the one right after the replacement.
+ *
+ * Every rule names source and destination: only what comes from a pool that asks for it and goes
+ * outside all pools is masqueraded. Packets to pods (roost*) never are, whatever their address.
+ * Sets hold no prefix that another one contains, so that the text is the same for the same pools in
+ * any order.
+ */
+#include "agent/nat.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/firewall.h"
+#include "agent/nft.h"
+#include "agent/xtables.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define TABLE "inet roost-nat"
+
+struct nat {
+	struct nft *nft;
+	char *text;    /* that the table was made from; NULL: not made by us yet */
+	char *listing; /* right after that */
+};
+
+int nat_open(struct nat **out, struct err *e)
+{
+	struct nat *n = mem_new(1, sizeof(*n));
+	int r = nft_open(&n->nft, e);
+	if (r < 0) {
+		nat_close(n);
+		return r;
+	}
+	*out = n;
+	return 0;
+}
+
+static void forget(struct nat *n)
+{
+	free(n->text);
+	free(n->listing);
+	n->text = NULL;
+	n->listing = NULL;
+}
+
+void nat_close(struct nat *n)
+{
+	if (!n)
+		return;
+	nft_close(n->nft);
+	forget(n);
+	free(n);
+}
+
+/*
+ * The text.
+ */
+
+static int compare(const void *a, const void *b)
+{
+	const struct cidr *x = a;
+	const struct cidr *y = b;
+	int r = addr_compare(&x->addr, &y->addr);
+	return r ? r : (x->len > y->len) - (x->len < y->len);
+}
+
+/* The prefixes of a family, sorted, without those inside others; the caller frees them. */
+static struct cidr *normalise(const struct cidr *list, size_t n, uint8_t family, size_t *count)
+{
+	struct cidr *v = mem_new(n + 1, sizeof(*v));
+	size_t used = 0, kept = 0;
+	for (size_t i = 0; i < n; i++)
+		if (list[i].addr.family == family)
+			v[used++] = cidr_masked(&list[i].addr, list[i].len);
+	qsort(v, used, sizeof(*v), compare);
+	for (size_t i = 0; i < used; i++)
+		if (!kept || !cidr_contains(&v[kept - 1], &v[i].addr))
+			v[kept++] = v[i];
+	*count = kept;
+	return v;
+}
+
+static void print_set(FILE *f, const char *name, uint8_t family, const struct cidr *v, size_t n)
+{
+	(void)fprintf(f, "\tset %s {\n\t\ttype ipv%d_addr\n\t\tflags interval\n\t\tauto-merge\n",
+		name, family == AF_INET ? 4 : 6);
+	for (size_t i = 0; i < n; i++) {
+		char text[CIDR_TEXT];
+		cidr_format(&v[i], text);
+		if (v[i].len == addr_bits(&v[i].addr))
+			*strchr(text, '/') = '\0';
+		(void)fprintf(f, "%s%s", i ? ",\n\t\t\t     " : "\t\telements = { ", text);
+	}
+	(void)fprintf(f, "%s\t}\n\n", n ? " }\n" : "");
+}
+
+static bool print_sets(FILE *f, const struct nat_want *w, uint8_t family)
+{
+	size_t n_nat = 0, n_pools = 0;
+	CLEANUP_FREE struct cidr *nat = normalise(w->nat, w->n_nat, family, &n_nat);
+	CLEANUP_FREE struct cidr *pools = normalise(w->pools, w->n_pools, family, &n_pools);
+	if (!n_nat)
+		return false;
+	print_set(f, family == AF_INET ? "nat4" : "nat6", family, nat, n_nat);
+	print_set(f, family == AF_INET ? "pools4" : "pools6", family, pools, n_pools);
+	return true;
+}
+
+/* What is between the comment and the last brace. */
+static char *body(const struct nat_want *w)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	if (!f)
+		err_abort("out of memory");
+	bool has4 = print_sets(f, w, AF_INET);
+	bool has6 = print_sets(f, w, AF_INET6);
+	(void)fprintf(f, "\tchain postrouting {\n"
+			 "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
+	if (has4)
+		(void)fprintf(f, "\t\tip saddr @nat4 ip daddr != @pools4 oifname != \"roost*\" "
+				 "masquerade\n");
+	if (has6)
+		(void)fprintf(f, "\t\tip6 saddr @nat6 ip6 daddr != @pools6 oifname != \"roost*\" "
+				 "masquerade\n");
+	(void)fprintf(f, "\t}\n");
+	if (fclose(f) != 0)
+		err_abort("out of memory");
+	return text;
+}
+
+char *nat_text(const struct nat_want *w)
+{
+	if (!w->n_nat)
+		return NULL;
+	CLEANUP_FREE char *inside = body(w);
+	struct hash h = hash_of(inside, strlen(inside));
+	char hash[HASH_TEXT];
+	hash_format(&h, hash);
+	char *text = NULL;
+	if (asprintf(&text, "table " TABLE " {\n\tcomment \"roost %s\"\n%s}\n", hash, inside) < 0)
+		err_abort("out of memory");
+	return text;
+}
+
+/*
+ * The kernel.
+ */
+
+/* Equal but for the amount of blanks. */
+static bool is_same_text(const char *a, const char *b)
+{
+	const char *blanks = " \t\n";
+	for (;;) {
+		bool gap_a = strspn(a, blanks) > 0;
+		bool gap_b = strspn(b, blanks) > 0;
+		a += strspn(a, blanks);
+		b += strspn(b, blanks);
+		if (!*a || !*b)
+			return *a == *b;
+		if (*a != *b || gap_a != gap_b)
+			return false;
+		a++;
+		b++;
+	}
+}
+
+/* The listing; NULL when there is no table. */
+static int list(struct nat *n, int mode, char **out, struct err *e)
+{
+	*out = NULL;
+	int r = nft_run(n->nft, mode, "list table " TABLE, "list table " TABLE, out, e);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* 1: the table is what the text says, as far as can be seen. */
+static int is_right(struct nat *n, const char *text, const char *listing, struct err *e)
+{
+	if (!listing)
+		return 0;
+	if (n->listing)
+		return strcmp(n->text, text) == 0 && strcmp(n->listing, listing) == 0;
+	CLEANUP_FREE char *plain = NULL;
+	int r = list(n, NFT_TEXT, &plain, e);
+	return r < 0 ? r : plain && is_same_text(plain, text);
+}
+
+static int keep(struct nat *n, const char *text, struct err *e)
+{
+	char *listing = NULL;
+	int r = list(n, NFT_HANDLES, &listing, e);
+	if (r < 0)
+		return r;
+	forget(n);
+	n->text = mem_strdup(text);
+	n->listing = listing;
+	return 0;
+}
+
+/* Added first, so that the deletion always finds one; the kernel sees all three or nothing. */
+static int replace(struct nat *n, const char *text, struct err *e)
+{
+	CLEANUP_FREE char *commands = NULL;
+	if (asprintf(&commands, "add table " TABLE "\ndelete table " TABLE "\n%s", text) < 0)
+		err_abort("out of memory");
+	forget(n);
+	int r = nft_run(n->nft, NFT_TEXT, commands, "replace table " TABLE, NULL, e);
+	return r < 0 ? r : keep(n, text, e);
+}
+
+int nat_sync(struct nat *n, const struct nat_want *w, struct err *e)
+{
+	CLEANUP_FREE char *text = nat_text(w);
+	CLEANUP_FREE char *listing = NULL;
+	int r = list(n, NFT_HANDLES, &listing, e);
+	if (r < 0)
+		return r;
+	if (!text) {
+		forget(n);
+		if (!listing)
+			return 0;
+		r = nft_run(
+			n->nft, NFT_TEXT, "delete table " TABLE, "delete table " TABLE, NULL, e);
+		return r < 0 ? r : 1;
+	}
+	r = is_right(n, text, listing, e);
+	if (r == 0) {
+		r = replace(n, text, e);
+		return r < 0 ? r : 1;
+	}
+	if (r > 0 && !n->listing)
+		r = keep(n, text, e);
+	return r < 0 ? r : 0;
+}
+
+/*
+ * Other people's firewalls.
+ */
+
+static int read_tables(struct nat *n, const char *commands, json_t **out, struct err *e)
+{
+	CLEANUP_FREE char *text = NULL;
+	int r = nft_run(n->nft, NFT_JSON, commands, commands, &text, e);
+	return r < 0 ? r : firewall_parse(text, strlen(text), out, e);
+}
+
+int nat_check_forward(
+	struct nat *n, const struct cidr *pools, size_t n_pools, char out[256], struct err *e)
+{
+	struct firewall_table *tables = NULL;
+	size_t n_tables = 0;
+	CLEANUP_JSON json_t *chains = NULL;
+	int r = read_tables(n, "list chains", &chains, e);
+	if (r < 0)
+		return r;
+	firewall_tables(chains, &tables, &n_tables);
+	for (size_t i = 0; i < n_tables && r == 0; i++) {
+		CLEANUP_JSON json_t *table = NULL;
+		char command[FIREWALL_NAME + 32];
+		(void)snprintf(command, sizeof(command), "list table %s %s", tables[i].family,
+			tables[i].name);
+		r = read_tables(n, command, &table, e);
+		if (r >= 0)
+			r = firewall_check(table, pools, n_pools, out);
+		else if (r == -ENOENT)
+			r = 0; /* gone meanwhile */
+	}
+	free(tables);
+	for (size_t i = 0; i < n_pools && r == 0; i++)
+		r = xtables_check(&pools[i], out, e);
+	return r;
+}

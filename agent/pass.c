@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass: look at everything, compute what shall be, make it so. The order within a pass keeps
+ * each moment safe: the node state learns of pools before of blocks; a block is in the
+ * node state before it is announced; a block that goes back is no longer given from before its
+ * route is withdrawn. Whatever could not be done is a problem with a sentence, and the rest goes on.
+ *
+ * Until both lists of the store are here, and this node's membership is, nothing is made: what
+ * an earlier agent made stays as it is, and pods start from the node state.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent_impl.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+
+#define NODE_COMMIT_MS 5000
+
+void agent_problem(struct agent *a, const char *fmt, ...)
+{
+	if (a->n_problems == AGENT_PROBLEMS)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	(void)vsnprintf(a->problems[a->n_problems++], sizeof(a->problems[0]), fmt, ap);
+	va_end(ap);
+}
+
+/* Addresses. */
+
+static struct cidr own_address(const struct agent *a, uint8_t family)
+{
+	const struct cidr *now = family == AF_INET ? &a->self.addr4 : &a->self.addr6;
+	const struct replica_node *n = replica_node(&a->replica, a->conf.node);
+	if (now->addr.family || !n)
+		return *now;
+	return family == AF_INET ? n->spec.addr4 : n->spec.addr6;
+}
+
+static size_t list_pools(const struct agent *a, struct cidr out[POOL_MAX])
+{
+	size_t n = 0;
+	for (size_t i = 0; i < a->replica.n_items && n < POOL_MAX; i++)
+		if (a->replica.items[i]->resource.kind == RESOURCE_IPPOOL)
+			out[n++] = a->replica.items[i]->resource.pool.pool.cidr;
+	return n;
+}
+
+static void detect(struct agent *a, const struct facts *f, uint8_t family)
+{
+	const struct detect *how = family == AF_INET ? &a->conf.detect4 : &a->conf.detect6;
+	struct cidr *addr = family == AF_INET ? &a->self.addr4 : &a->self.addr6;
+	int *link = family == AF_INET ? &a->self.link4 : &a->self.link6;
+	struct cidr pools[POOL_MAX];
+	struct cidr found = {0};
+	int found_link = 0;
+	struct err e;
+	if (how->method != DETECT_NONE) {
+		struct detect_want w = {
+			.how = how,
+			.family = family,
+			.preferred = own_address(a, family),
+			.avoid = pools,
+			.n_avoid = list_pools(a, pools),
+		};
+		if (how->method == DETECT_CAN_REACH)
+			w.route_dev = kernel_route_dev(a->kernel, &how->target);
+		int r = detect_find(&w, f, &found, &found_link, &e);
+		/* Without IPv6 on the host nobody expects an IPv6 address. */
+		if (r < 0 && (family == AF_INET || how->method != DETECT_FIRST_FOUND))
+			agent_problem(a, "%s", e.text);
+	}
+	if (!cidr_equal(&found, addr)) {
+		char text[CIDR_TEXT] = "none";
+		if (found.addr.family)
+			cidr_format(&found, text);
+		log_info("address of this node: %s", text);
+	}
+	*addr = found;
+	*link = found_link;
+}
+
+/* Blocks that BIRD hears of, and those that only keep their blackhole. */
+static void list_blocks(struct agent *a)
+{
+	const struct states *s = &a->states;
+	struct cidr *announced = mem_new(s->n_blocks + 1, sizeof(*announced));
+	struct cidr *kept = mem_new(s->n_blocks + s->n_embedded + 1, sizeof(*kept));
+	size_t n_announced = 0;
+	size_t n_kept = 0;
+	for (size_t i = 0; i < s->n_blocks; i++) {
+		const struct node_block *b = &s->blocks[i].in;
+		const struct replica_block *in_store = replica_block(&a->replica, &b->cidr);
+		/* A document that cannot be read says nothing against what was so. */
+		bool ours = in_store &&
+			    (!in_store->node || (in_store->state == BLOCK_OWNED &&
+							strcmp(in_store->node, a->conf.node) == 0));
+		if (ours && !b->draining && !b->disowned)
+			announced[n_announced++] = b->cidr;
+		else if (!b->disowned)
+			kept[n_kept++] = b->cidr;
+	}
+	for (size_t i = 0; i < s->n_embedded; i++)
+		kept[n_kept++] = s->embedded[i];
+	free((void *)a->self.announced);
+	free((void *)a->self.kept);
+	a->self.announced = announced;
+	a->self.n_announced = n_announced;
+	a->self.kept = kept;
+	a->self.n_kept = n_kept;
+}
+
+/* Tunnel addresses. */
+
+static void hold_tunnel(struct agent *a, uint8_t family, bool wanted, struct addr *held)
+{
+	struct err e;
+	if (wanted) {
+		struct addr got;
+		int r = states_tunnel(&a->states, family, &got, &e);
+		if (r >= 0)
+			*held = got;
+		else if (r != -EAGAIN)
+			agent_problem(a, "no address for the VXLAN device: %s", e.text);
+	} else if (held->family) {
+		states_release_tunnel(&a->states, family);
+		*held = (struct addr){0};
+	}
+}
+
+/* A node that takes no pods gives its tunnel addresses back with its last pod. */
+static bool is_left(const struct agent *a)
+{
+	uint64_t used = 0;
+	uint64_t tunnels = (a->self.vxlan4.family != 0) + (a->self.vxlan6.family != 0);
+	const struct replica_node *n = replica_node(&a->replica, a->conf.node);
+	for (size_t i = 0; i < a->states.n_dirs; i++)
+		used += a->states.dirs[i].used;
+	return n && n->spec.drain && used <= tunnels;
+}
+
+/* true: what is held changed, and with it what shall be. An agent that has just started holds nothing
+ * yet: its device must not be taken for one that is not wanted. */
+static bool hold_tunnels(struct agent *a, const struct desired *d)
+{
+	struct addr had4 = a->self.vxlan4;
+	struct addr had6 = a->self.vxlan6;
+	bool left = is_left(a);
+	hold_tunnel(a, AF_INET, d->wants_vxlan4 && !left, &a->self.vxlan4);
+	hold_tunnel(a, AF_INET6, d->wants_vxlan6 && !left, &a->self.vxlan6);
+	return !addr_equal(&had4, &a->self.vxlan4) || !addr_equal(&had6, &a->self.vxlan6);
+}
+
+/* Withdrawn blocks. */
+
+static void note_withdrawn(struct agent *a)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < a->n_withdrawn; i++) {
+		const struct states_block *s = states_find(&a->states, &a->withdrawn[i].block);
+		if (s && s->in.draining)
+			a->withdrawn[kept++] = a->withdrawn[i];
+	}
+	a->n_withdrawn = kept;
+	for (size_t i = 0; i < a->states.n_blocks; i++) {
+		const struct node_block *b = &a->states.blocks[i].in;
+		bool known = !b->draining;
+		for (size_t j = 0; j < kept && !known; j++)
+			known = cidr_equal(&a->withdrawn[j].block, &b->cidr);
+		if (known)
+			continue;
+		a->withdrawn = mem_grow(
+			a->withdrawn, &a->room_withdrawn, a->n_withdrawn, sizeof(*a->withdrawn));
+		a->withdrawn[a->n_withdrawn++] =
+			(struct agent_withdrawn){.block = b->cidr, .generation = a->generation};
+	}
+}
+
+/* Those that BIRD has confirmed to run without. */
+static size_t list_withdrawn(const struct agent *a, struct cidr *out)
+{
+	const struct bird_look *l = &a->bird_look;
+	size_t n = 0;
+	for (size_t i = 0; i < a->n_withdrawn; i++)
+		if (l->up && !l->recovering && l->loaded >= a->withdrawn[i].generation)
+			out[n++] = a->withdrawn[i].block;
+	return n;
+}
+
+/* Doing. */
+
+static uint32_t max_blocks(const struct agent *a)
+{
+	const struct replica_item *i =
+		replica_item(&a->replica, RESOURCE_IPAMCONFIGURATION, "default");
+	return i ? i->resource.ipam.max_blocks : 0;
+}
+
+static int do_blocks(struct agent *a, const struct mirror *m)
+{
+	CLEANUP_FREE struct cidr *withdrawn = mem_new(a->n_withdrawn + 1, sizeof(*withdrawn));
+	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
+	struct blocks_input in = {
+		.node = a->conf.node,
+		.replica = &a->replica,
+		.mirror = m,
+		.states = &a->states,
+		.pending = a->pending,
+		.n_pending = a->n_pending,
+		.withdrawn = withdrawn,
+		.n_withdrawn = list_withdrawn(a, withdrawn),
+		.headroom = a->conf.headroom,
+		.max_blocks = max_blocks(a),
+		.idle_s = a->conf.idle_block_s,
+		.now_s = agent_now_s(),
+		.drain = node && node->spec.drain,
+	};
+	struct blocks_plan plan;
+	for (size_t i = 0; i < a->n_askers; i++)
+		in.asked[a->askers[i].dir][a->askers[i].family] = true;
+	blocks_plan(&in, &plan);
+	memcpy(a->why_not, plan.why_not, sizeof(a->why_not));
+	for (size_t i = 0; i < plan.n_problems; i++)
+		agent_problem(a, "%s", plan.problems[i]);
+	int changed = agent_take_steps(a, &plan, m);
+	blocks_done(&plan);
+	return changed;
+}
+
+static void do_kernel(struct agent *a, const struct desired *d)
+{
+	struct kernel_problems problems = {0};
+	struct err e;
+	(void)kernel_sync(a->kernel, &d->kernel, &problems);
+	for (size_t i = 0; i < problems.n; i++)
+		agent_problem(a, "%s", problems.text[i]);
+	if (nat_sync(a->nat, &d->nat, &e) < 0)
+		agent_problem(a, "outgoing NAT: %s", e.text);
+}
+
+static void do_bird(struct agent *a, const struct desired *d)
+{
+	char *text = birdconf_text(&d->bird);
+	if (!a->bird_text || strcmp(a->bird_text, text) != 0) {
+		free(a->bird_text);
+		a->bird_text = text;
+		a->generation = bird_want_text(a->bird, text);
+	} else {
+		free(text);
+	}
+	note_withdrawn(a);
+}
+
+static void do_node(struct agent *a, const struct desired *d)
+{
+	char key[STORE_KEY_MAX];
+	if (!d->node || a->node_commit || agent_now_ms() < a->node_retry_at)
+		return;
+	CLEANUP_FREE char *value = json_text(d->node);
+	keys_resource(RESOURCE_NODE, a->conf.node, key);
+	struct store_compare compare = {.key = key, .revision = a->replica.self_revision};
+	struct store_change change = {.key = key, .value = value};
+	struct store_txn txn = {
+		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
+	a->node_commit = store_start_commit(a->store, &txn, NODE_COMMIT_MS);
+}
+
+/* Looks that take long, or write to other people's tables: every half minute. */
+static void look_slowly(struct agent *a, const struct desired *d)
+{
+	char text[256];
+	struct err e;
+	a->n_lasting = 0;
+	int r = nat_check_forward(a->nat, d->nat.pools, d->nat.n_pools, text, &e);
+	if (r == 1)
+		(void)snprintf(a->lasting[a->n_lasting++], sizeof(a->lasting[0]), "%s", text);
+	else if (r < 0)
+		log_debug("cannot look at the FORWARD chains: %s", e.text);
+}
+
+static void list_problems(struct agent *a, const struct desired *d)
+{
+	for (size_t i = 0; i < d->n_problems; i++)
+		agent_problem(a, "%s", d->problems[i]);
+	for (size_t i = 0; i < a->replica.n_problems; i++)
+		agent_problem(a, "%s in the store is left out: %s", a->replica.problems[i].key,
+			a->replica.problems[i].text);
+	for (size_t i = 0; i < a->n_lasting; i++)
+		agent_problem(a, "%s", a->lasting[i]);
+	for (int i = 0; i < 2; i++)
+		if (*a->why_not[i])
+			agent_problem(a, "no further block: %s", a->why_not[i]);
+}
+
+static int make(struct agent *a, const struct facts *f)
+{
+	struct desired d;
+	struct err e;
+	list_blocks(a);
+	desired_make(&a->conf, &a->replica, f, &a->self, &d);
+	int changed = states_put_mirror(&a->states, &d.mirror, &e);
+	if (changed < 0) {
+		agent_problem(a, "the node state cannot be written: %s", e.text);
+		changed = 0;
+	} else {
+		if (hold_tunnels(a, &d)) {
+			desired_done(&d);
+			desired_make(&a->conf, &a->replica, f, &a->self, &d);
+		}
+		changed |= do_blocks(a, &d.mirror);
+	}
+	do_kernel(a, &d);
+	do_bird(a, &d);
+	do_node(a, &d);
+	if (a->slow_at <= agent_now_ms())
+		look_slowly(a, &d);
+	list_problems(a, &d);
+	desired_done(&d);
+	return changed;
+}
+
+static void look_at_others(struct agent *a)
+{
+	const char *trouble = store_trouble(a->store, NULL);
+	a->had_trouble = trouble != NULL;
+	if (trouble)
+		agent_problem(a, "%s", trouble);
+	bird_look(a->bird, &a->bird_look);
+	if (*a->bird_look.trouble)
+		agent_problem(a, "%s", a->bird_look.trouble);
+}
+
+int agent_pass(struct agent *a)
+{
+	struct facts f = {0};
+	struct err e;
+	a->n_problems = 0;
+	look_at_others(a);
+	int r = states_read(&a->states, agent_now_s(), &e);
+	if (r < 0)
+		agent_problem(a, "the node state cannot be read: %s", e.text);
+	if (r < 0 || !replica_is_whole(&a->replica) || !a->member.joined) {
+		agent_trust(a);
+		return 0;
+	}
+	r = kernel_facts(a->kernel, &f, &e);
+	if (r < 0) {
+		agent_problem(a, "the kernel cannot be looked at: %s", e.text);
+		return 0;
+	}
+	detect(a, &f, AF_INET);
+	detect(a, &f, AF_INET6);
+	int changed = make(a, &f);
+	facts_done(&f);
+	a->has_passed = true;
+	return changed;
+}

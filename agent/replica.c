@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The copy of the cluster. Documents are read here, once, by cluster/resource.h and
+ * cluster/block.h; only the typed values stay, so that five thousand nodes and twenty thousand
+ * blocks are a few megabytes.
+ *
+ * A list is taken in by mark and sweep: each entry remembers when it was told last, and at the end
+ * of a list those that it did not tell go. While a list runs, new entries are appended and
+ * the arrays sorted at its end, as a list tells each key once; single changes are put in their
+ * place.
+ *
+ * What cannot be read is left out and becomes a problem under its key, which goes when the
+ * document is mended or deleted. An unreadable block still counts as taken: somebody owns it.
+ */
+#include "agent/replica.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+void replica_init(struct replica *r, const char *node)
+{
+	*r = (struct replica){.name = node};
+}
+
+static void free_item(struct replica_item *i)
+{
+	resource_done(&i->resource);
+	free(i);
+}
+
+void replica_done(struct replica *r)
+{
+	for (size_t i = 0; i < r->n_nodes; i++)
+		free(r->nodes[i].name);
+	for (size_t i = 0; i < r->n_items; i++)
+		free_item(r->items[i]);
+	for (size_t i = 0; i < r->n_blocks; i++)
+		free(r->blocks[i].node);
+	for (size_t i = 0; i < r->n_problems; i++) {
+		free(r->problems[i].key);
+		free(r->problems[i].text);
+	}
+	free(r->nodes);
+	free(r->items);
+	free(r->blocks);
+	free(r->problems);
+	json_decref(r->self);
+	*r = (struct replica){0};
+}
+
+bool replica_is_whole(const struct replica *r)
+{
+	for (int i = 0; i < REPLICA_PARTS; i++)
+		if (!r->complete[i] || r->listing[i])
+			return false;
+	return true;
+}
+
+/* Problems are few. */
+static void set_problem(struct replica *r, const char *key, const char *text)
+{
+	struct replica_problem *p = NULL;
+	for (size_t i = 0; !p && i < r->n_problems; i++)
+		if (strcmp(r->problems[i].key, key) == 0)
+			p = &r->problems[i];
+	if (!p) {
+		r->problems = mem_grow(
+			r->problems, &r->room_problems, r->n_problems, sizeof(*r->problems));
+		p = &r->problems[r->n_problems++];
+		*p = (struct replica_problem){.key = mem_strdup(key)};
+	}
+	free(p->text);
+	p->text = mem_strdup(text);
+	p->seen = r->generation;
+}
+
+static void drop_problem(struct replica *r, size_t i)
+{
+	free(r->problems[i].key);
+	free(r->problems[i].text);
+	r->problems[i] = r->problems[--r->n_problems];
+}
+
+static void clear_problem(struct replica *r, const char *key)
+{
+	for (size_t i = 0; i < r->n_problems; i++)
+		if (strcmp(r->problems[i].key, key) == 0) {
+			drop_problem(r, i);
+			return;
+		}
+}
+
+/* Nodes. */
+
+static int compare_nodes(const void *a, const void *b)
+{
+	return strcmp(
+		((const struct replica_node *)a)->name, ((const struct replica_node *)b)->name);
+}
+
+/* Where the name is or belongs among the first n: *found says which. */
+static size_t find_node(const struct replica *r, const char *name, size_t n, bool *found)
+{
+	size_t low = 0;
+	for (size_t high = n; low < high;) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(r->nodes[middle].name, name);
+		*found = order == 0;
+		if (*found)
+			return middle;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*found = false;
+	return low;
+}
+
+static void put_node(struct replica *r, const char *name, const struct resource_node *spec)
+{
+	bool found;
+	size_t at = find_node(r, name, r->sorted_nodes, &found);
+	if (!found) {
+		r->nodes = mem_grow(r->nodes, &r->room_nodes, r->n_nodes, sizeof(*r->nodes));
+		if (r->listing[REPLICA_RESOURCES]) {
+			at = r->n_nodes;
+		} else {
+			memmove(&r->nodes[at + 1], &r->nodes[at],
+				(r->n_nodes - at) * sizeof(*r->nodes));
+			r->sorted_nodes++;
+		}
+		r->nodes[at].name = mem_strdup(name);
+		r->n_nodes++;
+	}
+	r->nodes[at].spec = *spec;
+	r->nodes[at].seen = r->generation;
+}
+
+static void drop_node(struct replica *r, const char *name)
+{
+	bool found;
+	size_t at = find_node(r, name, r->sorted_nodes, &found);
+	if (!found)
+		return;
+	free(r->nodes[at].name);
+	memmove(&r->nodes[at], &r->nodes[at + 1], (r->n_nodes - at - 1) * sizeof(*r->nodes));
+	r->n_nodes--;
+	r->sorted_nodes--;
+}
+
+const struct replica_node *replica_node(const struct replica *r, const char *name)
+{
+	bool found;
+	size_t at = find_node(r, name, r->sorted_nodes, &found);
+	return found ? &r->nodes[at] : NULL;
+}
+
+/* The few others. */
+
+static size_t find_item(
+	const struct replica *r, enum resource_kind kind, const char *name, bool *found)
+{
+	size_t i = 0;
+	for (; i < r->n_items; i++) {
+		const struct resource *at = &r->items[i]->resource;
+		int order = at->kind != kind ? (at->kind < kind ? -1 : 1) : strcmp(at->name, name);
+		*found = order == 0;
+		if (order >= 0)
+			return i;
+	}
+	*found = false;
+	return i;
+}
+
+static void drop_item(struct replica *r, enum resource_kind kind, const char *name)
+{
+	bool found;
+	size_t at = find_item(r, kind, name, &found);
+	if (!found)
+		return;
+	free_item(r->items[at]);
+	r->n_items--;
+	for (size_t i = at; i < r->n_items; i++)
+		r->items[i] = r->items[i + 1];
+}
+
+/* Takes the resource over. */
+static void put_item(struct replica *r, const struct resource *resource, int64_t revision)
+{
+	bool found;
+	size_t at = find_item(r, resource->kind, resource->name, &found);
+	struct replica_item *item = mem_new(1, sizeof(*item));
+	*item = (struct replica_item){
+		.resource = *resource, .revision = revision, .seen = r->generation};
+	if (found) {
+		free_item(r->items[at]);
+		r->items[at] = item;
+		return;
+	}
+	r->items = mem_grow(r->items, &r->room_items, r->n_items, sizeof(struct replica_item *));
+	for (size_t i = r->n_items++; i > at; i--)
+		r->items[i] = r->items[i - 1];
+	r->items[at] = item;
+}
+
+const struct replica_item *replica_item(
+	const struct replica *r, enum resource_kind kind, const char *name)
+{
+	bool found;
+	size_t at = find_item(r, kind, name, &found);
+	return found ? r->items[at] : NULL;
+}
+
+static void set_self(struct replica *r, json_t *doc, int64_t revision)
+{
+	json_decref(r->self);
+	r->self = json_incref(doc);
+	r->self_revision = revision;
+}
+
+static int parse_document(const struct store_event *ev, json_t **doc, struct err *e)
+{
+	if (!ev->value)
+		return err_set(e, EFBIG, "the document is larger than %d bytes", STORE_VALUE_MAX);
+	return json_parse(ev->value, strlen(ev->value), doc, e);
+}
+
+static int read_resource(struct replica *r, const struct store_event *ev, enum resource_kind kind,
+	const char *name, struct err *e)
+{
+	CLEANUP_JSON json_t *doc = NULL;
+	struct resource resource;
+	char where[RESOURCE_WHERE];
+	bool is_self = kind == RESOURCE_NODE && strcmp(name, r->name) == 0;
+	int result = parse_document(ev, &doc, e);
+	if (is_self)
+		set_self(r, doc, ev->revision);
+	if (result >= 0)
+		result = resource_parse(doc, &resource, where, e);
+	if (result < 0)
+		return result;
+	if (resource.kind != kind || strcmp(resource.name, name) != 0) {
+		resource_done(&resource);
+		return err_set(e, EINVAL, "the document is of another kind or name than its key");
+	}
+	if (kind == RESOURCE_NODE) {
+		put_node(r, name, &resource.node);
+		resource_done(&resource);
+	} else {
+		put_item(r, &resource, ev->revision);
+	}
+	return 0;
+}
+
+static void forget_resource(struct replica *r, enum resource_kind kind, const char *name)
+{
+	if (kind == RESOURCE_NODE)
+		drop_node(r, name);
+	else
+		drop_item(r, kind, name);
+}
+
+static bool take_resource(struct replica *r, const struct store_event *ev)
+{
+	enum resource_kind kind;
+	char name[RESOURCE_NAME];
+	struct err e;
+	bool known = keys_parse_resource(ev->key, &kind, name);
+	clear_problem(r, ev->key);
+	if (ev->kind == STORE_DELETE) {
+		if (known)
+			forget_resource(r, kind, name);
+		if (known && kind == RESOURCE_NODE && strcmp(name, r->name) == 0)
+			set_self(r, NULL, 0);
+		return true;
+	}
+	if (!known) {
+		set_problem(r, ev->key, "the key names no kind of resource");
+		return true;
+	}
+	if (read_resource(r, ev, kind, name, &e) < 0) {
+		/* While a list runs the old value goes by the sweep, as it is not told again. */
+		if (!r->listing[REPLICA_RESOURCES])
+			forget_resource(r, kind, name);
+		set_problem(r, ev->key, e.text);
+	}
+	return true;
+}
+
+/* Blocks. */
+
+static int compare_blocks(const void *a, const void *b)
+{
+	return block_compare(
+		&((const struct replica_block *)a)->cidr, &((const struct replica_block *)b)->cidr);
+}
+
+static size_t find_block(const struct replica *r, const struct cidr *c, size_t n, bool *found)
+{
+	size_t low = 0;
+	for (size_t high = n; low < high;) {
+		size_t middle = low + (high - low) / 2;
+		int order = block_compare(&r->blocks[middle].cidr, c);
+		*found = order == 0;
+		if (*found)
+			return middle;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*found = false;
+	return low;
+}
+
+/* node NULL: unreadable. */
+static void put_block(struct replica *r, const struct block *b, const char *node)
+{
+	bool found;
+	size_t at = find_block(r, &b->cidr, r->sorted_blocks, &found);
+	if (!found) {
+		r->blocks = mem_grow(r->blocks, &r->room_blocks, r->n_blocks, sizeof(*r->blocks));
+		if (r->listing[REPLICA_BLOCKS]) {
+			at = r->n_blocks;
+		} else {
+			memmove(&r->blocks[at + 1], &r->blocks[at],
+				(r->n_blocks - at) * sizeof(*r->blocks));
+			r->sorted_blocks++;
+		}
+		r->blocks[at].node = NULL;
+		r->n_blocks++;
+	}
+	free(r->blocks[at].node);
+	r->blocks[at] = (struct replica_block){
+		.cidr = b->cidr,
+		.state = b->state,
+		.node = node ? mem_strdup(node) : NULL,
+		.revision = b->revision,
+		.seen = r->generation,
+	};
+}
+
+static void drop_block(struct replica *r, const struct cidr *c)
+{
+	bool found;
+	size_t at = find_block(r, c, r->sorted_blocks, &found);
+	if (!found)
+		return;
+	free(r->blocks[at].node);
+	memmove(&r->blocks[at], &r->blocks[at + 1], (r->n_blocks - at - 1) * sizeof(*r->blocks));
+	r->n_blocks--;
+	r->sorted_blocks--;
+}
+
+const struct replica_block *replica_block(const struct replica *r, const struct cidr *c)
+{
+	bool found;
+	size_t at = find_block(r, c, r->sorted_blocks, &found);
+	return found ? &r->blocks[at] : NULL;
+}
+
+static bool take_block(struct replica *r, const struct store_event *ev)
+{
+	struct block b = {.revision = ev->revision};
+	struct err e;
+	clear_problem(r, ev->key);
+	if (!keys_parse_block(ev->key, &b.cidr)) {
+		if (ev->kind == STORE_PUT)
+			set_problem(r, ev->key, "the key names no block");
+		return true;
+	}
+	if (ev->kind == STORE_DELETE) {
+		drop_block(r, &b.cidr);
+		return true;
+	}
+	int result = ev->value ? block_parse(ev->key, ev->value, ev->revision, &b, &e)
+			       : err_set(&e, EFBIG, "the document is too large");
+	if (result < 0)
+		set_problem(r, ev->key, e.text);
+	put_block(r, &b, result < 0 ? NULL : b.node);
+	return true;
+}
+
+/* Lists. */
+
+static void begin_list(struct replica *r, int part)
+{
+	r->restarted[part] = ++r->generation;
+	r->listing[part] = true;
+}
+
+static void sweep_resources(struct replica *r, uint64_t since)
+{
+	size_t kept = 0;
+	bool self = false;
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		if (r->nodes[i].seen >= since)
+			r->nodes[kept++] = r->nodes[i];
+		else
+			free(r->nodes[i].name);
+	}
+	r->n_nodes = kept;
+	if (kept)
+		qsort(r->nodes, kept, sizeof(*r->nodes), compare_nodes);
+	r->sorted_nodes = kept;
+	kept = 0;
+	for (size_t i = 0; i < r->n_items; i++) {
+		if (r->items[i]->seen >= since)
+			r->items[kept++] = r->items[i];
+		else
+			free_item(r->items[i]);
+	}
+	r->n_items = kept;
+	self = replica_node(r, r->name) != NULL;
+	for (size_t i = 0; !self && i < r->n_problems; i++) {
+		enum resource_kind kind;
+		char name[RESOURCE_NAME];
+		self = r->problems[i].seen >= since &&
+		       keys_parse_resource(r->problems[i].key, &kind, name) &&
+		       kind == RESOURCE_NODE && strcmp(name, r->name) == 0;
+	}
+	if (!self)
+		set_self(r, NULL, 0);
+}
+
+static void sweep_blocks(struct replica *r, uint64_t since)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < r->n_blocks; i++) {
+		if (r->blocks[i].seen >= since)
+			r->blocks[kept++] = r->blocks[i];
+		else
+			free(r->blocks[i].node);
+	}
+	r->n_blocks = kept;
+	if (kept)
+		qsort(r->blocks, kept, sizeof(*r->blocks), compare_blocks);
+	r->sorted_blocks = kept;
+}
+
+static void sweep_problems(struct replica *r, const char *prefix, uint64_t since)
+{
+	for (size_t i = r->n_problems; i-- > 0;)
+		if (r->problems[i].seen < since &&
+			strncmp(r->problems[i].key, prefix, strlen(prefix)) == 0)
+			drop_problem(r, i);
+}
+
+static void end_list(struct replica *r, int part)
+{
+	uint64_t since = r->restarted[part];
+	if (part == REPLICA_RESOURCES)
+		sweep_resources(r, since);
+	else
+		sweep_blocks(r, since);
+	sweep_problems(r, part == REPLICA_RESOURCES ? KEYS_RESOURCES : KEYS_BLOCKS, since);
+	r->listing[part] = false;
+	r->complete[part] = true;
+}
+
+bool replica_take(struct replica *r, int part, const struct store_event *ev)
+{
+	switch (ev->kind) {
+	case STORE_RESTART:
+		begin_list(r, part);
+		return false;
+	case STORE_CURRENT:
+		end_list(r, part);
+		return true;
+	case STORE_PUT:
+	case STORE_DELETE:
+		return part == REPLICA_RESOURCES ? take_resource(r, ev) : take_block(r, ev);
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the agent says: its status document in the store, the answer to roostctl status, and answers
+ * to ADDs that wait for a block. Problems are logged once, when they appear and when they are
+ * over, not in every pass.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/agent_impl.h"
+#include "lib/boot.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define ASK_MS 7000 /* an ADD that asks for a block waits for so long */
+
+static bool is_among(const char (*list)[256], size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i], text) == 0)
+			return true;
+	return false;
+}
+
+void agent_log_problems(struct agent *a)
+{
+	for (size_t i = 0; i < a->n_problems; i++)
+		if (!is_among(a->logged, a->n_logged, a->problems[i]))
+			log_warning("%s", a->problems[i]);
+	for (size_t i = 0; i < a->n_logged; i++)
+		if (!is_among(a->problems, a->n_problems, a->logged[i]))
+			log_info("over: %s", a->logged[i]);
+	memcpy(a->logged, a->problems, sizeof(a->logged));
+	a->n_logged = a->n_problems;
+}
+
+static void fill_blocks(const struct agent *a, struct status *s)
+{
+	s->blocks = mem_new(a->states.n_blocks + 1, sizeof(*s->blocks));
+	for (size_t i = 0; i < a->states.n_blocks; i++) {
+		const struct node_block *b = &a->states.blocks[i].in;
+		s->blocks[s->n_blocks++] = (struct status_block){
+			.cidr = b->cidr,
+			.pool = b->pool,
+			.used = b->used,
+			.cooling = b->cooling,
+			.reserved = b->reserved,
+			.quarantined = b->quarantined,
+			.free = b->free,
+			.draining = b->draining,
+		};
+	}
+}
+
+static const char *bird_text(const struct agent *a)
+{
+	if (*a->bird_look.trouble)
+		return a->bird_look.trouble;
+	return a->bird_look.up ? "up" : "down";
+}
+
+void agent_say(struct agent *a, bool stopped)
+{
+	struct err e;
+	struct status s = {.stopped = stopped,
+		.interval_s = a->conf.heartbeat_s,
+		.peers_up = a->bird_look.peers_up,
+		.peers = a->bird_look.peers};
+	(void)boot_id(s.boot, &e);
+	s.tunnels[0] = a->self.vxlan4.family != 0;
+	s.tunnels[1] = a->self.vxlan6.family != 0;
+	(void)text_copy(s.version, sizeof(s.version), ROOST_VERSION);
+	(void)text_clean(s.bird, sizeof(s.bird), bird_text(a));
+	(void)text_copy(s.store, sizeof(s.store), a->conf.store.url);
+	for (size_t i = 0; i < a->n_problems && i < STATUS_PROBLEMS; i++)
+		(void)json_clean(s.problems[s.n_problems++], sizeof(s.problems[0]), a->problems[i]);
+	fill_blocks(a, &s);
+	member_say(&a->member, a->store, &s, agent_now_s());
+	status_done(&s);
+}
+
+/* The answer to roostctl status. */
+
+static json_t *text_or_null(const char *s)
+{
+	char clean[512];
+	if (!s || !*s)
+		return json_null();
+	(void)json_clean(clean, sizeof(clean), s);
+	return json_string(clean);
+}
+
+static json_t *report_address(const struct cidr *c)
+{
+	char text[CIDR_TEXT] = "";
+	if (c->addr.family)
+		cidr_format(c, text);
+	return text_or_null(text);
+}
+
+static const char *state_text(const struct node_block *b)
+{
+	if (b->disowned)
+		return "disowned";
+	if (b->draining)
+		return "draining";
+	return b->quarantined ? "quarantined" : "owned";
+}
+
+static json_t *report_blocks(const struct agent *a)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < a->states.n_blocks; i++) {
+		const struct node_block *b = &a->states.blocks[i].in;
+		char cidr[CIDR_TEXT];
+		char pool[CIDR_TEXT];
+		cidr_format(&b->cidr, cidr);
+		cidr_format(&b->pool, pool);
+		json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "cidr",
+			cidr, "pool", pool, "stateDir",
+			a->states.dirs[a->states.blocks[i].dir].path, "state", state_text(b),
+			"used", (json_int_t)b->used, "cooling", (json_int_t)b->cooling, "reserved",
+			(json_int_t)b->reserved, "quarantined", (json_int_t)b->quarantined, "free",
+			(json_int_t)b->free);
+		(void)json_array_append_new(list, doc);
+	}
+	return list;
+}
+
+json_t *agent_report(const struct agent *a)
+{
+	int64_t since;
+	char began[32];
+	const char *trouble = store_trouble(a->store, &since);
+	json_t *problems = json_array();
+	boot_format_time(a->began_s, began);
+	for (size_t i = 0; i < a->n_problems; i++)
+		(void)json_array_append_new(problems, text_or_null(a->problems[i]));
+	if (!a->has_passed)
+		(void)json_array_append_new(problems,
+			json_string("the cluster store has not been read yet: the node stays as "
+				    "it was"));
+	json_t *store = json_pack("{s:s, s:o, s:o}", "url", a->conf.store.url, "trouble",
+		text_or_null(trouble), "sinceSeconds",
+		trouble ? json_integer(agent_now_s() - since) : json_null());
+	const struct bird_look *l = &a->bird_look;
+	json_t *bird = json_pack("{s:b, s:b, s:b, s:o, s:i, s:i}", "up", l->up, "recovering",
+		l->recovering, "loaded", l->loaded && l->loaded == a->generation, "trouble",
+		text_or_null(l->trouble), "peers", (int)l->peers, "peersUp", (int)l->peers_up);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "node", a->conf.node,
+		"installation", a->member.installation, "since", began, "store", store, "bird",
+		bird, "address", "ipv4", report_address(&a->self.addr4), "ipv6",
+		report_address(&a->self.addr6), "blocks", report_blocks(a), "problems", problems);
+}
+
+/* Requests. */
+
+/* The plugin sends the folder as its configuration spells it. */
+static int find_dir(const struct agent *a, const char *path)
+{
+	for (size_t i = 0; i < a->states.n_dirs; i++) {
+		struct stat ours;
+		struct stat theirs;
+		if (stat(a->states.dirs[i].path, &ours) == 0 && stat(path, &theirs) == 0 &&
+			ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
+			return (int)i;
+	}
+	return -1;
+}
+
+static int read_asker(
+	const struct agent *a, const json_t *request, struct agent_asker *out, struct err *e)
+{
+	const char *dir = NULL;
+	const char *family = NULL;
+	int r = json_get_string(request, "", "stateDir", &dir, e);
+	if (r >= 0)
+		r = json_get_string(request, "", "family", &family, e);
+	if (r < 0)
+		return r;
+	int index = dir ? find_dir(a, dir) : -1;
+	if (index < 0)
+		return err_set(e, EINVAL, "this agent does not look after state folder %.200s",
+			dir ? dir : "(none)");
+	if (!family || (strcmp(family, "ipv4") != 0 && strcmp(family, "ipv6") != 0))
+		return err_set(e, EINVAL, "family is neither ipv4 nor ipv6");
+	*out = (struct agent_asker){
+		.dir = (size_t)index,
+		.family = strcmp(family, "ipv6") == 0,
+		.until_ms = agent_now_ms() + ASK_MS,
+	};
+	return 0;
+}
+
+static int add_asker(struct agent *a, uint64_t id, const json_t *request, struct err *e)
+{
+	struct agent_asker asker;
+	int r = read_asker(a, request, &asker, e);
+	if (r < 0)
+		return r;
+	if (a->n_askers == AGENT_ASKERS)
+		return err_set(e, EAGAIN, "too many calls wait for a block");
+	asker.id = id;
+	a->askers[a->n_askers++] = asker;
+	agent_want_pass(a, true);
+	return 0;
+}
+
+static bool is_growing(const struct agent *a, const struct agent_asker *asker)
+{
+	for (size_t i = 0; i < a->n_pending; i++) {
+		const struct blocks_pending *p = &a->pending[i];
+		int family = p->block.addr.family == AF_INET ? 0 : 1;
+		if (family == asker->family && p->dir == asker->dir &&
+			(p->note == BLOCKS_UNDER_WAY || p->note == BLOCKS_CLAIMED))
+			return true;
+	}
+	return false;
+}
+
+/* Why an asker gets nothing; 0: it waits. */
+static int verdict(const struct agent *a, const struct agent_asker *asker, struct err *e)
+{
+	const char *trouble = store_trouble(a->store, NULL);
+	if (trouble)
+		return err_set(e, EAGAIN, "no further block can be claimed: %s", trouble);
+	if (!a->has_passed)
+		return agent_now_ms() < asker->until_ms
+			       ? 0
+			       : err_set(e, EAGAIN, "the agent has not read the cluster store yet");
+	if (*a->why_not[asker->family] && !is_growing(a, asker)) {
+		int r = err_set(e, EAGAIN, "%s", a->why_not[asker->family]);
+		err_details(e, "add a pool (roostctl apply), or free addresses; roostctl ipam "
+			       "show --cluster says who has them");
+		return r;
+	}
+	if (agent_now_ms() >= asker->until_ms)
+		return err_set(e, EAGAIN, "no block could be claimed in time");
+	return 0;
+}
+
+/* Whether an ADD would get an address or a block now: what "block" would say, at once. */
+static int tell_room(const struct agent *a, const json_t *request, struct err *e)
+{
+	struct agent_asker asker = {0};
+	int r = read_asker(a, request, &asker, e);
+	if (r < 0)
+		return r;
+	const struct states_dir *d = &a->states.dirs[asker.dir];
+	return (asker.family == 0 ? d->free4 : d->free6) ? 0 : verdict(a, &asker, e);
+}
+
+void agent_handle(struct agent *a, uint64_t id, const json_t *request)
+{
+	struct err e;
+	const char *op = json_string_value(json_object_get(request, "op"));
+	if (op && strcmp(op, "status") == 0) {
+		server_answer(a->server, id, agent_report(a));
+	} else if (op && strcmp(op, "sync") == 0) {
+		a->slow_at = agent_now_ms();
+		agent_want_pass(a, true);
+		server_answer(a->server, id, json_pack("{s:b}", "ok", 1));
+	} else if (op && strcmp(op, "block") == 0) {
+		int r = add_asker(a, id, request, &e);
+		if (r < 0)
+			server_refuse(a->server, id, r, &e);
+	} else if (op && strcmp(op, "room") == 0) {
+		int r = tell_room(a, request, &e);
+		if (r < 0)
+			server_refuse(a->server, id, r, &e);
+		else
+			server_answer(a->server, id, json_pack("{s:b}", "ok", 1));
+	} else {
+		(void)err_set(&e, EINVAL, "op is none of block, room, status, sync");
+		server_refuse(a->server, id, -EINVAL, &e);
+	}
+}
+
+void agent_answer_askers(struct agent *a)
+{
+	if (a->pass_at && a->pass_at <= agent_now_ms())
+		return; /* the next pass knows more */
+	for (size_t i = a->n_askers; i-- > 0;) {
+		const struct agent_asker *asker = &a->askers[i];
+		const struct states_dir *d = &a->states.dirs[asker->dir];
+		struct err e;
+		uint64_t free = asker->family == 0 ? d->free4 : d->free6;
+		int r = free ? 0 : verdict(a, asker, &e);
+		if (!free && r == 0)
+			continue;
+		if (free)
+			server_answer(a->server, asker->id, json_pack("{s:b}", "ok", 1));
+		else
+			server_refuse(a->server, asker->id, r, &e);
+		a->askers[i] = a->askers[--a->n_askers];
+	}
+}

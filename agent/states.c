@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Node states, opened shared for a moment each time: that is what ADD does too, so an agent is no
+ * heavier a neighbour than a pod's start. What was read is kept as plain values, sorted, for the
+ * rest of the agent to look at; every change goes to the file first and is read back from it.
+ *
+ * Since when a block is empty is the agent's own memory: after a restart the time begins anew,
+ * which only makes a return later.
+ */
+#include "agent/states.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cluster/block.h"
+#include "lib/file.h"
+#include "lib/mem.h"
+#include "lib/net.h"
+#include "lib/owned.h"
+
+#define TUNNEL "vxlan"
+
+static void close_node(struct node **n)
+{
+	node_close(*n);
+}
+#define CLEANUP_NODE __attribute__((cleanup(close_node)))
+
+int states_open(struct states *s, const struct conf *c, struct err *e)
+{
+	*s = (struct states){0};
+	for (size_t i = 0; i < c->n_state_dirs; i++) {
+		struct states_dir *d = &s->dirs[i];
+		*d = (struct states_dir){.path = c->state_dirs[i], .lock = -1};
+		int r = file_make_dir(d->path, 0700, e);
+		if (r == 0)
+			r = mirror_lock_agent(d->path, e);
+		if (r < 0) {
+			states_close(s);
+			return r;
+		}
+		d->lock = r;
+		s->n_dirs++;
+	}
+	return 0;
+}
+
+void states_close(struct states *s)
+{
+	for (size_t i = 0; i < s->n_dirs; i++)
+		(void)close(s->dirs[i].lock);
+	free(s->blocks);
+	free(s->embedded);
+	*s = (struct states){0};
+}
+
+/* What lives in the kernel, for a state that knows nothing. */
+static int adopt(struct node *n, struct err *e)
+{
+	CLEANUP_NET struct net *net = NULL;
+	struct owned kernel;
+	int r = net_open(&net, e);
+	if (r >= 0)
+		r = owned_list(net, &kernel, e);
+	if (r < 0)
+		return r;
+	r = node_adopt(n, &kernel, e);
+	owned_done(&kernel);
+	return r;
+}
+
+static int open_state(const struct states *s, size_t dir, struct node **out, struct err *e)
+{
+	int r = node_open(out, s->dirs[dir].path, NODE_SHARED, e);
+	if (r >= 0 && node_needs_adoption(*out, true))
+		r = adopt(*out, e);
+	return r;
+}
+
+static int count_free(struct node *n, struct states_dir *d, struct err *e)
+{
+	uint64_t cooling;
+	int r = mirror_free(n, AF_INET, &d->free4, &cooling, e);
+	return r < 0 ? r : mirror_free(n, AF_INET6, &d->free6, &cooling, e);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return block_compare(&((const struct states_block *)a)->in.cidr,
+		&((const struct states_block *)b)->in.cidr);
+}
+
+const struct states_block *states_find(const struct states *s, const struct cidr *block)
+{
+	struct states_block key = {.in = {.cidr = *block}};
+	return s->n_blocks ? bsearch(&key, s->blocks, s->n_blocks, sizeof(*s->blocks), compare)
+			   : NULL;
+}
+
+static bool is_empty(const struct node_block *b)
+{
+	return b->used == 0 && b->cooling == 0 && b->quarantined == 0;
+}
+
+struct reading {
+	struct states *next;
+	size_t room_blocks, room_embedded;
+};
+
+static void take_block(
+	struct reading *r, const struct states *old, size_t dir, const struct node_block *b)
+{
+	struct states *s = r->next;
+	if (!b->cluster) {
+		s->embedded = mem_grow(
+			s->embedded, &r->room_embedded, s->n_embedded, sizeof(*s->embedded));
+		s->embedded[s->n_embedded++] = b->cidr;
+		return;
+	}
+	const struct states_block *before = states_find(old, &b->cidr);
+	s->blocks = mem_grow(s->blocks, &r->room_blocks, s->n_blocks, sizeof(*s->blocks));
+	s->blocks[s->n_blocks++] = (struct states_block){
+		.in = *b,
+		.dir = dir,
+		.empty_since_s = is_empty(b) && before ? before->empty_since_s : -1,
+	};
+}
+
+static int read_dir(struct reading *r, const struct states *old, size_t dir, struct err *e)
+{
+	CLEANUP_NODE struct node *n = NULL;
+	struct node_view view;
+	struct states_dir *d = &r->next->dirs[dir];
+	int result = open_state(old, dir, &n, e);
+	if (result >= 0)
+		result = count_free(n, d, e);
+	if (result >= 0)
+		result = node_list(n, &view, e);
+	if (result < 0)
+		return result;
+	d->used = 0;
+	for (size_t i = 0; i < view.n_blocks; i++) {
+		take_block(r, old, dir, &view.blocks[i]);
+		d->used += view.blocks[i].used;
+	}
+	node_view_done(&view);
+	return 0;
+}
+
+static bool differ(const struct states *a, const struct states *b)
+{
+	if (a->n_blocks != b->n_blocks || a->n_embedded != b->n_embedded)
+		return true;
+	for (size_t i = 0; i < a->n_dirs; i++)
+		if (a->dirs[i].free4 != b->dirs[i].free4 || a->dirs[i].free6 != b->dirs[i].free6 ||
+			a->dirs[i].used != b->dirs[i].used)
+			return true;
+	for (size_t i = 0; i < a->n_blocks; i++) {
+		const struct node_block *x = &a->blocks[i].in;
+		const struct node_block *y = &b->blocks[i].in;
+		if (!cidr_equal(&x->cidr, &y->cidr) || x->used != y->used ||
+			x->cooling != y->cooling || x->free != y->free ||
+			x->quarantined != y->quarantined || x->draining != y->draining ||
+			x->disowned != y->disowned)
+			return true;
+	}
+	for (size_t i = 0; i < a->n_embedded; i++)
+		if (!cidr_equal(&a->embedded[i], &b->embedded[i]))
+			return true;
+	return false;
+}
+
+int states_read(struct states *s, int64_t now_s, struct err *e)
+{
+	struct states next = {.n_dirs = s->n_dirs};
+	struct reading r = {.next = &next};
+	memcpy(next.dirs, s->dirs, sizeof(next.dirs));
+	int result = 0;
+	for (size_t i = 0; i < s->n_dirs && result >= 0; i++)
+		result = read_dir(&r, s, i, e);
+	if (result < 0) {
+		free(next.blocks);
+		free(next.embedded);
+		return result;
+	}
+	if (next.n_blocks)
+		qsort(next.blocks, next.n_blocks, sizeof(*next.blocks), compare);
+	for (size_t i = 0; i < next.n_blocks; i++)
+		if (is_empty(&next.blocks[i].in) && next.blocks[i].empty_since_s < 0)
+			next.blocks[i].empty_since_s = now_s;
+	result = differ(s, &next);
+	free(s->blocks);
+	free(s->embedded);
+	*s = next;
+	return result;
+}
+
+int states_poll(struct states *s, struct err *e)
+{
+	int changed = 0;
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		CLEANUP_NODE struct node *n = NULL;
+		struct states_dir *d = &s->dirs[i];
+		struct states_dir before = *d;
+		int r = open_state(s, i, &n, e);
+		if (r >= 0)
+			r = count_free(n, d, e);
+		if (r < 0)
+			return r;
+		changed |= before.free4 != d->free4 || before.free6 != d->free6;
+	}
+	return changed;
+}
+
+bool states_has_mirror(const struct states *s)
+{
+	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		CLEANUP_NODE struct node *n = NULL;
+		struct err e;
+		if (open_state(s, i, &n, &e) >= 0 && mirror_get(n, m, &e) == 1)
+			return true;
+	}
+	return false;
+}
+
+int states_put_mirror(struct states *s, const struct mirror *m, struct err *e)
+{
+	int changed = 0;
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		CLEANUP_NODE struct node *n = NULL;
+		int r = open_state(s, i, &n, e);
+		if (r >= 0)
+			r = mirror_put(n, m, e);
+		if (r < 0)
+			return r;
+		changed |= r;
+	}
+	return changed;
+}
+
+/* One change of one block in one folder. */
+typedef int change_fn(struct node *n, const struct cidr *block, struct err *e);
+
+static int change(
+	struct states *s, size_t dir, const struct cidr *block, change_fn *fn, struct err *e)
+{
+	CLEANUP_NODE struct node *n = NULL;
+	int r = open_state(s, dir, &n, e);
+	return r < 0 ? r : fn(n, block, e);
+}
+
+int states_add_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+{
+	return change(s, dir, block, mirror_add_block, e);
+}
+
+static int drain_warm(struct node *n, const struct cidr *block, struct err *e)
+{
+	return mirror_drain_block(n, block, false, e);
+}
+
+int states_drain_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+{
+	return change(s, dir, block, drain_warm, e);
+}
+
+int states_drop_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+{
+	return change(s, dir, block, mirror_drop_block, e);
+}
+
+int states_disown_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+{
+	return change(s, dir, block, mirror_disown_block, e);
+}
+
+int states_tunnel(struct states *s, uint8_t family, struct addr *out, struct err *e)
+{
+	int r = err_set(e, EAGAIN, "no state folder");
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		CLEANUP_NODE struct node *n = NULL;
+		r = open_state(s, i, &n, e);
+		if (r >= 0)
+			r = mirror_assign_tunnel(n, TUNNEL, family, out, e);
+		if (r >= 0)
+			return r;
+	}
+	return r;
+}
+
+void states_release_tunnel(struct states *s, uint8_t family)
+{
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		CLEANUP_NODE struct node *n = NULL;
+		struct err e;
+		if (open_state(s, i, &n, &e) >= 0)
+			(void)mirror_release_tunnel(n, TUNNEL, family, &e);
+	}
+}

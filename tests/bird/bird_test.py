@@ -1,0 +1,353 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A real BIRD, told what to do by agent/birdconf.c and agent/bird.c, in network namespaces: what its
+peers and its kernel make of it, and what restarts, refusals and confused neighbours cost. Needs root
+and bird; skips (77) without. Run with a word to choose tests."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from birdlab import (AS, POOL, POOL6, Events, Pings, cluster, mesh)  # noqa: E402
+from roostlab import (Failed, equal, inside, main, test, true, wait_for)  # noqa: E402
+
+
+@test(uplink=False)
+def nodes_of_one_network_reach_each_other_directly(lab):
+    with cluster(lab) as c:
+        nodes = [c.node(n) for n in (1, 2, 3)]
+        mesh(nodes)
+        a, b, _ = nodes
+        equal(a.bird_routes(), {n.block: f"via {n.addr} dev eth0 metric 32" for n in nodes[1:]},
+              "the routes")
+        true(a.ns.pings(b.pod, "-I", a.pod), "pods to reach each other")
+        wait_for(lambda: (a.look["peers"], a.look["peersUp"]) == (2, 2), "the count of sessions")
+        equal(a.complaints(), [], "errors in BIRD's log")
+
+
+@test(uplink=False)
+def a_tunnel_is_a_next_hop_and_switching_it_is_one_replacement(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2, network=2)
+        a.vxlan([b])
+        b.vxlan([a])
+        gateway = [{"dst": "0.0.0.0/0", "via": "10.0.1.254"}]
+        b.load(b.describe([a], hops=[b.hop(a)]))
+        a.load(a.describe([b], hops=[a.hop(b)]))
+        tunnelled = {b.block: f"via {b.vtep} dev vxlan.r metric 32 onlink"}
+        wait_for(lambda: a.bird_routes() == tunnelled, "the route through the tunnel")
+        wait_for(lambda: len(b.bird_routes()) == 1, "the way back")
+        true(a.ns.pings(b.pod, "-I", a.pod), "pods to reach each other through the tunnel")
+        session, events = a.sessions(), Events(a.ns)
+        a.load(a.describe([b], hops=gateway))
+        direct = {b.block: "via 10.0.1.254 dev eth0 metric 32"}
+        wait_for(lambda: a.bird_routes() == direct, "the route through the gateway")
+        a.load(a.describe([b], hops=[a.hop(b), *gateway]))
+        wait_for(lambda: a.bird_routes() == tunnelled, "the tunnel again")
+        seen = events.of_bird()
+        events.close()
+        equal([len(seen), [l for l in seen if "Deleted" in l]], [2, []], f"replacements in {seen}")
+        equal(a.sessions(), session, "the session")
+        # Without a way to the node nothing leaks to the default gateway.
+        a.load(a.describe([b]))
+        wait_for(lambda: "unreachable" in a.bird_routes().get(b.block, ""), "an unreachable route")
+
+
+@test(uplink=False)
+def a_killed_bird_that_comes_back_costs_no_ping_and_no_event(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2)
+        mesh([a, b])
+        pings = [Pings(a.ns, a.pod, b.pod), Pings(b.ns, b.pod, a.pod)]
+        events = [Events(a.ns), Events(b.ns)]
+        for victim, stop in ((a, "kill"), (b, "kill"), (a, "graceful")):
+            if stop == "kill":
+                victim.kill_bird()
+            else:
+                # As the systemd unit does: the command, and SIGTERM behind it.
+                true("0025" in victim.ask("graceful restart"), "BIRD to take a graceful restart")
+                victim.bird.send_signal(signal.SIGTERM)
+                victim.bird.wait(timeout=20)
+            wait_for(lambda: not victim.look["up"], "birdtool to see it")
+            equal(victim.look["loaded"], 0, "what is loaded without a BIRD")
+            victim.start_bird()
+            wait_for(lambda: victim.look["loaded"] and victim.established(1) and
+                     not victim.look["recovering"], f"BIRD back after {stop}")
+            true(any(l["recovering"] for l in victim.looks), "the recovery to have been seen")
+        equal([e.of_bird() for e in events], [[], []], "route events on both")
+        equal([p.lost() for p in pings], [0, 0], "lost pings")
+        for e in events:
+            e.close()
+        equal(len(a.bird_routes()), 1, "routes")
+
+
+@test(uplink=False)
+def a_dead_neighbour_holds_nothing_up_for_long(lab):
+    with cluster(lab) as c:
+        a, b, dead = c.node(1), c.node(2), c.node(3)
+        mesh([a, b, dead])
+        a.kill_bird()
+        dead.kill_bird()
+        events = Events(a.ns)
+        a.start_bird()
+        wait_for(lambda: a.look["recovering"], "the recovery to wait for the dead one")
+        # The agent knows that it is gone: without it the recovery is over.
+        a.load(a.describe([b]))
+        wait_for(lambda: a.look["up"] and not a.look["recovering"] and a.established(1),
+                 "the end of the recovery")
+        wait_for(lambda: dead.block not in a.bird_routes(), "its route to go")
+        true(b.block in a.bird_routes(), "the other's route to stay")
+        true(not [l for l in events.of_bird() if b.block in l], "no event about the other's route")
+        events.close()
+
+
+@test(uplink=False)
+def a_change_of_blocks_peers_or_hops_leaves_sessions_alone(lab):
+    with cluster(lab) as c:
+        a, b, other = c.node(1), c.node(2), c.node(3)
+        mesh([a, b])
+        session = a.sessions(), b.sessions()
+        events = Events(b.ns)
+        start = time.monotonic()
+        a.load(a.describe([b], own=[a.block, "10.244.1.64/26"]))
+        wait_for(lambda: "10.244.1.64/26" in b.bird_routes(), "the new block at the neighbour")
+        print(f"# a new block was usable at the neighbour after {1000 * (time.monotonic() - start):.0f} ms")
+        a.load(a.describe([b]))
+        wait_for(lambda: "10.244.1.64/26" not in b.bird_routes(), "the block to go again")
+        hop = {"dst": "10.0.2.9/32", "via": "10.0.1.254"}
+        a.load(a.describe([b, other], hops=[hop]))
+        other.load(other.describe([a]))
+        wait_for(lambda: a.established(2), "the third one's session")
+        a.load(a.describe([b, other]))
+        a.load(dict(a.describe([b]), log="debug"))
+        a.load(a.describe([b]))
+        equal((a.sessions(), b.sessions()), session, "the sessions of the two")
+        seen = [l for l in events.of_bird() if a.block in l]
+        events.close()
+        equal(seen, [], "events about the block that stayed")
+        # Nothing is loaded again when nothing changes.
+        before = a.ask("show status").count("reconfiguration"), os.stat(a.file)
+        generation = a.tell(a.describe([b]))
+        wait_for(lambda: a.look["loaded"] == generation, "the same text to count as loaded")
+        equal(os.stat(a.file).st_ino, before[1].st_ino, "the file")
+
+
+@test(uplink=False, slow=True)
+def a_refused_text_changes_nothing_until_its_cause_is_mended(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2)
+        mesh([a, b])
+        with open(a.file) as f:
+            before = f.read()
+        with open(f"{a.own}/mine.conf", "w") as f:
+            f.write("\nprotocol nonsense {\n")
+        generation = a.tell(a.describe([b], own=[a.block, "10.244.1.64/26"]))
+        wait_for(lambda: a.look["refused"] == generation, "a refusal")
+        true("own/mine.conf:2:" in a.look["trouble"], "the place", a.look["trouble"])
+        equal(a.look["loaded"], generation - 1, "what is loaded still")
+        with open(a.file) as f:
+            equal(f.read(), before, "the file")
+        true(a.established(1) and b.block in a.bird_routes(), "BIRD to go on as before")
+        with open(f"{a.own}/mine.conf", "w") as f:
+            f.write("protocol static mine { ipv4; route 192.0.2.0/24 blackhole; }\n")
+        wait_for(lambda: a.look["loaded"] == generation, "the text to be tried again by itself")
+        equal(a.look["trouble"], "", "trouble")
+        wait_for(lambda: "10.244.1.64/26" in b.bird_routes(), "the block at the neighbour")
+        true("192.0.2.0/24" in a.table(), "the operator's own text to be in force")
+        true("192.0.2.0/24" not in b.table(), "it not to be announced unasked")
+        equal(list(a.bird_routes()), [b.block], "routes in the kernel")
+
+
+@test(uplink=False)
+def a_bird_that_starts_without_our_file_gets_it_later(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1, start=False), c.node(2)
+        a.ns.ip("addr flush dev eth0 scope global")  # as before the network is up
+        # As Debian starts it: another user, who reads the file by its group.
+        shutil.chown(os.path.dirname(a.ctl), "bird", "bird")
+        a.start_bird("-u", "bird", "-g", "bird")
+        wait_for(lambda: os.path.exists(a.ctl), "BIRD to start without file, folders and network")
+        true("0.0.0.1" in a.ask("show status"), "the makeshift router id")
+        os.mkdir(a.own)
+        a.ns.ip(f"addr add {a.addr}/24 dev eth0")
+        a.start_tool(group="bird")
+        mesh([a, b])
+        equal(os.stat(a.file).st_mode & 0o7777, 0o640, "the file's mode")
+        true(a.addr in a.ask("show status"), "our router id")
+        # And one that was down while the text changed.
+        a.kill_bird()
+        wait_for(lambda: not a.look["up"], "birdtool to see it")
+        generation = a.tell(a.describe([b], own=[a.block, "10.244.1.64/26"]))
+        a.start_bird("-u", "bird", "-g", "bird")
+        wait_for(lambda: a.look["loaded"] == generation, "the text of meanwhile to be loaded")
+        wait_for(lambda: "10.244.1.64/26" in b.bird_routes(), "the block at the neighbour")
+
+
+CONFUSED = """
+log "{log}" all;
+router id {addr};
+protocol device {{ }}
+protocol static {{ ipv4;
+  route 0.0.0.0/0 blackhole; route 192.0.2.0/24 blackhole; route 10.244.0.0/16 blackhole;
+  route 10.244.9.5/32 blackhole; route 10.244.9.64/27 blackhole; route 10.244.9.0/25 blackhole;
+  route 10.245.0.0/26 blackhole; route 10.244.1.0/26 blackhole; route 10.244.9.0/26 blackhole;
+  route 10.0.1.0/24 blackhole; route 172.16.0.0/16 blackhole; route 172.16.7.0/24 blackhole; }}
+protocol bgp x {{ local {addr} as {asn}; neighbor {peer} as 64512; multihop; graceful restart on;
+  ipv4 {{ import all; export all; }}; }}
+"""
+
+
+def confused(c, number, peer, asn=AS):
+    """A neighbour that announces everything that it should not, and one block."""
+    n = c.node(number, start=False)
+    with open(n.main, "w") as f:
+        f.write(CONFUSED.format(log=n.log, addr=n.addr, peer=peer.addr, asn=asn))
+    n.start_bird()
+    return n
+
+
+@test(uplink=False)
+def a_confused_neighbour_gets_nothing_in_but_whole_blocks(lab):
+    with cluster(lab) as c:
+        a = c.node(1)
+        bad = confused(c, 9, a)
+        a.load(a.describe([bad], own=[a.block, "10.250.0.0/26"],
+                          pools=[POOL, dict(POOL, cidr="10.250.0.0/16", exported=False)]))
+        wait_for(lambda: a.established(1), "the session")
+        wait_for(lambda: "10.244.9.0/26" in a.bird_routes(), "its one good block")
+        time.sleep(0.2)
+        equal(sorted(a.bird_routes()), ["10.244.9.0/26"], "what the kernel has of it")
+        equal(a.table("protocol roost_10_0_1_9"), ["10.244.1.0/26", "10.244.9.0/26"],
+              "what is imported")
+        # Its claim to our own block is known, and is nothing: ours is the one in force.
+        first = a.ask("show route for 10.244.1.0/26 primary")
+        true("roost_own4" in first and "roost_10_0_1_9" not in first, "our block to stay ours", first)
+        equal(bad.table("protocol x"), ["10.244.1.0/26"],
+              "what it hears: no foreign route, no block of a pool that is not exported")
+
+
+@test(uplink=False)
+def an_outside_router_may_send_what_its_filter_accepts(lab):
+    with cluster(lab) as c:
+        a, other = c.node(1), c.node(2)
+        router = confused(c, 9, a, asn=4200000001)
+        with open(f"{a.own}/mine.conf", "w") as f:
+            f.write("protocol static mine { ipv4; route 192.0.2.128/25 blackhole; "
+                    "route 198.51.100.0/24 blackhole; }\n")
+        rules = {"import4": [{"match": "Equal", "cidr": "172.16.7.0/24"},
+                             {"accept": True, "match": "In", "cidr": "172.16.0.0/12", "max": 24},
+                             {"accept": True, "match": "In", "cidr": "10.244.0.0/16"},
+                             {"accept": True, "match": "Equal", "cidr": "0.0.0.0/0"}],
+                 "export4": [{"accept": True, "match": "In", "cidr": "192.0.2.0/24"},
+                             {"match": "Equal", "cidr": "10.244.1.64/26"}, {"accept": True}]}
+        peer = {"addr": router.addr, "local": a.addr, "as": 4200000001, "localAs": AS,
+                "filters": [rules]}
+        a.load(a.describe([peer, other], own=[a.block, "10.244.1.64/26"]))
+        other.load(other.describe([a]))
+        wait_for(lambda: a.established(2), "the sessions")
+        wait_for(lambda: len(a.bird_routes()) == 3, "three routes")
+        time.sleep(0.2)
+        equal(sorted(a.bird_routes()), [other.block, "10.244.9.0/26", "172.16.0.0/16"], "the kernel's")
+        true("0.0.0.0/0" in a.table(), "the default route to be in BIRD's table", a.table())
+        true("default via 10.0.1.254" in a.ns.run("ip", "route"), "and the host's own in the kernel")
+        equal(router.table("protocol x"), ["10.244.1.0/26", "192.0.2.128/25"], "what the router hears")
+        equal(list(other.bird_routes()), [a.block, "10.244.1.64/26"], "what the node hears")
+
+
+@test(uplink=False)
+def a_reflector_passes_blocks_on(lab):
+    with cluster(lab) as c:
+        rr, a, b = c.node(1), c.node(2), c.node(3)
+
+        def peer(me, n, **more):
+            return {"addr": n.addr, "local": me.addr, "as": AS, "localAs": AS, **more}
+        rr.load(rr.describe([peer(rr, n, rrClient=True, rrCluster="0.0.0.7") for n in (a, b)]))
+        for n in (a, b):
+            n.load(n.describe([peer(n, rr)]))
+        wait_for(lambda: len(a.bird_routes()) == 2 and len(b.bird_routes()) == 2, "all blocks")
+        equal(a.bird_routes()[b.block], f"via {b.addr} dev eth0 metric 32", "the way to the other client")
+
+
+@test(uplink=False)
+def without_bgp_blocks_are_static_routes(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2, network=2)
+        a.vxlan([b])
+        b.vxlan([a])
+        pools = [dict(POOL, byBgp=False)]
+        for me, other in ((a, b), (b, a)):
+            remote = [{"block": other.block, "node": other.addr, "table": 0}]
+            me.load(me.describe(hops=[me.hop(other)], remote=remote, pools=pools))
+        wait_for(lambda: a.bird_routes() == {b.block: f"via {b.vtep} dev vxlan.r metric 32 onlink"},
+                 "the route")
+        true(a.ns.pings(b.pod, "-I", a.pod), "pods to reach each other")
+        pings, events = Pings(a.ns, a.pod, b.pod), Events(a.ns)
+        a.kill_bird()
+        a.start_bird()
+        wait_for(lambda: a.look["up"] and a.look["loaded"] and not a.look["recovering"], "BIRD back")
+        equal([events.of_bird(), pings.lost()], [[], 0], "events and lost pings")
+        events.close()
+
+
+@test(uplink=False)
+def both_families_live_in_one_bird(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2)
+
+        def both(me, other):
+            d = me.describe([other])
+            d["ipv6"] = {"node": me.addr6, "own": [me.block6], "pools": [POOL6],
+                         "hops": [[{"dst": "fd00:1::/64", "dev": "eth0"}]]}
+            d["peers"].append(dict(d["peers"][0], addr=other.addr6, local=me.addr6))
+            return d
+        for me, other in ((a, b), (b, a)):
+            me.load(both(me, other))
+        wait_for(lambda: a.established(2), "both sessions")
+        wait_for(lambda: a.bird_routes("-6") and b.bird_routes("-6"), "IPv6 routes")
+        true(f"via {b.addr6} dev eth0" in a.bird_routes("-6")[b.block6], "the next hop",
+             a.bird_routes("-6"))
+        true(a.ns.pings(b.pod6, "-I", a.pod6), "pods to reach each other")
+        four = a.sessions()["roost_10_0_1_2"]
+        a.load(a.describe([b]))
+        wait_for(lambda: len(a.sessions()) == 1, "IPv6 to go")
+        equal(a.sessions(), {"roost_10_0_1_2": four}, "the IPv4 session")
+
+
+@test(uplink=False, slow=True)
+def a_stopped_bird_is_a_trouble_and_goes_on_afterwards(lab):
+    with cluster(lab) as c:
+        a = c.node(1)
+        a.load(a.describe())
+        a.bird.send_signal(signal.SIGSTOP)
+        generation = a.tell(a.describe(own=[a.block, "10.244.1.64/26"]))
+        wait_for(lambda: "gave no answer to" in a.look["trouble"], "a trouble that says so")
+        equal([a.look["up"], a.look["loaded"]], [False, 0], "up and loaded")
+        a.bird.send_signal(signal.SIGCONT)
+        wait_for(lambda: a.look["loaded"] == generation, "BIRD to be told when it goes on")
+        true("10.244.1.64/26" in a.table(), "the new block")
+
+
+@test(uplink=False)
+def an_agent_that_starts_again_changes_nothing(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2)
+        mesh([a, b])
+        session, events = a.sessions(), Events(a.ns)
+        inode = os.stat(a.file).st_ino
+        a.stop_tool()
+        a.start_tool()
+        a.load(a.describe([b]))
+        equal([a.sessions(), events.of_bird(), os.stat(a.file).st_ino], [session, [], inode],
+              "sessions, events and file")
+        events.close()
+
+
+if __name__ == "__main__":
+    if os.geteuid() == 0 and not shutil.which("bird"):
+        print("skipped: bird is not installed")
+        sys.exit(77)
+    main()

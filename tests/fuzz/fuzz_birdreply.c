@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzz target: what comes from BIRD's control socket. Whatever it is: pieces give the same as the
+ * whole, nothing grows beyond its bound, and the text that is handed out has the form that its
+ * readers rely on.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/birdctl.h"
+#include "agent/birdreply.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			abort();                                                                   \
+	} while (0)
+
+/* Each line of a text: four digits, a space, no control character. */
+static void check_text(const struct birdreply *r)
+{
+	CHECK(r->text && r->len <= BIRDCTL_REPLY_MAX && strlen(r->text) == r->len);
+	size_t column = 0;
+	for (const char *c = r->text; *c; c++, column++) {
+		if (*c == '\n') {
+			CHECK(column >= 5 && column < BIRDREPLY_LINE + 6);
+			column = (size_t)-1;
+			continue;
+		}
+		CHECK((unsigned char)*c >= ' ');
+		CHECK(column >= 4 || (*c >= '0' && *c <= '9'));
+		CHECK(column != 4 || *c == ' ');
+	}
+	CHECK(column == 0);
+}
+
+static void use(const struct birdreply *r)
+{
+	struct birdreply_status status;
+	uint32_t n;
+	uint32_t up;
+	char sentence[100];
+	check_text(r);
+	birdreply_status(r->text, &status);
+	birdreply_sessions(r->text, &n, &up);
+	CHECK(up <= n);
+	birdreply_sentence(r->text, sentence, sizeof(sentence));
+	CHECK(strlen(sentence) < sizeof(sentence));
+}
+
+struct outcome {
+	size_t replies, used;
+	uint64_t sum;
+};
+
+static struct outcome run(const uint8_t *data, size_t size, size_t step)
+{
+	struct outcome o = {0};
+	struct birdreply r;
+	birdreply_init(&r);
+	while (o.used < size) {
+		size_t left = size - o.used;
+		size_t used = 0;
+		int got = birdreply_feed(
+			&r, (const char *)data + o.used, left < step ? left : step, &used);
+		CHECK(used > 0 && used <= left);
+		o.used += used;
+		CHECK(got == 0 || got == 1 || got == -EBADMSG);
+		if (got < 0)
+			break;
+		if (got == 0)
+			continue;
+		use(&r);
+		o.replies++;
+		for (const char *c = r.text; *c; c++)
+			o.sum = o.sum * 31 + (unsigned char)*c;
+	}
+	birdreply_done(&r);
+	return o;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct outcome whole = run(data, size, size);
+	struct outcome pieces = run(data, size, 7);
+	CHECK(whole.replies == pieces.replies && whole.used == pieces.used &&
+		whole.sum == pieces.sum);
+	return 0;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What to do with blocks: each row of the table in agent/blocks.c, claims by headroom, and what
+ * stops them. A case says what the store has, what the node state has, and the steps that follow.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent/blocks.h"
+
+#include "lib/json.h"
+#include "lib/text.h"
+#include "tests/unit/replica_input.h"
+
+#define POOL                                                                                       \
+	"{\"kind\": \"IPPool\", \"apiVersion\": \"projectcalico.org/v3\", \"metadata\": "          \
+	"{\"name\": \"p\"}, \"spec\": {\"cidr\": \"10.0.0.0/24\", \"blockSize\": 26%s}}"
+
+/* One block of the node state, in words: "used 3", "empty", "draining", ... */
+struct have {
+	const char *cidr;
+	uint64_t used, cooling;
+	bool draining, disowned;
+	int64_t empty_since_s;
+};
+
+struct bench {
+	struct replica replica;
+	struct mirror mirror;
+	struct states states;
+	struct states_block blocks[8];
+	struct blocks_input in;
+};
+
+static struct cidr parse(const char *text)
+{
+	struct cidr c;
+	struct err e;
+	assert_int_equal(cidr_parse(text, &c, &e), 0);
+	return c;
+}
+
+/* store: a JSON object of blocks. more: further spec of the pool. */
+static void set_up(
+	struct bench *b, const char *store, const struct have *have, size_t n, const char *more)
+{
+	char text[4096];
+	char pool[1024];
+	struct err e;
+	CLEANUP_JSON json_t *doc = NULL;
+	*b = (struct bench){0};
+	(void)snprintf(pool, sizeof(pool), POOL, more);
+	(void)snprintf(text, sizeof(text), "{\"documents\": [%s], \"blocks\": %s}", pool, store);
+	assert_int_equal(json_parse(text, strlen(text), &doc, &e), 0);
+	replica_fill(&b->replica, "a", doc);
+	b->mirror.n_pools = 1;
+	b->mirror.pools[0] = (struct mirror_pool){
+		.pool = {.cidr = parse("10.0.0.0/24"), .block_len = 26}, .assigns = !*more};
+	b->states = (struct states){.n_dirs = 1, .blocks = b->blocks, .n_blocks = n};
+	b->states.dirs[0].path = "/s";
+	for (size_t i = 0; i < n; i++) {
+		b->blocks[i] = (struct states_block){
+			.in = {.cidr = parse(have[i].cidr),
+				.pool = parse("10.0.0.0/24"),
+				.size = 64,
+				.used = have[i].used,
+				.cooling = have[i].cooling,
+				.free = 64 - have[i].used - have[i].cooling,
+				.cluster = true,
+				.draining = have[i].draining,
+				.disowned = have[i].disowned},
+			.empty_since_s =
+				have[i].used || have[i].cooling ? -1 : have[i].empty_since_s,
+		};
+		if (!have[i].draining && !have[i].disowned)
+			b->states.dirs[0].free4 += b->blocks[i].in.free;
+	}
+	b->in = (struct blocks_input){
+		.node = "a",
+		.replica = &b->replica,
+		.mirror = &b->mirror,
+		.states = &b->states,
+		.headroom = 16,
+		.idle_s = 300,
+		.now_s = 1000,
+	};
+}
+
+/* The steps as text: "ADD 10.0.0.0/26, CLAIM 10.0.0.64/26". */
+static void plan_is(struct bench *b, const char *expected)
+{
+	static const char *const names[] = {
+		"ADD", "TAKE_BACK", "CLAIM", "DRAIN", "RETURN", "DROP", "DISOWN"};
+	char out[1024] = "";
+	struct text t = TEXT_ON(out);
+	struct blocks_plan p;
+	blocks_plan(&b->in, &p);
+	for (size_t i = 0; i < p.n_steps; i++) {
+		char cidr[CIDR_TEXT];
+		cidr_format(&p.steps[i].block, cidr);
+		text_add(&t, "%s%s %s", i ? ", " : "", names[p.steps[i].verb], cidr);
+	}
+	assert_string_equal(out, expected);
+	blocks_done(&p);
+	replica_done(&b->replica);
+}
+
+#define HAVE(...) ((const struct have[]){__VA_ARGS__}), 1
+#define NOTHING NULL, 0
+
+static void each_row_of_the_table(void **state)
+{
+	static const struct {
+		const char *store;
+		struct have have;
+		const char *expected;
+	} rows[] = {
+		{"{\"10.0.0.0/26\": \"a\"}", {0}, "ADD 10.0.0.0/26"},
+		{"{\"10.0.0.0/26\": \"a\"}", {.cidr = "10.0.0.0/26", .used = 1}, ""},
+		{"{\"10.0.0.0/26\": \"a\"}", {.cidr = "10.0.0.0/26", .used = 1, .disowned = true},
+			"ADD 10.0.0.0/26"},
+		{"{\"10.0.0.0/26\": \"a quarantined\"}", {.cidr = "10.0.0.0/26", .used = 1},
+			"TAKE_BACK 10.0.0.0/26"},
+		{"{}", {.cidr = "10.0.0.0/26", .used = 1}, "CLAIM 10.0.0.0/26"},
+		{"{}", {.cidr = "10.0.0.0/26", .draining = true}, "DROP 10.0.0.0/26"},
+		{"{\"10.0.0.0/26\": \"b\"}", {.cidr = "10.0.0.0/26", .used = 1},
+			"DISOWN 10.0.0.0/26"},
+		{"{\"10.0.0.0/26\": \"b\"}", {.cidr = "10.0.0.0/26", .used = 1, .disowned = true},
+			""},
+		{"{\"10.0.0.0/26\": \"b\"}", {.cidr = "10.0.0.0/26", .disowned = true},
+			"DROP 10.0.0.0/26"},
+		{"{\"10.0.0.0/26\": \"?\"}", {.cidr = "10.0.0.0/26", .used = 1}, ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bench b;
+		set_up(&b, rows[i].store, &rows[i].have, rows[i].have.cidr ? 1 : 0, "");
+		b.in.headroom = 0;
+		plan_is(&b, rows[i].expected);
+	}
+}
+
+static void a_quarantined_block_that_no_state_has_is_given_back(void **state)
+{
+	struct bench b;
+	(void)state;
+	set_up(&b, "{\"10.0.0.0/26\": \"a quarantined\"}", NOTHING, "");
+	b.in.headroom = 0;
+	plan_is(&b, "RETURN 10.0.0.0/26");
+}
+
+static void an_idle_block_goes_back_only_beyond_the_headroom(void **state)
+{
+	const struct have two[] = {{.cidr = "10.0.0.0/26", .used = 40},
+		{.cidr = "10.0.0.64/26", .empty_since_s = 100}};
+	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
+	struct bench b;
+	(void)state;
+	set_up(&b, store, two, 2, "");
+	plan_is(&b, "DRAIN 10.0.0.64/26");
+	set_up(&b, store, two, 2, "");
+	b.in.now_s = 399; /* not idle for long enough */
+	plan_is(&b, "");
+	set_up(&b, store, two, 2, "");
+	b.in.headroom = 25; /* the other block alone has 24 */
+	plan_is(&b, "");
+}
+
+static void a_draining_block_returns_when_bird_runs_without_it(void **state)
+{
+	const struct have two[] = {
+		{.cidr = "10.0.0.0/26", .used = 1}, {.cidr = "10.0.0.64/26", .draining = true}};
+	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
+	struct cidr gone = parse("10.0.0.64/26");
+	struct bench b;
+	(void)state;
+	set_up(&b, store, two, 2, "");
+	plan_is(&b, "");
+	set_up(&b, store, two, 2, "");
+	b.in.withdrawn = &gone;
+	b.in.n_withdrawn = 1;
+	plan_is(&b, "RETURN 10.0.0.64/26");
+}
+
+static void a_draining_block_that_is_needed_stays(void **state)
+{
+	const struct have two[] = {
+		{.cidr = "10.0.0.0/26", .used = 60}, {.cidr = "10.0.0.64/26", .draining = true}};
+	struct bench b;
+	(void)state;
+	struct cidr block = parse("10.0.0.64/26");
+	struct blocks_pending note = {.block = block, .note = BLOCKS_TAKEN};
+	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
+	/* An earlier RETURN might still be carried out: first the document gets a new revision. */
+	set_up(&b, store, two, 2, "");
+	plan_is(&b, "TAKE_BACK 10.0.0.64/26");
+	set_up(&b, store, two, 2, "");
+	b.in.withdrawn = &block;
+	b.in.n_withdrawn = 1;
+	plan_is(&b, "TAKE_BACK 10.0.0.64/26");
+	set_up(&b, store, two, 2, "");
+	b.in.pending = &note;
+	b.in.n_pending = 1;
+	plan_is(&b, "ADD 10.0.0.64/26");
+	set_up(&b, store, two, 2, "");
+	note.note = BLOCKS_CONFLICT;
+	b.in.pending = &note;
+	b.in.n_pending = 1;
+	plan_is(&b, "");
+}
+
+static void a_claim_comes_before_the_free_addresses_run_out(void **state)
+{
+	struct bench b;
+	struct blocks_plan p;
+	(void)state;
+	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = 48}), "");
+	plan_is(&b, ""); /* 16 are left */
+	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = 49}), "");
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.n_steps, 1);
+	assert_int_equal(p.steps[0].verb, BLOCKS_CLAIM);
+	assert_string_equal(p.steps[0].pool, "p");
+	assert_true(p.steps[0].pool_revision > 0);
+	assert_false(cidr_equal(&p.steps[0].block, &b.blocks[0].in.cidr));
+	blocks_done(&p);
+	replica_done(&b.replica);
+}
+
+static void one_claim_at_a_time(void **state)
+{
+	struct bench b;
+	struct blocks_pending under_way = {
+		.block = parse("10.0.0.64/26"), .note = BLOCKS_UNDER_WAY};
+	(void)state;
+	set_up(&b, "{}", NOTHING, "");
+	b.in.pending = &under_way;
+	b.in.n_pending = 1;
+	plan_is(&b, "");
+	set_up(&b, "{}", NOTHING, "");
+	under_way.note = BLOCKS_CLAIMED; /* the watch has not shown it yet */
+	b.in.pending = &under_way;
+	b.in.n_pending = 1;
+	plan_is(&b, "");
+}
+
+static void the_last_free_block_is_found(void **state)
+{
+	struct bench b;
+	struct blocks_pending conflict = {.block = parse("10.0.0.64/26"), .note = BLOCKS_CONFLICT};
+	const char *store = "{\"10.0.0.0/26\": \"b\", \"10.0.0.128/26\": \"?\"}";
+	(void)state;
+	set_up(&b, store, NOTHING, "");
+	b.in.pending = &conflict;
+	b.in.n_pending = 1;
+	plan_is(&b, "CLAIM 10.0.0.192/26");
+}
+
+static void why_not_is_said(const char *store, const char *more, uint32_t max, const char *words)
+{
+	struct bench b;
+	struct blocks_plan p;
+	set_up(&b, store, HAVE({.cidr = "10.0.0.0/26", .used = 64}), more);
+	b.in.max_blocks = max;
+	b.in.asked[0][0] = true;
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.n_steps, 0);
+	assert_non_null(strstr(p.why_not[0], words));
+	blocks_done(&p);
+	replica_done(&b.replica);
+}
+
+static void what_stops_a_claim_is_said(void **state)
+{
+	(void)state;
+	why_not_is_said(
+		"{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"b\", \"10.0.0.128/26\": \"b\", "
+		"\"10.0.0.192/26\": \"b\"}",
+		"", 0, "is taken");
+	why_not_is_said("{\"10.0.0.0/26\": \"a\"}", "", 1, "maxBlocksPerHost is 1");
+	why_not_is_said("{\"10.0.0.0/26\": \"a\"}", ", \"disabled\": true", 0, "no enabled");
+}
+
+static void a_drained_node_gives_everything_idle_back_and_claims_nothing(void **state)
+{
+	struct bench b;
+	(void)state;
+	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .empty_since_s = 999}),
+		"");
+	b.in.drain = true;
+	b.mirror.pools[0].assigns = false;
+	plan_is(&b, "DRAIN 10.0.0.0/26");
+}
+
+static void a_block_in_use_whose_pool_is_gone_is_a_problem(void **state)
+{
+	struct bench b;
+	struct blocks_plan p;
+	(void)state;
+	set_up(&b, "{}", HAVE({.cidr = "10.0.0.0/26", .used = 60}), ", \"disabled\": true");
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.n_steps, 0);
+	assert_int_equal(p.n_problems, 1);
+	assert_non_null(strstr(p.problems[0], "10.0.0.0/26"));
+	blocks_done(&p);
+	replica_done(&b.replica);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_row_of_the_table),
+		cmocka_unit_test(a_quarantined_block_that_no_state_has_is_given_back),
+		cmocka_unit_test(an_idle_block_goes_back_only_beyond_the_headroom),
+		cmocka_unit_test(a_draining_block_returns_when_bird_runs_without_it),
+		cmocka_unit_test(a_draining_block_that_is_needed_stays),
+		cmocka_unit_test(a_claim_comes_before_the_free_addresses_run_out),
+		cmocka_unit_test(one_claim_at_a_time),
+		cmocka_unit_test(the_last_free_block_is_found),
+		cmocka_unit_test(what_stops_a_claim_is_said),
+		cmocka_unit_test(a_drained_node_gives_everything_idle_back_and_claims_nothing),
+		cmocka_unit_test(a_block_in_use_whose_pool_is_gone_is_a_problem),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands that look at the whole cluster and remove nodes from it, over a real store in a
+ * temporary folder. Documents are put there as agents and roostctl apply would.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cli/commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cluster/block.h"
+#include "cluster/keys.h"
+#include "cluster/status.h"
+#include "lib/boot.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/store.h"
+
+#define ID "11111111-2222-3333-4444-555555555555"
+#define LONG_AGO 1583140493 /* 2020-03-02T09:14:53Z */
+#define ANSWER 65536
+
+static char folder[64], url[80];
+static struct store *store;
+static char out[ANSWER], complaint[ANSWER]; /* of the last command */
+
+/* ---- A store and what is in it ---- */
+
+/* A process has the store open once: here, or in the command that is run. */
+static struct store *use_store(void)
+{
+	struct err e;
+	const struct store_options o = {.url = url};
+	if (!store && store_open(&store, &o, &e) < 0)
+		fail_msg("%s", e.text);
+	return store;
+}
+
+static void leave_store(void)
+{
+	store_close(store);
+	store = NULL;
+}
+
+static int make_folder(void **state)
+{
+	(void)state;
+	(void)snprintf(folder, sizeof(folder), "/tmp/roost-nodes-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	(void)snprintf(url, sizeof(url), "file:%s/store", folder);
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	leave_store();
+	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void commit(const struct store_txn *t)
+{
+	struct err e;
+	int r = store_commit(use_store(), t, &e);
+	if (r != 1)
+		fail_msg("commit: %d %s", r, r < 0 ? e.text : "conflict");
+}
+
+static void put(const char *key, const char *value)
+{
+	const struct store_change c = {.key = key, .value = value};
+	const struct store_txn t = {.changes = &c, .n_changes = 1};
+	commit(&t);
+}
+
+static void put_node(const char *name, const char *spec)
+{
+	char key[STORE_KEY_MAX], value[1024];
+	keys_resource(RESOURCE_NODE, name, key);
+	(void)snprintf(value, sizeof(value),
+		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"Node\",\"metadata\":{"
+		"\"name\":\"%s\"},\"spec\":%s}",
+		name, spec);
+	put(key, value);
+}
+
+static void put_pool(const char *name, const char *cidr, int block_len)
+{
+	char key[STORE_KEY_MAX], value[512];
+	keys_resource(RESOURCE_IPPOOL, name, key);
+	(void)snprintf(value, sizeof(value),
+		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"IPPool\",\"metadata\":{"
+		"\"name\":\"%s\"},\"spec\":{\"cidr\":\"%s\",\"blockSize\":%d}}",
+		name, cidr, block_len);
+	put(key, value);
+}
+
+static struct cidr cidr(const char *s)
+{
+	struct cidr c;
+	struct err e;
+	if (cidr_parse(s, &c, &e) < 0)
+		fail_msg("%s: %s", s, e.text);
+	return c;
+}
+
+static void put_block(const struct cidr *c, const char *node)
+{
+	struct block_txn t;
+	block_claim(&t, c, node, "default", 0);
+	t.txn.n_compares = 1; /* whatever the pool is */
+	commit(&t.txn);
+}
+
+static void put_status(
+	const char *node, int64_t heartbeat_s, bool stopped, struct status_block *blocks, size_t n)
+{
+	const struct status s = {
+		.installation = ID,
+		.instance = ID,
+		.boot = ID,
+		.heartbeat_s = heartbeat_s,
+		.stopped = stopped,
+		.version = "0.1.0",
+		.bird = "up",
+		.peers_up = 1,
+		.peers = 2,
+		.store = "file:/x",
+		.problems = {"one \x1b[31mproblem"},
+		.n_problems = n ? 1 : 0,
+		.blocks = blocks,
+		.n_blocks = n,
+	};
+	char key[STORE_KEY_MAX];
+	CLEANUP_JSON json_t *doc = status_format(&s);
+	CLEANUP_FREE char *text = json_text(doc);
+	keys_status(node, key);
+	put(key, text);
+}
+
+/* n blocks of 100.66.0.0/16, from the given one on. */
+static void put_blocks(const char *node, size_t from, size_t n)
+{
+	const struct pool p = {.cidr = cidr("100.66.0.0/16"), .block_len = 26};
+	for (size_t i = from; i < from + n; i++) {
+		struct cidr c = pool_block(&p, i);
+		put_block(&c, node);
+	}
+}
+
+static size_t count_keys(const char *prefix)
+{
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	struct err e;
+	assert_true(store_list(use_store(), prefix, &docs, &n, &e) >= 0);
+	store_docs_free(docs, n);
+	return n;
+}
+
+/* How many blocks of that node are in that state. */
+static size_t count_blocks(const char *node, enum block_state wanted)
+{
+	struct store_doc *docs = NULL;
+	size_t n = 0, count = 0;
+	struct err e;
+	assert_true(store_list(use_store(), KEYS_BLOCKS, &docs, &n, &e) >= 0);
+	for (size_t i = 0; i < n; i++) {
+		struct block b;
+		assert_int_equal(
+			block_parse(docs[i].key, docs[i].value, docs[i].revision, &b, &e), 0);
+		count += strcmp(b.node, node) == 0 && b.state == wanted;
+	}
+	store_docs_free(docs, n);
+	return count;
+}
+
+/* ---- Commands ---- */
+
+static void read_back(int fd, char text[ANSWER])
+{
+	ssize_t n = pread(fd, text, ANSWER - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	(void)close(fd);
+}
+
+static int redirect(int fd, int *saved)
+{
+	char name[] = "/tmp/roost-out-XXXXXX";
+	int file = mkstemp(name);
+	assert_true(file >= 0);
+	(void)unlink(name);
+	*saved = dup(fd);
+	assert_true(dup2(file, fd) >= 0);
+	return file;
+}
+
+static int run(
+	int (*command)(const struct options *), const char *operand, unsigned int given, bool json)
+{
+	char *words[] = {(char *)operand};
+	const struct options o = {
+		.store = url,
+		.config = NULL,
+		.json = json,
+		.given = given,
+		.operands = words,
+		.n_operands = operand ? 1 : 0,
+	};
+	int saved_out, saved_err;
+	leave_store();
+	(void)fflush(stdout);
+	int file_out = redirect(1, &saved_out), file_err = redirect(2, &saved_err);
+	int status = command(&o);
+	(void)fflush(stdout);
+	(void)dup2(saved_out, 1);
+	(void)dup2(saved_err, 2);
+	(void)close(saved_out);
+	(void)close(saved_err);
+	read_back(file_out, out);
+	read_back(file_err, complaint);
+	return status;
+}
+
+static json_t *answer(void)
+{
+	json_t *doc = NULL;
+	struct err e;
+	if (json_parse(out, strlen(out), &doc, &e) < 0)
+		fail_msg("%s: %s", e.text, out);
+	return doc;
+}
+
+static void assert_says(const char *text, const char *wanted)
+{
+	if (!strstr(text, wanted))
+		fail_msg("\"%s\" is not in: %s", wanted, text);
+}
+
+/* The time of a heartbeat that was just written differs in every run. */
+static void forget_now(const char *now)
+{
+	for (char *p = strstr(out, now); p; p = strstr(out, now))
+		memcpy(p, "NNNN-NN-NNTNN:NN:NNZ", 20);
+}
+
+/* The last answer is the file in tests/data/cluster; GOLDEN_WRITE=1 writes it. */
+static void assert_golden(const char *name)
+{
+	char path[512], expected[ANSWER] = "";
+	(void)snprintf(path, sizeof(path), "%s/cluster/%s", TEST_DATA, name);
+	FILE *f = fopen(path, getenv("GOLDEN_WRITE") ? "we" : "re");
+	assert_non_null(f);
+	if (getenv("GOLDEN_WRITE"))
+		(void)fputs(out, f);
+	else
+		(void)!fread(expected, 1, sizeof(expected) - 1, f);
+	(void)fclose(f);
+	if (!getenv("GOLDEN_WRITE") && strcmp(expected, out) != 0)
+		fail_msg("%s:\n%s\nactual:\n%s", path, expected, out);
+}
+
+/* ---- Looking ---- */
+
+static void fill_cluster(char now[32])
+{
+	struct cidr four = cidr("100.66.0.0/26"), six = cidr("fd00:66::/122");
+	struct status_block said[] = {
+		{.cidr = four, .pool = cidr("100.66.0.0/16"), .used = 5, .cooling = 1, .free = 58},
+		{.cidr = six, .pool = cidr("fd00:66::/48"), .used = 4, .free = 60},
+		{.cidr = cidr("100.66.9.0/26"), .pool = cidr("100.66.0.0/16"), .used = 64},
+	}; /* the last one is not its own */
+	int64_t now_s = boot_wall_s();
+	boot_format_time(now_s, now);
+	put_pool("default", "100.66.0.0/16", 26);
+	put_pool("six", "fd00:66::/48", 122);
+	put_node("a", "{\"bgp\":{\"ipv4Address\":\"10.0.0.1/24\","
+		      "\"ipv6Address\":\"fd00::1/64\"}}");
+	put_node("b", "{\"bgp\":{\"ipv4Address\":\"10.0.0.2/24\"},\"drain\":true}");
+	put_node("d", "{\"bgp\":\"\\u001b[2J\"}");
+	put_status("a", now_s, false, said, 3);
+	put_status("b", LONG_AGO, false, NULL, 0);
+	put_status("e", LONG_AGO, true, NULL, 0);
+	put("status/f", "{}");
+	put("status/UPPER", "{}");
+	put_block(&four, "a");
+	put_block(&six, "a");
+	put_blocks("b", 1, 2);
+	put_blocks("c", 3, 1);
+	put("blocks/10.9.0.0-26", "{\"node\":\"a\\nb\"}");
+}
+
+static void nodes_are_listed_with_what_is_odd_about_them(void **state)
+{
+	(void)state;
+	char now[32];
+	fill_cluster(now);
+	assert_int_equal(run(nodes_list, NULL, 0, false), 0);
+	assert_string_equal(complaint, "");
+	assert_golden("node-list.txt");
+	assert_int_equal(run(nodes_list, NULL, 0, true), 0);
+	forget_now(now);
+	assert_golden("node-list.json");
+}
+
+static void a_node_is_shown_with_its_problems_and_blocks(void **state)
+{
+	(void)state;
+	char now[32];
+	fill_cluster(now);
+	assert_int_equal(run(nodes_show, "a", 0, false), 0);
+	assert_golden("node-show.txt");
+	assert_int_equal(run(nodes_show, "a", 0, true), 0);
+	forget_now(now);
+	assert_golden("node-show.json");
+	assert_int_equal(run(nodes_show, "e", 0, false), 0); /* without blocks */
+	assert_golden("node-show-empty.txt");
+	assert_int_equal(run(nodes_show, "nobody", 0, true), 1);
+	assert_string_equal(out, "");
+	assert_string_equal(complaint, "roostctl: there is no node nobody\n");
+}
+
+static void pools_are_shown_in_numbers(void **state)
+{
+	(void)state;
+	char now[32];
+	fill_cluster(now);
+	struct block b = {.cidr = cidr("100.66.0.192/26"), .node = "c"};
+	struct block_txn t;
+	struct store_doc d;
+	struct err e;
+	assert_int_equal(store_get(use_store(), "blocks/100.66.0.192-26", &d, &e), 1);
+	b.revision = d.revision;
+	free(d.key);
+	free(d.value);
+	block_quarantine(&t, &b);
+	commit(&t.txn);
+	assert_int_equal(run(ipam_show_cluster, NULL, OPTION_CLUSTER, false), 0);
+	forget_now(now);
+	assert_golden("ipam-show.txt");
+	assert_int_equal(run(ipam_show_cluster, NULL, OPTION_CLUSTER, true), 0);
+	assert_golden("ipam-show.json");
+}
+
+static void an_empty_cluster_has_nothing_to_show(void **state)
+{
+	(void)state;
+	assert_int_equal(run(nodes_list, NULL, 0, true), 0);
+	assert_string_equal(out, "[]\n");
+	assert_int_equal(run(ipam_show_cluster, NULL, 0, true), 0);
+	CLEANUP_JSON json_t *doc = answer();
+	assert_int_equal(json_array_size(json_object_get(doc, "pools")), 0);
+	assert_int_equal(run(ipam_show_cluster, NULL, 0, false), 0);
+}
+
+/* ---- Draining ---- */
+
+static json_t *node_document(const char *name)
+{
+	char key[STORE_KEY_MAX];
+	struct store_doc d;
+	struct err e;
+	keys_resource(RESOURCE_NODE, name, key);
+	assert_int_equal(store_get(use_store(), key, &d, &e), 1);
+	json_t *doc = NULL;
+	assert_int_equal(json_parse(d.value, strlen(d.value), &doc, &e), 0);
+	free(d.key);
+	free(d.value);
+	return doc;
+}
+
+static void draining_changes_nothing_else(void **state)
+{
+	(void)state;
+	put_node("a", "{\"bgp\":{\"ipv4Address\":\"10.0.0.1/24\"},\"unknown\":[1]}");
+	CLEANUP_JSON json_t *before = node_document("a");
+	assert_int_equal(run(nodes_drain, "a", 0, false), 0);
+	assert_says(out, "a drains now");
+	CLEANUP_JSON json_t *during = node_document("a");
+	json_t *spec = json_object_get(during, "spec");
+	assert_true(json_is_true(json_object_get(spec, "drain")));
+	(void)json_object_del(spec, "drain");
+	assert_true(json_equal(before, during));
+	assert_int_equal(run(nodes_drain, "a", 0, false), 0);
+	assert_says(out, "a was draining already");
+	assert_int_equal(run(nodes_undrain, "a", 0, true), 0);
+	assert_says(out, "\"changed\": true");
+	CLEANUP_JSON json_t *after = node_document("a");
+	assert_true(json_equal(before, after));
+	assert_int_equal(run(nodes_undrain, "a", 0, false), 0);
+	assert_string_equal(out, "a was not draining\n");
+}
+
+static void what_cannot_be_drained_is_named(void **state)
+{
+	(void)state;
+	assert_int_equal(run(nodes_drain, "a", 0, false), 1);
+	assert_string_equal(complaint, "roostctl: there is no node a\n");
+	assert_int_equal(run(nodes_drain, "A b", 0, false), 1);
+	assert_string_equal(complaint, "roostctl: \"A b\" is no name of a node\n");
+	put("resources/nodes/a", "[]");
+	assert_int_equal(run(nodes_drain, "a", 0, false), 1);
+	assert_says(complaint, "the Node document is no object with a spec");
+}
+
+/* Somebody else writes the document all the time: both changes are there in the end. */
+static void draining_and_an_agent_that_writes_do_not_lose_each_other(void **state)
+{
+	(void)state;
+	put_node("a", "{\"n\":0}");
+	leave_store();
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct store *own = NULL;
+		struct err e;
+		const struct store_options o = {.url = url};
+		if (store_open(&own, &o, &e) < 0)
+			_exit(1);
+		for (int n = 1; n <= 20;) {
+			struct store_doc d;
+			if (store_get(own, "resources/nodes/a", &d, &e) != 1)
+				_exit(2);
+			json_t *doc = NULL;
+			if (json_parse(d.value, strlen(d.value), &doc, &e) < 0)
+				_exit(3);
+			(void)json_object_set_new(
+				json_object_get(doc, "spec"), "n", json_integer(n));
+			char *text = json_text(doc);
+			const struct store_compare c = {.key = d.key, .revision = d.revision};
+			const struct store_change p = {.key = d.key, .value = text};
+			const struct store_txn t = {
+				.compares = &c, .n_compares = 1, .changes = &p, .n_changes = 1};
+			n += store_commit(own, &t, &e) == 1;
+			free(text);
+			json_decref(doc);
+			free(d.key);
+			free(d.value);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 10; i++)
+		assert_true(run(i % 2 ? nodes_undrain : nodes_drain, "a", 0, false) == 0 ||
+			    strstr(complaint, "changes all the time"));
+	int status = 0;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(run(nodes_drain, "a", 0, false), 0);
+	CLEANUP_JSON json_t *doc = node_document("a");
+	json_t *spec = json_object_get(doc, "spec");
+	assert_int_equal(json_integer_value(json_object_get(spec, "n")), 20);
+	assert_true(json_is_true(json_object_get(spec, "drain")));
+}
+
+/* ---- Removing ---- */
+
+static void a_live_node_is_not_removed(void **state)
+{
+	(void)state;
+	put_node("a", "{}");
+	put_status("a", boot_wall_s(), false, NULL, 0);
+	put_blocks("a", 0, 1);
+	static const unsigned int ways[] = {0, OPTION_FORCE, OPTION_FORCE | OPTION_POWERED_OFF};
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(run(nodes_remove, "a", ways[i], false), 1);
+		assert_says(complaint, "roostctl: node a is live: its agent was heard of ");
+		assert_says(complaint, "drain it (roostctl node drain a), stop roostd there");
+	}
+	assert_int_equal(count_blocks("a", BLOCK_OWNED), 1);
+	assert_int_equal(count_keys("resources/nodes/"), 1);
+	assert_int_equal(run(nodes_remove, "a", OPTION_POWERED_OFF, false), 2);
+	assert_int_equal(run(nodes_remove, "b", 0, false), 1);
+	assert_string_equal(complaint, "roostctl: there is no node b\n");
+}
+
+static void a_node_without_blocks_goes_at_once(void **state)
+{
+	(void)state;
+	put_node("a", "{}");
+	put_node("b", "{}");
+	put_status("a", boot_wall_s(), true, NULL, 0);
+	put_status("b", boot_wall_s(), false, NULL, 0);
+	put_blocks("b", 0, 3);
+	assert_int_equal(run(nodes_remove, "a", 0, false), 0);
+	assert_string_equal(out, "node a removed\n");
+	assert_int_equal(count_keys("resources/nodes/"), 1);
+	assert_int_equal(count_keys(KEYS_STATUS), 1);
+	assert_int_equal(count_blocks("b", BLOCK_OWNED), 3);
+}
+
+static void blocks_are_quarantined_by_force_and_then_freed(void **state)
+{
+	(void)state;
+	put_node("a", "{}");
+	put_status("a", LONG_AGO, false, NULL, 0);
+	put_blocks("a", 0, 70); /* three batches */
+	put_blocks("b", 70, 2);
+	assert_int_equal(run(nodes_remove, "a", 0, false), 1);
+	assert_says(complaint, "roostctl: node a still has 70 blocks\n");
+	assert_says(complaint, "--force quarantines them until it comes back");
+	assert_int_equal(count_keys("resources/nodes/"), 1);
+
+	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE, true), 0);
+	CLEANUP_JSON json_t *doc = answer();
+	assert_int_equal(json_array_size(json_object_get(doc, "quarantined")), 70);
+	assert_int_equal(count_keys("resources/nodes/") + count_keys(KEYS_STATUS), 0);
+	assert_int_equal(count_blocks("a", BLOCK_QUARANTINED), 70);
+	assert_int_equal(count_keys("nodeblocks/a/"), 70);
+	assert_int_equal(count_blocks("b", BLOCK_OWNED), 2);
+
+	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE, false), 0);
+	assert_string_equal(out, "node a was removed already\n");
+	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE | OPTION_POWERED_OFF, true), 0);
+	CLEANUP_JSON json_t *freed = answer();
+	assert_int_equal(json_array_size(json_object_get(freed, "freed")), 70);
+	assert_int_equal(count_blocks("a", BLOCK_QUARANTINED), 0);
+	assert_int_equal(count_keys("nodeblocks/a/"), 0);
+	assert_int_equal(count_blocks("b", BLOCK_OWNED), 2);
+	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE, false), 1);
+	assert_string_equal(complaint, "roostctl: there is no node a\n");
+}
+
+/* What a removal leaves that was killed after its first step, and after its first batch. */
+static void half_a_removal_is_finished(void **state)
+{
+	(void)state;
+	put_blocks("a", 0, 40);
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	struct err e;
+	assert_true(store_list(use_store(), KEYS_BLOCKS, &docs, &n, &e) >= 0);
+	for (size_t i = 0; i < 5; i++) {
+		struct block b;
+		struct block_txn t;
+		assert_int_equal(
+			block_parse(docs[i].key, docs[i].value, docs[i].revision, &b, &e), 0);
+		block_quarantine(&t, &b);
+		commit(&t.txn);
+	}
+	store_docs_free(docs, n);
+	assert_int_equal(run(nodes_remove, "a", 0, false), 1);
+	assert_says(complaint, "node a still has 40 blocks");
+	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE, false), 0);
+	assert_says(out, "35 blocks wait for the agent of a");
+	assert_int_equal(count_blocks("a", BLOCK_QUARANTINED), 40);
+}
+
+static void doubt_about_an_agent_needs_force(void **state)
+{
+	(void)state;
+	put_node("a", "{}");
+	put_status("a", boot_wall_s() + 3600, false, NULL, 0);
+	assert_int_equal(run(nodes_remove, "a", 0, false), 1);
+	assert_says(complaint, "the clock of node a is 3");
+	put_node("b", "{}");
+	put("status/b", "{}");
+	assert_int_equal(run(nodes_remove, "b", 0, false), 1);
+	assert_says(complaint, "the status of node b cannot be read");
+	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE, false), 0);
+	assert_int_equal(run(nodes_remove, "b", OPTION_FORCE, false), 0);
+	assert_int_equal(count_keys("resources/nodes/") + count_keys(KEYS_STATUS), 0);
+}
+
+/* A node that registers itself again, at any moment of its removal, loses nothing from then on. */
+static void who_comes_back_loses_nothing_more(void **state)
+{
+	(void)state;
+	for (int run_no = 0; run_no < 5; run_no++) {
+		put_node("a", "{}");
+		put_status("a", LONG_AGO, true, NULL, 0);
+		put_blocks("a", 0, 100);
+		leave_store();
+		pid_t child = fork();
+		assert_true(child >= 0);
+		if (child == 0) {
+			struct store *own = NULL;
+			struct err e;
+			const struct store_options o = {.url = url};
+			if (store_open(&own, &o, &e) < 0)
+				_exit(1);
+			const struct store_compare c = {.key = "resources/nodes/a"};
+			const struct store_change p = {.key = "resources/nodes/a", .value = "{}"};
+			const struct store_txn t = {
+				.compares = &c, .n_compares = 1, .changes = &p, .n_changes = 1};
+			while (store_commit(own, &t, &e) == 0)
+				; /* as soon as it is gone */
+			_exit(0);
+		}
+		int status = run(nodes_remove, "a", OPTION_FORCE | OPTION_POWERED_OFF, false);
+		int ended = 0;
+		assert_int_equal(waitpid(child, &ended, 0), child);
+		assert_int_equal(ended, 0);
+		size_t left = count_blocks("a", BLOCK_OWNED);
+		assert_true(status == 0 ? left == 0 : left > 0 && left <= 100);
+		if (status)
+			assert_says(complaint, "node a has come back");
+		assert_int_equal(count_keys("nodeblocks/a/"), left);
+		put("resources/nodes/a", NULL);
+		assert_true(run(nodes_remove, "a", OPTION_FORCE | OPTION_POWERED_OFF, false) ==
+			    (left ? 0 : 1));
+	}
+}
+
+static void a_store_that_cannot_be_had_is_said(void **state)
+{
+	(void)state;
+	char saved[sizeof(url)];
+	memcpy(saved, url, sizeof(url));
+	(void)snprintf(url, sizeof(url), "file:/proc/version/store");
+	static int (*const all[])(const struct options *) = {
+		nodes_list, nodes_show, nodes_drain, nodes_remove, ipam_show_cluster};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_int_equal(run(all[i], "a", 0, true), 1);
+		assert_string_equal(out, "");
+		assert_true(strlen(complaint) > 20);
+	}
+	memcpy(url, saved, sizeof(url));
+}
+
+#define WITH_STORE(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_STORE(nodes_are_listed_with_what_is_odd_about_them),
+		WITH_STORE(a_node_is_shown_with_its_problems_and_blocks),
+		WITH_STORE(pools_are_shown_in_numbers),
+		WITH_STORE(an_empty_cluster_has_nothing_to_show),
+		WITH_STORE(draining_changes_nothing_else),
+		WITH_STORE(what_cannot_be_drained_is_named),
+		WITH_STORE(draining_and_an_agent_that_writes_do_not_lose_each_other),
+		WITH_STORE(a_live_node_is_not_removed),
+		WITH_STORE(a_node_without_blocks_goes_at_once),
+		WITH_STORE(blocks_are_quarantined_by_force_and_then_freed),
+		WITH_STORE(half_a_removal_is_finished),
+		WITH_STORE(doubt_about_an_agent_needs_force),
+		WITH_STORE(who_comes_back_loses_nothing_more),
+		WITH_STORE(a_store_that_cannot_be_had_is_said),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

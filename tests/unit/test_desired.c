@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The desired state as golden folders (tests/data/desired): "input" is a JSON object with the
+ * cluster's documents and blocks (replica_input.h), the kernel's facts and this node's own side;
+ * "expected" is the whole value as text, BIRD's configuration at its end.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent/desired.h"
+
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+#include "tests/unit/golden.h"
+#include "tests/unit/replica_input.h"
+
+#define MOST 16
+
+struct input {
+	struct conf conf;
+	struct replica replica;
+	struct facts facts;
+	struct facts_link links[MOST];
+	struct facts_addr addrs[MOST];
+	struct desired_self self;
+	struct cidr announced[MOST], kept[MOST];
+};
+
+static struct cidr cidr_at(const json_t *object, const char *key)
+{
+	struct cidr c = {0};
+	struct err e;
+	const char *text = json_string_value(json_object_get(object, key));
+	if (text)
+		assert_int_equal(cidr_parse(text, &c, &e), 0);
+	return c;
+}
+
+static struct addr addr_at(const json_t *object, const char *key)
+{
+	struct addr a = {0};
+	struct err e;
+	const char *text = json_string_value(json_object_get(object, key));
+	if (text)
+		assert_int_equal(addr_parse(text, &a, &e), 0);
+	return a;
+}
+
+static int number_at(const json_t *object, const char *key)
+{
+	return (int)json_integer_value(json_object_get(object, key));
+}
+
+static size_t read_cidrs(const json_t *list, struct cidr out[MOST])
+{
+	size_t i;
+	const json_t *text;
+	struct err e;
+	json_array_foreach (list, i, text)
+		assert_int_equal(cidr_parse(json_string_value(text), &out[i], &e), 0);
+	return json_array_size(list);
+}
+
+static void read_facts(const json_t *doc, struct input *in)
+{
+	size_t i;
+	const json_t *one;
+	struct facts *f = &in->facts;
+	json_array_foreach (json_object_get(doc, "links"), i, one) {
+		in->links[i] = (struct facts_link){.index = number_at(one, "index"),
+			.mtu = (uint32_t)number_at(one, "mtu"),
+			.up = true,
+			.running = true};
+		(void)text_copy(in->links[i].name, NET_NAME,
+			json_string_value(json_object_get(one, "name")));
+		f->n_links = i + 1;
+	}
+	json_array_foreach (json_object_get(doc, "addrs"), i, one) {
+		in->addrs[i] = (struct facts_addr){.addr = cidr_at(one, "addr"),
+			.link = number_at(one, "link"),
+			.usable = true};
+		f->n_addrs = i + 1;
+	}
+	json_array_foreach (json_object_get(doc, "defaults"), i, one) {
+		f->defaults[i] = (struct facts_default){
+			.via = addr_at(one, "via"), .link = number_at(one, "link")};
+		f->defaults[i].family = f->defaults[i].via.family;
+		f->n_defaults = i + 1;
+	}
+	f->links = in->links;
+	f->addrs = in->addrs;
+}
+
+static void read_self(const json_t *doc, struct input *in)
+{
+	const json_t *self = json_object_get(doc, "self");
+	in->self = (struct desired_self){
+		.addr4 = cidr_at(self, "ipv4"),
+		.addr6 = cidr_at(self, "ipv6"),
+		.link4 = number_at(self, "link4"),
+		.link6 = number_at(self, "link6"),
+		.vxlan4 = addr_at(self, "vxlan4"),
+		.vxlan6 = addr_at(self, "vxlan6"),
+		.announced = in->announced,
+		.n_announced = read_cidrs(json_object_get(self, "announced"), in->announced),
+		.kept = in->kept,
+		.n_kept = read_cidrs(json_object_get(self, "kept"), in->kept),
+	};
+}
+
+static void run(const char *dir, char *out, size_t size)
+{
+	size_t len = 0;
+	struct err e = {0};
+	struct input in = {.conf = {.vxlan_port = 4789, .vxlan_vni = 4096}};
+	CLEANUP_JSON json_t *doc = NULL;
+	CLEANUP_FREE char *text = golden_read(dir, "input", &len);
+	assert_non_null(text);
+	if (json_parse(text, len, &doc, &e) < 0)
+		fail_msg("%s: %s", dir, e.text);
+	const char *node = json_string_value(json_object_get(doc, "node"));
+	(void)text_copy(in.conf.node, sizeof(in.conf.node), node);
+	(void)text_copy(in.conf.socket, sizeof(in.conf.socket), "/run/roost/agent.sock");
+	(void)text_copy(in.conf.vxlan_device, sizeof(in.conf.vxlan_device), "vxlan.roost");
+	(void)text_copy(in.conf.detect4.text, sizeof(in.conf.detect4.text), "first-found");
+	(void)text_copy(in.conf.detect6.text, sizeof(in.conf.detect6.text), "first-found");
+	in.conf.routes_static = json_is_true(json_object_get(doc, "static"));
+	replica_fill(&in.replica, node, doc);
+	read_facts(doc, &in);
+	read_self(doc, &in);
+
+	struct desired d;
+	struct desired again;
+	desired_make(&in.conf, &in.replica, &in.facts, &in.self, &d);
+	desired_make(&in.conf, &in.replica, &in.facts, &in.self, &again);
+	CLEANUP_FREE char *first = desired_describe(&d);
+	CLEANUP_FREE char *second = desired_describe(&again);
+	assert_string_equal(first, second);
+	for (size_t i = 0; i < in.replica.n_problems; i++) {
+		size_t used = strlen(out);
+		(void)snprintf(out + used, size - used, "left out: %s: %s\n",
+			in.replica.problems[i].key, in.replica.problems[i].text);
+	}
+	size_t used = strlen(out);
+	assert_true(strlen(first) < size - used);
+	(void)snprintf(out + used, size - used, "%s", first);
+	desired_done(&d);
+	desired_done(&again);
+	replica_done(&in.replica);
+}
+
+static void desired_state_of_each_case(void **state)
+{
+	(void)state;
+	golden_run("desired", run);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(desired_state_of_each_case),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

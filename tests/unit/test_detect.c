@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which address becomes the node's, as tables: a host's links and addresses, a method, the answer.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent/detect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static struct cidr cidr(const char *s)
+{
+	struct cidr c;
+	struct err e;
+	if (cidr_parse(s, &c, &e) < 0)
+		fail_msg("%s", e.text);
+	return c;
+}
+
+static struct addr addr(const char *s)
+{
+	struct addr a;
+	struct err e;
+	if (addr_parse(s, &a, &e) < 0)
+		fail_msg("%s", e.text);
+	return a;
+}
+
+/* A host with everything on it. Addresses are in the order that the facts promise. */
+static struct facts_link links[] = {
+	{.index = 1, .name = "lo", .up = true, .running = true, .loopback = true},
+	{.index = 2, .name = "eth1", .up = true, .running = false},
+	{.index = 3, .name = "eth2", .up = true, .running = true},
+	{.index = 4, .name = "eth0", .up = true, .running = true},
+	{.index = 5, .name = "docker0", .kind = "bridge", .up = true, .running = true},
+	{.index = 6, .name = "wg0", .kind = "wireguard", .up = true, .running = true},
+	{.index = 7, .name = "veth0", .kind = "veth", .up = true, .running = true},
+	{.index = 8, .name = "roost12", .kind = "veth", .up = true, .running = true},
+	{.index = 9, .name = "vxlan.roost", .kind = "vxlan", .up = true, .running = true},
+	{.index = 10, .name = "eth3", .up = false, .running = false},
+	{.index = 11, .name = "uplink", .kind = "veth", .up = true, .running = true},
+};
+
+static const struct {
+	const char *addr;
+	int link;
+	bool usable;
+} addresses[] = {
+	{"127.0.0.1/8", 1, false},
+	{"192.0.2.77/32", 1, true},
+	{"10.1.0.5/24", 2, true},
+	{"10.2.0.5/24", 3, true},
+	{"fd02::5/64", 3, true},
+	{"10.4.0.9/24", 4, false},
+	{"10.3.0.5/24", 4, true},
+	{"10.4.0.5/24", 4, true},
+	{"fe80::1/64", 4, false},
+	{"fd04::5/64", 4, true},
+	{"172.17.0.1/16", 5, true},
+	{"10.6.0.5/24", 6, true},
+	{"10.7.0.5/24", 7, true},
+	{"10.8.0.5/32", 8, true},
+	{"100.64.0.5/32", 9, true},
+	{"10.10.0.5/24", 10, true},
+	{"10.11.0.5/24", 11, true},
+};
+
+static struct facts host(struct facts_addr out[COUNT(addresses)])
+{
+	for (size_t i = 0; i < COUNT(addresses); i++)
+		out[i] = (struct facts_addr){.addr = cidr(addresses[i].addr),
+			.link = addresses[i].link,
+			.usable = addresses[i].usable};
+	return (struct facts){
+		.links = links,
+		.n_links = COUNT(links),
+		.addrs = out,
+		.n_addrs = COUNT(addresses),
+		.defaults = {{.via = addr("10.4.0.1"), .family = AF_INET, .link = 4}},
+		.n_defaults = 1,
+	};
+}
+
+/* "10.4.0.5/24 on 4", or the error. */
+static void find(const char *how, uint8_t family, const struct detect_want *more, char out[600])
+{
+	struct facts_addr addrs[COUNT(addresses)];
+	struct facts f = host(addrs);
+	struct detect d;
+	struct err e = {0};
+	if (detect_parse(how, family, &d, &e) < 0)
+		fail_msg("%s", e.text);
+	struct detect_want w = more ? *more : (struct detect_want){0};
+	w.how = &d;
+	w.family = family;
+	struct cidr found = {0};
+	int link = -1;
+	int r = detect_find(&w, &f, &found, &link, &e);
+	if (r < 0) {
+		assert_int_equal(r, -EADDRNOTAVAIL);
+		(void)snprintf(out, 600, "%s", e.text);
+		return;
+	}
+	char text[CIDR_TEXT] = "none";
+	if (found.addr.family)
+		cidr_format(&found, text);
+	(void)snprintf(out, 600, "%s on %d", text, link);
+}
+
+static void the_address_is_found_as_told(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *how;
+		uint8_t family;
+		int route_dev;
+		const char *expected;
+	} table[] = {
+		{"none", AF_INET, 0, "none on 0"},
+		{"first-found", AF_INET, 0, "10.4.0.5/24 on 4"},
+		{"first-found", AF_INET6, 0, "fd02::5/64 on 3"},
+		{"interface=eth2", AF_INET, 0, "10.2.0.5/24 on 3"},
+		{"interface=eth.*", AF_INET, 0, "10.4.0.5/24 on 4"},
+		{"interface=eth1,eth2", AF_INET, 0, "10.1.0.5/24 on 2"},
+		{"interface=nothing,eth2", AF_INET6, 0, "fd02::5/64 on 3"},
+		{"interface=^w", AF_INET, 0, "10.6.0.5/24 on 6"},
+		{"interface=veth0", AF_INET, 0, "10.7.0.5/24 on 7"},
+		{"interface=docker[0-9]{1}", AF_INET, 0, "172.17.0.1/16 on 5"},
+		{"interface=eth0$", AF_INET, 0, "10.4.0.5/24 on 4"},
+		{"interface=link", AF_INET, 0, "10.11.0.5/24 on 11"},
+		{"can-reach=10.2.0.77", AF_INET, 3, "10.2.0.5/24 on 3"},
+		{"can-reach=10.3.0.77", AF_INET, 4, "10.3.0.5/24 on 4"},
+		{"can-reach=8.8.8.8", AF_INET, 4, "10.4.0.5/24 on 4"},
+		{"can-reach=10.6.0.77", AF_INET, 6, "10.6.0.5/24 on 6"},
+		{"cidr=10.2.0.0/16", AF_INET, 0, "10.2.0.5/24 on 3"},
+		{"cidr=10.9.0.0/16,10.6.0.0/16", AF_INET, 0, "10.6.0.5/24 on 6"},
+		{"cidr=10.0.0.0/8", AF_INET, 0, "10.4.0.5/24 on 4"},
+		{"cidr=10.4.0.3/24", AF_INET, 0, "10.4.0.5/24 on 4"},
+		{"10.1.0.5", AF_INET, 0, "10.1.0.5/24 on 2"},
+		{"192.0.2.77", AF_INET, 0, "192.0.2.77/32 on 1"},
+		{"fd04::5", AF_INET6, 0, "fd04::5/64 on 4"},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char seen[600];
+		struct detect_want w = {.route_dev = table[i].route_dev};
+		find(table[i].how, table[i].family, &w, seen);
+		if (strcmp(seen, table[i].expected) != 0)
+			fail_msg("%s: expected %s, saw %s", table[i].how, table[i].expected, seen);
+	}
+}
+
+static void what_is_not_there_is_said(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *how;
+		int route_dev;
+		const char *words;
+	} table[] = {
+		{"interface=eth3", 0, "interface=eth3: no such link is up"},
+		{"interface=roost", 0, "interface=roost: no such link"},
+		{"interface=^lo$", 0, "no such link"},
+		{"can-reach=8.8.8.8", 0, "can-reach=8.8.8.8: there is no route to it"},
+		{"can-reach=172.17.0.9", 5, "the link towards it has no usable IPv4 address"},
+		{"cidr=172.17.0.0/16", 0, "no link that is up has a usable IPv4 address in it"},
+		{"cidr=10.10.0.0/16", 0, "no link that is up"},
+		{"10.4.0.9", 0, "10.4.0.9 is not a usable address of this host"},
+		{"100.64.0.5", 0, "is not a usable address"},
+		{"203.0.113.1", 0, "is not a usable address"},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char seen[600];
+		struct detect_want w = {.route_dev = table[i].route_dev};
+		find(table[i].how, AF_INET, &w, seen);
+		if (!strstr(seen, table[i].words))
+			fail_msg("%s: expected %s, saw %s", table[i].how, table[i].words, seen);
+	}
+	struct facts empty = {0};
+	struct detect d;
+	struct err e;
+	struct cidr found;
+	int link;
+	assert_int_equal(detect_parse("first-found", AF_INET6, &d, &e), 0);
+	const struct detect_want w = {.how = &d, .family = AF_INET6};
+	assert_int_equal(detect_find(&w, &empty, &found, &link, &e), -EADDRNOTAVAIL);
+	assert_non_null(strstr(e.text, "usable IPv6 address"));
+}
+
+static void the_address_that_peers_know_is_kept_while_it_fits(void **state)
+{
+	(void)state;
+	char seen[600];
+	struct detect_want w = {.preferred = cidr("10.1.0.5/16")};
+	find("first-found", AF_INET, &w, seen);
+	assert_string_equal(seen, "10.1.0.5/24 on 2");
+	find("cidr=10.2.0.0/16", AF_INET, &w, seen);
+	assert_string_equal(seen, "10.2.0.5/24 on 3");
+	w.preferred = cidr("10.10.0.5/24"); /* of a link that is down */
+	find("first-found", AF_INET, &w, seen);
+	assert_string_equal(seen, "10.4.0.5/24 on 4");
+}
+
+static void no_address_of_a_pool_is_taken(void **state)
+{
+	(void)state;
+	char seen[600];
+	const struct cidr pools[] = {cidr("10.4.0.0/16"), cidr("10.3.0.0/16")};
+	struct detect_want w = {
+		.avoid = pools, .n_avoid = COUNT(pools), .preferred = cidr("10.4.0.5/24")};
+	find("first-found", AF_INET, &w, seen);
+	assert_string_equal(seen, "10.2.0.5/24 on 3"); /* eth1 has no carrier */
+	find("10.4.0.5", AF_INET, &w, seen);
+	assert_non_null(strstr(seen, "outside the pools"));
+}
+
+static void wrong_words_are_refused_with_a_reason(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *how;
+		uint8_t family;
+		const char *words;
+	} table[] = {
+		{"", AF_INET, "is no way to find"},
+		{"eth0", AF_INET, "eth0 is no way to find the node's IPv4 address"},
+		{"interface=", AF_INET, "empty regular expression"},
+		{"interface=a,,b", AF_INET, "empty regular expression"},
+		{"interface=(", AF_INET, "the regular expression ( is wrong"},
+		{"interface=a{2}{200}", AF_INET, "too complex"},
+		{"interface=(a)\\1", AF_INET, "too complex"},
+		{"can-reach=example.org", AF_INET, "example.org"},
+		{"can-reach=::1", AF_INET, "::1 is not an IPv4 address"},
+		{"cidr=10.0.0.0", AF_INET, "10.0.0.0"},
+		{"cidr=fd00::/8", AF_INET, "fd00::/8 is not an IPv4 network"},
+		{"cidr=1.0.0.0/8,2.0.0.0/8,3.0.0.0/8,4.0.0.0/8,5.0.0.0/8,6.0.0.0/8,7.0.0.0/8,"
+		 "8.0.0.0/8,9.0.0.0/8",
+			AF_INET, "more than 8 networks"},
+		{"10.0.0.1", AF_INET6, "10.0.0.1 is not an IPv6 address"},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct detect d;
+		struct err e = {0};
+		assert_int_equal(detect_parse(table[i].how, table[i].family, &d, &e), -EINVAL);
+		if (!strstr(e.text, table[i].words))
+			fail_msg("%s: expected %s, saw %s", table[i].how, table[i].words, e.text);
+	}
+	char longest[400];
+	memset(longest, 'a', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	struct detect d;
+	struct err e;
+	assert_int_equal(detect_parse(longest, AF_INET, &d, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "longer than"));
+}
+
+static void links_are_found_by_index_and_name(void **state)
+{
+	(void)state;
+	struct facts_addr addrs[COUNT(addresses)];
+	struct facts f = host(addrs);
+	for (int i = 1; i <= 11; i++)
+		assert_int_equal(facts_link(&f, i)->index, i);
+	assert_null(facts_link(&f, 0));
+	assert_null(facts_link(&f, 12));
+	assert_int_equal(facts_named(&f, "wg0")->index, 6);
+	assert_null(facts_named(&f, "wg"));
+	struct facts none = {0};
+	assert_null(facts_link(&none, 1));
+	assert_null(facts_named(&none, "lo"));
+}
+
+static void any_difference_makes_facts_unequal(void **state)
+{
+	(void)state;
+	struct facts_addr a1[COUNT(addresses)], a2[COUNT(addresses)];
+	struct facts_link copy[COUNT(links)];
+	memcpy(copy, links, sizeof(copy));
+	struct facts a = host(a1), b = host(a2);
+	b.links = copy;
+	assert_true(facts_equal(&a, &b));
+	copy[3].mtu++;
+	assert_false(facts_equal(&a, &b));
+	copy[3].mtu--;
+	copy[3].running = false;
+	assert_false(facts_equal(&a, &b));
+	copy[3].running = true;
+	a2[0].usable = true;
+	assert_false(facts_equal(&a, &b));
+	a2[0].usable = false;
+	b.defaults[0].link = 3;
+	assert_false(facts_equal(&a, &b));
+	b.defaults[0].link = 4;
+	b.forwards6 = true;
+	assert_false(facts_equal(&a, &b));
+	b.forwards6 = false;
+	b.n_addrs--;
+	assert_false(facts_equal(&a, &b));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_address_is_found_as_told),
+		cmocka_unit_test(what_is_not_there_is_said),
+		cmocka_unit_test(the_address_that_peers_know_is_kept_while_it_fits),
+		cmocka_unit_test(no_address_of_a_pool_is_taken),
+		cmocka_unit_test(wrong_words_are_refused_with_a_reason),
+		cmocka_unit_test(links_are_found_by_index_and_name),
+		cmocka_unit_test(any_difference_makes_facts_unequal),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
