@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every pod reaches every pod, in each way of carrying packets between nodes, over both stores.
+
+Three nodes, two in one subnet, one in another, so that each mode shows its near and its far side:
+
+    none                 near: the node's address; far: the router, which learns blocks by BGP
+    vxlan                every node through VXLAN
+    vxlan-cross-subnet   near: the node's address; far: VXLAN
+    static               as above, without any BGP session
+"""
+import ipaddress
+
+import lab
+import traffic
+from lab import (Cluster, DEVICE, FAMILIES, Failed, equal, main, resource, step, test, true,
+                 until)
+
+
+def fill(cluster, pods=2):
+    for node in cluster.nodes:
+        until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0,
+              f"STATUS of {node} to be good")
+        for _ in range(pods):
+            node.add_pod()
+
+
+def works(cluster):
+    """From nothing to every pod reaching every pod."""
+    fill(cluster)
+    step("pods started")
+    cluster.wait_converged()
+    step("routes are right")
+    step(f"{cluster.matrix()} probes passed")
+    for node in cluster.nodes:
+        node.consistent()
+        reads_as_people_expect(node)
+        owned_by_us(node)
+
+
+def reads_as_people_expect(node):
+    """`route -n` has a line of each other node's block and of each block and pod of ours."""
+    lines = {}
+    for line in node.run("route", "-n").splitlines()[2:]:
+        words = line.split()
+        lines[f"{words[0]}/{ipaddress.ip_network('0.0.0.0/' + words[2]).prefixlen}"] = words
+    for block, route in node.bird_routes(4).items():
+        true(block in lines, f"{block} in route -n of {node}", lines)
+        equal((lines[block][1], lines[block][3], lines[block][7]),
+              (route["gateway"], "UG", route["dev"]), f"the line of {block}:")
+    for block in node.blackholes(4):
+        true(block in lines, f"{block} in route -n of {node}", lines)
+        equal(lines[block][7], "*", f"the device of the blackhole {block}")
+    for pod in node.pods.values():
+        line = lines.get(f"{pod.ip4}/32")
+        true(line, f"a line for {pod.ip4} in route -n of {node}", lines)
+        equal((line[3], line[7]), ("UH", pod.host_link()), f"the line of {pod.ip4}:")
+
+
+def owned_by_us(node):
+    """Every route says who owns it: but for the operator's and the kernel's, BIRD or roost."""
+    known = {"kernel", "boot", "bird", "82", "roost", "static", "ra"}
+    for family in FAMILIES:
+        for route in node.ns.ask(f"-{family} route show"):
+            owner = route.get("protocol", "boot")
+            true(owner in known, f"an owner among {sorted(known)}", route)
+            inside_pools = route["dst"] != "default" and any(
+                ipaddress.ip_network(route["dst"]).overlaps(ipaddress.ip_network(p))
+                for p in (lab.POOL4, lab.POOL6)
+                if (":" in p) == (family == 6))
+            if inside_pools and not route.get("dev", "").startswith("vxlan"):
+                true(owner in ("bird", "82", "roost"), "BIRD or roost to own it", route)
+
+
+def pod_mtu(pod):
+    return pod.ns.link("eth0")["mtu"]
+
+
+@test
+def without_a_tunnel_over_the_embedded_store():
+    with Cluster(encap="none", tor=True) as c:
+        works(c)
+        equal({pod_mtu(p) for n in c.nodes for p in n.pods.values()}, {1500}, "MTUs of pods")
+        true(not c.nodes[0].ns.link(DEVICE[4]), "no VXLAN device where nobody asked for it")
+
+
+@test
+def without_a_tunnel_over_etcd():
+    with Cluster(encap="none", tor=True, store="etcd3") as c:
+        works(c)
+
+
+@test
+def through_vxlan_always_with_nat_over_the_embedded_store():
+    with Cluster(encap="vxlan", nat=True) as c:
+        works(c)
+        mtu_follows(c)
+
+
+def mtu_follows(c):
+    """A pod's MTU is the uplink's less the overhead: 50 bytes, 70 where the outer packet is IPv6;
+    and that much really passes."""
+    here, there = c.nodes[0], c.nodes[1]
+    a, b = next(iter(here.pods.values())), next(iter(there.pods.values()))
+    mtu = pod_mtu(a)
+    true(mtu in (1450, 1430), "an MTU of 1430 or 1450", mtu)
+    a.ns.run("ping", "-n", "-c", "1", "-W", "5", "-M", "do", "-s", str(mtu - 28), b.ip4)
+    a.ns.run("ping", "-n", "-c", "1", "-W", "5", "-M", "do", "-s", str(mtu - 48), b.ip(6))
+
+    here.ns.ip("link set eth0 mtu 1400")
+    def follows():
+        equal(here.ns.link(DEVICE[4])["mtu"], 1350, "the MTU of the VXLAN device")
+        pod = here.add_pod()
+        try:
+            equal(pod_mtu(pod), mtu - 100, "the MTU of a new pod")
+        finally:
+            here.del_pod(pod)
+        return True
+    until(follows, "the MTU to follow the uplink's")
+    step("the MTU follows")
+
+
+@test
+def through_vxlan_between_subnets_over_etcd():
+    with Cluster(encap="vxlan-cross-subnet", store="etcd") as c:
+        works(c)
+
+
+@test
+def static_routes_without_bgp():
+    with Cluster(encap="vxlan-cross-subnet", static=True, nat=True) as c:
+        works(c)
+        for node in c.nodes:
+            equal(node.sessions(), {}, f"BGP sessions of {node}")
+
+
+@test
+def the_mesh_switched_off_means_static_routes():
+    with Cluster(encap="vxlan", families=(4,), nodes=2) as c:
+        c.apply(resource("BGPConfiguration", "default", nodeToNodeMeshEnabled=False))
+        works(c)
+        def no_sessions():
+            equal([n.sessions() for n in c.nodes], [{}, {}], "BGP sessions")
+            return True
+        until(no_sessions, "no BGP session")
+        c.matrix()
+
+
+@test
+def switching_the_encapsulation_loses_nothing():
+    with Cluster(encap="vxlan-cross-subnet") as c:
+        fill(c, 1)
+        c.wait_converged()
+        a, b = (next(iter(n.pods.values())) for n in (c.nodes[0], c.nodes[1]))
+        stream = traffic.Stream(a.path, b.ip4)
+        for encap in ("vxlan", "vxlan-cross-subnet"):
+            with c.pinger() as pinger:
+                pinger.goes_on()
+                c.encap = encap
+                c.apply(*c.manifest())
+                c.wait_converged()
+                pinger.goes_on()
+            pinger.lost_nothing()
+            stream.still_works()
+            step(f"{encap}: {pinger.sent()} pings, none lost")
+        stream.close()
+        c.matrix()
+
+
+@test
+def nat_outgoing_is_the_pools_choice():
+    """The host outside sees the node's address with natOutgoing, the pod's without."""
+    with Cluster(encap="none", tor=True, nat=True, nodes=2) as c:
+        fill(c, 1)
+        c.wait_converged()
+        c.matrix()
+        step("translated")
+        pod = next(iter(c.nodes[0].pods.values()))
+        c.nat = False
+        c.apply(*c.manifest())
+        def untranslated():
+            for family in FAMILIES:
+                try:
+                    seen = traffic.udp(pod.path, c.outside.ip(family))
+                except OSError as e:
+                    raise Failed(f"no answer from outside: {e}") from None
+                equal(seen, pod.ip(family), "the source that the host outside sees")
+            return True
+        until(untranslated, "the pod's own address outside")
+        c.matrix()
+        for node in c.nodes:
+            true("roost-nat" not in node.run("nft", "list", "tables"),
+                 "no table of ours where no pool asks for NAT")
+
+
+main()

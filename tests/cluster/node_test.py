@@ -1,0 +1,219 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""One node and what happens to it: a reboot while the store is away, another address, DEL with and
+without its agent, and what its agent says about obstacles it cannot remove itself."""
+import json
+import os
+
+import lab
+import traffic
+from lab import Cluster, equal, main, resource, step, test, true, until
+
+
+def ready(node):
+    return node.call("STATUS", None, "1.1.0").status == 0
+
+
+def started(cluster, pods=1):
+    for node in cluster.nodes:
+        until(lambda n=node: ready(n), f"{node} to be ready")
+        for _ in range(pods):
+            node.add_pod()
+    cluster.wait_converged()
+
+
+@test
+def a_node_that_boots_without_the_store_waits_for_it():
+    with Cluster(encap="vxlan-cross-subnet", store="etcd") as c:
+        started(c)
+        node = c.nodes[2]
+        blocks = {f: node.blackholes(f) for f in c.families}
+        c.store.kill()
+        node.reboot()
+        node.bird.start()
+        until(lambda: node.birdc("show status"), "BIRD to run without our file")
+        node.agent.start()
+        until(node.status, "the agent to answer")
+        pod = node.new_pod()
+        refusal = node.call("ADD", pod).refused(11)
+        step(f"ADD: {refusal['msg']}; {refusal.get('details', '')}")
+        refusal = node.call("STATUS", None, "1.1.0").refused(50)
+        step(f"STATUS: {refusal['msg']}; {refusal.get('details', '')}")
+        for family in c.families:
+            equal(node.blackholes(family), [], "blocks in use before the store was asked:")
+
+        c.store.start()
+        until(lambda: ready(node), "the node to be ready with the store")
+        node.add(pod)
+        c.wait_converged()
+        for family in c.families:
+            equal(node.blackholes(family), blocks[family], "the blocks after the reboot")
+        c.matrix()
+        step("the store is back: the same blocks, and everybody is reached")
+
+
+@test
+def a_node_that_trusts_its_last_blocks_boots_without_the_store():
+    with Cluster(encap="vxlan-cross-subnet", store="etcd",
+                 settings={"trustLastBlocks": True}) as c:
+        started(c)
+        node = c.nodes[2]
+        blocks = {f: node.blackholes(f) for f in c.families}
+        c.store.kill()
+        node.reboot()
+        node.start()
+        until(lambda: ready(node), "the node to be ready without the store")
+        pod = node.add_pod()
+        for family in c.families:
+            true(node.blackholes(family) and
+                 set(node.blackholes(family)) <= set(blocks[family]), "its last known blocks",
+                 node.blackholes(family))
+        step(f"{pod.ip4} without the store")
+        c.store.start()
+        c.wait_converged()
+        c.matrix()
+        node.consistent()
+
+
+@test
+def a_node_with_another_address_is_followed():
+    with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
+        started(c)
+        node = c.nodes[2]
+        node.ns.ip("addr del 10.1.1.13/24 dev eth0", "addr add 10.1.1.33/24 dev eth0",
+                   "route replace default via 10.1.1.1")
+        node.address[4] = "10.1.1.33"
+        c.wait_converged()
+        until(lambda: "10.1.1.33" in c.nodes[0].ctl("node", "show", "node3"),
+              "the Node to have the new address")
+        c.matrix()
+        step("everybody follows")
+
+
+@test
+def an_uplink_that_goes_and_comes_is_survived():
+    with Cluster(encap="vxlan", families=(4,)) as c:
+        started(c)
+        node = c.nodes[0]
+        node.ns.ip("link set eth0 down")
+        other = next(iter(c.nodes[1].pods.values()))
+        true(not traffic.answers(other.path, next(iter(node.pods.values())).ip4),
+             "no answer from behind a cut uplink")
+        node.agent.must_run()
+        pod = node.add_pod()
+        node.del_pod(pod)
+        node.ns.ip("link set eth0 up", "route replace default via 10.1.1.1")
+        c.wait_converged()
+        until(lambda: c.matrix(), "every probe to pass again")
+
+
+@test
+def links_of_deleted_pods_go_at_once_or_soon():
+    with Cluster(nodes=1, encap="none", subnets=1) as c:
+        node = c.nodes[0]
+        until(lambda: ready(node), "the node to be ready")
+        keeper = node.add_pod()
+
+        def gone(pod):
+            """What DEL itself must have done, agent or not."""
+            for family in c.families:
+                true(pod.ip(family) not in node.used(), "the address to be released", pod.ip(family))
+                true(not traffic.answers(keeper.path, pod.ip(family)), "no answer from it")
+
+        with c.pinger_within([keeper, node.add_pod()]) as pinger:
+            for _ in range(5):
+                pod = node.add_pod()
+                link = pod.host_link()
+                node.del_pod(pod, keep_namespace=True)
+                shown = node.ns.link(link)
+                true(not shown or "UP" not in shown["flags"], "the link gone, or down", shown)
+                node.add(pod)  # into the same namespace under the same name, without a pause
+                traffic.icmp(keeper.path, pod.ip4)
+                node.del_pod(pod)
+            pods = [node.add_pod() for _ in range(10)]
+            for pod in pods:
+                node.del_pod(pod)
+            until(lambda: len(node.host_links()) == 2, "the agent to delete the links")
+            step("with the agent: deleted soon")
+
+            pod = node.add_pod()
+            node.agent.freeze()  # it holds its lock, but deletes nothing
+            node.del_pod(pod)
+            gone(pod)
+            node.add(node.new_pod("again"))
+            node.agent.kill()
+            last = node.add_pod()
+            node.del_pod(last)
+            true(last.host_link() not in node.host_links(), "DEL to delete the link itself",
+                 node.host_links())
+            true(pod.host_link() not in node.host_links() or
+                 pod.host_link() in {p.host_link() for p in node.pods.values()},
+                 "links that a dead agent left to be swept", node.host_links())
+            step("without the agent: deleted by DEL")
+        pinger.lost_nothing()
+        node.consistent()
+
+
+@test
+def obstacles_are_named_in_status():
+    with Cluster(nodes=2, encap="vxlan", families=(4,)) as c:
+        started(c)
+        node = c.nodes[0]
+
+        def says(*words):
+            node.sync()
+            text = node.status_text()
+            for word in words:
+                true(word.lower() in text.lower(), f"{word!r} in roostctl status", text)
+            return True
+
+        # Docker's.
+        node.run("nft", "add table ip filter; add chain ip filter FORWARD "
+                 "{ type filter hook forward priority 0; policy drop; }")
+        until(lambda: says("FORWARD", "drop"), "status to tell of the FORWARD policy")
+        node.run("nft", f"add rule ip filter FORWARD ip saddr {lab.POOL4} accept; "
+                 f"add rule ip filter FORWARD ip daddr {lab.POOL4} accept")
+        until(lambda: node.sync() or "FORWARD" not in node.status_text(),
+              "status to be content again")
+        node.run("nft", "delete table ip filter")
+        step("FORWARD policy: named, and no longer when mended")
+
+        # Two nodes that say they have one address.
+        twin = resource("Node", "impostor", bgp={"ipv4Address": f"{node.ip(4)}/24"})
+        refused = node.ctl("apply", "-f", "-", stdin=json.dumps(twin), ok=False)
+        equal(refused.returncode, 1, "the exit status of roostctl apply")
+        true(node.name in refused.stderr, "the refusal to name the node", refused.stderr)
+        c.store.put("resources/nodes/impostor", json.dumps(twin).encode())
+        until(lambda: says("impostor", node.ip(4)), "status to tell of the other node")
+        c.store.delete("resources/nodes/impostor")
+        until(lambda: "impostor" not in node.status_text(), "status to be content again")
+        c.wait_converged()
+        step("another node with this one's address: named")
+
+        # BIRD refuses what the operator wrote: the old configuration stays in force.
+        broken = f"{node.dir}/bird.d/broken.conf"
+        with open(broken, "w") as f:
+            f.write("protocol nonsense {\n")
+        with c.pinger() as pinger:
+            c.apply(c.pool("second", "100.77.0.0/24", 26))
+            until(lambda: says("BIRD", "broken.conf"), "status to tell why BIRD refuses")
+            step("refused configuration: " + next(
+                l.strip() for l in node.status_text().splitlines() if "broken.conf" in l))
+            pinger.goes_on()
+        pinger.lost_nothing()
+        os.unlink(broken)
+        until(lambda: "broken.conf" not in node.status_text(), "BIRD to take it again")
+        c.matrix()
+
+        os.unlink(node.bird_file)
+        c.apply(c.pool("third", "100.78.0.0/24", 26))
+        until(lambda: os.path.exists(node.bird_file), "the file to be written again")
+
+        node.bird.kill()
+        until(lambda: says("BIRD"), "status to tell that BIRD is away")
+        node.start_bird()
+        c.wait_converged()
+        c.matrix()
+
+
+main()
