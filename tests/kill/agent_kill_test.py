@@ -101,8 +101,13 @@ def traced_from_now(node, how):
                               stderr=subprocess.DEVNULL)
     try:
         def attached():
-            with open(f"/proc/{pid}/status") as f:
-                return not re.search(r"TracerPid:\s+0\n", f.read())
+            """Or dead already: the point may come at once."""
+            try:
+                with open(f"/proc/{pid}/status") as f:
+                    text = f.read()
+            except FileNotFoundError:
+                return True
+            return "State:\tZ" in text or not re.search(r"TracerPid:\s+0\n", text)
         until(attached, "strace to attach")
         yield
     finally:

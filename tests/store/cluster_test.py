@@ -93,8 +93,13 @@ def no_increment_is_lost_or_counted_twice_over_a_change_of_leader():
     time.sleep(0.15)
     leader_of(members).kill()
     ends = [t.until(lambda e: e["kind"] in ("HAMMERED", "ERROR"), 40) for t in tools]
-    check(all(e["kind"] == "HAMMERED" for e in ends), ends)
-    check(tools[0].value("counter").split()[0] == "180", tools[0].value("counter"))
+    # An answer may be lost while others write on: then the outcome is unknown, and is told as that.
+    unknown = [e for e in ends if e["kind"] == "ERROR"]
+    check(all(e["error"] == -110 and "unknown" in e["what"] for e in unknown), ends)
+    done = sum(e["n"] for e in ends if e["kind"] == "HAMMERED")
+    counter = int(tools[0].value("counter").split()[0])
+    check(done <= counter <= 180, (done, counter))
+    check(unknown or counter == 180, counter)
 
 
 def one_dead_member_of_three_is_no_trouble():
