@@ -8,9 +8,10 @@
  *	else: what is the document?
  *
  * In the last case somebody changed the documents, before us (a conflict) or after we were done and
- * nobody told us. The history of one document that we both compared and put tells: going back
- * from its present version we meet either the version that we compared with, or ours. When the
- * history was compacted in between nobody knows, and that is what is said.
+ * nobody told us. The history of one document that we both compared and put tells: from its present
+ * version backwards (the present one may be ours: another document of ours was changed since) we
+ * meet either the version that we compared with, or ours. When the history was compacted in
+ * between nobody knows, and that is what is said.
  *
  * A transaction that puts no document which it compares (a blind write, a mere delete) has no such
  * document; there "else" is a conflict, and an attempt that is still under way inside etcd could
@@ -236,17 +237,17 @@ static enum etcd_verdict nobody_knows(struct store_event *out, bool *over, struc
 	return ETCD_FINE;
 }
 
-/* The witness has a version of this revision that is not known to be ours: look before it. */
-static enum etcd_verdict go_back(
+/* The next question: what was the witness at this revision? */
+static enum etcd_verdict look_at(
 	struct etcd_commit *c, int64_t revision, struct store_event *out, bool *over, struct err *e)
 {
 	if (revision <= c->compared)
 		return conflict(out, over);
 	if (++c->steps > STEPS_MAX)
 		return nobody_knows(out, over, e);
-	c->look_at = revision - 1;
+	c->look_at = revision;
 	*over = false;
-	return c->look_at > 0 ? ETCD_FINE : conflict(out, over);
+	return ETCD_FINE;
 }
 
 static int first_kv(struct etcd_list *kvs, struct etcd_kv *out, struct err *e)
@@ -270,7 +271,7 @@ static enum etcd_verdict take_version(struct etcd_commit *c, struct etcd_answer 
 		(void)err_set(e, EBADMSG, "an answer that is not etcd's: a version of the future");
 		return ETCD_AGAIN;
 	}
-	return go_back(c, kv.mod_revision, out, over, e);
+	return look_at(c, kv.mod_revision - 1, out, over, e);
 }
 
 static enum etcd_verdict take_question(struct etcd_commit *c, struct etcd_answer *a,
@@ -295,7 +296,7 @@ static enum etcd_verdict take_question(struct etcd_commit *c, struct etcd_answer
 	r = inner.responses.at ? etcd_next_response(&inner.responses, &look, e) : 0;
 	if (r < 0 || (r > 0 && (r = first_kv(&look.kvs, &kv, e)) < 0))
 		return ETCD_AGAIN;
-	return r ? go_back(c, kv.mod_revision, out, over, e) : conflict(out, over);
+	return r ? look_at(c, kv.mod_revision, out, over, e) : conflict(out, over);
 }
 
 enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct etcd_text *text,

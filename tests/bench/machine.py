@@ -166,6 +166,7 @@ class Machine:
         asked = self.ask(op="sync").get("ok")
         time.sleep(0.001)
         if not asked or not self.ask(op="status"):
+            self.must_run()
             raise Trouble("the agent does not answer")
         return (time.perf_counter() - began) * 1e3, (self.cpu_ns() - cpu) / 1e6
 

@@ -116,6 +116,8 @@ static void what_is_not_known_is_passed_over(void **state)
 #define LINE(revision) "{\"result\":" HEADER(revision)
 #define KV(key, revision)                                                                          \
 	"{\"key\":\"" key "\",\"mod_revision\":\"" #revision "\",\"value\":\"dg==\"}"
+#define KV_OTHER(key, revision)                                                                    \
+	"{\"key\":\"" key "\",\"mod_revision\":\"" #revision "\",\"value\":\"dw==\"}"
 
 /* /p/a, /p/b, /p/c */
 #define A "L3AvYQ=="
@@ -411,13 +413,21 @@ static void a_document_that_was_changed_since_is_followed_back(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *text; /* of the version before the one that is there */
+		const char *now;    /* the version that is there, at revision 9 */
+		const char *before; /* the one at revision 8, where that is asked for */
 		enum store_event_kind kind;
+		int64_t revision;
 	} table[] = {
-		{HEADER(9) ",\"kvs\":[" KV(A, 8) "]}", STORE_DONE},
-		{HEADER(9) ",\"kvs\":[" KV(A, 7) "]}", STORE_CONFLICT},
-		{HEADER(9) "}", STORE_CONFLICT},
-		{"{\"error\":\"required revision has been compacted\",\"code\":11}", STORE_FAILED},
+		/* Ours is there still: only another document of the transaction was changed. */
+		{HEADER(9) ",\"kvs\":[" KV(A, 9) "]}", NULL, STORE_DONE, 9},
+		{HEADER(9) ",\"kvs\":[" KV_OTHER(A, 9) "]}", HEADER(9) ",\"kvs\":[" KV(A, 8) "]}",
+			STORE_DONE, 8},
+		{HEADER(9) ",\"kvs\":[" KV_OTHER(A, 9) "]}", HEADER(9) ",\"kvs\":[" KV(A, 7) "]}",
+			STORE_CONFLICT, 0},
+		{HEADER(9) ",\"kvs\":[" KV_OTHER(A, 9) "]}", HEADER(9) "}", STORE_CONFLICT, 0},
+		{HEADER(9) ",\"kvs\":[" KV_OTHER(A, 9) "]}",
+			"{\"error\":\"required revision has been compacted\",\"code\":11}",
+			STORE_FAILED, 0},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct etcd_commit *c = make_commit(7);
@@ -429,10 +439,16 @@ static void a_document_that_was_changed_since_is_followed_back(void **state)
 			answer(c, QUESTION_FAILED("\"kvs\":[" KV(A, 9) "]"), &ev, &over, &e),
 			ETCD_FINE);
 		assert_false(over);
-		requires(c, "/v3/kv/range", "{\"revision\":\"8\",\"key\":\"L3AvYQ==\"}");
-		assert_int_equal(answer(c, table[i].text, &ev, &over, &e), ETCD_FINE);
+		requires(c, "/v3/kv/range", "{\"revision\":\"9\",\"key\":\"L3AvYQ==\"}");
+		assert_int_equal(answer(c, table[i].now, &ev, &over, &e), ETCD_FINE);
+		if (table[i].before) {
+			assert_false(over);
+			requires(c, "/v3/kv/range", "{\"revision\":\"8\",\"key\":\"L3AvYQ==\"}");
+			assert_int_equal(answer(c, table[i].before, &ev, &over, &e), ETCD_FINE);
+		}
 		assert_true(over);
 		assert_int_equal(ev.kind, table[i].kind);
+		assert_int_equal(ev.revision, table[i].revision);
 		etcd_commit_free(c);
 	}
 }
