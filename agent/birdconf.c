@@ -6,7 +6,9 @@
  *	roost_own4, roost_local4 (static)            our blocks, announced, and not announced
  *	roost_remote4 (static)                       others' blocks where BGP does not carry them
  *	roost_kernel4                                what of all this the kernel gets
- *	roost_mesh4, roost_out4 (templates), ...     BGP: agent/birdpeer.c
+ *
+ * and for both together BGP, roost_mesh and roost_out (templates) and the sessions:
+ * agent/birdpeer.c.
  *
  * Two rules keep sessions alive over a reload. BIRD restarts a session when any option of it
  * changes, so nothing that moves is in them: no block, no hop, no time, and the next-hop table is
@@ -322,32 +324,60 @@ static void put_kernel(struct birdtext *t, const struct part *p)
 		p->digit);
 }
 
+static bool is_learned(const struct bird_family *f)
+{
+	for (size_t i = 0; i < f->n_pools; i++)
+		if (f->pools[i].by_bgp)
+			return true;
+	return false;
+}
+
 static void put_family(struct birdtext *t, const struct bird_want *w, const struct bird_family *f)
 {
-	if (f->node.family == 0)
-		return;
 	struct part p = {
 		.want = w,
 		.f = f,
 		.pools = sorted(f->pools, f->n_pools, sizeof(*f->pools), compare_pool),
 		.digit = f->node.family == AF_INET ? '4' : '6',
+		.has_blocks = is_learned(f),
 	};
-	for (size_t i = 0; i < f->n_pools; i++)
-		p.has_blocks |= p.pools[i].by_bgp;
 	put_sets(t, &p);
 	for (size_t i = 0; i < BIRD_TABLES; i++)
 		put_hops(t, &p, i);
 	put_own(t, &p);
 	put_remote(t, &p);
 	put_kernel(t, &p);
-	birdpeer_put(t, &(struct birdpeer_scope){
-				.want = w,
-				.family = f,
-				.digit = p.digit,
-				.has_blocks = p.has_blocks,
-				.has_pools = f->n_pools > 0,
-			});
 	free(p.pools);
+}
+
+static struct birdpeer_family bgp_of(const struct bird_family *f, uint8_t family)
+{
+	bool on = f->node.family != 0;
+	return (struct birdpeer_family){
+		.f = f,
+		.family = family,
+		.digit = family == AF_INET ? '4' : '6',
+		.has_blocks = on && is_learned(f),
+		.has_pools = on && f->n_pools > 0,
+	};
+}
+
+/* The table of a family that is off is there all the same, empty, while the other one is on:
+ * sessions between nodes have a channel for each, so that a family comes and goes without them. */
+static void put_families(struct birdtext *t, const struct bird_want *w)
+{
+	const struct birdpeer_scope s = {
+		.want = w, .families = {bgp_of(&w->v4, AF_INET), bgp_of(&w->v6, AF_INET6)}};
+	if (!w->v4.node.family && !w->v6.node.family)
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		const struct birdpeer_family *f = &s.families[i];
+		if (f->f->node.family)
+			put_family(t, w, f->f);
+		else
+			birdtext_put(t, "ipv%c table roost_hops%c;\n", f->digit, f->digit);
+	}
+	birdpeer_put(t, &s);
 }
 
 char *birdconf_text(const struct bird_want *w)
@@ -360,8 +390,7 @@ char *birdconf_text(const struct bird_want *w)
 	if (w->router_id.family == AF_INET)
 		birdtext_put(&t, "router id %s;\n", id);
 	birdtext_put(&t, "graceful restart wait %d;\n", WAIT_S);
-	put_family(&t, w, &w->v4);
-	put_family(&t, w, &w->v6);
+	put_families(&t, w);
 	return t.buf;
 }
 

@@ -53,6 +53,7 @@ struct bird_peer {
 	uint16_t port; /* remote */
 	uint32_t as_number, local_as;
 	bool mesh;    /* a node of ours */
+	bool both;    /* carries both families; else that of its address alone. A mesh's always */
 	bool passive; /* the other side connects */
 	bool rr_client;
 	struct addr rr_cluster;

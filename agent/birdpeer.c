@@ -12,6 +12,14 @@
  * pull the traffic of a single pod, whatever the rules say. Routes learned by BGP go to no other
  * neighbour, except blocks on a reflector. The static routes to other nodes' blocks go to nobody.
  *
+ * Two nodes have one session, over IPv4 where both have it, and it carries both families: always a
+ * channel for each, even where one is off here (then it learns and says nothing). For a channel
+ * that comes or goes restarts the session, and what the other family's pods say to each other
+ * meanwhile is lost; a filter that changes restarts nothing. For the same reason the next hop, this
+ * node's address of the channel's family, is set by the export filter and not by an option: BIRD
+ * (2.0.12) takes a changed option up only with the next session. A peer that is no node has one
+ * channel, of the family of its address, as routers expect.
+ *
  * A session's name is made from the neighbour's address alone, so that it is the same at all times,
  * and what BIRD cannot be told (a password with a quote, a neighbour without a number) is left out.
  */
@@ -87,10 +95,17 @@ static bool is_neighbour_address(const struct addr *a)
 	       !(a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
 }
 
-static bool can_be_told(const struct bird_peer *p, const struct bird_family *f)
+static const struct birdpeer_family *family_of(
+	const struct birdpeer_scope *s, const struct bird_peer *p)
 {
-	return p->addr.family == f->node.family && is_neighbour_address(&p->addr) &&
-	       !addr_equal(&p->addr, &f->node) && p->as_number != 0 && p->local_as != 0 &&
+	return &s->families[p->addr.family != AF_INET];
+}
+
+static bool can_be_told(const struct birdpeer_scope *s, const struct bird_peer *p)
+{
+	const struct addr *node = &family_of(s, p)->f->node;
+	return p->addr.family && p->addr.family == node->family && is_neighbour_address(&p->addr) &&
+	       !addr_equal(&p->addr, node) && p->as_number != 0 && p->local_as != 0 &&
 	       birdconf_is_quotable(p->password);
 }
 
@@ -122,17 +137,23 @@ static bool is_explicit(const struct resource_rule *r)
 	return r->cidr.addr.family != 0 && !r->negate && r->cidr.len > 0;
 }
 
+/* One channel of one peer. */
+struct channel {
+	const struct bird_peer *peer;
+	const struct birdpeer_family *f;
+};
+
 /* The rules of one direction (0 import, 2 export), as lines of a filter. ours: the condition for
  * our own routes, with which an accept that is not explicit is bounded; "" all are meant. */
-static void put_rules(
-	struct birdtext *t, const struct bird_peer *p, int direction, const char *ours)
+static void put_rules(struct birdtext *t, const struct channel *c, int direction, const char *ours)
 {
-	size_t list = direction + (p->addr.family == AF_INET ? 0 : 1);
+	const struct bird_peer *p = c->peer;
+	size_t list = direction + (c->f->family == AF_INET ? 0 : 1);
 	for (size_t i = 0; i < p->n_filters; i++) {
 		for (size_t k = 0; k < p->filters[i]->n_rules[list]; k++) {
 			const struct resource_rule *r = &p->filters[i]->rules[list][k];
 			char condition[128];
-			if (r->cidr.addr.family != 0 && r->cidr.addr.family != p->addr.family)
+			if (r->cidr.addr.family != 0 && r->cidr.addr.family != c->f->family)
 				continue;
 			if (!rule_condition(r, condition))
 				continue;
@@ -144,42 +165,98 @@ static void put_rules(
 	}
 }
 
-static void put_import(
-	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
+static void put_import(struct birdtext *t, const struct channel *c)
 {
+	const struct birdpeer_family *f = c->f;
 	birdtext_put(t, "\t\timport filter {\n");
-	if (s->has_pools && s->has_blocks)
+	if (f->has_pools && f->has_blocks)
 		birdtext_put(t,
 			"\t\t\tif net ~ roost_pools%c && net !~ roost_blocks%c then reject;\n",
-			s->digit, s->digit);
-	else if (s->has_pools)
-		birdtext_put(t, "\t\t\tif net ~ roost_pools%c then reject;\n", s->digit);
-	put_rules(t, p, 0, "");
-	if (s->has_blocks)
-		birdtext_put(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", s->digit);
+			f->digit, f->digit);
+	else if (f->has_pools)
+		birdtext_put(t, "\t\t\tif net ~ roost_pools%c then reject;\n", f->digit);
+	put_rules(t, c, 0, "");
+	if (f->has_blocks)
+		birdtext_put(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", f->digit);
 	birdtext_put(t, "\t\t\treject;\n\t\t};\n");
 }
 
-static void put_export(
-	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
+/* What we announce has this node as its next hop. BIRD knows it by itself only in the family of
+ * the session. */
+static void put_next_hop(struct birdtext *t, const struct birdpeer_family *f)
 {
-	bool reflects = s->has_blocks && p->as_number == p->local_as &&
+	char node[ADDR_TEXT];
+	addr_format(&f->f->node, node);
+	birdtext_put(t, "bgp_next_hop = %s;\n", node);
+}
+
+static void put_export(struct birdtext *t, const struct channel *c)
+{
+	const struct bird_peer *p = c->peer;
+	char digit = c->f->digit;
+	bool reflects = c->f->has_blocks && p->as_number == p->local_as &&
 			(p->rr_client || p->rr_cluster.family != 0);
 	char ours[128];
 	(void)snprintf(ours, sizeof(ours),
 		reflects ? "(proto = \"roost_own%c\" || source = RTS_BGP)"
 			 : "proto = \"roost_own%c\"",
-		s->digit);
+		digit);
 	birdtext_put(t, "\t\texport filter {\n");
 	if (reflects)
 		birdtext_put(t, "\t\t\tif source = RTS_BGP && net !~ roost_blocks%c then reject;\n",
-			s->digit);
+			digit);
 	else
 		birdtext_put(t, "\t\t\tif source = RTS_BGP then reject;\n");
-	birdtext_put(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", s->digit);
+	birdtext_put(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", digit);
 	birdtext_put(t, "\t\t\tif proto ~ \"roost_remote*\" then reject;\n");
-	put_rules(t, p, 2, ours);
+	if (c->f->family != p->addr.family) {
+		birdtext_put(t, "\t\t\tif source != RTS_BGP then ");
+		put_next_hop(t, c->f);
+	}
+	put_rules(t, c, 2, ours);
 	birdtext_put(t, "\t\t\tif %s then accept;\n\t\t\treject;\n\t\t};\n", ours);
+}
+
+/* A channel's options; none of them may depend on what moves. */
+static void put_channel_options(struct birdtext *t, const struct birdpeer_family *f, int limit)
+{
+	birdtext_put(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n",
+		f->digit, f->digit);
+	birdtext_put(t, "\t\tadd paths on;\n\t\timport limit %d action block;\n", limit);
+}
+
+static void put_channel(struct birdtext *t, const struct channel *c)
+{
+	put_channel_options(t, c->f, OUTSIDE_LIMIT);
+	if (c->peer->keep_next_hop)
+		birdtext_put(t, "\t\tnext hop keep;\n");
+	if (c->f->f->node.family) {
+		put_import(t, c);
+		put_export(t, c);
+	} else {
+		birdtext_put(t, "\t\timport none;\n\t\texport none;\n");
+	}
+	birdtext_put(t, "\t};\n");
+}
+
+static void put_mesh_channel(struct birdtext *t, const struct birdpeer_family *f)
+{
+	put_channel_options(t, f, MESH_LIMIT);
+	if (f->has_blocks)
+		birdtext_put(t, "\t\timport where net ~ roost_blocks%c;\n", f->digit);
+	else
+		birdtext_put(t, "\t\timport none;\n");
+	if (f->f->node.family) {
+		birdtext_put(t,
+			"\t\texport filter {\n\t\t\tif proto != \"roost_own%c\" then reject;\n",
+			f->digit);
+		birdtext_put(t, "\t\t\t");
+		put_next_hop(t, f);
+		birdtext_put(t, "\t\t\taccept;\n\t\t};\n");
+	} else {
+		birdtext_put(t, "\t\texport none;\n");
+	}
+	birdtext_put(t, "\t};\n");
 }
 
 static uint32_t at_most(uint32_t value, uint32_t max)
@@ -201,6 +278,18 @@ static void put_reflector(struct birdtext *t, const struct bird_peer *p)
 	}
 }
 
+static void put_times(struct birdtext *t, const struct bird_peer *p)
+{
+	if (p->keepalive_s) {
+		uint32_t keepalive = at_most(p->keepalive_s, HOLD_MAX_S / 3);
+		birdtext_put(
+			t, "\tkeepalive time %u;\n\thold time %u;\n", keepalive, 3 * keepalive);
+	}
+	if (p->restart_s)
+		birdtext_put(
+			t, "\tgraceful restart time %u;\n", at_most(p->restart_s, RESTART_MAX_S));
+}
+
 static void put_session(
 	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
 {
@@ -209,9 +298,9 @@ static void put_session(
 	char local[ADDR_TEXT];
 	peer_name(p, name);
 	addr_format(&p->addr, addr);
-	addr_format(p->local.family == p->addr.family ? &p->local : &s->family->node, local);
-	birdtext_put(
-		t, "protocol bgp %s from roost_%s%c {\n", name, p->mesh ? "mesh" : "out", s->digit);
+	addr_format(
+		p->local.family == p->addr.family ? &p->local : &family_of(s, p)->f->node, local);
+	birdtext_put(t, "protocol bgp %s from roost_%s {\n", name, p->mesh ? "mesh" : "out");
 	birdtext_put(t, "\tlocal %s port %u as %u;\n", local,
 		s->want->listen_port ? s->want->listen_port : BGP_PORT, p->local_as);
 	birdtext_put(t, "\tneighbor %s port %u as %u;\n", addr, peer_port(p), p->as_number);
@@ -221,47 +310,27 @@ static void put_session(
 		birdtext_put(t, "\tpassword \"%s\";\n", p->password);
 	if (p->ttl)
 		birdtext_put(t, "\tmultihop %u;\n\tttl security on;\n", p->ttl);
-	if (p->keepalive_s) {
-		uint32_t keepalive = at_most(p->keepalive_s, HOLD_MAX_S / 3);
-		birdtext_put(
-			t, "\tkeepalive time %u;\n\thold time %u;\n", keepalive, 3 * keepalive);
-	}
-	if (p->restart_s)
-		birdtext_put(
-			t, "\tgraceful restart time %u;\n", at_most(p->restart_s, RESTART_MAX_S));
+	put_times(t, p);
 	put_reflector(t, p);
-	if (!p->mesh) {
-		birdtext_put(t, "\tipv%c {\n", s->digit);
-		if (p->keep_next_hop)
-			birdtext_put(t, "\t\tnext hop keep;\n");
-		put_import(t, s, p);
-		put_export(t, s, p);
-		birdtext_put(t, "\t};\n");
-	}
+	for (size_t i = 0; i < 2 && !p->mesh; i++)
+		if (p->both || s->families[i].family == p->addr.family)
+			put_channel(t, &(struct channel){.peer = p, .f = &s->families[i]});
 	birdtext_put(t, "}\n");
 }
 
 /* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
 static void put_template(struct birdtext *t, const struct birdpeer_scope *s, bool mesh)
 {
-	birdtext_put(t, "template bgp roost_%s%c {\n%s", mesh ? "mesh" : "out", s->digit,
+	birdtext_put(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
 		birdtext_debug(s->want->log));
 	birdtext_put(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
 	birdtext_put(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
 	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
 	birdtext_put(t, "\tgraceful restart on;\n\tgraceful restart time %d;\n", RESTART_S);
 	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
-	birdtext_put(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n",
-		s->digit, s->digit);
-	birdtext_put(t, "\t\tadd paths on;\n\t\timport limit %d action block;\n",
-		mesh ? MESH_LIMIT : OUTSIDE_LIMIT);
-	if (mesh && s->has_blocks)
-		birdtext_put(t, "\t\timport where net ~ roost_blocks%c;\n", s->digit);
-	else
-		birdtext_put(t, "\t\timport none;\n");
-	if (mesh)
-		birdtext_put(t, "\t\texport where proto = \"roost_own%c\";\n", s->digit);
-	birdtext_put(t, "\t};\n}\n");
+	for (size_t i = 0; i < 2 && mesh; i++)
+		put_mesh_channel(t, &s->families[i]);
+	birdtext_put(t, "}\n");
 }
 
 void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s)
@@ -277,7 +346,7 @@ void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s)
 	for (size_t i = 0; i < n; i++) {
 		/* Two protocols of one name would be a text that BIRD refuses. */
 		const struct bird_peer *p = refs[i].peer;
-		if (!can_be_told(p, s->family) || (told && compare_name(told, p) == 0))
+		if (!can_be_told(s, p) || (told && compare_name(told, p) == 0))
 			continue;
 		put_session(t, s, p);
 		told = p;

@@ -22,14 +22,18 @@ void birdtext_put(struct birdtext *t, const char *fmt, ...) __attribute__((forma
 /* The prefix without host bits: BIRD refuses a text that has some. */
 void birdtext_prefix(const struct cidr *c, char out[CIDR_TEXT]);
 
-/* The BGP half for one family: templates, then a protocol for each peer of that family.
- * has_blocks: there is a set roost_blocks4 (or 6) of what may be learned; has_pools:
- * roost_pools4. */
+/* The BGP half for both families: templates, then a protocol for each peer. There must be next-hop
+ * tables roost_hops4 and roost_hops6, and what birdpeer_family says. */
+struct birdpeer_family {
+	const struct bird_family *f; /* its node: our address, family 0: it is off */
+	uint8_t family;
+	char digit;	 /* '4' or '6': how names of this family end */
+	bool has_blocks; /* there is a set roost_blocks4 of what may be learned */
+	bool has_pools;	 /* there is a set roost_pools4 */
+};
 struct birdpeer_scope {
 	const struct bird_want *want;
-	const struct bird_family *family;
-	char digit; /* '4' or '6': how names of this family end */
-	bool has_blocks, has_pools;
+	struct birdpeer_family families[2];
 };
 void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s);
 

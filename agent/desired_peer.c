@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * BGP sessions of this node: to every other node (the mesh, while nodeToNodeMeshEnabled), and those
- * that BGPPeer resources ask for. One neighbour address has one session: a BGPPeer for a node's
- * address takes the place of the mesh's. Route reflectors (a node with a cluster id) are outside
- * the mesh, as in Calico. Of two nodes the one with the lower address connects; the other waits,
- * so that a graceful restart is never undone by a second connection.
+ * that BGPPeer resources ask for. Two nodes have one session, which carries both families: over
+ * IPv4 where both have an address of it, else over IPv6. A BGPPeer for a node's address takes the
+ * place of the mesh's session with that node, and carries both families, too; unless there is one
+ * for each of that node's addresses, then each carries its own. Route reflectors (a node with a
+ * cluster id) are outside the mesh, as in Calico. Of two nodes the one with the lower address
+ * connects; the other waits, so that a graceful restart is never undone by a second connection.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +157,7 @@ static void add_peer(
 		.port = p->port ? p->port : PORT_BGP,
 		.as_number = p->as_number,
 		.local_as = as_of(g, g->node),
+		.both = node != NULL,
 		.passive = node && addr_compare(&p->addr, &own->addr) > 0,
 		.keep_next_hop = p->keep_next_hop,
 		.ttl = p->ttl,
@@ -178,18 +181,53 @@ static bool has_peer(const struct bird_peer *peers, size_t n, const struct addr 
 	return false;
 }
 
-static void add_mesh(struct desiring *g, uint8_t family, struct bird_peer *peers, size_t *n)
+static const uint8_t families[] = {AF_INET, AF_INET6};
+
+/* Whether one of the sessions is with this node. */
+static bool has_node(const struct bird_peer *peers, size_t n, const struct resource_node *node)
 {
-	const struct cidr *own = desired_own(g, family);
+	for (size_t i = 0; i < 2; i++) {
+		struct addr a = desired_node_addr(node, families[i]);
+		if (a.family && has_peer(peers, n, &a))
+			return true;
+	}
+	return false;
+}
+
+/* A node that has a BGPPeer for each of its addresses: each carries its own family. */
+static void split_pairs(const struct desiring *g, struct bird_peer *peers, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct resource_node *node = node_at(g, &peers[i].addr);
+		uint8_t other = peers[i].addr.family == AF_INET ? AF_INET6 : AF_INET;
+		struct addr a = node ? desired_node_addr(node, other) : (struct addr){0};
+		if (a.family && has_peer(peers, n, &a))
+			peers[i].both = false;
+	}
+}
+
+/* The family over which we speak with a node: the first that both have; 0: none. */
+static uint8_t common_family(const struct desiring *g, const struct resource_node *node)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (desired_own(g, families[i])->addr.family &&
+			desired_node_addr(node, families[i]).family)
+			return families[i];
+	return 0;
+}
+
+static void add_mesh(struct desiring *g, struct bird_peer *peers, size_t *n)
+{
 	size_t others = *n; /* sessions that BGPPeers ask for */
-	if (!own->addr.family)
-		return;
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
 		const struct replica_node *node = &g->r->nodes[i];
+		uint8_t family = common_family(g, &node->spec);
+		if (!family || strcmp(node->name, g->conf->node) == 0 ||
+			is_reflector(&node->spec) || has_node(peers, others, &node->spec))
+			continue;
+		const struct cidr *own = desired_own(g, family);
 		struct addr a = desired_node_addr(&node->spec, family);
-		if (!a.family || strcmp(node->name, g->conf->node) == 0 ||
-			is_reflector(&node->spec) || addr_equal(&a, &own->addr) ||
-			has_peer(peers, others, &a))
+		if (addr_equal(&a, &own->addr))
 			continue;
 		struct bird_peer *p = &peers[(*n)++];
 		*p = (struct bird_peer){
@@ -199,6 +237,7 @@ static void add_mesh(struct desiring *g, uint8_t family, struct bird_peer *peers
 			.as_number = as_of(g, &node->spec),
 			.local_as = as_of(g, g->node),
 			.mesh = true,
+			.both = true,
 			.passive = addr_compare(&a, &own->addr) > 0,
 			.restart_s = g->settings.restart_s,
 		};
@@ -206,20 +245,43 @@ static void add_mesh(struct desiring *g, uint8_t family, struct bird_peer *peers
 	}
 }
 
-/* Two nodes with one address: a session for the first of them, the rest is said. */
-static size_t drop_twins(struct desiring *g, struct bird_peer *peers, size_t n)
+/* Two nodes with one address: a session for the first of them. */
+static size_t drop_twins(struct bird_peer *peers, size_t n)
 {
 	size_t kept = 0;
-	for (size_t i = 0; i < n; i++) {
-		char text[ADDR_TEXT];
-		if (!kept || !addr_equal(&peers[kept - 1].addr, &peers[i].addr)) {
+	for (size_t i = 0; i < n; i++)
+		if (!kept || !addr_equal(&peers[kept - 1].addr, &peers[i].addr))
 			peers[kept++] = peers[i];
-			continue;
+	return kept;
+}
+
+static int compare_addrs(const void *a, const void *b)
+{
+	return addr_compare(a, b);
+}
+
+/* Of all nodes but us, whether a session uses the address or not: routes do. */
+static void say_twins(struct desiring *g)
+{
+	struct addr *all = desired_memory(g->out, 2 * g->r->n_nodes, sizeof(*all));
+	size_t n = 0;
+	for (size_t i = 0; i < g->r->n_nodes; i++) {
+		const struct replica_node *node = &g->r->nodes[i];
+		for (size_t k = 0; k < 2; k++) {
+			struct addr a = desired_node_addr(&node->spec, families[k]);
+			if (a.family && strcmp(node->name, g->conf->node) != 0)
+				all[n++] = a;
 		}
-		addr_format(&peers[i].addr, text);
+	}
+	if (n)
+		qsort(all, n, sizeof(*all), compare_addrs);
+	for (size_t i = 1; i < n; i++) {
+		char text[ADDR_TEXT];
+		if (!addr_equal(&all[i - 1], &all[i]))
+			continue;
+		addr_format(&all[i], text);
 		desired_problem(g->out, "two nodes have the address %s", text);
 	}
-	return kept;
 }
 
 static struct addr router_id(const struct desiring *g)
@@ -244,16 +306,17 @@ void desired_peers(struct desiring *g)
 	if (g->conf->routes_static)
 		return;
 	struct bird_peer *peers =
-		desired_memory(g->out, g->r->n_items + 2 * g->r->n_nodes, sizeof(*peers));
+		desired_memory(g->out, g->r->n_items + g->r->n_nodes, sizeof(*peers));
 	for (size_t i = 0; i < g->r->n_items; i++)
 		if (g->r->items[i]->resource.kind == RESOURCE_BGPPEER)
 			add_peer(g, &g->r->items[i]->resource, peers, &n);
+	split_pairs(g, peers, n);
 	g->bgp = n > 0 || g->settings.mesh;
 	if (g->settings.mesh && !is_reflector(g->node)) {
-		add_mesh(g, AF_INET, peers, &n);
-		add_mesh(g, AF_INET6, peers, &n);
+		say_twins(g);
+		add_mesh(g, peers, &n);
 	}
 	qsort(peers, n, sizeof(*peers), compare_peers);
 	b->peers = peers;
-	b->n_peers = drop_twins(g, peers, n);
+	b->n_peers = drop_twins(peers, n);
 }

@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from birdlab import (AS, POOL, POOL6, Events, Pings, cluster, mesh)  # noqa: E402
+from birdlab import (AS, POOL, Events, Pings, cluster, mesh)  # noqa: E402
 from roostlab import (Failed, equal, inside, main, test, true, wait_for)  # noqa: E402
 
 
@@ -293,28 +293,106 @@ def without_bgp_blocks_are_static_routes(lab):
         events.close()
 
 
+def dual(me, others=(), **more):
+    """A description with both families; one session with each other node."""
+    return me.describe(others, ipv6=me.ipv6(), **more)
+
+
 @test(uplink=False)
-def both_families_live_in_one_bird(lab):
+def one_session_carries_both_families(lab):
     with cluster(lab) as c:
         a, b = c.node(1), c.node(2)
-
-        def both(me, other):
-            d = me.describe([other])
-            d["ipv6"] = {"node": me.addr6, "own": [me.block6], "pools": [POOL6],
-                         "hops": [[{"dst": "fd00:1::/64", "dev": "eth0"}]]}
-            d["peers"].append(dict(d["peers"][0], addr=other.addr6, local=me.addr6))
-            return d
         for me, other in ((a, b), (b, a)):
-            me.load(both(me, other))
-        wait_for(lambda: a.established(2), "both sessions")
-        wait_for(lambda: a.bird_routes("-6") and b.bird_routes("-6"), "IPv6 routes")
-        true(f"via {b.addr6} dev eth0" in a.bird_routes("-6")[b.block6], "the next hop",
-             a.bird_routes("-6"))
-        true(a.ns.pings(b.pod6, "-I", a.pod6), "pods to reach each other")
-        four = a.sessions()["roost_10_0_1_2"]
-        a.load(a.describe([b]))
-        wait_for(lambda: len(a.sessions()) == 1, "IPv6 to go")
-        equal(a.sessions(), {"roost_10_0_1_2": four}, "the IPv4 session")
+            me.load(dual(me, [other]))
+        wait_for(lambda: a.established(1), "the session")
+        wait_for(lambda: all(n.bird_routes(f) for n in (a, b) for f in ("-4", "-6")), "the routes")
+        equal(a.bird_routes(), {b.block: f"via {b.addr} dev eth0 metric 32"}, "the IPv4 route")
+        equal(a.bird_routes("-6"), {b.block6: f"via {b.addr6} dev eth0 metric 32 pref medium"},
+              "the IPv6 route")
+        true(a.ns.pings(b.pod, "-I", a.pod) and a.ns.pings(b.pod6, "-I", a.pod6),
+             "pods to reach each other")
+        pings = [Pings(a.ns, a.pod, b.pod), Pings(b.ns, b.pod6, a.pod6)]
+        events = Events(a.ns)
+        for _ in range(2):
+            b.kill_bird()
+            wait_for(lambda: not b.look["up"], "birdtool to see it")
+            b.start_bird()
+            wait_for(lambda: b.look["up"] and not b.look["recovering"] and b.established(1) and
+                     a.established(1), "the session again")
+        equal([events.of_bird(), [p.lost() for p in pings]], [[], [0, 0]], "events and lost pings")
+        events.close()
+        equal([n.complaints() for n in (a, b)], [[], []], "errors in BIRD's logs")
+
+
+@test(uplink=False)
+def a_family_comes_changes_and_goes_without_a_new_session(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2)
+        a.load(dual(a, [b]))
+        b.load(b.describe([a]))
+        wait_for(lambda: a.established(1) and a.bird_routes() and b.bird_routes(), "the session")
+        wait_for(lambda: not a.look["recovering"], "no recovery that waits for the other family")
+        session, pings = a.sessions(), Pings(a.ns, a.pod, b.pod)
+        events = Events(a.ns)
+        b.load(dual(b, [a]))
+        wait_for(lambda: a.bird_routes("-6") and b.bird_routes("-6"), "IPv6 routes both ways")
+        true(a.ns.pings(b.pod6, "-I", a.pod6), "IPv6 pods to reach each other")
+        b.ns.ip("addr add fd00:1::22/64 dev eth0 nodad")
+        d = dual(b, [a])
+        d["ipv6"]["node"] = "fd00:1::22"
+        b.load(d)
+        wait_for(lambda: "via fd00:1::22 " in a.bird_routes("-6")[b.block6], "the new next hop")
+        b.load(b.describe([a]))
+        wait_for(lambda: not a.bird_routes("-6"), "the IPv6 route to go")
+        equal([a.sessions(), pings.lost()], [session, 0], "the session and lost pings")
+        equal([l for l in events.of_bird() if "10.244." in l], [], "events of IPv4 routes")
+        events.close()
+        equal([n.complaints() for n in (a, b)], [[], []], "errors in BIRD's logs")
+
+
+@test(uplink=False)
+def nodes_of_different_families_share_what_both_have(lab):
+    with cluster(lab) as c:
+        both, four, six = c.node(1), c.node(2), c.node(3)
+        both.load(dual(both, [four, both.mesh(six, 6)]))
+        four.load(four.describe([both]))
+        six.load(dict(dual(six, [six.mesh(both, 6)]), ipv4=None))
+        wait_for(lambda: both.established(2), "the sessions")
+        wait_for(lambda: list(both.bird_routes()) == [four.block] and
+                 list(both.bird_routes("-6")) == [six.block6], "a route of each")
+        wait_for(lambda: list(four.bird_routes()) == [both.block], "the IPv4 node's route")
+        wait_for(lambda: list(six.bird_routes("-6")) == [both.block6], "the IPv6 node's route")
+        equal([four.bird_routes("-6"), six.bird_routes()], [{}, {}], "routes of the other family")
+        true(both.ns.pings(four.pod, "-I", both.pod) and both.ns.pings(six.pod6, "-I", both.pod6),
+             "pods to reach each other")
+        equal([n.complaints() for n in (both, four, six)], [[], [], []], "errors in BIRD's logs")
+
+
+@test(uplink=False)
+def a_reflector_passes_both_families_on_over_one_session(lab):
+    with cluster(lab) as c:
+        rr, a, b = c.node(1), c.node(2), c.node(3)
+
+        def peer(me, n, **more):
+            return {"addr": n.addr, "local": me.addr, "as": AS, "localAs": AS, "both": True, **more}
+        rr.load(dual(rr, [peer(rr, n, rrClient=True, rrCluster="0.0.0.7") for n in (a, b)]))
+        with open(f"{a.own}/mine.conf", "w") as f:
+            f.write("protocol static mine { ipv6; route 2001:db8::/48 blackhole; }\n")
+        rule = {"accept": True, "match": "In", "cidr": "2001:db8::/32"}
+        a.load(dual(a, [peer(a, rr, filters=[{"export6": [rule]}])]))
+        b.load(dual(b, [peer(b, rr)]))
+        for f in ("-4", "-6"):
+            wait_for(lambda f=f: len(b.bird_routes(f)) == 2, "all blocks")
+        equal([b.bird_routes()[a.block], b.bird_routes("-6")[a.block6]],
+              [f"via {a.addr} dev eth0 metric 32", f"via {a.addr6} dev eth0 metric 32 pref medium"],
+              "the ways to the other client")
+        equal(len(rr.sessions()), 2, "the number of sessions")
+        true("2001:db8::/48" not in rr.table("table master6"), "what the reflector does not ask for")
+        rr.load(dual(rr, [peer(rr, n, rrClient=True, rrCluster="0.0.0.7",
+                               filters=[{"import6": [rule]}]) for n in (a, b)]))
+        wait_for(lambda: f"via {a.addr6} dev eth0" in rr.bird_routes("-6").get("2001:db8::/48", ""),
+                 "an operator's route of the other family, with its node as next hop")
+        equal([n.complaints() for n in (rr, a, b)], [[], [], []], "errors in BIRD's logs")
 
 
 @test(uplink=False, slow=True)

@@ -4,6 +4,7 @@ them, each a network namespace with its own BIRD (started as the documents say) 
 which keeps that BIRD equal to a description. Everything ends with the Cluster."""
 
 import contextlib
+import ipaddress
 import json
 import os
 import re
@@ -112,6 +113,7 @@ class Node:
         self.ns.ip("link set lo up",
                    f"link add eth0 type veth peer name {port} netns {cluster.fabric.name}",
                    "link set eth0 addrgenmode none up", f"addr add {self.addr}/24 dev eth0",
+                   f"addr add fe80::{self.number}/64 dev eth0 nodad",
                    f"addr add {self.addr6}/64 dev eth0 nodad",
                    f"addr add {self.pod}/32 dev lo", f"addr add {self.pod6}/128 dev lo nodad",
                    f"route add default via 10.0.{self.network}.254",
@@ -202,10 +204,15 @@ class Node:
                          "hops": [[{"dst": f"10.0.{self.network}.0/24", "dev": "eth0"}, *hops]]},
                 "peers": [self.mesh(p) if isinstance(p, Node) else p for p in peers], **more}
 
-    def mesh(self, peer):
-        mine, theirs = (tuple(map(int, n.addr.split("."))) for n in (self, peer))
-        return {"addr": peer.addr, "local": self.addr, "as": AS, "localAs": AS, "mesh": True,
-                "passive": theirs > mine}
+    def ipv6(self):
+        """This node's half of a description that has both families."""
+        return {"node": self.addr6, "own": [self.block6], "pools": [POOL6],
+                "hops": [[{"dst": f"fd00:{self.network}::/64", "dev": "eth0"}]]}
+
+    def mesh(self, peer, family=4):
+        mine, theirs = (n.addr if family == 4 else n.addr6 for n in (self, peer))
+        return {"addr": theirs, "local": mine, "as": AS, "localAs": AS, "mesh": True,
+                "passive": ipaddress.ip_address(theirs) > ipaddress.ip_address(mine)}
 
     # ---- the kernel ----
 

@@ -191,15 +191,16 @@ static const struct resource_filter *read_filter(struct birdwant *b, const json_
 static void read_peer(struct birdwant *b, const json_t *doc, struct bird_peer *p)
 {
 	check_keys(doc, "peer",
-		(const char *const[]){"addr", "local", "port", "as", "localAs", "mesh", "passive",
-			"rrClient", "rrCluster", "keepNextHop", "ttl", "keepalive", "restart",
-			"password", "filters", NULL});
+		(const char *const[]){"addr", "local", "port", "as", "localAs", "mesh", "both",
+			"passive", "rrClient", "rrCluster", "keepNextHop", "ttl", "keepalive",
+			"restart", "password", "filters", NULL});
 	p->addr = addr_of(doc, "addr");
 	p->local = addr_of(doc, "local");
 	p->port = (uint16_t)number_of(doc, "port");
 	p->as_number = number_of(doc, "as");
 	p->local_as = number_of(doc, "localAs");
 	p->mesh = bool_of(doc, "mesh");
+	p->both = bool_of(doc, "both");
 	p->passive = bool_of(doc, "passive");
 	p->rr_client = bool_of(doc, "rrClient");
 	p->rr_cluster = addr_of(doc, "rrCluster");

@@ -249,7 +249,7 @@ def blow(c):
         victim.agent.start()
         print(f"    {victim.name}: both are started again (bird with -R)")
         lab.until(victim.status, "the agent to answer")
-        lab.until(lambda: established(c, victim), "the sessions to be up")
+        lab.until(lambda: c.sessions_up(victim), "the sessions to be up")
         c.wait_converged()
         pinger.goes_on(50)
         victim.del_pod(pod)
@@ -260,11 +260,6 @@ def blow(c):
     print(f"\n    {color}{pinger.sent()} pings sent between pods of different nodes, {lost} lost; "
           f"an open TCP connection lived on{OFF}")
     pinger.lost_nothing()
-
-
-def established(c, node):
-    found = node.sessions()
-    return len(found) >= (len(c.nodes) - 1) * 2 and all(found.values())
 
 
 def leave(c):

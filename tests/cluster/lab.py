@@ -790,6 +790,17 @@ class Cluster:
             blocks = {b for n in nodes for b in n.blackholes(family)}
             equal(known & blocks, blocks, f"IPv{family} blocks that the router knows")
 
+    def sessions_up(self, node):
+        """The node's BGP sessions stand, one for each other node and one for each of the router's
+        addresses, and no graceful restart is under way. Raises Failed."""
+        count = len(self.nodes) - 1 + (len(self.families) if self.tor else 0)
+        found = node.sessions()
+        if len(found) != count or not all(found.values()):
+            raise Failed(f"BGP sessions of {node}, expected {count}: {found}")
+        if "Waiting for" in "\n".join(node.birdc("show status") or ["Waiting for"]):
+            raise Failed(f"graceful restart is under way on {node}")
+        return True
+
     def matrix(self, nodes=None, outside=None):
         """Every pair by ICMP, TCP and UDP, in each family: pods of one node and of two, pods and
         nodes both ways, pods and the host outside. What TCP and UDP show of the source must be

@@ -133,16 +133,8 @@ def birds_die_and_come_back():
                 node.bird.kill()
                 pods_come_and_go(c, 1)
                 node.start_bird()
-                until(lambda n=node: sessions_up(c, n), f"the sessions of {node} to be up")
+                until(lambda n=node: c.sessions_up(n), f"the sessions of {node} to be up")
         settled(c)
-
-
-def sessions_up(cluster, node):
-    """All of a node's BGP sessions stand, and no graceful restart is under way."""
-    found = node.sessions()
-    if len(found) != (len(cluster.nodes) - 1) * len(cluster.families) or not all(found.values()):
-        raise Failed(f"BGP sessions of {node}: {found}")
-    return "Waiting for" not in "\n".join(node.birdc("show status") or ["Waiting for"])
 
 
 @test
@@ -163,7 +155,7 @@ def all_of_it_is_away_at_once():
         # only after that the routes are what they will be.
         for node in c.nodes:
             until(node.status, f"the agent of {node} to answer")
-            until(lambda n=node: sessions_up(c, n), f"the sessions of {node} to be up")
+            until(lambda n=node: c.sessions_up(n), f"the sessions of {node} to be up")
         settled(c)
 
 

@@ -5,23 +5,14 @@ roost does to a node, one node after the other."""
 import signal
 
 import traffic
-from lab import Cluster, Failed, equal, main, step, test, true, until
-
-
-def sessions_up(cluster, node):
-    found = node.sessions()
-    if len(found) != (len(cluster.nodes) - 1) * len(cluster.families) or not all(found.values()):
-        raise Failed(f"BGP sessions of {node}: {found}")
-    if "Waiting for" in "\n".join(node.birdc("show status") or ["Waiting for"]):
-        raise Failed(f"graceful restart is under way on {node}")
-    return True
+from lab import Cluster, equal, main, step, test, true, until
 
 
 def whole_again(cluster, node):
     until(node.status, f"the agent of {node} to answer")
     if not cluster.static:
         for other in cluster.nodes:
-            until(lambda o=other: sessions_up(cluster, o), f"the sessions of {other} to be up")
+            until(lambda o=other: cluster.sessions_up(o), f"the sessions of {other} to be up")
     cluster.wait_converged()
 
 
