@@ -29,8 +29,7 @@
 
 void *desired_memory(struct desired *d, size_t n, size_t size)
 {
-	if (d->n_memory == sizeof(d->memory) / sizeof(d->memory[0]))
-		err_abort("too many arrays in a desired state");
+	d->memory = mem_grow(d->memory, &d->memory_room, d->n_memory + 1, sizeof(*d->memory));
 	return d->memory[d->n_memory++] = mem_new(n ? n : 1, size);
 }
 
@@ -445,6 +444,7 @@ void desired_done(struct desired *d)
 {
 	for (size_t i = 0; i < d->n_memory; i++)
 		free(d->memory[i]);
+	free(d->memory);
 	json_decref(d->node);
 	*d = (struct desired){0};
 }

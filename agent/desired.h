@@ -41,8 +41,8 @@ struct desired {
 	json_t *node; /* our Node document as it shall be in the store; NULL: it is so already */
 	char problems[DESIRED_PROBLEMS][256];
 	size_t n_problems;
-	void *memory[32]; /* what the arrays above are made of */
-	size_t n_memory;
+	void **memory; /* what the arrays above are made of */
+	size_t memory_room, n_memory;
 };
 
 /* *out is for desired_done(). Never fails: what cannot be is a problem, and left out. */
