@@ -215,7 +215,7 @@ static void end_node_commit(struct agent *a, const struct store_event *ev)
 {
 	a->node_commit = 0;
 	if (ev->kind == STORE_FAILED)
-		log_warning("cannot write the Node document, trying again: %s", ev->what);
+		log_debug("cannot write the Node document, trying again: %s", ev->what);
 	if (ev->kind != STORE_DONE)
 		a->node_retry_at = agent_now_ms() + 1000;
 	agent_want_pass(a, false);
@@ -223,6 +223,7 @@ static void end_node_commit(struct agent *a, const struct store_event *ev)
 
 static void take_store_event(struct agent *a, const struct store_event *ev)
 {
+	agent_note_commit(a, ev);
 	if (ev->id == a->watch_status || ev->id == a->member.commit) {
 		bool was = a->member.joined;
 		member_take(&a->member, ev);
@@ -302,6 +303,8 @@ static void do_due(struct agent *a)
 			agent_want_pass(a, true);
 		agent_forget_notes(a);
 	}
+	if (is_due(&a->commit_retry_at, now, 0))
+		agent_want_pass(a, true);
 	if (a->slow_at <= now)
 		agent_want_pass(a, true); /* the pass itself sets the next time */
 	for (int i = 0; i < PASSES && a->pass_at && a->pass_at <= agent_now_ms(); i++) {

@@ -25,7 +25,7 @@ struct agent_asker {
 	uint64_t id; /* of the server's request */
 	size_t dir;
 	int family; /* 0 IPv4, 1 IPv6 */
-	int64_t until_ms;
+	int64_t since_ms, until_ms;
 };
 
 /* A draining block, and the BIRD text since which it is not announced. */
@@ -70,11 +70,15 @@ struct agent {
 	size_t n_withdrawn, room_withdrawn;
 	struct agent_asker askers[AGENT_ASKERS];
 	size_t n_askers;
-	uint64_t node_commit; /* of our Node document, under way */
+	uint64_t node_commit;	  /* of our Node document, under way */
+	char commit_trouble[256]; /* the store takes no changes, and why; "" it does */
+	bool trouble_of_block;	  /* met by a block, not by what the agent says of itself */
+	int64_t commit_failed_ms;
+	char disk_trouble[256]; /* of the last pass: why new blocks may not be used; "" they may */
 
 	/* When (boot time, ms). 0: not wanted. */
 	int64_t pass_at, reap_at, poll_at, slow_at, say_at;
-	int64_t node_retry_at, rest_until;
+	int64_t node_retry_at, commit_retry_at, rest_until;
 };
 
 int64_t agent_now_ms(void);
@@ -93,6 +97,7 @@ int agent_pass(struct agent *a);
  * was one of a block). Notes past their time go. */
 int agent_take_steps(struct agent *a, const struct blocks_plan *p, const struct mirror *m);
 bool agent_end_commit(struct agent *a, const struct store_event *ev);
+void agent_note_commit(struct agent *a, const struct store_event *ev); /* the end of any of ours */
 void agent_forget_notes(struct agent *a);
 void agent_note_home(struct agent *a, const struct cidr *block, const char *dir);
 

@@ -330,6 +330,9 @@ static void look_at_others(struct agent *a)
 	a->had_trouble = trouble != NULL;
 	if (trouble)
 		agent_problem(a, "%s", trouble);
+	else if (*a->commit_trouble)
+		agent_problem(
+			a, "the cluster store did not take the last change: %s", a->commit_trouble);
 	bird_look(a->bird, &a->bird_look);
 	if (*a->bird_look.trouble)
 		agent_problem(a, "%s", a->bird_look.trouble);

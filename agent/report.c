@@ -191,6 +191,7 @@ static int read_asker(
 	*out = (struct agent_asker){
 		.dir = (size_t)index,
 		.family = strcmp(family, "ipv6") == 0,
+		.since_ms = agent_now_ms(),
 		.until_ms = agent_now_ms() + ASK_MS,
 	};
 	return 0;
@@ -228,6 +229,13 @@ static int verdict(const struct agent *a, const struct agent_asker *asker, struc
 	const char *trouble = store_trouble(a->store, NULL);
 	if (trouble)
 		return err_set(e, EAGAIN, "no further block can be claimed: %s", trouble);
+	if (*a->commit_trouble && a->commit_failed_ms > asker->since_ms)
+		return err_set(e, EAGAIN,
+			"no further block can be claimed, as the cluster store takes no changes: "
+			"%s",
+			a->commit_trouble);
+	if (*a->disk_trouble)
+		return err_set(e, EAGAIN, "no further block can be used: %s", a->disk_trouble);
 	if (!a->has_passed)
 		return agent_now_ms() < asker->until_ms
 			       ? 0
@@ -250,6 +258,7 @@ static int tell_room(const struct agent *a, const json_t *request, struct err *e
 	int r = read_asker(a, request, &asker, e);
 	if (r < 0)
 		return r;
+	asker.since_ms = 0; /* what is known already counts */
 	const struct states_dir *d = &a->states.dirs[asker.dir];
 	return (asker.family == 0 ? d->free4 : d->free6) ? 0 : verdict(a, &asker, e);
 }

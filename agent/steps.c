@@ -17,6 +17,7 @@
 
 #define COMMIT_MS 5000
 #define CONFLICT_S 10	/* a block that somebody took is not tried again before */
+#define RETRY_MS 2000	/* a store that takes no changes is asked again after so long */
 #define TRUST_AFTER_S 3 /* the store may only be slow */
 #define CLAIMED_S 5	/* the watch is expected to show a claim by then */
 
@@ -60,28 +61,61 @@ static void forget_block(struct agent *a, const struct cidr *block)
 			drop_note(a, i);
 }
 
+static void forget_trouble(struct agent *a)
+{
+	a->commit_trouble[0] = '\0';
+	a->trouble_of_block = false;
+	agent_want_pass(a, true);
+}
+
+static struct blocks_pending *find_commit(struct agent *a, uint64_t id)
+{
+	for (size_t i = 0; i < a->n_pending; i++)
+		if (a->pending[i].note == BLOCKS_UNDER_WAY && a->pending[i].id == id)
+			return &a->pending[i];
+	return NULL;
+}
+
 bool agent_end_commit(struct agent *a, const struct store_event *ev)
 {
-	for (size_t i = 0; i < a->n_pending; i++) {
-		struct blocks_pending *n = &a->pending[i];
-		if (n->note != BLOCKS_UNDER_WAY || n->id != ev->id)
-			continue;
-		char text[CIDR_TEXT];
-		cidr_format(&n->block, text);
-		int64_t now = agent_now_s();
-		n->note = ev->kind != STORE_DONE	? BLOCKS_CONFLICT
-			  : n->verb == BLOCKS_TAKE_BACK ? BLOCKS_TAKEN
-							: BLOCKS_CLAIMED;
-		n->until_s = now + (ev->kind == STORE_DONE ? CLAIMED_S : CONFLICT_S);
-		if (ev->kind == STORE_FAILED)
-			log_warning(
-				"block %s could not be changed in the store: %s", text, ev->what);
-		else
-			log_debug("block %s: %s", text,
-				ev->kind == STORE_DONE ? "committed" : "conflict");
-		return true;
+	struct blocks_pending *n = find_commit(a, ev->id);
+	char text[CIDR_TEXT];
+	if (!n)
+		return false;
+	cidr_format(&n->block, text);
+	n->note = ev->kind != STORE_DONE	? BLOCKS_CONFLICT
+		  : n->verb == BLOCKS_TAKE_BACK ? BLOCKS_TAKEN
+						: BLOCKS_CLAIMED;
+	n->until_s = agent_now_s() + (ev->kind == STORE_DONE ? CLAIMED_S : CONFLICT_S);
+	log_debug("block %s: %s", text,
+		ev->kind == STORE_DONE	   ? "committed"
+		: ev->kind == STORE_FAILED ? ev->what
+					   : "conflict");
+	return true;
+}
+
+/* A store that is full can still be read, so nothing else tells of it. Heartbeats are tried again
+ * every second and so find out when it is over; but a small document may fit where a block does
+ * not, so what a block met stands until one succeeds, or none is wanted any more. */
+void agent_note_commit(struct agent *a, const struct store_event *ev)
+{
+	if (ev->kind != STORE_DONE && ev->kind != STORE_FAILED)
+		return;
+	bool of_block = find_commit(a, ev->id) != NULL;
+	if (ev->kind == STORE_DONE) {
+		if (*a->commit_trouble && (of_block || !a->trouble_of_block))
+			forget_trouble(a);
+		return;
 	}
-	return false;
+	if (!of_block && (a->trouble_of_block || store_trouble(a->store, NULL)))
+		return;
+	a->trouble_of_block = of_block;
+	a->commit_failed_ms = agent_now_ms();
+	a->commit_retry_at = a->commit_failed_ms + RETRY_MS;
+	if (strcmp(a->commit_trouble, ev->what) == 0)
+		return;
+	(void)text_copy(a->commit_trouble, sizeof(a->commit_trouble), ev->what);
+	agent_want_pass(a, true);
 }
 
 static void start(struct agent *a, const struct blocks_step *s, const struct block_txn *t)
@@ -102,7 +136,8 @@ static void start_transaction(struct agent *a, const struct blocks_step *s)
 	cidr_format(&s->block, text);
 	switch (s->verb) {
 	case BLOCKS_CLAIM:
-		log_info("claiming block %s of pool %s", text, s->pool);
+		if (!a->trouble_of_block) /* else it is the same every few seconds */
+			log_info("claiming block %s of pool %s", text, s->pool);
 		block_claim(t, &s->block, a->conf.node, s->pool, s->pool_revision);
 		break;
 	case BLOCKS_TAKE_BACK:
@@ -224,18 +259,26 @@ int agent_take_steps(struct agent *a, const struct blocks_plan *p, const struct 
 {
 	struct err e;
 	int changed = 0;
+	bool rests = *a->commit_trouble && agent_now_ms() < a->commit_retry_at;
+	bool wanted = false;
 	int r = agent_remember(a, m, p, &e);
-	if (r < 0)
+	a->disk_trouble[0] = '\0';
+	if (r < 0) {
+		(void)text_copy(a->disk_trouble, sizeof(a->disk_trouble), e.text);
 		agent_problem(a, "new blocks are not used, old ones not given back: %s", e.text);
+	}
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct blocks_step *s = &p->steps[i];
 		if (r < 0 && (s->verb == BLOCKS_ADD || s->verb == BLOCKS_RETURN))
 			continue; /* a reboot would believe the old file */
-		if (is_transaction(s->verb))
-			start_transaction(a, s);
-		else
+		wanted |= is_transaction(s->verb);
+		if (!is_transaction(s->verb))
 			changed |= take_step(a, s);
+		else if (!rests)
+			start_transaction(a, s);
 	}
+	if (a->trouble_of_block && !wanted && !rests)
+		forget_trouble(a);
 	return changed;
 }
 

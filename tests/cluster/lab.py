@@ -244,13 +244,17 @@ class EtcdStore:
                 return json.loads(answer.read())
 
     def raw(self, call, **document):
+        """A call of etcd's key-value service, see ask()."""
+        return self.ask(f"kv/{call}", **document)
+
+    def ask(self, call, **document):
         """A call of etcd's JSON gateway, past everything of ours; keys and values are bytes."""
         import base64
         for name in ("key", "value", "range_end"):
             if name in document:
                 document[name] = base64.b64encode(document[name]).decode()
         try:
-            return self._ask(f"{self.endpoints[0]}/v3/kv/{call}", document)
+            return self._ask(f"{self.endpoints[0]}/v3/{call}", document)
         except urllib.error.HTTPError as e:
             raise Failed(f"expected etcd to take {call}, saw {e.read()[:200]!r}") from None
 

@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong around a cluster and is nobody's crash: full disks, odd networks, clocks, filters,
+somebody else's devices. Each story shows that the agent says what is wrong, in a sentence, that
+everything which does not depend on it works on, and that it ends when the cause does."""
+import contextlib
+import os
+import subprocess
+
+from lab import Cluster, Failed, main, step, test, true, until
+
+
+def ready(node):
+    return node.call("STATUS", None, "1.1.0").status == 0
+
+
+def started(cluster, pods=1):
+    for node in cluster.nodes:
+        until(lambda n=node: ready(n), f"{node} to be ready")
+        for _ in range(pods):
+            node.add_pod()
+    cluster.wait_converged()
+
+
+def says(node, *words):
+    """Whether one line of roostctl status has all the words; the line, so that it can be shown."""
+    return next((line.strip() for line in node.status_text().splitlines()
+                 if all(w in line for w in words)), None)
+
+
+def refused(node):
+    """Pods until an ADD is refused; how it was."""
+    for _ in range(40):
+        pod = node.new_pod()
+        answer = node.call("ADD", pod)
+        if answer.status:
+            refusal = answer.refused(11)
+            return pod, f"{refusal['msg']}; {refusal.get('details', '')}"
+        pod.result = answer.json()
+        node.pods[pod.name] = pod
+    true(False, "an ADD to be refused in the end")
+
+
+# ---- full disks ----
+
+def goes_on_when_there_is_room(cluster, pod, make_room):
+    node = cluster.nodes[0]
+    with cluster.pinger_within(list(node.pods.values())[:3]) as pinger:
+        make_room()
+        until(lambda: node.call("ADD", pod).status == 0, "ADD to work again")
+        pinger.goes_on()
+    pinger.lost_nothing()
+    node.call("DEL", pod).ok("DEL")
+    until(lambda: not says(node, "did not take") and not says(node, "are not used"),
+          "status to be content again")
+    until(lambda: node.consistent() or True, "the node to be consistent")
+
+
+def small(store, **more):
+    """One node whose blocks have four addresses and which claims none ahead."""
+    return Cluster(nodes=1, store=store, subnets=1, families=(4,), block=30, start=False,
+                   settings={"headroom": 1}, **more)
+
+
+def begun(cluster):
+    cluster.store.start()
+    cluster.apply(*cluster.manifest())
+    cluster.nodes[0].start()
+    until(lambda: ready(cluster.nodes[0]), "the node to be ready")
+    cluster.nodes[0].add_pod()
+
+
+@test
+def a_full_etcd_is_named_in_status_and_to_pods_that_get_no_address():
+    with small("etcd") as c:
+        c.store.members[0].argv += ["--quota-backend-bytes", str(8 << 20)]
+        begun(c)
+        node = c.nodes[0]
+        filler = b"x" * (1 << 20)
+        full = False
+        for n in range(24):
+            try:
+                c.store.put(b"filler", filler)
+            except Exception:
+                full = True
+                break
+        true(full, "etcd to be full")
+        step("status: " + until(lambda: says(node, "did not take", "space exceeded"),
+                                "status to say that etcd is full"))
+        pod, why = refused(node)
+        step(f"ADD after {len(node.pods)} pods: {why}")
+        true("space exceeded" in why, "the refusal to name the cause", why)
+        refusal = node.call("STATUS", None, "1.1.0").refused(50)
+        true("space exceeded" in str(refusal), "STATUS to name the cause", refusal)
+
+        def make_room():
+            c.store.ask("kv/deleterange", key=b"/roost/filler")
+            revision = c.store.raw("range", key=b"/roost/x")["header"]["revision"]
+            c.store.raw("compaction", revision=revision, physical=True)
+            c.store.ask("maintenance/defragment")
+            for alarm in c.store.ask("maintenance/alarm", action="GET").get("alarms", []):
+                c.store.ask("maintenance/alarm", action="DEACTIVATE", **alarm)
+        goes_on_when_there_is_room(c, pod, make_room)
+
+
+def tmpfs(path, size):
+    os.makedirs(path, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], check=True)
+
+
+def fill_up(path):
+    """Until not a byte more fits."""
+    with open(f"{path}/filler", "wb", buffering=0) as f:
+        for size in (1 << 16, 1):
+            try:
+                while f.write(b"x" * size) == size:
+                    pass
+            except OSError:
+                pass
+
+
+@test
+def a_full_disk_under_the_embedded_store_is_named():
+    with small("file") as c:
+        folder = f"{c.dir}/store"
+        tmpfs(folder, "2m")
+        try:
+            begun(c)
+            node = c.nodes[0]
+            fill_up(folder)
+            for n, size in enumerate((100000, 3000, 10) * 60):  # what is left in LMDB's own file
+                with contextlib.suppress(Failed):
+                    c.store.put(f"filler/{n}", b"x" * size)
+            pod, why = refused(node)
+            step(f"ADD after {len(node.pods)} pods: {why}")
+            true("No space left" in why, "the refusal to name the cause", why)
+            step("status: " + until(lambda: says(node, "did not take", "No space left"),
+                                    "status to say that the disk is full"))
+            goes_on_when_there_is_room(c, pod, lambda: os.unlink(f"{folder}/filler"))
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+
+@test
+def a_full_disk_under_the_agents_own_file_is_named():
+    with small("etcd") as c:
+        node = c.nodes[0]
+        tmpfs(node.data, "64k")
+        try:
+            begun(c)
+            fill_up(node.data)
+            pod, why = refused(node)
+            step(f"ADD after {len(node.pods)} pods: {why}")
+            true("No space left" in why, "the refusal to name the cause", why)
+            step("status: " + until(lambda: says(node, "new blocks are not used", "No space left"),
+                                    "status to say that the disk is full"))
+            goes_on_when_there_is_room(c, pod, lambda: os.unlink(f"{node.data}/filler"))
+        finally:
+            subprocess.run(["umount", "-l", node.data], check=True)
+
+
+main()
