@@ -5,16 +5,25 @@
  * file is held from being used again, and no two ever meet in one process. What is read is
  * copied out.
  *
+ * What was read stays mapped, which counts as this process' memory although it is the kernel's page
+ * cache: an agent that lists a large store would seem as large as the file. So the pages of every
+ * few documents are given back (MADV_DONTNEED): the cache keeps them, and looking again costs a
+ * minor fault. Only addresses that a reading transaction gave are: those lie in the one map of
+ * the file, while a writing one may show its own copies.
+ *
  * The file belongs to us and its bytes are trusted as far as LMDB trusts them: sizes are checked,
  * meaning is not. Documents are anybody's text.
  */
 #include "lib/store_lmdb.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/mem.h"
 
@@ -22,7 +31,8 @@
 #define PAGE_BYTES (256u << 10)
 #define PUT '+' /* in the log */
 #define DELETED '-'
-#define LOG_KEY 10 /* bytes */
+#define LOG_KEY 10    /* bytes */
+#define KEPT_PAGES 64 /* about, that stay mapped */
 
 /* ---- small parts of transactions ---- */
 
@@ -234,6 +244,31 @@ static char *copy_bytes(const void *bytes, size_t len)
 	return s;
 }
 
+/* Remembers where the map was read; a text without bytes was not there. */
+static void note_read(struct store_db *db, const MDB_val *text)
+{
+	char *low = text->mv_data;
+	if (!text->mv_size)
+		return;
+	if (!db->pages_read || low < db->read_low)
+		db->read_low = low;
+	if (!db->pages_read || low + text->mv_size > db->read_high)
+		db->read_high = low + text->mv_size;
+	db->pages_read += 1 + text->mv_size / 4096;
+}
+
+/* No pointer into the map is used afterwards. */
+static void end_read(struct store_db *db, MDB_txn *txn)
+{
+	mdb_txn_abort(txn);
+	if (db->pages_read < KEPT_PAGES)
+		return;
+	char *page = db->read_low - (uintptr_t)db->read_low % (uintptr_t)sysconf(_SC_PAGESIZE);
+	/* It cannot fail in a way that matters: what stays mapped is only counted. */
+	(void)madvise(page, (size_t)(db->read_high - page), MADV_DONTNEED);
+	db->pages_read = 0;
+}
+
 static void add_item(struct store_db_page *p, const MDB_val *key, const MDB_val *text,
 	int64_t revision, bool deleted)
 {
@@ -260,7 +295,7 @@ static bool has_prefix(const MDB_val *key, const char *prefix)
 	return key->mv_size >= len && memcmp(key->mv_data, prefix, len) == 0;
 }
 
-static int begin_read(struct store_db *db, MDB_txn **txn, int64_t *revision, struct err *e)
+static int begipages_read(struct store_db *db, MDB_txn **txn, int64_t *revision, struct err *e)
 {
 	int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, txn);
 	if (rc)
@@ -294,6 +329,7 @@ static int list_in(struct store_db *db, MDB_txn *txn, const char *prefix, const 
 		memcpy(&revision, text.mv_data, sizeof(revision));
 		text.mv_data = (char *)text.mv_data + sizeof(revision);
 		text.mv_size -= sizeof(revision);
+		note_read(db, &text);
 		if (!*after || key.mv_size != strlen(after) ||
 			memcmp(key.mv_data, after, key.mv_size) != 0)
 			add_item(out, &key, &text, revision, false);
@@ -308,11 +344,11 @@ int store_db_list(struct store_db *db, const char *prefix, const char *after, bo
 {
 	MDB_txn *txn;
 	struct store_db_page page = {0};
-	int r = begin_read(db, &txn, &page.revision, e);
+	int r = begipages_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
 	int rc = list_in(db, txn, prefix, after, all, &page);
-	mdb_txn_abort(txn);
+	end_read(db, txn);
 	if (rc) {
 		store_db_page_clear(&page);
 		return store_db_fail(db, rc, e);
@@ -335,6 +371,7 @@ static int add_change(struct store_db *db, MDB_txn *txn, const MDB_val *entry, i
 	int rc = get_doc(db, txn, key + 1, &now, &text);
 	bool is_last = key[0] == DELETED ? now == 0 : now == revision;
 	MDB_val name = val_of(key + 1);
+	note_read(db, &text);
 	if (!rc && is_last)
 		add_item(out, &name, &text, revision, now == 0);
 	return rc;
@@ -379,14 +416,14 @@ int store_db_changes(struct store_db *db, const char *prefix, int64_t after,
 	MDB_txn *txn;
 	struct store_db_page page = {0};
 	int64_t cutoff;
-	int r = begin_read(db, &txn, &page.revision, e);
+	int r = begipages_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
 	int rc = get_number(db, txn, "cutoff", &cutoff);
 	bool known = after >= cutoff && after <= page.revision;
 	if (!rc && known)
 		rc = changes_in(db, txn, prefix, after, &page);
-	mdb_txn_abort(txn);
+	end_read(db, txn);
 	if (rc) {
 		store_db_page_clear(&page);
 		return store_db_fail(db, rc, e);
@@ -401,14 +438,15 @@ int store_db_get(struct store_db *db, const char *key, struct store_db_page *out
 	struct store_db_page page = {0};
 	int64_t revision;
 	MDB_val text = {0};
-	int r = begin_read(db, &txn, &page.revision, e);
+	int r = begipages_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
 	int rc = get_doc(db, txn, key, &revision, &text);
 	MDB_val name = val_of(key);
+	note_read(db, &text);
 	if (!rc)
 		add_item(&page, &name, &text, revision, revision == 0);
-	mdb_txn_abort(txn);
+	end_read(db, txn);
 	if (rc) {
 		store_db_page_clear(&page);
 		return store_db_fail(db, rc, e);
@@ -420,8 +458,8 @@ int store_db_get(struct store_db *db, const char *key, struct store_db_page *out
 int store_db_revision(struct store_db *db, int64_t *out, struct err *e)
 {
 	MDB_txn *txn;
-	int r = begin_read(db, &txn, out, e);
+	int r = begipages_read(db, &txn, out, e);
 	if (r == 0)
-		mdb_txn_abort(txn);
+		end_read(db, txn);
 	return r;
 }

@@ -21,6 +21,10 @@ struct store_db {
 	int lock, bell_fd;
 	MDB_env *env;
 	MDB_dbi docs, log, meta;
+	/* What was read of the map since pages were given back (lib/store_docs.c): from, to, and
+	 * about how much. */
+	char *read_low, *read_high;
+	size_t pages_read;
 };
 
 /* The sentence and -errno for an error of LMDB. */

@@ -667,6 +667,53 @@ static void a_full_store_is_an_error_sentence_and_can_be_read(void **state)
 	assert_null(store_trouble(w->s, &since));
 }
 
+/* KiB of the store's file that count as this process' memory. */
+static unsigned long mapped_kib(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	char line[512];
+	unsigned long kib = 0;
+	bool ours = false;
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (line[0] >= 'a' || (line[0] >= '0' && line[0] <= '9'))
+			ours = strstr(line, "/store.mdb") != NULL;
+		else if (ours && strncmp(line, "Rss:", 4) == 0)
+			kib += strtoul(line + 4, NULL, 10);
+	}
+	(void)fclose(f);
+	return kib;
+}
+
+static void a_large_store_that_was_read_is_not_kept_in_memory(void **state)
+{
+	struct world *w = *state;
+	enum { DOCS = 128, BYTES = 64000 };
+	CLEANUP_FREE char *text = mem_new(BYTES + 1, 1);
+	memset(text, 'x', BYTES);
+	for (unsigned int i = 0; i < DOCS; i++) {
+		char key[16];
+		(void)snprintf(key, sizeof(key), "k%04u", i);
+		assert_int_equal(change(w->s, key, text, 0), 1);
+	}
+	uint64_t id = store_start_watch(w->s, "");
+	unsigned int told = 0;
+	struct store_event ev = {.kind = STORE_RESTART};
+	while (ev.kind != STORE_CURRENT) {
+		ev = next_event(w->s);
+		assert_int_equal(ev.id, id);
+		told += ev.kind == STORE_PUT;
+		assert_in_range(mapped_kib(), 0, 2048); /* of 8 MiB */
+	}
+	assert_int_equal(told, DOCS);
+	for (unsigned int i = 0; i < DOCS; i++) {
+		char key[16];
+		(void)snprintf(key, sizeof(key), "k%04u", i);
+		(void)have(w->s, key, text);
+	}
+	assert_in_range(mapped_kib(), 0, 2048);
+}
+
 #define SUITE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -700,6 +747,7 @@ int main(int argc, char **argv)
 		SUITE(what_a_killed_maker_left_is_made_again),
 		SUITE(a_store_that_was_removed_says_so),
 		SUITE(a_full_store_is_an_error_sentence_and_can_be_read),
+		SUITE(a_large_store_that_was_read_is_not_kept_in_memory),
 	};
 	given_url = argc > 1 ? argv[1] : NULL;
 	int failed = cmocka_run_group_tests(suite, NULL, NULL);
