@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The desired state of this node, but for its routes (desired_route.c) and BGP sessions
- * (desired_peer.c). One pass over the documents, in their sorted order, so that equal inputs give
+ * The desired state of this node, but for its routes (desired_route.c), BGP sessions
+ * (desired_peer.c) and MTUs (desired_mtu.c). One pass over the documents, in their sorted order, so that equal inputs give
  * equal values: what is generated from them changes only when it has to.
  *
  * What contradicts itself is a problem with a sentence and is left out; everything else goes on.
@@ -21,10 +21,6 @@
 #include "lib/selector.h"
 #include "lib/text.h"
 
-#define OVERHEAD_IPIP 20   /* bytes: an IPv4 header */
-#define OVERHEAD_VXLAN4 50 /* Ethernet, IPv4, UDP, VXLAN (RFC 7348 section 5) */
-#define OVERHEAD_VXLAN6 70
-#define MTU_DEFAULT 1500
 #define NAME_LABEL "kubernetes.io/hostname" /* what selectors for one node are written with */
 
 void *desired_memory(struct desired *d, size_t n, size_t size)
@@ -125,40 +121,6 @@ static void take_pools(struct desiring *g)
 		desired_problem(g->out, "there is no IPPool: no pod can get an address");
 }
 
-/* MTU. */
-
-static uint32_t overhead(const struct desired_pool *p)
-{
-	if (p->spec->ipip != ENCAP_NEVER)
-		return OVERHEAD_IPIP;
-	if (p->spec->vxlan != ENCAP_NEVER)
-		return p->spec->pool.cidr.addr.family == AF_INET ? OVERHEAD_VXLAN4
-								 : OVERHEAD_VXLAN6;
-	return 0;
-}
-
-static uint32_t uplink_mtu(const struct desiring *g, uint8_t family)
-{
-	int index = family == AF_INET ? g->self->link4 : g->self->link6;
-	const struct facts_link *l = index ? facts_link(g->f, index) : NULL;
-	return l && l->mtu && !l->loopback ? l->mtu : MTU_DEFAULT;
-}
-
-/* What a pod of this family may send so that it fits into every tunnel in use. */
-static uint32_t pod_mtu(const struct desiring *g, uint8_t family)
-{
-	uint32_t most = 0;
-	bool any = false;
-	for (size_t i = 0; i < g->n_pools; i++) {
-		if (g->pools[i].spec->pool.cidr.addr.family != family)
-			continue;
-		uint32_t o = overhead(&g->pools[i]);
-		most = o > most ? o : most;
-		any = true;
-	}
-	return any ? uplink_mtu(g, family) - most : 0;
-}
-
 /* What the node state gets. */
 
 static int64_t cooldown(const struct desiring *g)
@@ -192,8 +154,8 @@ static void make_mirror(struct desiring *g)
 	int64_t seconds = cooldown(g);
 	(void)text_copy(m->node, sizeof(m->node), g->conf->node);
 	(void)text_copy(m->socket, sizeof(m->socket), g->conf->socket);
-	m->mtu4 = pod_mtu(g, AF_INET);
-	m->mtu6 = pod_mtu(g, AF_INET6);
+	m->mtu4 = desired_pod_mtu(g, AF_INET);
+	m->mtu6 = desired_pod_mtu(g, AF_INET6);
 	for (size_t i = 0; i < g->n_pools; i++) {
 		struct mirror_pool *p = &m->pools[m->n_pools++];
 		p->pool = g->pools[i].spec->pool;
@@ -258,7 +220,8 @@ static void make_vxlan(struct desiring *g, uint8_t family, struct vxlan_want *w,
 	for (size_t i = 0; i < g->n_pools; i++)
 		*wants |= g->pools[i].spec->pool.cidr.addr.family == family &&
 			  g->pools[i].spec->vxlan != ENCAP_NEVER;
-	*wants = *wants && own->addr.family;
+	w->mtu = desired_vxlan_mtu(g, family);
+	*wants = *wants && own->addr.family && w->mtu;
 	w->keep = *wants;
 	if (!*wants || !vtep.family)
 		return;
@@ -269,7 +232,6 @@ static void make_vxlan(struct desiring *g, uint8_t family, struct vxlan_want *w,
 	w->port = g->conf->vxlan_port;
 	vxlan_mac(g->conf->node, family, w->mac);
 	*(family == AF_INET ? &w->vtep4 : &w->vtep6) = vtep;
-	w->mtu = uplink_mtu(g, family) - (family == AF_INET ? OVERHEAD_VXLAN4 : OVERHEAD_VXLAN6);
 	make_vxlan_peers(g, family, w);
 }
 
@@ -432,6 +394,7 @@ void desired_make(const struct conf *c, const struct replica *r, const struct fa
 	};
 	take_pools(&g);
 	check_addresses(&g);
+	desired_check_mtu(&g);
 	make_mirror(&g);
 	make_kernel(&g);
 	make_nat(&g);

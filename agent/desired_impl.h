@@ -3,7 +3,7 @@
 /*
  * Inside of desired_make(), for the sources that implement agent/desired.h: desired.c (pools, node
  * state, kernel, NAT, own Node document), desired_route.c (next hops and blocks for BIRD),
- * desired_peer.c (BGP sessions).
+ * desired_peer.c (BGP sessions), desired_mtu.c.
  */
 #include "agent/desired.h"
 
@@ -40,6 +40,13 @@ const struct cidr *desired_own(const struct desiring *g, uint8_t family);
 struct addr desired_node_addr(const struct resource_node *n, uint8_t family);
 bool desired_is_near(const struct desiring *g, const struct addr *node); /* in our subnet */
 bool desired_is_tunnel(const struct resource_pool *p);
+
+/* MTUs in bytes: of the uplink, of a VXLAN device (0: too small for it), of pods (0: no pool). check
+ * says it when pods' links are too small for IPv6, and which pools then give nothing. */
+uint32_t desired_uplink_mtu(const struct desiring *g, uint8_t family);
+uint32_t desired_vxlan_mtu(const struct desiring *g, uint8_t family);
+uint32_t desired_pod_mtu(const struct desiring *g, uint8_t family);
+void desired_check_mtu(struct desiring *g);
 
 /* BGP settings of this node and its sessions; sets g->bgp. */
 void desired_peers(struct desiring *g);

@@ -7,7 +7,8 @@ import contextlib
 import os
 import subprocess
 
-from lab import Cluster, Failed, main, step, test, true, until
+import traffic
+from lab import Cluster, DEVICE, Failed, equal, main, step, test, true, until
 
 
 def ready(node):
@@ -157,6 +158,38 @@ def a_full_disk_under_the_agents_own_file_is_named():
             goes_on_when_there_is_room(c, pod, lambda: os.unlink(f"{node.data}/filler"))
         finally:
             subprocess.run(["umount", "-l", node.data], check=True)
+
+
+# ---- odd networks ----
+
+@test
+def an_uplink_too_small_for_ipv6_leaves_ipv4_to_pods():
+    with Cluster(encap="vxlan") as c:
+        started(c)
+        node = c.nodes[0]
+        four = [p for n in c.nodes for p in n.pods.values()]
+        with traffic.Pinger({f"{a} to {b}": (a.path, b.ip4) for a in four for b in four
+                             if a is not b}) as pinger:
+            node.ns.ip("link set eth0 mtu 1300")
+            step("status: " + until(lambda: says(node, "MTU of eth0 is 1300", "IPv6 needs 1280"),
+                                    "status to name the MTU"))
+            until(lambda: not node.ns.link(DEVICE[6]), "the IPv6 tunnel to go")
+            pod = node.add_pod()
+            equal((pod.ip(6), pod.ns.link("eth0")["mtu"]), (None, 1250),
+                  "IPv6 address and MTU of a new pod")
+            others = c.nodes[1:]
+            traffic.icmp(pod.path, next(iter(others[0].pods.values())).ip4)
+            pinger.goes_on()
+        pinger.lost_nothing()
+        a, b = (next(iter(n.pods.values())) for n in others)
+        traffic.tcp(a.path, b.ip(6))
+        step("IPv4 everywhere, IPv6 between the other nodes")
+        node.del_pod(pod)
+        node.ns.ip("link set eth0 mtu 1500")
+        until(lambda: not says(node, "IPv6 needs"), "status to be content again")
+        true(node.add_pod().ip(6), "an IPv6 address again")
+        c.wait_converged()
+        c.matrix()
 
 
 main()
