@@ -8,8 +8,9 @@
  * at a deadline of our own. We wait for the child itself (a pidfd), not for the end of its stdout:
  * a grandchild that keeps the pipe open holds nobody up.
  *
- * The environment is ours with another CNI_COMMAND, as the specification says. What the child
- * prints is trusted as little as any other input.
+ * The environment is ours with another CNI_COMMAND, as the specification says, and, where we are
+ * the runtime, with the variables of the call. What the child prints is trusted as little as any
+ * other input.
  */
 #include "lib/exec.h"
 
@@ -74,19 +75,32 @@ static int find_plugin(const char *path, const char *type, char out[PATH_SIZE], 
 	return err_set(e, ENOENT, "failed to find plugin \"%s\" in path [%s]", type, path);
 }
 
-/* Our environment with another CNI_COMMAND; the array is the caller's, the strings are borrowed. */
-static char **make_environment(char *command)
+static bool is_same_name(const char *a, const char *b)
 {
-	static const char key[] = "CNI_COMMAND=";
+	size_t len = strcspn(a, "=");
+	return strncmp(a, b, len + 1) == 0;
+}
+
+/* Our environment with CNI_COMMAND and the call's variables instead of ours; the array is the
+ * caller's, the strings are borrowed. */
+static char **make_environment(const struct exec_call *c, char *command)
+{
 	size_t n = 0;
 	while (environ[n])
 		n++;
-	char **list = mem_new(n + 2, sizeof(*list));
+	char **list = mem_new(n + c->n_variables + 2, sizeof(*list));
 	size_t kept = 0;
 	list[kept++] = command;
-	for (size_t i = 0; i < n; i++)
-		if (strncmp(environ[i], key, sizeof(key) - 1) != 0)
+	for (size_t i = 0; i < c->n_variables; i++)
+		list[kept++] = (char *)c->variables[i];
+	size_t set = kept;
+	for (size_t i = 0; i < n; i++) {
+		bool other = true;
+		for (size_t k = 0; k < set && other; k++)
+			other = !is_same_name(list[k], environ[i]);
+		if (other)
 			list[kept++] = environ[i];
+	}
 	return list;
 }
 
@@ -115,8 +129,8 @@ static int open_input(const char *bytes, size_t len, struct err *e)
 	return take_fd(&fd);
 }
 
-/* The child's side of fork(). Descriptors are close-on-exec except the copies made here (cni_read()
- * has seen to it that 0 to 2 are taken, so ours are others); report gets the errno of a failed
+/* The child's side of fork(). Descriptors are close-on-exec except the copies made here (0 to
+ * 2 are taken, so ours are others); report gets the errno of a failed
  * start. */
 _Noreturn static void become(
 	const char *file, char **environment, pid_t parent, const int fds[2], int report)
@@ -287,29 +301,43 @@ int exec_plugin(const struct cni_request *r, const char *type, const char *comma
 int exec_plugin_within(const struct cni_request *r, const char *type, const char *command,
 	int timeout_ms, json_t **out, struct err *e)
 {
+	const struct exec_call c = {
+		.path = r->path,
+		.type = type,
+		.command = command,
+		.input = r->input,
+		.input_len = r->input_len,
+		.timeout_ms = timeout_ms,
+	};
+	return exec_call(&c, out, e);
+}
+
+int exec_call(const struct exec_call *call, json_t **out, struct err *e)
+{
 	*out = NULL;
 	char file[PATH_SIZE];
-	int error = find_plugin(r->path, type, file, e);
+	int error = find_plugin(call->path, call->type, file, e);
 	if (error < 0)
 		return error;
-	CLEANUP_FD int in = open_input(r->input, r->input_len, e);
+	CLEANUP_FD int in = open_input(call->input, call->input_len, e);
 	if (in < 0)
 		return in;
 	char variable[64];
-	(void)snprintf(variable, sizeof(variable), "CNI_COMMAND=%s", command);
-	CLEANUP_FREE char **environment = make_environment(variable);
-	CLEANUP_CHILD struct child c = {.pidfd = -1, .out = -1, .end_ms = now_ms() + timeout_ms};
+	(void)snprintf(variable, sizeof(variable), "CNI_COMMAND=%s", call->command);
+	CLEANUP_FREE char **environment = make_environment(call, variable);
+	CLEANUP_CHILD struct child c = {
+		.pidfd = -1, .out = -1, .end_ms = now_ms() + call->timeout_ms};
 	error = start(file, environment, in, &c, e);
 	if (error < 0)
 		return error;
 	int status = 0;
 	error = collect(&c, &status, e);
 	if (error == 0 && status != 0)
-		return describe_failure(type, &c, status, e);
-	bool answers = strcmp(command, "ADD") == 0 || strcmp(command, "VERSION") == 0;
+		return describe_failure(call->type, &c, status, e);
+	bool answers = strcmp(call->command, "ADD") == 0 || strcmp(call->command, "VERSION") == 0;
 	if (error == 0 && c.len > 0 && answers)
 		error = json_parse(c.text, c.len, out, e);
 	if (error < 0)
-		err_add(e, "plugin %s", type);
+		err_add(e, "plugin %s", call->type);
 	return error;
 }

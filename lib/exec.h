@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Running another CNI plugin (a foreign IPAM plugin): found in CNI_PATH, given our environment with
- * another CNI_COMMAND and our stdin byte for byte, killed with us (PR_SET_PDEATHSIG) and at
- * the deadline. Its stderr is ours. The only module that forks.
+ * Running another CNI plugin: found in CNI_PATH, given our environment with variables of its own and
+ * its stdin byte for byte, killed with us (PR_SET_PDEATHSIG) and at the deadline. Its stderr is
+ * ours. As a plugin does it (a foreign IPAM plugin, which gets what we got) and as a runtime does it
+ * (exec_call()). The only module that forks.
  * Source: CNI SPEC.md section 4; retries of ETXTBSY as libcni does.
  */
 #include <jansson.h>
@@ -21,3 +22,15 @@ int exec_plugin(const struct cni_request *r, const char *type, const char *comma
 /* The same with another deadline than the usual 100 s. */
 int exec_plugin_within(const struct cni_request *r, const char *type, const char *command,
 	int timeout_ms, json_t **out, struct err *e);
+
+/* The same for who is no plugin: the caller says everything. Descriptors 0 to 2 must be taken. */
+struct exec_call {
+	const char *path; /* folders to look in, ':'-separated */
+	const char *type, *command;
+	const char *const *variables; /* "NAME=VALUE", instead of ours of those names */
+	size_t n_variables;
+	const char *input; /* stdin, input_len bytes */
+	size_t input_len;
+	int timeout_ms;
+};
+int exec_call(const struct exec_call *c, json_t **out, struct err *e);
