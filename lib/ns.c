@@ -89,6 +89,32 @@ int ns_open(const char *path, struct ns *out, struct err *e)
 	return 0;
 }
 
+int ns_make(struct ns *out, struct err *e)
+{
+	CLEANUP_NS struct ns ns = NS_NONE;
+	ns.home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (ns.home < 0)
+		return err_set(
+			e, errno, "cannot open our own network namespace: %s", strerror(errno));
+	if (unshare(CLONE_NEWNET) < 0)
+		return err_set(e, errno, "cannot make a network namespace: %s", strerror(errno));
+	ns.fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int error = errno;
+	ns.cookie = ns_own_cookie();
+	ns_leave(&ns);
+	if (ns.fd < 0)
+		return err_set(
+			e, error, "cannot open a new network namespace: %s", strerror(error));
+	*out = ns;
+	ns = (struct ns)NS_NONE;
+	return 0;
+}
+
+void ns_path(const struct ns *ns, char out[NS_PATH])
+{
+	(void)snprintf(out, NS_PATH, "/proc/%d/fd/%d", (int)getpid(), ns->fd);
+}
+
 void ns_close(struct ns *ns)
 {
 	if (ns->fd >= 0)

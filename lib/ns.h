@@ -23,6 +23,13 @@ struct ns {
 /* Opens the network namespace at path. -ENOENT (missing), -ENOTTY (something else is there: a
  * file, a folder, another kind of namespace), -EXDEV (it is our own). */
 int ns_open(const char *path, struct ns *out, struct err *e);
+
+/* Makes a namespace, empty but for its loopback, which is down. It lives as long as somebody holds
+ * it: ns_path() of it is good for other processes while this one lives. */
+int ns_make(struct ns *out, struct err *e);
+#define NS_PATH 64
+void ns_path(const struct ns *ns, char out[NS_PATH]); /* "/proc/PID/fd/N" */
+
 void ns_close(struct ns *ns); /* ready for CLEANUP_NS; takes NS_NONE */
 
 /* Enters and leaves. Between the two every new socket and /proc/sys/net belong to the namespace;
