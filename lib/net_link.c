@@ -116,6 +116,13 @@ void net_set_up(struct net *n, struct net_dev d)
 	(void)net_queue_end(n, m);
 }
 
+void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu)
+{
+	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "set the MTU of");
+	mnl_attr_put_u32(m, IFLA_MTU, mtu);
+	(void)net_queue_end(n, m);
+}
+
 void net_retire(struct net *n, struct net_dev d, uint32_t group)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "retire");
@@ -233,7 +240,7 @@ static void read_link_attr(const struct nlattr *attr, struct net_link *l)
 	}
 }
 
-static void read_link(const struct nlmsghdr *reply, void *arg)
+void net_read_link(const struct nlmsghdr *reply, void *arg)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(reply);
 	struct net_link l = {
@@ -254,7 +261,7 @@ static void queue_question(
 	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	struct net_pending *p = net_queue_end(n, m);
 	p->mercy = mercy;
-	p->on_reply = read_link;
+	p->on_reply = net_read_link;
 	p->arg = out;
 }
 
@@ -283,7 +290,7 @@ static void list_link(const struct nlmsghdr *reply, void *arg)
 {
 	struct link_list *l = arg;
 	l->v = mem_grow(l->v, &l->room, l->count, sizeof(*l->v));
-	read_link(reply, &l->v[l->count++]);
+	net_read_link(reply, &l->v[l->count++]);
 }
 
 int net_list_links(struct net *n, struct net_link **out, size_t *count, struct err *e)

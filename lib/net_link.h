@@ -45,6 +45,7 @@ void net_set_no_auto_link_local(struct net *n, struct net_dev d); /* IN6_ADDR_GE
 void net_set_no_proxy_delay(struct net *n, int index);		  /* answer proxied ARP at once */
 void net_set_alias(struct net *n, struct net_dev d, const char *alias); /* and group 0 */
 void net_set_up(struct net *n, struct net_dev d);
+void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu);
 void net_retire(struct net *n, struct net_dev d, uint32_t group); /* down, and into a group */
 void net_del_link(struct net *n, struct net_dev d, enum net_mercy mercy);
 void net_del_group(struct net *n, uint32_t group, enum net_mercy mercy);

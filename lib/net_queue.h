@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The inside of struct net, shared by net.c (socket and queue), net_link.c, net_route.c (messages
- * and lists) alone. Everybody else includes lib/net.h.
+ * The inside of struct net, shared by net.c (socket and queue) and net_*.c (messages and lists)
+ * alone. Everybody else includes lib/net.h.
  */
 #include <libmnl/libmnl.h>
 #include <stdbool.h>
@@ -49,6 +49,9 @@ int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *ar
 
 /* A string attribute that is copied with a bound. */
 void net_copy_text(char *dst, size_t size, const struct nlattr *attr);
+
+/* Reads a link's message into the struct net_link at arg. */
+void net_read_link(const struct nlmsghdr *reply, void *arg);
 
 void net_put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *a);
 

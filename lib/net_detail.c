@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dumps of links, routes and rules, read as fully as roostctl shows them. Attributes that are not
+ * known are passed over, and so is what a message lacks. A route with one next hop says it in
+ * its own attributes, one with several in RTA_MULTIPATH; here both are hops.
+ */
+#include "lib/net_detail.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/if_link.h>
+#include <linux/if_tunnel.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "lib/net_queue.h"
+
+struct list {
+	void *v;
+	size_t count, room, size;
+	uint32_t table;
+};
+
+/* A new zeroed element at the end. */
+static void *append(struct list *l)
+{
+	l->v = mem_grow(l->v, &l->room, l->count, l->size);
+	return (char *)l->v + l->size * l->count++;
+}
+
+static int give(int r, const struct list *l, void **out, size_t *count)
+{
+	if (r < 0) {
+		free(l->v);
+		return r;
+	}
+	*out = l->v;
+	*count = l->count;
+	return 0;
+}
+
+static void take_addr(const struct nlattr *attr, struct addr *out)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+	struct addr a = {.family = len == 4 ? AF_INET : len == 16 ? AF_INET6 : 0};
+	if (a.family)
+		memcpy(a.bytes, mnl_attr_get_payload(attr), len);
+	*out = a;
+}
+
+/* Tunnels say 0.0.0.0 and :: for "none". */
+static void take_tunnel_addr(const struct nlattr *attr, struct addr *out)
+{
+	static const uint8_t zero[16];
+	struct addr a;
+	take_addr(attr, &a);
+	if (memcmp(a.bytes, zero, sizeof(zero)) != 0)
+		*out = a;
+}
+
+static void take_vxlan(const struct nlattr *data, struct net_detail_link *out)
+{
+	const struct nlattr *attr;
+	NET_EACH_NESTED (attr, data) {
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_VXLAN_ID:
+			out->vni = mnl_attr_get_u32(attr);
+			break;
+		case IFLA_VXLAN_PORT:
+			out->port = ntohs(mnl_attr_get_u16(attr));
+			break;
+		case IFLA_VXLAN_LOCAL:
+		case IFLA_VXLAN_LOCAL6:
+			take_tunnel_addr(attr, &out->local);
+			break;
+		case IFLA_VXLAN_GROUP:
+		case IFLA_VXLAN_GROUP6:
+			take_tunnel_addr(attr, &out->remote);
+			break;
+		}
+	}
+}
+
+static void take_ip_tunnel(const struct nlattr *data, struct net_detail_link *out)
+{
+	const struct nlattr *attr;
+	NET_EACH_NESTED (attr, data) {
+		if (mnl_attr_get_type(attr) == IFLA_IPTUN_LOCAL)
+			take_tunnel_addr(attr, &out->local);
+		else if (mnl_attr_get_type(attr) == IFLA_IPTUN_REMOTE)
+			take_tunnel_addr(attr, &out->remote);
+	}
+}
+
+static void take_kind(const struct nlattr *info, struct net_detail_link *out)
+{
+	const struct nlattr *attr, *data = NULL;
+	NET_EACH_NESTED (attr, info) {
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			net_copy_text(out->kind, sizeof(out->kind), attr);
+		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
+			data = attr;
+	}
+	if (data && strcmp(out->kind, "vxlan") == 0)
+		take_vxlan(data, out);
+	else if (data && (strcmp(out->kind, "ipip") == 0 || strcmp(out->kind, "ip6tnl") == 0))
+		take_ip_tunnel(data, out);
+}
+
+static void list_link(const struct nlmsghdr *reply, void *arg)
+{
+	struct net_detail_link *l = append(arg);
+	net_read_link(reply, &l->link);
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, sizeof(struct ifinfomsg))
+		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+			take_kind(attr, l);
+}
+
+int net_detail_links(struct net *n, struct net_detail_link **out, size_t *count, struct err *e)
+{
+	_Alignas(NLMSG_ALIGNTO) char buf[256];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
+	m->nlmsg_type = RTM_GETLINK;
+	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
+	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	struct list l = {.size = sizeof(**out)};
+	int r = net_dump(n, m, list_link, &l, e);
+	return give(r, &l, (void **)out, count);
+}
+
+/* ---- Routes ---- */
+
+static void take_via(const struct nlattr *attr, struct addr *out)
+{
+	const struct rtvia *via = mnl_attr_get_payload(attr);
+	size_t len = mnl_attr_get_payload_len(attr);
+	struct addr a = {.family = (uint8_t)via->rtvia_family};
+	if (len < sizeof(*via) || (a.family != AF_INET && a.family != AF_INET6) ||
+		len - sizeof(*via) != addr_size(&a))
+		return;
+	memcpy(a.bytes, via->rtvia_addr, addr_size(&a));
+	*out = a;
+}
+
+static void take_gateway(const struct nlattr *attr, struct net_detail_hop *out)
+{
+	if (mnl_attr_get_type(attr) == RTA_GATEWAY)
+		take_addr(attr, &out->via);
+	else if (mnl_attr_get_type(attr) == RTA_VIA)
+		take_via(attr, &out->via);
+}
+
+static void take_hops(const struct nlattr *multipath, struct net_detail_route *out)
+{
+	const char *at = mnl_attr_get_payload(multipath);
+	size_t left = mnl_attr_get_payload_len(multipath);
+	while (left >= sizeof(struct rtnexthop) && out->n_hops < NET_DETAIL_HOPS) {
+		const struct rtnexthop *hop = (const void *)at;
+		size_t len = hop->rtnh_len;
+		if (len < sizeof(*hop) || len > left)
+			return;
+		struct net_detail_hop *h = &out->hops[out->n_hops++];
+		h->dev = hop->rtnh_ifindex;
+		h->on_link = hop->rtnh_flags & RTNH_F_ONLINK;
+		const struct nlattr *attr = (const void *)(at + sizeof(*hop));
+		for (; mnl_attr_ok(attr, (int)(at + len - (const char *)attr));
+			attr = mnl_attr_next(attr))
+			take_gateway(attr, h);
+		len = RTNH_ALIGN(len);
+		at += len;
+		left -= len < left ? len : left;
+	}
+}
+
+static void take_metrics(const struct nlattr *metrics, struct net_detail_route *out)
+{
+	const struct nlattr *attr;
+	NET_EACH_NESTED (attr, metrics)
+		if (mnl_attr_get_type(attr) == RTAX_MTU)
+			out->mtu = mnl_attr_get_u32(attr);
+}
+
+static void take_route_attr(
+	const struct nlattr *attr, struct net_detail_route *r, struct net_detail_hop *only)
+{
+	switch (mnl_attr_get_type(attr)) {
+	case RTA_DST:
+		take_addr(attr, &r->dst.addr);
+		break;
+	case RTA_GATEWAY:
+	case RTA_VIA:
+		take_gateway(attr, only);
+		break;
+	case RTA_OIF:
+		only->dev = (int)mnl_attr_get_u32(attr);
+		break;
+	case RTA_MULTIPATH:
+		take_hops(attr, r);
+		break;
+	case RTA_PRIORITY:
+		r->metric = mnl_attr_get_u32(attr);
+		break;
+	case RTA_TABLE:
+		r->table = mnl_attr_get_u32(attr);
+		break;
+	case RTA_PREFSRC:
+		take_addr(attr, &r->prefsrc);
+		break;
+	case RTA_METRICS:
+		take_metrics(attr, r);
+		break;
+	}
+}
+
+static void list_route(const struct nlmsghdr *reply, void *arg)
+{
+	struct list *l = arg;
+	const struct rtmsg *info = mnl_nlmsg_get_payload(reply);
+	struct net_detail_route r = {
+		.dst = {.addr.family = info->rtm_family, .len = info->rtm_dst_len},
+		.type = info->rtm_type,
+		.protocol = info->rtm_protocol,
+		.scope = info->rtm_scope,
+		.table = info->rtm_table,
+	};
+	struct net_detail_hop only = {.on_link = info->rtm_flags & RTNH_F_ONLINK};
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, sizeof(*info))
+		take_route_attr(attr, &r, &only);
+	if (r.table != l->table || info->rtm_flags & RTM_F_CLONED)
+		return;
+	/* The kernel names the loopback as device of IPv6 routes that lead nowhere. */
+	if (r.n_hops == 0 && r.type == RTN_UNICAST)
+		r.hops[r.n_hops++] = only;
+	*(struct net_detail_route *)append(l) = r;
+}
+
+int net_detail_routes(struct net *n, int family, uint32_t table, struct net_detail_route **out,
+	size_t *count, struct err *e)
+{
+	_Alignas(NLMSG_ALIGNTO) char buf[256];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
+	m->nlmsg_type = RTM_GETROUTE;
+	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->rtm_family = (uint8_t)family;
+	mnl_attr_put_u32(m, RTA_TABLE, table);
+	struct list l = {.size = sizeof(**out), .table = table};
+	int r = net_dump(n, m, list_route, &l, e);
+	r = r == -ENOENT ? 0 : r; /* no route was ever put into that table */
+	return give(r, &l, (void **)out, count);
+}
+
+const char *net_detail_type(uint8_t type)
+{
+	static const char *const names[] = {
+		[RTN_UNICAST] = "unicast",
+		[RTN_LOCAL] = "local",
+		[RTN_BROADCAST] = "broadcast",
+		[RTN_ANYCAST] = "anycast",
+		[RTN_MULTICAST] = "multicast",
+		[RTN_BLACKHOLE] = "blackhole",
+		[RTN_UNREACHABLE] = "unreachable",
+		[RTN_PROHIBIT] = "prohibit",
+		[RTN_THROW] = "throw",
+		[RTN_NAT] = "nat",
+	};
+	bool known = type < sizeof(names) / sizeof(names[0]) && names[type];
+	return known ? names[type] : "other";
+}
+
+/* ---- Rules ---- */
+
+static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
+{
+	switch (mnl_attr_get_type(attr)) {
+	case FRA_SRC:
+		take_addr(attr, &r->from.addr);
+		break;
+	case FRA_DST:
+		take_addr(attr, &r->to.addr);
+		break;
+	case FRA_PRIORITY:
+		r->priority = mnl_attr_get_u32(attr);
+		break;
+	case FRA_TABLE:
+		r->table = mnl_attr_get_u32(attr);
+		break;
+	case FRA_FWMARK:
+		r->mark = mnl_attr_get_u32(attr);
+		break;
+	case FRA_PROTOCOL:
+		r->protocol = mnl_attr_get_u8(attr);
+		break;
+	case FRA_IIFNAME:
+		net_copy_text(r->in, sizeof(r->in), attr);
+		break;
+	}
+}
+
+static void list_rule(const struct nlmsghdr *reply, void *arg)
+{
+	const struct fib_rule_hdr *info = mnl_nlmsg_get_payload(reply);
+	struct net_detail_rule *r = append(arg);
+	r->from.len = info->src_len;
+	r->to.len = info->dst_len;
+	r->table = info->table;
+	r->action = info->action;
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, sizeof(*info))
+		take_rule_attr(attr, r);
+}
+
+int net_detail_rules(
+	struct net *n, int family, struct net_detail_rule **out, size_t *count, struct err *e)
+{
+	_Alignas(NLMSG_ALIGNTO) char buf[256];
+	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
+	m->nlmsg_type = RTM_GETRULE;
+	struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->family = (uint8_t)family;
+	struct list l = {.size = sizeof(**out)};
+	int r = net_dump(n, m, list_rule, &l, e);
+	return give(r, &l, (void **)out, count);
+}
