@@ -8,6 +8,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct known {
@@ -43,6 +44,8 @@ static const struct known {
 	{OPTION_CLUSTER, 0, "cluster", NULL, "of all nodes, as the cluster store has it"},
 	{OPTION_POWERED_OFF, 0, "powered-off", NULL,
 		"with --force: the node is off for good, its blocks are free at once"},
+	{OPTION_LIFETIME, 0, "lifetime", "SECONDS",
+		"end by itself after this time, whatever happens (600)"},
 };
 #define N_KNOWN (sizeof(known) / sizeof(known[0]))
 
@@ -86,10 +89,24 @@ static int put_color(const char *value, struct options *o, struct err *e)
 	return err_set(e, EINVAL, "color \"%.40s\" is not auto, always or never", value);
 }
 
+static int put_lifetime(const char *value, struct options *o, struct err *e)
+{
+	char *rest = NULL;
+	errno = 0;
+	unsigned long v = strtoul(value, &rest, 10);
+	if (errno || *rest || *value < '0' || *value > '9' || v < 1 || v > OPTIONS_LIFETIME_MAX_S)
+		return err_set(e, EINVAL, "lifetime \"%.20s\" is not a number of 1 to %d seconds",
+			value, OPTIONS_LIFETIME_MAX_S);
+	o->lifetime_s = (unsigned int)v;
+	return 0;
+}
+
 static int put(const struct known *k, const char *value, struct options *o, struct err *e)
 {
 	o->given |= k->id;
 	switch (k->id) {
+	case OPTION_LIFETIME:
+		return put_lifetime(value, o, e);
 	case OPTION_STATE_DIR:
 		return put_text(k, value, &o->state_dir, e);
 	case OPTION_STORE:

@@ -28,11 +28,13 @@ enum option {
 	OPTION_SOCKET = 1 << 13,
 	OPTION_CLUSTER = 1 << 14,
 	OPTION_POWERED_OFF = 1 << 15,
+	OPTION_LIFETIME = 1 << 24,
 	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
 };
 #define OPTIONS_GLOBAL                                                                             \
 	(OPTION_STATE_DIR | OPTION_STORE | OPTION_CONFIG | OPTION_SOCKET | OPTION_OUTPUT |         \
 		OPTION_HELP | OPTION_VERSION)
+#define OPTIONS_LIFETIME_MAX_S 86400
 #define OPTIONS_FILES 64 /* --filename given so often at most */
 
 enum options_color { OPTIONS_COLOR_AUTO, OPTIONS_COLOR_ALWAYS, OPTIONS_COLOR_NEVER };
@@ -46,6 +48,7 @@ struct options {
 	size_t n_files;
 	bool json, yaml; /* neither: text */
 	enum options_color color;
+	unsigned int lifetime_s; /* 0: not given */
 	char **words; /* what is no option, in order: command, operands. Borrowed from argv */
 	size_t n_words;
 	char **operands; /* the words behind the command's name; set when the command is known */

@@ -97,6 +97,14 @@ static const struct command {
 		"With --idle-blocks instead of addresses: gives up the blocks in which nothing is "
 		"used,\n"
 		"with their blackhole routes, and after the last one the nf_tables table."},
+	{"probe", NULL, "", 0, 0, OPTION_LIFETIME, probe_run,
+		"hands and eyes of a conformance run on this node",
+		"Started by roostctl conformance on every node; speaks lines of JSON over stdin "
+		"and\n"
+		"stdout (docs/PROBE.md). Makes pods through the installed CNI configuration, and "
+		"deletes\n"
+		"them when its input ends, at SIGTERM, SIGINT and SIGHUP, and when its lifetime is "
+		"over."},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
