@@ -5,8 +5,9 @@
  * equal values: what is generated from them changes only when it has to.
  *
  * What contradicts itself is a problem with a sentence and is left out; everything else goes on.
- * Of two pools that overlap the one whose name sorts first counts; a pool that contains addresses
- * of nodes gives nothing.
+ * Of two pools that overlap the one whose name sorts first counts. A pool that contains addresses
+ * of nodes gives nothing, unless it is in use already: then those nodes count as without address,
+ * so that one wrong document of a node does not take the routes of all others away.
  */
 #include "agent/desired.h"
 
@@ -61,6 +62,51 @@ bool desired_is_tunnel(const struct resource_pool *p)
 }
 
 /* Pools. */
+
+bool desired_is_in_use(const struct replica *r, const struct cidr *pool)
+{
+	size_t low = 0, high = r->n_blocks;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (addr_compare(&r->blocks[middle].cidr.addr, &pool->addr) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < r->n_blocks && cidr_contains(pool, &r->blocks[low].cidr.addr);
+}
+
+/* Other nodes lose their address inside this pool. view becomes a copy when one does. */
+static void leave_out_strays(struct desiring *g, const struct resource *pool, struct replica *view)
+{
+	const struct cidr *cidr = &pool->pool.pool.cidr;
+	for (size_t i = 0; i < view->n_nodes; i++) {
+		const struct replica_node *n = &view->nodes[i];
+		struct addr a = desired_node_addr(&n->spec, cidr->addr.family);
+		if (!a.family || !cidr_contains(cidr, &a) || strcmp(n->name, g->conf->node) == 0)
+			continue;
+		if (view->nodes == g->r->nodes) {
+			view->nodes = desired_memory(g->out, view->n_nodes, sizeof(*n));
+			memcpy(view->nodes, g->r->nodes, view->n_nodes * sizeof(*n));
+		}
+		struct resource_node *spec = &view->nodes[i].spec;
+		*(a.family == AF_INET ? &spec->addr4 : &spec->addr6) = (struct cidr){0};
+		desired_problem(g->out,
+			"the address of node %s is inside pool %s: nothing is sent to that node",
+			n->name, pool->name);
+	}
+}
+
+static void take_nodes(struct desiring *g, struct replica *view)
+{
+	*view = *g->r;
+	for (size_t i = 0; i < g->r->n_items; i++) {
+		const struct resource *res = &g->r->items[i]->resource;
+		if (res->kind == RESOURCE_IPPOOL && desired_is_in_use(g->r, &res->pool.pool.cidr))
+			leave_out_strays(g, res, view);
+	}
+	g->r = view;
+}
 
 static const struct desired_pool *overlapping(const struct desiring *g, const struct cidr *c)
 {
@@ -382,6 +428,7 @@ void desired_make(const struct conf *c, const struct replica *r, const struct fa
 {
 	*out = (struct desired){0};
 	const struct replica_node *node = replica_node(r, c->node);
+	struct replica view;
 	struct desiring g = {
 		.conf = c,
 		.r = r,
@@ -392,6 +439,7 @@ void desired_make(const struct conf *c, const struct replica *r, const struct fa
 		.labels = json_object_get(json_object_get(r->self, "metadata"), "labels"),
 		.drain = node && node->spec.drain,
 	};
+	take_nodes(&g, &view);
 	take_pools(&g);
 	check_addresses(&g);
 	desired_check_mtu(&g);

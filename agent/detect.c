@@ -316,15 +316,33 @@ static bool is_better(const struct rank *a, const struct rank *b)
 	return a->near > b->near;
 }
 
-static int nothing(const struct detect_want *w, struct err *e)
+/* An address that only the pools stand against. */
+static const struct addr *avoided(const struct detect_want *w, const struct facts *f)
+{
+	struct detect_want all = *w;
+	all.n_avoid = 0;
+	for (size_t i = 0; i < f->n_addrs; i++)
+		if (rank_of(&all, f, &f->addrs[i]).fits)
+			return &f->addrs[i].addr.addr;
+	return NULL;
+}
+
+static int nothing(const struct detect_want *w, const struct facts *f, struct err *e)
 {
 	const char *family = family_name(w->family);
 	const char *text = w->how->text;
+	const struct addr *inside = avoided(w, f);
+	if (inside) {
+		char address[ADDR_TEXT];
+		addr_format(inside, address);
+		return err_set(e, EADDRNOTAVAIL,
+			"%s: %s is inside a pool in use and cannot be the node's address", text,
+			address);
+	}
 	switch (w->how->method) {
 	case DETECT_FIXED:
 		return err_set(e, EADDRNOTAVAIL,
-			"%s is not a usable address of this host (it must be on a link that is up, "
-			"and outside the pools)",
+			"%s is not a usable address of this host (it must be on a link that is up)",
 			text);
 	case DETECT_CAN_REACH:
 		if (!w->route_dev)
@@ -363,7 +381,7 @@ int detect_find(const struct detect_want *w, const struct facts *f, struct cidr 
 		}
 	}
 	if (!best)
-		return nothing(w, e);
+		return nothing(w, f, e);
 	*out = best->addr;
 	*link = best->link;
 	return 0;

@@ -42,12 +42,16 @@ static struct cidr own_address(const struct agent *a, uint8_t family)
 	return family == AF_INET ? n->spec.addr4 : n->spec.addr6;
 }
 
+/* A pool that nobody uses yet may be a mistake: it must not take the node's address from it. */
 static size_t list_pools(const struct agent *a, struct cidr out[POOL_MAX])
 {
 	size_t n = 0;
-	for (size_t i = 0; i < a->replica.n_items && n < POOL_MAX; i++)
-		if (a->replica.items[i]->resource.kind == RESOURCE_IPPOOL)
-			out[n++] = a->replica.items[i]->resource.pool.pool.cidr;
+	for (size_t i = 0; i < a->replica.n_items && n < POOL_MAX; i++) {
+		const struct resource *r = &a->replica.items[i]->resource;
+		if (r->kind == RESOURCE_IPPOOL &&
+			desired_is_in_use(&a->replica, &r->pool.pool.cidr))
+			out[n++] = r->pool.pool.cidr;
+	}
 	return n;
 }
 

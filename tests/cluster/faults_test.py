@@ -4,11 +4,13 @@
 somebody else's devices. Each story shows that the agent says what is wrong, in a sentence, that
 everything which does not depend on it works on, and that it ends when the cause does."""
 import contextlib
+import json
 import os
 import subprocess
+import time
 
 import traffic
-from lab import Cluster, DEVICE, Failed, equal, main, step, test, true, until
+from lab import Cluster, DEVICE, Failed, equal, main, resource, step, test, true, until
 
 
 def ready(node):
@@ -190,6 +192,73 @@ def an_uplink_too_small_for_ipv6_leaves_ipv4_to_pods():
         true(node.add_pod().ip(6), "an IPv6 address again")
         c.wait_converged()
         c.matrix()
+
+
+@test
+def a_foreign_device_in_our_place_is_named_left_alone_and_its_end_noticed():
+    with Cluster(nodes=2, encap="vxlan", families=(4,)) as c:
+        started(c)
+        node = c.nodes[0]
+        for what, words, command in (
+                ("a device of our name", "exists and is not ours",
+                 f"link add {DEVICE[4]} type vxlan id 77 dstport 4790"),
+                ("a device of our name, of another kind", "exists and is not ours",
+                 f"link add {DEVICE[4]} type bridge"),
+                ("a device with our VNI and port", "another VXLAN device has VNI 4096",
+                 "link add vxlan.other type vxlan id 4096 dstport 4789 local 10.1.1.11")):
+            foreign = command.split()[2]
+            node.agent.kill()
+            node.ns.ip(f"link del {DEVICE[4]}", command)
+            before = node.ns.link(foreign)
+            node.agent.start()
+            step(f"{what}: " + until(lambda: says(node, words), f"status to tell of {what}"))
+            pod = node.add_pod()
+            traffic.icmp(pod.path, next(iter(node.pods.values())).ip4)
+            node.del_pod(pod)
+            equal(node.ns.link(foreign), before, f"{what} as it was")
+            asked = time.monotonic()
+            node.ns.ip(f"link del {foreign}")
+            c.wait_converged()
+            until(lambda: c.matrix() and not says(node, words), "everything to be right again")
+            step(f"deleted: right again after {time.monotonic() - asked:.1f} s")
+
+
+@test
+def a_node_inside_a_pool_and_a_pool_over_the_nodes_harm_nobody_else():
+    """roostctl refuses both; here somebody writes past it."""
+    with Cluster(encap="vxlan", families=(4,), store="etcd") as c:
+        started(c)
+        with c.pinger() as pinger:
+            pinger.goes_on()
+            stray = resource("Node", "stray", bgp={"ipv4Address": "100.66.7.7/24"},
+                             ipv4VXLANTunnelAddr="100.66.7.8",
+                             vxlanTunnelMACAddr="02:00:00:00:00:77")
+            wrong = c.pool("a-wrong-one", "10.1.0.0/16", 26)
+            for name, document in (("Node", stray), ("IPPool", wrong)):
+                refusal = c.nodes[0].ctl("apply", "-f", "-", stdin=json.dumps(document), ok=False)
+                equal(refusal.returncode, 1, f"the exit status of apply of the {name}")
+            c.store.put(b"resources/nodes/stray", json.dumps(stray).encode())
+            c.store.put(b"resources/ippools/a-wrong-one", json.dumps(wrong).encode())
+            for node in c.nodes:
+                step("status: " + until(
+                    lambda n=node: says(n, "address of node stray", "inside pool pool4"),
+                    "status to name the node"))
+                step("status: " + until(
+                    lambda n=node: says(n, "pool a-wrong-one contains the address of node"),
+                    "status to name the pool"))
+            for node in c.nodes:
+                node.agent.kill()
+                node.agent.start()
+                until(lambda n=node: says(n, "a-wrong-one"), f"the agent of {node} to be back")
+                true(node.add_pod().ip4.startswith("100.66."), "an address from the good pool")
+            c.converged()
+            pinger.goes_on()
+        pinger.lost_nothing()
+        c.matrix()
+        c.store.delete(b"resources/nodes/stray")
+        c.store.delete(b"resources/ippools/a-wrong-one")
+        for node in c.nodes:
+            until(lambda n=node: not says(n, "problem   "), "status to be content again")
 
 
 main()

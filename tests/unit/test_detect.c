@@ -218,7 +218,7 @@ static void no_address_of_a_pool_is_taken(void **state)
 	find("first-found", AF_INET, &w, seen);
 	assert_string_equal(seen, "10.2.0.5/24 on 3"); /* eth1 has no carrier */
 	find("10.4.0.5", AF_INET, &w, seen);
-	assert_non_null(strstr(seen, "outside the pools"));
+	assert_non_null(strstr(seen, "is inside a pool"));
 }
 
 static void wrong_words_are_refused_with_a_reason(void **state)
