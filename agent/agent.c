@@ -53,6 +53,8 @@ static int pass(struct agent *a)
 	int64_t began = agent_now_ms();
 	a->pass_at = 0;
 	int r = agent_pass(a);
+	for (size_t i = 0; i < a->n_askers; i++)
+		a->askers[i].seen = true;
 	int64_t took = agent_now_ms() - began;
 	a->rest_until =
 		took < REST_FROM_MS ? 0 : began + took + (4 * took < 1000 ? 4 * took : 1000);
@@ -189,6 +191,8 @@ void agent_close(struct agent *a)
 	kernel_close(a->kernel);
 	store_close(a->store);
 	states_close(&a->states);
+	for (size_t i = 0; i < a->n_askers; i++)
+		free(a->askers[i].pools);
 	member_done(&a->member);
 	replica_done(&a->replica);
 	lastknown_done(&a->known);

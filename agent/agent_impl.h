@@ -23,9 +23,11 @@
 /* An ADD that waits for a block. */
 struct agent_asker {
 	uint64_t id; /* of the server's request */
-	size_t dir;
-	int family; /* 0 IPv4, 1 IPv6 */
-	int64_t since_ms, until_ms;
+	struct blocks_ask ask;
+	struct cidr *pools; /* of the ask; heap */
+	int64_t until_ms;
+	bool seen;		     /* a pass has been since */
+	struct blocks_answer answer; /* of the last one */
 };
 
 /* A draining block, and the BIRD text since which it is not announced. */

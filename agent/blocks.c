@@ -14,8 +14,9 @@
  *	another's        there               DISOWN, then DROP when it is empty
  *	unreadable       any                 none: somebody has to mend the document
  *
- * and a claim of something new for each family and folder with less than the headroom. A block with
- * a transaction under way is left alone.
+ * and a claim of something new for each ADD that waits, of the pools that its pod may use, and for
+ * each family and folder with less than the headroom. A block with a transaction under way is left
+ * alone.
  */
 #include "agent/blocks.h"
 
@@ -31,7 +32,6 @@ struct planning {
 	const struct blocks_input *in;
 	struct blocks_plan *out;
 	size_t room;
-	bool growing[CONF_STATE_DIRS][2]; /* addresses are on the way */
 	bool shrunk[CONF_STATE_DIRS][2];
 };
 
@@ -89,10 +89,10 @@ static bool is_withdrawn(const struct blocks_input *in, const struct cidr *block
 	return false;
 }
 
-static const struct mirror_pool *pool_of(const struct blocks_input *in, const struct cidr *block)
+static const struct mirror_pool *pool_of(const struct mirror *m, const struct cidr *block)
 {
-	for (size_t i = 0; i < in->mirror->n_pools; i++) {
-		const struct mirror_pool *p = &in->mirror->pools[i];
+	for (size_t i = 0; i < m->n_pools; i++) {
+		const struct mirror_pool *p = &m->pools[i];
 		if (p->pool.block_len == block->len && cidr_contains(&p->pool.cidr, &block->addr))
 			return p;
 	}
@@ -144,7 +144,6 @@ static void set_doc(struct blocks_step *s, const struct replica_block *b)
 static void plan_owned(struct planning *p, const struct replica_block *b)
 {
 	const struct states_block *s = states_find(p->in->states, &b->cidr);
-	int family = family_index(&b->cidr);
 	if (is_under_way(p->in, &b->cidr))
 		return;
 	bool tried = pending_of(p->in, &b->cidr, BLOCKS_CLAIMED) ||
@@ -155,15 +154,13 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 		set_doc(add_step(p, s ? BLOCKS_TAKE_BACK : BLOCKS_RETURN, &b->cidr, 0), b);
 	} else if (!s || s->in.disowned) {
 		size_t dir = s ? s->dir : home_of(p->in, &b->cidr);
-		const struct mirror_pool *pool = pool_of(p->in, &b->cidr);
-		if (!pool) {
+		if (!pool_of(p->in->mirror, &b->cidr)) {
 			char text[CIDR_TEXT];
 			cidr_format(&b->cidr, text);
 			problem(p, "block %s belongs to this node, but no pool contains it", text);
 			return;
 		}
 		(void)add_step(p, BLOCKS_ADD, &b->cidr, dir);
-		p->growing[dir][family] |= pool->assigns;
 	} else if (s->in.draining && is_withdrawn(p->in, &b->cidr)) {
 		set_doc(add_step(p, BLOCKS_RETURN, &b->cidr, s->dir), b);
 	}
@@ -171,7 +168,7 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 
 static bool is_idle(const struct blocks_input *in, const struct states_block *s)
 {
-	const struct mirror_pool *pool = pool_of(in, &s->in.cidr);
+	const struct mirror_pool *pool = pool_of(in->mirror, &s->in.cidr);
 	uint64_t all = free_of(&in->states->dirs[s->dir], family_index(&s->in.cidr));
 	if (s->empty_since_s < 0)
 		return false;
@@ -246,15 +243,62 @@ static void plan_states(struct planning *p)
 	}
 }
 
-/* Claims that the watch has not shown yet count as addresses on the way. */
-static void note_growing(struct planning *p)
+/* ---- More addresses ---- */
+
+static bool may_use(const struct blocks_ask *ask, const struct cidr *pool)
 {
-	for (size_t i = 0; i < p->in->n_pending; i++) {
-		const struct blocks_pending *n = &p->in->pending[i];
-		if (n->note == BLOCKS_UNDER_WAY || n->note == BLOCKS_CLAIMED)
-			p->growing[n->dir][family_index(&n->block)] |=
-				!states_find(p->in->states, &n->block);
+	bool any = !ask->n_pools;
+	for (size_t i = 0; i < ask->n_pools && !any; i++)
+		any = cidr_equal(&ask->pools[i], pool);
+	return any && family_index(pool) == ask->family;
+}
+
+/* Whether the ask may have addresses of this block. */
+static bool suits(
+	const struct blocks_ask *ask, const struct mirror *m, size_t dir, const struct cidr *block)
+{
+	const struct mirror_pool *pool = pool_of(m, block);
+	return dir == ask->dir && pool && pool->assigns && may_use(ask, &pool->pool.cidr);
+}
+
+static uint64_t free_for(const struct blocks_input *in, const struct blocks_ask *ask)
+{
+	const struct states *s = in->states;
+	uint64_t sum = 0;
+	for (size_t i = 0; i < s->n_blocks; i++) {
+		const struct node_block *b = &s->blocks[i].in;
+		if (!b->draining && !b->disowned &&
+			suits(ask, in->mirror, s->blocks[i].dir, &b->cidr))
+			sum += b->free;
 	}
+	return sum;
+}
+
+static bool is_new(const struct blocks_input *in, const struct cidr *block)
+{
+	const struct states_block *s = states_find(in->states, block);
+	return !s || s->in.draining || s->in.disowned;
+}
+
+/* Addresses for the ask are on the way: claims that the watch has not shown yet count. */
+static bool is_growing(const struct planning *p, const struct blocks_ask *ask)
+{
+	const struct blocks_input *in = p->in;
+	for (size_t i = 0; i < in->n_pending; i++) {
+		const struct blocks_pending *n = &in->pending[i];
+		if ((n->note == BLOCKS_UNDER_WAY || n->note == BLOCKS_CLAIMED) &&
+			!states_find(in->states, &n->block) &&
+			suits(ask, in->mirror, n->dir, &n->block))
+			return true;
+	}
+	for (size_t i = 0; i < p->out->n_steps; i++) {
+		const struct blocks_step *s = &p->out->steps[i];
+		if ((s->verb == BLOCKS_ADD || s->verb == BLOCKS_CLAIM ||
+			    s->verb == BLOCKS_TAKE_BACK) &&
+			is_new(in, &s->block) && suits(ask, in->mirror, s->dir, &s->block))
+			return true;
+	}
+	return false;
 }
 
 /* A RETURN whose answer was lost, in this life or an earlier one, may be carried out late: the
@@ -278,16 +322,14 @@ static void use_again(
 }
 
 /* A block that is being given back, and is needed after all. */
-static bool keep_draining(struct planning *p, size_t dir, int family)
+static bool keep_draining(struct planning *p, const struct blocks_ask *ask)
 {
 	const struct states *states = p->in->states;
 	for (size_t i = 0; i < states->n_blocks; i++) {
 		const struct states_block *s = &states->blocks[i];
-		const struct mirror_pool *pool = pool_of(p->in, &s->in.cidr);
 		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
-		if (s->dir != dir || family_index(&s->in.cidr) != family || !s->in.draining ||
-			!pool || !pool->assigns || !b || !is_ours(p->in, b) ||
-			is_under_way(p->in, &s->in.cidr))
+		if (!s->in.draining || !suits(ask, p->in->mirror, s->dir, &s->in.cidr) || !b ||
+			!is_ours(p->in, b) || is_under_way(p->in, &s->in.cidr))
 			continue;
 		use_again(p, s, b);
 		return true;
@@ -324,7 +366,7 @@ static size_t list_tried(const struct planning *p, struct cidr **out)
 }
 
 /* The first free block of the pools in their order. */
-static bool pick_any(struct planning *p, size_t dir, int family, size_t *usable)
+static bool pick_any(struct planning *p, const struct blocks_ask *ask, size_t *usable)
 {
 	const struct mirror *m = p->in->mirror;
 	const struct replica *r = p->in->replica;
@@ -335,34 +377,55 @@ static bool pick_any(struct planning *p, size_t dir, int family, size_t *usable)
 	taken.tried = tried;
 	*usable = 0;
 	for (size_t i = 0; i < m->n_pools; i++) {
-		if (!m->pools[i].assigns || family_index(&m->pools[i].pool.cidr) != family)
+		if (!m->pools[i].assigns || !may_use(ask, &m->pools[i].pool.cidr))
 			continue;
 		++*usable;
-		if (pick(p, &m->pools[i], dir, &taken))
+		if (pick(p, &m->pools[i], ask->dir, &taken))
 			return true;
 	}
 	return false;
 }
 
-static void claim_for(struct planning *p, size_t dir, int family)
+/* This node's blocks, and those it is about to have. */
+static size_t count_blocks(const struct planning *p)
 {
-	char *why = p->out->why_not[family];
-	size_t usable;
-	if (p->in->max_blocks && p->in->states->n_blocks >= p->in->max_blocks) {
-		(void)snprintf(why, sizeof(p->out->why_not[0]),
-			"this node has %zu blocks, and maxBlocksPerHost is %u",
-			p->in->states->n_blocks, p->in->max_blocks);
-		return;
+	size_t n = p->in->states->n_blocks;
+	for (size_t i = 0; i < p->in->n_pending; i++) {
+		const struct blocks_pending *k = &p->in->pending[i];
+		bool claims = k->note == BLOCKS_CLAIMED ||
+			      (k->note == BLOCKS_UNDER_WAY && k->verb == BLOCKS_CLAIM);
+		n += claims && !states_find(p->in->states, &k->block);
 	}
-	if (pick_any(p, dir, family, &usable))
+	for (size_t i = 0; i < p->out->n_steps; i++)
+		n += p->out->steps[i].verb == BLOCKS_CLAIM &&
+		     !states_find(p->in->states, &p->out->steps[i].block);
+	return n;
+}
+
+static void claim_for(struct planning *p, const struct blocks_ask *ask, char why[256])
+{
+	size_t usable;
+	size_t blocks = count_blocks(p);
+	const char *family = ask->family == 0 ? "IPv4" : "IPv6";
+	const char *whom = ask->n_pools ? "this pod" : "this node";
+	if (p->in->max_blocks && blocks >= p->in->max_blocks)
+		(void)snprintf(why, 256, "this node has %zu blocks, and maxBlocksPerHost is %u",
+			blocks, p->in->max_blocks);
+	else if (pick_any(p, ask, &usable))
 		return;
-	if (usable)
-		(void)snprintf(why, sizeof(p->out->why_not[0]),
-			"every block of the %zu %s pool%s for this node is taken", usable,
-			family == 0 ? "IPv4" : "IPv6", usable == 1 ? "" : "s");
+	else if (usable)
+		(void)snprintf(why, 256, "every block of the %zu %s pool%s for %s is taken", usable,
+			family, usable == 1 ? "" : "s", whom);
 	else
-		(void)snprintf(why, sizeof(p->out->why_not[0]),
-			"no enabled %s pool selects this node", family == 0 ? "IPv4" : "IPv6");
+		(void)snprintf(why, 256, "no enabled %s pool%s selects this node", family,
+			ask->n_pools ? " that the pod may use" : "");
+}
+
+static void plan_claim(
+	struct planning *p, const struct blocks_ask *ask, uint64_t least, char why[256])
+{
+	if (free_for(p->in, ask) < least && !is_growing(p, ask) && !keep_draining(p, ask))
+		claim_for(p, ask, why);
 }
 
 static bool has_pool(const struct mirror *m, int family)
@@ -373,19 +436,21 @@ static bool has_pool(const struct mirror *m, int family)
 	return false;
 }
 
+/* Who waits comes first: there may be few blocks left, and the headroom takes of any pool. */
 static void plan_claims(struct planning *p)
 {
 	const struct blocks_input *in = p->in;
+	struct blocks_answer *answers = mem_new(in->n_asks + 1, sizeof(*answers));
+	p->out->answers = answers;
+	for (size_t i = 0; i < in->n_asks; i++) {
+		answers[i].free = free_for(in, &in->asks[i]);
+		plan_claim(p, &in->asks[i], 1, answers[i].why_not);
+	}
 	for (size_t dir = 0; dir < in->states->n_dirs; dir++)
-		for (int family = 0; family < 2; family++) {
-			uint64_t least = in->headroom ? in->headroom : in->asked[dir][family];
-			if (free_of(&in->states->dirs[dir], family) >= least ||
-				p->growing[dir][family] ||
-				(!has_pool(in->mirror, family) && !in->asked[dir][family]))
-				continue;
-			if (!keep_draining(p, dir, family))
-				claim_for(p, dir, family);
-		}
+		for (int family = 0; family < 2; family++)
+			if (has_pool(in->mirror, family))
+				plan_claim(p, &(struct blocks_ask){.dir = dir, .family = family},
+					in->headroom, p->out->why_not[family]);
 }
 
 void blocks_plan(const struct blocks_input *in, struct blocks_plan *out)
@@ -396,12 +461,12 @@ void blocks_plan(const struct blocks_input *in, struct blocks_plan *out)
 		if (is_ours(in, &in->replica->blocks[i]))
 			plan_owned(&p, &in->replica->blocks[i]);
 	plan_states(&p);
-	note_growing(&p);
 	plan_claims(&p);
 }
 
 void blocks_done(struct blocks_plan *p)
 {
 	free(p->steps);
+	free(p->answers);
 	*p = (struct blocks_plan){0};
 }

@@ -48,6 +48,14 @@ struct blocks_pending {
 	int64_t until_s;       /* boot time: void after; UNDER_WAY and HOME: never */
 };
 
+/* An ADD that waits for an address. */
+struct blocks_ask {
+	size_t dir;
+	int family;		  /* 0 IPv4, 1 IPv6 */
+	const struct cidr *pools; /* the only ones it may use */
+	size_t n_pools;		  /* 0: any */
+};
+
 struct blocks_input {
 	const char *node;
 	const struct replica *replica; /* whole */
@@ -57,11 +65,17 @@ struct blocks_input {
 	size_t n_pending;
 	const struct cidr *withdrawn; /* BIRD runs without these draining blocks, confirmed */
 	size_t n_withdrawn;
-	uint64_t headroom;		/* free addresses a family and state folder */
-	bool asked[CONF_STATE_DIRS][2]; /* an ADD waits: IPv4, IPv6 */
-	uint32_t max_blocks;		/* 0: no limit */
+	uint64_t headroom; /* free addresses a family and state folder */
+	const struct blocks_ask *asks;
+	size_t n_asks;
+	uint32_t max_blocks; /* 0: no limit */
 	int64_t idle_s, now_s;
 	bool drain; /* the node takes no pods: everything idle goes back at once */
+};
+
+struct blocks_answer {
+	uint64_t free;	   /* addresses that it would get at once */
+	char why_not[256]; /* "": they are there, or on the way */
 };
 
 struct blocks_plan {
@@ -69,7 +83,8 @@ struct blocks_plan {
 	size_t n_steps;
 	char problems[4][256];
 	size_t n_problems;
-	char why_not[2][256]; /* IPv4, IPv6: no further block can be had, and why; "" */
+	char why_not[2][256];	       /* IPv4, IPv6: no further block can be had, and why; "" */
+	struct blocks_answer *answers; /* to each ask; heap */
 };
 void blocks_plan(const struct blocks_input *in, struct blocks_plan *out);
 void blocks_done(struct blocks_plan *p);

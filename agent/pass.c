@@ -207,6 +207,7 @@ static uint32_t max_blocks(const struct agent *a)
 
 static int do_blocks(struct agent *a, const struct mirror *m)
 {
+	struct blocks_ask asks[AGENT_ASKERS];
 	CLEANUP_FREE struct cidr *withdrawn = mem_new(a->n_withdrawn + 1, sizeof(*withdrawn));
 	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
 	struct blocks_input in = {
@@ -223,11 +224,15 @@ static int do_blocks(struct agent *a, const struct mirror *m)
 		.idle_s = a->conf.idle_block_s,
 		.now_s = agent_now_s(),
 		.drain = node && node->spec.drain,
+		.asks = asks,
+		.n_asks = a->n_askers,
 	};
 	struct blocks_plan plan;
 	for (size_t i = 0; i < a->n_askers; i++)
-		in.asked[a->askers[i].dir][a->askers[i].family] = true;
+		asks[i] = a->askers[i].ask;
 	blocks_plan(&in, &plan);
+	for (size_t i = 0; i < a->n_askers; i++)
+		a->askers[i].answer = plan.answers[i];
 	memcpy(a->why_not, plan.why_not, sizeof(a->why_not));
 	for (size_t i = 0; i < plan.n_problems; i++)
 		agent_problem(a, "%s", plan.problems[i]);

@@ -172,11 +172,36 @@ static int find_dir(const struct agent *a, const char *path)
 	return -1;
 }
 
+/* The pools that the pod may use; without a list any. */
+static int read_pools(const json_t *request, struct cidr **out, size_t *n, struct err *e)
+{
+	json_t *list = NULL;
+	const json_t *item;
+	size_t i;
+	int r = json_get_array(request, "", "pools", &list, e);
+	if (r <= 0)
+		return r;
+	size_t count = json_array_size(list);
+	if (count == 0 || count > POOL_MAX)
+		return err_set(e, EINVAL, "pools names none, or more than %d", POOL_MAX);
+	CLEANUP_FREE struct cidr *pools = mem_new(count, sizeof(*pools));
+	json_array_foreach (list, i, item) {
+		const char *text = json_string_value(item);
+		if (cidr_parse(text ? text : "", &pools[i], e) < 0)
+			return err_set(e, EINVAL, "pools has something that is no network");
+	}
+	*n = count;
+	*out = pools;
+	pools = NULL;
+	return 0;
+}
+
 static int read_asker(
 	const struct agent *a, const json_t *request, struct agent_asker *out, struct err *e)
 {
 	const char *dir = NULL;
 	const char *family = NULL;
+	struct agent_asker asker = {.until_ms = agent_now_ms() + ASK_MS};
 	int r = json_get_string(request, "", "stateDir", &dir, e);
 	if (r >= 0)
 		r = json_get_string(request, "", "family", &family, e);
@@ -188,39 +213,28 @@ static int read_asker(
 			dir ? dir : "(none)");
 	if (!family || (strcmp(family, "ipv4") != 0 && strcmp(family, "ipv6") != 0))
 		return err_set(e, EINVAL, "family is neither ipv4 nor ipv6");
-	*out = (struct agent_asker){
-		.dir = (size_t)index,
-		.family = strcmp(family, "ipv6") == 0,
-		.since_ms = agent_now_ms(),
-		.until_ms = agent_now_ms() + ASK_MS,
-	};
+	r = read_pools(request, &asker.pools, &asker.ask.n_pools, e);
+	if (r < 0)
+		return r;
+	asker.ask.dir = (size_t)index;
+	asker.ask.family = strcmp(family, "ipv6") == 0;
+	asker.ask.pools = asker.pools;
+	*out = asker;
 	return 0;
 }
 
 static int add_asker(struct agent *a, uint64_t id, const json_t *request, struct err *e)
 {
-	struct agent_asker asker;
+	struct agent_asker asker = {0};
+	if (a->n_askers == AGENT_ASKERS)
+		return err_set(e, EAGAIN, "too many calls wait for a block");
 	int r = read_asker(a, request, &asker, e);
 	if (r < 0)
 		return r;
-	if (a->n_askers == AGENT_ASKERS)
-		return err_set(e, EAGAIN, "too many calls wait for a block");
 	asker.id = id;
 	a->askers[a->n_askers++] = asker;
 	agent_want_pass(a, true);
 	return 0;
-}
-
-static bool is_growing(const struct agent *a, const struct agent_asker *asker)
-{
-	for (size_t i = 0; i < a->n_pending; i++) {
-		const struct blocks_pending *p = &a->pending[i];
-		int family = p->block.addr.family == AF_INET ? 0 : 1;
-		if (family == asker->family && p->dir == asker->dir &&
-			(p->note == BLOCKS_UNDER_WAY || p->note == BLOCKS_CLAIMED))
-			return true;
-	}
-	return false;
 }
 
 /* Why an asker gets nothing; 0: it waits. */
@@ -229,19 +243,12 @@ static int verdict(const struct agent *a, const struct agent_asker *asker, struc
 	const char *trouble = store_trouble(a->store, NULL);
 	if (trouble)
 		return err_set(e, EAGAIN, "no further block can be claimed: %s", trouble);
-	if (*a->commit_trouble && a->commit_failed_ms > asker->since_ms)
-		return err_set(e, EAGAIN,
-			"no further block can be claimed, as the cluster store takes no changes: "
-			"%s",
-			a->commit_trouble);
-	if (*a->disk_trouble)
-		return err_set(e, EAGAIN, "no further block can be used: %s", a->disk_trouble);
 	if (!a->has_passed)
 		return agent_now_ms() < asker->until_ms
 			       ? 0
 			       : err_set(e, EAGAIN, "the agent has not read the cluster store yet");
-	if (*a->why_not[asker->family] && !is_growing(a, asker)) {
-		int r = err_set(e, EAGAIN, "%s", a->why_not[asker->family]);
+	if (*asker->answer.why_not) {
+		int r = err_set(e, EAGAIN, "%s", asker->answer.why_not);
 		err_details(e, "add a pool (roostctl apply), or free addresses; roostctl ipam "
 			       "show --cluster says who has them");
 		return r;
@@ -251,16 +258,20 @@ static int verdict(const struct agent *a, const struct agent_asker *asker, struc
 	return 0;
 }
 
-/* Whether an ADD would get an address or a block now: what "block" would say, at once. */
+/* Whether an ADD would get an address or a block now, of any pool: what "block" would say, at once. */
 static int tell_room(const struct agent *a, const json_t *request, struct err *e)
 {
 	struct agent_asker asker = {0};
 	int r = read_asker(a, request, &asker, e);
 	if (r < 0)
 		return r;
-	asker.since_ms = 0; /* what is known already counts */
-	const struct states_dir *d = &a->states.dirs[asker.dir];
-	return (asker.family == 0 ? d->free4 : d->free6) ? 0 : verdict(a, &asker, e);
+	free(asker.pools);
+	const struct states_dir *d = &a->states.dirs[asker.ask.dir];
+	if (asker.ask.family == 0 ? d->free4 : d->free6)
+		return 0;
+	(void)text_copy(
+		asker.answer.why_not, sizeof(asker.answer.why_not), a->why_not[asker.ask.family]);
+	return verdict(a, &asker, e);
 }
 
 void agent_handle(struct agent *a, uint64_t id, const json_t *request)
@@ -295,16 +306,18 @@ void agent_answer_askers(struct agent *a)
 		return; /* the next pass knows more */
 	for (size_t i = a->n_askers; i-- > 0;) {
 		const struct agent_asker *asker = &a->askers[i];
-		const struct states_dir *d = &a->states.dirs[asker->dir];
 		struct err e;
-		uint64_t free = asker->family == 0 ? d->free4 : d->free6;
-		int r = free ? 0 : verdict(a, asker, &e);
-		if (!free && r == 0)
+		if (!asker->seen)
+			continue; /* its pass waits for the rest after a long one */
+		bool has_free = asker->answer.free > 0;
+		int r = has_free ? 0 : verdict(a, asker, &e);
+		if (!has_free && r == 0)
 			continue;
-		if (free)
+		if (has_free)
 			server_answer(a->server, asker->id, json_pack("{s:b}", "ok", 1));
 		else
 			server_refuse(a->server, asker->id, r, &e);
+		free(asker->pools);
 		a->askers[i] = a->askers[--a->n_askers];
 	}
 }

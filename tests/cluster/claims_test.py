@@ -3,6 +3,7 @@
 """Who gets which block: races for the last one, pools that are switched off, addresses that nobody
 may have. Most of it needs no packets, so BIRD has little to do here."""
 import ipaddress
+import json
 
 import lab
 from lab import Cluster, equal, main, resource, step, test, true, until
@@ -169,6 +170,41 @@ def a_pool_that_is_switched_off_gives_nothing_new_and_keeps_what_it_has():
             pinger.goes_on()
         pinger.lost_nothing()
         c.wait_converged()
+
+
+@test
+def a_pod_that_chooses_its_pool_gets_a_block_of_that_pool():
+    """The node has addresses enough, but none of the pool that the pod's annotation names."""
+    with Cluster(nodes=1, encap="none", subnets=1, families=(4,), pools=False, start=False,
+                 settings={"headroom": 4}) as c:
+        node = c.nodes[0]
+        c.apply(c.pool("a-first", "100.66.0.0/24", 28), c.pool("b-second", "100.77.0.0/28", 30))
+        node.start()
+        until(lambda: ready(node), "the node to be ready")
+        def add(pool):
+            pod = node.new_pod()
+            answer = node.call("ADD", pod, runtimeConfig={"io.kubernetes.cri.pod-annotations": {
+                "cni.projectcalico.org/ipv4pools": json.dumps([pool])}})
+            if answer.status == 0:
+                pod.result = answer.json()
+                node.pods[pod.name] = pod
+            return answer, pod
+        pools = ["100.77.0.0/28", "100.66.0.0/24"] * 4
+        answers = at_once([lambda p=p: add(p) for p in pools])
+        for pool, (answer, pod) in zip(pools, answers):
+            equal(answer.status, 0, f"the status of ADD with a pool, {answer}:")
+            true(ipaddress.ip_address(pod.ip4) in ipaddress.ip_network(pool),
+                 f"an address of {pool}", pod.ip4)
+        step("eight pods, half of them in the second pool")
+        for _ in range(12):
+            equal(add("100.77.0.0/28")[0].status, 0, "the status of ADD in the second pool")
+        answer, _ = add("100.77.0.0/28")
+        refusal = answer.refused(11)
+        true("every block of the 1 IPv4 pool for this pod is taken" in refusal["details"],
+             "the reason in the details", refusal)
+        step(refusal["msg"])
+        equal(add("100.66.0.0/24")[0].status, 0, "the status of ADD in the first pool")
+        node.consistent()
 
 
 @test

@@ -229,6 +229,11 @@ def garbage_on_the_agents_socket_is_answered_or_dropped():
                 answer = send(line)
                 true(not answer or isinstance(json.loads(answer), dict), "a document or silence",
                      answer[:200])
+            for pools in (b'"10.0.0.0/8"', b"[]", b"[7]", b'["no network"]', b"[[]]",
+                          b"[" + b",".join([b'"10.0.0.0/8"'] * 65) + b"]"):
+                answer = json.loads(send(b'{"op":"block","family":"ipv4","stateDir":"%s",'
+                                         b'"pools":%s}\n' % (node.state.encode(), pools)))
+                true(answer.get("errno") in ("EINVAL", "EPROTO"), "an error", answer)
             send(b"x" * (2 << 20), read=False)
             send(b"\0" * 70000 + b"\n", read=False)
             send(b'{"op":"sta', read=False)

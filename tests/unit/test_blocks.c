@@ -263,12 +263,17 @@ static void why_not_is_said(const char *store, const char *more, uint32_t max, c
 {
 	struct bench b;
 	struct blocks_plan p;
+	const struct blocks_ask ask = {0};
 	set_up(&b, store, HAVE({.cidr = "10.0.0.0/26", .used = 64}), more);
 	b.in.max_blocks = max;
-	b.in.asked[0][0] = true;
+	b.in.asks = &ask;
+	b.in.n_asks = 1;
 	blocks_plan(&b.in, &p);
 	assert_int_equal(p.n_steps, 0);
-	assert_non_null(strstr(p.why_not[0], words));
+	assert_int_equal(p.answers[0].free, 0);
+	assert_non_null(strstr(p.answers[0].why_not, words));
+	if (!*more)
+		assert_non_null(strstr(p.why_not[0], words));
 	blocks_done(&p);
 	replica_done(&b.replica);
 }
@@ -282,6 +287,112 @@ static void what_stops_a_claim_is_said(void **state)
 		"", 0, "is taken");
 	why_not_is_said("{\"10.0.0.0/26\": \"a\"}", "", 1, "maxBlocksPerHost is 1");
 	why_not_is_said("{\"10.0.0.0/26\": \"a\"}", ", \"disabled\": true", 0, "no enabled");
+}
+
+/* A second pool, 10.1.0.0/24, after the first. */
+static void add_pool(struct bench *b)
+{
+	static const char list[] =
+		"[{\"kind\": \"IPPool\", \"apiVersion\": \"projectcalico.org/v3\", "
+		"\"metadata\": {\"name\": \"q\"}, "
+		"\"spec\": {\"cidr\": \"10.1.0.0/24\", \"blockSize\": 26}}]";
+	struct err e;
+	CLEANUP_JSON json_t *doc = NULL;
+	assert_int_equal(json_parse(list, strlen(list), &doc, &e), 0);
+	replica_feed_documents(&b->replica, doc);
+	b->mirror.pools[b->mirror.n_pools++] = (struct mirror_pool){
+		.pool = {.cidr = parse("10.1.0.0/24"), .block_len = 26}, .assigns = true};
+}
+
+/* One block of the first pool with so many addresses in use, and an ADD that waits for one of the
+ * second pool. */
+static void set_up_choice(struct bench *b, uint64_t used, struct blocks_ask *ask)
+{
+	static struct cidr pool;
+	pool = parse("10.1.0.0/24");
+	set_up(b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = used}), "");
+	add_pool(b);
+	*ask = (struct blocks_ask){.pools = &pool, .n_pools = 1};
+	b->in.asks = ask;
+	b->in.n_asks = 1;
+}
+
+static void who_may_use_one_pool_only_gets_a_block_of_it(void **state)
+{
+	struct bench b;
+	struct blocks_ask ask;
+	struct blocks_plan p;
+	struct blocks_pending note = {.note = BLOCKS_CLAIMED};
+	(void)state;
+	/* However much is free in others. */
+	set_up_choice(&b, 1, &ask);
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.answers[0].free, 0);
+	assert_string_equal(p.answers[0].why_not, "");
+	assert_int_equal(p.n_steps, 1);
+	assert_int_equal(p.steps[0].verb, BLOCKS_CLAIM);
+	assert_string_equal(p.steps[0].pool, "q");
+	/* Once: until the watch shows it. */
+	note.block = p.steps[0].block;
+	blocks_done(&p);
+	b.in.pending = &note;
+	b.in.n_pending = 1;
+	plan_is(&b, "");
+	/* Its claim counts for the headroom, too: one block, not two. */
+	set_up_choice(&b, 63, &ask);
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.n_steps, 1);
+	assert_string_equal(p.steps[0].pool, "q");
+	blocks_done(&p);
+	replica_done(&b.replica);
+}
+
+static void free_addresses_of_other_pools_are_none_for_who_may_not_use_them(void **state)
+{
+	struct bench b;
+	struct blocks_ask ask;
+	struct blocks_plan p;
+	struct cidr first = parse("10.0.0.0/24");
+	(void)state;
+	set_up_choice(&b, 1, &ask);
+	ask.pools = &first;
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.answers[0].free, 63);
+	assert_int_equal(p.n_steps, 0);
+	blocks_done(&p);
+	b.in.max_blocks = 1;
+	ask.pools = &b.mirror.pools[1].pool.cidr;
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.answers[0].free, 0);
+	assert_non_null(strstr(p.answers[0].why_not, "maxBlocksPerHost is 1"));
+	blocks_done(&p);
+	b.in.max_blocks = 0;
+	b.mirror.pools[1].assigns = false;
+	blocks_plan(&b.in, &p);
+	assert_non_null(strstr(p.answers[0].why_not, "no enabled IPv4 pool that the pod may use"));
+	assert_string_equal(p.why_not[0], "");
+	blocks_done(&p);
+	replica_done(&b.replica);
+}
+
+static void claims_that_are_not_blocks_yet_count_for_the_limit(void **state)
+{
+	struct bench b;
+	struct blocks_ask asks[2];
+	struct blocks_plan p;
+	struct cidr first = parse("10.0.0.0/24");
+	(void)state;
+	set_up_choice(&b, 64, asks);
+	asks[1] = (struct blocks_ask){.pools = &first, .n_pools = 1};
+	b.in.n_asks = 2;
+	b.in.max_blocks = 2;
+	blocks_plan(&b.in, &p);
+	assert_int_equal(p.n_steps, 1);
+	assert_string_equal(p.steps[0].pool, "q");
+	assert_string_equal(p.answers[0].why_not, "");
+	assert_non_null(strstr(p.answers[1].why_not, "this node has 2 blocks"));
+	blocks_done(&p);
+	replica_done(&b.replica);
 }
 
 static void a_drained_node_gives_everything_idle_back_and_claims_nothing(void **state)
@@ -321,6 +432,9 @@ int main(void)
 		cmocka_unit_test(one_claim_at_a_time),
 		cmocka_unit_test(the_last_free_block_is_found),
 		cmocka_unit_test(what_stops_a_claim_is_said),
+		cmocka_unit_test(who_may_use_one_pool_only_gets_a_block_of_it),
+		cmocka_unit_test(free_addresses_of_other_pools_are_none_for_who_may_not_use_them),
+		cmocka_unit_test(claims_that_are_not_blocks_yet_count_for_the_limit),
 		cmocka_unit_test(a_drained_node_gives_everything_idle_back_and_claims_nothing),
 		cmocka_unit_test(a_block_in_use_whose_pool_is_gone_is_a_problem),
 	};
