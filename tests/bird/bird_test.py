@@ -187,6 +187,11 @@ def a_bird_that_starts_without_our_file_gets_it_later(lab):
         wait_for(lambda: "10.244.1.64/26" in b.bird_routes(), "the block at the neighbour")
 
 
+def dual(me, others=(), **more):
+    """A description with both families; one session with each other node."""
+    return me.describe(others, ipv6=me.ipv6(), **more)
+
+
 CONFUSED = """
 log "{log}" all;
 router id {addr};
@@ -228,6 +233,39 @@ def a_confused_neighbour_gets_nothing_in_but_whole_blocks(lab):
         true("roost_own4" in first and "roost_10_0_1_9" not in first, "our block to stay ours", first)
         equal(bad.table("protocol x"), ["10.244.1.0/26"],
               "what it hears: no foreign route, no block of a pool that is not exported")
+
+
+CONFUSED6 = """
+protocol static {{ ipv6;
+  route ::/0 blackhole; route 2001:db8::/32 blackhole; route fd66::/48 blackhole;
+  route fd66::905/128 blackhole; route fd66::900/120 blackhole; route fd66::940/123 blackhole;
+  route fd67::/122 blackhole; route fd66::100/122 blackhole; route fd66::900/122 blackhole;
+  route fd00:1::/64 blackhole; }}
+protocol bgp x {{ local {addr} as {asn}; neighbor {peer} as 64512; multihop; graceful restart on;
+  ipv4 {{ import all; export all; }};
+  ipv6 {{ import all; export filter {{ bgp_next_hop = {addr6}; accept; }}; }}; }}
+"""
+
+
+@test(uplink=False)
+def nor_does_it_in_the_other_family_of_the_session(lab):
+    with cluster(lab) as c:
+        a = c.node(1)
+        bad = c.node(9, start=False)
+        with open(bad.main, "w") as f:
+            f.write((CONFUSED.split("protocol bgp")[0] + CONFUSED6).format(
+                log=bad.log, addr=bad.addr, addr6=bad.addr6, peer=a.addr, asn=AS))
+        bad.start_bird()
+        a.load(dual(a, [bad]))
+        wait_for(lambda: "fd66::900/122" in a.bird_routes("-6"), "its one good block")
+        time.sleep(0.2)
+        equal([sorted(a.bird_routes()), sorted(a.bird_routes("-6"))],
+              [["10.244.9.0/26"], ["fd66::900/122"]], "what the kernel has of it")
+        equal(a.table("table master6 protocol roost_10_0_1_9"), ["fd66::100/122", "fd66::900/122"],
+              "what is imported")
+        first = a.ask("show route for fd66::100/122 primary")
+        true("roost_own6" in first and "roost_10_0_1_9" not in first, "our block to stay ours", first)
+        equal(bad.table("table master6 protocol x"), ["fd66::100/122"], "what it hears")
 
 
 @test(uplink=False)
@@ -291,11 +329,6 @@ def without_bgp_blocks_are_static_routes(lab):
         wait_for(lambda: a.look["up"] and a.look["loaded"] and not a.look["recovering"], "BIRD back")
         equal([events.of_bird(), pings.lost()], [[], 0], "events and lost pings")
         events.close()
-
-
-def dual(me, others=(), **more):
-    """A description with both families; one session with each other node."""
-    return me.describe(others, ipv6=me.ipv6(), **more)
 
 
 @test(uplink=False)

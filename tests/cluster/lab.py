@@ -300,6 +300,8 @@ class Place:
     def __init__(self, name, ns, addresses):
         self.name, self.ns, self.path, self._addresses = name, ns, ns.path, addresses
 
+    families = FAMILIES
+
     def ip(self, family):
         return self._addresses.get(family)
 
@@ -358,9 +360,8 @@ class Node:
         self.wrapper = []  # what the node's own programs are started by
         for folder in (self.dir, f"{self.dir}/bird.d"):
             os.makedirs(folder)
-        self.address = {4: f"10.1.{self.subnet}.{10 + number}"}
-        if 6 in cluster.families:
-            self.address[6] = f"fd00:{self.subnet}::{10 + number}"
+        every = {4: f"10.1.{self.subnet}.{10 + number}", 6: f"fd00:{self.subnet}::{10 + number}"}
+        self.address = {f: every[f] for f in cluster.node_families.get(number, cluster.families)}
         self._wire()
         with open(f"{self.dir}/bird.conf", "w") as f:
             f.write(BIRD_MAIN.format(file=self.bird_file[:-1], include=f"{self.dir}/bird.d"))
@@ -372,13 +373,13 @@ class Node:
                              wrapper=self.wrapper)
         self.settings = {
             "node": self.name, "store": cluster.store.url, "stateDirs": [self.state],
-            "dataDir": self.data, "socket": self.socket, "address": {"ipv4": "first-found"},
+            "dataDir": self.data, "socket": self.socket,
+            "address": {f"ipv{f}": "first-found" if f in cluster.families else "none" for f in FAMILIES},
             "bird": {"file": self.bird_file, "socket": self.bird_socket,
                      "include": f"{self.dir}/bird.d", "group": ""},
             "routes": "static" if cluster.static else "bgp", "heartbeatSeconds": 1,
             "log": {"level": "debug" if os.environ.get("LAB_DEBUG") else "info"},
         }
-        self.settings["address"]["ipv6"] = "first-found" if 6 in cluster.families else "none"
         self.settings.update(cluster.settings)
         self.configure()
 
@@ -412,18 +413,23 @@ class Node:
         self.ns.ip(f"link add eth0 type veth peer name {port} netns {router.name}")
         router.ip(f"link set {port} master lan{subnet}", f"link set {port} up")
         # A machine keeps its MAC over a reboot; its neighbours would take long to learn another.
-        octets = ":".join(f"{int(o):02x}" for o in self.address[4].split("."))
         self.ns.ip("link set lo up", "link set eth0 addrgenmode none",
-                   f"link set eth0 address 02:00:{octets}", "link set eth0 up",
-                   f"addr add {self.address[4]}/24 dev eth0",
-                   f"route add default via 10.1.{subnet}.1")
-        if 6 in self.cluster.families:
+                   f"link set eth0 address 02:00:0a:01:{subnet:02x}:{10 + self.number:02x}",
+                   "link set eth0 up")
+        if 4 in self.address:
+            self.ns.ip(f"addr add {self.address[4]}/24 dev eth0",
+                       f"route add default via 10.1.{subnet}.1")
+        if 6 in self.address:
             self.ns.ip(f"addr add fe80::{10 + self.number}/64 dev eth0 nodad",
                        f"addr add {self.address[6]}/64 dev eth0 nodad",
                        f"route add default via fd00:{subnet}::1")
 
     def ip(self, family):
         return self.address.get(family)
+
+    @property
+    def families(self):
+        return tuple(self.address)
 
     def __str__(self):
         return self.name
@@ -597,12 +603,15 @@ class Cluster:
 
     def __init__(self, nodes=3, store="file", encap="none", subnets=2, families=FAMILIES,
                  static=False, tor=False, nat=False, block=26, pools=True, settings=None,
-                 start=True, plain_names=False):
+                 start=True, plain_names=False, encap6=None, node_families=None):
+        """encap6: of the IPv6 pool, where it is another one than encap. node_families: {number of a
+        node: the families it has addresses of}, where these are not the cluster's."""
         self.number = next(Cluster._numbers)
         self.dir = f"{WORK}/{self.number}"
         self._prefix = "" if plain_names else f"{self.number}-"
         self.subnets, self.families, self.static = subnets, families, static
-        self.encap, self.nat, self.block, self.tor = encap, nat, block, tor
+        self.encap, self.encap6, self.nat, self.block, self.tor = encap, encap6, nat, block, tor
+        self.node_families = node_families or {}
         self.settings = settings or {}
         self.serial = itertools.count(1)
         self._namespaces = []
@@ -720,7 +729,7 @@ class Cluster:
                  "protocol kernel { ipv6 { import none; export where source = RTS_BGP; }; }",
                  f"protocol static {{ ipv4; {static} }}"]
         for node in self.nodes:
-            for f in self.families:
+            for f in node.families:
                 mine = f"10.1.{node.subnet}.1" if f == 4 else f"fd00:{node.subnet}::1"
                 lines.append(
                     f"protocol bgp {node.name}_{f} {{ local {mine} as 64513; connect delay time 1;"
@@ -734,20 +743,26 @@ class Cluster:
 
     def manifest(self):
         """The pools, and the router as a peer of each node."""
-        documents = [self.pool("pool4", POOL4, self.block)]
+        documents = []
+        if 4 in self.families:
+            documents.append(self.pool("pool4", POOL4, self.block))
         if 6 in self.families:
             documents.append(self.pool("pool6", POOL6, self.block + 96))
         if self.tor:
             for node in self.nodes:
-                for f in self.families:
+                for f in node.families:
                     documents.append(resource(
                         "BGPPeer", f"router-{node.name}-{f}", node=node.name, asNumber=64513,
                         peerIP=f"10.1.{node.subnet}.1" if f == 4 else f"fd00:{node.subnet}::1"))
         return documents
 
     def pool(self, name, cidr, block, **more):
+        encap = self.encap_of(6 if ":" in cidr else 4)
         return resource("IPPool", name, cidr=cidr, blockSize=block, ipipMode="Never",
-                        vxlanMode=ENCAPS[self.encap], natOutgoing=self.nat, **more)
+                        vxlanMode=ENCAPS[encap], natOutgoing=self.nat, **more)
+
+    def encap_of(self, family):
+        return self.encap6 if family == 6 and self.encap6 else self.encap
 
     def apply(self, *documents, node=None):
         """roostctl apply of resources, as one text."""
@@ -766,12 +781,13 @@ class Cluster:
                 true(blocks[node], f"{node} to own an IPv{family} block")
                 seen = {d: _route_words(r) for d, r in node.bird_routes(family).items()}
                 expected = {b: self._expected(node, other, family, vteps[other])
-                            for other in nodes if other is not node for b in blocks[other]}
+                            for other in nodes if shared(node, other, family)
+                            if other is not node for b in blocks[other]}
                 equal(seen, expected, f"BIRD's IPv{family} routes of {node}:")
 
     def _expected(self, node, other, family, vtep):
-        near = node.subnet == other.subnet
-        if self.encap == "vxlan" or (self.encap == "vxlan-cross-subnet" and not near):
+        near, encap = node.subnet == other.subnet, self.encap_of(family)
+        if encap == "vxlan" or (encap == "vxlan-cross-subnet" and not near):
             return f"via {vtep} dev {DEVICE[family]}" + (" onlink" if family == 4 else "")
         return f"via {self.gateway(node, other, family)} dev eth0"
 
@@ -791,13 +807,15 @@ class Cluster:
     def _router_knows(self, nodes):
         for family in self.families:
             known = {r["dst"] for r in self.router.ask(f"-{family} route show proto 12")}
-            blocks = {b for n in nodes for b in n.blackholes(family)}
+            blocks = {b for n in nodes if family in n.families for b in n.blackholes(family)}
             equal(known & blocks, blocks, f"IPv{family} blocks that the router knows")
 
     def sessions_up(self, node):
-        """The node's BGP sessions stand, one for each other node and one for each of the router's
-        addresses, and no graceful restart is under way. Raises Failed."""
-        count = len(self.nodes) - 1 + (len(self.families) if self.tor else 0)
+        """The node's BGP sessions stand, one for each other node with which it has a family in
+        common and one for each of the router's addresses, and no graceful restart is under way.
+        Raises Failed."""
+        count = sum(n is not node and not set(n.families).isdisjoint(node.families)
+                    for n in self.nodes) + (len(node.families) if self.tor else 0)
         found = node.sessions()
         if len(found) != count or not all(found.values()):
             raise Failed(f"BGP sessions of {node}, expected {count}: {found}")
@@ -818,7 +836,7 @@ class Cluster:
             pairs += [(p, self.outside) for p in pods]
         failures = []
         jobs = [(a, b, f, kind) for a, b in pairs for f in self.families
-                for kind in traffic.PROBES if a.ip(f) and b.ip(f)]
+                for kind in traffic.PROBES if a.ip(f) and b.ip(f) and shared(a, b, f)]
         true(pods and jobs, "pods to try")
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             for job, problem in zip(jobs, pool.map(self._probe, jobs)):
@@ -858,10 +876,11 @@ class Cluster:
         """A pinger between all pods of different nodes, in each family."""
         pods = pods or [p for n in self.nodes for p in n.pods.values()]
         flows = {f"{a} to {b} IPv{f}": (a.path, b.ip(f)) for a in pods for b in pods
-                 for f in self.families if a is not b and a.node is not b.node and a.ip(f)}
+                 for f in self.families if a is not b and a.node is not b.node and a.ip(f)
+                 and shared(a, b, f)}
         if outside:
             flows |= {f"{a} to outside IPv{f}": (a.path, self.outside.ip(f)) for a in pods
-                      for f in self.families if a.ip(f)}
+                      for f in a.node.families if a.ip(f)}
         return traffic.Pinger(flows)
 
     # ---- when it failed ----
@@ -881,6 +900,12 @@ class Cluster:
         with contextlib.suppress(AttributeError):
             for log in self.store.logs():
                 _tail(log, 8)
+
+
+def shared(a, b, family):
+    """Whether packets of a family get from a to b: within one node, or both nodes have the family."""
+    here, there = (getattr(x, "node", x) for x in (a, b))
+    return here is there or all(family in x.families for x in (here, there))
 
 
 def _tail(path, lines):
