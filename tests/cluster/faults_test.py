@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import traffic
-from lab import Cluster, DEVICE, Failed, equal, main, resource, step, test, true, until
+from lab import BIN, Cluster, DEVICE, Failed, equal, main, resource, step, test, true, until
 
 
 def ready(node):
@@ -259,6 +259,183 @@ def a_node_inside_a_pool_and_a_pool_over_the_nodes_harm_nobody_else():
         c.store.delete(b"resources/ippools/a-wrong-one")
         for node in c.nodes:
             until(lambda n=node: not says(n, "problem   "), "status to be content again")
+
+
+@test
+def a_filter_that_drops_the_tunnel_stops_what_goes_through_it_and_nothing_else():
+    """Two nodes in one subnet, one in another: only packets between subnets take the tunnel."""
+    with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
+        started(c)
+        first, far, near = c.nodes
+        a, b, n = (next(iter(node.pods.values())) for node in (first, far, near))
+        with traffic.Pinger({"near": (a.path, n.ip4), "nodes": (first.path, far.ip(4))}) as pinger:
+            traffic.icmp(a.path, b.ip4)
+            far.run("nft", "add table inet guard; add chain inet guard input "
+                    "{ type filter hook input priority 0; }; "
+                    "add rule inet guard input udp dport 4789 counter drop")
+            true(not traffic.answers(a.path, b.ip4) and not traffic.answers(b.path, a.ip4),
+                 "no answer through the tunnel")
+            c.converged()
+            true("packets 0 " not in far.run("nft", "list table inet guard"),
+                 "the rule's counter to tell of it")
+            equal(sum(far.sessions().values()), 2, "the BGP sessions that stand")
+            pod = far.add_pod()
+            traffic.icmp(pod.path, b.ip4)
+            far.run("nft", "delete table inet guard")
+            traffic.icmp(a.path, b.ip4)
+            pinger.goes_on()
+        pinger.lost_nothing()
+        c.matrix()
+
+
+# ---- clocks ----
+
+YEAR = 365 * 24 * 3600
+
+
+@test
+def clocks_that_jump_change_nothing_but_what_people_see():
+    with Cluster(encap="vxlan-cross-subnet", store="etcd", start=False) as c:
+        odd, other = c.nodes[0], c.nodes[1]
+        clock = f"{odd.dir}/clock"
+        odd.wrapper += ["env", f"LD_PRELOAD={BIN}/../tests/cluster/clock.so",
+                        f"CLOCK_OFFSET_FILE={clock}", "ASAN_OPTIONS=verify_asan_link_order=0"]
+        odd.bird.wrapper = odd.wrapper
+
+        def is_seen_as(words):
+            line = next((l for l in other.ctl("node", "list").splitlines()
+                         if l.split()[:1] == [odd.name]), "")
+            return words in line and line
+
+        def jump(seconds):
+            with open(clock + ".new", "w") as f:
+                f.write(str(seconds))
+            os.rename(clock + ".new", clock)
+
+        def pods_come_and_go():
+            pod = odd.add_pod()
+            odd.del_pod(pod)
+            again = odd.add_pod()
+            true(again.ip4 != pod.ip4, "another address than the one that cools down", pod.ip4)
+            odd.del_pod(again)
+
+        jump(0)
+        c.store.start()
+        c.apply(*c.manifest())
+        for node in c.nodes:
+            node.start()
+        started(c)
+        with c.pinger() as pinger:
+            for seconds, seen, refusal in ((YEAR, "clock ahead", "ahead of ours"),
+                                           (-YEAR, "stale since", "still has"),
+                                           (0, "live", "is live")):
+                jump(seconds)
+                step("node list: " + until(lambda s=seen: is_seen_as(s), f"node1 to be {seen}"))
+                pods_come_and_go()
+                done = other.ctl("node", "remove", odd.name, ok=False)
+                true(done.returncode == 1 and refusal in done.stderr, f"{refusal!r}", done.stderr)
+                odd.agent.kill()
+                odd.agent.start()
+                until(odd.status, "the agent to answer with such a clock")
+                pods_come_and_go()
+                until(lambda s=seen: is_seen_as(s), f"node1 to be {seen} after a restart")
+                pinger.goes_on()
+        pinger.lost_nothing()
+        c.matrix()
+        step(f"{pinger.sent()} pings, none lost")
+
+        # Its clock is behind, it looks dead, and somebody removes it by force: it lives and comes back.
+        blocks = {f: odd.blackholes(f) for f in c.families}
+        jump(-YEAR)
+        until(lambda: is_seen_as("stale since"), "node1 to look dead")
+        other.ctl("node", "remove", odd.name, "--force")
+        c.wait_converged()
+        equal({f: odd.blackholes(f) for f in c.families}, blocks, "its blocks afterwards")
+        c.matrix()
+        odd.consistent()
+        step("removed by force although it lives: it registers again and keeps its blocks")
+
+
+# ---- links and addresses ----
+
+def is_quiet(cluster, node):
+    """Three looks at everything change no route and no session."""
+    monitor = subprocess.Popen(["ip", "-n", node.ns.name, "monitor", "route", "nexthop"],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        before = node.birdc("show status")
+        for _ in range(3):
+            node.sync()
+            node.status()
+        equal(node.birdc("show status")[-2:], before[-2:], "BIRD's last reconfiguration")
+        cluster.converged()
+    finally:
+        monitor.terminate()
+        seen = monitor.communicate()[0]
+    equal(seen, "", "changes of routes after everything was right again:")
+
+
+@test
+def an_uplink_that_flaps_many_times_is_as_before_at_once():
+    with Cluster(encap="vxlan-cross-subnet") as c:
+        started(c)
+        node = c.nodes[0]
+        port = f"to-{node.name}"
+        others = [next(iter(n.pods.values())) for n in c.nodes[1:]]
+        mine = next(iter(node.pods.values()))
+        sessions = node.sessions()
+        with c.pinger(others) as untouched, c.pinger() as pinger:
+            def carrier():
+                return "LOWER_UP" in node.ns.link("eth0")["flags"]
+            for seen in [True] * 5 + [False] * 25:  # some are long enough to be noticed
+                c.router.ip(f"link set {port} down")
+                until(lambda: not (seen and carrier()), "the node to notice")
+                c.router.ip(f"link set {port} up")
+                until(lambda: not seen or carrier(), "the node to notice")
+            began = time.monotonic()
+            for other in others:
+                for family in c.families:
+                    until(lambda o=other, f=family: traffic.answers(mine.path, o.ip(f)),
+                          f"{mine} to reach {other}")
+            step(f"30 flaps: reached again {time.monotonic() - began:.2f} s after the last one")
+            c.converged()
+            untouched.goes_on()
+        untouched.lost_nothing()
+        step(f"{sum(f.sent for f in pinger.flows)} pings, "
+             f"{sum(len(f.waiting) + len(f.refused) for f in pinger.flows)} of them lost")
+        until(lambda: node.sessions() == sessions, "the BGP sessions as before")
+        with c.pinger() as pinger:
+            is_quiet(c, node)
+            pinger.goes_on()
+        pinger.lost_nothing()
+        c.matrix()
+        equal(node.status().get("problems"), [], "problems")
+
+
+@test
+def a_node_that_changes_its_address_under_traffic_is_followed():
+    with Cluster(encap="vxlan-cross-subnet") as c:
+        started(c)
+        node = c.nodes[2]
+        others = [next(iter(n.pods.values())) for n in c.nodes[:2]]
+        mine = next(iter(node.pods.values()))
+        with c.pinger(others) as untouched, c.pinger_within([mine, node.add_pod()]) as within:
+            with c.pinger() as pinger:
+                pinger.goes_on()
+                node.ns.ip("addr del 10.1.1.13/24 dev eth0", "addr del fd00:1::13/64 dev eth0",
+                           "addr add 10.1.1.43/24 dev eth0",
+                           "addr add fd00:1::43/64 dev eth0 nodad",
+                           "route replace default via 10.1.1.1",
+                           "route replace default via fd00:1::1")
+                node.address = {4: "10.1.1.43", 6: "fd00:1::43"}
+                c.wait_converged()
+                pinger.goes_on(100)
+            gaps = {f.name: f.gap for f in pinger.flows}
+            step(f"unreached at most {max(gaps.values()):.2f} s ({max(gaps, key=gaps.get)})")
+        untouched.lost_nothing()
+        within.lost_nothing()
+        c.matrix()
+        is_quiet(c, node)
 
 
 main()
