@@ -33,6 +33,12 @@ static void free_item(struct replica_item *i)
 	free(i);
 }
 
+static void free_problem(const struct replica_problem *p)
+{
+	free(p->key);
+	free(p->text);
+}
+
 void replica_done(struct replica *r)
 {
 	for (size_t i = 0; i < r->n_nodes; i++)
@@ -41,10 +47,8 @@ void replica_done(struct replica *r)
 		free_item(r->items[i]);
 	for (size_t i = 0; i < r->n_blocks; i++)
 		free(r->blocks[i].node);
-	for (size_t i = 0; i < r->n_problems; i++) {
-		free(r->problems[i].key);
-		free(r->problems[i].text);
-	}
+	for (size_t i = 0; i < r->n_problems; i++)
+		free_problem(&r->problems[i]);
 	free(r->nodes);
 	free(r->items);
 	free(r->blocks);
@@ -61,55 +65,14 @@ bool replica_is_whole(const struct replica *r)
 	return true;
 }
 
-/* Problems are few. */
-static void set_problem(struct replica *r, const char *key, const char *text)
-{
-	struct replica_problem *p = NULL;
-	for (size_t i = 0; !p && i < r->n_problems; i++)
-		if (strcmp(r->problems[i].key, key) == 0)
-			p = &r->problems[i];
-	if (!p) {
-		r->problems = mem_grow(
-			r->problems, &r->room_problems, r->n_problems, sizeof(*r->problems));
-		p = &r->problems[r->n_problems++];
-		*p = (struct replica_problem){.key = mem_strdup(key)};
-	}
-	free(p->text);
-	p->text = mem_strdup(text);
-	p->seen = r->generation;
-}
-
-static void drop_problem(struct replica *r, size_t i)
-{
-	free(r->problems[i].key);
-	free(r->problems[i].text);
-	r->problems[i] = r->problems[--r->n_problems];
-}
-
-static void clear_problem(struct replica *r, const char *key)
-{
-	for (size_t i = 0; i < r->n_problems; i++)
-		if (strcmp(r->problems[i].key, key) == 0) {
-			drop_problem(r, i);
-			return;
-		}
-}
-
-/* Nodes. */
-
-static int compare_nodes(const void *a, const void *b)
-{
-	return strcmp(
-		((const struct replica_node *)a)->name, ((const struct replica_node *)b)->name);
-}
-
-/* Where the name is or belongs among the first n: *found says which. */
-static size_t find_node(const struct replica *r, const char *name, size_t n, bool *found)
+/* Where the key is or belongs in a sorted list: *found says which. */
+static size_t search(const void *list, size_t n, size_t size,
+	int (*compare)(const void *, const void *), const void *key, bool *found)
 {
 	size_t low = 0;
 	for (size_t high = n; low < high;) {
 		size_t middle = low + (high - low) / 2;
-		int order = strcmp(r->nodes[middle].name, name);
+		int order = compare((const char *)list + middle * size, key);
 		*found = order == 0;
 		if (*found)
 			return middle;
@@ -120,6 +83,64 @@ static size_t find_node(const struct replica *r, const char *name, size_t n, boo
 	}
 	*found = false;
 	return low;
+}
+
+/* Problems, sorted by key: they may be as many as the documents. A list tells them in that order, so
+ * that hardly anything is ever moved. */
+
+static int compare_problems(const void *a, const void *b)
+{
+	return strcmp(
+		((const struct replica_problem *)a)->key, ((const struct replica_problem *)b)->key);
+}
+
+static size_t find_problem(const struct replica *r, const char *key, bool *found)
+{
+	const struct replica_problem wanted = {.key = (char *)key};
+	return search(
+		r->problems, r->n_problems, sizeof(*r->problems), compare_problems, &wanted, found);
+}
+
+static void set_problem(struct replica *r, const char *key, const char *text)
+{
+	bool found;
+	size_t at = find_problem(r, key, &found);
+	if (!found) {
+		r->problems = mem_grow(
+			r->problems, &r->room_problems, r->n_problems, sizeof(*r->problems));
+		memmove(&r->problems[at + 1], &r->problems[at],
+			(r->n_problems++ - at) * sizeof(*r->problems));
+		r->problems[at] = (struct replica_problem){.key = mem_strdup(key)};
+	}
+	free(r->problems[at].text);
+	r->problems[at].text = mem_strdup(text);
+	r->problems[at].seen = r->generation;
+}
+
+static void clear_problem(struct replica *r, const char *key)
+{
+	bool found;
+	size_t at = find_problem(r, key, &found);
+	if (!found)
+		return;
+	free_problem(&r->problems[at]);
+	memmove(&r->problems[at], &r->problems[at + 1],
+		(--r->n_problems - at) * sizeof(*r->problems));
+}
+
+/* Nodes. */
+
+static int compare_nodes(const void *a, const void *b)
+{
+	return strcmp(
+		((const struct replica_node *)a)->name, ((const struct replica_node *)b)->name);
+}
+
+/* Among the first n. */
+static size_t find_node(const struct replica *r, const char *name, size_t n, bool *found)
+{
+	const struct replica_node wanted = {.name = (char *)name};
+	return search(r->nodes, n, sizeof(*r->nodes), compare_nodes, &wanted, found);
 }
 
 static void put_node(struct replica *r, const char *name, const struct resource_node *spec)
@@ -303,20 +324,8 @@ static int compare_blocks(const void *a, const void *b)
 
 static size_t find_block(const struct replica *r, const struct cidr *c, size_t n, bool *found)
 {
-	size_t low = 0;
-	for (size_t high = n; low < high;) {
-		size_t middle = low + (high - low) / 2;
-		int order = block_compare(&r->blocks[middle].cidr, c);
-		*found = order == 0;
-		if (*found)
-			return middle;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*found = false;
-	return low;
+	const struct replica_block wanted = {.cidr = *c};
+	return search(r->blocks, n, sizeof(*r->blocks), compare_blocks, &wanted, found);
 }
 
 /* node NULL: unreadable. */
@@ -446,10 +455,15 @@ static void sweep_blocks(struct replica *r, uint64_t since)
 
 static void sweep_problems(struct replica *r, const char *prefix, uint64_t since)
 {
-	for (size_t i = r->n_problems; i-- > 0;)
-		if (r->problems[i].seen < since &&
-			strncmp(r->problems[i].key, prefix, strlen(prefix)) == 0)
-			drop_problem(r, i);
+	size_t kept = 0;
+	for (size_t i = 0; i < r->n_problems; i++) {
+		const struct replica_problem *p = &r->problems[i];
+		if (p->seen < since && strncmp(p->key, prefix, strlen(prefix)) == 0)
+			free_problem(p);
+		else
+			r->problems[kept++] = *p;
+	}
+	r->n_problems = kept;
 }
 
 static void end_list(struct replica *r, int part)

@@ -146,6 +146,37 @@ static void what_cannot_be_read_is_left_out_and_named(void **state)
 	replica_done(&r);
 }
 
+/* In whatever order they come and go. */
+static void many_that_cannot_be_read_are_each_named_once(void **state)
+{
+	enum { N = 2000, STEP = 1237 }; /* without a common divisor */
+	struct replica r;
+	char key[64];
+	(void)state;
+	open_empty(&r);
+	for (unsigned int turn = 0; turn < 2 * N; turn++) {
+		(void)snprintf(key, sizeof(key), "resources/nodes/n%04u", turn * STEP % N);
+		put(&r, key, turn < N ? "{" : "[");
+	}
+	assert_int_equal(r.n_problems, N);
+	for (unsigned int i = 0; i < N; i++) {
+		(void)snprintf(key, sizeof(key), "resources/nodes/n%04u", i);
+		assert_string_equal(r.problems[i].key, key);
+	}
+	for (unsigned int i = 0; i < N; i += 2) {
+		(void)snprintf(key, sizeof(key), "resources/nodes/n%04u", i);
+		put(&r, key, NULL);
+	}
+	assert_int_equal(r.n_problems, N / 2);
+	assert_string_equal(r.problems[0].key, "resources/nodes/n0001");
+	begin(&r, REPLICA_RESOURCES);
+	put(&r, "resources/nodes/n0007", "{");
+	end(&r, REPLICA_RESOURCES);
+	assert_int_equal(r.n_problems, 1);
+	assert_string_equal(r.problems[0].key, "resources/nodes/n0007");
+	replica_done(&r);
+}
+
 static void a_block_that_cannot_be_read_counts_as_taken(void **state)
 {
 	struct replica r;
@@ -189,6 +220,7 @@ int main(void)
 		cmocka_unit_test(a_new_list_drops_what_it_does_not_tell),
 		cmocka_unit_test(many_blocks_in_any_order_end_up_sorted),
 		cmocka_unit_test(what_cannot_be_read_is_left_out_and_named),
+		cmocka_unit_test(many_that_cannot_be_read_are_each_named_once),
 		cmocka_unit_test(a_block_that_cannot_be_read_counts_as_taken),
 		cmocka_unit_test(our_own_document_is_kept_as_it_is),
 	};
