@@ -56,10 +56,18 @@ static void put_count(json_t *o, const char *key, uint64_t v)
 	ipam_json_put(o, key, output_json_number(v));
 }
 
+static const char *state_of(const struct node_block *b)
+{
+	if (b->disowned)
+		return "disowned";
+	return b->draining ? "draining" : "owned";
+}
+
 static json_t *block_counts(const struct node_block *b)
 {
 	json_t *o = json_object();
 	ipam_json_put(o, "cidr", text_of_cidr(&b->cidr));
+	ipam_json_put(o, "state", output_json_text(state_of(b)));
 	put_count(o, "size", b->size);
 	put_count(o, "used", b->used);
 	put_count(o, "cooling", b->cooling);

@@ -5,7 +5,8 @@
 A claim, a return, the taking back of a quarantined block, and the removal of a node by force are
 each traced once. Then they are made again and again, and each time strace kills roostd (or
 roostctl) at another system call of that trace: among those that change what others see, a sample
-of every kind (call and file), chosen anew in each run. ROOST_SEED=N chooses as an earlier run did.
+of every kind (call and file), chosen anew in each run. ROOST_SEED=N chooses as an earlier run did; how
+processes meet is never the same, so neither is the exact moment.
 
 Right after the kill nothing may be wrong: what a node announces is its own in the store, nobody
 gives addresses of a block that is not its own, a block's two documents agree. Then the agent is
@@ -15,6 +16,7 @@ forgotten by all, or kept by two, cannot hide.
 """
 import collections
 import contextlib
+import hashlib
 import ipaddress
 import json
 import os
@@ -60,14 +62,15 @@ def points_of(path):
 
 
 def sample(groups, story, count):
-    """Points of every group in turn, the first and the last ones of a group before others."""
-    chance = random.Random(f"{SEED} {story}")
+    """Points of every group in turn, the first and the last ones of a group before others. What is
+    chosen of a group depends on the seed and the group alone, not on how this run's calls met."""
+    def rank(*what):
+        return hashlib.sha256(repr((SEED, story, *what)).encode()).digest()
     queues = []
-    for _, points in sorted(groups.items()):
-        rest = points[1:-1]
-        chance.shuffle(rest)
-        queues.append(([points[0], points[-1]] if len(points) > 1 else points) + rest)
-    chance.shuffle(queues)
+    for kind, points in sorted(groups.items(), key=lambda item: rank(item[0])):
+        ends = [points[0], points[-1]] if len(points) > 1 else points
+        rest = sorted(enumerate(points[1:-1]), key=lambda p: rank(kind, p[0]))
+        queues.append(ends + [point for _, point in rest])
     chosen = []
     while queues and len(chosen) < count:
         queues = [q for q in queues if q]
@@ -141,11 +144,20 @@ def stored(cluster):
     return found
 
 
-def held(node):
-    """The blocks of the node state."""
+def states(node):
+    """{block: state} of the node state."""
     if not os.path.isdir(node.state):
-        return set()
-    return {b["cidr"] for p in node.ask("ipam", "show")["pools"] for b in p["blocks"]}
+        return {}
+    return {b["cidr"]: b["state"] for p in node.ask("ipam", "show")["pools"] for b in p["blocks"]}
+
+
+def held(node):
+    return set(states(node))
+
+
+def giving(node):
+    """The blocks that an ADD may have addresses of."""
+    return {b for b, state in states(node).items() if state == "owned"}
 
 
 def announced(node):
@@ -162,14 +174,19 @@ def remembered(node):
 
 
 def in_order(cluster):
-    """What holds at every moment; that nothing is given of what is not ours: tries_add()."""
-    said = {n: announced(n) for n in cluster.nodes}
-    store = stored(cluster)
-    for node, blocks in said.items():
-        for block in blocks:
-            equal(store.get(block, ("nobody",))[0], node.name, f"the owner of {block}, which "
-                  f"{node} announces: in the store")
-    return store
+    """What holds at every moment. Looked at from the last that learns of a block to the first, as
+    the other agent may be getting one meanwhile."""
+    for node in cluster.nodes:
+        said, had, gives, kept = announced(node), held(node), giving(node), remembered(node)
+        owned = {b for b, (n, _) in stored(cluster).items() if n == node.name}
+        for some, what, more, whose in (
+                (said, "announces", had, "in its state"),
+                (gives, "gives addresses of", kept, "in the file that survives a reboot"),
+                (kept, "remembers", owned, "its own in the store"),
+                (said, "announces", owned, "its own in the store"),
+                (gives, "gives addresses of", owned, "its own in the store")):
+            true(some <= more, f"every block that {node} {what} to be {whose}",
+                 (sorted(some), sorted(more)))
 
 
 def tries_add(node):
@@ -352,6 +369,49 @@ def kill_all(name, groups, attempt, count=POINTS):
 
 def run(story):
     kill_all(story.__name__, baseline(story), lambda n, p: killed(story, n, p))
+
+
+# ---- BIRD has the last word ----
+
+def sees_no_return(c):
+    """However often the agent looks: the drained block stays its own, and nothing is given of it."""
+    first, other = c.nodes
+    for _ in range(10):
+        first.sync()
+        true(first.status(), "the agent to answer")
+        equal(stored(c), {BLOCK: (first.name, "owned")}, "the block")
+    equal(states(first), {BLOCK: "draining"}, "the block in the node state")
+    in_order(c)
+    true(not tries_add(first) and not tries_add(other), "no address of the block", None)
+
+
+@test
+def a_block_goes_back_only_when_bird_says_that_it_runs_without_it():
+    """A BIRD that is frozen, dead, or in a graceful restart (its peers keep its old routes) may
+    still lead packets for the block to this node."""
+    with two_nodes() as c:
+        first, other = c.nodes
+        first.agent.start()
+        until(lambda: has_block(first), "a block")
+        other.agent.start()
+        until(lambda: all(n.sessions().values() and n.sessions() for n in c.nodes), "the session")
+        first.bird.freeze()
+        first.ctl("node", "drain", first.name)
+        until(lambda: states(first) == {BLOCK: "draining"}, "the block to be drained")
+        sees_no_return(c)
+        step("not while BIRD is frozen")
+        first.bird.kill()
+        until(lambda: not first.status()["bird"]["up"], "the agent to miss BIRD")
+        sees_no_return(c)
+        step("not while it is dead")
+        other.bird.freeze()
+        first.bird.start()
+        until(lambda: first.status()["bird"]["recovering"], "BIRD to be in a graceful restart")
+        sees_no_return(c)
+        step("not while it recovers")
+        other.bird.thaw()
+        until(lambda: has_block(other) and not held(first), "the other to have the block")
+        equal(agree(c), {BLOCK: (other.name, "owned")}, "the blocks")
 
 
 @test

@@ -110,6 +110,27 @@ static void blocks_of_an_unknown_pool_are_in_one_without_prefix(void **state)
 	assert_golden(ipam_json_pools(&t.view), "show-rebuilt");
 }
 
+static void a_block_that_gives_nothing_says_why(void **state)
+{
+	(void)state;
+	struct test_view t;
+	test_view_init(&t);
+	test_view_pool(&t, "10.1.0.0/16", 26);
+	test_view_block(&t, "10.1.0.64/26");
+	test_view_block(&t, "10.1.0.128/26");
+	t.view.blocks[0].draining = true;
+	t.view.blocks[1].disowned = true;
+	json_t *all = ipam_json_pools(&t.view);
+	json_t *blocks =
+		json_object_get(json_array_get(json_object_get(all, "pools"), 0), "blocks");
+	static const char *const expected[] = {"draining", "disowned"};
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(
+			json_string_value(json_object_get(json_array_get(blocks, i), "state")),
+			expected[i]);
+	json_decref(all);
+}
+
 static void a_view_without_anything_gives_empty_documents(void **state)
 {
 	(void)state;
@@ -140,6 +161,7 @@ int main(void)
 		cmocka_unit_test(the_map_lists_what_is_not_free),
 		cmocka_unit_test(an_audit_says_what_was_repaired),
 		cmocka_unit_test(blocks_of_an_unknown_pool_are_in_one_without_prefix),
+		cmocka_unit_test(a_block_that_gives_nothing_says_why),
 		cmocka_unit_test(a_view_without_anything_gives_empty_documents),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
