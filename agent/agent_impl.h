@@ -25,7 +25,7 @@ struct agent_asker {
 	uint64_t id; /* of the server's request */
 	struct blocks_ask ask;
 	struct cidr *pools; /* of the ask; heap */
-	int64_t until_ms;
+	int64_t since_ms, until_ms;
 	bool seen;		     /* a pass has been since */
 	struct blocks_answer answer; /* of the last one */
 };

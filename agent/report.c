@@ -201,7 +201,8 @@ static int read_asker(
 {
 	const char *dir = NULL;
 	const char *family = NULL;
-	struct agent_asker asker = {.until_ms = agent_now_ms() + ASK_MS};
+	int64_t now = agent_now_ms();
+	struct agent_asker asker = {.since_ms = now, .until_ms = now + ASK_MS};
 	int r = json_get_string(request, "", "stateDir", &dir, e);
 	if (r >= 0)
 		r = json_get_string(request, "", "family", &family, e);
@@ -243,6 +244,13 @@ static int verdict(const struct agent *a, const struct agent_asker *asker, struc
 	const char *trouble = store_trouble(a->store, NULL);
 	if (trouble)
 		return err_set(e, EAGAIN, "no further block can be claimed: %s", trouble);
+	if (*a->commit_trouble && a->commit_failed_ms > asker->since_ms)
+		return err_set(e, EAGAIN,
+			"no further block can be claimed, as the cluster store takes no changes: "
+			"%s",
+			a->commit_trouble);
+	if (*a->disk_trouble)
+		return err_set(e, EAGAIN, "no further block can be used: %s", a->disk_trouble);
 	if (!a->has_passed)
 		return agent_now_ms() < asker->until_ms
 			       ? 0
@@ -266,6 +274,7 @@ static int tell_room(const struct agent *a, const json_t *request, struct err *e
 	if (r < 0)
 		return r;
 	free(asker.pools);
+	asker.since_ms = 0; /* what is known already counts */
 	const struct states_dir *d = &a->states.dirs[asker.ask.dir];
 	if (asker.ask.family == 0 ? d->free4 : d->free6)
 		return 0;
