@@ -443,6 +443,7 @@ void desired_make(const struct conf *c, const struct replica *r, const struct fa
 	take_pools(&g);
 	check_addresses(&g);
 	desired_check_mtu(&g);
+	desired_check_paths(&g);
 	make_mirror(&g);
 	make_kernel(&g);
 	make_nat(&g);

@@ -3,7 +3,7 @@
 /*
  * Inside of desired_make(), for the sources that implement agent/desired.h: desired.c (pools, node
  * state, kernel, NAT, own Node document), desired_route.c (next hops and blocks for BIRD),
- * desired_peer.c (BGP sessions), desired_mtu.c.
+ * desired_peer.c (BGP sessions), desired_mtu.c, desired_path.c (where answers go).
  */
 #include "agent/desired.h"
 
@@ -47,6 +47,9 @@ uint32_t desired_uplink_mtu(const struct desiring *g, uint8_t family);
 uint32_t desired_vxlan_mtu(const struct desiring *g, uint8_t family);
 uint32_t desired_pod_mtu(const struct desiring *g, uint8_t family);
 void desired_check_mtu(struct desiring *g);
+
+/* Says where a strict uplink drops what other nodes send. */
+void desired_check_paths(struct desiring *g);
 
 /* BGP settings of this node and its sessions; sets g->bgp. */
 void desired_peers(struct desiring *g);

@@ -7,8 +7,8 @@
  * blocks when there is no BGP, and blocks of pools that are not to be announced.
  *
  * A table always has the routes to connected subnets, so that the removal of a node's tunnel entry
- * falls back to the direct way at once. Without a tunnel the default route is there too: the
- * network between the nodes is expected to know the blocks. With one it is not: a node that is
+ * falls back to the direct way at once. Without a tunnel the host's other routes that lead to nodes
+ * and the default route are there too: the network between the nodes is expected to know the blocks. With one it is not: a node that is
  * not known is unreachable rather than reached in the clear.
  */
 #include <stdlib.h>
@@ -124,6 +124,42 @@ static void add_subnets(const struct routing *r, struct bird_hop *hops, size_t *
 	}
 }
 
+static bool leads_to_node(const struct routing *r, const struct cidr *dst)
+{
+	const struct replica *rep = r->g->r;
+	for (size_t i = 0; i < rep->n_nodes; i++) {
+		struct addr a = desired_node_addr(&rep->nodes[i].spec, r->family);
+		if (a.family && cidr_contains(dst, &a) && !addr_equal(&a, &r->out->node))
+			return true;
+	}
+	return false;
+}
+
+static bool has_hop(const struct bird_hop *hops, size_t n, const struct cidr *dst)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cidr_equal(&hops[i].dst, dst))
+			return true;
+	return false;
+}
+
+/* The host's own routes; a subnet's own goes first, as in the kernel. */
+static void add_routes(const struct routing *r, struct bird_hop *hops, size_t *n)
+{
+	const struct facts *f = r->g->f;
+	for (size_t i = 0; i < f->n_routes; i++) {
+		const struct facts_route *route = &f->routes[i];
+		const struct facts_link *l = facts_link(f, route->link);
+		if (route->dst.addr.family != r->family || !l || is_tunnel_device(r, l) ||
+			!is_plain_name(l->name) || has_hop(hops, *n, &route->dst) ||
+			!leads_to_node(r, &route->dst))
+			continue;
+		struct bird_hop *h = add_hop(hops, n, &route->dst);
+		h->via = route->via;
+		(void)text_copy(h->dev, NET_NAME, l->name);
+	}
+}
+
 static void add_default(const struct routing *r, struct bird_hop *hops, size_t *n)
 {
 	struct cidr all = {.addr = {.family = r->family}};
@@ -184,14 +220,16 @@ static void make_hops(struct routing *r, enum way way)
 	int table = r->table[way];
 	if (table < 0)
 		return;
-	struct bird_hop *hops =
-		desired_memory(g->out, g->f->n_addrs + g->r->n_nodes + 1, sizeof(*hops));
+	struct bird_hop *hops = desired_memory(
+		g->out, g->f->n_addrs + g->f->n_routes + g->r->n_nodes + 1, sizeof(*hops));
 	size_t n = 0;
 	add_subnets(r, hops, &n);
-	if (way == WAY_PLAIN)
+	if (way == WAY_PLAIN) {
+		add_routes(r, hops, &n);
 		add_default(r, hops, &n);
-	else
+	} else {
 		add_nodes(r, way, hops, &n);
+	}
 	if (n)
 		qsort(hops, n, sizeof(*hops), compare_hops);
 	size_t kept = 0;

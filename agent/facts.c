@@ -43,7 +43,7 @@ static bool is_same_link(const struct facts_link *a, const struct facts_link *b)
 	return a->index == b->index && strcmp(a->name, b->name) == 0 &&
 	       strcmp(a->kind, b->kind) == 0 && a->mtu == b->mtu && a->group == b->group &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->up == b->up &&
-	       a->running == b->running && a->loopback == b->loopback;
+	       a->running == b->running && a->loopback == b->loopback && a->strict == b->strict;
 }
 
 static bool is_same_addr(const struct facts_addr *a, const struct facts_addr *b)
@@ -56,11 +56,23 @@ static bool is_same_default(const struct facts_default *a, const struct facts_de
 	return a->family == b->family && a->link == b->link && addr_equal(&a->via, &b->via);
 }
 
+static bool has_same_routes(const struct facts *a, const struct facts *b)
+{
+	if (a->n_routes != b->n_routes)
+		return false;
+	for (size_t i = 0; i < a->n_routes; i++)
+		if (!cidr_equal(&a->routes[i].dst, &b->routes[i].dst) ||
+			!addr_equal(&a->routes[i].via, &b->routes[i].via) ||
+			a->routes[i].link != b->routes[i].link)
+			return false;
+	return true;
+}
+
 bool facts_equal(const struct facts *a, const struct facts *b)
 {
 	if (a->n_links != b->n_links || a->n_addrs != b->n_addrs ||
 		a->n_defaults != b->n_defaults || a->forwards4 != b->forwards4 ||
-		a->forwards6 != b->forwards6)
+		a->forwards6 != b->forwards6 || !has_same_routes(a, b))
 		return false;
 	for (size_t i = 0; i < a->n_links; i++)
 		if (!is_same_link(&a->links[i], &b->links[i]))

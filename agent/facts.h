@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the kernel of this node has, as plain values: links, addresses, default routes. Filled by
+ * What the kernel of this node has, as plain values: links, addresses, routes of the host's own. Filled by
  * agent/kernel.c from its caches, or by a test. The host ends of pods' links are left out: there may
  * be many, and nothing here is about them.
  */
@@ -20,6 +20,7 @@ struct facts_link {
 	uint32_t group;
 	uint8_t mac[6];
 	bool up, running, loopback;
+	bool strict; /* IPv4 packets must come from where answers would go (rp_filter 1) */
 };
 
 struct facts_addr {
@@ -34,6 +35,14 @@ struct facts_default {
 	int link;
 };
 
+/* A route that the administrator or DHCP made, no default route. */
+struct facts_route {
+	struct cidr dst;
+	struct addr via; /* family 0: through the device itself */
+	int link;
+};
+#define FACTS_ROUTES 64 /* what is beyond is left out */
+
 /* Heap arrays, sorted by index; free with facts_done(). The addresses of one link are in the order
  * in which one would take them: primary ones first, those of a subnet before /32 and /128. */
 struct facts {
@@ -43,6 +52,8 @@ struct facts {
 	size_t n_addrs;
 	struct facts_default defaults[8]; /* that the kernel takes, one of each family at most */
 	size_t n_defaults;
+	struct facts_route routes[FACTS_ROUTES]; /* by destination, one of each */
+	size_t n_routes;
 	bool forwards4, forwards6;
 };
 void facts_done(struct facts *f); /* takes a zeroed one */

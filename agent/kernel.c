@@ -7,7 +7,9 @@
  * in this file. The host ends of pods are left out of the facts, however many there are.
  *
  * Routes are not cached. agent/watch.c says that something about the few that matter changed; the
- * default routes are asked for by a look-up, which costs the same with a hundred thousand routes.
+ * default routes are asked for by a look-up, which costs the same with a hundred thousand routes. The
+ * host's own other routes cost a walk through all, so they are read again only when the watch, or
+ * a link or address that changed (their routes may go without a word), asks for it.
  *
  * When the socket overruns, notifications are lost: what is queued is read first (it is older than
  * what a new dump says), then both caches are made equal to a dump.
@@ -17,12 +19,9 @@
 #include "agent/kernel.h"
 
 #include <errno.h>
-#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <netlink/cache.h>
 #include <netlink/netlink.h>
-#include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +31,8 @@
 #include <sys/socket.h>
 
 #include "agent/blackholes.h"
+#include "agent/hostroutes.h"
+#include "agent/linkcache.h"
 #include "agent/watch.h"
 #include "lib/forward.h"
 #include "lib/mem.h"
@@ -55,6 +56,7 @@ struct kernel {
 	bool pending; /* a change that was not reported yet */
 	bool told;    /* that links are marked, while the change was pending */
 	struct facts shown;
+	bool knows_routes;	   /* those of shown are what the kernel has */
 	char devices[2][NET_NAME]; /* our VXLAN devices, as of the last sync */
 };
 
@@ -160,126 +162,6 @@ int kernel_fd(const struct kernel *k)
  * Facts.
  */
 
-static bool is_marked(struct rtnl_link *l)
-{
-	return rtnl_link_get_group(l) == OWNED_REAP_GROUP;
-}
-
-/* The host end of a pod, from its creation until it is deleted. */
-static bool is_of_pod(struct rtnl_link *l)
-{
-	const char *kind = rtnl_link_get_type(l);
-	const char *alias = rtnl_link_get_ifalias(l);
-	struct owned_label label;
-	if (is_marked(l))
-		return true;
-	if (!kind || strcmp(kind, "veth") != 0)
-		return false;
-	if (alias && *alias)
-		return owned_label_parse(alias, &label);
-	return (rtnl_link_get_group(l) & 0xff000000u) == OWNED_NEWBORN_GROUP;
-}
-
-static struct facts_link read_link(struct rtnl_link *l)
-{
-	unsigned int flags = rtnl_link_get_flags(l);
-	struct facts_link f = {
-		.index = rtnl_link_get_ifindex(l),
-		.mtu = rtnl_link_get_mtu(l),
-		.group = rtnl_link_get_group(l),
-		.up = flags & IFF_UP,
-		.running = flags & IFF_RUNNING,
-		.loopback = flags & IFF_LOOPBACK,
-	};
-	const char *name = rtnl_link_get_name(l);
-	const char *kind = rtnl_link_get_type(l);
-	const struct nl_addr *mac = rtnl_link_get_addr(l);
-	(void)text_copy(f.name, sizeof(f.name), name ? name : "");
-	(void)text_copy(f.kind, sizeof(f.kind), kind ? kind : "");
-	if (mac && nl_addr_get_len(mac) == sizeof(f.mac))
-		memcpy(f.mac, nl_addr_get_binary_addr(mac), sizeof(f.mac));
-	return f;
-}
-
-static int compare_links(const void *a, const void *b)
-{
-	int x = ((const struct facts_link *)a)->index;
-	int y = ((const struct facts_link *)b)->index;
-	return (x > y) - (x < y);
-}
-
-/* A bridge's ports are in the cache once more, with the bridge's family. */
-static void read_links(struct nl_cache *cache, struct facts *f)
-{
-	f->links = mem_new((size_t)nl_cache_nitems(cache), sizeof(*f->links));
-	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
-		struct rtnl_link *l = (struct rtnl_link *)o;
-		if (rtnl_link_get_family(l) == AF_UNSPEC && !is_of_pod(l))
-			f->links[f->n_links++] = read_link(l);
-	}
-	if (f->n_links)
-		qsort(f->links, f->n_links, sizeof(*f->links), compare_links);
-}
-
-/* An address and what decides its place among those of its link. */
-struct ranked {
-	struct facts_addr addr;
-	bool secondary; /* or temporary (IPv6 privacy) */
-	bool host;	/* /32, /128: often one that wanders between hosts */
-};
-
-static bool read_addr(struct rtnl_addr *a, struct ranked *out)
-{
-	const struct nl_addr *local = rtnl_addr_get_local(a);
-	unsigned int flags = rtnl_addr_get_flags(a);
-	const unsigned int unusable = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED;
-	struct ranked r = {
-		.addr.link = rtnl_addr_get_ifindex(a),
-		.addr.usable = rtnl_addr_get_scope(a) == RT_SCOPE_UNIVERSE && !(flags & unusable),
-		.secondary = flags & IFA_F_SECONDARY,
-	};
-	int family = rtnl_addr_get_family(a);
-	if (!local || (family != AF_INET && family != AF_INET6))
-		return false;
-	r.addr.addr.addr.family = (uint8_t)family;
-	if (nl_addr_get_len(local) != addr_size(&r.addr.addr.addr))
-		return false;
-	memcpy(r.addr.addr.addr.bytes, nl_addr_get_binary_addr(local), nl_addr_get_len(local));
-	r.addr.addr.len = (uint8_t)rtnl_addr_get_prefixlen(a);
-	r.host = r.addr.addr.len == addr_bits(&r.addr.addr.addr);
-	*out = r;
-	return true;
-}
-
-static int compare_addrs(const void *a, const void *b)
-{
-	const struct ranked *x = a;
-	const struct ranked *y = b;
-	if (x->addr.link != y->addr.link)
-		return x->addr.link < y->addr.link ? -1 : 1;
-	if (x->secondary != y->secondary)
-		return x->secondary ? 1 : -1;
-	if (x->host != y->host)
-		return x->host ? 1 : -1;
-	return addr_compare(&x->addr.addr.addr, &y->addr.addr.addr);
-}
-
-static void read_addrs(struct nl_cache *cache, struct facts *f)
-{
-	size_t room = (size_t)nl_cache_nitems(cache);
-	CLEANUP_FREE struct ranked *ranked = mem_new(room, sizeof(*ranked));
-	size_t n = 0;
-	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o))
-		if (read_addr((struct rtnl_addr *)o, &ranked[n]) &&
-			facts_link(f, ranked[n].addr.link))
-			n++;
-	if (n)
-		qsort(ranked, n, sizeof(*ranked), compare_addrs);
-	f->addrs = mem_new(n, sizeof(*f->addrs));
-	for (; f->n_addrs < n; f->n_addrs++)
-		f->addrs[f->n_addrs] = ranked[f->n_addrs].addr;
-}
-
 static int read_routes(struct kernel *k, struct facts *f, struct err *e)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
@@ -304,14 +186,28 @@ static int read_routes(struct kernel *k, struct facts *f, struct err *e)
 	return 0;
 }
 
+static void keep_routes(const struct facts *from, struct facts *to)
+{
+	memcpy(to->routes, from->routes, sizeof(to->routes));
+	to->n_routes = from->n_routes;
+}
+
 int kernel_facts(struct kernel *k, struct facts *out, struct err *e)
 {
 	struct facts f = {0};
 	int r = read_routes(k, &f, e);
 	if (r < 0)
 		return r;
-	read_links(k->links, &f);
-	read_addrs(k->addrs, &f);
+	linkcache_links(k->links, &f);
+	linkcache_addrs(k->addrs, &f);
+	r = hostroutes_strict(k->net, &f, e);
+	keep_routes(&k->shown, &f);
+	if (r >= 0 && (!k->knows_routes || !facts_equal(&k->shown, &f)))
+		r = hostroutes_list(k->net, &f, e);
+	if (r < 0) {
+		facts_done(&f);
+		return r;
+	}
 	*out = f;
 	return 0;
 }
@@ -353,7 +249,7 @@ static size_t count_marked(const struct kernel *k)
 	size_t n = 0;
 	for (struct nl_object *o = nl_cache_get_first(k->links); o; o = nl_cache_get_next(o)) {
 		struct rtnl_link *l = (struct rtnl_link *)o;
-		n += rtnl_link_get_family(l) == AF_UNSPEC && is_marked(l);
+		n += rtnl_link_get_family(l) == AF_UNSPEC && linkcache_is_marked(l);
 	}
 	return n;
 }
@@ -379,6 +275,7 @@ static int look_again(struct kernel *k, struct err *e)
 		k->pending = true;
 	facts_done(&k->shown);
 	k->shown = now;
+	k->knows_routes = true;
 	return follow_devices(k, e);
 }
 
@@ -387,8 +284,10 @@ int kernel_read(struct kernel *k, struct err *e)
 	eventfd_t woken;
 	(void)eventfd_read(k->again, &woken); /* nothing there: fine */
 	int r = watch_read(k->watch, e);
-	if (r > 0)
+	if (r > 0) {
 		k->pending = true;
+		k->knows_routes = false;
+	}
 	if (r >= 0)
 		r = take_notifications(k, e);
 	if (r >= 0)

@@ -10,8 +10,9 @@
  *	struct ndmsg     at 16: ifindex +4
  *	netconfmsg       at 16: family; first attribute is the device index: value at 24
  *
- * A route passes when it is a default route of the main table, or a blackhole of protocol 82 (those
- * of pods, 82 too, come and go all the time). What passes is only counted: the answer is always to
+ * A route of the main table passes when it is a default route, one of the host's own (made by people,
+ * DHCP or router advertisements), or a blackhole of protocol 82 (those of pods, 82 too, come and go
+ * all the time). What passes is only counted: the answer is always to
  * look again.
  */
 #include "agent/watch.h"
@@ -50,28 +51,32 @@ static int set_filter(struct watch *w, struct err *e)
 		/* 0 */ LOAD_HALF(offsetof(struct nlmsghdr, nlmsg_type)),
 		/* 1 */ IF(htons(RTM_NEWROUTE), 5, 0),
 		/* 2 */ IF(htons(RTM_DELROUTE), 4, 0),
-		/* 3 */ IF(htons(RTM_DELNEIGH), 10, 0),
+		/* 3 */ IF(htons(RTM_DELNEIGH), 14, 0),
 		/* 4 */ IF(htons(RTM_NEWNETCONF), 0, 1),
-		/* 5 */ BPF_JUMP(BPF_JMP | BPF_JA, 11, 0, 0),
+		/* 5 */ BPF_JUMP(BPF_JMP | BPF_JA, 15, 0, 0),
 		/* 6 */ DROP,
 		/* 7: a route */ LOAD_BYTE(AT(rtmsg, rtm_table)),
-		/* 8 */ IF(RT_TABLE_MAIN, 0, 10),
+		/* 8 */ IF(RT_TABLE_MAIN, 0, 14),
 		/* 9 */ LOAD_BYTE(AT(rtmsg, rtm_dst_len)),
-		/* 10 */ IF(0, 9, 0),
+		/* 10 */ IF(0, 13, 0),
 		/* 11 */ LOAD_BYTE(AT(rtmsg, rtm_protocol)),
-		/* 12 */ IF(NET_PROTO_ROOST, 0, 6),
-		/* 13 */ BPF_JUMP(BPF_JMP | BPF_JA, 7, 0, 0),
-		/* 14: a neighbour */ LOAD_WORD(AT(ndmsg, ndm_ifindex)),
-		/* 15 */ IF(htonl(w->devices[0]), 4, 0),
-		/* 16 */ IF(htonl(w->devices[1]), 3, 2),
-		/* 17: a switch */ LOAD_WORD(NETCONF_INDEX),
-		/* 18 */ IF(htonl((uint32_t)NETCONFA_IFINDEX_ALL), 1, 0),
-		/* 19 */ DROP,
-		/* 20 */ PASS,
-		/* 21: of ours */ LOAD_BYTE(AT(rtmsg, rtm_type)),
-		/* 22 */ IF(RTN_BLACKHOLE, 0, 1),
-		/* 23 */ PASS,
-		/* 24 */ DROP,
+		/* 12 */ IF(NET_PROTO_ROOST, 12, 0),
+		/* 13: the host's own */ IF(NET_PROTO_BOOT, 10, 0),
+		/* 14 */ IF(NET_PROTO_STATIC, 9, 0),
+		/* 15 */ IF(NET_PROTO_DHCP, 8, 0),
+		/* 16 */ IF(NET_PROTO_RA, 7, 0),
+		/* 17 */ DROP,
+		/* 18: a neighbour */ LOAD_WORD(AT(ndmsg, ndm_ifindex)),
+		/* 19 */ IF(htonl(w->devices[0]), 4, 0),
+		/* 20 */ IF(htonl(w->devices[1]), 3, 2),
+		/* 21: a switch */ LOAD_WORD(NETCONF_INDEX),
+		/* 22 */ IF(htonl((uint32_t)NETCONFA_IFINDEX_ALL), 1, 0),
+		/* 23 */ DROP,
+		/* 24 */ PASS,
+		/* 25: of ours */ LOAD_BYTE(AT(rtmsg, rtm_type)),
+		/* 26 */ IF(RTN_BLACKHOLE, 0, 1),
+		/* 27 */ PASS,
+		/* 28 */ DROP,
 	};
 	const struct sock_fprog program = {
 		.len = sizeof(code) / sizeof(*code),

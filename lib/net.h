@@ -18,6 +18,8 @@
 #define NET_PROTO_KERNEL 2
 #define NET_PROTO_RA 9
 #define NET_PROTO_BOOT 3
+#define NET_PROTO_STATIC 4
+#define NET_PROTO_DHCP 16
 #define NET_PROTO_ROOST 82 /* "roost" in rt_protos.d */
 
 struct net;

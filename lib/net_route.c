@@ -60,8 +60,7 @@ void net_replace_route(struct net *n, const struct net_route *r)
 
 void net_append_route(struct net *n, const struct net_route *r)
 {
-	(void)net_queue_end(
-		n, queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, r, "add"));
+	(void)net_queue_end(n, queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, r, "add"));
 }
 
 void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy)
@@ -81,11 +80,30 @@ static void take_addr(const struct nlattr *attr, uint8_t family, struct addr *ou
 		memcpy(out->bytes, mnl_attr_get_payload(attr), addr_size(out));
 }
 
-/* The first next hop's device of a multipath route. */
-static int multipath_dev(const struct nlattr *attr)
+static void take_hop(const struct rtnexthop *hop, uint8_t family, struct net_route *r)
 {
-	const struct rtnexthop *hop = mnl_attr_get_payload(attr);
-	return mnl_attr_get_payload_len(attr) >= sizeof(*hop) ? hop->rtnh_ifindex : 0;
+	r->dev = hop->rtnh_ifindex;
+	const struct nlattr *attr = (const struct nlattr *)RTNH_DATA(hop);
+	for (int left = (int)(hop->rtnh_len - sizeof(*hop)); mnl_attr_ok(attr, left);
+		left -= (int)MNL_ALIGN(attr->nla_len), attr = mnl_attr_next(attr))
+		if (mnl_attr_get_type(attr) == RTA_GATEWAY)
+			take_addr(attr, family, &r->via);
+}
+
+/* Of a multipath route the first next hop that lives. */
+static void take_first_hop(const struct nlattr *multipath, uint8_t family, struct net_route *r)
+{
+	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
+	size_t left = mnl_attr_get_payload_len(multipath);
+	while (left >= sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left) {
+		if (!(hop->rtnh_flags & RTNH_F_DEAD)) {
+			take_hop(hop, family, r);
+			return;
+		}
+		size_t step = RTNH_ALIGN(hop->rtnh_len);
+		left -= step < left ? step : left;
+		hop = (const struct rtnexthop *)((const char *)hop + step);
+	}
 }
 
 /* Returns false for a route of another table. */
@@ -109,7 +127,7 @@ static bool read_route(const struct nlmsghdr *reply, struct net_route *out)
 		else if (type == RTA_OIF)
 			r.dev = (int)mnl_attr_get_u32(attr);
 		else if (type == RTA_MULTIPATH)
-			r.dev = multipath_dev(attr);
+			take_first_hop(attr, info->rtm_family, &r);
 		else if (type == RTA_PRIORITY)
 			r.metric = mnl_attr_get_u32(attr);
 		else if (type == RTA_TABLE)
@@ -224,6 +242,28 @@ static void ask_forwarding(struct net *n, int family, bool *out)
 	p->arg = out;
 	/* A kernel without IPv6 does not know the question. */
 	p->mercy = family == AF_INET6 ? NET_MAY_FAIL : NET_STRICT;
+}
+
+static void take_reverse_path(const struct nlmsghdr *reply, void *arg)
+{
+	const struct nlattr *attr;
+	NET_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
+		if (mnl_attr_get_type(attr) == NETCONFA_RP_FILTER)
+			*(uint32_t *)arg = mnl_attr_get_u32(attr);
+	}
+}
+
+void net_ask_reverse_path(struct net *n, int dev, uint32_t *out)
+{
+	struct nlmsghdr *m =
+		net_queue(n, RTM_GETNETCONF, 0, "read the reverse path check of link %d", dev);
+	struct netconfmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->ncm_family = AF_INET;
+	mnl_attr_put_u32(m, NETCONFA_IFINDEX, dev ? (uint32_t)dev : (uint32_t)NETCONFA_IFINDEX_ALL);
+	struct net_pending *p = net_queue_end(n, m);
+	p->on_reply = take_reverse_path;
+	p->arg = out;
+	p->mercy = NET_MAY_FAIL;
 }
 
 static int take_uplink(

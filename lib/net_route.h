@@ -15,7 +15,7 @@
 
 struct net_route {
 	struct cidr dst;
-	struct addr via; /* family 0: none */
+	struct addr via; /* family 0: none. Of several next hops the first */
 	int dev;	 /* 0: none */
 	uint8_t protocol;
 	bool blackhole;
@@ -41,6 +41,9 @@ void net_ask_default(struct net *n, int family, struct net_route *out);
 
 /* The route that packets to this address take. -ENETUNREACH. */
 int net_find_route(struct net *n, const struct addr *to, struct net_route *out, struct err *e);
+
+/* Ask within the queue for a device's rp_filter (0: that of all); the larger of both counts. */
+void net_ask_reverse_path(struct net *n, int dev, uint32_t *out);
 
 /* Host-wide facts, in one question. */
 struct net_look {

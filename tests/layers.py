@@ -23,7 +23,7 @@ HOMES = {
     "xxhash.h": {"lib/hash.c"},
     "curl/": {"lib/etcd_http.c"},
     "yaml.h": {"lib/yaml.c"},
-    "netlink/": {"agent/kernel.c", "agent/vxlan_device.c"},
+    "netlink/": {"agent/kernel.c", "agent/linkcache.c", "agent/vxlan_device.c"},
     "nftables/": {"agent/nft.c"},
     "systemd/": {"agent/roostd.c"},
 }

@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 
+import lab
 import traffic
 from lab import BIN, Cluster, DEVICE, Failed, equal, main, resource, step, test, true, until
 
@@ -259,6 +260,142 @@ def a_node_inside_a_pool_and_a_pool_over_the_nodes_harm_nobody_else():
         c.store.delete(b"resources/ippools/a-wrong-one")
         for node in c.nodes:
             until(lambda n=node: not says(n, "problem   "), "status to be content again")
+
+
+def gateways(node, other, family=4):
+    """Through whom and which link a node reaches the other one's blocks."""
+    routes = node.bird_routes(family)
+    return {(routes.get(b, {}).get("gateway"), routes.get(b, {}).get("dev"))
+            for b in other.blackholes(family)}
+
+
+def add_uplink(cluster, node, subnet, number):
+    """A second link of a node, eth1, into another subnet of the lab."""
+    port = f"to-{node.name}-{subnet}"
+    four, six = f"10.1.{subnet}.{number}", f"fd00:{subnet}::{number}"
+    node.ns.ip(f"link add eth1 type veth peer name {port} netns {cluster.router.name}")
+    cluster.router.ip(f"link set {port} master lan{subnet}", f"link set {port} up")
+    node.ns.ip("link set eth1 addrgenmode none", "link set eth1 up", f"addr add {four}/24 dev eth1",
+               f"addr add fe80::{number}/64 dev eth1 nodad", f"addr add {six}/64 dev eth1 nodad")
+    node.also |= {four, six}
+    return {4: four, 6: six}
+
+
+def a_node_in_two_subnets(encap, tor):
+    """Node 2, in the second subnet, gets a link into the first one, too."""
+    with Cluster(encap=encap, tor=tor) as c:
+        started(c)
+        one, two, three = c.nodes
+        before = dict(two.address)
+        second = add_uplink(c, two, 1, 112)
+        direct = {("10.1.1.11", "eth1")} if encap == "none" else {(one.vtep(4), DEVICE[4])}
+        until(lambda: gateways(two, one) == direct, "node2 to use its link into the subnet")
+        c.matrix()
+        two.agent.kill()
+        two.agent.start()
+        until(two.status, "the agent to answer")
+        equal(two.status()["address"]["ipv4"], f"{before[4]}/24", "the address after a restart")
+        c.matrix()
+        step("the address stays; packets to the other subnet go as the host's routes say")
+
+        two.configure(address={"ipv4": "interface=eth1", "ipv6": "interface=eth1"})
+        two.agent.stop()
+        two.agent.start()
+        two.also |= set(before.values())
+        two.address = second
+        if tor:  # the router peers with the address; the session of the old one ends first
+            c.nodes = [one, three]
+            c.router_says([])
+            c.nodes, two.subnet = [one, two, three], 1
+            c.router_says([])
+            c.apply(*c.manifest())
+        near = {(second[4], "eth0")}
+        until(lambda: gateways(one, two) == near == gateways(three, two),
+              "the others to reach it directly")
+        until(lambda: c.matrix(), "every probe to pass")
+        step("address.ipv4 interface=eth1: neighbours of the first subnet now")
+
+
+@test
+def a_node_in_two_subnets_without_a_tunnel():
+    a_node_in_two_subnets("none", tor=True)
+
+
+@test
+def a_node_in_two_subnets_with_vxlan_between_subnets():
+    a_node_in_two_subnets("vxlan-cross-subnet", tor=False)
+
+
+@test
+def a_node_behind_another_router_is_reached_as_the_hosts_routes_say():
+    """Node 2 moves behind a router of its own, which knows the pods; the default gateway does not.
+    Node 1 has a route to that network."""
+    with Cluster(nodes=2, encap="none", subnets=1, families=(4,)) as c:
+        started(c)
+        one, two = c.nodes
+        other = c.namespace("second-router")
+        c.router.ip(f"link add to-second type veth peer name eth0 netns {other.name}",
+                    "link set to-second master lan1", "link set to-second up",
+                    "route add 10.7.0.0/24 via 10.1.1.254")
+        two.ns.ip(f"link add eth1 type veth peer name eth1 netns {other.name}")
+        other.ip("link set eth0 up", "link set eth1 up", "addr add 10.1.1.253/24 dev eth0",
+                 "addr add 10.1.1.254/24 dev eth0", "addr add 10.7.0.1/24 dev eth1")
+        other.set_sysctl("ipv4/ip_forward", 1)
+        two.ns.ip("addr flush dev eth0", "link set eth0 down", "link set eth1 up",
+                  "addr add 10.7.0.12/24 dev eth1", "route replace default via 10.7.0.1")
+        two.address = {4: "10.7.0.12"}
+        for node, dev in ((one, "eth0"), (two, "eth1")):
+            other.ip(*(f"route add {b} via {node.ip(4)} dev {dev}" for b in node.blackholes()))
+        default = {("10.1.1.1", "eth0")}
+        until(lambda: gateways(one, two) == default, "node1 to know no better than its default route")
+        for via in ("10.1.1.254", "10.1.1.253"):
+            one.ns.ip(f"route replace 10.7.0.0/24 via {via}")
+            until(lambda v=via: gateways(one, two) == {(v, "eth0")}, f"node1 to go through {via}")
+            until(lambda: c.matrix(), "every probe to pass")
+            step(f"through {via}")
+        one.ns.ip("route del 10.7.0.0/24")
+        until(lambda: gateways(one, two) == default, "node1 to fall back to its default route")
+
+
+@test
+def a_strict_uplink_that_drops_what_came_another_way_is_named():
+    """Node 3 takes node 1 for a stranger (a longer prefix), node 1 takes it for a neighbour: it gets in
+    the clear what it would answer through the tunnel."""
+    with Cluster(encap="vxlan-cross-subnet", families=(4,), nat=True) as c:
+        started(c)
+        one, two, three = c.nodes
+        three.ns.ip("addr del 10.1.1.13/24 dev eth0", "addr add 10.1.1.213/25 dev eth0",
+                    "route replace default via 10.1.1.1 dev eth0 onlink")
+        three.address = {4: "10.1.1.213"}
+        until(lambda: gateways(one, three) == {("10.1.1.213", "eth0")}
+              and gateways(three, one) == {(one.vtep(4), DEVICE[4])}, "asymmetric routes")
+        until(lambda: c.matrix(), "every probe to pass while nobody is strict")
+        equal(says(three, "rp_filter"), None, "a word of it")
+        for node in c.nodes:  # as distributions have it that want it strict
+            for name in ("all", "eth0"):
+                node.ns.set_sysctl(f"ipv4/conf/{name}/rp_filter", 1)
+        sentence = until(lambda: says(three, "packets from pods of node node1", "rp_filter"),
+                         "status to tell of it")
+        step(f"node3: {sentence}")
+        a, b = (next(iter(n.pods.values())) for n in (one, three))
+        true(not traffic.answers(a.path, b.ip4), "no answer, as it is dropped")
+        equal([says(one, "rp_filter"), says(two, "rp_filter")], [None, None],
+              "a word of it where nothing is dropped")
+        three.run("sh", "-c", sentence.split(": ")[-1])
+        until(lambda: c.matrix(), "every probe to pass after the command that status names")
+        three.sync()
+        until(lambda: not says(three, "rp_filter"), "status to be content")
+
+        # Without outgoing NAT pods' packets to the address of a node are not what its answers are.
+        c.nat = False
+        c.apply(*c.manifest())
+        sentence = until(lambda: says(two, "packets to this node's own address", "rp_filter"),
+                         "status to tell of the address, too")
+        step(f"node2: {sentence}")
+        until(lambda: not traffic.answers(a.path, two.ip(4)), "no answer, as it is dropped")
+        for node in (one, two):
+            node.run("sh", "-c", sentence.split(": ")[-1])
+        until(lambda: c.matrix(), "every probe to pass")
 
 
 @test

@@ -357,6 +357,7 @@ class Node:
         self.socket, self.conf_file = f"{self.dir}/agent.sock", f"{self.dir}/roostd.json"
         self.bird_file, self.bird_socket = f"{self.dir}/roost-bird.conf", f"{self.dir}/bird.ctl"
         self.pods = {}
+        self.also = set()  # further addresses of its own, when a story gives it some
         self.wrapper = []  # what the node's own programs are started by
         for folder in (self.dir, f"{self.dir}/bird.d"):
             os.makedirs(folder)
@@ -863,7 +864,7 @@ class Cluster:
     def _sources(self, a, b, family):
         """What b may see as the source of a's packets."""
         if isinstance(a, Node):
-            return {a.ip(family), a.vtep(family)} - {None}
+            return ({a.ip(family), a.vtep(family)} | a.also) - {None}
         leaves = isinstance(b, Place) or (isinstance(b, Node) and b is not a.node)
         return {a.node.ip(family)} if self.nat and leaves else {a.ip(family)}
 

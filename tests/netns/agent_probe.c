@@ -99,15 +99,16 @@ static json_t *addr_text(const struct addr *a)
 static json_t *facts_json(const struct facts *f)
 {
 	json_t *links = json_array(), *addrs = json_array(), *defaults = json_array();
+	json_t *routes = json_array();
 	for (size_t i = 0; i < f->n_links; i++) {
 		const struct facts_link *l = &f->links[i];
 		char mac[MAC_TEXT];
 		mac_format(l->mac, mac);
-		(void)json_array_append_new(
-			links, json_pack("{s:i,s:s,s:s,s:i,s:i,s:s,s:b,s:b,s:b}", "index", l->index,
-				       "name", l->name, "kind", l->kind, "mtu", (int)l->mtu,
-				       "group", (int)l->group, "mac", mac, "up", l->up, "running",
-				       l->running, "loopback", l->loopback));
+		(void)json_array_append_new(links,
+			json_pack("{s:i,s:s,s:s,s:i,s:i,s:s,s:b,s:b,s:b,s:b}", "index", l->index,
+				"name", l->name, "kind", l->kind, "mtu", (int)l->mtu, "group",
+				(int)l->group, "mac", mac, "up", l->up, "running", l->running,
+				"loopback", l->loopback, "strict", l->strict));
 	}
 	for (size_t i = 0; i < f->n_addrs; i++)
 		(void)json_array_append_new(
@@ -118,8 +119,12 @@ static json_t *facts_json(const struct facts *f)
 			defaults, json_pack("{s:o,s:i,s:i}", "via", addr_text(&f->defaults[i].via),
 					  "link", f->defaults[i].link, "family",
 					  f->defaults[i].family == AF_INET ? 4 : 6));
-	return json_pack("{s:o,s:o,s:o,s:b,s:b}", "links", links, "addrs", addrs, "defaults",
-		defaults, "forwards4", f->forwards4, "forwards6", f->forwards6);
+	for (size_t i = 0; i < f->n_routes; i++)
+		(void)json_array_append_new(routes,
+			json_pack("{s:o,s:o,s:i}", "dst", cidr_text(&f->routes[i].dst), "via",
+				addr_text(&f->routes[i].via), "link", f->routes[i].link));
+	return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b}", "links", links, "addrs", addrs, "defaults",
+		defaults, "routes", routes, "forwards4", f->forwards4, "forwards6", f->forwards6);
 }
 
 static int do_facts(json_t *answer, struct err *e)

@@ -182,6 +182,54 @@ def changes_of_the_host_are_noticed(lab):
 
 
 @test
+def the_host_s_own_routes_are_seen_and_followed(lab):
+    lab.host.ip("link add second type veth peer name secondp", "link set second up",
+                "link set secondp up", "addr add 10.98.0.1/24 dev second",
+                "route add 10.97.0.0/16 via 10.99.0.1 metric 7",
+                "route add 10.97.0.0/16 via 10.98.0.7 proto static",
+                "route add 10.96.0.9/32 dev second proto dhcp",
+                "route add 10.95.0.0/16 nexthop via 10.98.0.7 nexthop via 10.99.0.1",
+                "route add fd97::/64 via fd99::1 proto ra",
+                "route add 10.94.0.0/16 via 10.99.0.1 proto bird",
+                "route add 10.93.0.0/16 via 10.99.0.1 table 7",
+                "route add blackhole 10.92.0.0/16")
+    with agent(lab.host) as a:
+        a.settle()
+        uplink, second = index(lab.host, "uplink"), index(lab.host, "second")
+        expected = [{"dst": "10.95.0.0/16", "via": "10.98.0.7", "link": second},
+                    {"dst": "10.96.0.9/32", "via": "", "link": second},
+                    {"dst": "10.97.0.0/16", "via": "10.98.0.7", "link": second},
+                    {"dst": "fd97::/64", "via": "fd99::1", "link": uplink}]
+        equal(a.facts()["routes"], expected, "the host's own routes")
+        lab.host.ip("route add 10.91.0.0/16 via 10.99.0.1 proto dhcp")
+        equal(a.settle(), CHANGED, "the answer to a new route")
+        equal(a.facts()["routes"][0]["dst"], "10.91.0.0/16", "the new one")
+        lab.host.ip("route del 10.91.0.0/16")
+        equal(a.settle(), CHANGED, "the answer to its end")
+        lab.host.ip("link set second down")  # the kernel does not say that its routes went
+        equal(a.settle(), CHANGED, "the answer to a link that goes down")
+        equal([(r["dst"], r["via"]) for r in a.facts()["routes"]],
+              [("10.95.0.0/16", "10.99.0.1"), ("10.97.0.0/16", "10.99.0.1"),
+               ("fd97::/64", "fd99::1")], "what is left")
+
+
+@test
+def a_strict_reverse_path_check_is_seen(lab):
+    def strict():
+        return [l["name"] for l in a.facts()["links"] if l["strict"]]
+    lab.host.set_sysctl("ipv4/conf/all/rp_filter", 0)
+    lab.host.set_sysctl("ipv4/conf/uplink/rp_filter", 0)
+    with agent(lab.host) as a:
+        a.settle()
+        equal(strict(), [], "strict links")
+        lab.host.set_sysctl("ipv4/conf/all/rp_filter", 1)
+        equal(a.settle(), CHANGED, "the answer to the switch of all")
+        equal(strict(), ["uplink"], "strict links")
+        lab.host.set_sysctl("ipv4/conf/uplink/rp_filter", 2)
+        equal(strict(), [], "strict links, as the larger value counts")
+
+
+@test
 def a_link_that_is_not_ours_is_seen_whatever_its_kind(lab):
     """The uplink of these hosts is a veth, and a veth with a foreign alias is no pod's."""
     lab.host.ip("link add foreign type veth peer name foreignp",

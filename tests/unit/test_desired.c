@@ -74,7 +74,8 @@ static void read_facts(const json_t *doc, struct input *in)
 		in->links[i] = (struct facts_link){.index = number_at(one, "index"),
 			.mtu = (uint32_t)number_at(one, "mtu"),
 			.up = true,
-			.running = true};
+			.running = true,
+			.strict = json_is_true(json_object_get(one, "strict"))};
 		(void)text_copy(in->links[i].name, NET_NAME,
 			json_string_value(json_object_get(one, "name")));
 		f->n_links = i + 1;
@@ -90,6 +91,12 @@ static void read_facts(const json_t *doc, struct input *in)
 			.via = addr_at(one, "via"), .link = number_at(one, "link")};
 		f->defaults[i].family = f->defaults[i].via.family;
 		f->n_defaults = i + 1;
+	}
+	json_array_foreach (json_object_get(doc, "routes"), i, one) {
+		f->routes[i] = (struct facts_route){.dst = cidr_at(one, "dst"),
+			.via = addr_at(one, "via"),
+			.link = number_at(one, "link")};
+		f->n_routes = i + 1;
 	}
 	f->links = in->links;
 	f->addrs = in->addrs;

@@ -301,6 +301,17 @@ static void any_difference_makes_facts_unequal(void **state)
 	b.forwards6 = true;
 	assert_false(facts_equal(&a, &b));
 	b.forwards6 = false;
+	copy[3].strict = true;
+	assert_false(facts_equal(&a, &b));
+	copy[3].strict = false;
+	a.routes[0] = b.routes[0] = (struct facts_route){.dst = cidr("10.9.0.0/16"), .link = 4};
+	a.n_routes = 1;
+	assert_false(facts_equal(&a, &b));
+	b.n_routes = 1;
+	assert_true(facts_equal(&a, &b));
+	b.routes[0].via = addr("10.4.0.1");
+	assert_false(facts_equal(&a, &b));
+	a.n_routes = b.n_routes = 0;
 	b.n_addrs--;
 	assert_false(facts_equal(&a, &b));
 }
