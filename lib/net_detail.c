@@ -297,6 +297,17 @@ static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
 	case FRA_IIFNAME:
 		net_copy_text(r->in, sizeof(r->in), attr);
 		break;
+	case FRA_SUPPRESS_PREFIXLEN:
+		r->not_default = mnl_attr_get_u32(attr) == 0;
+		r->more |= mnl_attr_get_u32(attr) != 0 && mnl_attr_get_u32(attr) != UINT32_MAX;
+		break;
+	case FRA_SUPPRESS_IFGROUP:
+		r->more |= mnl_attr_get_u32(attr) != UINT32_MAX;
+		break;
+	case FRA_PAD:
+		break;
+	default:
+		r->more = true;
 	}
 }
 
@@ -308,6 +319,7 @@ static void list_rule(const struct nlmsghdr *reply, void *arg)
 	r->to.len = info->dst_len;
 	r->table = info->table;
 	r->action = info->action;
+	r->more = info->tos || info->flags;
 	const struct nlattr *attr;
 	NET_EACH_ATTR (attr, reply, sizeof(*info))
 		take_rule_attr(attr, r);

@@ -50,6 +50,8 @@ struct net_detail_rule {
 	uint8_t action; /* FR_ACT_TO_TBL, ... */
 	uint8_t protocol;
 	char in[NET_NAME]; /* of this link; "" any */
+	bool not_default; /* a default route of the table does not count (suppress_prefixlength 0) */
+	bool more;	  /* it has properties that are not here */
 };
 int net_detail_rules(
 	struct net *n, int family, struct net_detail_rule **out, size_t *count, struct err *e);

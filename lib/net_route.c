@@ -7,7 +7,6 @@
 #include "lib/net_route.h"
 
 #include <errno.h>
-#include <linux/fib_rules.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -33,6 +32,8 @@ static struct nlmsghdr *queue_route(
 	info->rtm_protocol = r->protocol;
 	info->rtm_scope = r->on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	info->rtm_type = r->blackhole ? RTN_BLACKHOLE : RTN_UNICAST;
+	if (r->unreachable)
+		info->rtm_type = RTN_UNREACHABLE;
 	info->rtm_flags = r->via_is_near ? RTNH_F_ONLINK : 0;
 	net_put_addr(m, RTA_DST, &r->dst.addr);
 	if (r->via.family)
@@ -175,35 +176,6 @@ int net_find_route(struct net *n, const struct addr *to, struct net_route *out, 
 		return err_set(e, ENETUNREACH, "no route to %s", text);
 	*out = route;
 	return 0;
-}
-
-static struct nlmsghdr *queue_rule(
-	struct net *n, uint16_t type, uint16_t flags, int family, uint32_t table)
-{
-	struct nlmsghdr *m = net_queue(n, type, flags, "%s a rule for table %u",
-		type == RTM_NEWRULE ? "add" : "delete", table);
-	struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
-	info->family = (uint8_t)family;
-	info->action = FR_ACT_TO_TBL;
-	mnl_attr_put_u32(m, FRA_TABLE, table);
-	mnl_attr_put_u8(m, FRA_PROTOCOL, NET_PROTO_ROOST);
-	return m;
-}
-
-void net_add_rule(struct net *n, const struct cidr *from, uint32_t table, uint32_t priority)
-{
-	struct nlmsghdr *m =
-		queue_rule(n, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, from->addr.family, table);
-	struct fib_rule_hdr *info = mnl_nlmsg_get_payload(m);
-	info->src_len = from->len;
-	net_put_addr(m, FRA_SRC, &from->addr);
-	mnl_attr_put_u32(m, FRA_PRIORITY, priority);
-	(void)net_queue_end(n, m);
-}
-
-void net_del_rule(struct net *n, int family, uint32_t table, enum net_mercy mercy)
-{
-	net_queue_end(n, queue_rule(n, RTM_DELRULE, 0, family, table))->mercy = mercy;
 }
 
 void net_ask_route(struct net *n, const struct addr *to, struct net_route *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Routes, policy rules, and the host-wide facts that hang on them. See lib/net.h for how messages
+ * Routes, and the host-wide facts that hang on them. See lib/net.h for how messages
  * are queued and sent.
  */
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct net_route {
 	struct addr via; /* family 0: none. Of several next hops the first */
 	int dev;	 /* 0: none */
 	uint8_t protocol;
-	bool blackhole;
+	bool blackhole, unreachable;
 	bool on_link;	  /* scope link */
 	bool via_is_near; /* onlink: the gateway is there, whatever other routes say */
 	uint32_t metric;  /* as the kernel says it; 0 adds with the family's default */
@@ -28,11 +28,6 @@ void net_add_route(struct net *n, const struct net_route *r, enum net_mercy merc
 void net_replace_route(struct net *n, const struct net_route *r);
 void net_append_route(struct net *n, const struct net_route *r); /* IPv6: beside other devices' */
 void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
-
-/* Policy rules: packets from this address look into that table; protocol 82 marks the rule. del
- * takes away one rule of a table. */
-void net_add_rule(struct net *n, const struct cidr *from, uint32_t table, uint32_t priority);
-void net_del_rule(struct net *n, int family, uint32_t table, enum net_mercy mercy);
 
 /* Ask within the queue for the route to an address, or for the default route: *out is filled by
  * net_commit() if there is one. */

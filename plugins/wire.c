@@ -24,6 +24,7 @@
 
 #include "lib/file.h"
 #include "lib/mem.h"
+#include "lib/net_rule.h"
 #include "plugins/gateway.h"
 
 #define LOOPBACK_INDEX 1 /* in every namespace */
@@ -285,9 +286,11 @@ static void queue_second(const struct pod *p, uint8_t family, struct net *inside
 	struct cidr everywhere = {.addr.family = family};
 	queue_route_inside(inside, link, &everywhere, table_of(link), NET_STRICT);
 	for (size_t i = 0; i < p->n_addrs; i++) {
-		struct cidr from = cidr_of_host(&p->addrs[i].addr);
-		if (from.addr.family == family)
-			net_add_rule(inside, &from, table_of(link), RULE_PRIORITY);
+		const struct net_rule rule = {.from = cidr_of_host(&p->addrs[i].addr),
+			.table = table_of(link),
+			.priority = RULE_PRIORITY};
+		if (rule.from.addr.family == family)
+			net_add_rule(inside, &rule);
 	}
 	for (size_t i = 0; i < p->n_routes; i++)
 		if (p->routes[i].len && p->routes[i].addr.family == family)
@@ -330,7 +333,7 @@ static void remove_rules(struct net *inside, int link)
 	struct err ignored; /* none there, in nearly every pod */
 	for (size_t i = 0; i < 2; i++)
 		do
-			net_del_rule(inside, families[i], table_of(link), NET_STRICT);
+			net_del_rule_of(inside, families[i], table_of(link), NET_STRICT);
 		while (net_commit(inside, NULL, &ignored) == 0);
 }
 
