@@ -8,11 +8,11 @@
 #include "agent/bird.h"
 #include "agent/blocks.h"
 #include "agent/desired.h"
-#include "agent/kernel.h"
 #include "agent/lastknown.h"
 #include "agent/member.h"
 #include "agent/nat.h"
 #include "agent/replica.h"
+#include "agent/report_exits.h"
 #include "agent/server.h"
 #include "agent/states.h"
 #include "lib/store.h"
@@ -64,6 +64,7 @@ struct agent {
 	size_t n_lasting;
 	char logged[AGENT_PROBLEMS][256];
 	size_t n_logged;
+	struct report_exits exits;
 	bool has_passed, has_trusted, had_trouble;
 
 	struct blocks_pending *pending;

@@ -7,8 +7,8 @@
  *	roost_remote4 (static)                       others' blocks where BGP does not carry them
  *	roost_kernel4                                what of all this the kernel gets
  *
- * and for both together BGP, roost_mesh and roost_out (templates) and the sessions:
- * agent/birdpeer.c.
+ * what agent/birdexit.c says of exits, and for both together BGP, roost_mesh and roost_out
+ * (templates) and the sessions: agent/birdpeer.c.
  *
  * Two rules keep sessions alive over a reload. BIRD restarts a session when any option of it
  * changes, so nothing that moves is in them: no block, no hop, no time, and the next-hop table is
@@ -57,6 +57,14 @@ void birdtext_prefix(const struct cidr *c, char out[CIDR_TEXT])
 {
 	const struct cidr masked = cidr_masked(&c->addr, c->len);
 	cidr_format(&masked, out);
+}
+
+void birdtext_name(const struct addr *a, char out[ADDR_TEXT])
+{
+	addr_format(a, out);
+	for (char *c = out; *c; c++)
+		if (*c == '.' || *c == ':')
+			*c = '_';
 }
 
 const char *birdtext_debug(enum resource_log log)
@@ -164,6 +172,7 @@ struct part {
 	struct bird_pool *pools; /* sorted */
 	char digit;		 /* '4' or '6' */
 	bool has_blocks;	 /* a set of what may be learned by BGP */
+	bool has_given;		 /* exits that routers give */
 };
 
 /* "4" for the table of BGP, "4_1" and "4_2" for the further ones: how their names end. */
@@ -310,6 +319,8 @@ static void put_kernel(struct birdtext *t, const struct part *p)
 	birdtext_put(t, "\tif net = %s then reject;\n", p->digit == '4' ? "0.0.0.0/0" : "::/0");
 	birdtext_put(t, "\tif proto ~ \"roost_remote*\" then accept;\n");
 	birdtext_put(t, "\tif source != RTS_BGP then reject;\n");
+	if (p->has_given)
+		birdtext_put(t, "\tif roost_is_exit%c() then reject;\n", p->digit);
 	birdtext_put(t, "\tif proto ~ \"roost_peer_*\" then accept;\n");
 	if (p->has_blocks)
 		birdtext_put(t, "\tif net ~ roost_blocks%c then accept;\n", p->digit);
@@ -346,7 +357,9 @@ static void put_family(struct birdtext *t, const struct bird_want *w, const stru
 		put_hops(t, &p, i);
 	put_own(t, &p);
 	put_remote(t, &p);
+	p.has_given = birdexit_put_function(t, w, f->node.family);
 	put_kernel(t, &p);
+	birdexit_put(t, w, f->node.family, p.has_given);
 	free(p.pools);
 }
 
@@ -377,6 +390,7 @@ static void put_families(struct birdtext *t, const struct bird_want *w)
 		else
 			birdtext_put(t, "ipv%c table roost_hops%c;\n", f->digit, f->digit);
 	}
+	birdexit_put_bfd(t, w);
 	birdpeer_put(t, &s);
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/birdexit.h"
 #include "cluster/resource.h"
 #include "lib/addr.h"
 #include "lib/net.h"
@@ -63,6 +64,10 @@ struct bird_peer {
 	char password[RESOURCE_PASSWORD];
 	const struct resource_filter *const *filters; /* in order; outside peers only */
 	size_t n_filters;
+	const struct cidr *exits; /* what it gives inside of these are exits */
+	size_t n_exits;
+	bool bfd;
+	bool direct; /* in our subnet: BFD over one hop */
 };
 
 struct bird_want {
@@ -72,6 +77,7 @@ struct bird_want {
 	struct bird_family v4, v6;
 	const struct bird_peer *peers; /* sorted by address */
 	size_t n_peers;
+	struct bird_exits exits;
 };
 
 /* The text of our file, on the heap; the caller frees it. */

@@ -20,6 +20,9 @@
  * (2.0.12) takes a changed option up only with the next session. A peer that is no node has one
  * channel, of the family of its address, as routers expect.
  *
+ * BFD is for peers that ask for it and never for nodes: it ends a graceful restart. Exits have
+ * sessions of their own (agent/birdexit.c).
+ *
  * A session's name is made from the neighbour's address alone, so that it is the same at all times,
  * and what BIRD cannot be told (a password with a quote, a neighbour without a number) is left out.
  */
@@ -40,25 +43,20 @@
 #define RESTART_MAX_S 4095 /* 12 bits, RFC 4724 section 3 */
 #define RESTART_S 120
 
-#define PEER_NAME 64
-
 static unsigned int peer_port(const struct bird_peer *p)
 {
 	return p->port ? p->port : BGP_PORT;
 }
 
 /* "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router has another port. */
-static void peer_name(const struct bird_peer *p, char out[PEER_NAME])
+void birdpeer_name(const struct bird_peer *p, char out[BIRDTEXT_PEER])
 {
 	char addr[ADDR_TEXT];
-	addr_format(&p->addr, addr);
-	for (char *c = addr; *c; c++)
-		if (*c == '.' || *c == ':')
-			*c = '_';
+	birdtext_name(&p->addr, addr);
 	char port[16] = "";
 	if (!p->mesh && peer_port(p) != BGP_PORT)
 		(void)snprintf(port, sizeof(port), "_port_%u", peer_port(p));
-	(void)snprintf(out, PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
+	(void)snprintf(out, BIRDTEXT_PEER, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
 }
 
 /* By what makes the name, so that equal ones are neighbours. */
@@ -176,6 +174,7 @@ static void put_import(struct birdtext *t, const struct channel *c)
 	else if (f->has_pools)
 		birdtext_put(t, "\t\t\tif net ~ roost_pools%c then reject;\n", f->digit);
 	put_rules(t, c, 0, "");
+	birdexit_put_given(t, c->peer, f->family);
 	if (f->has_blocks)
 		birdtext_put(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", f->digit);
 	birdtext_put(t, "\t\t\treject;\n\t\t};\n");
@@ -293,10 +292,10 @@ static void put_times(struct birdtext *t, const struct bird_peer *p)
 static void put_session(
 	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
 {
-	char name[PEER_NAME];
+	char name[BIRDTEXT_PEER];
 	char addr[ADDR_TEXT];
 	char local[ADDR_TEXT];
-	peer_name(p, name);
+	birdpeer_name(p, name);
 	addr_format(&p->addr, addr);
 	addr_format(
 		p->local.family == p->addr.family ? &p->local : &family_of(s, p)->f->node, local);
@@ -308,8 +307,14 @@ static void put_session(
 		birdtext_put(t, "\tpassive on;\n");
 	if (*p->password)
 		birdtext_put(t, "\tpassword \"%s\";\n", p->password);
+	if (p->direct)
+		birdtext_put(t, "\tdirect;\n");
+	else if (p->ttl)
+		birdtext_put(t, "\tmultihop %u;\n", p->ttl);
 	if (p->ttl)
-		birdtext_put(t, "\tmultihop %u;\n\tttl security on;\n", p->ttl);
+		birdtext_put(t, "\tttl security on;\n");
+	if (p->bfd)
+		birdexit_put_times(t, &s->want->exits);
 	put_times(t, p);
 	put_reflector(t, p);
 	for (size_t i = 0; i < 2 && !p->mesh; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the two halves of BIRD's text share: a growing text, prefixes, names that are safe in BIRD's
- * grammar, and the half about BGP. Nobody but birdconf.c and birdpeer.c needs it.
+ * What the parts of BIRD's text share: a growing text, prefixes, names that are safe in BIRD's
+ * grammar, and the part about BGP. Nobody but birdconf.c, birdpeer.c and birdexit.c needs it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +21,13 @@ void birdtext_put(struct birdtext *t, const char *fmt, ...) __attribute__((forma
 
 /* The prefix without host bits: BIRD refuses a text that has some. */
 void birdtext_prefix(const struct cidr *c, char out[CIDR_TEXT]);
+
+/* An address in a name: "10_0_0_2". */
+void birdtext_name(const struct addr *a, char out[ADDR_TEXT]);
+
+/* The name of a peer's protocol. */
+#define BIRDTEXT_PEER 64
+void birdpeer_name(const struct bird_peer *p, char out[BIRDTEXT_PEER]);
 
 /* The BGP half for both families: templates, then a protocol for each peer. There must be next-hop
  * tables roost_hops4 and roost_hops6, and what birdpeer_family says. */

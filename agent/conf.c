@@ -31,6 +31,7 @@
 #define HEADROOM_MAX 1048576
 #define IDLE_MAX_S 31536000
 #define VNI_MAX 16777215
+#define TABLE_MIN 256 /* those below are used by others: local, main, default, small numbers */
 
 static const char help_head[] =
 	"usage: roostd [OPTION...]\n"
@@ -118,7 +119,7 @@ static int check_keys(const json_t *doc, struct err *e)
 {
 	static const char *const top[] = {"node", "store", "etcd", "stateDirs", "dataDir", "socket",
 		"socketGroup", "address", "bird", "routes", "trustLastBlocks", "headroom",
-		"idleBlockSeconds", "heartbeatSeconds", "vxlan", "log", NULL};
+		"idleBlockSeconds", "heartbeatSeconds", "vxlan", "exits", "log", NULL};
 	static const struct {
 		const char *name;
 		const char *keys[8];
@@ -127,6 +128,7 @@ static int check_keys(const json_t *doc, struct err *e)
 		{"address", {"ipv4", "ipv6"}},
 		{"bird", {"file", "socket", "include", "group"}},
 		{"vxlan", {"port", "vni", "device"}},
+		{"exits", {"table"}},
 		{"log", {"level", "file"}},
 	};
 	if (!json_is_object(doc))
@@ -168,6 +170,7 @@ static int take_numbers(const json_t *doc, struct conf *out, struct err *e)
 	int64_t headroom = out->headroom, idle = out->idle_block_s;
 	int64_t heartbeat = out->heartbeat_s;
 	int64_t port = out->vxlan_port, vni = out->vxlan_vni;
+	int64_t table = out->exits_table;
 	const json_t *vxlan = json_object_get(doc, "vxlan");
 	int r = json_get_number(doc, "", "headroom", 0, HEADROOM_MAX, &headroom, e);
 	if (r >= 0)
@@ -180,6 +183,9 @@ static int take_numbers(const json_t *doc, struct conf *out, struct err *e)
 	if (r >= 0)
 		r = json_get_number(vxlan, "vxlan", "vni", 1, VNI_MAX, &vni, e);
 	if (r >= 0)
+		r = json_get_number(json_object_get(doc, "exits"), "exits", "table", TABLE_MIN,
+			UINT32_MAX, &table, e);
+	if (r >= 0)
 		r = json_get_bool(doc, "", "trustLastBlocks", &out->trust_last_blocks, e);
 	if (r < 0)
 		return r;
@@ -188,6 +194,7 @@ static int take_numbers(const json_t *doc, struct conf *out, struct err *e)
 	out->heartbeat_s = (uint32_t)heartbeat;
 	out->vxlan_port = (uint16_t)port;
 	out->vxlan_vni = (uint32_t)vni;
+	out->exits_table = (uint32_t)table;
 	return 0;
 }
 

@@ -450,6 +450,7 @@ void desired_make(const struct conf *c, const struct replica *r, const struct fa
 	make_node(&g);
 	desired_peers(&g);
 	desired_routes(&g);
+	desired_exits(&g);
 }
 
 void desired_done(struct desired *d)

@@ -3,7 +3,8 @@
 /*
  * Inside of desired_make(), for the sources that implement agent/desired.h: desired.c (pools, node
  * state, kernel, NAT, own Node document), desired_route.c (next hops and blocks for BIRD),
- * desired_peer.c (BGP sessions), desired_mtu.c, desired_path.c (where answers go).
+ * desired_peer.c (BGP sessions), desired_mtu.c, desired_path.c (where answers go),
+ * desired_exit.c (exits).
  */
 #include "agent/desired.h"
 
@@ -53,6 +54,13 @@ void desired_check_paths(struct desiring *g);
 
 /* BGP settings of this node and its sessions; sets g->bgp. */
 void desired_peers(struct desiring *g);
+
+/* What a BGPPeer says of exits and BFD. */
+void desired_exits_of_peer(
+	const struct desiring *g, const struct resource_peer *p, struct bird_peer *out);
+
+/* Exits of out->bird and out->kernel. After desired_peers(). */
+void desired_exits(struct desiring *g);
 
 /* Families, pools, next hops, other nodes' blocks of out->bird. After desired_peers(). */
 void desired_routes(struct desiring *g);

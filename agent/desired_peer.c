@@ -169,6 +169,7 @@ static void add_peer(
 	if (out->rr_client)
 		out->rr_cluster = g->node->rr_cluster;
 	(void)text_copy(out->password, sizeof(out->password), p->password);
+	desired_exits_of_peer(g, p, out);
 	add_filters(g, res->name, p, out);
 	*n += out->addr.family != 0;
 }

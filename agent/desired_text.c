@@ -58,6 +58,15 @@ static void write_vxlan(FILE *f, const struct vxlan_want *v)
 	}
 }
 
+static void write_exits(FILE *f, const struct exits_want *x)
+{
+	char text[CIDR_TEXT];
+	for (size_t i = 0; i < x->n_pools; i++)
+		if (x->used[x->pools[i].addr.family != AF_INET])
+			(void)fprintf(f, "rules from %s for exits in table %u\n",
+				cidr_text(&x->pools[i], text), x->table);
+}
+
 char *desired_describe(const struct desired *d)
 {
 	char *out = NULL;
@@ -71,6 +80,7 @@ char *desired_describe(const struct desired *d)
 		d->kernel.forward6 ? " IPv6" : "");
 	write_vxlan(f, &d->kernel.vxlan[0]);
 	write_vxlan(f, &d->kernel.vxlan[1]);
+	write_exits(f, &d->kernel.exits);
 	write_cidrs(f, "masquerade", d->nat.nat, d->nat.n_nat);
 	if (d->node) {
 		CLEANUP_FREE char *doc = json_text(d->node);

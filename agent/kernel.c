@@ -365,10 +365,17 @@ int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_pro
 	take_result(forward(k, w, &e), &e, &total, problems);
 	take_result(
 		blackholes_sync(k->net, w->blackholes, w->n_blackholes, &e), &e, &total, problems);
+	take_result(exits_sync(k->net, &w->exits, &e), &e, &total, problems);
 	for (size_t i = 0; i < 2; i++) {
 		take_result(vxlan_sync(k->vxlan, &w->vxlan[i], &e), &e, &total, problems);
 		(void)text_copy(k->devices[i], sizeof(k->devices[i]),
 			w->vxlan[i].on ? w->vxlan[i].device : "");
 	}
 	return total;
+}
+
+int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *n,
+	struct err *e)
+{
+	return exits_list(k->net, table, out, n, e);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/exits.h"
 #include "agent/facts.h"
 #include "agent/vxlan.h"
 #include "lib/addr.h"
@@ -40,6 +41,7 @@ struct kernel_want {
 	size_t n_blackholes;
 	bool forward4, forward6;
 	struct vxlan_want vxlan[2]; /* IPv4, IPv6 */
+	struct exits_want exits;
 };
 
 /* Makes it so; what is so already is not touched. Returns how many changes it took. Every part is
@@ -50,6 +52,10 @@ struct kernel_problems {
 	size_t n;
 };
 int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_problems *problems);
+
+/* The routes in a table of exits. */
+int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *n,
+	struct err *e);
 
 /* Deletes the links that DEL marked, as one group. Returns how many were known, at least 1 when
  * there was any. Call it now and then without KERNEL_REAP, too: a link that was down before it was

@@ -325,6 +325,7 @@ static int make(struct agent *a, const struct facts *f)
 	}
 	do_kernel(a, &d);
 	do_bird(a, &d);
+	report_exits_note(&a->exits, &d);
 	do_node(a, &d);
 	if (a->slow_at <= agent_now_ms())
 		look_slowly(a, &d);

@@ -33,22 +33,23 @@ static void free_item(struct replica_item *i)
 	free(i);
 }
 
-static void free_problem(const struct replica_problem *p)
+/* A node's name and labels, a problem's key and text. */
+static void free_both(char *a, char *b)
 {
-	free(p->key);
-	free(p->text);
+	free(a);
+	free(b);
 }
 
 void replica_done(struct replica *r)
 {
 	for (size_t i = 0; i < r->n_nodes; i++)
-		free(r->nodes[i].name);
+		free_both(r->nodes[i].name, r->nodes[i].labels);
 	for (size_t i = 0; i < r->n_items; i++)
 		free_item(r->items[i]);
 	for (size_t i = 0; i < r->n_blocks; i++)
 		free(r->blocks[i].node);
 	for (size_t i = 0; i < r->n_problems; i++)
-		free_problem(&r->problems[i]);
+		free_both(r->problems[i].key, r->problems[i].text);
 	free(r->nodes);
 	free(r->items);
 	free(r->blocks);
@@ -83,6 +84,17 @@ static size_t search(const void *list, size_t n, size_t size,
 	}
 	*found = false;
 	return low;
+}
+
+/* Where a new entry goes: to the end while a list runs, else to its place, which is made. */
+static size_t make_place(void *list, size_t n, size_t size, size_t at, bool listing, size_t *sorted)
+{
+	char *place = (char *)list + at * size;
+	if (listing)
+		return n;
+	memmove(place + size, place, (n - at) * size);
+	++*sorted;
+	return at;
 }
 
 /* Problems, sorted by key: they may be as many as the documents. A list tells them in that order, so
@@ -123,7 +135,7 @@ static void clear_problem(struct replica *r, const char *key)
 	size_t at = find_problem(r, key, &found);
 	if (!found)
 		return;
-	free_problem(&r->problems[at]);
+	free_both(r->problems[at].key, r->problems[at].text);
 	memmove(&r->problems[at], &r->problems[at + 1],
 		(--r->n_problems - at) * sizeof(*r->problems));
 }
@@ -143,23 +155,21 @@ static size_t find_node(const struct replica *r, const char *name, size_t n, boo
 	return search(r->nodes, n, sizeof(*r->nodes), compare_nodes, &wanted, found);
 }
 
-static void put_node(struct replica *r, const char *name, const struct resource_node *spec)
+static void put_node(struct replica *r, const struct resource *node, const json_t *doc)
 {
+	const json_t *labels = json_object_get(json_object_get(doc, "metadata"), "labels");
 	bool found;
-	size_t at = find_node(r, name, r->sorted_nodes, &found);
+	size_t at = find_node(r, node->name, r->sorted_nodes, &found);
 	if (!found) {
 		r->nodes = mem_grow(r->nodes, &r->room_nodes, r->n_nodes, sizeof(*r->nodes));
-		if (r->listing[REPLICA_RESOURCES]) {
-			at = r->n_nodes;
-		} else {
-			memmove(&r->nodes[at + 1], &r->nodes[at],
-				(r->n_nodes - at) * sizeof(*r->nodes));
-			r->sorted_nodes++;
-		}
-		r->nodes[at].name = mem_strdup(name);
+		at = make_place(r->nodes, r->n_nodes, sizeof(*r->nodes), at,
+			r->listing[REPLICA_RESOURCES], &r->sorted_nodes);
+		r->nodes[at] = (struct replica_node){.name = mem_strdup(node->name)};
 		r->n_nodes++;
 	}
-	r->nodes[at].spec = *spec;
+	r->nodes[at].spec = node->node;
+	free(r->nodes[at].labels);
+	r->nodes[at].labels = json_object_size(labels) ? json_text(labels) : NULL;
 	r->nodes[at].seen = r->generation;
 }
 
@@ -169,7 +179,7 @@ static void drop_node(struct replica *r, const char *name)
 	size_t at = find_node(r, name, r->sorted_nodes, &found);
 	if (!found)
 		return;
-	free(r->nodes[at].name);
+	free_both(r->nodes[at].name, r->nodes[at].labels);
 	memmove(&r->nodes[at], &r->nodes[at + 1], (r->n_nodes - at - 1) * sizeof(*r->nodes));
 	r->n_nodes--;
 	r->sorted_nodes--;
@@ -270,12 +280,10 @@ static int read_resource(struct replica *r, const struct store_event *ev, enum r
 		resource_done(&resource);
 		return err_set(e, EINVAL, "the document is of another kind or name than its key");
 	}
-	if (kind == RESOURCE_NODE) {
-		put_node(r, name, &resource.node);
-		resource_done(&resource);
-	} else {
+	if (kind == RESOURCE_NODE)
+		put_node(r, &resource, doc);
+	else
 		put_item(r, &resource, ev->revision);
-	}
 	return 0;
 }
 
@@ -335,13 +343,8 @@ static void put_block(struct replica *r, const struct block *b, const char *node
 	size_t at = find_block(r, &b->cidr, r->sorted_blocks, &found);
 	if (!found) {
 		r->blocks = mem_grow(r->blocks, &r->room_blocks, r->n_blocks, sizeof(*r->blocks));
-		if (r->listing[REPLICA_BLOCKS]) {
-			at = r->n_blocks;
-		} else {
-			memmove(&r->blocks[at + 1], &r->blocks[at],
-				(r->n_blocks - at) * sizeof(*r->blocks));
-			r->sorted_blocks++;
-		}
+		at = make_place(r->blocks, r->n_blocks, sizeof(*r->blocks), at,
+			r->listing[REPLICA_BLOCKS], &r->sorted_blocks);
 		r->blocks[at].node = NULL;
 		r->n_blocks++;
 	}
@@ -407,12 +410,11 @@ static void begin_list(struct replica *r, int part)
 static void sweep_resources(struct replica *r, uint64_t since)
 {
 	size_t kept = 0;
-	bool self = false;
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		if (r->nodes[i].seen >= since)
 			r->nodes[kept++] = r->nodes[i];
 		else
-			free(r->nodes[i].name);
+			free_both(r->nodes[i].name, r->nodes[i].labels);
 	}
 	r->n_nodes = kept;
 	if (kept)
@@ -426,7 +428,7 @@ static void sweep_resources(struct replica *r, uint64_t since)
 			free_item(r->items[i]);
 	}
 	r->n_items = kept;
-	self = replica_node(r, r->name) != NULL;
+	bool self = replica_node(r, r->name) != NULL;
 	for (size_t i = 0; !self && i < r->n_problems; i++) {
 		enum resource_kind kind;
 		char name[RESOURCE_NAME];
@@ -459,7 +461,7 @@ static void sweep_problems(struct replica *r, const char *prefix, uint64_t since
 	for (size_t i = 0; i < r->n_problems; i++) {
 		const struct replica_problem *p = &r->problems[i];
 		if (p->seen < since && strncmp(p->key, prefix, strlen(prefix)) == 0)
-			free_problem(p);
+			free_both(p->key, p->text);
 		else
 			r->problems[kept++] = *p;
 	}

@@ -18,6 +18,7 @@
 struct replica_node {
 	char *name;
 	struct resource_node spec;
+	char *labels; /* JSON, as most nodes' are never looked at; NULL: none */
 	uint64_t seen;
 };
 

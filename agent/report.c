@@ -78,6 +78,7 @@ void agent_say(struct agent *a, bool stopped)
 	(void)text_copy(s.store, sizeof(s.store), a->conf.store.url);
 	for (size_t i = 0; i < a->n_problems && i < STATUS_PROBLEMS; i++)
 		(void)json_clean(s.problems[s.n_problems++], sizeof(s.problems[0]), a->problems[i]);
+	report_exits_text(&a->exits, a->kernel, s.exits, sizeof(s.exits));
 	fill_blocks(a, &s);
 	member_say(&a->member, a->store, &s, agent_now_s());
 	status_done(&s);
@@ -151,10 +152,15 @@ json_t *agent_report(const struct agent *a)
 	json_t *bird = json_pack("{s:b, s:b, s:b, s:o, s:i, s:i}", "up", l->up, "recovering",
 		l->recovering, "loaded", l->loaded && l->loaded == a->generation, "trouble",
 		text_or_null(l->trouble), "peers", (int)l->peers, "peersUp", (int)l->peers_up);
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "node", a->conf.node,
-		"installation", a->member.installation, "since", began, "store", store, "bird",
-		bird, "address", "ipv4", report_address(&a->self.addr4), "ipv6",
+	char exits[sizeof(((struct status *)0)->exits)];
+	report_exits_text(&a->exits, a->kernel, exits, sizeof(exits));
+	json_t *report = json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "node",
+		a->conf.node, "installation", a->member.installation, "since", began, "store",
+		store, "bird", bird, "address", "ipv4", report_address(&a->self.addr4), "ipv6",
 		report_address(&a->self.addr6), "blocks", report_blocks(a), "problems", problems);
+	(void)json_object_set_new(report, "exits", report_exits_json(&a->exits, a->kernel));
+	(void)json_object_set_new(report, "exitsText", text_or_null(exits));
+	return report;
 }
 
 /* Requests. */

@@ -200,4 +200,5 @@ void setting_put_defaults(struct conf *out)
 	out->heartbeat_s = STATUS_HEARTBEAT_S;
 	out->vxlan_port = 4789;
 	out->vxlan_vni = 4096;
+	out->exits_table = 8266;
 }

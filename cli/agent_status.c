@@ -120,6 +120,7 @@ static void print_answer(const json_t *a)
 	print_address(json_object_get(a, "address"));
 	print_store(json_object_get(a, "store"));
 	print_bird(json_object_get(a, "bird"));
+	line("exits", text_of(a, "exitsText"));
 	for (size_t i = 0; i < json_array_size(problems); i++) {
 		const char *text = json_string_value(json_array_get(problems, i));
 		line("problem", text ? text : "?");

@@ -158,6 +158,7 @@ static json_t *whole_json(const struct inventory *v, const struct inventory_node
 		if (strcmp(v->blocks[i].node, n->name) == 0)
 			(void)json_array_append_new(blocks, block_json(n, &v->blocks[i]));
 	ipam_json_put(o, "blocks", blocks);
+	put_text(o, "exits", n->status.exits);
 	put_text(o, "store", n->status.store);
 	put_text(o, "installation", n->status.installation);
 	put_text(o, "instance", n->status.instance);
@@ -217,6 +218,8 @@ static void print_head(const struct inventory_node *n)
 	line("version", n->status.version);
 	format_bird(n, false, text);
 	line("bird", text);
+	if (n->agent == AGENT_LIVE)
+		line("exits", n->status.exits);
 	line("store", n->status.store);
 	line("installation", n->status.installation);
 	output_number(n->pods, pods);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/rules_exits.h"
 #include "lib/text.h"
 
 #define NODES_NAMED 4 /* in a sentence */
@@ -200,6 +201,9 @@ bool rules_is_guarded(const struct resource *before, const struct resource *now)
 int rules_check(const struct rules_set *s, size_t i, const char **where, struct err *e)
 {
 	const struct rules_item *item = &s->items[i];
+	int r = rules_check_exits(s, i, where, e);
+	if (r < 0)
+		return r;
 	*where = "";
 	if (item->now->kind == RESOURCE_IPPOOL)
 		return check_pool(s, item, where, e);

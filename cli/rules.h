@@ -2,7 +2,7 @@
 #pragma once
 /*
  * The rules between resources, on the set as it would be after a change: pools that overlap, blocks
- * that do not fit, nodes' addresses. Pure. docs/resources/ippool.md and node.md state them.
+ * that do not fit, nodes' addresses, exits. Pure. docs/resources/ippool.md and node.md state them.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "cluster/resource.h"
 #include "lib/err.h"
 
-/* One resource of the set: an IPPool or a Node. */
+/* One resource of the set. */
 struct rules_item {
 	const struct resource *now;
 	const struct resource *before; /* NULL: new */

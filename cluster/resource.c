@@ -439,5 +439,7 @@ void resource_done(struct resource *r)
 {
 	for (size_t i = 0; r->kind == RESOURCE_BGPFILTER && i < 4; i++)
 		free(r->filter.rules[i]);
+	if (r->kind == RESOURCE_BGPCONFIGURATION)
+		free(r->bgp.exits.list);
 	*r = (struct resource){0};
 }

@@ -11,15 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cluster/exits.h"
+#include "cluster/limits.h"
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
-
-#define RESOURCE_NAME 254      /* bytes of a name: DNS subdomain, lower case, and its NUL */
-#define RESOURCE_SELECTOR 1024 /* bytes of a selector in a resource */
-#define RESOURCE_WHERE 256     /* bytes of a place: "spec.reservedCIDRs[2]" */
-#define RESOURCE_LIST 64       /* entries of a list field at most */
-#define RESOURCE_PASSWORD 81   /* TCP MD5 keys have 80 bytes at most (linux/tcp.h) */
 
 enum resource_kind {
 	RESOURCE_IPPOOL,
@@ -64,6 +60,7 @@ struct resource_bgp {
 	enum resource_log log;
 	uint32_t restart_s; /* nodeMeshMaxRestartTime; 0: default */
 	char password[RESOURCE_PASSWORD];
+	struct resource_exits exits;
 };
 
 struct resource_peer {
@@ -78,6 +75,9 @@ struct resource_peer {
 	bool keep_next_hop;
 	char filters[8][RESOURCE_NAME];
 	size_t n_filters;
+	struct cidr exits[RESOURCE_EXIT_CIDRS]; /* what it announces in them are exits */
+	size_t n_exits;
+	bool bfd;
 };
 
 struct resource_rule {

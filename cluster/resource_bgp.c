@@ -24,8 +24,9 @@
 /* What is of the whole cluster cannot be set for one node. */
 static int check_node_bgp(const struct fields *spec)
 {
-	static const char *const clusterwide[] = {
-		"asNumber", "nodeToNodeMeshEnabled", "nodeMeshPassword", "nodeMeshMaxRestartTime"};
+	static const char *const clusterwide[] = {"asNumber", "nodeToNodeMeshEnabled",
+		"nodeMeshPassword", "nodeMeshMaxRestartTime", "exits", "exitBFD", "exitPort",
+		"exitFallback"};
 	for (size_t i = 0; i < sizeof(clusterwide) / sizeof(clusterwide[0]); i++) {
 		const json_t *value = json_object_get(spec->object, clusterwide[i]);
 		if (value && !json_is_null(value))
@@ -71,7 +72,8 @@ int resource_read_bgp(const struct fields *spec, struct resource *out)
 	static const char *const known[] = {"asNumber", "nodeToNodeMeshEnabled", "listenPort",
 		"logSeverityScreen", "nodeMeshMaxRestartTime", "nodeMeshPassword", "bindMode",
 		"serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs", "communities",
-		"prefixAdvertisements", "ignoredInterfaces", NULL};
+		"prefixAdvertisements", "ignoredInterfaces", "exits", "exitBFD", "exitPort",
+		"exitFallback", NULL};
 	struct resource_bgp *b = &out->bgp;
 	bool node = strncmp(out->name, "node.", 5) == 0 && keys_is_name(out->name + 5);
 	if (!node && strcmp(out->name, "default") != 0)
@@ -95,6 +97,8 @@ int resource_read_bgp(const struct fields *spec, struct resource *out)
 	if (r >= 0)
 		r = fields_password(spec, "nodeMeshPassword", b->password);
 	b->has_password = r > 0;
+	if (r >= 0)
+		r = resource_read_exits(spec, &b->exits);
 	return r < 0 ? r : check_bgp_defaults(spec);
 }
 
@@ -202,12 +206,29 @@ static int read_peer_nodes(const struct fields *spec, struct resource_peer *p)
 	return r;
 }
 
+/* A session is of one family, and so is what it brings. */
+static int read_peer_exits(const struct fields *spec, struct resource_peer *p)
+{
+	int r = fields_bool(spec, "bfd", &p->bfd);
+	if (r >= 0)
+		r = resource_read_exit_cidrs(spec, "exits", p->exits, &p->n_exits);
+	for (size_t i = 0; r >= 0 && i < p->n_exits; i++) {
+		char key[64];
+		(void)snprintf(key, sizeof(key), "exits[%zu]", i);
+		if (p->exits[i].addr.family != p->addr.family)
+			return fields_refuse(spec, key, EINVAL,
+				"is not of the family of peerIP: a peer brings routes of its own "
+				"family");
+	}
+	return r;
+}
+
 int resource_read_peer(const struct fields *spec, struct resource *out)
 {
 	static const char *const known[] = {"peerIP", "asNumber", "node", "nodeSelector",
 		"password", "keepaliveTime", "maxRestartTime", "ttlSecurity", "keepOriginalNextHop",
 		"filters", "peerSelector", "sourceAddress", "nextHopMode", "reversePeering",
-		"numAllowedLocalASNumbers", NULL};
+		"numAllowedLocalASNumbers", "exits", "bfd", NULL};
 	struct resource_peer *p = &out->peer;
 	int r = fields_check(spec, known);
 	if (r >= 0)
@@ -230,6 +251,8 @@ int resource_read_peer(const struct fields *spec, struct resource *out)
 		r = fields_bool(spec, "keepOriginalNextHop", &p->keep_next_hop);
 	if (r >= 0)
 		r = read_filters(spec, p);
+	if (r >= 0)
+		r = read_peer_exits(spec, p);
 	return r < 0 ? r : check_peer_defaults(spec);
 }
 

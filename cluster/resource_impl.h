@@ -16,3 +16,8 @@ int resource_refuse_name(const struct fields *spec, const struct resource *r, co
 int resource_read_bgp(const struct fields *spec, struct resource *out);
 int resource_read_peer(const struct fields *spec, struct resource *out);
 int resource_read_filter(const struct fields *spec, struct resource *out);
+
+/* exits, exitBFD, exitPort, exitFallback of BGPConfiguration; a list of prefixes in key. */
+int resource_read_exits(const struct fields *spec, struct resource_exits *x);
+int resource_read_exit_cidrs(
+	const struct fields *f, const char *key, struct cidr out[RESOURCE_EXIT_CIDRS], size_t *n);

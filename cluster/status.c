@@ -70,6 +70,7 @@ json_t *status_format(const struct status *s)
 	put(o, "version", text_value(s->version));
 	put(o, "bird", text_value(s->bird));
 	put(o, "store", text_value(s->store));
+	put(o, "exits", text_value(s->exits));
 	put(o, "peersUp", json_integer(s->peers_up));
 	put(o, "peers", json_integer(s->peers));
 	put(o, "tunnels", json_integer(s->tunnels[0]));
@@ -276,6 +277,8 @@ static int read_all(const json_t *doc, struct status *s, struct err *e)
 		r = read_text(doc, "bird", s->bird, sizeof(s->bird), e);
 	if (r == 0)
 		r = read_text(doc, "store", s->store, sizeof(s->store), e);
+	if (r == 0)
+		r = read_text(doc, "exits", s->exits, sizeof(s->exits), e);
 	if (r == 0)
 		r = read_small(doc, "peersUp", &s->peers_up, e);
 	if (r == 0)

@@ -33,6 +33,7 @@ struct status {
 	bool stopped;	     /* ended by itself, cleanly */
 	char version[32];
 	char bird[160];	 /* "up", or what is wrong */
+	char exits[256]; /* how its pods leave the cluster, or that it is an exit; "" no exits */
 	char store[160]; /* "file:..." or the etcd endpoints */
 	uint32_t peers_up, peers;
 	char problems[STATUS_PROBLEMS][256];

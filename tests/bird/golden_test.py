@@ -12,6 +12,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = os.environ.get("ROOST_BIRDTOOL") or f"{ROOT}/build/release/tests/bird/birdtool"
 CASES = f"{ROOT}/tests/data/bird"
+DESIRED = f"{ROOT}/tests/data/desired"  # what the agent makes of a cluster ends with BIRD's text
 
 
 def read_by_bird(folder, text, own=None):
@@ -49,6 +50,11 @@ def main():
             with open(f"{CASES}/{case}/expected") as f:
                 complaint = read_by_bird(folder, f.read())
             judge(f"BIRD reads {case}", complaint == "", complaint)
+        for case in sorted(os.listdir(DESIRED)):
+            with open(f"{DESIRED}/{case}/expected") as f:
+                text = f.read()
+            complaint = read_by_bird(folder, text[text.index("# Written by roostd"):])
+            judge(f"BIRD reads what the agent wants for {case}", complaint == "", complaint)
         complaint = read_by_bird(folder, None)
         judge("BIRD reads a main configuration without our file", complaint == "", complaint)
         complaint = read_by_bird(f"{temporary}/[odd] *?'name", "router id 10.0.0.1;\n")

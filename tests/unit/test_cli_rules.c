@@ -209,9 +209,58 @@ static void blocks_are_counted_by_node(void **state)
 	assert_int_equal(rules_count_blocks(blocks, 7, &none, text), 0);
 }
 
+static void an_exit_is_not_inside_a_pool(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *exit, *sentence;
+	} table[] = {
+		{"0.0.0.0/0", NULL},
+		{"10.0.0.0/8", NULL},
+		{"10.2.0.0/16", NULL},
+		{"10.1.0.0/16",
+			"the exit 10.1.0.0/16 of BGPConfiguration default is inside 10.1.0.0/16 of "
+			"IPPool p"},
+		{"10.1.2.0/24",
+			"the exit 10.1.2.0/24 of BGPConfiguration default is inside 10.1.0.0/16 of "
+			"IPPool p"},
+	};
+	struct resource pool = pool_of("p", "10.1.0.0/16", 26);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct resource_exit exits[2] = {{.cidrs = {cidr_of("::/0")}, .n_cidrs = 1},
+			{.cidrs = {cidr_of(table[i].exit)}, .n_cidrs = 1}};
+		struct resource bgp = {.kind = RESOURCE_BGPCONFIGURATION, .name = "default"};
+		bgp.bgp.exits = (struct resource_exits){.list = exits, .n = 2};
+		const struct rules_item new_exit[] = {
+			{.now = &bgp}, {.now = &pool, .before = &pool}};
+		const struct rules_item new_pool[] = {
+			{.now = &pool}, {.now = &bgp, .before = &bgp}};
+		const struct rules_item old[] = {
+			{.now = &bgp, .before = &bgp}, {.now = &pool, .before = &pool}};
+		expect(&(struct rules_set){.items = new_exit, .n_items = 2}, "spec.exits",
+			table[i].sentence);
+		expect(&(struct rules_set){.items = new_pool, .n_items = 2}, "spec.cidr",
+			table[i].sentence);
+		expect(&(struct rules_set){.items = old, .n_items = 2}, "", NULL);
+	}
+}
+
+static void what_a_router_gives_as_exits_is_not_inside_a_pool(void **state)
+{
+	(void)state;
+	struct resource pool = pool_of("p", "10.1.0.0/16", 26);
+	struct resource peer = {.kind = RESOURCE_BGPPEER, .name = "r"};
+	peer.peer.exits[peer.peer.n_exits++] = cidr_of("10.1.0.0/20");
+	const struct rules_item items[] = {{.now = &peer}, {.now = &pool, .before = &pool}};
+	expect(&(struct rules_set){.items = items, .n_items = 2}, "spec.exits",
+		"the exit 10.1.0.0/20 of BGPPeer r is inside 10.1.0.0/16 of IPPool p");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_exit_is_not_inside_a_pool),
+		cmocka_unit_test(what_a_router_gives_as_exits_is_not_inside_a_pool),
 		cmocka_unit_test(a_new_pool_must_not_meet_anything),
 		cmocka_unit_test(a_pool_moves_only_without_blocks),
 		cmocka_unit_test(what_was_wrong_before_is_no_obstacle),

@@ -113,7 +113,8 @@ static int run(const char *answer, bool json)
 	"{\"node\":\"a\",\"installation\":\"i-1\",\"since\":\"2026-03-02T09:14:53Z\","             \
 	"\"store\":{\"url\":\"etcd:http://e:2379\",\"trouble\":null,\"sinceSeconds\":0},"          \
 	"\"bird\":{\"up\":true,\"recovering\":false,\"loaded\":true,\"trouble\":null,"             \
-	"\"peers\":2,\"peersUp\":2},\"address\":{\"ipv4\":\"10.0.0.1\",\"ipv6\":\"fd00::1\"},"     \
+	"\"peers\":2,\"peersUp\":2},\"exitsText\":\"0.0.0.0/0 by 2 "                               \
+	"paths\",\"address\":{\"ipv4\":\"10.0.0.1\",\"ipv6\":\"fd00::1\"},"                        \
 	"\"blocks\":[{\"cidr\":\"100.66.0.0/26\",\"pool\":\"100.66.0.0/16\","                      \
 	"\"stateDir\":\"/run/roost/state\",\"state\":\"owned\",\"used\":3,\"cooling\":1,"          \
 	"\"reserved\":0,\"quarantined\":0,\"free\":60}],\"problems\":[]}"
@@ -129,6 +130,7 @@ static void a_good_answer_is_printed(void **state)
 		"address       10.0.0.1, fd00::1\n"
 		"store         etcd:http://e:2379\n"
 		"bird          up, 2 of 2 peers\n"
+		"exits         0.0.0.0/0 by 2 paths\n"
 		"problems      none\n"
 		"\n"
 		"BLOCK          POOL           STATE  USED  COOLING  RESERVED  QUARANTINED  FREE  "

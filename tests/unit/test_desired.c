@@ -123,7 +123,7 @@ static void run(const char *dir, char *out, size_t size)
 {
 	size_t len = 0;
 	struct err e = {0};
-	struct input in = {.conf = {.vxlan_port = 4789, .vxlan_vni = 4096}};
+	struct input in = {.conf = {.vxlan_port = 4789, .vxlan_vni = 4096, .exits_table = 8266}};
 	CLEANUP_JSON json_t *doc = NULL;
 	CLEANUP_FREE char *text = golden_read(dir, "input", &len);
 	assert_non_null(text);

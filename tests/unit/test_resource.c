@@ -86,6 +86,15 @@ static void add_bgp(struct text *t, const struct resource_bgp *b)
 		text_add(t, " log=%d", b->log);
 	if (b->has_password)
 		text_add(t, " password=[%s]", b->password);
+	if (b->exits.no_bfd || b->exits.bfd_interval_ms || b->exits.port || b->exits.required)
+		text_add(t, " exits: bfd=%d interval=%u multiplier=%u port=%u required=%d",
+			!b->exits.no_bfd, b->exits.bfd_interval_ms, b->exits.bfd_multiplier,
+			b->exits.port, b->exits.required);
+	for (size_t i = 0; i < b->exits.n; i++) {
+		text_add(t, "\n  exit: %s", b->exits.list[i].selector);
+		for (size_t k = 0; k < b->exits.list[i].n_cidrs; k++)
+			add_cidr(t, "cidr", &b->exits.list[i].cidrs[k]);
+	}
 }
 
 static void add_peer(struct text *t, const struct resource_peer *p)
@@ -98,6 +107,10 @@ static void add_peer(struct text *t, const struct resource_peer *p)
 		p->restart_s, p->ttl, p->keep_next_hop);
 	for (size_t i = 0; i < p->n_filters; i++)
 		text_add(t, " filter=%s", p->filters[i]);
+	if (p->bfd)
+		text_add(t, " bfd");
+	for (size_t i = 0; i < p->n_exits; i++)
+		add_cidr(t, "exit", &p->exits[i]);
 }
 
 static void add_filter(struct text *t, const struct resource_filter *f)
@@ -365,6 +378,41 @@ static void fields_are_judged_one_by_one(void **state)
 		{"Node", "drain: true", NULL},
 		{"Node", "drain: 1", "spec.drain must be true or false, not a number"},
 
+		{"BGPConfiguration", "exits: []", NULL},
+		{"BGPConfiguration", "exits: [{nodeSelector: has(x), cidrs: [0.0.0.0/0]}]", NULL},
+		{"BGPConfiguration", "exits: {}", "spec.exits must be an array, not an object"},
+		{"BGPConfiguration", "exits: [{cidrs: [0.0.0.0/0]}]",
+			"spec.exits[0].nodeSelector is missing: it says which nodes are exits, "
+			"all() would leave none to use them"},
+		{"BGPConfiguration", "exits: [{nodeSelector: has(x)}]",
+			"spec.exits[0].cidrs is missing: it says where the exits lead, 0.0.0.0/0 "
+			"and ::/0 are everywhere"},
+		{"BGPConfiguration", "exits: [{nodeSelector: \"has(\", cidrs: [0.0.0.0/0]}]",
+			"spec.exits[0].nodeSelector is not a selector: column 5: it ends too soon"},
+		{"BGPConfiguration", "exits: [{nodeSelector: has(x), cidrs: [10.0.0.1/8]}]",
+			"spec.exits[0].cidrs[0] is 10.0.0.1/8, which has host bits; the prefix is "
+			"10.0.0.0/8"},
+		{"BGPConfiguration", "exits: [{nodeSelector: has(x), cidrs: [127.0.0.0/8]}]",
+			"spec.exits[0].cidrs[0] is 127.0.0.0/8, which contains loopback addresses "
+			"(127.0.0.0/8)"},
+		{"BGPConfiguration", "exits: [{nodeSelector: has(x), cidrs: [\"::/0\", \"::/0\"]}]",
+			"spec.exits[0].cidrs[1] is ::/0, which is there twice"},
+		{"BGPConfiguration", "exits: [{nodeSelector: has(x), weight: 1}]",
+			"spec.exits[0].weight is not supported by roost"},
+		{"BGPConfiguration", "exitBFD: {enabled: false}", NULL},
+		{"BGPConfiguration", "exitBFD: {intervalMs: 10}",
+			"spec.exitBFD.intervalMs is 10, must be between 20 and 10000"},
+		{"BGPConfiguration", "exitBFD: {multiplier: 1}",
+			"spec.exitBFD.multiplier is 1, must be between 2 and 50"},
+		{"BGPConfiguration", "exitPort: 0",
+			"spec.exitPort is 0, must be between 1 and 65535"},
+		{"BGPConfiguration", "exitFallback: Drop",
+			"spec.exitFallback is \"Drop\", must be NodeDefault or Unreachable"},
+		{"BGPPeer", "exits: [0.0.0.0/0]", NULL},
+		{"BGPPeer", "exits: [\"::/0\"]",
+			"spec.exits[0] is not of the family of peerIP: a peer brings routes of its "
+			"own family"},
+		{"BGPPeer", "bfd: 1", "spec.bfd must be true or false, not a number"},
 		{"BGPConfiguration", "asNumber: 4294967295", NULL},
 		{"BGPConfiguration", "asNumber: \"64512\"", NULL},
 		{"BGPConfiguration", "asNumber: \"65535.65535\"", NULL},
