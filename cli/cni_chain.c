@@ -317,6 +317,16 @@ static int run(const struct step *s, json_t **out, struct err *e)
 	return r;
 }
 
+int cni_chain_check(const struct cni_chain *c, const struct cni_chain_call *call, struct err *e)
+{
+	for (size_t i = 0; i < json_array_size(c->plugins); i++) {
+		int r = exec_find(call->path, type_of(c, i), e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int cni_chain_add(const struct cni_chain *c, const struct cni_chain_call *call, json_t **result,
 	struct err *e)
 {

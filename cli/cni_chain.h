@@ -44,6 +44,9 @@ struct cni_chain_call {
 	int timeout_ms;	       /* of each plugin */
 };
 
+/* Whether all plugins are there: a chain of which one is missing is better not begun. -ENOENT. */
+int cni_chain_check(const struct cni_chain *c, const struct cni_chain_call *call, struct err *e);
+
 /* ADD of all plugins in order; *result is the last one's, the caller's. After an error what was
  * added is there until cni_chain_del(). */
 int cni_chain_add(const struct cni_chain *c, const struct cni_chain_call *call, json_t **result,

@@ -202,12 +202,11 @@ static void take_line(struct probe *p)
 		refuse(p, id, r, &e);
 }
 
-static void on_in(struct probe *p, struct probe_watch *w, uint32_t events)
+static void read_input(struct probe *p)
 {
-	(void)events;
 	size_t room = 0;
 	char *space = probe_line_space(&p->line, &room);
-	ssize_t n = read(w->fd, space, room);
+	ssize_t n = read(p->in.fd, space, room);
 	if (n > 0) {
 		probe_line_filled(&p->line, (size_t)n);
 		return;
@@ -215,7 +214,18 @@ static void on_in(struct probe *p, struct probe_watch *w, uint32_t events)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	p->in_ended = true;
-	(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, p->in.fd, NULL);
+}
+
+static void on_in(struct probe *p, struct probe_watch *w, uint32_t events)
+{
+	if (!p->in_paused) {
+		read_input(p);
+	} else if (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) {
+		p->in_hung_up = true; /* what is still in there can be read at any time */
+		p->in_always = true;
+		(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	}
 }
 
 static void on_signal(struct probe *p, struct probe_watch *w, uint32_t events)
@@ -255,20 +265,29 @@ static void tick(struct probe *p)
 	}
 }
 
-/* Requests are read as long as their answers find a reader. */
-static void pause_or_go_on(struct probe *p, bool *paused)
+/* Bytes are read when no request waits, and as long as answers find a reader. Who closes our input
+ * without reading does not come back. */
+static void pause_or_go_on(struct probe *p)
 {
-	bool stalled = is_stalled(p);
-	if (stalled == *paused || p->in_ended || p->in_always)
+	bool pause = is_stalled(p) || probe_line_is_waiting(&p->line);
+	p->ending |= is_stalled(p) && p->in_hung_up;
+	if (pause == p->in_paused || p->in_ended)
 		return;
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &p->in};
-	(void)epoll_ctl(p->epoll, stalled ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, p->in.fd, &event);
-	*paused = stalled;
+	p->in_paused = pause;
+	if (!p->in_always)
+		probe_watch_change(p, &p->in, pause ? EPOLLRDHUP : EPOLLIN);
+}
+
+static void take_request(struct probe *p)
+{
+	if (p->in_always && !p->in_ended && !probe_line_is_waiting(&p->line))
+		read_input(p);
+	take_line(p);
+	p->ending |= p->in_ended && !probe_line_is_waiting(&p->line);
 }
 
 static int loop(struct probe *p, struct err *e)
 {
-	bool paused = false;
 	for (int turns = 0; !p->ending;) {
 		struct epoll_event event;
 		int n = epoll_wait(p->epoll, &event, 1, wait_ms(p));
@@ -282,13 +301,9 @@ static int loop(struct probe *p, struct err *e)
 			turns = 0;
 			tick(p);
 		}
-		pause_or_go_on(p, &paused);
-		if (is_stalled(p) || p->ending)
-			continue;
-		if (p->in_always && !p->in_ended && !probe_line_is_waiting(&p->line))
-			on_in(p, &p->in, EPOLLIN);
-		take_line(p);
-		p->ending |= p->in_ended && !probe_line_is_waiting(&p->line);
+		if (!is_stalled(p) && !p->ending)
+			take_request(p);
+		pause_or_go_on(p);
 	}
 	return 0;
 }

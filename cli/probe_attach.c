@@ -151,7 +151,9 @@ int probe_attach_add(
 	char args[128];
 	format_args(name, args);
 	const struct cni_chain_call call = call_of(a, args);
-	int r = note(a, j, name, e);
+	int r = cni_chain_check(&a->chain, &call, e);
+	if (r >= 0)
+		r = note(a, j, name, e);
 	if (r < 0)
 		return r;
 	r = cni_chain_add(&a->chain, &call, &a->result, e);

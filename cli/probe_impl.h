@@ -60,6 +60,7 @@ struct probe {
 	int epoll;
 	struct probe_watch in, out, signals;
 	bool in_ended, out_waits;
+	bool in_paused, in_hung_up;
 	bool in_always;	 /* input is a file, which is never waited for */
 	uint64_t end_ns; /* --lifetime */
 	bool ending;

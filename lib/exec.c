@@ -341,3 +341,9 @@ int exec_call(const struct exec_call *call, json_t **out, struct err *e)
 		err_add(e, "plugin %s", call->type);
 	return error;
 }
+
+int exec_find(const char *path, const char *type, struct err *e)
+{
+	char file[PATH_SIZE];
+	return find_plugin(path, type, file, e);
+}

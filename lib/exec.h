@@ -34,3 +34,6 @@ struct exec_call {
 	int timeout_ms;
 };
 int exec_call(const struct exec_call *c, json_t **out, struct err *e);
+
+/* Whether there is such a plugin in these folders. -ENOENT. */
+int exec_find(const char *path, const char *type, struct err *e);

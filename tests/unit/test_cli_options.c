@@ -81,6 +81,14 @@ static void wrong_lines_are_refused_with_the_reason(void **state)
 		{"roostctl -o toml ipam list", "output \"toml\" is not text, json or yaml"},
 		{"roostctl ipam map --color=red", "color \"red\" is not auto, always or never"},
 		{"roostctl --state-dir= ipam list", "--state-dir is empty"},
+		{"roostctl probe --lifetime 0",
+			"lifetime \"0\" is not a number of 1 to 86400 seconds"},
+		{"roostctl probe --lifetime 86401",
+			"lifetime \"86401\" is not a number of 1 to 86400 seconds"},
+		{"roostctl probe --lifetime 5s",
+			"lifetime \"5s\" is not a number of 1 to 86400 seconds"},
+		{"roostctl probe --lifetime -1",
+			"lifetime \"-1\" is not a number of 1 to 86400 seconds"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct line l;

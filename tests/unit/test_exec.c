@@ -210,6 +210,32 @@ static void the_plugin_gets_our_stdin_and_environment_and_its_command(void **sta
 	assert_int_equal(count_descriptors(), before);
 }
 
+static void a_runtime_says_the_variables_of_a_call(void **state)
+{
+	(void)state;
+	static const char *const variables[] = {"CNI_CONTAINERID=other", "CNI_COMMAND_X=y"};
+	struct exec_call c = {
+		.path = dir,
+		.type = "echo",
+		.command = "ADD",
+		.variables = variables,
+		.n_variables = 2,
+		.input = "{}",
+		.input_len = 2,
+		.timeout_ms = 20000,
+	};
+	struct err e;
+	CLEANUP_JSON json_t *out = NULL;
+	(void)setenv("CNI_COMMAND", "CHECK", 1);
+	(void)setenv("CNI_CONTAINERID", "c1", 1);
+	assert_int_equal(exec_call(&c, &out, &e), 0);
+	CLEANUP_FREE char *text = json_text(out);
+	assert_string_equal(
+		text, "{\"len\":2,\"start\":\"{}\",\"command\":\"ADD\",\"container\":\"other\"}");
+	assert_int_equal(exec_find(dir, "echo", &e), 0);
+	assert_int_equal(exec_find(dir, "missing", &e), -ENOENT);
+}
+
 static void a_full_stdin_passes_whole(void **state)
 {
 	(void)state;
@@ -436,6 +462,7 @@ int main(int argc, char **argv)
 		return be_plugin(name);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_plugin_gets_our_stdin_and_environment_and_its_command),
+		cmocka_unit_test(a_runtime_says_the_variables_of_a_call),
 		cmocka_unit_test(a_full_stdin_passes_whole),
 		cmocka_unit_test(a_plugin_may_leave_its_stdin_unread),
 		cmocka_unit_test(only_answers_to_add_and_version_are_read),
