@@ -12,8 +12,8 @@
  *
  * A route of the main table passes when it is a default route, one of the host's own (made by people,
  * DHCP or router advertisements), or a blackhole of protocol 82 (those of pods, 82 too, come and go
- * all the time). What passes is only counted: the answer is always to
- * look again.
+ * all the time). So does a policy rule that somebody deleted. What passes is only counted: the
+ * answer is always to look again.
  */
 #include "agent/watch.h"
 
@@ -49,34 +49,35 @@ static int set_filter(struct watch *w, struct err *e)
 {
 	struct sock_filter code[] = {
 		/* 0 */ LOAD_HALF(offsetof(struct nlmsghdr, nlmsg_type)),
-		/* 1 */ IF(htons(RTM_NEWROUTE), 5, 0),
-		/* 2 */ IF(htons(RTM_DELROUTE), 4, 0),
-		/* 3 */ IF(htons(RTM_DELNEIGH), 14, 0),
-		/* 4 */ IF(htons(RTM_NEWNETCONF), 0, 1),
-		/* 5 */ BPF_JUMP(BPF_JMP | BPF_JA, 15, 0, 0),
-		/* 6 */ DROP,
-		/* 7: a route */ LOAD_BYTE(AT(rtmsg, rtm_table)),
-		/* 8 */ IF(RT_TABLE_MAIN, 0, 14),
-		/* 9 */ LOAD_BYTE(AT(rtmsg, rtm_dst_len)),
-		/* 10 */ IF(0, 13, 0),
-		/* 11 */ LOAD_BYTE(AT(rtmsg, rtm_protocol)),
-		/* 12 */ IF(NET_PROTO_ROOST, 12, 0),
-		/* 13: the host's own */ IF(NET_PROTO_BOOT, 10, 0),
-		/* 14 */ IF(NET_PROTO_STATIC, 9, 0),
-		/* 15 */ IF(NET_PROTO_DHCP, 8, 0),
-		/* 16 */ IF(NET_PROTO_RA, 7, 0),
-		/* 17 */ DROP,
-		/* 18: a neighbour */ LOAD_WORD(AT(ndmsg, ndm_ifindex)),
-		/* 19 */ IF(htonl(w->devices[0]), 4, 0),
-		/* 20 */ IF(htonl(w->devices[1]), 3, 2),
-		/* 21: a switch */ LOAD_WORD(NETCONF_INDEX),
-		/* 22 */ IF(htonl((uint32_t)NETCONFA_IFINDEX_ALL), 1, 0),
-		/* 23 */ DROP,
-		/* 24 */ PASS,
-		/* 25: of ours */ LOAD_BYTE(AT(rtmsg, rtm_type)),
-		/* 26 */ IF(RTN_BLACKHOLE, 0, 1),
-		/* 27 */ PASS,
-		/* 28 */ DROP,
+		/* 1 */ IF(htons(RTM_NEWROUTE), 6, 0),
+		/* 2 */ IF(htons(RTM_DELROUTE), 5, 0),
+		/* 3 */ IF(htons(RTM_DELRULE), 21, 0),
+		/* 4 */ IF(htons(RTM_DELNEIGH), 14, 0),
+		/* 5 */ IF(htons(RTM_NEWNETCONF), 0, 1),
+		/* 6 */ BPF_JUMP(BPF_JMP | BPF_JA, 15, 0, 0),
+		/* 7 */ DROP,
+		/* 8: a route */ LOAD_BYTE(AT(rtmsg, rtm_table)),
+		/* 9 */ IF(RT_TABLE_MAIN, 0, 14),
+		/* 10 */ LOAD_BYTE(AT(rtmsg, rtm_dst_len)),
+		/* 11 */ IF(0, 13, 0),
+		/* 12 */ LOAD_BYTE(AT(rtmsg, rtm_protocol)),
+		/* 13 */ IF(NET_PROTO_ROOST, 12, 0),
+		/* 14: the host's own */ IF(NET_PROTO_BOOT, 10, 0),
+		/* 15 */ IF(NET_PROTO_STATIC, 9, 0),
+		/* 16 */ IF(NET_PROTO_DHCP, 8, 0),
+		/* 17 */ IF(NET_PROTO_RA, 7, 0),
+		/* 18 */ DROP,
+		/* 19: a neighbour */ LOAD_WORD(AT(ndmsg, ndm_ifindex)),
+		/* 20 */ IF(htonl(w->devices[0]), 4, 0),
+		/* 21 */ IF(htonl(w->devices[1]), 3, 2),
+		/* 22: a switch */ LOAD_WORD(NETCONF_INDEX),
+		/* 23 */ IF(htonl((uint32_t)NETCONFA_IFINDEX_ALL), 1, 0),
+		/* 24 */ DROP,
+		/* 25 */ PASS,
+		/* 26: of ours */ LOAD_BYTE(AT(rtmsg, rtm_type)),
+		/* 27 */ IF(RTN_BLACKHOLE, 0, 1),
+		/* 28 */ PASS,
+		/* 29 */ DROP,
 	};
 	const struct sock_fprog program = {
 		.len = sizeof(code) / sizeof(*code),
@@ -96,7 +97,7 @@ static int join(struct watch *w, struct err *e)
 	if (bind(w->fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
 		return err_set(e, errno, "cannot bind a netlink socket: %s", strerror(errno));
 	static const int groups[] = {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_NEIGH,
-		RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
+		RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE};
 	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++)
 		if (setsockopt(w->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
 			    sizeof(groups[i])) < 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Notices what the caches of agent/kernel.c do not hold: the host's own routes,
- * blackholes of ours, the forwarding switches, and forwarding entries or neighbours that somebody
- * deleted from our VXLAN devices. The kernel itself drops all other notifications (a socket filter),
+ * Notices what the caches of agent/kernel.c do not hold: the host's own routes, blackholes of
+ * ours, the forwarding switches, and policy rules, or forwarding entries and neighbours of our VXLAN
+ * devices, that somebody deleted. The kernel itself drops all other notifications (a socket filter),
  * so that a hundred thousand routes of BIRD cost not one wake-up.
  */
 #include <stdbool.h>

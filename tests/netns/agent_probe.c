@@ -158,6 +158,11 @@ static int do_sync(const json_t *o, json_t *answer)
 	w.blackholes = blackholes;
 	for (size_t i = 0; i < 2; i++)
 		w.vxlan[i] = get_vxlan(json_array_get(json_object_get(o, "vxlan"), i));
+	CLEANUP_FREE struct cidr *pools = get_cidrs(o, "exitsOf", &w.exits.n_pools);
+	w.exits.pools = pools;
+	w.exits.table = 8266;
+	for (size_t i = 0; i < w.exits.n_pools; i++)
+		w.exits.used[pools[i].addr.family != AF_INET] = true;
 	uint64_t start = boot_now_ns();
 	int r = kernel_sync(kernel, &w, &problems);
 	(void)json_object_set_new(

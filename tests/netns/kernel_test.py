@@ -375,6 +375,50 @@ def blackholes_become_those_of_the_blocks_and_nothing_else_changes(lab):
 
 
 @test
+def rules_for_exits_come_and_go_and_no_other_rule_changes(lab):
+    host = lab.host
+    host.ip("rule add from 198.51.100.0/24 lookup 77 pref 8266",
+            "rule add from 10.66.0.0/16 lookup 8266 pref 8267",
+            "rule add from 10.67.0.0/16 lookup 79 pref 100 proto 82")
+    host.run("ip", "-6", "rule", "add", "from", "fd51::/64", "lookup", "77", "pref", "8267")
+
+    def rules(family):
+        return sorted((r["priority"], f"{r['src']}/{r.get('srclen')}", r["table"],
+                       r.get("suppress_prefixlen")) for r in host.ask(f"-{family} rule show")
+                      if r.get("protocol") in ("82", "roost") and r["priority"] >= 8266)
+
+    def others():
+        return [l for f in "46" for l in host.run("ip", f"-{f}", "rule").splitlines()
+                if "proto 82" not in l and "proto roost" not in l or l.startswith("100:")]
+    wanted = [(8266, "10.66.0.0/16", "main", 0), (8267, "10.66.0.0/16", "8266", None)]
+    wanted6 = [(8266, "fd66::/48", "main", 0), (8267, "fd66::/48", "8266", None)]
+    before = others()
+    with agent(host) as a:
+        equal(a.sync(), 0, "the number of changes without exits")
+        pools = ["10.66.0.0/16", "fd66::/48"]
+        equal(a.sync(exitsOf=pools), 6, "the number of changes: rules and hash policies")
+        equal((rules(4), rules(6)), (wanted, wanted6), "rules")
+        equal(a.sync(exitsOf=pools), 0, "the number of changes of a second sync")
+        host.set_sysctl("ipv4/fib_multipath_hash_policy", 2)
+        equal(a.sync(exitsOf=pools), 0, "changes of a hash policy that somebody chose")
+        a.settle()
+        host.ip("rule del pref 8266 from 10.66.0.0/16")
+        equal(a.settle(), CHANGED, "the answer to a deleted rule")
+        host.ip("rule add pref 8267 from 10.66.0.0/16 lookup 80 proto 82")
+        equal(a.sync(exitsOf=pools), 2, "the number of changes: one is back, one too many goes")
+        equal(rules(4), wanted, "rules")
+        host.ip("route add default via 10.99.0.1 table 8266 proto bird metric 32",
+                "route add unreachable 10.7.0.0/16 table 8266 proto bird metric 32",
+                "route add 10.8.0.0/16 via 10.99.0.1 table 8266 proto static")
+        equal(a.sync(exitsOf=pools[1:]), 4, "the number of changes: rules, and what BIRD left")
+        equal([r["dst"] for r in host.ask("route show table 8266")], ["10.8.0.0/16"],
+              "what somebody else has in the table")
+        a.sync()
+        equal((rules(4), rules(6)), ([], []), "rules without exits")
+    equal(others(), before, "rules of others")
+
+
+@test
 def somebody_else_s_route_in_the_place_of_a_blackhole_is_said(lab):
     lab.host.ip("route add 10.66.0.0/26 via 10.99.0.1 proto static")
     with agent(lab.host) as a:

@@ -89,6 +89,7 @@ static void nothing_said_gives_the_defaults(void **state)
 	assert_int_equal(c.vxlan_port, 4789);
 	assert_int_equal(c.vxlan_vni, 4096);
 	assert_string_equal(c.vxlan_device, "vxlan.roost");
+	assert_int_equal(c.exits_table, 8266);
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c.log_file, "");
 }
@@ -106,6 +107,7 @@ static void every_key_of_the_file_is_taken(void **state)
 		"\"group\":\"bg\"},\"routes\":\"static\",\"trustLastBlocks\":true,"
 		"\"headroom\":0,\"idleBlockSeconds\":7,"
 		"\"vxlan\":{\"port\":1,\"vni\":16777215,\"device\":\"vx\"},"
+		"\"exits\":{\"table\":4294967295},"
 		"\"log\":{\"level\":\"debug\",\"file\":\"/l\"}}";
 	struct conf c;
 	struct err e;
@@ -129,6 +131,7 @@ static void every_key_of_the_file_is_taken(void **state)
 	assert_int_equal(c.idle_block_s, 7);
 	assert_int_equal(c.vxlan_port, 1);
 	assert_int_equal(c.vxlan_vni, 16777215);
+	assert_int_equal(c.exits_table, 4294967295);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 }
 
@@ -205,6 +208,7 @@ static void bad_files_are_refused_with_file_and_key(void **state)
 		{"{\"headroom\":-1}", "headroom is -1, must be between 0 and 1048576"},
 		{"{\"idleBlockSeconds\":0}", "idleBlockSeconds is 0, must be between 1"},
 		{"{\"vxlan\":{\"vni\":16777216}}", "vxlan.vni is 16777216, must be between 1"},
+		{"{\"exits\":{\"table\":254}}", "exits.table is 254, must be between 256"},
 		{"{\"vxlan\":{\"port\":65536}}", "vxlan.port is 65536, must be between 1"},
 		{"{\"vxlan\":{\"device\":\"fifteen-bytes-x\"}}",
 			"vxlan.device: \"fifteen-bytes-x\" cannot name a device"},
