@@ -106,8 +106,11 @@ void birdexit_put_times(struct birdtext *t, const struct bird_exits *x)
 		t, "\tbfd { interval %u ms; multiplier %u; };\n", x->interval_ms, x->multiplier);
 }
 
+/* Blocks that a router passes on are none, however wide its prefixes are. */
 bool birdexit_put_function(struct birdtext *t, const struct bird_want *w, uint8_t family)
 {
+	const struct bird_family *f = family == AF_INET ? &w->v4 : &w->v6;
+	char digit = digit_of(family);
 	bool any = false;
 	for (size_t i = 0; i < w->n_peers; i++) {
 		const struct bird_peer *p = &w->peers[i];
@@ -115,7 +118,9 @@ bool birdexit_put_function(struct birdtext *t, const struct bird_want *w, uint8_
 		if (p->mesh || !has_family(p->exits, p->n_exits, family))
 			continue;
 		if (!any)
-			birdtext_put(t, "function roost_is_exit%c()\n{\n", digit_of(family));
+			birdtext_put(t, "function roost_is_exit%c()\n{\n", digit);
+		if (!any && f->n_pools > 0)
+			birdtext_put(t, "\tif net ~ roost_pools%c then return false;\n", digit);
 		any = true;
 		birdpeer_name(p, name);
 		birdtext_put(t, "\tif proto = \"%s\" && net ~", name);

@@ -4,6 +4,7 @@
 peers and its kernel make of it, and what restarts, refusals and confused neighbours cost. Needs root
 and bird; skips (77) without. Run with a word to choose tests."""
 
+import json
 import os
 import shutil
 import signal
@@ -294,6 +295,57 @@ def an_outside_router_may_send_what_its_filter_accepts(lab):
         true("default via 10.0.1.254" in a.ns.run("ip", "route"), "and the host's own in the kernel")
         equal(router.table("protocol x"), ["10.244.1.0/26", "192.0.2.128/25"], "what the router hears")
         equal(list(other.bird_routes()), [a.block, "10.244.1.64/26"], "what the node hears")
+
+
+ROUTER = """
+log "{log}" all;
+router id {addr};
+protocol device {{ }}
+protocol bfd {{ }}
+protocol static {{ ipv4; route 0.0.0.0/0 blackhole; route 172.16.0.0/16 blackhole;
+  route 198.51.100.0/24 blackhole; route 10.244.9.0/26 blackhole; }}
+protocol bgp x {{ local {addr} as 65001; neighbor {peer} as 64512; direct; graceful restart on;
+  bfd {{ interval 100 ms; multiplier 3; }}; ipv4 {{ import all; export all; }}; }}
+"""
+
+
+@test(uplink=False)
+def exits_of_routers_stay_out_of_the_main_table_and_go_with_a_dead_one(lab):
+    with cluster(lab) as c:
+        a, b = c.node(1), c.node(2)
+        routers = [c.node(n, start=False) for n in (8, 9)]
+        for n in routers:
+            with open(n.main, "w") as f:
+                f.write(ROUTER.format(log=n.log, addr=n.addr, peer=a.addr))
+            n.start_bird()
+        peers = [{"addr": n.addr, "local": a.addr, "as": 65001, "localAs": AS, "bfd": True,
+                  "direct": True, "exits": ["0.0.0.0/0", "172.16.0.0/12"]} for n in routers]
+        peers[1]["exits"] = ["0.0.0.0/0"]
+        peers[1]["filters"] = [{"import4": [{"match": "In", "cidr": "172.16.0.0/12"}]}]
+        a.load(a.describe([*peers, b], exits={"used": True, "interval": 100, "multiplier": 3}))
+        b.load(b.describe([a]))
+
+        def exits():
+            text = a.ns.run("ip", "-j", "route", "show", "table", "8266", check=False)
+            return {r["dst"]: sorted(h["gateway"] for h in r.get("nexthops", [r]))
+                    for r in (json.loads(text) if text.rstrip().endswith("]") else [])}
+        both = sorted(n.addr for n in routers)
+        wait_for(lambda: exits().get("default") == both, "both routers to be exits")
+        wait_for(lambda: len([l for l in a.ask("show bfd sessions").splitlines() if " Up " in l]) == 2,
+                 "BFD with both")
+        wait_for(lambda: a.established(3), "the sessions")
+        equal(exits(), {"default": both, "172.16.0.0/16": [routers[0].addr], "198.51.100.0/24": both},
+              "the exits: all but what a filter rejects, and blocks")
+        equal(sorted(a.bird_routes()), sorted([b.block, "10.244.9.0/26"]),
+              "the main table: blocks, also one that the routers pass on")
+        session = {n: s for n, s in a.sessions().items() if "peer" not in n}
+        start = time.monotonic()
+        routers[1].kill_bird()
+        wait_for(lambda: exits().get("default") == [routers[0].addr], "the dead router to be out")
+        print(f"# a killed router was out of the path after {1000 * (time.monotonic() - start):.0f} ms")
+        equal({n: s for n, s in a.sessions().items() if "peer" not in n}, session,
+              "the session with the node")
+        equal(a.complaints(), [], "errors in BIRD's log")
 
 
 @test(uplink=False)

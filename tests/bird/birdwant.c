@@ -89,6 +89,15 @@ static void *keep(struct birdwant *b, size_t n, size_t size)
 	return p;
 }
 
+static const struct cidr *read_cidrs(struct birdwant *b, const json_t *list, size_t *n)
+{
+	struct cidr *cidrs = keep(b, json_array_size(list), sizeof(*cidrs));
+	*n = json_array_size(list);
+	for (size_t i = 0; i < *n; i++)
+		cidrs[i] = parse_cidr(json_string_value(json_array_get(list, i)));
+	return cidrs;
+}
+
 static const struct bird_hop *read_hops(struct birdwant *b, const json_t *list)
 {
 	struct bird_hop *hops = keep(b, json_array_size(list), sizeof(*hops));
@@ -141,13 +150,8 @@ static void read_family(struct birdwant *b, const json_t *doc, struct bird_famil
 	check_keys(doc, "family",
 		(const char *const[]){"node", "own", "pools", "hops", "remote", NULL});
 	f->node = addr_of(doc, "node");
-	const json_t *list = json_object_get(doc, "own");
-	struct cidr *own = keep(b, json_array_size(list), sizeof(*own));
-	f->n_own = json_array_size(list);
-	for (size_t i = 0; i < f->n_own; i++)
-		own[i] = parse_cidr(json_string_value(json_array_get(list, i)));
-	f->own = own;
-	list = json_object_get(doc, "pools");
+	f->own = read_cidrs(b, json_object_get(doc, "own"), &f->n_own);
+	const json_t *list = json_object_get(doc, "pools");
 	f->pools = read_pools(b, list);
 	f->n_pools = json_array_size(list);
 	list = json_object_get(doc, "remote");
@@ -193,7 +197,7 @@ static void read_peer(struct birdwant *b, const json_t *doc, struct bird_peer *p
 	check_keys(doc, "peer",
 		(const char *const[]){"addr", "local", "port", "as", "localAs", "mesh", "both",
 			"passive", "rrClient", "rrCluster", "keepNextHop", "ttl", "keepalive",
-			"restart", "password", "filters", NULL});
+			"restart", "password", "filters", "exits", "bfd", "direct", NULL});
 	p->addr = addr_of(doc, "addr");
 	p->local = addr_of(doc, "local");
 	p->port = (uint16_t)number_of(doc, "port");
@@ -209,6 +213,9 @@ static void read_peer(struct birdwant *b, const json_t *doc, struct bird_peer *p
 	p->keepalive_s = number_of(doc, "keepalive");
 	p->restart_s = number_of(doc, "restart");
 	(void)text_copy(p->password, sizeof(p->password), string_of(doc, "password"));
+	p->bfd = bool_of(doc, "bfd");
+	p->direct = bool_of(doc, "direct");
+	p->exits = read_cidrs(b, json_object_get(doc, "exits"), &p->n_exits);
 	const json_t *list = json_object_get(doc, "filters");
 	p->n_filters = json_array_size(list);
 	const struct resource_filter **filters = keep(b, p->n_filters, sizeof(*filters));
@@ -217,12 +224,24 @@ static void read_peer(struct birdwant *b, const json_t *doc, struct bird_peer *p
 	p->filters = filters;
 }
 
+/* Of the BGPPeers; exit nodes are agent/desired_exit.c's part. */
+static void read_exits(const json_t *doc, struct bird_exits *x)
+{
+	if (!doc)
+		return;
+	check_keys(doc, "exits", (const char *const[]){"used", "interval", "multiplier", NULL});
+	x->used[0] = bool_of(doc, "used");
+	x->interval_ms = (uint16_t)number_of(doc, "interval");
+	x->multiplier = (uint8_t)number_of(doc, "multiplier");
+	x->table = 8266;
+}
+
 struct birdwant *birdwant_new(const json_t *doc)
 {
 	static const char *const logs[] = {"none", "debug", "info", "warning", "error", "fatal"};
 	check_keys(doc, "description",
-		(const char *const[]){
-			"routerId", "listenPort", "log", "ipv4", "ipv6", "peers", "about", NULL});
+		(const char *const[]){"routerId", "listenPort", "log", "ipv4", "ipv6", "peers",
+			"exits", "about", NULL});
 	struct birdwant *b = mem_new(1, sizeof(*b));
 	struct bird_want *w = &b->want;
 	w->router_id = addr_of(doc, "routerId");
@@ -233,6 +252,7 @@ struct birdwant *birdwant_new(const json_t *doc)
 			w->log = (enum resource_log)i;
 	read_family(b, json_object_get(doc, "ipv4"), &w->v4);
 	read_family(b, json_object_get(doc, "ipv6"), &w->v6);
+	read_exits(json_object_get(doc, "exits"), &w->exits);
 	const json_t *list = json_object_get(doc, "peers");
 	w->n_peers = json_array_size(list);
 	struct bird_peer *peers = keep(b, w->n_peers, sizeof(*peers));
