@@ -295,39 +295,82 @@ static bool drops(const json_t *items, const json_t *chain, const struct cidr *p
 	return false;
 }
 
-void firewall_sentence(const struct firewall_place *p, const struct cidr *pool, char out[256])
+/* "a,b" with "," between, and before each the prefix. */
+static void add_list(
+	struct text *t, const struct cidr *pools, size_t n, const char *between, const char *prefix)
 {
-	char c[CIDR_TEXT];
-	cidr_format(pool, c);
-	bool v4 = pool->addr.family == AF_INET;
+	char text[CIDR_TEXT];
+	for (size_t i = 0; i < n; i++) {
+		cidr_format(&pools[i], text);
+		text_add(t, "%s%s%s", i ? between : "", prefix, text);
+	}
+}
+
+static void add_iptables(
+	struct text *t, const struct firewall_place *p, const struct cidr *pools, size_t n)
+{
+	bool v4 = pools->addr.family == AF_INET;
+	const char *tool = p->legacy ? (v4 ? "iptables-legacy" : "ip6tables-legacy")
+				     : (v4 ? "iptables" : "ip6tables");
+	for (const char *side = "sd"; *side; side++) {
+		text_add(t, "%s%s -I %s -%c ", *side == 'd' ? "; " : "", tool,
+			p->docker ? "DOCKER-USER" : p->chain, *side);
+		add_list(t, pools, n, ",", "");
+		text_add(t, " -j ACCEPT");
+	}
+}
+
+static void add_nft(
+	struct text *t, const struct firewall_place *p, const struct cidr *pools, size_t n)
+{
+	static const char *const sides[] = {"saddr", "daddr"};
+	text_add(t, "nft '");
+	for (size_t i = 0; i < 2; i++) {
+		text_add(t, "%sinsert rule %s %s %s %s %s %s", i ? "; " : "", p->family, p->table,
+			p->chain, pools->addr.family == AF_INET ? "ip" : "ip6", sides[i],
+			n > 1 ? "{ " : "");
+		add_list(t, pools, n, ", ", "");
+		text_add(t, "%s accept", n > 1 ? " }" : "");
+	}
+	text_add_char(t, '\'');
+}
+
+/* Without a command: it does not fit, or a name is in it that could not be typed as it stands. */
+static void add_plain(
+	struct text *t, const struct firewall_place *p, const struct cidr *pools, size_t n)
+{
+	char name[64];
+	char first[CIDR_TEXT];
+	(void)text_clean(name, sizeof(name), p->table);
+	cidr_format(pools, first);
+	text_add(t, "a forward chain of table %s drops pods' packets from and to %s", name, first);
+	if (n > 1)
+		text_add(t, " and %zu more pools", n - 1);
+	text_add(t, ": accept them");
+}
+
+void firewall_sentence(
+	const struct firewall_place *p, const struct cidr *pools, size_t n, char out[256])
+{
+	bool v4 = pools->addr.family == AF_INET;
 	bool is_iptables =
 		p->legacy || (strcmp(p->table, "filter") == 0 && strcmp(p->chain, "FORWARD") == 0 &&
 				     strcmp(p->family, v4 ? "ip" : "ip6") == 0);
-	const char *tool = p->legacy ? (v4 ? "iptables-legacy" : "ip6tables-legacy")
-				     : (v4 ? "iptables" : "ip6tables");
-	const char *chain = p->docker ? "DOCKER-USER" : p->chain;
 	struct text t = {.buf = out, .size = 256};
 	text_add(
 		&t, "chain %s of table %s %s drops pods' packets: ", p->chain, p->family, p->table);
-	if (is_iptables)
-		text_add(&t, "%s -I %s -s %s -j ACCEPT; %s -I %s -d %s -j ACCEPT", tool, chain, c,
-			tool, chain, c);
-	else if (strcmp(p->table, "firewalld") == 0)
-		text_add(&t, "firewall-cmd --zone=trusted --add-source=%s", c);
-	else
-		text_add(&t,
-			"nft 'insert rule %s %s %s %s saddr %s accept; insert rule %s %s %s %s "
-			"daddr %s accept'",
-			p->family, p->table, p->chain, v4 ? "ip" : "ip6", c, p->family, p->table,
-			p->chain, v4 ? "ip" : "ip6", c);
+	if (is_iptables) {
+		add_iptables(&t, p, pools, n);
+	} else if (strcmp(p->table, "firewalld") == 0) {
+		text_add(&t, "firewall-cmd --zone=trusted");
+		add_list(&t, pools, n, "", " --add-source=");
+	} else {
+		add_nft(&t, p, pools, n);
+	}
 	if (!t.cut && is_plain(p->table) && is_plain(p->chain))
 		return;
-	/* Nothing that could not be typed as it stands. */
-	char name[64];
-	(void)text_clean(name, sizeof(name), p->table);
 	t = (struct text){.buf = out, .size = 256};
-	text_add(&t, "a forward chain of table %s drops pods' packets from and to %s: accept them",
-		name, c);
+	add_plain(&t, p, pools, n);
 }
 
 static bool has_family(const json_t *chain, const struct cidr *pool)
@@ -336,27 +379,39 @@ static bool has_family(const json_t *chain, const struct cidr *pool)
 	return !is_text(chain, "family", other);
 }
 
+/* The pools that the chain drops, of the family of the first of them. */
+static size_t list_dropped(const json_t *items, const json_t *chain, const struct cidr *pools,
+	size_t n_pools, struct cidr *out)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < n_pools; i++)
+		if ((!n || pools[i].addr.family == out->addr.family) &&
+			has_family(chain, &pools[i]) && drops(items, chain, &pools[i]))
+			out[n++] = pools[i];
+	return n;
+}
+
 int firewall_check(const json_t *table, const struct cidr *pools, size_t n_pools, char out[256])
 {
 	const json_t *items = items_of(table);
+	CLEANUP_FREE struct cidr *dropped = mem_new(n_pools + 1, sizeof(*dropped));
 	size_t i;
 	const json_t *item;
 	json_array_foreach (items, i, item) {
 		const json_t *chain = json_object_get(item, "chain");
 		if (!is_forward_chain(chain))
 			continue;
-		for (size_t j = 0; j < n_pools; j++) {
-			if (!has_family(chain, &pools[j]) || !drops(items, chain, &pools[j]))
-				continue;
-			const struct firewall_place place = {
-				.family = get_text(chain, "family"),
-				.table = get_text(chain, "table"),
-				.chain = get_text(chain, "name"),
-				.docker = find_named(items, "chain", "DOCKER-USER") != NULL,
-			};
-			firewall_sentence(&place, &pools[j], out);
-			return 1;
-		}
+		size_t n = list_dropped(items, chain, pools, n_pools, dropped);
+		if (!n)
+			continue;
+		const struct firewall_place place = {
+			.family = get_text(chain, "family"),
+			.table = get_text(chain, "table"),
+			.chain = get_text(chain, "name"),
+			.docker = find_named(items, "chain", "DOCKER-USER") != NULL,
+		};
+		firewall_sentence(&place, dropped, n, out);
+		return 1;
 	}
 	return 0;
 }

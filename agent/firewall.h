@@ -25,13 +25,14 @@ struct firewall_table {
  * are left out, and names that nft(8) could not read. */
 void firewall_tables(const json_t *chains, struct firewall_table **out, size_t *n);
 
-/* 1: out says which chain of the table (`list table`) drops which pool's packets, and the
- * command that mends it; 0: none. */
+/* 1: out says which chain of the table (`list table`) drops the packets of which pools (of one
+ * family), and the command that mends it; 0: none. */
 int firewall_check(const json_t *table, const struct cidr *pools, size_t n_pools, char out[256]);
 
-/* The sentence. docker: there is a chain DOCKER-USER, which Docker keeps. */
+/* The sentence, about one pool or more of one family. docker: there is a chain DOCKER-USER, which Docker keeps. */
 struct firewall_place {
 	const char *family, *table, *chain;
 	bool docker, legacy;
 };
-void firewall_sentence(const struct firewall_place *p, const struct cidr *pool, char out[256]);
+void firewall_sentence(
+	const struct firewall_place *p, const struct cidr *pools, size_t n, char out[256]);

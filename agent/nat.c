@@ -279,7 +279,5 @@ int nat_check_forward(
 			r = 0; /* gone meanwhile */
 	}
 	free(tables);
-	for (size_t i = 0; i < n_pools && r == 0; i++)
-		r = xtables_check(&pools[i], out, e);
-	return r;
+	return r == 0 ? xtables_check(pools, n_pools, out, e) : r;
 }

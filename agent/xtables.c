@@ -212,7 +212,8 @@ static int read_table(int fd, struct blob *b, struct err *e)
 	return 1;
 }
 
-int xtables_check(const struct cidr *pool, char out[256], struct err *e)
+/* 1: packets from the pool, or to it, are dropped. */
+static int drops(const struct cidr *pool, struct err *e)
 {
 	bool v4 = pool->addr.family == AF_INET;
 	if (!has_filter(v4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names"))
@@ -222,17 +223,37 @@ int xtables_check(const struct cidr *pool, char out[256], struct err *e)
 		return refused(e);
 	struct blob b = {.pool = pool};
 	int r = read_table(fd, &b, e);
-	bool drops = false;
+	bool dropped = false;
 	for (int from = 0; from < 2 && r > 0; from++) {
 		b.from = from;
 		b.steps = 0;
-		drops = drops || is_dropped(&b);
+		dropped = dropped || is_dropped(&b);
 	}
 	free(b.bytes);
-	if (r < 0 || !drops)
-		return r < 0 ? r : 0;
+	return r < 0 ? r : dropped;
+}
+
+int xtables_check(const struct cidr *pools, size_t n_pools, char out[256], struct err *e)
+{
+	CLEANUP_FREE struct cidr *dropped = mem_new(n_pools + 1, sizeof(*dropped));
+	size_t n = 0;
+	for (size_t i = 0; i < n_pools; i++) {
+		if (n && pools[i].addr.family != dropped->addr.family)
+			continue;
+		int r = drops(&pools[i], e);
+		if (r < 0)
+			return r;
+		if (r)
+			dropped[n++] = pools[i];
+	}
+	if (!n)
+		return 0;
 	const struct firewall_place place = {
-		.family = v4 ? "ip" : "ip6", .table = "filter", .chain = "FORWARD", .legacy = true};
-	firewall_sentence(&place, pool, out);
+		.family = dropped->addr.family == AF_INET ? "ip" : "ip6",
+		.table = "filter",
+		.chain = "FORWARD",
+		.legacy = true,
+	};
+	firewall_sentence(&place, dropped, n, out);
 	return 1;
 }

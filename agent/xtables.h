@@ -8,5 +8,5 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 
-/* 1: out says in a sentence that the pool's packets are dropped, and what mends it; 0: not so. */
-int xtables_check(const struct cidr *pool, char out[256], struct err *e);
+/* 1: out says in a sentence which pools' packets are dropped (of one family), and what mends it; 0: none. */
+int xtables_check(const struct cidr *pools, size_t n_pools, char out[256], struct err *e);
