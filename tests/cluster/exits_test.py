@@ -6,7 +6,8 @@ Four nodes, two that pods run on and two exits. Every exit keeps a set of the fl
 the host outside (an nftables set of source address and port), so a test sees which exit each
 flow takes, how they are shared out, and that none of them changes its way.
 
-EXITS_ENCAP: one encapsulation for all stories, instead of each story's own.
+EXITS_ENCAP: one encapsulation for all stories, instead of each story's own. EXITS_BFD_MS: the
+interval of BFD, for a machine that is slow.
 """
 import json
 import os
@@ -18,6 +19,7 @@ import traffic
 from lab import Cluster, Failed, equal, main, resource, step, test, true, until
 
 TABLE = 8266
+BFD_MS = int(os.environ.get("EXITS_BFD_MS", 0))
 FLOWS = 64
 COUNT = """
 table inet count {
@@ -34,7 +36,7 @@ table inet count {
 class Exits:
     """A cluster whose last two nodes can be exits."""
 
-    def __init__(self, cluster, cidrs=("0.0.0.0/0", "::/0"), **more):
+    def __init__(self, cluster):
         self.c = cluster
         self.workers, self.exits = cluster.nodes[:2], cluster.nodes[2:]
         for node in cluster.nodes:
@@ -44,8 +46,12 @@ class Exits:
         self.defaults = {n: self._own_default(n) for n in cluster.nodes}
         for node in self.exits:
             self.watch(node)
-        cluster.apply(resource("BGPConfiguration", "default", exits=[
-            {"nodeSelector": "has(exit)", "cidrs": list(cidrs)}], **more))
+        self.configure(exits=[{"nodeSelector": "has(exit)", "cidrs": ["0.0.0.0/0", "::/0"]}])
+
+    def configure(self, **spec):
+        if BFD_MS:
+            spec["exitBFD"] = {"intervalMs": BFD_MS}
+        self.c.apply(resource("BGPConfiguration", "default", **spec))
 
     @staticmethod
     def _own_default(node):
@@ -123,7 +129,11 @@ class Exits:
         return flows
 
     def shares(self, expected, expect_source=True):
-        """Flows go by these exits alone, each has a good part of them, and no flow has two ways."""
+        """Flows go by these exits alone, each has a good part of them, and no flow has two ways.
+        Asked again where it is not so: on a busy machine BFD may take an exit for dead."""
+        until(lambda: self._shares(expected, expect_source) or True, "flows to be shared out")
+
+    def _shares(self, expected, expect_source):
         for family in self.c.families:
             self.forget()
             flows = self.sent(family, expect_source=expect_source)
@@ -230,6 +240,25 @@ def story_of_exits(encap):
         x.label(x.exits[0])
         x.wait_paths(2)
         x.shares(x.exits)
+        if c.encap == "vxlan-cross-subnet":
+            the_tunnel_is_changed(c, x)
+
+
+def the_tunnel_is_changed(c, x):
+    """From near exits in the clear to all of them through the tunnel."""
+    worker = x.workers[0]
+    equal({dev for _, dev in x.paths(worker, 4)}, {"eth0", lab.DEVICE[4]}, "ways to exits")
+    with x.pinger() as pinger:
+        pinger.goes_on()
+        c.encap = "vxlan"
+        c.apply(*c.manifest())
+        until(lambda: {dev for _, dev in x.paths(worker, 4)} == {lab.DEVICE[4]},
+              "every exit to be behind the tunnel")
+        c.wait_converged()
+        pinger.goes_on(50)
+    pinger.lost_nothing()
+    step(f"near exits through the tunnel, too: {pinger.sent()} pings, none lost")
+    x.shares(x.exits)
 
 
 def story_of_failures(encap):
@@ -248,7 +277,8 @@ def story_of_failures(encap):
                 until(lambda n=w: n.sessions() and all(n.sessions().values()), f"sessions of {w}")
                 until(lambda n=w: "Waiting for" not in "\n".join(n.birdc("show status")),
                       "the end of the graceful restart")
-                equal({(n, f): sorted(x.paths(n, f)) for n, f in before}, before, "the exits")
+                until(lambda: {(n, f): sorted(x.paths(n, f)) for n, f in before} == before,
+                      "the same exits as before")
             pinger.goes_on(100)
         pinger.lost_nothing()
         step(f"the nodes' BIRDs killed and started again: {pinger.sent()} pings, none lost")
@@ -284,7 +314,7 @@ def story_of_failures(encap):
         until(lambda: len(x.paths(x.workers[0], 4)) == 1, "one IPv4 exit to be left")
         true("no default route of its own" in x.exits[0].status_text(), "a sentence about it",
              x.exits[0].status_text())
-        equal(len(x.paths(x.workers[0], 6)), 2, "IPv6 exits, which still have one")
+        until(lambda: len(x.paths(x.workers[0], 6)) == 2, "IPv6 exits, which still have one")
 
 
 @test
@@ -322,8 +352,8 @@ def without_any_exit_left_pods_leave_by_their_node_or_not_at_all():
             until(lambda n=w: x.rules(n) == [] and x.rules(n, 6) == [], f"no rules on {w}")
             equal(w.ns.ask(f"-4 route show table {TABLE}"), [], "the table of exits")
         step("by their own node")
-        c.apply(resource("BGPConfiguration", "default", exitFallback="Unreachable", exits=[
-            {"nodeSelector": "has(exit)", "cidrs": ["0.0.0.0/0", "::/0"]}]))
+        x.configure(exitFallback="Unreachable", exits=[
+            {"nodeSelector": "has(exit)", "cidrs": ["0.0.0.0/0", "::/0"]}])
         for f in c.families:
             until(lambda f=f: not traffic.answers(pod.path, c.outside.ip(f)), "pods to be held back")
         c.matrix(outside=False)
@@ -340,9 +370,8 @@ def without_any_exit_left_pods_leave_by_their_node_or_not_at_all():
         w = x.workers[0]
         before = x.rules(w)
         w.ns.ip("rule del pref 8267", "rule add from 198.51.100.0/24 lookup 77 pref 8266")
-        w.sync()
         until(lambda: x.rules(w) == before, "our rule to be back")
-        c.apply(resource("BGPConfiguration", "default"))
+        x.configure()
         until(lambda: x.rules(w) == [], "our rules to go")
         true("198.51.100.0/24" in w.run("ip", "rule"), "the foreign rule to stay")
 
@@ -355,13 +384,13 @@ def an_outside_router_is_an_exit_for_the_nodes_that_say_so():
         worker, other = x.workers
         c.router_says(["0.0.0.0/0", "172.16.0.0/16"])
         until(lambda: c.heard(worker, "0.0.0.0/0"), "the router's default to be heard")
-        equal(len(x.paths(worker, 4)), 2, "exits while nobody takes the router's")
+        x.wait_paths(2)  # while nobody takes the router's
         peer = next(d for d in c.manifest() if d["metadata"]["name"] == f"router-{worker.name}-4")
         peer["spec"] |= {"exits": ["0.0.0.0/0"], "bfd": False}
         c.apply(peer)
         until(lambda: x.paths(worker, 4) == [("10.1.1.1", "eth0")],
               "the router to be the exit, before nodes that are")
-        equal(len(x.paths(other, 4)), 2, "exits of the other node")
+        x.wait_paths(2, [other])
         inside = {r["dst"] for r in worker.ns.ask(f"-4 route show table {TABLE}")}
         equal(inside, {"default", "172.16.0.0/16"}, "what the router gave")
         true("172.16.0.0/16" not in worker.run("ip", "route"), "the main table to have none of it")
