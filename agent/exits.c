@@ -167,29 +167,41 @@ static int set_hash(struct sync *s, uint8_t family)
 					     : "/proc/sys/net/ipv6/fib_multipath_hash_policy";
 	long value = 0;
 	int r = file_get_number(path, &value, s->e);
+	if (r == -ENOENT) /* a kernel without multipath routes */
+		return 0;
 	if (r < 0 || value != 0)
 		return r;
 	s->changes++;
 	return file_put_number(path, 1, s->e);
 }
 
+static int sync_family(struct sync *s, uint8_t family)
+{
+	s->ended = false;
+	int r = sync_rules(s, family);
+	if (r >= 0 && s->ended)
+		r = flush(s, family);
+	if (r >= 0 && s->want->used[family != AF_INET])
+		r = set_hash(s, family);
+	if (r < 0)
+		err_add(s->e, "exits");
+	return r;
+}
+
 int exits_sync(struct net *n, const struct exits_want *w, struct err *e)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
-	struct sync s = {.net = n, .want = w, .e = e};
-	int r = 0;
-	for (size_t i = 0; i < 2 && r >= 0; i++) {
-		s.ended = false;
-		if (w->used[i])
-			r = set_hash(&s, families[i]);
-		if (r >= 0)
-			r = sync_rules(&s, families[i]);
-		if (r >= 0 && s.ended)
-			r = flush(&s, families[i]);
-		if (r < 0)
-			err_add(e, "exits");
+	struct err error;
+	struct sync s = {.net = n, .want = w, .e = &error};
+	int first = 0;
+	for (size_t i = 0; i < 2; i++) {
+		int r = sync_family(&s, families[i]);
+		if (r < 0 && first == 0) {
+			first = r;
+			*e = error;
+		}
 	}
-	return r < 0 ? r : s.changes;
+	return first < 0 ? first : s.changes;
 }
 
 int exits_list(struct net *n, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *found,
