@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "agent/agent_impl.h"
+#include "agent/nft.h"
 #include "lib/boot.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -131,9 +132,12 @@ static int open_all(struct agent *a, struct err *e)
 	member_init(&a->member, a->conf.node, a->known.installation);
 	r = kernel_open(&a->kernel, e);
 	if (r >= 0)
-		r = nat_open(&a->nat, e);
-	if (r >= 0)
+		r = nft_open(&a->nft, e);
+	if (r >= 0) {
+		a->guard = guard_new(a->nft);
+		a->nat = nat_new(a->nft);
 		r = open_bird(a, e);
+	}
 	if (r >= 0)
 		r = open_store(a, e);
 	if (r >= 0)
@@ -187,7 +191,9 @@ void agent_close(struct agent *a)
 		say_goodbye(a);
 	server_close(a->server);
 	bird_close(a->bird);
-	nat_close(a->nat);
+	nat_free(a->nat);
+	guard_free(a->guard);
+	nft_close(a->nft);
 	kernel_close(a->kernel);
 	store_close(a->store);
 	states_close(&a->states);

@@ -8,6 +8,7 @@
 #include "agent/bird.h"
 #include "agent/blocks.h"
 #include "agent/desired.h"
+#include "agent/ends.h"
 #include "agent/lastknown.h"
 #include "agent/member.h"
 #include "agent/nat.h"
@@ -17,8 +18,7 @@
 #include "agent/states.h"
 #include "lib/store.h"
 
-#define AGENT_PROBLEMS 24
-#define AGENT_ASKERS 64
+enum { AGENT_PROBLEMS = 24, AGENT_ASKERS = 64 };
 
 /* An ADD that waits for a block. */
 struct agent_asker {
@@ -43,27 +43,27 @@ struct agent {
 	struct replica replica;
 	struct member member;
 	struct kernel *kernel;
+	struct nft *nft; /* of the two below */
+	struct guard *guard;
 	struct nat *nat;
 	struct bird *bird;
 	struct server *server;
 	struct states states;
+	struct ends ends;
 	struct lastknown known; /* what the file in the data folder says */
 	char *known_text;	/* the same, to see whether it has to be written */
 	int data_lock;
 	int64_t began_s; /* wall clock */
 
-	/* Of the last pass. */
-	struct desired_self self;
+	struct desired_self self; /* this and what follows: of the last pass */
 	char *bird_text;
 	uint64_t generation; /* of the text */
 	struct bird_look bird_look;
 	char why_not[2][256];
 	char problems[AGENT_PROBLEMS][256];
-	size_t n_problems;
 	char lasting[AGENT_PROBLEMS][256]; /* found by the slow looks, kept between them */
-	size_t n_lasting;
 	char logged[AGENT_PROBLEMS][256];
-	size_t n_logged;
+	size_t n_problems, n_lasting, n_logged;
 	struct report_exits exits;
 	bool has_passed, has_trusted, had_trouble;
 
@@ -90,8 +90,7 @@ static inline int64_t agent_now_s(void)
 	return agent_now_ms() / 1000;
 }
 
-/* A pass is wanted: at once, or soon. */
-void agent_want_pass(struct agent *a, bool at_once);
+void agent_want_pass(struct agent *a, bool at_once); /* at once, or soon */
 
 /* Makes everything as it shall be. 1: something changed that calls for another pass at once. */
 int agent_pass(struct agent *a);

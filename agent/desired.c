@@ -228,59 +228,6 @@ static void make_blackholes(struct desiring *g)
 	g->out->kernel.n_blackholes = n;
 }
 
-static bool has_mac(const uint8_t mac[6])
-{
-	static const uint8_t none[6];
-	return memcmp(mac, none, sizeof(none)) != 0;
-}
-
-static void make_vxlan_peers(struct desiring *g, uint8_t family, struct vxlan_want *w)
-{
-	struct vxlan_peer *peers = desired_memory(g->out, g->r->n_nodes, sizeof(*peers));
-	for (size_t i = 0; i < g->r->n_nodes; i++) {
-		const struct replica_node *n = &g->r->nodes[i];
-		struct addr vtep = family == AF_INET ? n->spec.vxlan4 : n->spec.vxlan6;
-		const uint8_t *mac = family == AF_INET ? n->spec.vxlan_mac4 : n->spec.vxlan_mac6;
-		struct addr node = desired_node_addr(&n->spec, family);
-		if (!vtep.family || !node.family || !has_mac(mac) ||
-			strcmp(n->name, g->conf->node) == 0)
-			continue;
-		struct vxlan_peer *p = &peers[w->n_peers++];
-		p->node = node;
-		if (family == AF_INET)
-			p->vtep4 = vtep;
-		else
-			p->vtep6 = vxlan_link_local(mac);
-		memcpy(p->mac, mac, sizeof(p->mac));
-	}
-	w->peers = peers;
-}
-
-/* One device per family of addresses; its packets go between node addresses of the same family. */
-static void make_vxlan(struct desiring *g, uint8_t family, struct vxlan_want *w, bool *wants)
-{
-	const struct cidr *own = desired_own(g, family);
-	struct addr vtep = family == AF_INET ? g->self->vxlan4 : g->self->vxlan6;
-	(void)snprintf(w->device, sizeof(w->device), "%s%s", g->conf->vxlan_device,
-		family == AF_INET ? "" : "6");
-	for (size_t i = 0; i < g->n_pools; i++)
-		*wants |= g->pools[i].spec->pool.cidr.addr.family == family &&
-			  g->pools[i].spec->vxlan != ENCAP_NEVER;
-	w->mtu = desired_vxlan_mtu(g, family);
-	*wants = *wants && own->addr.family && w->mtu;
-	w->keep = *wants;
-	if (!*wants || !vtep.family)
-		return;
-	w->on = true;
-	w->local = own->addr;
-	w->parent = family == AF_INET ? g->self->link4 : g->self->link6;
-	w->vni = g->conf->vxlan_vni;
-	w->port = g->conf->vxlan_port;
-	vxlan_mac(g->conf->node, family, w->mac);
-	*(family == AF_INET ? &w->vtep4 : &w->vtep6) = vtep;
-	make_vxlan_peers(g, family, w);
-}
-
 static void make_kernel(struct desiring *g)
 {
 	struct kernel_want *k = &g->out->kernel;
@@ -288,8 +235,7 @@ static void make_kernel(struct desiring *g)
 	for (size_t i = 0; i < g->n_pools; i++)
 		*(g->pools[i].spec->pool.cidr.addr.family == AF_INET ? &k->forward4
 								     : &k->forward6) = true;
-	make_vxlan(g, AF_INET, &k->vxlan[0], &g->out->wants_vxlan4);
-	make_vxlan(g, AF_INET6, &k->vxlan[1], &g->out->wants_vxlan6);
+	desired_tunnels(g);
 }
 
 static void make_nat(struct desiring *g)
@@ -335,18 +281,24 @@ static void set_cidr(json_t *object, const char *key, const struct cidr *c)
 	set_text(object, key, text);
 }
 
+static void set_addr(json_t *object, const char *key, const struct addr *a)
+{
+	char text[ADDR_TEXT] = "";
+	if (a->family)
+		addr_format(a, text);
+	set_text(object, key, text);
+}
+
 static void set_vtep(json_t *spec, const struct desiring *g, uint8_t family)
 {
 	struct addr vtep = family == AF_INET ? g->self->vxlan4 : g->self->vxlan6;
-	char text[ADDR_TEXT] = "";
 	char mac[MAC_TEXT] = "";
 	if (vtep.family) {
 		uint8_t bytes[6];
 		vxlan_mac(g->conf->node, family, bytes);
-		addr_format(&vtep, text);
 		mac_format(bytes, mac);
 	}
-	set_text(spec, family == AF_INET ? "ipv4VXLANTunnelAddr" : "ipv6VXLANTunnelAddr", text);
+	set_addr(spec, family == AF_INET ? "ipv4VXLANTunnelAddr" : "ipv6VXLANTunnelAddr", &vtep);
 	set_text(spec, family == AF_INET ? "vxlanTunnelMACAddr" : "vxlanTunnelMACAddrV6", mac);
 }
 
@@ -397,6 +349,7 @@ static void make_node(struct desiring *g)
 	json_t *bgp = object_in(spec, "bgp");
 	set_cidr(bgp, "ipv4Address", &g->self->addr4);
 	set_cidr(bgp, "ipv6Address", &g->self->addr6);
+	set_addr(bgp, "ipv4IPIPTunnelAddr", &g->self->ipip4);
 	set_vtep(spec, g, AF_INET);
 	set_vtep(spec, g, AF_INET6);
 	if (json_equal(doc, g->r->self))

@@ -12,17 +12,33 @@
 #include "agent/birdconf.h"
 #include "agent/conf.h"
 #include "agent/facts.h"
+#include "agent/guard.h"
 #include "agent/kernel.h"
 #include "agent/nat.h"
 #include "agent/replica.h"
 #include "ipam/mirror.h"
 #include "lib/text.h"
 
+/* How packets for other nodes travel. */
+enum desired_way {
+	WAY_NONE,
+	WAY_PLAIN,
+	WAY_IPIP,
+	WAY_IPIP_CROSS,
+	WAY_VXLAN,
+	WAY_VXLAN_CROSS,
+	WAYS
+};
+
 /* This node's own side, from elsewhere than the cluster. */
 struct desired_self {
 	struct cidr addr4, addr6; /* detected; family 0: none */
 	int link4, link6;
 	struct addr vxlan4, vxlan6; /* VTEP addresses we hold; family 0: none yet */
+	struct addr ipip4;	    /* the same of the IPIP device */
+	/* Of each family, the way before it changed a moment ago: for nodes that are not ready for the
+	 * new one. */
+	enum desired_way former[2];
 	const struct cidr
 		*announced; /* own blocks, confirmed and not draining: BIRD's and blackholes */
 	size_t n_announced;
@@ -34,8 +50,10 @@ struct desired_self {
 
 struct desired {
 	struct mirror mirror;
-	bool wants_vxlan4, wants_vxlan6; /* a VTEP address is needed */
+	bool wants_vxlan4, wants_vxlan6, wants_ipip; /* a tunnel's address is needed */
 	struct kernel_want kernel;
+	enum desired_way way[2]; /* of each family's first pool */
+	struct guard_want guard;
 	struct nat_want nat;
 	struct bird_want bird;
 	json_t *node; /* our Node document as it shall be in the store; NULL: it is so already */

@@ -42,15 +42,19 @@ struct addr desired_node_addr(const struct resource_node *n, uint8_t family);
 bool desired_is_near(const struct desiring *g, const struct addr *node); /* in our subnet */
 bool desired_is_tunnel(const struct resource_pool *p);
 
-/* MTUs in bytes: of the uplink, of a VXLAN device (0: too small for it), of pods (0: no pool). check
+/* MTUs in bytes: of the uplink, of tunnel devices (0: too small for one), of pods (0: no pool). check
  * says it when pods' links are too small for IPv6, and which pools then give nothing. */
 uint32_t desired_uplink_mtu(const struct desiring *g, uint8_t family);
 uint32_t desired_vxlan_mtu(const struct desiring *g, uint8_t family);
+uint32_t desired_ipip_mtu(const struct desiring *g);
 uint32_t desired_pod_mtu(const struct desiring *g, uint8_t family);
 void desired_check_mtu(struct desiring *g);
 
 /* Says where a strict uplink drops what other nodes send. */
 void desired_check_paths(struct desiring *g);
+
+/* Tunnel devices of out->kernel, out->guard. */
+void desired_tunnels(struct desiring *g);
 
 /* BGP settings of this node and its sessions; sets g->bgp. */
 void desired_peers(struct desiring *g);

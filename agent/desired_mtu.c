@@ -47,6 +47,11 @@ uint32_t desired_vxlan_mtu(const struct desiring *g, uint8_t family)
 	return mtu >= MTU_IPV6 + OVERHEAD_VXLAN6 ? mtu - OVERHEAD_VXLAN6 : 0;
 }
 
+uint32_t desired_ipip_mtu(const struct desiring *g)
+{
+	return desired_uplink_mtu(g, AF_INET) - OVERHEAD_IPIP;
+}
+
 uint32_t desired_pod_mtu(const struct desiring *g, uint8_t family)
 {
 	uint32_t most = 0;

@@ -10,16 +10,17 @@
  * falls back to the direct way at once. Without a tunnel the host's other routes that lead to nodes
  * and the default route are there too: the network between the nodes is expected to know the blocks. With one it is not: a node that is
  * not known is unreachable rather than reached in the clear.
+ *
+ * A tunnel is used when both its ends are there, which the Node documents say: ours, too, so that
+ * the device is there long before BIRD hears of it. While an encapsulation changes, nodes that
+ * have no end of the new tunnel yet are reached in the former way; theirs and ours stand for a
+ * while longer (agent/ends.h). So no packet is lost.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/desired_impl.h"
 #include "lib/text.h"
-
-#define IPIP_DEVICE "tunl0"
-
-enum way { WAY_PLAIN, WAY_IPIP, WAY_IPIP_CROSS, WAY_VXLAN, WAY_VXLAN_CROSS, WAYS };
 
 /* One family's work. */
 struct routing {
@@ -30,7 +31,7 @@ struct routing {
 	size_t n_tables;
 };
 
-static enum way way_of(const struct resource_pool *p)
+static enum desired_way way_of(const struct resource_pool *p)
 {
 	if (p->ipip != ENCAP_NEVER)
 		return p->ipip == ENCAP_ALWAYS ? WAY_IPIP : WAY_IPIP_CROSS;
@@ -60,9 +61,11 @@ static void make_pools(struct routing *r)
 		const struct resource_pool *spec = g->pools[i].spec;
 		if (spec->pool.cidr.addr.family != r->family || g->pools[i].has_node)
 			continue;
-		enum way way = way_of(spec);
+		enum desired_way way = way_of(spec);
 		if (r->table[way] < 0)
 			r->table[way] = (int)r->n_tables++;
+		if (r->table[way] == 0)
+			g->out->way[r->family != AF_INET] = way;
 		pools[r->out->n_pools++] = (struct bird_pool){
 			.cidr = spec->pool.cidr,
 			.block_len = spec->pool.block_len,
@@ -143,36 +146,51 @@ static bool has_hop(const struct bird_hop *hops, size_t n, const struct cidr *ds
 	return false;
 }
 
+/* false: such a link is not for BIRD. */
+static bool make_hop(const struct routing *r, const struct cidr *dst, const struct addr *via,
+	int link, struct bird_hop *h)
+{
+	const struct facts_link *l = facts_link(r->g->f, link);
+	if (!l || is_tunnel_device(r, l) || !is_plain_name(l->name))
+		return false;
+	*h = (struct bird_hop){.dst = *dst, .via = *via};
+	return text_copy(h->dev, NET_NAME, l->name);
+}
+
 /* The host's own routes; a subnet's own goes first, as in the kernel. */
 static void add_routes(const struct routing *r, struct bird_hop *hops, size_t *n)
 {
 	const struct facts *f = r->g->f;
 	for (size_t i = 0; i < f->n_routes; i++) {
 		const struct facts_route *route = &f->routes[i];
-		const struct facts_link *l = facts_link(f, route->link);
-		if (route->dst.addr.family != r->family || !l || is_tunnel_device(r, l) ||
-			!is_plain_name(l->name) || has_hop(hops, *n, &route->dst) ||
-			!leads_to_node(r, &route->dst))
-			continue;
-		struct bird_hop *h = add_hop(hops, n, &route->dst);
-		h->via = route->via;
-		(void)text_copy(h->dev, NET_NAME, l->name);
+		if (route->dst.addr.family == r->family && !has_hop(hops, *n, &route->dst) &&
+			leads_to_node(r, &route->dst))
+			*n += make_hop(r, &route->dst, &route->via, route->link, &hops[*n]);
 	}
 }
 
-static void add_default(const struct routing *r, struct bird_hop *hops, size_t *n)
+/* The host's own route that leads to a node; false: none. */
+static bool find_route(const struct routing *r, const struct addr *node, struct bird_hop *h)
 {
-	struct cidr all = {.addr = {.family = r->family}};
+	const struct facts_route *best = NULL;
+	for (size_t i = 0; i < r->g->f->n_routes; i++) {
+		const struct facts_route *route = &r->g->f->routes[i];
+		if (cidr_contains(&route->dst, node) && (!best || route->dst.len > best->dst.len))
+			best = route;
+	}
+	return best && make_hop(r, &best->dst, &best->via, best->link, h);
+}
+
+/* The way out of all that is not near; false: none. */
+static bool find_default(const struct routing *r, struct bird_hop *h)
+{
+	const struct cidr all = {.addr = {.family = r->family}};
 	for (size_t i = 0; i < r->g->f->n_defaults; i++) {
 		const struct facts_default *d = &r->g->f->defaults[i];
-		const struct facts_link *l = facts_link(r->g->f, d->link);
-		if (d->family != r->family || !l || !is_plain_name(l->name))
-			continue;
-		struct bird_hop *h = add_hop(hops, n, &all);
-		h->via = d->via;
-		(void)text_copy(h->dev, NET_NAME, l->name);
-		return;
+		if (d->family == r->family && make_hop(r, &all, &d->via, d->link, h))
+			return true;
 	}
+	return false;
 }
 
 /* The next hop that stands for a node's VXLAN device. */
@@ -186,25 +204,63 @@ static struct addr vtep_of(const struct resource_node *n, uint8_t family)
 		       : (struct addr){0};
 }
 
-static void add_nodes(const struct routing *r, enum way way, struct bird_hop *hops, size_t *n)
+static bool is_vxlan(enum desired_way way)
+{
+	return way == WAY_VXLAN || way == WAY_VXLAN_CROSS;
+}
+
+/* Whether a node has an end of this tunnel. */
+static bool has_end(const struct routing *r, enum desired_way way, const struct resource_node *n)
+{
+	if (is_vxlan(way))
+		return vtep_of(n, r->family).family != 0;
+	return r->family == AF_INET && n->ipip4.family;
+}
+
+/* How a node is reached in a way: the subnet's route suffices, its own entry (*h), or not yet. */
+enum reach { REACH_NOT, REACH_NEAR, REACH_HOP };
+
+static enum reach reach(const struct routing *r, enum desired_way way,
+	const struct resource_node *spec, struct bird_hop *h)
+{
+	struct addr node = desired_node_addr(spec, r->family);
+	bool cross = way == WAY_IPIP_CROSS || way == WAY_VXLAN_CROSS;
+	if ((cross || way == WAY_PLAIN) && desired_is_near(r->g, &node))
+		return REACH_NEAR;
+	if (way == WAY_PLAIN) {
+		if (!find_route(r, &node, h) && !find_default(r, h))
+			return REACH_NOT;
+	} else {
+		if (!has_end(r, way, spec) || !r->g->node || !has_end(r, way, r->g->node))
+			return REACH_NOT;
+		bool vxlan = is_vxlan(way);
+		*h = (struct bird_hop){
+			.via = vxlan ? vtep_of(spec, r->family) : node,
+			.onlink = !vxlan || r->family == AF_INET,
+		};
+		(void)text_copy(h->dev, NET_NAME,
+			vxlan ? r->g->out->kernel.vxlan[r->family != AF_INET].device : IPIP_DEVICE);
+	}
+	h->dst = cidr_of_host(&node);
+	return REACH_HOP;
+}
+
+static void add_nodes(
+	const struct routing *r, enum desired_way way, struct bird_hop *hops, size_t *n)
 {
 	const struct replica *rep = r->g->r;
-	bool cross = way == WAY_IPIP_CROSS || way == WAY_VXLAN_CROSS;
-	bool vxlan = way == WAY_VXLAN || way == WAY_VXLAN_CROSS;
-	const char *device = r->g->out->kernel.vxlan[r->family != AF_INET].device;
+	enum desired_way former =
+		r->table[way] ? WAY_NONE : r->g->self->former[r->family != AF_INET];
 	for (size_t i = 0; i < rep->n_nodes; i++) {
 		const struct resource_node *spec = &rep->nodes[i].spec;
 		struct addr node = desired_node_addr(spec, r->family);
-		struct addr vtep = vtep_of(spec, r->family);
 		if (!node.family || strcmp(rep->nodes[i].name, r->g->conf->node) == 0 ||
-			addr_equal(&node, &r->out->node) || (vxlan && !vtep.family) ||
-			(cross && desired_is_near(r->g, &node)))
+			addr_equal(&node, &r->out->node))
 			continue;
-		struct cidr host = cidr_of_host(&node);
-		struct bird_hop *h = add_hop(hops, n, &host);
-		h->via = vxlan ? vtep : node;
-		h->onlink = !vxlan || r->family == AF_INET;
-		(void)text_copy(h->dev, NET_NAME, vxlan ? device : IPIP_DEVICE);
+		enum reach how = reach(r, way, spec, &hops[*n]);
+		if (how == REACH_NOT && former != WAY_NONE)
+			how = reach(r, former, spec, &hops[*n]);
+		*n += how == REACH_HOP;
 	}
 }
 
@@ -214,7 +270,7 @@ static int compare_hops(const void *a, const void *b)
 		&((const struct bird_hop *)a)->dst, &((const struct bird_hop *)b)->dst);
 }
 
-static void make_hops(struct routing *r, enum way way)
+static void make_hops(struct routing *r, enum desired_way way)
 {
 	struct desiring *g = r->g;
 	int table = r->table[way];
@@ -226,7 +282,7 @@ static void make_hops(struct routing *r, enum way way)
 	add_subnets(r, hops, &n);
 	if (way == WAY_PLAIN) {
 		add_routes(r, hops, &n);
-		add_default(r, hops, &n);
+		n += find_default(r, &hops[n]);
 	} else {
 		add_nodes(r, way, hops, &n);
 	}
@@ -280,7 +336,7 @@ static void make_family(struct desiring *g, uint8_t family, struct bird_family *
 	struct routing r = {.g = g, .family = family, .out = out};
 	make_pools(&r);
 	make_own(&r);
-	for (enum way w = 0; w < WAYS; w++)
+	for (enum desired_way w = WAY_PLAIN; w < WAYS; w++)
 		make_hops(&r, w);
 	make_remote(&r);
 }

@@ -67,6 +67,15 @@ static void write_exits(FILE *f, const struct exits_want *x)
 				cidr_text(&x->pools[i], text), x->table);
 }
 
+static void write_ipip(FILE *f, const struct ipip_want *w)
+{
+	char text[ADDR_TEXT];
+	if (!w->on)
+		return;
+	addr_format(&w->addr, text);
+	(void)fprintf(f, "ipip address %s mtu %u\n", text, w->mtu);
+}
+
 char *desired_describe(const struct desired *d)
 {
 	char *out = NULL;
@@ -80,6 +89,9 @@ char *desired_describe(const struct desired *d)
 		d->kernel.forward6 ? " IPv6" : "");
 	write_vxlan(f, &d->kernel.vxlan[0]);
 	write_vxlan(f, &d->kernel.vxlan[1]);
+	write_ipip(f, &d->kernel.ipip);
+	CLEANUP_FREE char *guard = guard_text(&d->guard);
+	(void)fputs(guard ? guard : "", f);
 	write_exits(f, &d->kernel.exits);
 	write_cidrs(f, "masquerade", d->nat.nat, d->nat.n_nat);
 	if (d->node) {

@@ -371,6 +371,7 @@ int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_pro
 		(void)text_copy(k->devices[i], sizeof(k->devices[i]),
 			w->vxlan[i].on ? w->vxlan[i].device : "");
 	}
+	take_result(ipip_sync(k->net, &w->ipip, &e), &e, &total, problems);
 	return total;
 }
 

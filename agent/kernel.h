@@ -11,6 +11,7 @@
 
 #include "agent/exits.h"
 #include "agent/facts.h"
+#include "agent/ipip.h"
 #include "agent/vxlan.h"
 #include "lib/addr.h"
 #include "lib/err.h"
@@ -41,6 +42,7 @@ struct kernel_want {
 	size_t n_blackholes;
 	bool forward4, forward6;
 	struct vxlan_want vxlan[2]; /* IPv4, IPv6 */
+	struct ipip_want ipip;
 	struct exits_want exits;
 };
 
@@ -48,7 +50,7 @@ struct kernel_want {
  * tried, the first error is returned; problems (may be NULL) is called by nobody: each part's error is in the text of
  * problems[], n of them set. A foreign device in the place of ours is a problem, not removed. */
 struct kernel_problems {
-	char text[4][256];
+	char text[6][256];
 	size_t n;
 };
 int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_problems *problems);

@@ -12,6 +12,7 @@
 #include <netlink/cache.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/ipip.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -40,6 +41,17 @@ static bool is_of_pod(struct rtnl_link *l)
 	return (rtnl_link_get_group(l) & 0xff000000u) == OWNED_NEWBORN_GROUP;
 }
 
+static struct addr far_end(struct rtnl_link *l)
+{
+	struct addr a = {0};
+	uint32_t remote = rtnl_link_is_ipip(l) ? rtnl_link_ipip_get_remote(l) : 0;
+	if (remote) {
+		a.family = AF_INET;
+		memcpy(a.bytes, &remote, sizeof(remote));
+	}
+	return a;
+}
+
 static struct facts_link read_link(struct rtnl_link *l)
 {
 	unsigned int flags = rtnl_link_get_flags(l);
@@ -56,6 +68,7 @@ static struct facts_link read_link(struct rtnl_link *l)
 	const struct nl_addr *mac = rtnl_link_get_addr(l);
 	(void)text_copy(f.name, sizeof(f.name), name ? name : "");
 	(void)text_copy(f.kind, sizeof(f.kind), kind ? kind : "");
+	f.far = far_end(l);
 	if (mac && nl_addr_get_len(mac) == sizeof(f.mac))
 		memcpy(f.mac, nl_addr_get_binary_addr(mac), sizeof(f.mac));
 	return f;

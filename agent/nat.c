@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table is written in the form in which nft lists it. That gives two ways to see whether it is
- * as it shall be. The hash in its comment says what text it was made from; the listing says whether
- * somebody changed it since. A new agent compares the listing with the text once (blanks aside); where a
- * later nft prints it otherwise, the table is replaced once, which no connection notices: the
- * kernel keeps the translation of a known connection outside the table. From then on the listing
- * with its handles is compared with the one right after the replacement.
- *
  * Every rule names source and destination: only what comes from a pool that asks for it and goes
  * outside all pools is masqueraded. Packets to pods (roost*) never are, whatever their address.
  * Sets hold no prefix that another one contains, so that the text is the same for the same pools in
@@ -20,9 +13,8 @@
 #include <string.h>
 
 #include "agent/firewall.h"
-#include "agent/nft.h"
+#include "agent/nft_table.h"
 #include "agent/xtables.h"
-#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -30,37 +22,23 @@
 #define TABLE "inet roost-nat"
 
 struct nat {
-	struct nft *nft;
-	char *text;    /* that the table was made from; NULL: not made by us yet */
-	char *listing; /* right after that */
+	struct nft *nft; /* borrowed */
+	struct nft_table table;
 };
 
-int nat_open(struct nat **out, struct err *e)
+struct nat *nat_new(struct nft *nft)
 {
 	struct nat *n = mem_new(1, sizeof(*n));
-	int r = nft_open(&n->nft, e);
-	if (r < 0) {
-		nat_close(n);
-		return r;
-	}
-	*out = n;
-	return 0;
+	n->nft = nft;
+	n->table = (struct nft_table){.nft = nft, .name = TABLE};
+	return n;
 }
 
-static void forget(struct nat *n)
-{
-	free(n->text);
-	free(n->listing);
-	n->text = NULL;
-	n->listing = NULL;
-}
-
-void nat_close(struct nat *n)
+void nat_free(struct nat *n)
 {
 	if (!n)
 		return;
-	nft_close(n->nft);
-	forget(n);
+	nft_table_done(&n->table);
 	free(n);
 }
 
@@ -147,103 +125,13 @@ char *nat_text(const struct nat_want *w)
 	if (!w->n_nat)
 		return NULL;
 	CLEANUP_FREE char *inside = body(w);
-	struct hash h = hash_of(inside, strlen(inside));
-	char hash[HASH_TEXT];
-	hash_format(&h, hash);
-	char *text = NULL;
-	if (asprintf(&text, "table " TABLE " {\n\tcomment \"roost %s\"\n%s}\n", hash, inside) < 0)
-		err_abort("out of memory");
-	return text;
-}
-
-/*
- * The kernel.
- */
-
-/* Equal but for the amount of blanks. */
-static bool is_same_text(const char *a, const char *b)
-{
-	const char *blanks = " \t\n";
-	for (;;) {
-		bool gap_a = strspn(a, blanks) > 0;
-		bool gap_b = strspn(b, blanks) > 0;
-		a += strspn(a, blanks);
-		b += strspn(b, blanks);
-		if (!*a || !*b)
-			return *a == *b;
-		if (*a != *b || gap_a != gap_b)
-			return false;
-		a++;
-		b++;
-	}
-}
-
-/* The listing; NULL when there is no table. */
-static int list(struct nat *n, int mode, char **out, struct err *e)
-{
-	*out = NULL;
-	int r = nft_run(n->nft, mode, "list table " TABLE, "list table " TABLE, out, e);
-	return r == -ENOENT ? 0 : r;
-}
-
-/* 1: the table is what the text says, as far as can be seen. */
-static int is_right(struct nat *n, const char *text, const char *listing, struct err *e)
-{
-	if (!listing)
-		return 0;
-	if (n->listing)
-		return strcmp(n->text, text) == 0 && strcmp(n->listing, listing) == 0;
-	CLEANUP_FREE char *plain = NULL;
-	int r = list(n, NFT_TEXT, &plain, e);
-	return r < 0 ? r : plain && is_same_text(plain, text);
-}
-
-static int keep(struct nat *n, const char *text, struct err *e)
-{
-	char *listing = NULL;
-	int r = list(n, NFT_HANDLES, &listing, e);
-	if (r < 0)
-		return r;
-	forget(n);
-	n->text = mem_strdup(text);
-	n->listing = listing;
-	return 0;
-}
-
-/* Added first, so that the deletion always finds one; the kernel sees all three or nothing. */
-static int replace(struct nat *n, const char *text, struct err *e)
-{
-	CLEANUP_FREE char *commands = NULL;
-	if (asprintf(&commands, "add table " TABLE "\ndelete table " TABLE "\n%s", text) < 0)
-		err_abort("out of memory");
-	forget(n);
-	int r = nft_run(n->nft, NFT_TEXT, commands, "replace table " TABLE, NULL, e);
-	return r < 0 ? r : keep(n, text, e);
+	return nft_table_text(TABLE, inside);
 }
 
 int nat_sync(struct nat *n, const struct nat_want *w, struct err *e)
 {
 	CLEANUP_FREE char *text = nat_text(w);
-	CLEANUP_FREE char *listing = NULL;
-	int r = list(n, NFT_HANDLES, &listing, e);
-	if (r < 0)
-		return r;
-	if (!text) {
-		forget(n);
-		if (!listing)
-			return 0;
-		r = nft_run(
-			n->nft, NFT_TEXT, "delete table " TABLE, "delete table " TABLE, NULL, e);
-		return r < 0 ? r : 1;
-	}
-	r = is_right(n, text, listing, e);
-	if (r == 0) {
-		r = replace(n, text, e);
-		return r < 0 ? r : 1;
-	}
-	if (r > 0 && !n->listing)
-		r = keep(n, text, e);
-	return r < 0 ? r : 0;
+	return nft_table_sync(&n->table, text, e);
 }
 
 /*

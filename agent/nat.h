@@ -2,8 +2,7 @@
 #pragma once
 /*
  * NAT of what leaves the pools that ask for it, in one nf_tables table of ours (inet roost-nat),
- * replaced atomically through libnftables. The table's comment carries a hash of its text, so that
- * it is replaced only when it differs. And the look at what else may drop forwarded packets.
+ * replaced atomically (agent/nft_table.h). And the look at what else may drop forwarded packets.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,8 +18,9 @@ struct nat_want {
 };
 
 struct nat;
-int nat_open(struct nat **out, struct err *e);
-void nat_close(struct nat *n); /* takes NULL */
+struct nft;
+struct nat *nat_new(struct nft *nft); /* borrowed until nat_free() */
+void nat_free(struct nat *n);	      /* takes NULL */
 
 /* The table's text as nft(8) reads it; the caller frees it. Pure. NULL: no table is needed. */
 char *nat_text(const struct nat_want *w);

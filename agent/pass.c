@@ -119,47 +119,6 @@ static void list_blocks(struct agent *a)
 	a->self.n_kept = n_kept;
 }
 
-/* Tunnel addresses. */
-
-static void hold_tunnel(struct agent *a, uint8_t family, bool wanted, struct addr *held)
-{
-	struct err e;
-	if (wanted) {
-		struct addr got;
-		int r = states_tunnel(&a->states, family, &got, &e);
-		if (r >= 0)
-			*held = got;
-		else if (r != -EAGAIN)
-			agent_problem(a, "no address for the VXLAN device: %s", e.text);
-	} else if (held->family) {
-		states_release_tunnel(&a->states, family);
-		*held = (struct addr){0};
-	}
-}
-
-/* A node that takes no pods gives its tunnel addresses back with its last pod. */
-static bool is_left(const struct agent *a)
-{
-	uint64_t used = 0;
-	uint64_t tunnels = (a->self.vxlan4.family != 0) + (a->self.vxlan6.family != 0);
-	const struct replica_node *n = replica_node(&a->replica, a->conf.node);
-	for (size_t i = 0; i < a->states.n_dirs; i++)
-		used += a->states.dirs[i].used;
-	return n && n->spec.drain && used <= tunnels;
-}
-
-/* true: what is held changed, and with it what shall be. An agent that has just started holds nothing
- * yet: its device must not be taken for one that is not wanted. */
-static bool hold_tunnels(struct agent *a, const struct desired *d)
-{
-	struct addr had4 = a->self.vxlan4;
-	struct addr had6 = a->self.vxlan6;
-	bool left = is_left(a);
-	hold_tunnel(a, AF_INET, d->wants_vxlan4 && !left, &a->self.vxlan4);
-	hold_tunnel(a, AF_INET6, d->wants_vxlan6 && !left, &a->self.vxlan6);
-	return !addr_equal(&had4, &a->self.vxlan4) || !addr_equal(&had6, &a->self.vxlan6);
-}
-
 /* Withdrawn blocks. */
 
 static void note_withdrawn(struct agent *a)
@@ -245,6 +204,8 @@ static void do_kernel(struct agent *a, const struct desired *d)
 {
 	struct kernel_problems problems = {0};
 	struct err e;
+	if (guard_sync(a->guard, &d->guard, &e) < 0)
+		agent_problem(a, "the tunnels take packets of anybody: %s", e.text);
 	(void)kernel_sync(a->kernel, &d->kernel, &problems);
 	for (size_t i = 0; i < problems.n; i++)
 		agent_problem(a, "%s", problems.text[i]);
@@ -317,7 +278,7 @@ static int make(struct agent *a, const struct facts *f)
 		agent_problem(a, "the node state cannot be written: %s", e.text);
 		changed = 0;
 	} else {
-		if (hold_tunnels(a, &d)) {
+		if (ends_hold(&a->ends, a, &d)) {
 			desired_done(&d);
 			desired_make(&a->conf, &a->replica, f, &a->self, &d);
 		}

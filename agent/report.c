@@ -71,8 +71,8 @@ void agent_say(struct agent *a, bool stopped)
 		.peers_up = a->bird_look.peers_up,
 		.peers = a->bird_look.peers};
 	(void)boot_id(s.boot, &e);
-	s.tunnels[0] = a->self.vxlan4.family != 0;
-	s.tunnels[1] = a->self.vxlan6.family != 0;
+	s.tunnels[0] = ends_count(&a->self, AF_INET);
+	s.tunnels[1] = ends_count(&a->self, AF_INET6);
 	(void)text_copy(s.version, sizeof(s.version), ROOST_VERSION);
 	(void)text_clean(s.bird, sizeof(s.bird), bird_text(a));
 	(void)text_copy(s.store, sizeof(s.store), a->conf.store.url);

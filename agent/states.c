@@ -20,8 +20,6 @@
 #include "lib/net.h"
 #include "lib/owned.h"
 
-#define TUNNEL "vxlan"
-
 static void close_node(struct node **n)
 {
 	node_close(*n);
@@ -277,26 +275,27 @@ int states_disown_block(struct states *s, size_t dir, const struct cidr *block, 
 	return change(s, dir, block, mirror_disown_block, e);
 }
 
-int states_tunnel(struct states *s, uint8_t family, struct addr *out, struct err *e)
+int states_tunnel(
+	struct states *s, const char *what, uint8_t family, struct addr *out, struct err *e)
 {
 	int r = err_set(e, EAGAIN, "no state folder");
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_NODE struct node *n = NULL;
 		r = open_state(s, i, &n, e);
 		if (r >= 0)
-			r = mirror_assign_tunnel(n, TUNNEL, family, out, e);
+			r = mirror_assign_tunnel(n, what, family, out, e);
 		if (r >= 0)
 			return r;
 	}
 	return r;
 }
 
-void states_release_tunnel(struct states *s, uint8_t family)
+void states_release_tunnel(struct states *s, const char *what, uint8_t family)
 {
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_NODE struct node *n = NULL;
 		struct err e;
 		if (open_state(s, i, &n, &e) >= 0)
-			(void)mirror_release_tunnel(n, TUNNEL, family, &e);
+			(void)mirror_release_tunnel(n, what, family, &e);
 	}
 }

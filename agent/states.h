@@ -59,9 +59,10 @@ int states_drain_block(struct states *s, size_t dir, const struct cidr *block, s
 int states_drop_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);
 int states_disown_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);
 
-/* The address of this node's VXLAN device, from its own blocks, of the first folder that has one.
- * -EAGAIN: none is free. */
-int states_tunnel(struct states *s, uint8_t family, struct addr *out, struct err *e);
-void states_release_tunnel(struct states *s, uint8_t family);
+/* The address of this node's end of a tunnel ("vxlan", "ipip"), from its own blocks, of the first
+ * folder that has one. -EAGAIN: none is free. */
+int states_tunnel(
+	struct states *s, const char *what, uint8_t family, struct addr *out, struct err *e);
+void states_release_tunnel(struct states *s, const char *what, uint8_t family);
 
 const struct states_block *states_find(const struct states *s, const struct cidr *block); /* NULL */

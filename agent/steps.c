@@ -313,6 +313,7 @@ void agent_trust(struct agent *a)
 		.blackholes = blocks,
 		.n_blackholes = a->known.n_blocks,
 		.vxlan = {{.keep = true}, {.keep = true}},
+		.ipip = {.keep = true},
 	};
 	want.forward4 = a->known.mirror.mtu4 != 0;
 	want.forward6 = a->known.mirror.mtu6 != 0;

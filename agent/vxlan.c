@@ -3,21 +3,16 @@
  * What makes a device of agent/vxlan_device.c the node's tunnel: its settings, its addresses, its
  * peers. A sync that finds everything right sends questions only.
  *
- * Two settings want a reason:
- *  - rp_filter=2 (loose): across subnets an answer may come directly although the question went
- *    through the tunnel, and the other way round; with net.ipv4.conf.all.rp_filter=1 it would be
- *    dropped (the larger value counts). Pods' own links stay strict, so nobody can forge.
- *  - no checksum offload: a VXLAN device promises checksums that the network card has to make, and
- *    kernels and cards get that wrong again and again (calico#3145, #4865; since Linux 6.12 a
- *    thirtieth of the speed, calico#11435). The kernel makes them itself then. To see whether that is
- *    obsolete: `ethtool -K vxlan.roost tx-checksum-ip-generic on`, and measure before the next
- *    sync turns it off.
+ * One setting wants a reason, no checksum offload: a VXLAN device promises checksums that the network
+ * card has to make, and kernels and cards get that wrong again and again (calico#3145, #4865; since
+ * Linux 6.12 a thirtieth of the speed, calico#11435). The kernel makes them itself then. To see
+ * whether that is obsolete: `ethtool -K vxlan.roost tx-checksum-ip-generic on`, and measure before
+ * the next sync turns it off.
  */
 #include "agent/vxlan.h"
 
 #include <errno.h>
 #include <linux/ethtool.h>
-#include <linux/ip.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -25,14 +20,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "agent/tunnel.h"
 #include "agent/vxlan_device.h"
 #include "agent/vxlan_peers.h"
 #include "lib/file.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/net_link.h"
-
-#define LOOSE 2
 
 struct vxlan {
 	struct vxlan_kernel kernel;
@@ -88,16 +82,6 @@ struct addr vxlan_link_local(const uint8_t mac[6])
 	};
 }
 
-/* 1: the device's reverse path check is not the loose one. */
-static int is_strict(const char *device, struct err *e)
-{
-	char path[128];
-	long value = 0;
-	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", device);
-	int r = file_get_number(path, &value, e);
-	return r < 0 ? r : value != LOOSE;
-}
-
 /* Hosts that turn IPv6 off for new devices must not take the VTEP address away. */
 static int enable_ipv6(const struct vxlan_want *w, struct err *e)
 {
@@ -130,46 +114,12 @@ static int stop_offload(struct vxlan *v, const char *device, struct err *e)
 	return 1;
 }
 
-enum want { WANT_IPV4, WANT_IPV6, WANT_LINK_LOCAL, WANTED };
-
-static enum want want_of(const struct addr *a)
-{
-	if (a->family == AF_INET)
-		return WANT_IPV4;
-	return a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80 ? WANT_LINK_LOCAL : WANT_IPV6;
-}
-
-/* The device's addresses become those of the VTEP. */
 static int put_addresses(struct vxlan *v, int index, const struct vxlan_want *w, struct err *e)
 {
-	CLEANUP_FREE struct net_addr *list = NULL;
-	size_t n = 0;
-	int changes = 0;
-	struct cidr want[WANTED] = {
-		[WANT_IPV4] = cidr_of_host(&w->vtep4), [WANT_IPV6] = cidr_of_host(&w->vtep6)};
-	bool have[WANTED] = {false};
+	struct cidr want[3] = {cidr_of_host(&w->vtep4), cidr_of_host(&w->vtep6)};
 	if (w->vtep6.family)
-		want[WANT_LINK_LOCAL] = (struct cidr){.addr = vxlan_link_local(w->mac), .len = 64};
-	int r = net_list_addrs(v->kernel.net, &list, &n, e);
-	for (size_t i = 0; i < n && r >= 0; i++) {
-		if (list[i].dev != index)
-			continue;
-		enum want kind = want_of(&list[i].address.addr);
-		if (cidr_equal(&list[i].address, &want[kind])) {
-			have[kind] = true;
-			continue;
-		}
-		r = vxlan_device_delete_address(&v->kernel, &list[i], e);
-		changes++;
-	}
-	for (size_t i = 0; i < WANTED && r >= 0; i++)
-		if (want[i].addr.family && !have[i]) {
-			net_add_addr(v->kernel.net, index, &want[i]);
-			changes++;
-		}
-	if (r >= 0)
-		r = net_commit(v->kernel.net, NULL, e);
-	return r < 0 ? r : changes;
+		want[2] = (struct cidr){.addr = vxlan_link_local(w->mac), .len = 64};
+	return tunnel_put_addresses(v->kernel.net, index, 0, want, 3, e);
 }
 
 static int put_settings(
@@ -182,11 +132,7 @@ static int put_settings(
 		net_set_alias(n, dev, vxlan_device_alias(w));
 	if (d->auto_link_local)
 		net_set_no_auto_link_local(n, dev);
-	int r = is_strict(w->device, e);
-	if (r > 0) {
-		const struct net_conf4 conf = {IPV4_DEVCONF_RP_FILTER, LOOSE};
-		net_set_conf4(n, dev, &conf, 1);
-	}
+	int r = tunnel_loosen(n, dev, e);
 	if (r >= 0) {
 		changes += r;
 		r = net_commit(n, NULL, e);

@@ -17,7 +17,6 @@
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <netlink/netlink.h>
-#include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/inet6.h>
 #include <netlink/route/link/vxlan.h>
@@ -277,26 +276,6 @@ static int change(const struct vxlan_kernel *k, struct rtnl_link *l, const struc
 	if (nl < 0)
 		return refused(nl, "set the MAC of", w->device, e);
 	return changes + 1;
-}
-
-int vxlan_device_delete_address(
-	const struct vxlan_kernel *k, const struct net_addr *a, struct err *e)
-{
-	struct rtnl_addr *x = rtnl_addr_alloc();
-	if (!x)
-		err_abort("out of memory");
-	CLEANUP_NL_ADDR struct nl_addr *local = new_nl_addr(
-		a->address.addr.family, a->address.addr.bytes, addr_size(&a->address.addr));
-	nl_addr_set_prefixlen(local, a->address.len);
-	rtnl_addr_set_ifindex(x, a->dev);
-	(void)rtnl_addr_set_local(x, local);
-	int nl = rtnl_addr_delete(k->sock, x, 0);
-	rtnl_addr_put(x);
-	if (nl == 0 || nl == -NLE_NOADDR)
-		return 0;
-	char text[CIDR_TEXT];
-	cidr_format(&a->address, text);
-	return refused(nl, "delete address", text, e);
 }
 
 static int is_foreign(const struct vxlan_want *w, struct err *e)

@@ -39,6 +39,3 @@ int vxlan_device_settle(const struct vxlan_kernel *k, const struct vxlan_want *w
 
 /* Deletes it when it is ours: 1, else 0. */
 int vxlan_device_remove(const struct vxlan_kernel *k, const struct vxlan_want *w, struct err *e);
-
-int vxlan_device_delete_address(
-	const struct vxlan_kernel *k, const struct net_addr *a, struct err *e);

@@ -49,6 +49,18 @@ void net_add_veth(struct net *n, const struct net_veth *v)
 	(void)net_queue_end(n, m);
 }
 
+void net_add_ipip(struct net *n, const char *name)
+{
+	struct nlmsghdr *m =
+		net_queue(n, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "make device %s", name);
+	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	struct nlattr *link = mnl_attr_nest_start(m, IFLA_LINKINFO);
+	mnl_attr_put_str(m, IFLA_INFO_KIND, "ipip");
+	mnl_attr_nest_end(m, link);
+	net_queue_end(n, m)->mercy = NET_MAY_EXIST;
+}
+
 static struct nlmsghdr *queue_link(struct net *n, uint16_t type, struct net_dev d, const char *what)
 {
 	struct nlmsghdr *m = d.name ? net_queue(n, type, 0, "%s %s", what, d.name)
@@ -116,6 +128,14 @@ void net_set_up(struct net *n, struct net_dev d)
 	(void)net_queue_end(n, m);
 }
 
+void net_set_down(struct net *n, struct net_dev d)
+{
+	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "take down");
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
+	info->ifi_change = IFF_UP;
+	(void)net_queue_end(n, m);
+}
+
 void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "set the MTU of");
@@ -146,12 +166,14 @@ void net_del_group(struct net *n, uint32_t group, enum net_mercy mercy)
 	net_queue_end(n, m)->mercy = mercy;
 }
 
-void net_add_addr(struct net *n, int index, const struct cidr *address)
+static struct nlmsghdr *queue_addr(
+	struct net *n, uint16_t type, int index, const struct cidr *address)
 {
+	bool adds = type == RTM_NEWADDR;
 	char text[CIDR_TEXT];
 	cidr_format(address, text);
-	struct nlmsghdr *m =
-		net_queue(n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, "add address %s", text);
+	struct nlmsghdr *m = net_queue(n, type, adds ? NLM_F_CREATE | NLM_F_EXCL : 0,
+		"%s address %s", adds ? "add" : "delete", text);
 	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
 	info->ifa_family = address->addr.family;
 	info->ifa_prefixlen = address->len;
@@ -160,6 +182,18 @@ void net_add_addr(struct net *n, int index, const struct cidr *address)
 	info->ifa_scope = link_local ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	net_put_addr(m, IFA_LOCAL, &address->addr);
 	net_put_addr(m, IFA_ADDRESS, &address->addr);
+	return m;
+}
+
+void net_del_addr(struct net *n, int index, const struct cidr *address, enum net_mercy mercy)
+{
+	struct nlmsghdr *m = queue_addr(n, RTM_DELADDR, index, address);
+	net_queue_end(n, m)->mercy = mercy;
+}
+
+void net_add_addr(struct net *n, int index, const struct cidr *address)
+{
+	struct nlmsghdr *m = queue_addr(n, RTM_NEWADDR, index, address);
 	if (address->addr.family == AF_INET6)
 		mnl_attr_put_u32(m, IFA_FLAGS, IFA_F_NODAD | IFA_F_PERMANENT);
 	(void)net_queue_end(n, m);

@@ -35,6 +35,10 @@ struct net_veth {
 };
 void net_add_veth(struct net *n, const struct net_veth *v);
 
+/* An IPIP device (RFC 2003) without a fixed other end. The kernel may load its module for it, which
+ * makes tunl0 in every namespace: being there already is no error. */
+void net_add_ipip(struct net *n, const char *name);
+
 /* Link settings. conf4: value of one net.ipv4.conf entry (IPV4_DEVCONF_*, linux/ip.h). */
 struct net_conf4 {
 	int id;
@@ -45,6 +49,7 @@ void net_set_no_auto_link_local(struct net *n, struct net_dev d); /* IN6_ADDR_GE
 void net_set_no_proxy_delay(struct net *n, int index);		  /* answer proxied ARP at once */
 void net_set_alias(struct net *n, struct net_dev d, const char *alias); /* and group 0 */
 void net_set_up(struct net *n, struct net_dev d);
+void net_set_down(struct net *n, struct net_dev d);
 void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu);
 void net_retire(struct net *n, struct net_dev d, uint32_t group); /* down, and into a group */
 void net_del_link(struct net *n, struct net_dev d, enum net_mercy mercy);
@@ -55,6 +60,7 @@ void net_ask_link(struct net *n, const char *name, struct net_link *out);
 
 /* The address is usable at once: no duplicate address detection. */
 void net_add_addr(struct net *n, int index, const struct cidr *address);
+void net_del_addr(struct net *n, int index, const struct cidr *address, enum net_mercy mercy);
 void net_add_neigh(struct net *n, int index, const struct addr *a, const uint8_t mac[6]);
 
 /* -ENODEV. */

@@ -29,7 +29,7 @@ metadata:
 spec:
   cidr: 100.66.0.0/16
   blockSize: 26
-  vxlanMode: {mode}
+  {encap4}
   natOutgoing: true
 ---
 apiVersion: projectcalico.org/v3
@@ -39,7 +39,7 @@ metadata:
 spec:
   cidr: fd66::/48
   blockSize: 122
-  vxlanMode: {mode}
+  {encap6}
 ---
 apiVersion: projectcalico.org/v3
 kind: IPAMConfiguration
@@ -69,8 +69,8 @@ def arguments():
                         help="how many nodes, 2 to 9 (3)")
     parser.add_argument("--store", choices=("file", "etcd"), default="file",
                         help="the cluster store: embedded, or an etcd (file)")
-    parser.add_argument("--encap", choices=("none", "vxlan", "vxlan-cross-subnet"),
-                        default="vxlan-cross-subnet",
+    parser.add_argument("--encap", choices=("none", "vxlan", "vxlan-cross-subnet", "ipip",
+                                              "ipip-cross-subnet"), default="vxlan-cross-subnet",
                         help="how packets travel between nodes (vxlan-cross-subnet)")
     parser.add_argument("--keep", action="store_true",
                         help="wait at the end, with the cluster running, to look around")
@@ -116,10 +116,27 @@ def show(node, *command):
 
 # ---- the story ----
 
+def plain6():
+    """Whether IPv6 goes without a tunnel: IPIP carries IPv4 only."""
+    return OPTIONS.encap == "none" or OPTIONS.encap.startswith("ipip")
+
+
+def mode(encap):
+    """The line of a pool."""
+    ipip, vxlan = lab.ENCAPS[encap]
+    return f"ipipMode: {ipip}" if ipip != "Never" else f"vxlanMode: {vxlan}"
+
+
+def need_ipip():
+    if OPTIONS.encap.startswith("ipip") and not lab.has_ipip():
+        sys.exit("demo: this kernel has no IPIP (module ipip). On Debian's stock kernel:\n"
+                 f"  tests/vm/run --load ipip scripts/demo --encap {OPTIONS.encap}")
+
+
 def build():
     n = OPTIONS.nodes
     c = lab.Cluster(nodes=n, store=OPTIONS.store, encap=OPTIONS.encap, nat=True,
-                    tor=OPTIONS.encap == "none", start=False, plain_names=True)
+                    tor=plain6(), start=False, plain_names=True)
     subnets = {}
     for node in c.nodes:
         subnets.setdefault(node.subnet, []).append(f"{node.name} {node.ip(4)}")
@@ -136,7 +153,7 @@ def start(c):
     where = "an etcd behind the router" if OPTIONS.store == "etcd" else "embedded, in a folder"
     section(f"A store ({where}), two pools, and on every node a BIRD and a roostd")
     c.store.start()
-    apply(c, MANIFEST.format(mode=lab.ENCAPS[OPTIONS.encap]))
+    apply(c, MANIFEST.format(encap4=mode(OPTIONS.encap), encap6=mode(c.encap_of(6))))
     if c.tor:
         print("\n    Without a tunnel the router must know the pods' blocks: it is a BGP peer of "
               "each node.")
@@ -302,6 +319,7 @@ def main():
     os.makedirs("/etc/iproute2/rt_protos.d", exist_ok=True)  # in memory: /etc is an overlay here
     shutil.copy(f"{lab.ROOT}/scripts/rt_protos.conf", "/etc/iproute2/rt_protos.d/roost.conf")
     status = 0
+    need_ipip()
     c = build()
     try:
         for part in (start, pods, routes, look, blow, leave):

@@ -196,6 +196,30 @@ def an_uplink_too_small_for_ipv6_leaves_ipv4_to_pods():
 
 
 @test
+def a_kernel_without_ipip_is_told_and_all_else_goes_on():
+    """On a kernel that has it tests/vm/ipip_test.py tells the rest."""
+    if lab.has_ipip():
+        step("this kernel has IPIP")
+        return
+    with Cluster(encap="ipip", encap6="vxlan") as c:
+        for node in c.nodes:
+            until(lambda n=node: ready(n), f"{node} to be ready")
+            node.add_pod()
+        for node in c.nodes:
+            step("status: " + until(lambda n=node: says(n, "this kernel has no IPIP", "modprobe ipip"),
+                                    "status to name the module"))
+        here = next(iter(c.nodes[0].pods.values()))
+        traffic.icmp(here.path, c.nodes[0].add_pod().ip4)
+        there = next(iter(c.nodes[1].pods.values()))
+        until(lambda: traffic.answers(here.path, there.ip(6)), "IPv6 pods to reach each other")
+        c.encap = "vxlan"
+        c.apply(*c.manifest())
+        c.wait_converged()
+        until(lambda: not says(c.nodes[0], "IPIP"), "status to be content")
+        c.matrix()
+
+
+@test
 def a_foreign_device_in_our_place_is_named_left_alone_and_its_end_noticed():
     with Cluster(nodes=2, encap="vxlan", families=(4,)) as c:
         started(c)

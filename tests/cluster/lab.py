@@ -55,8 +55,11 @@ HANG_S = 60
 WORKERS = 2   # stories at once
 POOL4, POOL6 = "100.66.0.0/16", "fd66::/48"
 OUTSIDE4, OUTSIDE6 = "192.0.2.10", "2001:db8:2::10"
-ENCAPS = {"none": "Never", "vxlan": "Always", "vxlan-cross-subnet": "CrossSubnet"}
+ENCAPS = {"none": ("Never", "Never"), "vxlan": ("Never", "Always"),
+          "vxlan-cross-subnet": ("Never", "CrossSubnet"), "ipip": ("Always", "Never"),
+          "ipip-cross-subnet": ("CrossSubnet", "Never")}  # ipipMode, vxlanMode
 DEVICE = {4: "vxlan.roost", 6: "vxlan.roost6"}
+IPIP = "tunl0"
 FAMILIES = (4, 6)
 
 
@@ -349,7 +352,7 @@ class Node:
     def __init__(self, cluster, number):
         self.cluster, self.number = cluster, number
         self.name = f"node{number}"
-        self.subnet = (number - 1) % cluster.subnets + 1
+        self.subnet = cluster.lans[(number - 1) % len(cluster.lans)]
         self.ns = cluster.namespace(self.name)
         self.path = self.ns.path
         self.dir = f"{cluster.dir}/{self.name}"
@@ -361,7 +364,8 @@ class Node:
         self.wrapper = []  # what the node's own programs are started by
         for folder in (self.dir, f"{self.dir}/bird.d"):
             os.makedirs(folder)
-        every = {4: f"10.1.{self.subnet}.{10 + number}", 6: f"fd00:{self.subnet}::{10 + number}"}
+        self.host = cluster.first + number - 1
+        every = {4: f"10.1.{self.subnet}.{self.host}", 6: f"fd00:{self.subnet}::{self.host}"}
         self.address = {f: every[f] for f in cluster.node_families.get(number, cluster.families)}
         self._wire()
         with open(f"{self.dir}/bird.conf", "w") as f:
@@ -415,13 +419,13 @@ class Node:
         router.ip(f"link set {port} master lan{subnet}", f"link set {port} up")
         # A machine keeps its MAC over a reboot; its neighbours would take long to learn another.
         self.ns.ip("link set lo up", "link set eth0 addrgenmode none",
-                   f"link set eth0 address 02:00:0a:01:{subnet:02x}:{10 + self.number:02x}",
+                   f"link set eth0 address 02:00:0a:01:{subnet:02x}:{self.host:02x}",
                    "link set eth0 up")
         if 4 in self.address:
             self.ns.ip(f"addr add {self.address[4]}/24 dev eth0",
                        f"route add default via 10.1.{subnet}.1")
         if 6 in self.address:
-            self.ns.ip(f"addr add fe80::{10 + self.number}/64 dev eth0 nodad",
+            self.ns.ip(f"addr add fe80::{self.host}/64 dev eth0 nodad",
                        f"addr add {self.address[6]}/64 dev eth0 nodad",
                        f"route add default via fd00:{subnet}::1")
 
@@ -572,6 +576,14 @@ class Node:
                     return entry["local"]
         return None
 
+    def ends(self, family):
+        """The addresses of the node's tunnels."""
+        found = {self.vtep(family)} - {None}
+        if family == 4 and self.ns.link(IPIP):
+            found |= {e["local"] for l in self.ns.ask(f"-4 addr show dev {IPIP}")
+                      for e in l["addr_info"]}
+        return found
+
     def next_hop(self, family):
         """What other nodes' routes through VXLAN say."""
         return self.vtep(6, "link") if family == 6 else self.vtep(4)
@@ -588,7 +600,7 @@ class Node:
     def consistent(self):
         """Pods, records, links and routes tell one story."""
         expected = {p.ip(f): p.container for p in self.pods.values() for f in FAMILIES if p.ip(f)}
-        own = {self.vtep(4), self.vtep(6)} - {None}
+        own = self.ends(4) | self.ends(6)
         equal({a: c for a, c in self.used().items() if a not in own}, expected,
               f"the used addresses of {self.name}")
         equal(self.host_links(), sorted(p.host_link() for p in self.pods.values()),
@@ -604,13 +616,16 @@ class Cluster:
 
     def __init__(self, nodes=3, store="file", encap="none", subnets=2, families=FAMILIES,
                  static=False, tor=False, nat=False, block=26, pools=True, settings=None,
-                 start=True, plain_names=False, encap6=None, node_families=None):
+                 start=True, plain_names=False, encap6=None, node_families=None, lans=None,
+                 first=11):
         """encap6: of the IPv6 pool, where it is another one than encap. node_families: {number of a
-        node: the families it has addresses of}, where these are not the cluster's."""
+        node: the families it has addresses of}, where these are not the cluster's. lans: numbers
+        of the subnets, 10.1.LAN.0/24; first: the last byte of the first node's address."""
         self.number = next(Cluster._numbers)
         self.dir = f"{WORK}/{self.number}"
         self._prefix = "" if plain_names else f"{self.number}-"
-        self.subnets, self.families, self.static = subnets, families, static
+        self.lans, self.first = lans or range(1, subnets + 1), first
+        self.families, self.static = families, static
         self.encap, self.encap6, self.nat, self.block, self.tor = encap, encap6, nat, block, tor
         self.node_families = node_families or {}
         self.settings = settings or {}
@@ -686,7 +701,7 @@ class Cluster:
     def _add_router(self):
         router, outside = self.router, self.namespace("outside")
         router.ip("link set lo up")
-        for n in range(1, self.subnets + 1):  # a bridge without a MAC of its own takes a port's
+        for n in self.lans:  # a bridge without a MAC of its own takes a port's
             router.ip(f"link add lan{n} address 02:00:00:00:01:{n:02x} type bridge", f"link set lan{n} addrgenmode none",
                       f"link set lan{n} up", f"addr add 10.1.{n}.1/24 dev lan{n}",
                       f"addr add fe80::1/64 dev lan{n} nodad",
@@ -759,10 +774,13 @@ class Cluster:
 
     def pool(self, name, cidr, block, **more):
         encap = self.encap_of(6 if ":" in cidr else 4)
-        return resource("IPPool", name, cidr=cidr, blockSize=block, ipipMode="Never",
-                        vxlanMode=ENCAPS[encap], natOutgoing=self.nat, **more)
+        ipip, vxlan = ENCAPS[encap]
+        return resource("IPPool", name, cidr=cidr, blockSize=block, ipipMode=ipip,
+                        vxlanMode=vxlan, natOutgoing=self.nat, **more)
 
     def encap_of(self, family):
+        if family == 6 and self.encap.startswith("ipip"):  # which carries IPv4 only
+            return self.encap6 or "none"
         return self.encap6 if family == 6 and self.encap6 else self.encap
 
     def apply(self, *documents, node=None):
@@ -790,6 +808,8 @@ class Cluster:
         near, encap = node.subnet == other.subnet, self.encap_of(family)
         if encap == "vxlan" or (encap == "vxlan-cross-subnet" and not near):
             return f"via {vtep} dev {DEVICE[family]}" + (" onlink" if family == 4 else "")
+        if encap == "ipip" or (encap == "ipip-cross-subnet" and not near):
+            return f"via {other.ip(4)} dev {IPIP} onlink"
         return f"via {self.gateway(node, other, family)} dev eth0"
 
     @staticmethod
@@ -864,7 +884,7 @@ class Cluster:
     def _sources(self, a, b, family):
         """What b may see as the source of a's packets."""
         if isinstance(a, Node):
-            return ({a.ip(family), a.vtep(family)} | a.also) - {None}
+            return {a.ip(family)} | a.ends(family) | a.also
         leaves = isinstance(b, Place) or (isinstance(b, Node) and b is not a.node)
         return {a.node.ip(family)} if self.nat and leaves else {a.ip(family)}
 
@@ -932,6 +952,19 @@ def _route_words(route):
 def resource(kind, name, **spec):
     return {"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": {"name": name},
             "spec": spec}
+
+
+def has_ipip():
+    """Whether this kernel has IPIP."""
+    os.makedirs("/run/netns", exist_ok=True)
+    ns = Namespace("kernel")
+    try:
+        ns.ip("link add tunnel type ipip local 192.0.2.1")
+        return True
+    except Failed:
+        return False
+    finally:
+        ns.remove()
 
 
 # ---- the runner ----

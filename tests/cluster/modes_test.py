@@ -148,12 +148,12 @@ def the_mesh_switched_off_means_static_routes():
 
 @test
 def switching_the_encapsulation_loses_nothing():
-    with Cluster(encap="vxlan-cross-subnet") as c:
+    with Cluster(encap="vxlan-cross-subnet", tor=True) as c:
         fill(c, 1)
         c.wait_converged()
         a, b = (next(iter(n.pods.values())) for n in (c.nodes[0], c.nodes[1]))
         stream = traffic.Stream(a.path, b.ip4)
-        for encap in ("vxlan", "vxlan-cross-subnet"):
+        for encap in ("vxlan", "vxlan-cross-subnet", "none", "vxlan", "none", "vxlan-cross-subnet"):
             with c.pinger() as pinger:
                 pinger.goes_on()
                 c.encap = encap

@@ -11,14 +11,17 @@
 #include <string.h>
 
 #include "agent/detect.h"
+#include "agent/guard.h"
 #include "agent/kernel.h"
 #include "agent/nat.h"
+#include "agent/nft.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 
 static struct kernel *kernel;
 static struct nat *nat;
+static struct guard *guard;
 
 static const char *get_text(const json_t *o, const char *key)
 {
@@ -163,6 +166,13 @@ static int do_sync(const json_t *o, json_t *answer)
 	w.exits.table = 8266;
 	for (size_t i = 0; i < w.exits.n_pools; i++)
 		w.exits.used[pools[i].addr.family != AF_INET] = true;
+	const json_t *ipip = json_object_get(o, "ipip");
+	w.ipip = (struct ipip_want){
+		.on = json_is_true(json_object_get(ipip, "on")),
+		.keep = json_is_true(json_object_get(ipip, "keep")),
+		.addr = get_addr(ipip, "addr"),
+		.mtu = get_number(ipip, "mtu"),
+	};
 	uint64_t start = boot_now_ns();
 	int r = kernel_sync(kernel, &w, &problems);
 	(void)json_object_set_new(
@@ -184,6 +194,37 @@ static int do_nat(const json_t *o, struct err *e)
 	w.pools = pools;
 	w.nat = sources;
 	return nat_sync(nat, &w, e);
+}
+
+/* The addresses of a list; the caller frees them. */
+static struct addr *get_addrs(const json_t *o, const char *key, size_t *n)
+{
+	const json_t *list = json_object_get(o, key);
+	struct err e;
+	*n = json_array_size(list);
+	struct addr *v = mem_new(*n + 1, sizeof(*v));
+	for (size_t i = 0; i < *n; i++)
+		if (addr_parse(json_string_value(json_array_get(list, i)), &v[i], &e) < 0)
+			err_abort(e.text);
+	return v;
+}
+
+static int do_guard(const json_t *o, struct err *e)
+{
+	struct guard_want w = {
+		.ipip = json_is_true(json_object_get(o, "ipip")),
+		.vxlan4 = json_is_true(json_object_get(o, "vxlan4")),
+		.vxlan6 = json_is_true(json_object_get(o, "vxlan6")),
+		.self4 = get_addr(o, "self4"),
+		.self6 = get_addr(o, "self6"),
+		.port = (uint16_t)get_number(o, "port"),
+		.vni = get_number(o, "vni"),
+	};
+	CLEANUP_FREE struct addr *peers = get_addrs(o, "peers", &w.n_peers);
+	CLEANUP_FREE struct addr *others = get_addrs(o, "others", &w.n_others);
+	w.peers = peers;
+	w.others = others;
+	return guard_sync(guard, &w, e);
 }
 
 static int do_forward(const json_t *o, json_t *answer, struct err *e)
@@ -230,6 +271,8 @@ static int run(const json_t *o, json_t *answer, struct err *e)
 		return kernel_reap(kernel, e);
 	if (strcmp(op, "nat") == 0)
 		return do_nat(o, e);
+	if (strcmp(op, "guard") == 0)
+		return do_guard(o, e);
 	if (strcmp(op, "forward") == 0)
 		return do_forward(o, answer, e);
 	if (strcmp(op, "detect") == 0)
@@ -241,8 +284,11 @@ int main(void)
 {
 	static char line[JSON_MAX_BYTES];
 	struct err e = {0};
-	if (kernel_open(&kernel, &e) < 0 || nat_open(&nat, &e) < 0)
+	struct nft *nft = NULL;
+	if (kernel_open(&kernel, &e) < 0 || nft_open(&nft, &e) < 0)
 		err_abort(e.text);
+	nat = nat_new(nft);
+	guard = guard_new(nft);
 	while (fgets(line, sizeof(line), stdin)) {
 		CLEANUP_JSON json_t *o = json_loads(line, 0, NULL);
 		CLEANUP_JSON json_t *answer = json_object();
@@ -260,6 +306,8 @@ int main(void)
 		(void)fflush(stdout);
 	}
 	kernel_close(kernel);
-	nat_close(nat);
+	nat_free(nat);
+	guard_free(guard);
+	nft_close(nft);
 	return 0;
 }

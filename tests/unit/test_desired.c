@@ -73,6 +73,7 @@ static void read_facts(const json_t *doc, struct input *in)
 	json_array_foreach (json_object_get(doc, "links"), i, one) {
 		in->links[i] = (struct facts_link){.index = number_at(one, "index"),
 			.mtu = (uint32_t)number_at(one, "mtu"),
+			.far = addr_at(one, "far"),
 			.up = true,
 			.running = true,
 			.strict = json_is_true(json_object_get(one, "strict"))};
@@ -102,6 +103,21 @@ static void read_facts(const json_t *doc, struct input *in)
 	f->addrs = in->addrs;
 }
 
+static enum desired_way way_at(const json_t *o, const char *key)
+{
+	static const char *const names[] = {[WAY_PLAIN] = "plain",
+		[WAY_IPIP] = "ipip",
+		[WAY_IPIP_CROSS] = "ipip-cross",
+		[WAY_VXLAN] = "vxlan",
+		[WAY_VXLAN_CROSS] = "vxlan-cross"};
+	const char *s = json_string_value(json_object_get(o, key));
+	for (enum desired_way w = WAY_PLAIN; s && w < WAYS; w++)
+		if (strcmp(names[w], s) == 0)
+			return w;
+	assert_null(s);
+	return WAY_NONE;
+}
+
 static void read_self(const json_t *doc, struct input *in)
 {
 	const json_t *self = json_object_get(doc, "self");
@@ -112,6 +128,8 @@ static void read_self(const json_t *doc, struct input *in)
 		.link6 = number_at(self, "link6"),
 		.vxlan4 = addr_at(self, "vxlan4"),
 		.vxlan6 = addr_at(self, "vxlan6"),
+		.ipip4 = addr_at(self, "ipip4"),
+		.former = {way_at(self, "former4"), way_at(self, "former6")},
 		.announced = in->announced,
 		.n_announced = read_cidrs(json_object_get(self, "announced"), in->announced),
 		.kept = in->kept,
