@@ -19,20 +19,21 @@ void ipam_json_put(json_t *object, const char *key, json_t *value)
 		err_abort("out of memory");
 }
 
-static void append(json_t *array, json_t *value)
+void ipam_json_append(json_t *array, json_t *value)
 {
 	if (!value || json_array_append_new(array, value) < 0)
 		err_abort("out of memory");
 }
 
-static json_t *text_of_addr(const struct addr *a)
+json_t *ipam_json_addr(const struct addr *a)
 {
-	char text[ADDR_TEXT];
-	addr_format(a, text);
+	char text[ADDR_TEXT] = "";
+	if (a->family)
+		addr_format(a, text);
 	return output_json_text(text);
 }
 
-static json_t *text_of_cidr(const struct cidr *c)
+json_t *ipam_json_cidr(const struct cidr *c)
 {
 	char text[CIDR_TEXT];
 	cidr_format(c, text);
@@ -66,7 +67,7 @@ static const char *state_of(const struct node_block *b)
 static json_t *block_counts(const struct node_block *b)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "cidr", text_of_cidr(&b->cidr));
+	ipam_json_put(o, "cidr", ipam_json_cidr(&b->cidr));
 	ipam_json_put(o, "state", output_json_text(state_of(b)));
 	put_count(o, "size", b->size);
 	put_count(o, "used", b->used);
@@ -88,7 +89,7 @@ static json_t *pool_counts(const struct node_view *v, const struct node_pool *p)
 {
 	json_t *o = json_object(), *blocks = json_array();
 	bool known = p->pool.cidr.addr.family;
-	ipam_json_put(o, "cidr", known ? text_of_cidr(&p->pool.cidr) : output_json_text(""));
+	ipam_json_put(o, "cidr", known ? ipam_json_cidr(&p->pool.cidr) : output_json_text(""));
 	put_count(o, "blockSize", p->pool.block_len);
 	put_count(o, "cooldownSeconds", p->pool.cooldown_s);
 	put_count(o, "size", p->size);
@@ -99,7 +100,7 @@ static json_t *pool_counts(const struct node_view *v, const struct node_pool *p)
 	put_count(o, "free", p->free);
 	for (size_t i = 0; i < v->n_blocks; i++)
 		if (is_in(v, &v->blocks[i], p))
-			append(blocks, block_counts(&v->blocks[i]));
+			ipam_json_append(blocks, block_counts(&v->blocks[i]));
 	ipam_json_put(o, "blocks", blocks);
 	return o;
 }
@@ -108,10 +109,10 @@ json_t *ipam_json_pools(const struct node_view *v)
 {
 	json_t *o = json_object(), *pools = json_array();
 	for (size_t i = 0; i < v->n_pools; i++)
-		append(pools, pool_counts(v, &v->pools[i]));
+		ipam_json_append(pools, pool_counts(v, &v->pools[i]));
 	struct node_pool orphans;
 	if (view_orphans(v, &orphans))
-		append(pools, pool_counts(v, &orphans));
+		ipam_json_append(pools, pool_counts(v, &orphans));
 	ipam_json_put(o, "pools", pools);
 	return o;
 }
@@ -119,7 +120,7 @@ json_t *ipam_json_pools(const struct node_view *v)
 json_t *ipam_json_entry(const struct node_entry *n)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "address", text_of_addr(&n->addr));
+	ipam_json_put(o, "address", ipam_json_addr(&n->addr));
 	ipam_json_put(o, "state", output_json_text(node_state_text(n->state)));
 	ipam_json_put(o, "since", text_of_time(n->since_s));
 	ipam_json_put(o, "network", text_or_empty(n->owner.network));
@@ -134,7 +135,7 @@ json_t *ipam_json_entries(const struct node_view *v)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < v->n_entries; i++)
-		append(array, ipam_json_entry(v->entries[i]));
+		ipam_json_append(array, ipam_json_entry(v->entries[i]));
 	return array;
 }
 
@@ -148,12 +149,12 @@ json_t *ipam_json_map(const struct node_view *v)
 			if (!cidr_contains(&v->blocks[b].cidr, &n->addr))
 				continue;
 			json_t *cell = json_object();
-			ipam_json_put(cell, "address", text_of_addr(&n->addr));
+			ipam_json_put(cell, "address", ipam_json_addr(&n->addr));
 			ipam_json_put(cell, "state", output_json_text(node_state_text(n->state)));
-			append(taken, cell);
+			ipam_json_append(taken, cell);
 		}
 		ipam_json_put(block, "addresses", taken);
-		append(blocks, block);
+		ipam_json_append(blocks, block);
 	}
 	ipam_json_put(o, "blocks", blocks);
 	return o;
@@ -171,7 +172,7 @@ json_t *ipam_json_audit(const struct audit *a, bool ok)
 		ipam_json_put(one, "seen", output_json_text(p->seen));
 		ipam_json_put(one, "advice", output_json_text(p->advice));
 		ipam_json_put(one, "repaired", json_boolean(p->repaired));
-		append(problems, one);
+		ipam_json_append(problems, one);
 	}
 	ipam_json_put(o, "ok", json_boolean(ok));
 	ipam_json_put(o, "problems", problems);

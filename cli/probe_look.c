@@ -33,27 +33,6 @@ struct look {
 	json_t *answer;
 };
 
-static void append(json_t *array, json_t *value)
-{
-	if (!value || json_array_append_new(array, value) < 0)
-		err_abort("out of memory");
-}
-
-static json_t *text_of_addr(const struct addr *a)
-{
-	char text[ADDR_TEXT] = "";
-	if (a->family)
-		addr_format(a, text);
-	return output_json_text(text);
-}
-
-static json_t *text_of_cidr(const struct cidr *c)
-{
-	char text[CIDR_TEXT];
-	cidr_format(c, text);
-	return output_json_text(text);
-}
-
 static const struct net_detail_link *find_link(const struct look *l, int index)
 {
 	for (size_t i = 0; i < l->n_links; i++)
@@ -81,12 +60,12 @@ static void put_links(struct look *l)
 		ipam_json_put(o, "mtu", json_integer(d->link.mtu));
 		ipam_json_put(o, "alias", output_json_text(d->link.alias));
 		ipam_json_put(o, "up", json_boolean(d->link.up));
-		append(links, json_copy(o));
+		ipam_json_append(links, json_copy(o));
 		if (strcmp(d->kind, "ipip") == 0 || strcmp(d->kind, "vxlan") == 0) {
-			ipam_json_put(o, "local", text_of_addr(&d->local));
+			ipam_json_put(o, "local", ipam_json_addr(&d->local));
 			ipam_json_put(o, "vni", json_integer(d->vni));
 			ipam_json_put(o, "port", json_integer(d->port));
-			append(tunnels, json_incref(o));
+			ipam_json_append(tunnels, json_incref(o));
 		}
 		json_decref(o);
 	}
@@ -104,10 +83,10 @@ static int put_addresses(struct look *l, struct err *e)
 	for (size_t i = 0; r >= 0 && i < n; i++) {
 		const struct net_detail_link *link = find_link(l, addrs[i].dev);
 		json_t *o = json_object();
-		ipam_json_put(o, "addr", text_of_cidr(&addrs[i].address));
+		ipam_json_put(o, "addr", ipam_json_cidr(&addrs[i].address));
 		ipam_json_put(o, "dev", output_json_text(link ? link->link.name : ""));
 		ipam_json_put(o, "mtu", json_integer(link ? link->link.mtu : 0));
-		append(list, o);
+		ipam_json_append(list, o);
 	}
 	return r;
 }
@@ -163,7 +142,7 @@ static void put_settings(const struct look *l)
 static json_t *hop_json(const struct look *l, const struct net_detail_hop *h, json_t *o)
 {
 	ipam_json_put(o, "dev", name_of_link(l, h->dev));
-	ipam_json_put(o, "via", text_of_addr(&h->via));
+	ipam_json_put(o, "via", ipam_json_addr(&h->via));
 	ipam_json_put(o, "onlink", json_boolean(h->on_link));
 	return o;
 }
@@ -172,17 +151,17 @@ static json_t *route_json(const struct look *l, const struct net_detail_route *r
 {
 	static const struct net_detail_hop none;
 	json_t *o = json_object(), *hops = json_array();
-	ipam_json_put(o, "dst", text_of_cidr(&r->dst));
+	ipam_json_put(o, "dst", ipam_json_cidr(&r->dst));
 	ipam_json_put(o, "type", output_json_text(net_detail_type(r->type)));
 	ipam_json_put(o, "protocol", json_integer(r->protocol));
 	ipam_json_put(o, "scope", json_integer(r->scope));
 	ipam_json_put(o, "metric", json_integer(r->metric));
 	ipam_json_put(o, "table", json_integer(r->table));
 	ipam_json_put(o, "mtu", json_integer(r->mtu));
-	ipam_json_put(o, "source", text_of_addr(&r->prefsrc));
+	ipam_json_put(o, "source", ipam_json_addr(&r->prefsrc));
 	(void)hop_json(l, r->n_hops ? &r->hops[0] : &none, o);
 	for (size_t i = 0; i < r->n_hops; i++)
-		append(hops, hop_json(l, &r->hops[i], json_object()));
+		ipam_json_append(hops, hop_json(l, &r->hops[i], json_object()));
 	ipam_json_put(o, "hops", hops);
 	return o;
 }
@@ -192,8 +171,9 @@ static json_t *rule_json(const struct net_detail_rule *r, int family)
 	json_t *o = json_object();
 	ipam_json_put(o, "family", json_integer(family == AF_INET ? 4 : 6));
 	ipam_json_put(o, "priority", json_integer(r->priority));
-	ipam_json_put(o, "from", r->from.addr.family ? text_of_cidr(&r->from) : json_string("all"));
-	ipam_json_put(o, "to", r->to.addr.family ? text_of_cidr(&r->to) : json_string("all"));
+	ipam_json_put(
+		o, "from", r->from.addr.family ? ipam_json_cidr(&r->from) : json_string("all"));
+	ipam_json_put(o, "to", r->to.addr.family ? ipam_json_cidr(&r->to) : json_string("all"));
 	ipam_json_put(o, "table", json_integer(r->table));
 	ipam_json_put(o, "mark", json_integer(r->mark));
 	ipam_json_put(o, "protocol", json_integer(r->protocol));
@@ -219,9 +199,9 @@ static int put_routes(struct look *l, struct err *e)
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < n_routes; i++)
-			append(routes, route_json(l, &route[i]));
+			ipam_json_append(routes, route_json(l, &route[i]));
 		for (size_t i = 0; i < n_rules; i++)
-			append(rules, rule_json(&rule[i], families[f]));
+			ipam_json_append(rules, rule_json(&rule[i], families[f]));
 	}
 	return 0;
 }
@@ -231,7 +211,7 @@ static int put_routes(struct look *l, struct err *e)
 static json_t *record_json(const struct node_entry *n)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "address", text_of_addr(&n->addr));
+	ipam_json_put(o, "address", ipam_json_addr(&n->addr));
 	ipam_json_put(o, "state", output_json_text(node_state_text(n->state)));
 	ipam_json_put(
 		o, "container", output_json_text(n->owner.container ? n->owner.container : ""));
@@ -252,14 +232,14 @@ static int put_state(const struct probe *p, const struct look *l, struct err *e)
 		return r;
 	for (size_t i = 0; i < v.n_pools; i++) {
 		json_t *o = json_object();
-		ipam_json_put(o, "cidr", text_of_cidr(&v.pools[i].pool.cidr));
+		ipam_json_put(o, "cidr", ipam_json_cidr(&v.pools[i].pool.cidr));
 		ipam_json_put(o, "blockSize", json_integer(v.pools[i].pool.block_len));
-		append(pools, o);
+		ipam_json_append(pools, o);
 	}
 	for (size_t i = 0; i < v.n_blocks; i++)
-		append(blocks, text_of_cidr(&v.blocks[i].cidr));
+		ipam_json_append(blocks, ipam_json_cidr(&v.blocks[i].cidr));
 	for (size_t i = 0; i < v.n_entries; i++)
-		append(records, record_json(v.entries[i]));
+		ipam_json_append(records, record_json(v.entries[i]));
 	node_view_done(&v);
 	return 0;
 }
