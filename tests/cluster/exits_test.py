@@ -168,7 +168,9 @@ class Exits:
 
 def cluster(encap, **more):
     encap = os.environ.get("EXITS_ENCAP", encap)
-    return Cluster(nodes=4, encap=encap, subnets=1 if encap == "none" else 2, tor=True, **more)
+    encap6 = "vxlan" if encap.startswith("ipip") else None  # IPIP carries IPv4 only
+    return Cluster(nodes=4, encap=encap, encap6=encap6, subnets=1 if encap == "none" else 2,
+                   tor=True, **more)
 
 
 def said(x):
@@ -215,8 +217,9 @@ def story_of_exits(encap):
         for w in x.workers:
             traffic.udp(w.path, c.outside.ip(4))
         equal([len(x.seen(e, 4)) for e in x.exits], [0, 0], "flows of the nodes themselves by exits")
-        c.matrix()
-        step("and everything else is as it was")
+        if not BFD_MS:  # which takes long on a slow machine
+            c.matrix()
+            step("and everything else is as it was")
 
         with x.pinger() as pinger:
             pinger.goes_on()
