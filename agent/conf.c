@@ -127,7 +127,7 @@ static int check_keys(const json_t *doc, struct err *e)
 		{"etcd", {"prefix", "caFile", "certFile", "keyFile", "user", "passwordFile"}},
 		{"address", {"ipv4", "ipv6"}},
 		{"bird", {"file", "socket", "include", "group"}},
-		{"vxlan", {"port", "vni", "device"}},
+		{"vxlan", {"port", "vni", "device", "checksumOffload"}},
 		{"exits", {"table"}},
 		{"log", {"level", "file"}},
 	};
@@ -182,6 +182,8 @@ static int take_numbers(const json_t *doc, struct conf *out, struct err *e)
 		r = json_get_number(vxlan, "vxlan", "port", 1, UINT16_MAX, &port, e);
 	if (r >= 0)
 		r = json_get_number(vxlan, "vxlan", "vni", 1, VNI_MAX, &vni, e);
+	if (r >= 0)
+		r = json_get_bool(vxlan, "vxlan", "checksumOffload", &out->vxlan_offload, e);
 	if (r >= 0)
 		r = json_get_number(json_object_get(doc, "exits"), "exits", "table", TABLE_MIN,
 			UINT32_MAX, &table, e);

@@ -69,6 +69,7 @@ static void make_vxlan(struct desiring *g, uint8_t family, struct vxlan_want *w,
 	w->parent = family == AF_INET ? g->self->link4 : g->self->link6;
 	w->vni = g->conf->vxlan_vni;
 	w->port = g->conf->vxlan_port;
+	w->offload = g->conf->vxlan_offload;
 	vxlan_mac(g->conf->node, family, w->mac);
 	*(family == AF_INET ? &w->vtep4 : &w->vtep6) = vtep;
 	make_vxlan_peers(g, family, w);

@@ -5,9 +5,11 @@
  *
  * One setting wants a reason, no checksum offload: a VXLAN device promises checksums that the network
  * card has to make, and kernels and cards get that wrong again and again (calico#3145, #4865; since
- * Linux 6.12 a thirtieth of the speed, calico#11435). The kernel makes them itself then. To see
- * whether that is obsolete: `ethtool -K vxlan.roost tx-checksum-ip-generic on`, and measure before
- * the next sync turns it off.
+ * Linux 6.12 a thirtieth of the speed, calico#11435). The kernel makes them itself then, and cuts
+ * segments itself, which costs two thirds of the throughput between namespaces
+ * (docs/PERFORMANCE.md). Not even a virtual uplink is a reason to leave it on by itself: what leaves
+ * a veth may leave the machine through a card behind its bridge. Who knows the cards sets
+ * vxlan.checksumOffload.
  */
 #include "agent/vxlan.h"
 
@@ -97,7 +99,7 @@ static int enable_ipv6(const struct vxlan_want *w, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-static int stop_offload(struct vxlan *v, const char *device, struct err *e)
+static int put_offload(struct vxlan *v, const char *device, bool on, struct err *e)
 {
 	struct ethtool_value value = {.cmd = ETHTOOL_GTXCSUM};
 	struct ifreq request = {.ifr_data = (void *)&value};
@@ -105,12 +107,12 @@ static int stop_offload(struct vxlan *v, const char *device, struct err *e)
 	if (ioctl(v->fd, SIOCETHTOOL, &request) < 0)
 		return err_set(
 			e, errno, "cannot read the offloads of %s: %s", device, strerror(errno));
-	if (!value.data)
+	if ((value.data != 0) == on)
 		return 0;
-	value = (struct ethtool_value){.cmd = ETHTOOL_STXCSUM};
+	value = (struct ethtool_value){.cmd = ETHTOOL_STXCSUM, .data = on};
 	if (ioctl(v->fd, SIOCETHTOOL, &request) < 0)
-		return err_set(e, errno, "cannot turn off checksum offload of %s: %s", device,
-			strerror(errno));
+		return err_set(e, errno, "cannot turn %s checksum offload of %s: %s",
+			on ? "on" : "off", device, strerror(errno));
 	return 1;
 }
 
@@ -138,7 +140,7 @@ static int put_settings(
 		r = net_commit(n, NULL, e);
 	}
 	if (r >= 0) {
-		r = stop_offload(v, w->device, e);
+		r = put_offload(v, w->device, w->offload, e);
 		changes += r > 0;
 	}
 	return r < 0 ? r : changes;

@@ -30,6 +30,7 @@ struct vxlan_want {
 	uint8_t mac[6];
 	struct addr vtep4, vtep6; /* addresses of the device; family 0: none */
 	uint32_t mtu;		  /* bytes */
+	bool offload;		  /* the network card makes the checksums of what is inside */
 	const struct vxlan_peer *peers;
 	size_t n_peers;
 };

@@ -67,6 +67,7 @@ static struct vxlan_want get_vxlan(const json_t *o)
 		.vtep4 = get_addr(o, "vtep4"),
 		.vtep6 = get_addr(o, "vtep6"),
 		.mtu = get_number(o, "mtu"),
+		.offload = json_is_true(json_object_get(o, "offload")),
 	};
 	(void)snprintf(w.device, sizeof(w.device), "%s", get_text(o, "device"));
 	(void)mac_parse(get_text(o, "mac"), w.mac);

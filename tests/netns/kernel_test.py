@@ -497,6 +497,11 @@ def the_device_is_as_the_page_says(lab):
         equal(lab.host.get_sysctl("ipv4/conf/vxlan.roost/rp_filter"), "2", "rp_filter")
         offload = lab.host.run("ethtool", "-k", "vxlan.roost")
         true("tx-checksumming: off" in offload, "checksum offload to be off", offload)
+        for on in (True, False):
+            equal(a.sync(vxlan=[vxlan(lab.host, offload=on)]), 1, "the number of changes")
+            offload = lab.host.run("ethtool", "-k", "vxlan.roost")
+            true(f"tx-checksumming: {'on' if on else 'off'}" in offload, f"offload {on}", offload)
+            equal(a.sync(vxlan=[vxlan(lab.host, offload=on)]), 0, "the number of changes")
         has_peers(lab.host, 3)
         equal(a.link("vxlan.roost")["kind"], "vxlan", "the kind in the facts")
 

@@ -90,6 +90,7 @@ static void nothing_said_gives_the_defaults(void **state)
 	assert_int_equal(c.vxlan_vni, 4096);
 	assert_string_equal(c.vxlan_device, "vxlan.roost");
 	assert_int_equal(c.exits_table, 8266);
+	assert_false(c.vxlan_offload);
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c.log_file, "");
 }
@@ -106,7 +107,8 @@ static void every_key_of_the_file_is_taken(void **state)
 		"\"bird\":{\"file\":\"/bf\",\"socket\":\"/bs\",\"include\":\"/bi\","
 		"\"group\":\"bg\"},\"routes\":\"static\",\"trustLastBlocks\":true,"
 		"\"headroom\":0,\"idleBlockSeconds\":7,"
-		"\"vxlan\":{\"port\":1,\"vni\":16777215,\"device\":\"vx\"},"
+		"\"vxlan\":{\"port\":1,\"vni\":16777215,\"device\":\"vx\","
+		"\"checksumOffload\":true},"
 		"\"exits\":{\"table\":4294967295},"
 		"\"log\":{\"level\":\"debug\",\"file\":\"/l\"}}";
 	struct conf c;
@@ -132,6 +134,7 @@ static void every_key_of_the_file_is_taken(void **state)
 	assert_int_equal(c.vxlan_port, 1);
 	assert_int_equal(c.vxlan_vni, 16777215);
 	assert_int_equal(c.exits_table, 4294967295);
+	assert_true(c.vxlan_offload);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 }
 
@@ -209,6 +212,8 @@ static void bad_files_are_refused_with_file_and_key(void **state)
 		{"{\"idleBlockSeconds\":0}", "idleBlockSeconds is 0, must be between 1"},
 		{"{\"vxlan\":{\"vni\":16777216}}", "vxlan.vni is 16777216, must be between 1"},
 		{"{\"exits\":{\"table\":254}}", "exits.table is 254, must be between 256"},
+		{"{\"vxlan\":{\"checksumOffload\":1}}",
+			"vxlan.checksumOffload must be true or false"},
 		{"{\"vxlan\":{\"port\":65536}}", "vxlan.port is 65536, must be between 1"},
 		{"{\"vxlan\":{\"device\":\"fifteen-bytes-x\"}}",
 			"vxlan.device: \"fifteen-bytes-x\" cannot name a device"},
