@@ -32,7 +32,7 @@ import lab
 from lab import Cluster, Failed, equal, inside, main, say, step, test, true, until
 
 SEED = os.environ.setdefault("ROOST_SEED", str(random.randrange(1 << 32)))
-POINTS = int(os.environ.get("ROOST_POINTS", "15"))  # of each story
+POINTS = int(os.environ.get("ROOST_POINTS", "12"))  # of each story
 QUIET_S = 1.2      # one heartbeat: what is not reached by then is not reached
 BLOCK = "100.66.0.0/28"
 CALLS = ("pwrite64,pwritev,pwritev2,write,writev,fdatasync,fsync,msync,ftruncate,sendto,sendmsg,"
