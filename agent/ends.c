@@ -67,10 +67,18 @@ static bool give_back(struct agent *a, const struct end *end, bool at_once)
 	return had;
 }
 
-/* A node that takes no pods gives its tunnel addresses back with its last pod. */
-static bool is_left(const struct agent *a)
+/* A node that takes no pods gives its tunnel addresses back with its last pod. But one that was an
+ * exit a moment ago is still sent packets, until everybody has heard of its withdrawal. */
+static bool is_left(struct ends *x, struct agent *a)
 {
 	uint64_t used = 0;
+	int64_t now = agent_now_ms();
+	if (a->exits.n_own)
+		x->exit_until_ms = now + ENDS_LINGER_MS;
+	if (now < x->exit_until_ms) {
+		look_at(a, x->exit_until_ms);
+		return false;
+	}
 	const struct replica_node *n = replica_node(&a->replica, a->conf.node);
 	for (size_t i = 0; i < a->states.n_dirs; i++)
 		used += a->states.dirs[i].used;
@@ -103,7 +111,7 @@ static bool note_ways(struct ends *x, struct agent *a, const struct desired *d)
 
 bool ends_hold(struct ends *x, struct agent *a, const struct desired *d)
 {
-	bool left = is_left(a);
+	bool left = is_left(x, a);
 	bool changed = note_ways(x, a, d);
 	const struct end ends[] = {
 		{"vxlan", AF_INET, d->wants_vxlan4, &a->self.vxlan4, &x->idle_ms[0]},

@@ -18,6 +18,7 @@ struct agent;
 struct ends {
 	int64_t idle_ms[3];	 /* since when each one is not asked for; 0: it is */
 	enum desired_way way[2]; /* of each family, as of the last call */
+	int64_t exit_until_ms;	 /* packets for the outside may come until then */
 	int64_t former_until_ms; /* a->self.former counts until then; 0: there is none */
 };
 

@@ -227,6 +227,9 @@ def story_of_exits(encap):
             x.wait_paths(1)
             pinger.goes_on(50)
         pinger.lost_nothing()
+        if c.encap.startswith("vxlan"):
+            true(x.exits[1].ns.link(lab.DEVICE[4]), "the tunnel of a drained exit, which has no pods, to "
+                 "stand for a while")
         step(f"drained an exit: {pinger.sent()} pings, none lost")
         x.shares(x.exits[:1])
         with x.pinger() as pinger:
