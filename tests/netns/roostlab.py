@@ -35,8 +35,9 @@ BIN = os.path.abspath(os.environ.get("ROOST_BIN") or f"{ROOT}/build/release/bin"
 CNI_DIR = "/usr/lib/cni"  # Debian's reference plugins
 WORK = "/run/lab"
 WORKERS = 4
-WAIT_S = 20  # for packets and for the kernel's own timers; only a fault gets there
-HANG_S = 60  # no call may take that long; only a fault of ours gets there
+SLOW = int(os.environ.get("ROOST_SLOW", 1))  # how many times slower than a real machine this one is
+WAIT_S = 20 * SLOW  # for packets and for the kernel's own timers; only a fault gets there
+HANG_S = 60 * SLOW  # no call may take that long; only a fault of ours gets there
 
 VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 GATEWAY4 = "169.254.1.1"

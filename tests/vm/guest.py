@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import termios
 import threading
 import traceback
@@ -38,6 +37,8 @@ def main():
     furnish(job)
     tell = port("roost.status")
     os.write(tell, b"started\n")
+    for name in job["load"]:
+        run("modprobe", name)
     status = shell(job) if job["shell"] else command(job)
     os.sync()
     os.write(tell, b"ended %d\n" % status)
@@ -51,8 +52,6 @@ def furnish(job):
         if not os.path.lexists(link):
             os.symlink(target, link)
     os.makedirs("/run/lock", exist_ok=True)
-    if os.path.realpath("/var/run") != "/run":
-        print("/var/run is not /run", file=sys.stderr)
     where = f"/lib/modules/{os.uname().release}"
     os.makedirs(where, exist_ok=True)
     run("mount", "--bind", job["modules"], where)
@@ -62,8 +61,6 @@ def furnish(job):
     run("ip", "link", "set", "lo", "up")
     with open("/proc/sys/kernel/hostname", "w") as f:
         f.write("testkernel")
-    for name in job["load"]:
-        run("modprobe", name)
 
 
 def run(*argv):

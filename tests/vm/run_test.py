@@ -37,8 +37,7 @@ def status_and_both_outputs_come_back_and_nothing_else_does(_):
     done = vm("sh", "-c", "echo out; echo err >/dev/stderr; printf %70000s x; cat; pwd; "
               "echo $CI $ROOST_X; sleep 1000 & exit 3", cwd="/usr",
               env={**os.environ, "CI": "yes", "ROOST_X": "a b", "OTHER": "c"})
-    equal(done.returncode, 3, "the status")
-    equal(done.stderr, "err\n", "standard error")
+    equal((done.returncode, done.stderr), (3, "err\n"), "status and standard error")
     equal(done.stdout, "out\n" + " " * 69999 + "x/usr\nyes a b\n", "standard output")
 
 
@@ -125,6 +124,9 @@ def what_cannot_be_run_is_said(_):
         done = vm("true", env={"ROOST_VM_CACHE": folder, "PATH": folder})
     equal((done.returncode, done.stderr),
           (126, "tests/vm/run: apt-get: No such file or directory\n"), "status and standard error")
+    done = vm("--load", "no-such-module", "true")
+    equal(done.returncode, 125, "the status")
+    true("Module no-such-module not found" in done.stderr, "modprobe's words", done.stderr)
     equal(vm().returncode, 2, "the status without a command")
 
 
