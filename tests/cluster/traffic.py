@@ -47,9 +47,11 @@ def open_socket(path, address, kind, protocol=0):
 # ---- servers ----
 
 class Echo:
-    """TCP and UDP servers in many namespaces, all in one thread."""
+    """TCP and UDP servers in many namespaces, all in one thread. named: a TCP connection is greeted with
+    the server's own address, too."""
 
-    def __init__(self):
+    def __init__(self, port=PORT, named=False):
+        self._port, self._named = port, named
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
         self._sockets = {}  # path: its sockets
@@ -71,7 +73,7 @@ class Echo:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.setsockopt(*PKTINFO[s.family], 1)
                 s.setblocking(False)
-                s.bind((any_address, PORT))
+                s.bind((any_address, self._port))
                 if kind == socket.SOCK_STREAM:
                     s.listen(64)
                 made.append(s)
@@ -126,7 +128,8 @@ class Echo:
     def _accept(self, path, listener):
         s, peer = listener.accept()
         s.setblocking(False)
-        s.send(peer[0].encode() + b"\n")
+        words = [peer[0]] + ([s.getsockname()[0]] if self._named else [])
+        s.send(" ".join(words).encode() + b"\n")
         self._register(path, s, self._copy)
 
     def _copy(self, path, s):
@@ -158,11 +161,11 @@ class Echo:
 
 # ---- probes: each gives the source address that the other side saw, or raises OSError ----
 
-def tcp(path, target):
+def tcp(path, target, port=PORT):
     with open_socket(path, target, socket.SOCK_STREAM) as s:
         s.settimeout(PROBE_S)
-        s.connect((target, PORT))
-        return s.recv(64).decode().strip()
+        s.connect((target, port))
+        return s.recv(128).decode().strip()
 
 
 def udp(path, target):

@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""IPVS beside roost, as docs/IPVS.md has it: a virtual service on a node's address, two pods on
+different nodes as masqueraded real servers, reached from every node, every pod and the host outside,
+in every way of carrying packets between nodes. Needs a kernel with IPVS:
+
+    tests/vm/run tests/vm/ipvs_test.py
+"""
+import collections
+import os
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(f"{os.path.dirname(HERE)}/cluster")
+sys.dont_write_bytecode = True
+import lab
+import traffic
+from lab import Cluster, equal, main, step, test, true, until
+
+PAGE = f"{os.path.dirname(os.path.dirname(HERE))}/docs/IPVS.md"
+SERVICE, REAL = 32000, 8080
+ROUNDS = 3
+
+
+def commands(number, **values):
+    """A block of commands of the page, with other values for its assignments and addresses."""
+    with open(PAGE) as f:
+        text = re.findall(r"```sh\n(.*?)```", f.read(), re.S)[number]
+    for name, value in values.items():
+        text, count = re.subn(rf"\b{name}=\S+", f"{name}={value}", text)
+        equal(count, 1, f"assignments of {name} in the page's commands")
+    return "set -e\n" + text
+
+
+class Served:
+    """A cluster with the service on its first node."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        for node in cluster.nodes:
+            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
+        self.here, self.there = cluster.nodes[0].add_pod(), cluster.nodes[1].add_pod()
+        self.clients = [n.add_pod() for n in cluster.nodes]
+        cluster.wait_converged()
+        self.echo = traffic.Echo(REAL, named=True)
+        for pod in (self.here, self.there):
+            self.echo.serve(pod.path)
+        self.node = cluster.nodes[0]
+        self.node.run("sh", "-c", commands(0, NODE=self.node.ip(4), PORT=SERVICE,
+                                           POD1=f"{self.here.ip4}:{REAL}",
+                                           POD2=f"{self.there.ip4}:{REAL}"))
+
+    def call(self, client):
+        """(source that the pod saw, pod's address) of each of some connections."""
+        return [tuple(traffic.tcp(client.path, self.node.ip(4), SERVICE).split())
+                for _ in range(2 * ROUNDS)]
+
+    def close(self):
+        for pod in (self.here, self.there):
+            self.echo.leave(pod.path)
+        self.echo.close()
+
+    def source(self, client):
+        """What a pod of the service's own node sees of a client."""
+        if isinstance(client, lab.Pod):
+            leaves = client.node is not self.node and self.cluster.nat
+            return {client.node.ip(4)} if leaves else {client.ip(4)}
+        return {client.ip(4)}
+
+    def own(self):
+        """What a pod elsewhere sees: the node's address on the link that leads there."""
+        through = {r.get("dev") for b in self.cluster.nodes[1].blackholes()
+                   for r in [self.node.bird_routes()[b]]}
+        return {self.node.ip(4)} if through == {"eth0"} else {self.tunnel_address(through)}
+
+    def tunnel_address(self, devices):
+        (device,) = devices
+        return next(a["local"] for l in self.node.ns.ask(f"addr show dev {device}")
+                    for a in l["addr_info"] if a["family"] == "inet")
+
+
+def a_pod_calls_itself(s):
+    """With the page's rule for it; it reaches the other pod in any case."""
+    s.node.run("sh", "-c", commands(1).replace("100.66.33.193", s.here.ip4))
+    pods = collections.Counter(pod for _, pod in s.call(s.here))
+    equal(pods, {s.here.ip4: ROUNDS, s.there.ip4: ROUNDS}, "pods that answered one of them")
+
+
+def everybody_is_served(c):
+    s = Served(c)
+    try:
+        for client in [*c.nodes, c.outside, *s.clients]:
+            seen = s.call(client)
+            pods = collections.Counter(pod for _, pod in seen)
+            equal(pods, {s.here.ip4: ROUNDS, s.there.ip4: ROUNDS},
+                  f"pods that answered {client}, round robin")
+            near = {source for source, pod in seen if pod == s.here.ip4}
+            far = {source for source, pod in seen if pod == s.there.ip4}
+            true(near <= s.source(client), f"the source {s.source(client)} of {client} on the same "
+                 "node", near)
+            equal(far, s.own(), f"the source of {client} on the other node")
+        step(f"every client reached both pods {ROUNDS} times; remote pods saw {s.own()}")
+        a_pod_calls_itself(s)
+        c.matrix()
+    finally:
+        s.close()
+
+
+@test
+def without_a_tunnel():
+    with Cluster(encap="none", tor=True, families=(4,)) as c:
+        everybody_is_served(c)
+
+
+@test
+def through_vxlan_always():
+    with Cluster(encap="vxlan", families=(4,), nat=True) as c:
+        everybody_is_served(c)
+
+
+@test
+def through_vxlan_between_subnets():
+    with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
+        everybody_is_served(c)
+
+
+if os.system("ipvsadm -Ln >/dev/null 2>&1"):
+    print("skipped: this kernel has no IPVS (tests/vm/run tests/vm/ipvs_test.py)")
+    sys.exit(77)
+lab.WORKERS = 1  # the machine of these tests may be an emulated one
+main()
