@@ -12,7 +12,8 @@ The parts:
     switch    the encapsulation of a pool with pods that ping each other: packets lost, and until
               every node's routes are the new ones.
     faults    BIRD, the agent, or all of a node killed: packets lost between the other pods, and
-              until a new block, a restarted one, or the absence of a node is known everywhere.
+              until a new block, or the absence of the node, is known everywhere; an exit killed,
+              with and without BFD, until it is in no path.
 
 Times and speeds are of this machine, where the nodes and both ends of each stream share its
 processors; the ratio to ptp with static routes is what counts. Everything runs in a world of its
@@ -46,6 +47,7 @@ from report import table
 PORT = 5201
 BASE = "ptp, static routes"
 DEVICE = "vxlan.roost"
+EXITS_TABLE = 8266
 MODES = {"none": ("Never", "Never"), "VXLAN": ("Never", "Always"), "IPIP": ("Always", "Never")}
 PARTS = ("paths", "switch", "faults")
 FULL = dict(rounds=9, ms=1000, switches=3, faults=3, gone=1, streams=8)
@@ -339,15 +341,48 @@ def restart_agent(c, node):
 
 
 def lose(c, node):
-    """All of it dies: until nobody has a route to it."""
+    """All of it dies, and can say nothing of it: until nobody has a route to it."""
     address = node.ip(4)
+    node.agent.kill()
     node.ns.ip("link set eth0 down")
     node.bird.kill()
-    node.agent.kill()
     others = [n for n in c.nodes if n is not node]
     return ms_until(lambda: not any(r.get("gateway") == address for n in others
                                     for r in n.bird_routes().values()),
                     "the routes to a dead node to go", 400)
+
+
+def exits_of(node):
+    """How many next hops the table of exits has."""
+    with contextlib.suppress(traffic.Failed):  # there is no such table yet
+        for route in node.ns.ask(f"-4 route show table {EXITS_TABLE}"):
+            if route["dst"] == "default" and route.get("type", "unicast") == "unicast":
+                return len(route.get("nexthops", [route]))
+    return 0
+
+
+def lose_exit(bfd):
+    """Two exits, and one dies as a node does: until the other node's paths are without it."""
+    import lab
+    say(f"faults: an exit dead, {'with' if bfd else 'without'} BFD")
+    with cluster_of("none", nodes=3) as c:
+        rule = {"nodeSelector": "has(exit)", "cidrs": ["0.0.0.0/0"]}
+        c.apply(lab.resource("BGPConfiguration", "default", exits=[rule],
+                             exitBFD={"enabled": bfd}))
+        worker, *exits = c.nodes
+        for node in exits:
+            found = node.ask("get", "node", node.name)
+            found = found["items"][0] if "items" in found else found
+            found["metadata"].setdefault("labels", {})["exit"] = "yes"
+            c.apply(found)
+        until(lambda: exits_of(worker) == 2, "both exits")
+        if bfd:
+            until(lambda: sum(" Up " in line for line in worker.birdc("show bfd sessions") or [])
+                  >= 2, "BFD to both exits")
+        exits[0].agent.kill()
+        exits[0].ns.ip("link set eth0 down")
+        exits[0].bird.kill()
+        return ms_until(lambda: exits_of(worker) == 1, "the paths without the dead exit", 400)
 
 
 def faults(args, size):
@@ -363,6 +398,10 @@ def faults(args, size):
         if size["gone"]:
             ms, between = fault(c, "a node dead", pods[:2], lambda: lose(c, c.nodes[2]))
             found["a node dead, its routes gone from the others"] = {"ms": spread([ms]), **between}
+    for bfd in (True, False) if size["gone"] else ():
+        done = [lose_exit(bfd) for _ in range(size["faults"] if bfd else 1)]
+        found[f"an exit dead, {'with' if bfd else 'without'} BFD"] = {
+            "ms": spread(done), "sent": None, "lost": None}
     return found
 
 
@@ -384,7 +423,8 @@ def show(result):
                        for s in result["switch"]]), ""]
     if "faults" in result:
         out += [table(["fault", "known everywhere, ms, median", "most", "pings", "lost"],
-                      [[name, f["ms"]["p50"], f["ms"]["most"], f["sent"], f["lost"]]
+                      [[name, f["ms"]["p50"], f["ms"]["most"],
+                        *("-" if f[k] is None else f[k] for k in ("sent", "lost"))]
                        for name, f in result["faults"].items()]), ""]
     return "\n".join(out)
 
@@ -401,7 +441,7 @@ def absurd(result):
         if s["lost"] * 2 > s["sent"]:
             said.append(f"{s['from_to']}: half of the pings were lost")
     for name, f in result.get("faults", {}).items():
-        if f["lost"] * 2 > f["sent"]:
+        if f["sent"] and f["lost"] * 2 > f["sent"]:
             said.append(f"{name}: half of the pings between other pods were lost")
     return said
 
