@@ -560,6 +560,11 @@ class Node:
         found = self.ns.ask(f"-{family} route show proto 12")
         return {r["dst"]: r for r in found}
 
+    def announced(self, family=4):
+        """The blocks that this node's BIRD calls its own."""
+        lines = self.birdc(f"show route protocol roost_own{family}") or []
+        return {m[1] for m in (re.match(r"(\S*/\d+) ", line) for line in lines) if m}
+
     def blackholes(self, family=4):
         """This node's blocks, as the kernel has them."""
         found = self.ns.ask(f"-{family} route show proto 82")

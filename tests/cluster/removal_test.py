@@ -196,6 +196,8 @@ def the_blocks_of_a_node_that_is_off_for_good_go_to_others():
                 for block in blocks:
                     via = node.bird_routes().get(block, {}).get("gateway")
                     true(via != lost.ip(4), f"no route of {node} for {block} to {lost}", via)
+            true(not lost.announced() & set(blocks), f"no lost block to be announced by {lost}",
+                 lost.announced())
             return True
         until(lambda: set(names(c)) == {"node1", "node2", "node3"}, "node3 to be known again")
         keeps_off()

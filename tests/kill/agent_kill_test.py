@@ -166,11 +166,6 @@ def giving(node):
     return {b for b, state in states(node).items() if state == "owned"}
 
 
-def announced(node):
-    lines = node.birdc("show route protocol roost_own4") or []
-    return {m[1] for m in (re.match(r"(\d\S*/\d+) ", line) for line in lines) if m}
-
-
 def remembered(node):
     try:
         with open(f"{node.data}/blocks.json") as f:
@@ -183,7 +178,7 @@ def in_order(cluster):
     """What holds at every moment. Looked at from the last that learns of a block to the first, as
     the other agent may be getting one meanwhile."""
     for node in cluster.nodes:
-        said, had, gives, kept = announced(node), held(node), giving(node), remembered(node)
+        said, had, gives, kept = node.announced(), held(node), giving(node), remembered(node)
         owned = {b for b, (n, _) in stored(cluster).items() if n == node.name}
         for some, what, more, whose in (
                 (said, "announces", had, "in its state"),
@@ -221,7 +216,7 @@ def agree(cluster):
         equal(held(node), own, f"the blocks in the state of {node}")
         true(states <= {"owned"}, f"blocks of {node} to be owned", states)
         equal(set(node.blackholes()), own, f"blackholes of {node}")
-        equal(announced(node), own, f"what {node} announces")
+        equal(node.announced(), own, f"what {node} announces")
         equal(remembered(node), own, f"what survives a reboot of {node}")
         blocks = until(node.status, f"the agent of {node} to answer")["blocks"]
         equal({(b["cidr"], b["state"]) for b in blocks}, {(b, "owned") for b in own},
@@ -245,7 +240,7 @@ def two_nodes():
 
 
 def has_block(node):
-    return announced(node) == {BLOCK} and node.blackholes() == [BLOCK]
+    return node.announced() == {BLOCK} and node.blackholes() == [BLOCK]
 
 
 class Claim:
@@ -453,7 +448,7 @@ def removal(*flags):
         node = c.nodes[0]
         c.apply(c.pool("small", "100.66.0.0/24", 30))
         node.start()
-        until(lambda: len(announced(node)) >= 36, "many blocks")
+        until(lambda: len(node.announced()) >= 36, "many blocks")
         before = until(lambda: agree(c), "everything to agree")
         node.agent.kill()
         c.store.delete("status/node1")
