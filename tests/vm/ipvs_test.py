@@ -4,7 +4,7 @@
 different nodes as masqueraded real servers, reached from every node, every pod and the host outside,
 in every way of carrying packets between nodes. Needs a kernel with IPVS:
 
-    tests/vm/run tests/vm/ipvs_test.py
+    tests/vm/run --load ipip --load ip_vs --load ip_vs_rr tests/vm/ipvs_test.py
 """
 import collections
 import os
@@ -122,6 +122,18 @@ def through_vxlan_always():
 @test
 def through_vxlan_between_subnets():
     with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
+        everybody_is_served(c)
+
+
+@test
+def through_ipip_always():
+    with Cluster(encap="ipip", families=(4,)) as c:
+        everybody_is_served(c)
+
+
+@test
+def through_ipip_between_subnets():
+    with Cluster(encap="ipip-cross-subnet", families=(4,), nat=True) as c:
         everybody_is_served(c)
 
 
