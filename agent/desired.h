@@ -36,6 +36,7 @@ struct desired_self {
 	int link4, link6;
 	struct addr vxlan4, vxlan6; /* VTEP addresses we hold; family 0: none yet */
 	struct addr ipip4;	    /* the same of the IPIP device */
+	bool ipip_is_theirs;	    /* somebody else uses the IPIP device */
 	/* Of each family, the way before it changed a moment ago: for nodes that are not ready for the
 	 * new one. */
 	enum desired_way former[2];

@@ -86,14 +86,20 @@ static void make_ipip(struct desiring *g, struct ipip_want *w, bool *wants)
 	w->mtu = desired_ipip_mtu(g);
 }
 
-/* The far ends of IPIP devices that are not ours. */
+/* The ends of IPIP devices that are not ours: the far one, or ours where that is not fixed. */
 static void list_others(struct desiring *g, struct guard_want *w)
 {
 	struct addr *others = desired_memory(g->out, g->f->n_links, sizeof(*others));
-	for (size_t i = 0; i < g->f->n_links; i++)
-		if (g->f->links[i].far.family)
-			others[w->n_others++] = g->f->links[i].far;
-	w->others = others;
+	struct addr *theirs = desired_memory(g->out, g->f->n_links, sizeof(*theirs));
+	for (size_t i = 0; i < g->f->n_links; i++) {
+		const struct facts_link *l = &g->f->links[i];
+		if (l->far.family)
+			others[w->others.n++] = l->far;
+		else if (l->near.family)
+			theirs[w->theirs.n++] = l->near;
+	}
+	w->others.v = others;
+	w->theirs.v = theirs;
 }
 
 static void make_guard(struct desiring *g)
@@ -102,11 +108,9 @@ static void make_guard(struct desiring *g)
 	struct guard_want *w = &g->out->guard;
 	struct addr *peers = desired_memory(g->out, 2 * g->r->n_nodes, sizeof(*peers));
 	*w = (struct guard_want){
-		.ipip = k->ipip.on || k->ipip.keep,
+		.ipip = (k->ipip.on || k->ipip.keep) && !g->self->ipip_is_theirs,
 		.vxlan4 = k->vxlan[0].on || k->vxlan[0].keep,
 		.vxlan6 = k->vxlan[1].on || k->vxlan[1].keep,
-		.self4 = g->self->addr4.addr,
-		.self6 = g->self->addr6.addr,
 		.port = g->conf->vxlan_port,
 		.vni = g->conf->vxlan_vni,
 	};
@@ -114,10 +118,10 @@ static void make_guard(struct desiring *g)
 		const struct resource_node *n = &g->r->nodes[i].spec;
 		if (strcmp(g->r->nodes[i].name, g->conf->node) == 0)
 			continue;
-		peers[w->n_peers++] = desired_node_addr(n, AF_INET);
-		peers[w->n_peers++] = desired_node_addr(n, AF_INET6);
+		peers[w->peers.n++] = desired_node_addr(n, AF_INET);
+		peers[w->peers.n++] = desired_node_addr(n, AF_INET6);
 	}
-	w->peers = peers;
+	w->peers.v = peers;
 	list_others(g, w);
 }
 

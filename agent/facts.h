@@ -19,7 +19,7 @@ struct facts_link {
 	uint32_t mtu;
 	uint32_t group;
 	uint8_t mac[6];
-	struct addr far; /* the fixed far end of an IPIP device; family 0: none */
+	struct addr far, near; /* the fixed ends of an IPIP device; family 0: none */
 	bool up, running, loopback;
 	bool strict; /* IPv4 packets must come from where answers would go (rp_filter 1) */
 };

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rules stand in the input hook, where the outer packet is still whole: the kernel takes the
- * packet out of its wrapping only behind it. Each names this node's address, and for VXLAN our
- * VNI (24 bits, 12 bytes into UDP), so that other people's tunnels that end on this host are not
- * ours to judge. For IPIP there is nothing to tell ours from others but the far end: those of other
- * IPIP devices of this host are let in, too.
+ * packet out of its wrapping only behind it. They name no destination: both kinds of device take
+ * packets to every address of the host, not only to the node's.
+ *
+ * Other people's tunnels are not ours to judge. VXLAN tells them apart by the VNI (24 bits, 12 bytes
+ * into UDP). IPIP has nothing but the ends: the far ends of this host's other IPIP devices are let
+ * in, and what comes to this end of one that has no fixed far end.
+ *
+ * VXLAN takes two rules instead of one: another VNI passes, then everything to the port is dropped.
+ * So a packet whose VNI cannot be read is dropped, too. For IPv6 this hook comes before fragments
+ * are put together, and a first fragment may end just before the VNI; without it the others never
+ * become a packet. (One without the whole UDP header is dropped by the kernel, since Linux 5.11:
+ * ipv6frag_thdr_truncated().)
  *
  * A set for each family holds the nodes: ten thousand cost no more than ten. When a node comes or
  * goes the table is replaced as a whole, in one transaction; no packet sees it half.
@@ -43,46 +51,59 @@ static int compare(const void *a, const void *b)
 	return addr_compare(a, b);
 }
 
-/* Those of a family, sorted, each once; the caller frees *out. */
-static size_t list_nodes(const struct guard_want *w, uint8_t family, bool others, struct addr **out)
+/* Addresses of one family. */
+struct ends {
+	struct addr *v;
+	size_t n;
+};
+
+static void add(struct ends *s, uint8_t family, const struct guard_list *list)
 {
-	struct addr *v = mem_new(w->n_peers + w->n_others + 1, sizeof(*v));
-	size_t n = 0, kept = 0;
-	for (size_t i = 0; i < w->n_peers; i++)
-		if (w->peers[i].family == family)
-			v[n++] = w->peers[i];
-	for (size_t i = 0; i < w->n_others && others; i++)
-		if (w->others[i].family == family)
-			v[n++] = w->others[i];
-	qsort(v, n, sizeof(*v), compare);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || !addr_equal(&v[kept - 1], &v[i]))
-			v[kept++] = v[i];
-	*out = v;
-	return kept;
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].family == family)
+			s->v[s->n++] = list->v[i];
 }
 
-static void print_set(
-	FILE *f, const struct guard_want *w, const char *name, uint8_t family, bool others)
+/* A set of the addresses of a family in two lists. */
+static void print_set(FILE *f, const char *name, uint8_t family, const struct guard_list *first,
+	const struct guard_list *second)
 {
-	CLEANUP_FREE struct addr *v = NULL;
-	size_t n = list_nodes(w, family, others, &v);
+	struct ends s = {.v = mem_new(first->n + second->n + 1, sizeof(*s.v))};
+	const struct addr *last = NULL;
+	add(&s, family, first);
+	add(&s, family, second);
+	qsort(s.v, s.n, sizeof(*s.v), compare);
 	(void)fprintf(f, "\tset %s {\n\t\ttype ipv%c_addr\n", name, family == AF_INET ? '4' : '6');
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < s.n; i++) {
 		char text[ADDR_TEXT];
-		addr_format(&v[i], text);
-		(void)fprintf(f, "%s%s", i ? ",\n\t\t\t     " : "\t\telements = { ", text);
+		if (last && addr_equal(last, &s.v[i]))
+			continue;
+		addr_format(&s.v[i], text);
+		(void)fprintf(f, "%s%s", last ? ",\n\t\t\t     " : "\t\telements = { ", text);
+		last = &s.v[i];
 	}
-	(void)fprintf(f, "%s\t}\n\n", n ? " }\n" : "");
+	(void)fprintf(f, "%s\t}\n\n", last ? " }\n" : "");
+	free(s.v);
 }
 
-static void print_vxlan(FILE *f, const struct guard_want *w, const struct addr *self)
+static void print_sets(FILE *f, const struct guard_want *w)
 {
-	const char *ip = self->family == AF_INET ? "ip" : "ip6";
-	char text[ADDR_TEXT];
-	addr_format(self, text);
-	(void)fprintf(f, "\t\t%s daddr %s udp dport %u @th,96,24 0x%x %s saddr != @nodes%c drop\n",
-		ip, text, w->port, w->vni, ip, self->family == AF_INET ? '4' : '6');
+	static const struct guard_list none;
+	if (w->ipip)
+		print_set(f, "ipip", AF_INET, &w->peers, &w->others);
+	if (w->ipip && w->theirs.n)
+		print_set(f, "theirs", AF_INET, &w->theirs, &none);
+	if (w->vxlan4)
+		print_set(f, "nodes4", AF_INET, &w->peers, &none);
+	if (w->vxlan6)
+		print_set(f, "nodes6", AF_INET6, &w->peers, &none);
+}
+
+static void print_vxlan(FILE *f, const struct guard_want *w, const char *nodes, const char *ip)
+{
+	(void)fprintf(f, "\t\t%s saddr != @%s udp dport %u @th,96,24 != 0x%x accept\n", ip, nodes,
+		w->port, w->vni);
+	(void)fprintf(f, "\t\t%s saddr != @%s udp dport %u drop\n", ip, nodes, w->port);
 }
 
 /* What is between the comment and the last brace. */
@@ -93,23 +114,16 @@ static char *body(const struct guard_want *w)
 	FILE *f = open_memstream(&text, &len);
 	if (!f)
 		err_abort("out of memory");
-	if (w->ipip)
-		print_set(f, w, "ipip", AF_INET, true);
-	if (w->vxlan4)
-		print_set(f, w, "nodes4", AF_INET, false);
-	if (w->vxlan6)
-		print_set(f, w, "nodes6", AF_INET6, false);
+	print_sets(f, w);
 	(void)fprintf(f, "\tchain input {\n"
 			 "\t\ttype filter hook input priority filter; policy accept;\n");
-	if (w->ipip) {
-		char self[ADDR_TEXT];
-		addr_format(&w->self4, self);
-		(void)fprintf(f, "\t\tip daddr %s ip protocol 4 ip saddr != @ipip drop\n", self);
-	}
+	if (w->ipip)
+		(void)fprintf(f, "\t\tip protocol 4 ip saddr != @ipip %sdrop\n",
+			w->theirs.n ? "ip daddr != @theirs " : "");
 	if (w->vxlan4)
-		print_vxlan(f, w, &w->self4);
+		print_vxlan(f, w, "nodes4", "ip");
 	if (w->vxlan6)
-		print_vxlan(f, w, &w->self6);
+		print_vxlan(f, w, "nodes6", "ip6");
 	(void)fprintf(f, "\t}\n");
 	if (fclose(f) != 0)
 		err_abort("out of memory");
@@ -124,8 +138,8 @@ char *guard_text(const struct guard_want *w)
 	return nft_table_text(TABLE, inside);
 }
 
-int guard_sync(struct guard *g, const struct guard_want *w, struct err *e)
+int guard_sync(struct guard *g, const struct guard_want *w, bool look, struct err *e)
 {
 	CLEANUP_FREE char *text = guard_text(w);
-	return nft_table_sync(&g->table, text, e);
+	return nft_table_sync(&g->table, text, look, e);
 }

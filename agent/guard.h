@@ -12,14 +12,18 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 
+/* Addresses of both families, in any order, some perhaps twice. Borrowed. */
+struct guard_list {
+	const struct addr *v;
+	size_t n;
+};
+
 struct guard_want {
 	bool ipip, vxlan4, vxlan6; /* which tunnels there are */
-	struct addr self4, self6;  /* this node's ends */
-	const struct addr *peers;  /* of both families, in any order, some perhaps twice */
-	size_t n_peers;
-	const struct addr *others; /* far ends of IPIP tunnels that are not ours */
-	size_t n_others;
-	uint16_t port; /* of VXLAN */
+	struct guard_list peers;   /* the other nodes */
+	struct guard_list others;  /* far ends of IPIP tunnels that are not ours */
+	struct guard_list theirs;  /* this host's ends of those that have no fixed far end */
+	uint16_t port;		   /* of VXLAN */
 	uint32_t vni;
 };
 
@@ -30,5 +34,5 @@ void guard_free(struct guard *g);	  /* takes NULL */
 
 /* The table's text as nft(8) reads it; the caller frees it. Pure. NULL: no table is needed. */
 char *guard_text(const struct guard_want *w);
-/* 1: changed; 0: it was so. */
-int guard_sync(struct guard *g, const struct guard_want *w, struct err *e);
+/* 1: changed; 0: it was so. look: see nft_table_sync(). */
+int guard_sync(struct guard *g, const struct guard_want *w, bool look, struct err *e);

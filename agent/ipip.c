@@ -13,7 +13,10 @@
 #include "agent/ipip.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "agent/tunnel.h"
 #include "lib/mem.h"
@@ -141,6 +144,35 @@ static int give_back(struct net *n, const struct net_link *l, struct err *e)
 	net_set_alias(n, device(l), "");
 	r = net_commit(n, NULL, e);
 	return r < 0 ? r : 1;
+}
+
+bool ipip_is_theirs(struct net *n)
+{
+	struct net_link l;
+	struct err ignored;
+	return find(n, &l, &ignored) == 1 && strcmp(l.alias, ALIAS) != 0 &&
+	       judge(n, &l, &ignored) == -EEXIST;
+}
+
+int ipip_source(const struct addr *to, struct addr *out, struct err *e)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9)};
+	socklen_t size = sizeof(a);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open a socket: %s", strerror(errno));
+	memcpy(&a.sin_addr, to->bytes, sizeof(a.sin_addr));
+	int r = connect(fd, (const struct sockaddr *)&a, sizeof(a));
+	if (r == 0)
+		r = getsockname(fd, (struct sockaddr *)&a, &size);
+	if (r < 0)
+		r = err_set(e, errno, "no source for a node: %s", strerror(errno));
+	(void)close(fd);
+	if (r < 0)
+		return r;
+	*out = (struct addr){.family = AF_INET};
+	memcpy(out->bytes, &a.sin_addr, sizeof(a.sin_addr));
+	return 0;
 }
 
 int ipip_sync(struct net *n, const struct ipip_want *w, struct err *e)

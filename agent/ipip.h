@@ -24,3 +24,10 @@ struct ipip_want {
 /* Returns how many changes it took; 0: all was so already. -EEXIST: somebody else uses the device,
  * which is not touched. -EOPNOTSUPP: the kernel has no IPIP (the sentence names the module). */
 int ipip_sync(struct net *n, const struct ipip_want *w, struct err *e);
+
+/* Whether there is one that somebody else uses. */
+bool ipip_is_theirs(struct net *n);
+
+/* The address that tunnelled packets to a node come from: the kernel's choice, as tunl0 cannot have
+ * an end of its own. Nothing is sent. */
+int ipip_source(const struct addr *to, struct addr *out, struct err *e);

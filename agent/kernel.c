@@ -219,6 +219,11 @@ int kernel_route_dev(struct kernel *k, const struct addr *a)
 	return net_find_route(k->net, a, &route, &ignored) < 0 ? 0 : route.dev;
 }
 
+bool kernel_ipip_is_theirs(struct kernel *k)
+{
+	return ipip_is_theirs(k->net);
+}
+
 /*
  * Notifications.
  */

@@ -36,6 +36,9 @@ int kernel_facts(struct kernel *k, struct facts *out, struct err *e);
 /* The link that packets to a take, 0: none. */
 int kernel_route_dev(struct kernel *k, const struct addr *a);
 
+/* See agent/ipip.h. */
+bool kernel_ipip_is_theirs(struct kernel *k);
+
 /* What shall be. Borrowed. */
 struct kernel_want {
 	const struct cidr *blackholes; /* own blocks (protocol 82); of one address: none is made */

@@ -41,14 +41,10 @@ static bool is_of_pod(struct rtnl_link *l)
 	return (rtnl_link_get_group(l) & 0xff000000u) == OWNED_NEWBORN_GROUP;
 }
 
-static struct addr far_end(struct rtnl_link *l)
+static struct addr end_of_tunnel(uint32_t address)
 {
-	struct addr a = {0};
-	uint32_t remote = rtnl_link_is_ipip(l) ? rtnl_link_ipip_get_remote(l) : 0;
-	if (remote) {
-		a.family = AF_INET;
-		memcpy(a.bytes, &remote, sizeof(remote));
-	}
+	struct addr a = {.family = address ? AF_INET : 0};
+	memcpy(a.bytes, &address, sizeof(address));
 	return a;
 }
 
@@ -68,7 +64,10 @@ static struct facts_link read_link(struct rtnl_link *l)
 	const struct nl_addr *mac = rtnl_link_get_addr(l);
 	(void)text_copy(f.name, sizeof(f.name), name ? name : "");
 	(void)text_copy(f.kind, sizeof(f.kind), kind ? kind : "");
-	f.far = far_end(l);
+	if (rtnl_link_is_ipip(l)) {
+		f.far = end_of_tunnel(rtnl_link_ipip_get_remote(l));
+		f.near = end_of_tunnel(rtnl_link_ipip_get_local(l));
+	}
 	if (mac && nl_addr_get_len(mac) == sizeof(f.mac))
 		memcpy(f.mac, nl_addr_get_binary_addr(mac), sizeof(f.mac));
 	return f;

@@ -128,10 +128,10 @@ char *nat_text(const struct nat_want *w)
 	return nft_table_text(TABLE, inside);
 }
 
-int nat_sync(struct nat *n, const struct nat_want *w, struct err *e)
+int nat_sync(struct nat *n, const struct nat_want *w, bool look, struct err *e)
 {
 	CLEANUP_FREE char *text = nat_text(w);
-	return nft_table_sync(&n->table, text, e);
+	return nft_table_sync(&n->table, text, look, e);
 }
 
 /*

@@ -25,7 +25,7 @@ void nat_free(struct nat *n);	      /* takes NULL */
 /* The table's text as nft(8) reads it; the caller frees it. Pure. NULL: no table is needed. */
 char *nat_text(const struct nat_want *w);
 /* 1: changed; 0: it was so. Without anything to do the table goes. */
-int nat_sync(struct nat *n, const struct nat_want *w, struct err *e);
+int nat_sync(struct nat *n, const struct nat_want *w, bool look, struct err *e);
 
 /* Whether a FORWARD chain with policy drop (Docker's) lets pods' packets through: 0 yes or there is
  * none; 1: out says in one sentence what drops and which command mends it. */

@@ -58,7 +58,7 @@ int nft_run(
 	struct nft *n, int mode, const char *commands, const char *what, char **out, struct err *e)
 {
 	static const unsigned int flags[] = {
-		[NFT_TEXT] = NFT_CTX_OUTPUT_STATELESS,
+		[NFT_TEXT] = NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_NUMERIC_PROTO,
 		[NFT_HANDLES] = NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_HANDLE,
 		[NFT_JSON] = NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_JSON,
 	};

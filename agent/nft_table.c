@@ -5,6 +5,9 @@
  * somebody changed it since. A new agent compares the listing with the text once (blanks aside); where a
  * later nft prints it otherwise, the table is replaced once, which no packet notices. From then on
  * the listing with its handles is compared with the one right after the replacement.
+ *
+ * A listing of thousands of elements takes tens of milliseconds, so in between the text alone is
+ * compared.
  */
 #include "agent/nft_table.h"
 
@@ -22,6 +25,7 @@ static void forget(struct nft_table *t)
 	free(t->listing);
 	t->text = NULL;
 	t->listing = NULL;
+	t->known = false;
 }
 
 void nft_table_done(struct nft_table *t)
@@ -89,6 +93,7 @@ static int keep(struct nft_table *t, const char *text, struct err *e)
 	forget(t);
 	t->text = mem_strdup(text);
 	t->listing = listing;
+	t->known = true;
 	return 0;
 }
 
@@ -113,16 +118,29 @@ static int drop(struct nft_table *t, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-int nft_table_sync(struct nft_table *t, const char *text, struct err *e)
+static int remove_table(struct nft_table *t, bool is_there, struct err *e)
+{
+	forget(t);
+	int r = is_there ? drop(t, e) : 0;
+	t->known = r >= 0;
+	return r;
+}
+
+static bool is_made_from(const struct nft_table *t, const char *text)
+{
+	return t->known && (text && t->text ? strcmp(text, t->text) == 0 : text == t->text);
+}
+
+int nft_table_sync(struct nft_table *t, const char *text, bool look, struct err *e)
 {
 	CLEANUP_FREE char *listing = NULL;
+	if (!look && is_made_from(t, text))
+		return 0;
 	int r = list(t, NFT_HANDLES, &listing, e);
 	if (r < 0)
 		return r;
-	if (!text) {
-		forget(t);
-		return listing ? drop(t, e) : 0;
-	}
+	if (!text)
+		return remove_table(t, listing != NULL, e);
 	r = is_right(t, text, listing, e);
 	if (r == 0) {
 		r = replace(t, text, e);

@@ -4,14 +4,17 @@
  * One nf_tables table of ours, kept equal to a text: replaced as a whole and atomically, and only when
  * it is not so. What is in it is the business of agent/nat.c and agent/guard.c.
  */
+#include <stdbool.h>
+
 #include "agent/nft.h"
 #include "lib/err.h"
 
 struct nft_table {
 	struct nft *nft;  /* borrowed */
 	const char *name; /* with its family: "inet roost-nat" */
-	char *text;	  /* that the table was made from; NULL: not by us yet */
+	char *text;	  /* that the table was made from; NULL: not by us yet, or there is none */
 	char *listing;	  /* right after that */
+	bool known;	  /* text is how the table was when it was looked at last */
 };
 void nft_table_done(struct nft_table *t); /* the kernel's table stays */
 
@@ -19,5 +22,6 @@ void nft_table_done(struct nft_table *t); /* the kernel's table stays */
  * the heap. */
 char *nft_table_text(const char *name, const char *inside);
 
-/* 1: changed; 0: it was so. text NULL: the table goes. */
-int nft_table_sync(struct nft_table *t, const char *text, struct err *e);
+/* 1: changed; 0: it was so. text NULL: the table goes. look: at the kernel's table, too, as somebody
+ * may have changed it, which takes its time when it is large; else only another text is a change. */
+int nft_table_sync(struct nft_table *t, const char *text, bool look, struct err *e);

@@ -204,12 +204,13 @@ static void do_kernel(struct agent *a, const struct desired *d)
 {
 	struct kernel_problems problems = {0};
 	struct err e;
-	if (guard_sync(a->guard, &d->guard, &e) < 0)
+	bool look = a->slow_at <= agent_now_ms();
+	if (guard_sync(a->guard, &d->guard, look, &e) < 0)
 		agent_problem(a, "the tunnels take packets of anybody: %s", e.text);
 	(void)kernel_sync(a->kernel, &d->kernel, &problems);
 	for (size_t i = 0; i < problems.n; i++)
 		agent_problem(a, "%s", problems.text[i]);
-	if (nat_sync(a->nat, &d->nat, &e) < 0)
+	if (nat_sync(a->nat, &d->nat, look, &e) < 0)
 		agent_problem(a, "outgoing NAT: %s", e.text);
 }
 
@@ -240,12 +241,38 @@ static void do_node(struct agent *a, const struct desired *d)
 	a->node_commit = store_start_commit(a->store, &txn, NODE_COMMIT_MS);
 }
 
+/* What tunl0 sends comes from the address that the kernel takes; other nodes know this node's only. */
+static void look_at_source(struct agent *a, const struct desired *d)
+{
+	const struct addr *own = &a->self.addr4.addr;
+	for (size_t i = 0; d->kernel.ipip.on && i < d->guard.peers.n; i++) {
+		const struct addr *peer = &d->guard.peers.v[i];
+		struct addr source;
+		struct err ignored; /* a node without a route */
+		char texts[3][ADDR_TEXT];
+		if (peer->family != AF_INET || ipip_source(peer, &source, &ignored) < 0 ||
+			addr_equal(&source, own))
+			continue;
+		addr_format(&source, texts[0]);
+		addr_format(own, texts[1]);
+		addr_format(peer, texts[2]);
+		(void)snprintf(a->lasting[a->n_lasting++], sizeof(a->lasting[0]),
+			"IPIP packets to %s leave with the source %s, so it drops them, as this "
+			"node "
+			"is %s: make that the source (ip route change ... src %s), or set "
+			"address.ipv4",
+			texts[2], texts[0], texts[1], texts[1]);
+		return;
+	}
+}
+
 /* Looks that take long, or write to other people's tables: every half minute. */
 static void look_slowly(struct agent *a, const struct desired *d)
 {
 	char text[256];
 	struct err e;
 	a->n_lasting = 0;
+	look_at_source(a, d);
 	int r = nat_check_forward(a->nat, d->nat.pools, d->nat.n_pools, text, &e);
 	if (r == 1)
 		(void)snprintf(a->lasting[a->n_lasting++], sizeof(a->lasting[0]), "%s", text);
@@ -329,6 +356,7 @@ int agent_pass(struct agent *a)
 	}
 	detect(a, &f, AF_INET);
 	detect(a, &f, AF_INET6);
+	a->self.ipip_is_theirs = kernel_ipip_is_theirs(a->kernel);
 	int changed = make(a, &f);
 	facts_done(&f);
 	a->has_passed = true;

@@ -194,7 +194,7 @@ static int do_nat(const json_t *o, struct err *e)
 	CLEANUP_FREE struct cidr *sources = get_cidrs(o, "nat", &w.n_nat);
 	w.pools = pools;
 	w.nat = sources;
-	return nat_sync(nat, &w, e);
+	return nat_sync(nat, &w, true, e);
 }
 
 /* The addresses of a list; the caller frees them. */
@@ -216,16 +216,16 @@ static int do_guard(const json_t *o, struct err *e)
 		.ipip = json_is_true(json_object_get(o, "ipip")),
 		.vxlan4 = json_is_true(json_object_get(o, "vxlan4")),
 		.vxlan6 = json_is_true(json_object_get(o, "vxlan6")),
-		.self4 = get_addr(o, "self4"),
-		.self6 = get_addr(o, "self6"),
 		.port = (uint16_t)get_number(o, "port"),
 		.vni = get_number(o, "vni"),
 	};
-	CLEANUP_FREE struct addr *peers = get_addrs(o, "peers", &w.n_peers);
-	CLEANUP_FREE struct addr *others = get_addrs(o, "others", &w.n_others);
-	w.peers = peers;
-	w.others = others;
-	return guard_sync(guard, &w, e);
+	CLEANUP_FREE struct addr *peers = get_addrs(o, "peers", &w.peers.n);
+	CLEANUP_FREE struct addr *others = get_addrs(o, "others", &w.others.n);
+	CLEANUP_FREE struct addr *theirs = get_addrs(o, "theirs", &w.theirs.n);
+	w.peers.v = peers;
+	w.others.v = others;
+	w.theirs.v = theirs;
+	return guard_sync(guard, &w, !json_is_true(json_object_get(o, "blindly")), e);
 }
 
 static int do_forward(const json_t *o, json_t *answer, struct err *e)

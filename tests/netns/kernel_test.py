@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -860,6 +861,108 @@ def Docker_s_chains_are_understood(lab):
         true("iptables -I DOCKER-USER -s 10.66.0.0/16 -j ACCEPT" in answer["text"], "why", answer)
         host.run("sh", "-c", answer["text"].split(": ", 1)[1])
         equal(a.ok("forward", pools=["10.66.0.0/16"])["r"], 0, "the answer after the command")
+
+
+# ---- strangers at the tunnels ----
+
+def _frame(number):
+    """A VXLAN packet of VNI 4096 for the device of node number, whatever is in it."""
+    ethernet = bytes.fromhex(mac(number).replace(":", "")) + b"\2\0\0\0\0\0" + b"\x88\xb5"
+    return struct.pack("!II", 0x08000000, 4096 << 8) + ethernet + bytes(100)
+
+
+def _datagram(ns, source, target, payload=None):
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    with inside(ns.path), socket.socket(family, socket.SOCK_DGRAM) as s:
+        s.bind((source, 0))
+        s.sendto(payload or _frame(2), (target, 4789))
+
+
+def _fragments(ns, source, target):
+    """The same in two fragments, of which the first ends in front of the VNI."""
+    data = struct.pack("!4H", 4444, 4789, 8 + len(_frame(2)), 0) + _frame(2)
+    pseudo = (socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+              + struct.pack("!II", len(data), socket.IPPROTO_UDP) + data)
+    pseudo += bytes(len(pseudo) % 2)
+    total = sum(struct.unpack(f"!{len(pseudo) // 2}H", pseudo))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    data = data[:6] + struct.pack("!H", ~total & 0xffff or 0xffff) + data[8:]
+    with inside(ns.path), socket.socket(socket.AF_INET6, socket.SOCK_RAW, 44) as s:
+        s.bind((source, 0))
+        for offset, more, part in ((0, 1, data[:8]), (8, 0, data[8:])):
+            s.sendto(struct.pack("!BBHI", socket.IPPROTO_UDP, 0, offset | more, 7) + part,
+                     (target, 0))
+
+
+def _taken(ns, dev):
+    return ns.ask(f"-s link show {dev}")[0]["stats64"]["rx"]["packets"]
+
+
+@test
+def VXLAN_of_known_nodes_gets_in_and_of_strangers_to_no_address_of_the_host(lab):
+    """The device takes packets to any address of the host; to the node's own one would not do."""
+    node, sender = lab.host, lab.router
+    node.ip("addr add 10.99.0.77/24 dev uplink", "addr add fd99::77/64 dev uplink nodad")
+    sender.ip("addr add 10.99.0.3/24 dev port", "addr add fd99::3/64 dev port nodad",
+              "route add 100.64.0.2 via 10.99.0.2")
+    device6 = vxlan(node, peers=(), local="fd99::2", device="vxlan.roost6", mtu=1430)
+    with agent(node) as a:
+        a.sync(vxlan=[vxlan(node), device6])
+
+        def gets_in(dev, send, source, target):
+            """Known ones are sent behind it: when they are here, it would be, too."""
+            before = _taken(node, dev)
+            send(sender, source, target)
+            known = ("fd99::3", "fd99::2") if dev == "vxlan.roost6" else ("10.99.0.3", "10.99.0.2")
+            _datagram(sender, *known)
+            wait_for(lambda: _taken(node, dev) > before, "the known node's packet")
+            return _taken(node, dev) - before == 2
+        cases = [("vxlan.roost", _datagram, "10.99.0.1", t)
+                 for t in ("10.99.0.2", "10.99.0.77", "100.64.0.2")]
+        cases += [("vxlan.roost6", send, "fd99::1", t) for send in (_datagram, _fragments)
+                  for t in ("fd99::2", "fd99::77")]
+        for case in cases:
+            true(gets_in(*case), "a packet to get in where nobody guards", case)
+        want = {"vxlan4": True, "vxlan6": True, "port": 4789, "vni": 4096,
+                "peers": ["10.99.0.3", "fd99::3"]}
+        equal(a.ok("guard", **want)["r"], 1, "the guard's change")
+        for case in cases:
+            true(not gets_in(*case), "a stranger's packet to be dropped", case)
+        for dev, send, _, target in cases:
+            known = "fd99::3" if dev == "vxlan.roost6" else "10.99.0.3"
+            true(gets_in(dev, send, known, target), "a known node's packet to get in", target)
+        node.ip("link add theirs type vxlan id 99 dstport 4789 local 10.99.0.2", "link set theirs up")
+        other = struct.pack("!II", 0x08000000, 99 << 8) + _frame(2)[8:]
+        _datagram(sender, "10.99.0.1", "10.99.0.2", other)
+        wait_for(lambda: _taken(node, "theirs") or node.ask("-s link show theirs")[0]["stats64"]
+                 ["rx"]["dropped"], "a stranger's packet of another VNI to be left alone")
+
+
+@test
+def the_table_of_tunnels_is_kept_as_it_shall_be(lab):
+    want = {"ipip": True, "vxlan4": True, "vxlan6": True, "port": 4789, "vni": 4096,
+            "peers": ["10.99.0.3", "fd99::3", "10.99.0.3"], "others": ["192.0.2.9", "10.99.0.3"],
+            "theirs": ["10.99.0.77"]}
+    name = ("table", "inet", "roost-tunnels")
+    with agent(lab.host) as a:
+        equal([a.ok("guard", **want)["r"] for _ in range(2)], [1, 0], "two syncs")
+        for command in ("delete table inet roost-tunnels", "flush chain inet roost-tunnels input",
+                        "add element inet roost-tunnels ipip { 10.9.0.1 }",
+                        "delete element inet roost-tunnels nodes6 { fd99::3 }", "flush ruleset"):
+            lab.host.run("nft", command)
+            equal((command, a.ok("guard", blindly=True, **want)["r"]), (command, 0),
+                  "a sync that does not look")
+            equal((command, a.ok("guard", **want)["r"]), (command, 1), "one that does")
+        before = lab.host.run("nft", "-a", "list", *name)
+    with agent(lab.host) as a:
+        equal(a.ok("guard", blindly=True, **want)["r"], 0, "the first sync of a new agent")
+        equal(lab.host.run("nft", "-a", "list", *name), before, "the table")
+        want["peers"].append("10.99.0.4")
+        equal([a.ok("guard", blindly=True, **want)["r"] for _ in range(2)], [1, 0], "another text")
+        none = {"peers": want["peers"]}
+        equal([a.ok("guard", blindly=True, **none)["r"] for _ in range(2)], [1, 0], "no tunnel")
+        equal(lab.host.run("nft", "list", "tables"), "", "tables")
 
 
 # ---- refusals ----

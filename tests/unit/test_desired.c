@@ -74,6 +74,7 @@ static void read_facts(const json_t *doc, struct input *in)
 		in->links[i] = (struct facts_link){.index = number_at(one, "index"),
 			.mtu = (uint32_t)number_at(one, "mtu"),
 			.far = addr_at(one, "far"),
+			.near = addr_at(one, "near"),
 			.up = true,
 			.running = true,
 			.strict = json_is_true(json_object_get(one, "strict"))};

@@ -93,14 +93,16 @@ def through_ipip_between_subnets_and_nobody_else_gets_in():
         far = next(iter(c.nodes[1].pods.values()))
         true(gets_in(c.nodes[1], c.nodes[0], far, pod), "a node's packet in protocol 4 to get in")
         for stranger in (c.outside, Place("router", c.router, {})):
-            true(not gets_in(stranger, c.nodes[0], far, pod),
-                 f"protocol 4 from {stranger} to be dropped")
+            for address in (c.nodes[0].ip(4), *c.nodes[0].ends(4)):
+                true(not gets_in(stranger, c.nodes[0], far, pod, address),
+                     f"protocol 4 from {stranger} to {address} to be dropped")
         step("only nodes get in")
         c.matrix()
 
 
-def gets_in(sender, node, source, target):
-    """Whether a UDP packet that claims to be of one pod reaches another in protocol 4 from there."""
+def gets_in(sender, node, source, target, address=None):
+    """Whether a UDP packet that claims to be of one pod reaches another in protocol 4 from there, to
+    an address of the node."""
     with inside(target.path):
         listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("0.0.0.0", 0))
@@ -113,7 +115,7 @@ def gets_in(sender, node, source, target):
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 4)
     with raw, listener:
         for _ in range(3):
-            raw.sendto(inner + datagram, (node.ip(4), 0))
+            raw.sendto(inner + datagram, (address or node.ip(4), 0))
         try:
             return listener.recv(100) == b"evil"
         except TimeoutError:
@@ -186,6 +188,30 @@ def what_it_hangs_on_is_followed():
 
 
 @test
+def a_source_that_other_nodes_do_not_know_is_named():
+    """The kernel takes the first address of the subnet, the cluster knows the node by the second."""
+    with Cluster(encap="ipip", families=(4,), nodes=2, subnets=1, start=False) as c:
+        here, there = c.nodes
+        here.ns.ip("addr add 10.1.1.88/24 dev eth0")
+        here.configure(address={"ipv4": "cidr=10.1.1.88/32", "ipv6": "none"})
+        here.address[4] = "10.1.1.88"
+        c.store.start()
+        c.apply(*c.manifest())
+        for node in c.nodes:
+            node.start()
+        fill(c)
+        here.sync()
+        step("status: " + until(lambda: says(here, "leave with the source 10.1.1.11"),
+                                "status to name the source"))
+        a, b = (next(iter(n.pods.values())) for n in c.nodes)
+        true(not traffic.answers(a.path, b.ip4), "no answer")
+        here.ns.ip("route change 10.1.1.0/24 dev eth0 proto kernel scope link src 10.1.1.88")
+        here.sync()
+        until(lambda: not says(here, "leave with the source"), "status to be content")
+        c.matrix()
+
+
+@test
 def a_tunl0_of_somebody_else_is_named_and_left_alone():
     with Cluster(encap="ipip", families=(4,), nodes=2, subnets=1, start=False) as c:
         here, there = c.nodes
@@ -202,13 +228,15 @@ def a_tunl0_of_somebody_else_is_named_and_left_alone():
         pod = here.add_pod()
         traffic.icmp(pod.path, here.add_pod().ip4)
         equal(here.ns.ask(f"addr show dev {IPIP}"), before, f"{IPIP} as it was")
-        true("192.0.2.10" in here.run("nft", "list", "table", "inet", "roost-tunnels"),
-             "the far end of somebody else's tunnel to be let in")
+        true("roost-tunnels" not in here.run("nft", "list", "tables"),
+             "its packets to be nobody's business")
         here.ns.ip(f"link set {IPIP} down", f"addr flush dev {IPIP}")
         here.sync()
         there.add_pod()
         c.wait_converged()
         c.matrix()
+        true("192.0.2.10" in here.run("nft", "list", "table", "inet", "roost-tunnels"),
+             "the far end of somebody else's tunnel to be let in")
         true(not says(here, IPIP), "no problem any more")
 
 
