@@ -137,6 +137,43 @@ def through_ipip_between_subnets():
         everybody_is_served(c)
 
 
+@test
+def a_pod_cannot_answer_with_the_services_address():
+    """Which is what tunnelling (-i) asks of it. It could, but for the check of what pods send."""
+    with Cluster(encap="none", families=(4,), nodes=2, subnets=1) as c:
+        for node in c.nodes:
+            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
+        node, other = c.nodes
+        pod = other.add_pod()
+        c.wait_converged()
+        service = "10.1.1.99"  # the node's own is the tunnel's source, so no pod can have that
+        node.ns.ip(f"addr add {service}/32 dev lo")
+        pod.ns.ip("link set tunl0 up", f"addr add {service}/32 dev lo")
+        for name in ("all", "tunl0", "eth0"):
+            pod.ns.set_sysctl(f"ipv4/conf/{name}/rp_filter", 0)
+        server = traffic.Echo(SERVICE)
+        server.serve(pod.path)
+        try:
+            node.run("ipvsadm", "-A", "-t", f"{service}:{SERVICE}", "-s", "rr")
+            node.run("ipvsadm", "-a", "-t", f"{service}:{SERVICE}", "-r", f"{pod.ip4}:{SERVICE}",
+                     "-i")
+
+            def answer():
+                try:
+                    return traffic.tcp(c.outside.path, service, SERVICE)
+                except OSError:
+                    return None
+            equal(answer(), None, "an answer")
+            for name in ("all", pod.host_link()):
+                other.ns.set_sysctl(f"ipv4/conf/{name}/rp_filter", 0)
+            equal(answer(), None, "an answer without the reverse path check")
+            other.run("nft", "delete table inet roost")
+            equal(answer(), c.outside.ip(4), "the answer without the anti-spoofing rule")
+        finally:
+            server.leave(pod.path)
+            server.close()
+
+
 if os.system("ipvsadm -Ln >/dev/null 2>&1"):
     print("skipped: this kernel has no IPVS (tests/vm/run tests/vm/ipvs_test.py)")
     sys.exit(77)
