@@ -11,6 +11,9 @@
  * The environment is ours with another CNI_COMMAND, as the specification says, and, where we are
  * the runtime, with the variables of the call. What the child prints is trusted as little as any
  * other input.
+ *
+ * A child that is talked with (exec_child) is another matter: it does work that it has to undo, so
+ * it is told of our end by that of its stdin, and given the time it needs.
  */
 #include "lib/exec.h"
 
@@ -38,6 +41,7 @@
 #define BUSY_TRIES 5	   /* ETXTBSY: somebody is still writing the executable */
 #define BUSY_PAUSE_NS 200000000L
 #define PATH_SIZE 4096
+#define SEARCH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" /* without PATH */
 
 struct child {
 	pid_t pid;
@@ -129,27 +133,38 @@ static int open_input(const char *bytes, size_t len, struct err *e)
 	return take_fd(&fd);
 }
 
+/* How a child begins. */
+struct launch {
+	const char *file;
+	char *const *arguments, *const *environment;
+	int fds[3];    /* its stdin, stdout, stderr; -1: as ours */
+	bool outlives; /* not killed with us, and an interrupt from the terminal is not its business */
+};
+
 /* The child's side of fork(). Descriptors are close-on-exec except the copies made here (0 to
  * 2 are taken, so ours are others); report gets the errno of a failed
  * start. */
-_Noreturn static void become(
-	const char *file, char **environment, pid_t parent, const int fds[2], int report)
+_Noreturn static void become(const struct launch *l, pid_t parent, int report)
 {
 	sigset_t none;
 	(void)sigemptyset(&none);
 	(void)signal(SIGPIPE, SIG_DFL); /* we ignore it (cni_read()), others may not expect that */
-	char *arguments[] = {(char *)file, NULL};
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent &&
-		dup2(fds[0], STDIN_FILENO) >= 0 && dup2(fds[1], STDOUT_FILENO) >= 0 &&
-		sigprocmask(SIG_SETMASK, &none, NULL) == 0)
-		(void)execve(file, arguments, environment);
+	bool ready = true;
+	if (l->outlives)
+		(void)signal(SIGINT, SIG_IGN);
+	else
+		ready = prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
+	for (int i = 0; i < 3 && ready; i++)
+		ready = l->fds[i] < 0 || dup2(l->fds[i], i) >= 0;
+	if (ready && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+		(void)execve(l->file, l->arguments, l->environment);
 	int error = errno;
 	(void)!write(report, &error, sizeof(error));
 	_exit(127);
 }
 
 /* One fork and exec. Returns the pid or a negative errno, that of execve() included. */
-static pid_t try_start(const char *file, char **environment, int in, int out)
+static pid_t try_start(const struct launch *l)
 {
 	int report[2];
 	if (pipe2(report, O_CLOEXEC) < 0)
@@ -161,7 +176,7 @@ static pid_t try_start(const char *file, char **environment, int in, int out)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		become(file, environment, parent, (const int[]){in, out}, writer);
+		become(l, parent, writer);
 	(void)close(take_fd(&writer)); /* else the read below would not see the child's end */
 	int error = 0;
 	ssize_t n;
@@ -174,6 +189,18 @@ static pid_t try_start(const char *file, char **environment, int in, int out)
 	return -error;
 }
 
+/* The same, patient with an executable that is just being written. */
+static pid_t start_patiently(const struct launch *l)
+{
+	(void)signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would hide the exit status */
+	for (int i = 0;; i++) {
+		pid_t pid = try_start(l);
+		if (pid != -ETXTBSY || i == BUSY_TRIES)
+			return pid;
+		(void)nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_NS}, NULL);
+	}
+}
+
 static int start(const char *file, char **environment, int in, struct child *c, struct err *e)
 {
 	int fds[2];
@@ -182,13 +209,13 @@ static int start(const char *file, char **environment, int in, struct child *c, 
 	c->out = fds[0];
 	CLEANUP_FD int writer = fds[1];
 	(void)fcntl(c->out, F_SETFL, O_NONBLOCK);
-	(void)signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would hide the exit status */
-	for (int i = 0;; i++) {
-		c->pid = try_start(file, environment, in, writer);
-		if (c->pid != -ETXTBSY || i == BUSY_TRIES)
-			break;
-		(void)nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_NS}, NULL);
-	}
+	char *arguments[] = {(char *)file, NULL};
+	c->pid = start_patiently(&(struct launch){
+		.file = file,
+		.arguments = arguments,
+		.environment = environment,
+		.fds = {in, writer, -1},
+	});
 	if (c->pid < 0)
 		return err_set(e, -c->pid, "cannot run %s: %s", file, strerror(-c->pid));
 	c->pidfd = pidfd_open(c->pid, 0);
@@ -346,4 +373,83 @@ int exec_find(const char *path, const char *type, struct err *e)
 {
 	char file[PATH_SIZE];
 	return find_plugin(path, type, file, e);
+}
+
+/* ---- Children that are talked with ---- */
+
+static int open_pipe(int *reader, int *writer, struct err *e)
+{
+	int fds[2];
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set(e, errno, "cannot make a pipe: %s", strerror(errno));
+	*reader = fds[0];
+	*writer = fds[1];
+	return 0;
+}
+
+static int start_child(
+	const char *file, const char *const *arguments, struct exec_child *c, struct err *e)
+{
+	CLEANUP_FD int in = -1, out = -1, errors = -1;
+	int r = open_pipe(&in, &c->in, e);
+	if (r == 0)
+		r = open_pipe(&c->out, &out, e);
+	if (r == 0)
+		r = open_pipe(&c->errors, &errors, e);
+	if (r < 0)
+		return r;
+	const int ours[] = {c->in, c->out, c->errors};
+	for (size_t i = 0; i < 3; i++)
+		(void)fcntl(ours[i], F_SETFL, O_NONBLOCK);
+	pid_t pid = start_patiently(&(struct launch){
+		.file = file,
+		.arguments = (char *const *)arguments,
+		.environment = environ,
+		.fds = {in, out, errors},
+		.outlives = true,
+	});
+	if (pid < 0)
+		return err_set(e, -pid, "cannot run %.200s: %s", file, strerror(-pid));
+	c->pid = pid;
+	c->pidfd = pidfd_open(pid, 0);
+	if (c->pidfd < 0)
+		return err_set(e, errno, "cannot watch %.200s: %s", file, strerror(errno));
+	return 0;
+}
+
+int exec_child_start(const char *const *arguments, struct exec_child *out, struct err *e)
+{
+	char file[PATH_SIZE];
+	const char *name = arguments[0], *path = getenv("PATH");
+	struct text t = TEXT_ON(file);
+	text_add(&t, "%s", name);
+	if (!strchr(name, '/') && find_plugin(path ? path : SEARCH, name, file, e) < 0)
+		return err_set(e, ENOENT, "there is no program \"%.100s\" in PATH", name);
+	*out = (struct exec_child){.pidfd = -1, .in = -1, .out = -1, .errors = -1};
+	int r = start_child(file, arguments, out, e);
+	if (r < 0)
+		exec_child_done(out);
+	return r;
+}
+
+bool exec_child_has_ended(struct exec_child *c, int *status)
+{
+	if (c->pid > 0 && waitpid(c->pid, &c->status, WNOHANG) == c->pid)
+		c->pid = 0;
+	*status = c->status;
+	return c->pid == 0;
+}
+
+void exec_child_done(struct exec_child *c)
+{
+	int *const fds[] = {&c->pidfd, &c->in, &c->out, &c->errors};
+	if (c->pid > 0) {
+		(void)kill(c->pid, SIGKILL);
+		(void)waitpid(c->pid, NULL, 0);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		mem_cleanup_fd(fds[i]);
+		*fds[i] = -1;
+	}
+	c->pid = 0;
 }

@@ -32,7 +32,7 @@ struct place {
 	size_t parent; /* index; NOWHERE: of the document's beginning */
 	char *key;     /* NULL: an element of a sequence */
 	size_t index;  /* in the sequence */
-	unsigned int line;
+	unsigned int line, column;
 };
 
 struct document {
@@ -100,7 +100,8 @@ static int next_event(struct reader *r, yaml_event_t *out)
 	return yaml_parser_parse(&r->parser, out) ? 0 : refuse_syntax(r);
 }
 
-static size_t add_place(struct reader *r, size_t parent, const char *key, size_t index, size_t line)
+static size_t add_place(
+	struct reader *r, size_t parent, const char *key, size_t index, const yaml_mark_t *at)
 {
 	struct document *d = r->doc;
 	d->places = mem_grow(d->places, &d->room, d->n_places, sizeof(*d->places));
@@ -108,7 +109,8 @@ static size_t add_place(struct reader *r, size_t parent, const char *key, size_t
 		.parent = parent,
 		.key = key ? mem_strdup(key) : NULL,
 		.index = index,
-		.line = (unsigned int)line + 1,
+		.line = (unsigned int)at->line + 1,
+		.column = (unsigned int)at->column + 1,
 	};
 	return d->n_places++;
 }
@@ -236,8 +238,7 @@ static int read_sequence(struct reader *r, size_t place, json_t **out)
 			break;
 		json_t *value = NULL;
 		size_t n = json_array_size(array);
-		error = read_value(
-			r, &ev, add_place(r, place, NULL, n, ev.start_mark.line), &value);
+		error = read_value(r, &ev, add_place(r, place, NULL, n, &ev.start_mark), &value);
 		if (error < 0)
 			return error;
 		(void)json_array_append_new(array, value);
@@ -258,7 +259,7 @@ static int read_member(
 		return error;
 	if (json_object_get(object, key))
 		return refuse_at(r, &key_event->start_mark, "this key stands here already");
-	size_t here = add_place(r, place, key, 0, key_event->start_mark.line);
+	size_t here = add_place(r, place, key, 0, &key_event->start_mark);
 	CLEANUP_EVENT yaml_event_t ev = {0};
 	json_t *value = NULL;
 	error = next_event(r, &ev);
@@ -325,7 +326,7 @@ static int read_document(struct reader *r, struct yaml_file *f)
 	int error = next_event(r, &ev);
 	if (error == 0)
 		error = read_value(
-			r, &ev, add_place(r, NOWHERE, NULL, 0, ev.start_mark.line), &r->doc->value);
+			r, &ev, add_place(r, NOWHERE, NULL, 0, &ev.start_mark), &r->doc->value);
 	if (error == 0)
 		error = next_event(r, &end); /* the document's end */
 	if (error == 0 && json_is_null(r->doc->value)) {
@@ -401,7 +402,7 @@ static size_t match(const struct place *p, const char *text)
 	return len && ends ? dot + len : 0;
 }
 
-unsigned int yaml_line(const struct yaml_file *f, size_t i, const char *place)
+static const struct place *find_place(const struct yaml_file *f, size_t i, const char *place)
 {
 	const struct document *d = &f->docs[i];
 	size_t at = 0;
@@ -417,5 +418,15 @@ unsigned int yaml_line(const struct yaml_file *f, size_t i, const char *place)
 		at = best;
 		place += longest;
 	}
-	return d->places[at].line;
+	return &d->places[at];
+}
+
+unsigned int yaml_line(const struct yaml_file *f, size_t i, const char *place)
+{
+	return find_place(f, i, place)->line;
+}
+
+unsigned int yaml_column(const struct yaml_file *f, size_t i, const char *place)
+{
+	return find_place(f, i, place)->column;
 }

@@ -24,6 +24,7 @@ json_t *yaml_document(const struct yaml_file *f, size_t i); /* borrowed */
 /* The line (from 1) of a place in document i: "spec.cidr", "items[3].metadata.name", "" for its
  * beginning; of the nearest enclosing place when there is no such one. */
 unsigned int yaml_line(const struct yaml_file *f, size_t i, const char *place);
+unsigned int yaml_column(const struct yaml_file *f, size_t i, const char *place); /* from 1 */
 
 /* A document as YAML text (block style, keys in the order of the tree); the caller frees it. */
 char *yaml_text(const json_t *doc);

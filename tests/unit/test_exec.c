@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,8 +88,24 @@ _Noreturn static void be_hanging(void)
 		(void)pause();
 }
 
+/* Says back what it hears, complains about it, and has a last word when nobody talks any more. */
+static int be_talker(void)
+{
+	char line[256];
+	while (fgets(line, sizeof(line), stdin)) {
+		(void)fputs(line, stdout);
+		(void)fflush(stdout);
+		(void)fprintf(stderr, "heard %s", line);
+		if (strcmp(line, "interrupt\n") == 0)
+			(void)raise(SIGINT);
+	}
+	return say("bye\n") + 7;
+}
+
 static int be_plugin(const char *name)
 {
+	if (strcmp(name, "talker") == 0)
+		return be_talker();
 	if (strcmp(name, "echo") == 0)
 		return be_echo();
 	if (strcmp(name, "silent") == 0)
@@ -120,7 +137,7 @@ static int be_plugin(const char *name)
 
 static char dir[] = "/tmp/roost-test-exec-XXXXXX";
 static const char *const names[] = {"echo", "silent", "huge", "parent", "hanging", "garbage",
-	"refusing", "zero", "babbling", "mute", "killed"};
+	"refusing", "zero", "babbling", "mute", "killed", "talker"};
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 static void path_of(const char *name, char out[256])
@@ -454,6 +471,97 @@ static void the_plugin_dies_with_us(void **state)
 	(void)unsetenv("TEST_PID_FILE");
 }
 
+/* Reads a text of that length. */
+static void hear(int fd, const char *expected)
+{
+	char text[256] = "";
+	size_t len = 0;
+	while (len < strlen(expected)) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		assert_int_equal(poll(&p, 1, 20000), 1);
+		ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
+		assert_true(n > 0);
+		len += (size_t)n;
+	}
+	assert_string_equal(text, expected);
+}
+
+static void a_child_is_talked_with_until_its_stdin_ends(void **state)
+{
+	(void)state;
+	char path[256];
+	path_of("talker", path);
+	int before = count_descriptors(), status = -1;
+	struct err e;
+	struct exec_child c;
+	(void)setenv("CNI_COMMAND", "CHECK", 1);
+	assert_int_equal(exec_child_start((const char *const[]){path, NULL}, &c, &e), 0);
+	assert_int_equal(write(c.in, "one\n", 4), 4);
+	hear(c.out, "one\n");
+	hear(c.errors, "heard one\n");
+	assert_int_equal(write(c.in, "interrupt\n", 10), 10); /* which it ignores */
+	hear(c.out, "interrupt\n");
+	assert_false(exec_child_has_ended(&c, &status));
+	(void)close(c.in);
+	c.in = -1;
+	hear(c.out, "bye\n");
+	struct pollfd p = {.fd = c.pidfd, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 20000), 1);
+	assert_true(exec_child_has_ended(&c, &status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+	exec_child_done(&c);
+	assert_int_equal(count_descriptors(), before);
+}
+
+static void a_child_is_found_in_path_and_what_is_not_there_is_named(void **state)
+{
+	(void)state;
+	struct err e;
+	struct exec_child c;
+	int before = count_descriptors();
+	CLEANUP_FREE char *old = mem_strdup(getenv("PATH"));
+	(void)setenv("PATH", dir, 1);
+	assert_int_equal(exec_child_start((const char *const[]){"talker", "x", NULL}, &c, &e), 0);
+	exec_child_done(&c);
+	exec_child_done(&c);
+	assert_int_equal(exec_child_start((const char *const[]){"nope", NULL}, &c, &e), -ENOENT);
+	assert_string_equal(e.text, "there is no program \"nope\" in PATH");
+	assert_int_equal(
+		exec_child_start((const char *const[]){"/nowhere/x", NULL}, &c, &e), -ENOENT);
+	assert_string_equal(e.text, "cannot run /nowhere/x: No such file or directory");
+	(void)setenv("PATH", old, 1);
+	assert_int_equal(count_descriptors(), before);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+}
+
+/* So that it can undo what it did: the end of its stdin tells it. */
+static void a_child_that_is_talked_with_outlives_us_for_its_last_word(void **state)
+{
+	(void)state;
+	char path[256];
+	int fds[2];
+	path_of("talker", path);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid_t runner = fork();
+	if (runner == 0) {
+		struct err e;
+		struct exec_child c;
+		(void)setenv("CNI_COMMAND", "CHECK", 1);
+		if (exec_child_start((const char *const[]){path, NULL}, &c, &e) == 0)
+			(void)!write(fds[1], &c.pid, sizeof(c.pid));
+		for (;;)
+			(void)pause();
+	}
+	pid_t child = 0;
+	assert_int_equal(read(fds[0], &child, sizeof(child)), sizeof(child));
+	assert_int_equal(kill(child, 0), 0);
+	assert_int_equal(kill(runner, SIGKILL), 0);
+	assert_int_equal(waitpid(runner, NULL, 0), runner);
+	assert_true(is_gone(child));
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -474,6 +582,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ignored_child_signals_do_not_hide_the_status),
 		cmocka_unit_test(an_executable_still_being_written_is_tried_again),
 		cmocka_unit_test(the_plugin_dies_with_us),
+		cmocka_unit_test(a_child_is_talked_with_until_its_stdin_ends),
+		cmocka_unit_test(a_child_is_found_in_path_and_what_is_not_there_is_named),
+		cmocka_unit_test(a_child_that_is_talked_with_outlives_us_for_its_last_word),
 	};
 	return cmocka_run_group_tests(tests, make_plugins, remove_plugins);
 }

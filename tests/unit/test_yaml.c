@@ -100,7 +100,7 @@ static void nesting_and_size_are_limited(void **state)
 	assert_string_equal(e.text, "YAML of more than 1048576 bytes");
 }
 
-static void every_place_has_its_line(void **state)
+static void every_place_has_its_line_and_column(void **state)
 {
 	(void)state;
 	static const char input[] = "# a comment\n"
@@ -149,6 +149,9 @@ static void every_place_has_its_line(void **state)
 		if (yaml_line(f, table[i].document, table[i].place) != table[i].line)
 			fail_msg("%s: line %u", table[i].place,
 				yaml_line(f, table[i].document, table[i].place));
+	assert_int_equal(yaml_column(f, 0, ""), 1);
+	assert_int_equal(yaml_column(f, 0, "items[0].metadata.labels.a.b"), 7);
+	assert_int_equal(yaml_column(f, 0, "items[1].spec.list[0]"), 12);
 	yaml_file_free(f);
 }
 
@@ -158,7 +161,7 @@ int main(void)
 		cmocka_unit_test(files_read_as_the_golden_folders_say),
 		cmocka_unit_test(what_is_no_text_is_refused_with_its_place),
 		cmocka_unit_test(nesting_and_size_are_limited),
-		cmocka_unit_test(every_place_has_its_line),
+		cmocka_unit_test(every_place_has_its_line_and_column),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
