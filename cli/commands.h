@@ -29,3 +29,4 @@ int ipam_check(const struct options *o);
 int ipam_release(const struct options *o);
 
 int probe_run(const struct options *o); /* probe; in cli/probe.c */
+int conformance(const struct options *o);

@@ -27,7 +27,7 @@ static const struct known {
 	{OPTION_SOCKET, 0, "socket", "PATH",
 		"the agent's socket (else $ROOST_SOCKET, else as in the configuration)"},
 	{OPTION_OUTPUT, 'o', "output", "text|json|yaml",
-		"how to print (text); yaml: resources only"},
+		"how to print (text); yaml: resources only; junit: conformance only"},
 	{OPTION_HELP, 'h', "help", NULL, "this help"},
 	{OPTION_VERSION, 0, "version", NULL, "the version of roostctl"},
 	{OPTION_IP, 0, "ip", "ADDRESS", "only this address: who has it, and since when"},
@@ -53,8 +53,10 @@ static int put_output(const char *value, struct options *o, struct err *e)
 {
 	o->json = strcmp(value, "json") == 0;
 	o->yaml = strcmp(value, "yaml") == 0;
-	o->given = o->yaml ? o->given | OPTION_YAML : o->given & ~(unsigned int)OPTION_YAML;
-	if (!o->json && !o->yaml && strcmp(value, "text") != 0)
+	o->junit = strcmp(value, "junit") == 0;
+	o->given &= ~(unsigned int)(OPTION_YAML | OPTION_JUNIT);
+	o->given |= o->yaml ? OPTION_YAML : o->junit ? OPTION_JUNIT : 0;
+	if (!o->json && !o->yaml && !o->junit && strcmp(value, "text") != 0)
 		return err_set(e, EINVAL, "output \"%.40s\" is not text, json or yaml", value);
 	return 0;
 }

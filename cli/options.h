@@ -29,7 +29,8 @@ enum option {
 	OPTION_CLUSTER = 1 << 14,
 	OPTION_POWERED_OFF = 1 << 15,
 	OPTION_LIFETIME = 1 << 24,
-	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
+	OPTION_YAML = 1 << 16,	/* --output was yaml, which few commands know */
+	OPTION_JUNIT = 1 << 25, /* --output was junit, which one command knows */
 };
 #define OPTIONS_GLOBAL                                                                             \
 	(OPTION_STATE_DIR | OPTION_STORE | OPTION_CONFIG | OPTION_SOCKET | OPTION_OUTPUT |         \
@@ -46,7 +47,7 @@ struct options {
 	const char *ip;
 	const char *files[OPTIONS_FILES]; /* in the order given; "-" is stdin */
 	size_t n_files;
-	bool json, yaml; /* neither: text */
+	bool json, yaml, junit; /* none: text */
 	enum options_color color;
 	unsigned int lifetime_s; /* 0: not given */
 	char **words; /* what is no option, in order: command, operands. Borrowed from argv */

@@ -105,6 +105,14 @@ static const struct command {
 		"deletes\n"
 		"them when its input ends, at SIGTERM, SIGINT and SIGHUP, and when its lifetime is "
 		"over."},
+	{"conformance", NULL, "[--cluster FILE]", 0, 1, OPTION_CLUSTER | OPTION_JUNIT, conformance,
+		"whether the network works, by trying it",
+		"Starts pods on every node of the cluster and checks addresses, routes, and that "
+		"everybody\n"
+		"reaches everybody (docs/CONFORMANCE.md). FILE says how to reach the nodes; "
+		"without one: the\n"
+		"nodes of the store, by ssh as root. -o text, json or junit. Exit 1 when something "
+		"failed."},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -196,8 +204,9 @@ static int check_usage(const struct command *c, const struct options *o)
 	unsigned int wrong = o->given & ~(c->options | OPTIONS_GLOBAL);
 	char name[40];
 	name_of(c, name);
-	if (wrong & OPTION_YAML)
-		(void)output_complain("%s does not print yaml: -o text or -o json", name);
+	if (wrong & (OPTION_YAML | OPTION_JUNIT))
+		(void)output_complain("%s does not print %s: -o text or -o json", name,
+			wrong & OPTION_YAML ? "yaml" : "junit");
 	else if (wrong)
 		(void)output_complain("--%s is no option of %s", options_name(wrong), name);
 	else if (o->n_operands > c->max_operands)

@@ -553,6 +553,20 @@ class Node:
         if not keep_namespace:
             self.cluster.drop(pod.ns)
 
+    def conformance_host(self):
+        """This node in a cluster file of roostctl conformance, with a CNI configuration of its own:
+        roost, and where Debian has it portmap."""
+        plugins = [{"type": "roost", "stateDir": self.state, "ipam": {"type": "roost-ipam"}}]
+        if os.access("/usr/lib/cni/portmap", os.X_OK) and shutil.which("iptables"):
+            plugins.append({"type": "portmap", "snat": True, "capabilities": {"portMappings": True}})
+        os.makedirs(f"{self.dir}/net.d", exist_ok=True)
+        with open(f"{self.dir}/net.d/10-roost.conflist", "w") as f:
+            json.dump({"cniVersion": "1.0.0", "name": "roost", "plugins": plugins}, f)
+        return {"name": self.name, "command": ["nsenter", f"--net={self.path}", *self.wrapper],
+                "roostctl": f"{BIN}/roostctl", "confDir": f"{self.dir}/net.d",
+                "options": ["--config", self.conf_file, "--state-dir", self.state],
+                "cniPath": [BIN, "/usr/lib/cni"]}
+
     # ---- looks ----
 
     def bird_routes(self, family=4):
@@ -893,6 +907,38 @@ class Cluster:
         leaves = isinstance(b, Place) or (isinstance(b, Node) and b is not a.node)
         return {a.node.ip(family)} if self.nat and leaves else {a.ip(family)}
 
+    def conformance(self, *options, ok=True, outside=True, edit=None):
+        """roostctl conformance over all nodes and the host outside, as a person would run it. ok: no
+        check may fail, and some must have been made; answers the JSON document. Else the
+        CompletedProcess. edit: changes the cluster file before it is written."""
+        file = {"nodes": [n.conformance_host() for n in self.nodes], "seed": 1,
+                "families": list(self.families)}
+        if outside:
+            file["outside"] = {"command": ["nsenter", f"--net={self.outside.path}"],
+                               "roostctl": f"{BIN}/roostctl", "routed": bool(self.tor)}
+        if edit:
+            edit(file)
+        path = f"{self.dir}/conformance-{next(self.serial)}.json"
+        with open(path, "w") as f:
+            json.dump(file, f, indent=1)
+        argv = [f"{BIN}/roostctl", "conformance", "--cluster", path, "--store", self.store.url,
+                "--config", self.nodes[0].conf_file, *(options or ("-o", "json"))]
+        with inside(self.nodes[0].path):  # from where the store can be reached
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=3 * HANG_S)
+        if not ok:
+            return done
+        try:
+            answer = json.loads(done.stdout)
+        except ValueError:
+            raise Failed(f"expected roostctl conformance to answer, saw status {done.returncode}: "
+                         f"{done.stdout[-400:]} {done.stderr[-400:]}") from None
+        bad = [k for k in answer["checks"] if k["verdict"] == "failed"]
+        if done.returncode or bad or not answer["summary"]["ok"]:
+            raise Failed(f"expected every check of roostctl conformance to pass, saw status "
+                         f"{done.returncode}, {answer['summary']}, {done.stderr[-400:]}\n      "
+                         + "\n      ".join(conformance_line(k) for k in bad[:12]))
+        return answer
+
     def pinger_within(self, pods):
         """A pinger between pods of one node."""
         return traffic.Pinger({f"{a} to {b} IPv{f}": (a.path, b.ip(f)) for a in pods for b in pods
@@ -926,6 +972,11 @@ class Cluster:
         with contextlib.suppress(AttributeError):
             for log in self.store.logs():
                 _tail(log, 8)
+
+
+def conformance_line(check):
+    return f"{check['check']}: expected {check['expected']}, saw {check['saw']}" \
+        + (f" ({check['cause']})" if "cause" in check else "")
 
 
 def shared(a, b, family):

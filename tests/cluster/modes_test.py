@@ -32,6 +32,7 @@ def works(cluster):
     cluster.wait_converged()
     step("routes are right")
     step(f"{cluster.matrix()} probes passed")
+    step(f"{cluster.conformance()['summary']['ok']} checks of conformance passed")
     for node in cluster.nodes:
         node.consistent()
         reads_as_people_expect(node)
