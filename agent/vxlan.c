@@ -6,7 +6,7 @@
  * One setting wants a reason, no checksum offload: a VXLAN device promises checksums that the network
  * card has to make, and kernels and cards get that wrong again and again (calico#3145, #4865; since
  * Linux 6.12 a thirtieth of the speed, calico#11435). The kernel makes them itself then, and cuts
- * segments itself, which costs two thirds of the throughput between namespaces
+ * segments itself, which costs three quarters of the throughput between namespaces
  * (docs/PERFORMANCE.md). Not even a virtual uplink is a reason to leave it on by itself: what leaves
  * a veth may leave the machine through a card behind its bridge. Who knows the cards sets
  * vxlan.checksumOffload.
