@@ -21,12 +21,12 @@ import time
 
 sys.path.append(f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/netns")
 sys.dont_write_bytecode = True
-from roostlab import Failed, inside
+from roostlab import SLOW, Failed, inside
 
 PORT = 7777
-PROBE_S = 5  # until a packet counts as lost; only a fault gets there
-PERIOD_S = 0.01
-LATE_S = 3
+PROBE_S = 5 * SLOW  # until a packet counts as lost; only a fault gets there
+PERIOD_S = 0.01 * SLOW  # between two pings of a flow: a slow machine's queues overflow otherwise
+LATE_S = 3 * SLOW
 
 IP_PKTINFO = 8
 PKTINFO = {socket.AF_INET: (socket.IPPROTO_IP, IP_PKTINFO),
