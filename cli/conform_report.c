@@ -64,12 +64,14 @@ void conform_report_end(
 {
 	struct conform_summary s = conform_checks_sum(c);
 	CLEANUP_FREE bool *done = mem_new(c->n + 1, sizeof(*done));
+	char nodes[64], pods[64];
 	(void)fprintf(f, "\n%zu checks: %zu ok, %zu failed, %zu skipped", s.checks, s.ok, s.failed,
 		s.skipped);
 	if (s.open)
 		(void)fprintf(f, ", %zu not made", s.open);
-	(void)fprintf(f, " (%zu nodes, %zu pods, %.1f s)\n", r->nodes, r->pods,
-		(double)r->duration_ms / 1000.0);
+	output_count(r->nodes, "node", "nodes", nodes);
+	output_count(r->pods, "pod", "pods", pods);
+	(void)fprintf(f, " (%s, %s, %.1f s)\n", nodes, pods, (double)r->duration_ms / 1000.0);
 	if (!r->all_pairs)
 		(void)fprintf(f,
 			"Of so many pods a ring and a random sample of pairs was tried; seed "

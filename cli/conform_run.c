@@ -96,6 +96,20 @@ static void ask_all(struct conform_run *r, const char *op, int ms, struct confor
 	(void)conform_crew_run(&r->crew, calls, 1, what);
 }
 
+/* What probes left that were killed on this node earlier, and this one could not delete. */
+static void note_troubles(struct conform_run *r, const struct conform_call *c)
+{
+	const json_t *troubles = json_object_get(c->answer, "troubles");
+	const char *first = json_string_value(json_array_get(troubles, 0));
+	char clean[280];
+	if (!first)
+		return;
+	output_clean(clean, sizeof(clean), first);
+	conform_check_set(
+		add(r, "left", c->remote, CONFORM_NODE, "what an earlier probe left to be deleted"),
+		CONFORM_FAILED, "%s", clean);
+}
+
 static bool judge_hello(struct conform_run *r, const struct conform_call *c)
 {
 	struct conform_check *k = add(r, "probe", c->remote, CONFORM_NODE, "a probe that answers");
@@ -116,6 +130,7 @@ static bool judge_hello(struct conform_run *r, const struct conform_call *c)
 	conform_check_set(k, CONFORM_OK, "roostctl %s", clean);
 	if (!*host(r, c->remote)->name && !member(r, c->remote)->is_outside && name)
 		set_name(r, c->remote, name);
+	note_troubles(r, c);
 	return true;
 }
 

@@ -81,8 +81,10 @@ static void note_store(struct conform_run *r, const struct err *why)
 	struct conform_check *k = conform_checks_add(&r->checks, CONFORM_FACT, "store", 0);
 	(void)snprintf(k->what, sizeof(k->what), "store  pools, natOutgoing, addresses of nodes");
 	(void)snprintf(k->expected, sizeof(k->expected), "to read them");
+	char pools[64];
+	output_count(r->cluster.n_pools, "pool", "pools", pools);
 	if (r->cluster.has_store)
-		conform_check_set(k, CONFORM_OK, "%zu pools", r->cluster.n_pools);
+		conform_check_set(k, CONFORM_OK, "%s", pools);
 	else
 		conform_check_set(k, CONFORM_SKIPPED,
 			"what pools ask for is not checked, the store cannot be read: %.200s",

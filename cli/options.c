@@ -169,6 +169,11 @@ static int parse_one(int argc, char **argv, int *i, struct options *o, struct er
 	const struct known *k = find(word, &value);
 	if (!k)
 		return err_set(e, EINVAL, "unknown option %.60s", word);
+	if (k->id == OPTION_CLUSTER && value && *value) {
+		/* conformance --cluster FILE: a flag and an operand; --cluster=FILE is the same. */
+		o->words[o->n_words++] = (char *)value;
+		return put(k, "", o, e);
+	}
 	if (!k->value && value)
 		return err_set(e, EINVAL, "--%s takes no value", k->name);
 	if (k->value && !value) {

@@ -100,6 +100,26 @@ static void wrong_lines_are_refused_with_the_reason(void **state)
 	}
 }
 
+static void a_cluster_file_may_be_written_both_ways(void **state)
+{
+	(void)state;
+	const char *lines[] = {
+		"roostctl conformance --cluster file -o junit",
+		"roostctl conformance -o junit --cluster=file",
+	};
+	for (size_t i = 0; i < 2; i++) {
+		struct line l;
+		struct options o;
+		struct err e;
+		line_of(&l, lines[i]);
+		assert_int_equal(options_parse(l.argc, l.argv, &o, &e), 0);
+		assert_int_equal(o.n_words, 2);
+		assert_string_equal(o.words[1], "file");
+		assert_true(o.junit && !o.json && !o.yaml);
+		assert_int_equal(o.given, OPTION_CLUSTER | OPTION_OUTPUT | OPTION_JUNIT);
+	}
+}
+
 static void every_option_has_a_name_and_a_line_of_help(void **state)
 {
 	(void)state;
@@ -151,6 +171,7 @@ int main(void)
 		cmocka_unit_test(files_are_kept_in_their_order),
 		cmocka_unit_test(the_last_output_counts),
 		cmocka_unit_test(wrong_lines_are_refused_with_the_reason),
+		cmocka_unit_test(a_cluster_file_may_be_written_both_ways),
 		cmocka_unit_test(every_option_has_a_name_and_a_line_of_help),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
