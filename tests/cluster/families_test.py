@@ -22,6 +22,7 @@ def works(cluster, pods=1):
     for node in cluster.nodes:
         until(lambda n=node: cluster.sessions_up(n), f"the sessions of {node} to be up")
     step(f"{cluster.matrix()} probes passed")
+    step(f"{cluster.conformance()['summary']['ok']} checks of conformance passed")
     for node in cluster.nodes:
         node.consistent()
 
