@@ -44,6 +44,7 @@ struct conform_check {
 	char what[320], expected[200], saw[320];
 	char cause[480];    /* of a failure, when it is known */
 	bool cause_is_wide; /* it holds for every kind of packet that goes that way */
+	bool is_unanswered; /* REACH: nothing came back, at least once */
 	struct conform_try t;
 };
 

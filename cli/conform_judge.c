@@ -41,6 +41,7 @@ static void judge_reach(
 {
 	char text[128], source[ADDR_TEXT] = "";
 	if (!o->answered) {
+		k->is_unanswered = !*o->error;
 		format_error(o, text);
 		conform_check_set(k, CONFORM_FAILED, "%s", text);
 		return;

@@ -5,6 +5,8 @@
  * or not to arrive, without an answer, after which the other ends are asked.
  */
 #include <jansson.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "cli/conform_judge.h"
 #include "cli/conform_run.h"
@@ -13,6 +15,9 @@
 
 #define TRIES 3
 #define TRY_MS 2000
+#define AGAIN_MS 4000 /* of those that are tried again */
+#define AGAIN_PART 10 /* one of so many at most; more of them are no accident */
+#define AGAIN_WINDOW 16
 #define SILENT_MS 300 /* nobody answers; the packet is through long before */
 #define SLACK_MS 15000
 #define SHORT_MS 10000
@@ -46,16 +51,16 @@ static bool is_open(const struct conform_run *r, size_t i, enum conform_kind kin
 	return k->kind == kind && k->verdict == CONFORM_OPEN;
 }
 
-/* One call for each open check of these kinds, in the order of the checks. */
-static void add_tries(
-	struct conform_run *r, size_t first, enum conform_kind kind, struct conform_calls *calls)
+/* One call for each open check of this kind, in the order of the checks; ms: how long an answer may
+ * take. */
+static void add_tries(struct conform_run *r, size_t first, enum conform_kind kind, int ms,
+	struct conform_calls *calls)
 {
 	for (size_t i = first; i < r->checks.n; i++) {
 		const struct conform_try *t = &r->checks.list[i].t;
 		if (!is_open(r, i, kind))
 			continue;
 		bool silent = kind == CONFORM_REPEL || kind == CONFORM_ARRIVE;
-		int ms = silent ? SILENT_MS : TRY_MS;
 		json_t *request = conform_run_try(t, silent ? 1 : TRIES, ms);
 		char text[ADDR_TEXT];
 		addr_format(&t->source, text);
@@ -89,12 +94,42 @@ static void judge_all(struct conform_run *r, size_t first, enum conform_kind kin
 			judge_call(r, &calls->list[n++], &r->checks.list[i]);
 }
 
-static void try_reach(struct conform_run *r, size_t first)
+static void try_reach(struct conform_run *r, size_t first, int ms, size_t window)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
-	add_tries(r, first, CONFORM_REACH, &calls);
-	(void)conform_crew_run(&r->crew, &calls, CONFORM_WINDOW, "packets");
+	add_tries(r, first, CONFORM_REACH, ms, &calls);
+	(void)conform_crew_run(&r->crew, &calls, window, "packets");
 	judge_all(r, first, CONFORM_REACH, &calls);
+}
+
+/* Whether nothing came back, which on a slow machine may be our own doing: hundreds of packets were
+ * under way at once. */
+static bool is_unanswered(const struct conform_check *k)
+{
+	return k->kind == CONFORM_REACH && k->verdict == CONFORM_FAILED && k->is_unanswered;
+}
+
+/* A few that were not answered get a second chance, with fewer at once and more time. */
+static void try_again(struct conform_run *r, size_t first)
+{
+	size_t n = 0, all = 0;
+	for (size_t i = first; i < r->checks.n; i++) {
+		n += is_unanswered(&r->checks.list[i]);
+		all += r->checks.list[i].kind == CONFORM_REACH;
+	}
+	if (n == 0 || n > all / AGAIN_PART || r->crew.interrupted)
+		return;
+	for (size_t i = first; i < r->checks.n; i++)
+		if (is_unanswered(&r->checks.list[i]))
+			r->checks.list[i].verdict = CONFORM_OPEN;
+	try_reach(r, first, AGAIN_MS, AGAIN_WINDOW);
+	for (size_t i = first; i < r->checks.n; i++) {
+		struct conform_check *k = &r->checks.list[i];
+		size_t len = strlen(k->saw);
+		if (k->is_unanswered && k->verdict == CONFORM_OK)
+			(void)snprintf(
+				k->saw + len, sizeof(k->saw) - len, ", at the second attempt");
+	}
 }
 
 /* The largest MTU that a check needs for the pod; 0: another check of that pod says it. */
@@ -137,7 +172,7 @@ static void set_mtus(struct conform_run *r, size_t first, bool raise)
 static void try_too_big(struct conform_run *r, size_t first)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
-	add_tries(r, first, CONFORM_TOO_BIG, &calls);
+	add_tries(r, first, CONFORM_TOO_BIG, TRY_MS, &calls);
 	if (!calls.n)
 		return;
 	set_mtus(r, first, true);
@@ -197,7 +232,7 @@ static void try_silent(
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls sent = {0};
 	CLEANUP_CONFORM_CALLS struct conform_calls heard = {0};
-	add_tries(r, first, kind, &sent);
+	add_tries(r, first, kind, SILENT_MS, &sent);
 	add_received(r, first, kind, &heard);
 	(void)conform_crew_run(&r->crew, &sent, CONFORM_WINDOW, what);
 	(void)conform_crew_run(&r->crew, &heard, CONFORM_WINDOW, what);
@@ -212,7 +247,8 @@ static void try_silent(
 
 void conform_run_tries(struct conform_run *r, size_t first)
 {
-	try_reach(r, first);
+	try_reach(r, first, TRY_MS, CONFORM_WINDOW);
+	try_again(r, first);
 	conform_run_print(r);
 	try_too_big(r, first);
 	try_silent(r, first, CONFORM_ARRIVE, "packets one way");
