@@ -5,6 +5,7 @@
 Three nodes as everywhere (tests/cluster/lab.py). IPIP carries IPv4; IPv6 pods of these clusters
 are routed without a tunnel, by a router that learns their blocks by BGP."""
 import difflib
+import json
 import os
 import pathlib
 import socket
@@ -82,6 +83,38 @@ def through_ipip_always():
             equal(spec["bgp"]["ipv4IPIPTunnelAddr"], *node.ends(4), "the Node document's address")
         equal({n["name"]: n["pods"] for n in c.nodes[0].ask("node", "list")},
               {n.name: 1 for n in c.nodes}, "the numbers of pods, tunnels left out")
+
+
+def briefly(file):
+    """A pod a node, and nothing waited for; without portmap, which takes very long in emulation."""
+    file.update(pods=1, settleSeconds=1)
+    for host in file["nodes"]:
+        path = f"{host['confDir']}/10-roost.conflist"
+        with open(path) as f:
+            conf = json.load(f)
+        conf["plugins"] = [p for p in conf["plugins"] if p["type"] == "roost"]
+        with open(path, "w") as f:
+            json.dump(conf, f)
+
+
+@test
+def conformance_passes_and_names_who_drops_protocol_4():
+    with Cluster(encap="ipip", families=(4,), nat=True) as c:
+        for node in c.nodes:
+            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0,
+                  f"STATUS of {node} to be good")
+        c.wait_converged()
+        step(f"{c.conformance(edit=briefly)['summary']['ok']} checks passed")
+        c.router.run("nft", "add table inet broken; add chain inet broken x { type filter hook "
+                     "forward priority 0; }; add rule inet broken x ip protocol 4 drop")
+        done = c.conformance("-o", "json", ok=False, edit=briefly)
+        bad = [k for k in json.loads(done.stdout)["checks"] if k["verdict"] == "failed"]
+        causes = {k.get("cause", "") for k in bad}
+        true(any("protocol 4 (IPIP) leaves node1 and does not arrive at node2" in x for x in causes),
+             "the cause", causes)
+        true(all("node2" in k["check"] for k in bad), "nodes of one subnet to be well",
+             [k["check"] for k in bad if "node2" not in k["check"]])
+        step(next(x for x in causes if x))
 
 
 @test
