@@ -241,6 +241,9 @@ static void put_channel(struct birdtext *t, const struct channel *c)
 static void put_mesh_channel(struct birdtext *t, const struct birdpeer_family *f)
 {
 	put_channel_options(t, f, MESH_LIMIT);
+	/* Never announced, as the filter sets another one; without any address of a channel's family
+	 * BIRD warns, each time a session comes up. Discard-only addresses: RFC 7600, RFC 6666. */
+	birdtext_put(t, "\t\tnext hop address %s;\n", f->digit == '4' ? "192.0.0.8" : "100::");
 	if (f->has_blocks)
 		birdtext_put(t, "\t\timport where net ~ roost_blocks%c;\n", f->digit);
 	else
