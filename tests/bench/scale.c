@@ -103,13 +103,16 @@ static void look_around(struct here *h)
 	for (size_t i = 0; i < replica.n_blocks; i++) {
 		if (strcmp(replica.blocks[i].node, OURS) != 0)
 			continue;
+		/* The first one has room for more than the headroom. */
+		uint64_t used = n ? 64 : 32;
 		h->states.blocks[n] = (struct states_block){
-			.in = {.cidr = replica.blocks[i].cidr, .used = 64}, .empty_since_s = -1};
+			.in = {.cidr = replica.blocks[i].cidr, .used = used, .free = 64 - used},
+			.empty_since_s = -1};
 		blocks[n++] = replica.blocks[i].cidr;
 	}
 	h->states.n_blocks = n;
 	h->states.n_dirs = 1;
-	h->states.dirs[0] = (struct states_dir){.free4 = 64, .used = 64 * n};
+	h->states.dirs[0] = (struct states_dir){.free4 = 32, .used = 64 * n - 32};
 	h->self = (struct desired_self){.addr4 = own->spec.addr4,
 		.link4 = UPLINK,
 		.vxlan4 = own->spec.vxlan4,
