@@ -52,12 +52,12 @@ static int compare(const void *a, const void *b)
 }
 
 /* Addresses of one family. */
-struct ends {
+struct senders {
 	struct addr *v;
 	size_t n;
 };
 
-static void add(struct ends *s, uint8_t family, const struct guard_list *list)
+static void add(struct senders *s, uint8_t family, const struct guard_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
 		if (list->v[i].family == family)
@@ -68,7 +68,7 @@ static void add(struct ends *s, uint8_t family, const struct guard_list *list)
 static void print_set(FILE *f, const char *name, uint8_t family, const struct guard_list *first,
 	const struct guard_list *second)
 {
-	struct ends s = {.v = mem_new(first->n + second->n + 1, sizeof(*s.v))};
+	struct senders s = {.v = mem_new(first->n + second->n + 1, sizeof(*s.v))};
 	const struct addr *last = NULL;
 	add(&s, family, first);
 	add(&s, family, second);

@@ -50,8 +50,8 @@ struct kernel_want {
 };
 
 /* Makes it so; what is so already is not touched. Returns how many changes it took. Every part is
- * tried, the first error is returned; problems (may be NULL) is called by nobody: each part's error is in the text of
- * problems[], n of them set. A foreign device in the place of ours is a problem, not removed. */
+ * tried, the first error is returned; problems (may be NULL) gets a sentence of each part that
+ * failed. A foreign device in the place of ours is a problem, not removed. */
 struct kernel_problems {
 	char text[6][256];
 	size_t n;
