@@ -61,7 +61,7 @@ def complaints(path):
 
 
 def main():
-    files = [p for layer in MAY_INCLUDE for p in sorted((ROOT / layer).glob("*.[ch]"))]
+    files = [p for layer in MAY_INCLUDE for p in sorted((ROOT / layer).rglob("*.[ch]"))]
     found = [c for p in files for c in complaints(p)]
     for complaint in found:
         print("FAIL -", complaint)
