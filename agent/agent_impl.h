@@ -2,21 +2,21 @@
 #pragma once
 /*
  * Inside of struct agent, for the sources that implement agent/agent.h: agent.c (events and times),
- * pass.c (making the node as it shall be), steps.c (blocks), report.c (what it says of itself).
+ * reconcile.c (making the node as it shall be), steps.c (blocks), report.c (what it says of itself).
  */
 #include "agent/agent.h"
-#include "agent/bird.h"
+#include "agent/bird/bird.h"
 #include "agent/blocks.h"
-#include "agent/desired.h"
+#include "agent/desired/desired.h"
 #include "agent/ends.h"
 #include "agent/lastknown.h"
 #include "agent/member.h"
-#include "agent/nat.h"
+#include "agent/filter/nat.h"
 #include "agent/replica.h"
 #include "agent/report_exits.h"
 #include "agent/server.h"
 #include "agent/states.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 enum { AGENT_PROBLEMS = 24, AGENT_ASKERS = 64 };
 

@@ -4,7 +4,7 @@
  * Which of the host's addresses is the node's: "first-found", "interface=REGEX[,REGEX...]",
  * "can-reach=ADDRESS", "cidr=NET[,NET...]", an address, or "none". Pure.
  */
-#include "agent/facts.h"
+#include "agent/kernel/facts.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 

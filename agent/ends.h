@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/desired.h"
+#include "agent/desired/desired.h"
 
 #define ENDS_LINGER_MS 30000
 

@@ -10,7 +10,7 @@
 #include "cluster/keys.h"
 #include "cluster/status.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 struct member {
 	char key[STORE_KEY_MAX];

@@ -12,7 +12,7 @@
 #include "cluster/block.h"
 #include "cluster/resource.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 /* A node as far as other nodes need it. */
 struct replica_node {

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/desired.h"
-#include "agent/kernel.h"
+#include "agent/desired/desired.h"
+#include "agent/kernel/kernel.h"
 
 /* As of the last pass. */
 struct report_exits {

@@ -23,7 +23,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#include "agent/door.h"
+#include "agent/listener.h"
 #include "lib/ask.h"
 #include "lib/boot.h"
 #include "lib/json.h"

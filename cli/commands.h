@@ -28,5 +28,5 @@ int ipam_map(const struct options *o);
 int ipam_check(const struct options *o);
 int ipam_release(const struct options *o);
 
-int probe_run(const struct options *o); /* probe; in cli/probe.c */
+int probe_run(const struct options *o); /* probe; in cli/probe/probe.c */
 int conformance(const struct options *o);

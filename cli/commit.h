@@ -10,7 +10,7 @@
 
 #include "cli/snapshot.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 #define COMMIT_BYTES 524288 /* of one transaction; etcd takes 1.5 MiB in a request */
 

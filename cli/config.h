@@ -9,7 +9,7 @@
 
 #include "cli/options.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 #define CONFIG_FILE "/etc/roost/roostd.json"
 #define CONFIG_DATA_DIR "/var/lib/roost"

@@ -12,7 +12,7 @@
 #include "cluster/resource.h"
 #include "cluster/status.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 enum inventory_agent {
 	AGENT_NEVER, /* nothing was heard of one */

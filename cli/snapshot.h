@@ -11,7 +11,7 @@
 #include "cluster/block.h"
 #include "cluster/resource.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 struct snapshot_item {
 	char *key;

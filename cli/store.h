@@ -8,7 +8,7 @@
 
 #include "cli/options.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 /* Opens it; the caller ends it with store_close(). */
 int store_from_options(const struct options *o, struct store **out, struct err *e);

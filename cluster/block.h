@@ -13,7 +13,7 @@
 #include "cluster/resource.h"
 #include "lib/addr.h"
 #include "lib/err.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 enum block_state {
 	BLOCK_OWNED,

@@ -13,7 +13,7 @@
 
 #include "cluster/resource.h"
 #include "lib/addr.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 #define KEYS_RESOURCES "resources/"
 #define KEYS_BLOCKS "blocks/"

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/store.h"
+#include "store/store.h"
 
 #define CROWD_POOL_NAME "crowd"
 #define CROWD_POOL "10.64.0.0/10" /* 65536 blocks of /26 */

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "agent/blocks.h"
-#include "agent/desired.h"
+#include "agent/desired/desired.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
 #include "tests/bench/crowd.h"

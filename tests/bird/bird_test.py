@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A real BIRD, told what to do by agent/birdconf.c and agent/bird.c, in network namespaces: what its
+"""A real BIRD, told what to do by agent/bird/config.c and agent/bird/bird.c, in network namespaces: what its
 peers and its kernel make of it, and what restarts, refusals and confused neighbours cost. Needs root
 and bird; skips (77) without. Run with a word to choose tests."""
 

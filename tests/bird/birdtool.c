@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drives agent/bird.c and agent/birdconf.c for the tests:
+ * Drives agent/bird/bird.c and agent/bird/config.c for the tests:
  *
  *	birdtool text		description on stdin: the text of our file
  *	birdtool main FILE DIR	the model of a main configuration
@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/bird.h"
-#include "agent/birdconf.h"
+#include "agent/bird/bird.h"
+#include "agent/bird/config.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -224,7 +224,7 @@ static void read_peer(struct birdwant *b, const json_t *doc, struct bird_peer *p
 	p->filters = filters;
 }
 
-/* Of the BGPPeers; exit nodes are agent/desired_exit.c's part. */
+/* Of the BGPPeers; exit nodes are agent/desired/exits.c's part. */
 static void read_exits(const json_t *doc, struct bird_exits *x)
 {
 	if (!doc)

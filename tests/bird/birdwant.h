@@ -6,7 +6,7 @@
  */
 #include <jansson.h>
 
-#include "agent/birdconf.h"
+#include "agent/bird/config.h"
 
 struct birdwant {
 	struct bird_want want;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "lib/mem.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 #define VALUE_MAX (4u << 20)
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/birdctl.h"
-#include "agent/birdreply.h"
+#include "agent/bird/ctl.h"
+#include "agent/bird/reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

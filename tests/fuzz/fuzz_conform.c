@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/conform_cause.h"
-#include "cli/conform_judge.h"
-#include "cli/conform_plan.h"
-#include "cli/conform_report.h"
-#include "cli/conform_static.h"
+#include "cli/conform/cause.h"
+#include "cli/conform/judge.h"
+#include "cli/conform/plan.h"
+#include "cli/conform/report.h"
+#include "cli/conform/static.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/etcd_commit.h"
-#include "lib/etcd_watch.h"
+#include "store/etcd_commit.h"
+#include "store/etcd_watch.h"
 #include "lib/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/firewall.h"
+#include "agent/filter/firewall.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 

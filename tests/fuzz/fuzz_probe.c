@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cni_chain.h"
-#include "cli/probe_line.h"
-#include "cli/probe_message.h"
+#include "cli/probe/cni_chain.h"
+#include "cli/probe/line.h"
+#include "cli/probe/message.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 

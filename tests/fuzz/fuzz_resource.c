@@ -94,8 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(resource_parse(stored, &r, where, &e) == 0);
 	if (r.kind == RESOURCE_NODE) {
 		merged = document_merge_node(stored, stored);
-		CHECK(json_equal(merged, stored) || !json_object_size(json_object_get(
-							    json_object_get(stored, "spec"), "bgp")));
+		CHECK(json_equal(merged, stored) ||
+			!json_object_size(json_object_get(json_object_get(stored, "spec"), "bgp")));
 	}
 	resource_done(&r);
 	return 0;

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "agent/detect.h"
-#include "agent/guard.h"
-#include "agent/kernel.h"
-#include "agent/nat.h"
-#include "agent/nft.h"
+#include "agent/filter/tunnel_filter.h"
+#include "agent/kernel/kernel.h"
+#include "agent/filter/nat.h"
+#include "agent/filter/nft.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"

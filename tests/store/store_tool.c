@@ -25,7 +25,7 @@
 
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 static int64_t stall_us; /* the longest so far */
 static uint64_t counted; /* the watch that is only counted */

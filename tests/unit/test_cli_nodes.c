@@ -26,7 +26,7 @@
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/store.h"
+#include "store/store.h"
 
 #define ID "11111111-2222-3333-4444-555555555555"
 #define LONG_AGO 1583140493 /* 2020-03-02T09:14:53Z */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/desired.h"
+#include "agent/desired/desired.h"
 
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "lib/etcd_commit.h"
-#include "lib/etcd_watch.h"
+#include "store/etcd_commit.h"
+#include "store/etcd_watch.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/nat.h"
+#include "agent/filter/nat.h"
 
 #include <errno.h>
 
-#include "agent/firewall.h"
+#include "agent/filter/firewall.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "tests/unit/golden.h"

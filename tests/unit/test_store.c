@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "lib/store.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -24,7 +24,7 @@
 
 #include "lib/boot.h"
 #include "lib/mem.h"
-#include "lib/store_db.h"
+#include "store/store_db.h"
 
 #define WAIT_MS 15000 /* for an event that has to come */
 

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps BIRD equal to a text. One question decides what comes next, whatever has happened before:
+ * what does BIRD not have yet? In the order of next_command():
+ *
+ *	greeted just now            show status: is a graceful restart under way?
+ *	a load is under way         show status, until it is over
+ *	FILE is not the text        FILE.new and FILE.check are written; configure check
+ *	  found good                FILE.new becomes FILE
+ *	FILE is not loaded          configure
+ *	and else                    show status as a prod, show protocols now and then
+ *
+ * BIRD says 0003 (done), 0004 or 0005 (later), 8002 (no, with file, line and column). Refused
+ * text is tried again every 10 s, as the cause may be a file of the operator's that he mends.
+ * Whenever BIRD comes up, it is told to configure once even if FILE is right: it may have started
+ * before FILE.
+ *
+ * While BIRD is down nothing is written. A text that no BIRD has judged would be read by the next
+ * start of BIRD, and a BIRD that does not start is the worst that a wrong text can do; while one
+ * that starts with the text of before is told the new one a second later. So FILE is always a
+ * text that BIRD has accepted, or is not there. The price: for that second BIRD may announce what
+ * it did before.
+ *
+ * Prods: BIRD 2.0.8 to 2.13 computes how long to sleep before it has run what it queued, and an
+ * idle one leaves first feeds, reloads and the end of a graceful restart for up to 3 s (mended in
+ * 2.14, commit 6a242b3ec). Any command wakes it up.
+ */
+#include "agent/bird/bird.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/bird/ctl.h"
+#include "agent/bird/file.h"
+#include "agent/bird/reply.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define PROD_MS 50	      /* between two prods */
+#define PRODDING_MS 5000      /* for so long */
+#define SESSIONS_MS 10000     /* between two looks at the sessions */
+#define SESSIONS_SOON_MS 1000 /* while things change */
+#define RETRY_MS 10000	      /* of what was refused, or could not be written */
+#define LOAD_TIMEOUT_MS 15000
+#define LOOK_TIMEOUT_MS 5000
+
+enum asked { NOTHING, STATUS, SESSIONS, CHECK, CONFIGURE };
+
+struct bird {
+	struct birdctl *ctl;
+	struct birdfile file;
+	int epoll, timer;
+
+	char *text; /* NULL: none wanted yet */
+	uint64_t generation;
+	uint64_t serial; /* of the text: grows only when it is another one */
+	bool placed;	 /* FILE holds the text */
+	bool on_trial;	 /* FILE was replaced by us and BIRD has not loaded it yet */
+
+	enum asked asked; /* the command under way */
+	uint64_t asked_serial, asked_generation;
+	uint64_t loaded_serial, refused_serial; /* 0: none */
+	bool status_known;			/* since BIRD came up */
+	bool loading;				/* BIRD said that it takes a while */
+
+	uint64_t prod_until_ms, prod_at_ms, sessions_at_ms, retry_at_ms;
+	struct bird_look look, shown; /* shown: as of the last bird_step() */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* The timer of everything here but birdctl's own. In the past: at once. */
+static void set_timer(struct bird *b, uint64_t at_ms)
+{
+	const struct itimerspec at = {
+		.it_value = {(time_t)(at_ms / 1000), (long)(at_ms % 1000) * 1000000},
+	};
+	(void)timerfd_settime(b->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static int watch(const struct bird *b, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	return epoll_ctl(b->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+int bird_open(struct bird **out, const struct bird_paths *p, struct err *e)
+{
+	struct bird *b = mem_new(1, sizeof(*b));
+	b->epoll = -1;
+	b->timer = -1;
+	int r = birdfile_init(&b->file, p->file, p->include, p->group, e);
+	if (r == 0)
+		r = birdctl_open(&b->ctl, p->socket, e);
+	if (r == 0) {
+		b->epoll = epoll_create1(EPOLL_CLOEXEC);
+		b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+		if (b->epoll < 0 || b->timer < 0 || watch(b, b->timer) < 0 ||
+			watch(b, birdctl_fd(b->ctl)) < 0)
+			r = err_set(e, errno, "cannot watch BIRD: %s", strerror(errno));
+	}
+	if (r < 0) {
+		bird_close(b);
+		return r;
+	}
+	b->on_trial = birdfile_is_on_trial(&b->file);
+	*out = b;
+	return 0;
+}
+
+void bird_close(struct bird *b)
+{
+	if (!b)
+		return;
+	birdctl_close(b->ctl);
+	if (b->timer >= 0)
+		(void)close(b->timer);
+	if (b->epoll >= 0)
+		(void)close(b->epoll);
+	free(b->text);
+	free(b);
+}
+
+int bird_fd(const struct bird *b)
+{
+	return b->epoll;
+}
+
+void bird_look(const struct bird *b, struct bird_look *out)
+{
+	*out = b->look;
+}
+
+uint64_t bird_want_text(struct bird *b, const char *text)
+{
+	b->generation++;
+	if (!b->text || strcmp(b->text, text) != 0) {
+		free(b->text);
+		b->text = mem_strdup(text);
+		b->serial++;
+		b->placed = birdfile_is(&b->file, text);
+		b->retry_at_ms = 0;
+	}
+	if (b->look.loaded && b->loaded_serial == b->serial)
+		b->look.loaded = b->generation;
+	if (b->look.refused && b->refused_serial == b->serial)
+		b->look.refused = b->generation;
+	set_timer(b, now_ms());
+	return b->generation;
+}
+
+static void set_trouble(struct bird *b, const char *what, const char *why)
+{
+	(void)snprintf(b->look.trouble, sizeof(b->look.trouble), "%s%s", what, why);
+}
+
+static void prod_for_a_while(struct bird *b, uint64_t now)
+{
+	b->prod_until_ms = now + PRODDING_MS;
+	b->prod_at_ms = now;
+	b->sessions_at_ms = now + SESSIONS_SOON_MS;
+}
+
+static bool is_loaded(const struct bird *b)
+{
+	return b->look.loaded && b->loaded_serial == b->serial;
+}
+
+static void came_up(struct bird *b, uint64_t now)
+{
+	b->look.up = true;
+	set_trouble(b, "", "");
+	b->placed = b->text && birdfile_is(&b->file, b->text);
+	b->status_known = false;
+	prod_for_a_while(b, now);
+}
+
+static void went_down(struct bird *b, const char *why)
+{
+	b->look = (struct bird_look){.refused = b->look.refused};
+	set_trouble(b, why, "");
+	if (b->on_trial) { /* perhaps our text is what ended it: it starts with the former one */
+		birdfile_take_back(&b->file);
+		b->retry_at_ms = now_ms() + RETRY_MS;
+	}
+	b->on_trial = false;
+	b->asked = NOTHING;
+	b->loading = false;
+	b->loaded_serial = 0;
+}
+
+static void confirm(struct bird *b, uint64_t now)
+{
+	b->loading = false;
+	b->on_trial = false;
+	b->loaded_serial = b->asked_serial;
+	b->look.loaded = b->asked_serial == b->serial ? b->generation : b->asked_generation;
+	b->look.refused = 0;
+	b->refused_serial = 0;
+	set_trouble(b, "", "");
+	birdfile_keep(&b->file);
+	prod_for_a_while(b, now);
+}
+
+static void refuse(struct bird *b, const char *text, uint64_t now)
+{
+	char why[192];
+	birdreply_sentence(text, why, sizeof(why));
+	set_trouble(b, "BIRD refuses the configuration: ", why);
+	b->look.refused = b->asked_serial == b->serial ? b->generation : b->asked_generation;
+	b->refused_serial = b->asked_serial;
+	b->retry_at_ms = now + RETRY_MS;
+}
+
+/* What BIRD says to a command that it does not carry out for another reason than the text. */
+static void complain(struct bird *b, const char *command, const char *text, uint64_t now)
+{
+	char why[192];
+	birdreply_sentence(text, why, sizeof(why));
+	char what[64];
+	(void)snprintf(what, sizeof(what), "BIRD does not %s: ", command);
+	set_trouble(b, what, why);
+	b->retry_at_ms = now + RETRY_MS;
+}
+
+static void on_check(struct bird *b, const struct birdctl_event *reply, uint64_t now)
+{
+	if (b->asked_serial != b->serial)
+		return; /* another text is wanted by now */
+	struct err e;
+	if (reply->code == 8002) {
+		refuse(b, reply->text, now);
+	} else if (reply->code != 20) {
+		complain(b, "check the configuration", reply->text, now);
+	} else if (birdfile_put(&b->file, &e) < 0) {
+		set_trouble(b, "", e.text);
+		b->retry_at_ms = now + RETRY_MS;
+	} else {
+		b->placed = true;
+		b->on_trial = true;
+	}
+}
+
+static void on_configure(struct bird *b, const struct birdctl_event *reply, uint64_t now)
+{
+	switch (reply->code) {
+	case 3:
+		confirm(b, now);
+		break;
+	case 4:
+	case 5:
+		b->loading = true;
+		prod_for_a_while(b, now);
+		break;
+	case 8002:
+		refuse(b, reply->text, now);
+		if (b->on_trial)
+			birdfile_take_back(&b->file);
+		b->on_trial = false;
+		b->placed = b->text && birdfile_is(&b->file, b->text);
+		break;
+	default: /* 0006 it is about to end; 8007 the session is restricted */
+		complain(b, "configure", reply->text, now);
+	}
+}
+
+static void on_status(struct bird *b, const struct birdctl_event *reply, uint64_t now)
+{
+	struct birdreply_status status;
+	birdreply_status(reply->text, &status);
+	b->status_known = true;
+	b->look.recovering = status.recovering;
+	if (!b->loading)
+		return;
+	if (!status.reconfiguring && !status.stopping)
+		confirm(b, now);
+	else if (now >= b->prod_until_ms)
+		set_trouble(b, "BIRD is still putting the configuration into effect", "");
+}
+
+static void on_event(struct bird *b, const struct birdctl_event *event)
+{
+	uint64_t now = now_ms();
+	enum asked asked = b->asked;
+	b->asked = NOTHING;
+	if (event->kind == BIRDCTL_UP)
+		came_up(b, now);
+	else if (event->kind == BIRDCTL_DOWN)
+		went_down(b, event->text);
+	else if (asked == STATUS)
+		on_status(b, event, now);
+	else if (asked == SESSIONS)
+		birdreply_sessions(event->text, &b->look.peers, &b->look.peers_up);
+	else if (asked == CHECK)
+		on_check(b, event, now);
+	else if (asked == CONFIGURE)
+		on_configure(b, event, now);
+}
+
+/* When to prod next; UINT64_MAX: no need. */
+static uint64_t prod_time(const struct bird *b, uint64_t now)
+{
+	if (!b->status_known || now < b->prod_until_ms || b->look.recovering)
+		return b->prod_at_ms;
+	return b->loading ? b->prod_at_ms + SESSIONS_SOON_MS : UINT64_MAX;
+}
+
+static enum asked next_command(const struct bird *b, uint64_t now)
+{
+	if (!b->status_known)
+		return STATUS;
+	if (b->text && !is_loaded(b) && !b->loading && now >= b->retry_at_ms)
+		return b->placed ? CONFIGURE : CHECK;
+	if (now >= prod_time(b, now))
+		return STATUS;
+	return now >= b->sessions_at_ms ? SESSIONS : NOTHING;
+}
+
+static void ask(struct bird *b, enum asked what, uint64_t now)
+{
+	char check[BIRDFILE_PATH + 32];
+	struct err e;
+	b->asked = what;
+	if (what == CHECK || what == CONFIGURE) {
+		b->asked_serial = b->serial;
+		b->asked_generation = b->generation;
+	}
+	switch (what) {
+	case STATUS:
+		b->prod_at_ms = now + PROD_MS;
+		birdctl_send(b->ctl, "show status", LOOK_TIMEOUT_MS);
+		break;
+	case SESSIONS:
+		/* Somebody may have removed or edited what BIRD reads when it starts. */
+		if (is_loaded(b) && !birdfile_is(&b->file, b->text)) {
+			b->placed = false;
+			b->loaded_serial = 0;
+		}
+		b->sessions_at_ms = now + (now < b->prod_until_ms ? SESSIONS_SOON_MS : SESSIONS_MS);
+		birdctl_send(b->ctl, "show protocols \"roost_*\"", LOOK_TIMEOUT_MS);
+		break;
+	case CHECK:
+		if (birdfile_write(&b->file, b->text, &e) < 0) {
+			b->asked = NOTHING;
+			set_trouble(b, "", e.text);
+			b->retry_at_ms = now + RETRY_MS;
+			break;
+		}
+		(void)snprintf(check, sizeof(check), "configure check \"%s\"", b->file.check);
+		birdctl_send(b->ctl, check, LOAD_TIMEOUT_MS);
+		break;
+	case CONFIGURE:
+		birdctl_send(b->ctl, "configure", LOAD_TIMEOUT_MS);
+		break;
+	case NOTHING:
+		break;
+	}
+}
+
+/* When something of ours is due next; while BIRD is down or busy, birdctl's descriptor wakes us. */
+static void plan_next(struct bird *b, uint64_t now)
+{
+	if (!b->look.up || birdctl_is_busy(b->ctl)) {
+		set_timer(b, 0); /* 0 disarms */
+		return;
+	}
+	uint64_t at = prod_time(b, now);
+	if (b->sessions_at_ms < at)
+		at = b->sessions_at_ms;
+	if (b->text && !is_loaded(b) && !b->loading && b->retry_at_ms < at)
+		at = b->retry_at_ms;
+	set_timer(b, at ? at : 1);
+}
+
+static bool is_same_look(const struct bird_look *a, const struct bird_look *b)
+{
+	return a->up == b->up && a->recovering == b->recovering && a->loaded == b->loaded &&
+	       a->refused == b->refused && a->peers == b->peers && a->peers_up == b->peers_up &&
+	       strcmp(a->trouble, b->trouble) == 0;
+}
+
+int bird_step(struct bird *b, struct err *e)
+{
+	(void)e; /* what goes wrong is BIRD's trouble, and in the look */
+	uint64_t expired;
+	(void)!read(b->timer, &expired, sizeof(expired)); /* only to make it unreadable */
+	/* Bounded, so that a BIRD which answers at once does not keep the agent. */
+	for (int i = 0; i < 16; i++) {
+		struct birdctl_event event;
+		if (birdctl_next(b->ctl, &event))
+			on_event(b, &event);
+		else if (b->asked != NOTHING || !b->look.up)
+			break;
+		uint64_t now = now_ms();
+		if (b->look.up && b->asked == NOTHING)
+			ask(b, next_command(b, now), now);
+		if (b->asked == NOTHING && b->look.up)
+			break;
+	}
+	plan_next(b, now_ms());
+	bool changed = !is_same_look(&b->look, &b->shown);
+	b->shown = b->look;
+	return changed ? 1 : 0;
+}

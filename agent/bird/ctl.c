@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connection to BIRD, as a small state machine that never waits:
+ *
+ *	AWAY      not connected; the timer says when to try again
+ *	GREETING  connected; BIRD owes us its greeting (code 0001)
+ *	READY     may be asked
+ *	ASKED     a command is on its way out or its reply on its way in; the timer bounds both
+ *
+ * An epoll descriptor holds the socket and the timer, so that the agent's loop watches one number
+ * for ever. Everything is level-triggered: birdctl_next() does what can be done and comes back.
+ *
+ * A socket nobody listens at is tried each second at the latest: that costs nothing, and a BIRD
+ * that starts shall not wait for us. One that accepts but says nothing (BIRD stopped, or another
+ * program) is tried up to 10 s apart, as each attempt takes a place in its queue until it wakes
+ * up. After a reply that did not come in time or was none, the connection is closed: whatever
+ * arrived later could not be told from the reply to the next command.
+ */
+#include "agent/bird/ctl.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/bird/reply.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define COMMAND_MAX 1024   /* BIRD reads lines of 4096 bytes at most */
+#define GREETING_MS 5000   /* BIRD greets at once, unless it is busy with a large configuration */
+#define RETRY_MIN_MS 100   /* the first attempt again; doubled each time */
+#define RETRY_GONE_MS 1000 /* nobody listens: at most so far apart */
+#define RETRY_MUTE_MS 10000
+
+enum state { AWAY, GREETING, READY, ASKED };
+
+struct birdctl {
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int epoll, timer, sock; /* sock -1: none */
+	enum state state;
+	uint64_t until_ms; /* AWAY: next attempt; GREETING, ASKED: deadline */
+	unsigned int retry_ms;
+	unsigned int timeout_ms; /* of the command under way */
+	char command[COMMAND_MAX];
+	size_t unsent; /* bytes of it, from its end */
+	bool wants_out;
+	char input[16384];
+	size_t in_at, in_len; /* what of it is not read yet */
+	struct birdreply reply;
+	char why[256]; /* the connection ended */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* until_ms 0: no timer. Fails for no value that can be here. */
+static void set_timer(struct birdctl *b, uint64_t until_ms)
+{
+	const struct itimerspec at = {
+		.it_value = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000},
+	};
+	b->until_ms = until_ms;
+	(void)timerfd_settime(b->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static bool is_late(const struct birdctl *b)
+{
+	return b->until_ms && now_ms() >= b->until_ms;
+}
+
+static int watch(const struct birdctl *b, int fd, int how, uint32_t events)
+{
+	struct epoll_event event = {.events = events};
+	return epoll_ctl(b->epoll, how, fd, &event);
+}
+
+int birdctl_open(struct birdctl **out, const char *socket_path, struct err *e)
+{
+	struct birdctl *b = mem_new(1, sizeof(*b));
+	b->sock = -1;
+	b->retry_ms = RETRY_MIN_MS;
+	birdreply_init(&b->reply);
+	b->epoll = epoll_create1(EPOLL_CLOEXEC);
+	b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	int r = 0;
+	if (b->epoll < 0 || b->timer < 0 || watch(b, b->timer, EPOLL_CTL_ADD, EPOLLIN) < 0)
+		r = err_set(e, errno, "cannot watch BIRD's socket: %s", strerror(errno));
+	else if (*socket_path == '\0' || !text_copy(b->path, sizeof(b->path), socket_path))
+		r = err_set(e, ENAMETOOLONG,
+			"\"%.150s\" is not a usable path of a socket (%zu bytes at most)",
+			socket_path, sizeof(b->path) - 1);
+	if (r < 0) {
+		birdctl_close(b);
+		return r;
+	}
+	set_timer(b, now_ms());
+	*out = b;
+	return 0;
+}
+
+void birdctl_close(struct birdctl *b)
+{
+	if (!b)
+		return;
+	if (b->sock >= 0)
+		(void)close(b->sock);
+	if (b->timer >= 0)
+		(void)close(b->timer);
+	if (b->epoll >= 0)
+		(void)close(b->epoll);
+	birdreply_done(&b->reply);
+	free(b);
+}
+
+int birdctl_fd(const struct birdctl *b)
+{
+	return b->epoll;
+}
+
+bool birdctl_is_up(const struct birdctl *b)
+{
+	return b->state == READY || b->state == ASKED;
+}
+
+bool birdctl_is_busy(const struct birdctl *b)
+{
+	return b->state == ASKED;
+}
+
+/* Ends the connection, says so, and plans the next attempt. */
+static bool go_away(struct birdctl *b, unsigned int longest_ms, struct birdctl_event *out)
+{
+	if (b->sock >= 0)
+		(void)close(b->sock); /* epoll forgets it */
+	b->sock = -1;
+	b->state = AWAY;
+	b->unsent = 0;
+	b->in_at = b->in_len = 0;
+	birdreply_done(&b->reply);
+	if (b->retry_ms > longest_ms)
+		b->retry_ms = longest_ms;
+	set_timer(b, now_ms() + b->retry_ms);
+	b->retry_ms *= 2;
+	*out = (struct birdctl_event){.kind = BIRDCTL_DOWN, .text = b->why};
+	return true;
+}
+
+static bool connect_now(struct birdctl *b, struct birdctl_event *out)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	(void)text_copy(addr.sun_path, sizeof(addr.sun_path), b->path);
+	b->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (b->sock < 0 || connect(b->sock, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+		watch(b, b->sock, EPOLL_CTL_ADD, EPOLLIN) < 0) {
+		int error = errno;
+		/* The queue of a unix socket is full: nobody accepts. */
+		(void)snprintf(b->why, sizeof(b->why), "cannot reach BIRD at %s: %s", b->path,
+			error == EAGAIN ? "it does not answer" : strerror(error));
+		return go_away(b, error == EAGAIN ? RETRY_MUTE_MS : RETRY_GONE_MS, out);
+	}
+	b->state = GREETING;
+	b->wants_out = false;
+	set_timer(b, now_ms() + GREETING_MS);
+	return false;
+}
+
+/* Waits for room in the socket only while there is something to send. */
+static void watch_out(struct birdctl *b)
+{
+	bool wants = b->unsent > 0;
+	if (wants == b->wants_out)
+		return;
+	b->wants_out = wants;
+	(void)watch(b, b->sock, EPOLL_CTL_MOD, EPOLLIN | (wants ? EPOLLOUT : 0));
+}
+
+/* An error shows up as the end of the input, too, and is handled there. */
+static void send_more(struct birdctl *b)
+{
+	size_t len = strlen(b->command);
+	while (b->unsent > 0) {
+		ssize_t n = send(b->sock, b->command + len - b->unsent, b->unsent, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		b->unsent -= (size_t)n;
+	}
+	watch_out(b);
+}
+
+void birdctl_send(struct birdctl *b, const char *command, unsigned int timeout_ms)
+{
+	assert(b->state == READY);
+	int len = snprintf(b->command, sizeof(b->command), "%s\n", command);
+	assert(len > 1 && (size_t)len < sizeof(b->command));
+	b->unsent = (size_t)len;
+	b->state = ASKED;
+	b->timeout_ms = timeout_ms;
+	set_timer(b, now_ms() + timeout_ms);
+	send_more(b);
+}
+
+/* A whole reply: of what was waited for, or of nothing that BIRD would say. */
+static bool take_reply(struct birdctl *b, struct birdctl_event *out)
+{
+	bool greets = b->state == GREETING && b->reply.code == 1;
+	if (!greets && (b->state != ASKED || b->unsent > 0)) {
+		(void)snprintf(b->why, sizeof(b->why), "%s does not speak as BIRD does", b->path);
+		return go_away(b, RETRY_MUTE_MS, out);
+	}
+	*out = (struct birdctl_event){
+		.kind = greets ? BIRDCTL_UP : BIRDCTL_REPLY,
+		.code = b->reply.code,
+		.text = b->reply.text,
+	};
+	b->state = READY;
+	if (!greets) /* a greeting alone proves little: one may greet and hang up */
+		b->retry_ms = RETRY_MIN_MS;
+	set_timer(b, 0);
+	return true;
+}
+
+/* What is in the buffer, up to a whole reply. */
+static bool read_buffered(struct birdctl *b, struct birdctl_event *out)
+{
+	while (b->in_at < b->in_len) {
+		size_t used = 0;
+		int r = birdreply_feed(&b->reply, b->input + b->in_at, b->in_len - b->in_at, &used);
+		b->in_at += used;
+		if (r == 0)
+			continue;
+		if (r < 0) {
+			(void)snprintf(
+				b->why, sizeof(b->why), "%s does not speak as BIRD does", b->path);
+			return go_away(b, RETRY_MUTE_MS, out);
+		}
+		return take_reply(b, out);
+	}
+	return false;
+}
+
+/* Rounds are bounded, so that one who sends for ever does not keep the agent: the descriptor stays
+ * readable. */
+static bool read_socket(struct birdctl *b, struct birdctl_event *out)
+{
+	if (read_buffered(b, out))
+		return true;
+	for (int rounds = 0; rounds < 64; rounds++) {
+		ssize_t n = recv(b->sock, b->input, sizeof(b->input), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return false;
+		if (n <= 0) {
+			(void)snprintf(b->why, sizeof(b->why),
+				"BIRD at %s closed the connection%s%s", b->path, n < 0 ? ": " : "",
+				n < 0 ? strerror(errno) : "");
+			return go_away(
+				b, b->state == GREETING ? RETRY_MUTE_MS : RETRY_GONE_MS, out);
+		}
+		b->in_at = 0;
+		b->in_len = (size_t)n;
+		if (read_buffered(b, out))
+			return true;
+	}
+	return false;
+}
+
+static bool give_up(struct birdctl *b, struct birdctl_event *out)
+{
+	if (b->state == GREETING)
+		(void)snprintf(
+			b->why, sizeof(b->why), "BIRD at %s accepts but says nothing", b->path);
+	else
+		(void)snprintf(b->why, sizeof(b->why),
+			"BIRD at %s gave no answer to \"%.*s\" in %u ms", b->path,
+			(int)strcspn(b->command, "\n"), b->command, b->timeout_ms);
+	return go_away(b, RETRY_MUTE_MS, out);
+}
+
+bool birdctl_next(struct birdctl *b, struct birdctl_event *out)
+{
+	uint64_t expired;
+	(void)!read(b->timer, &expired, sizeof(expired)); /* only to make it unreadable */
+	if (b->state == AWAY) {
+		if (!is_late(b)) {
+			set_timer(b, b->until_ms);
+			return false;
+		}
+		if (connect_now(b, out))
+			return true;
+	}
+	send_more(b);
+	if (read_socket(b, out))
+		return true;
+	if ((b->state == GREETING || b->state == ASKED) && is_late(b))
+		return give_up(b, out);
+	return false;
+}

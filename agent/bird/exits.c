@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exits in BIRD's text. For each family in which there are any:
+ *
+ *	roost_exits4 (table)          routes to exits, from nodes and from outside routers
+ *	roost_noexit4 (static)        unreachable, where pods must not leave without an exit
+ *	roost_given4 (pipe)           what outside routers give as exits, out of BIRD's main table
+ *	roost_exits_kernel4           into the kernel's table of exits
+ *	roost_exit_ADDRESS            a session with an exit
+ *
+ * and on a node that is an exit
+ *
+ *	roost_own_exits4 (table)      by itself, as a better route from a router would hide it
+ *	roost_exit4 (static)          what it announces
+ *	roost_exit_ADDRESS            a session with a node that is none
+ *
+ * Why sessions of their own: BFD ends a session, and its routes with it, as soon as the
+ * neighbour's BIRD is gone. That is what exits need, as there are others; and it is what blocks
+ * must never have, as a BIRD that restarts would take its node's pods off the network. BIRD tells
+ * connections apart by both addresses and the local port, so the second session has another port.
+ *
+ * Why a table of their own: a default route among the others would be the node's own. Only pods
+ * look into the kernel's table (agent/kernel/exits.c), and only after the main one.
+ *
+ * Equal cost: all sessions are of one AS, whatever numbers nodes have, and an exit's distance does
+ * not count (igp metric off). A router that the node itself speaks to is nearer than another node:
+ * what it gives is preferred, and exits to the same prefix wait behind it.
+ */
+#include "agent/bird/exits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/bird/config.h"
+#include "agent/bird/write.h"
+#include "lib/mem.h"
+
+#define HOLD_S 30
+#define KEEPALIVE_S 10
+#define RESTART_S 120
+#define LIMIT 64 /* routes of one exit; more is an accident there */
+#define SCAN_S 10
+#define METRIC 32
+#define PREFERENCE 110 /* of what routers give; BGP's is 100 */
+
+static char digit_of(uint8_t family)
+{
+	return family == AF_INET ? '4' : '6';
+}
+
+static bool has_bfd_peer(const struct bird_want *w, bool direct)
+{
+	for (size_t i = 0; i < w->n_peers; i++)
+		if (w->peers[i].bfd && w->peers[i].direct == direct)
+			return true;
+	return false;
+}
+
+/* Only the kinds that are used: the others are left to a BFD protocol of the operator's. */
+void birdexit_put_bfd(struct birdtext *t, const struct bird_want *w)
+{
+	bool multihop = has_bfd_peer(w, false) || (w->exits.bfd && w->exits.n_peers > 0);
+	bool direct = has_bfd_peer(w, true);
+	if (multihop || direct)
+		birdtext_put(t, "protocol bfd roost_bfd {\n\taccept%s%s;\n}\n",
+			direct ? " direct" : "", multihop ? " multihop" : "");
+}
+
+/* " [ A, B ]" with what follows each prefix; a set must not be empty. */
+static void put_set(
+	struct birdtext *t, const struct cidr *cidrs, size_t n, uint8_t family, const char *suffix)
+{
+	const char *before = " [ ";
+	for (size_t i = 0; i < n; i++) {
+		char text[CIDR_TEXT];
+		if (cidrs[i].addr.family != family)
+			continue;
+		birdtext_prefix(&cidrs[i], text);
+		birdtext_put(t, "%s%s%s", before, text, suffix);
+		before = ", ";
+	}
+	birdtext_put(t, " ]");
+}
+
+static bool has_family(const struct cidr *cidrs, size_t n, uint8_t family)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cidrs[i].addr.family == family)
+			return true;
+	return false;
+}
+
+void birdexit_put_given(struct birdtext *t, const struct bird_peer *p, uint8_t family)
+{
+	if (!has_family(p->exits, p->n_exits, family))
+		return;
+	birdtext_put(t, "\t\t\tif net ~");
+	put_set(t, p->exits, p->n_exits, family, "+");
+	birdtext_put(t, " then accept;\n");
+}
+
+void birdexit_put_times(struct birdtext *t, const struct bird_exits *x)
+{
+	birdtext_put(
+		t, "\tbfd { interval %u ms; multiplier %u; };\n", x->interval_ms, x->multiplier);
+}
+
+/* Blocks that a router passes on are none, however wide its prefixes are. */
+bool birdexit_put_function(struct birdtext *t, const struct bird_want *w, uint8_t family)
+{
+	const struct bird_family *f = family == AF_INET ? &w->v4 : &w->v6;
+	char digit = digit_of(family);
+	bool any = false;
+	for (size_t i = 0; i < w->n_peers; i++) {
+		const struct bird_peer *p = &w->peers[i];
+		char name[BIRDTEXT_PEER];
+		if (p->mesh || !has_family(p->exits, p->n_exits, family))
+			continue;
+		if (!any)
+			birdtext_put(t, "function roost_is_exit%c()\n{\n", digit);
+		if (!any && f->n_pools > 0)
+			birdtext_put(t, "\tif net ~ roost_pools%c then return false;\n", digit);
+		any = true;
+		birdpeer_name(p, name);
+		birdtext_put(t, "\tif proto = \"%s\" && net ~", name);
+		put_set(t, p->exits, p->n_exits, family, "+");
+		birdtext_put(t, " then return true;\n");
+	}
+	if (any)
+		birdtext_put(t, "\treturn false;\n}\n");
+	return any;
+}
+
+/* A static protocol that has such a route for each prefix. */
+struct routes {
+	const char *protocol, *table, *options, *what;
+	const struct cidr *cidrs;
+	size_t n;
+};
+
+static void put_static(struct birdtext *t, uint8_t family, const struct routes *r)
+{
+	char digit = digit_of(family);
+	if (!has_family(r->cidrs, r->n, family))
+		return;
+	birdtext_put(t, "protocol static %s%c {\n\tipv%c { table %s%c; %s};\n", r->protocol, digit,
+		digit, r->table, digit, r->options);
+	for (size_t i = 0; i < r->n; i++) {
+		char text[CIDR_TEXT];
+		if (r->cidrs[i].addr.family != family)
+			continue;
+		birdtext_prefix(&r->cidrs[i], text);
+		birdtext_put(t, "\troute %s %s;\n", text, r->what);
+	}
+	birdtext_put(t, "}\n");
+}
+
+static void put_kernel(struct birdtext *t, const struct bird_want *w, char digit)
+{
+	birdtext_put(t, "protocol kernel roost_exits_kernel%c {\n%s\tkernel table %u;\n", digit,
+		birdtext_debug(w->log), w->exits.table);
+	birdtext_put(t,
+		"\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n"
+		"\tmerge paths on limit 32;\n\tgraceful restart on;\n",
+		SCAN_S, METRIC);
+	birdtext_put(
+		t, "\tipv%c { table roost_exits%c; import none; export all; };\n}\n", digit, digit);
+}
+
+static void put_template(struct birdtext *t, const struct bird_want *w, char digit)
+{
+	const struct bird_exits *x = &w->exits;
+	birdtext_put(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", digit,
+		birdtext_debug(w->log));
+	birdtext_put(t, "\tconnect delay time 1;\n\tconnect retry time 2;\n");
+	birdtext_put(t, "\terror wait time 1, 5;\n\terror forget time 30;\n");
+	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", HOLD_S, KEEPALIVE_S);
+	birdtext_put(t, "\tgraceful restart on;\n\tgraceful restart time %u;\n",
+		x->restart_s ? x->restart_s : RESTART_S);
+	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
+	if (x->bfd)
+		birdexit_put_times(t, x);
+	if (*x->password)
+		birdtext_put(t, "\tpassword \"%s\";\n", x->password);
+	birdtext_put(t, "}\n");
+}
+
+static void put_session(struct birdtext *t, const struct bird_exits *x, uint8_t family,
+	const struct bird_exit_peer *p)
+{
+	char digit = digit_of(family);
+	char addr[ADDR_TEXT];
+	char local[ADDR_TEXT];
+	char name[ADDR_TEXT];
+	addr_format(&p->addr, addr);
+	addr_format(&p->local, local);
+	birdtext_name(&p->addr, name);
+	birdtext_put(t, "protocol bgp roost_exit_%s from roost_exit%c_session {\n", name, digit);
+	birdtext_put(t, "\tlocal %s port %u as %u;\n\tneighbor %s port %u as %u;\n", local, x->port,
+		x->as_number, addr, x->port, x->as_number);
+	if (!p->is_exit)
+		birdtext_put(t, "\tpassive on;\n");
+	birdtext_put(t, "\tipv%c {\n\t\ttable roost_%sexits%c;\n\t\tigp table roost_hops%c;\n",
+		digit, p->is_exit ? "" : "own_", digit, digit);
+	birdtext_put(t, "\t\tgateway recursive;\n\t\tnext hop self;\n");
+	birdtext_put(t, "\t\timport limit %d action block;\n", LIMIT);
+	if (p->is_exit && has_family(p->cidrs, p->n_cidrs, family)) {
+		birdtext_put(t, "\t\timport where net ~");
+		put_set(t, p->cidrs, p->n_cidrs, family, "");
+		birdtext_put(t, ";\n");
+	} else {
+		birdtext_put(t, "\t\timport none;\n");
+	}
+	birdtext_put(t, "\t\texport %s;\n\t};\n}\n", p->is_exit ? "none" : "all");
+}
+
+static int compare_peers(const void *a, const void *b)
+{
+	return addr_compare(&((const struct bird_exit_peer *)a)->addr,
+		&((const struct bird_exit_peer *)b)->addr);
+}
+
+static void put_sessions(struct birdtext *t, const struct bird_want *w, uint8_t family)
+{
+	const struct bird_exits *x = &w->exits;
+	CLEANUP_FREE struct bird_exit_peer *peers = mem_new(x->n_peers + 1, sizeof(*peers));
+	size_t n = 0;
+	for (size_t i = 0; i < x->n_peers; i++)
+		if (x->peers[i].addr.family == family)
+			peers[n++] = x->peers[i];
+	if (n == 0 || !birdconf_is_quotable(x->password))
+		return;
+	qsort(peers, n, sizeof(*peers), compare_peers);
+	put_template(t, w, digit_of(family));
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || !addr_equal(&peers[i].addr, &peers[i - 1].addr))
+			put_session(t, x, family, &peers[i]);
+}
+
+static void put_used(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given)
+{
+	const struct bird_exits *x = &w->exits;
+	char digit = digit_of(family);
+	birdtext_put(t, "ipv%c table roost_exits%c;\n", digit, digit);
+	put_static(t, family,
+		&(struct routes){"roost_noexit", "roost_exits", "preference 1; ", "unreachable",
+			x->blocked, x->n_blocked});
+	if (has_given)
+		birdtext_put(t,
+			"protocol pipe roost_given%c {\n\ttable master%c;\n\tpeer table "
+			"roost_exits%c;\n\timport none;\n\texport filter {\n"
+			"\t\tif !roost_is_exit%c() then reject;\n\t\tpreference = %d;\n"
+			"\t\taccept;\n\t};\n}\n",
+			digit, digit, digit, digit, PREFERENCE);
+	put_kernel(t, w, digit);
+}
+
+void birdexit_put(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given)
+{
+	const struct bird_exits *x = &w->exits;
+	bool is_exit = false;
+	for (size_t i = 0; i < x->n_peers; i++)
+		is_exit |= x->peers[i].addr.family == family && !x->peers[i].is_exit;
+	if (x->used[family != AF_INET])
+		put_used(t, w, family, has_given);
+	if (is_exit) {
+		birdtext_put(
+			t, "ipv%c table roost_own_exits%c;\n", digit_of(family), digit_of(family));
+		put_static(t, family,
+			&(struct routes){"roost_exit", "roost_own_exits", "", "blackhole", x->own,
+				x->n_own});
+	}
+	put_sessions(t, w, family);
+}

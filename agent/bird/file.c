@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files beside each other in one folder, moved by rename and link, so that each step is there
+ * wholly or not at all. A BIRD that starts at any moment reads FILE as the last rename left it.
+ *
+ * What if we are killed between birdfile_put() and the confirmation? Then FILE has been found
+ * good by `configure check`, and FILE.old is still there: the next agent asks BIRD to load FILE,
+ * and takes it back if BIRD refuses. Other leftovers are overwritten.
+ *
+ * The group is looked up each time: BIRD's package, which makes it, may be installed after us.
+ */
+#include "agent/bird/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/bird/config.h"
+#include "lib/file.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define SUFFIX_MAX 8
+
+static bool is_usable(const char *path)
+{
+	return strlen(path) < BIRDFILE_PATH - SUFFIX_MAX && birdconf_is_quotable(path);
+}
+
+int birdfile_init(
+	struct birdfile *f, const char *path, const char *include, const char *group, struct err *e)
+{
+	if (*path != '/' || !is_usable(path))
+		return err_set(e, EINVAL, "\"%.200s\" is not a usable path of BIRD's file", path);
+	if (*include && (*include != '/' || !is_usable(include)))
+		return err_set(e, EINVAL, "\"%.200s\" is not a usable folder of BIRD's", include);
+	*f = (struct birdfile){0};
+	if (!text_copy(f->group, sizeof(f->group), group))
+		return err_set(e, EINVAL, "\"%.80s\" is not the name of a group", group);
+	(void)text_copy(f->path, sizeof(f->path), path);
+	(void)text_copy(f->include, sizeof(f->include), include);
+	(void)snprintf(f->fresh, sizeof(f->fresh), "%s.new", path);
+	(void)snprintf(f->check, sizeof(f->check), "%s.check", path);
+	(void)snprintf(f->old, sizeof(f->old), "%s.old", path);
+	return 0;
+}
+
+bool birdfile_is(const struct birdfile *f, const char *text)
+{
+	size_t wanted = strlen(text);
+	struct stat st;
+	CLEANUP_FD int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != wanted)
+		return false;
+	CLEANUP_FREE char *seen = NULL;
+	size_t len = 0;
+	struct err unused;
+	return file_read_fd(fd, wanted, &seen, &len, &unused) == 0 && len == wanted &&
+	       memcmp(seen, text, len) == 0;
+}
+
+static int set_access(const struct birdfile *f, int fd, struct err *e)
+{
+	if (*f->group) {
+		errno = 0;
+		const struct group *g = getgrnam(f->group);
+		if (!g)
+			return err_set(e, errno ? errno : ENOENT,
+				"there is no group \"%s\", which shall read %s", f->group, f->path);
+		if (fchown(fd, (uid_t)-1, g->gr_gid) < 0)
+			return err_set(e, errno, "cannot give %s to the group %s: %s", f->path,
+				f->group, strerror(errno));
+	}
+	if (fchmod(fd, *f->group ? 0640 : 0600) < 0)
+		return err_set(e, errno, "cannot set the mode of %s: %s", f->path, strerror(errno));
+	return 0;
+}
+
+static int write_all(int fd, const char *text, const char *path, struct err *e)
+{
+	size_t left = strlen(text);
+	while (left > 0) {
+		ssize_t n = write(fd, text, left);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, errno, "cannot write %s: %s", path, strerror(errno));
+		text += n;
+		left -= (size_t)n;
+	}
+	if (fsync(fd) < 0)
+		return err_set(e, errno, "cannot write %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* A new file each time, never through a link that somebody left there. */
+static int write_file(const struct birdfile *f, const char *path, const char *text, struct err *e)
+{
+	(void)unlink(path); /* if it cannot be removed, it cannot be made either */
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
+	int r = set_access(f, fd, e);
+	return r < 0 ? r : write_all(fd, text, path, e);
+}
+
+static void folder_of(const struct birdfile *f, char out[BIRDFILE_PATH])
+{
+	(void)text_copy(out, BIRDFILE_PATH, f->path);
+	char *slash = strrchr(out, '/');
+	slash[slash == out ? 1 : 0] = '\0';
+}
+
+int birdfile_write(const struct birdfile *f, const char *text, struct err *e)
+{
+	char folder[BIRDFILE_PATH];
+	folder_of(f, folder);
+	CLEANUP_FREE char *main = birdconf_main(f->fresh, f->include);
+	int r = file_make_dir(folder, 0755, e);
+	if (r == 0)
+		r = write_file(f, f->fresh, text, e);
+	return r < 0 ? r : write_file(f, f->check, main, e);
+}
+
+static void sync_folder(const struct birdfile *f)
+{
+	char folder[BIRDFILE_PATH];
+	folder_of(f, folder);
+	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)fsync(fd); /* the file is written again anyway if this is lost */
+}
+
+int birdfile_put(const struct birdfile *f, struct err *e)
+{
+	(void)unlink(f->old);
+	if (link(f->path, f->old) < 0 && errno != ENOENT)
+		return err_set(
+			e, errno, "cannot keep %s as %s: %s", f->path, f->old, strerror(errno));
+	if (rename(f->fresh, f->path) < 0)
+		return err_set(e, errno, "cannot replace %s: %s", f->path, strerror(errno));
+	sync_folder(f);
+	return 0;
+}
+
+void birdfile_keep(const struct birdfile *f)
+{
+	(void)unlink(f->old);
+	(void)unlink(f->fresh);
+	(void)unlink(f->check);
+}
+
+bool birdfile_is_on_trial(const struct birdfile *f)
+{
+	return access(f->old, F_OK) == 0;
+}
+
+void birdfile_take_back(const struct birdfile *f)
+{
+	if (rename(f->old, f->path) < 0)
+		(void)unlink(f->path); /* there was none: BIRD must be able to start without it */
+	sync_folder(f);
+}

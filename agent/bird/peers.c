@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The BGP half of BIRD's text. Sessions are of two kinds: nodes of ours (the mesh), and peers that
+ * somebody wrote a BGPPeer for (routers outside, route reflectors).
+ *
+ *	from       learned                                announced
+ *	a node     exactly our pools' blocks              our own blocks
+ *	outside    the same, and outside our pools what   our own blocks less what a filter rejects,
+ *	           a filter accepts                       and operator's routes that a filter names
+ *
+ * Inside our pools nothing but whole blocks is ever taken from anybody, so that no neighbour can
+ * pull the traffic of a single pod, whatever the rules say. Routes learned by BGP go to no other
+ * neighbour, except blocks on a reflector. The static routes to other nodes' blocks go to nobody.
+ *
+ * Two nodes have one session, over IPv4 where both have it, and it carries both families: always a
+ * channel for each, even where one is off here (then it learns and says nothing). For a channel
+ * that comes or goes restarts the session, and what the other family's pods say to each other
+ * meanwhile is lost; a filter that changes restarts nothing. For the same reason the next hop, this
+ * node's address of the channel's family, is set by the export filter and not by an option: BIRD
+ * (2.0.12) takes a changed option up only with the next session. A peer that is no node has one
+ * channel, of the family of its address, as routers expect.
+ *
+ * BFD is for peers that ask for it and never for nodes: it ends a graceful restart. Exits have
+ * sessions of their own (agent/bird/exits.c).
+ *
+ * A session's name is made from the neighbour's address alone, so that it is the same at all times,
+ * and what BIRD cannot be told (a password with a quote, a neighbour without a number) is left out.
+ */
+#include "agent/bird/write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define BGP_PORT 179
+#define MESH_LIMIT 20000 /* blocks of one node; more is an accident there */
+#define OUTSIDE_LIMIT                                                                              \
+	200000 /* of a reflector: the cluster's blocks; of a router: what filters let in */
+#define HOLD_MAX_S 65535
+#define RESTART_MAX_S 4095 /* 12 bits, RFC 4724 section 3 */
+#define RESTART_S 120
+
+static unsigned int peer_port(const struct bird_peer *p)
+{
+	return p->port ? p->port : BGP_PORT;
+}
+
+/* "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router has another port. */
+void birdpeer_name(const struct bird_peer *p, char out[BIRDTEXT_PEER])
+{
+	char addr[ADDR_TEXT];
+	birdtext_name(&p->addr, addr);
+	char port[16] = "";
+	if (!p->mesh && peer_port(p) != BGP_PORT)
+		(void)snprintf(port, sizeof(port), "_port_%u", peer_port(p));
+	(void)snprintf(out, BIRDTEXT_PEER, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
+}
+
+/* By what makes the name, so that equal ones are neighbours. */
+static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
+{
+	int r = addr_compare(&a->addr, &b->addr);
+	if (r == 0)
+		r = b->mesh - a->mesh;
+	return r || a->mesh ? r : (int)peer_port(a) - (int)peer_port(b);
+}
+
+struct ref { /* a peer is large: sorting moves these */
+	const struct bird_peer *peer;
+};
+
+/* Of two with one name the first one stays: the caller's order. */
+static int compare_ref(const void *a, const void *b)
+{
+	const struct ref *x = a;
+	const struct ref *y = b;
+	int r = compare_name(x->peer, y->peer);
+	if (r == 0)
+		r = x->peer < y->peer ? -1 : 1;
+	return r;
+}
+
+/* Not: nothing, this host, multicast, and what needs a zone. */
+static bool is_neighbour_address(const struct addr *a)
+{
+	static const uint8_t zero[16];
+	if (a->family == AF_INET)
+		return a->bytes[0] != 0 && a->bytes[0] != 127 && a->bytes[0] < 224;
+	return memcmp(a->bytes, zero, 15) != 0 && a->bytes[0] != 0xff &&
+	       !(a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
+}
+
+static const struct birdpeer_family *family_of(
+	const struct birdpeer_scope *s, const struct bird_peer *p)
+{
+	return &s->families[p->addr.family != AF_INET];
+}
+
+static bool can_be_told(const struct birdpeer_scope *s, const struct bird_peer *p)
+{
+	const struct addr *node = &family_of(s, p)->f->node;
+	return p->addr.family && p->addr.family == node->family && is_neighbour_address(&p->addr) &&
+	       !addr_equal(&p->addr, node) && p->as_number != 0 && p->local_as != 0 &&
+	       birdconf_is_quotable(p->password);
+}
+
+/* What a rule says about net, as a condition. false: it never holds. */
+static bool rule_condition(const struct resource_rule *r, char out[128])
+{
+	if (r->cidr.addr.family == 0)
+		return text_copy(out, 128, "true");
+	char prefix[CIDR_TEXT];
+	birdtext_prefix(&r->cidr, prefix);
+	if (!r->in) {
+		(void)snprintf(out, 128, "net %s %s", r->negate ? "!=" : "=", prefix);
+		return true;
+	}
+	/* A pattern with a length below its own would match what contains the prefix. */
+	unsigned int bits = addr_bits(&r->cidr.addr);
+	unsigned int min = r->min_len > r->cidr.len ? r->min_len : r->cidr.len;
+	unsigned int max = r->max_len && r->max_len < bits ? r->max_len : bits;
+	if (min > max)
+		return r->negate && text_copy(out, 128, "true");
+	(void)snprintf(out, 128, "net %s [ %s{%u,%u} ]", r->negate ? "!~" : "~", prefix, min, max);
+	return true;
+}
+
+/* Whether a rule that accepts names what it means. One that says "all" or "all but this" speaks of
+ * our own blocks: nobody who wrote it meant to announce whatever else BIRD may know. */
+static bool is_explicit(const struct resource_rule *r)
+{
+	return r->cidr.addr.family != 0 && !r->negate && r->cidr.len > 0;
+}
+
+/* One channel of one peer. */
+struct channel {
+	const struct bird_peer *peer;
+	const struct birdpeer_family *f;
+};
+
+/* The rules of one direction (0 import, 2 export), as lines of a filter. ours: the condition for
+ * our own routes, with which an accept that is not explicit is bounded; "" all are meant. */
+static void put_rules(struct birdtext *t, const struct channel *c, int direction, const char *ours)
+{
+	const struct bird_peer *p = c->peer;
+	size_t list = direction + (c->f->family == AF_INET ? 0 : 1);
+	for (size_t i = 0; i < p->n_filters; i++) {
+		for (size_t k = 0; k < p->filters[i]->n_rules[list]; k++) {
+			const struct resource_rule *r = &p->filters[i]->rules[list][k];
+			char condition[128];
+			if (r->cidr.addr.family != 0 && r->cidr.addr.family != c->f->family)
+				continue;
+			if (!rule_condition(r, condition))
+				continue;
+			bool bounded = r->accept && *ours && !is_explicit(r);
+			birdtext_put(t, "\t\t\tif %s%s%s then %s;\n", condition,
+				bounded ? " && " : "", bounded ? ours : "",
+				r->accept ? "accept" : "reject");
+		}
+	}
+}
+
+static void put_import(struct birdtext *t, const struct channel *c)
+{
+	const struct birdpeer_family *f = c->f;
+	birdtext_put(t, "\t\timport filter {\n");
+	if (f->has_pools && f->has_blocks)
+		birdtext_put(t,
+			"\t\t\tif net ~ roost_pools%c && net !~ roost_blocks%c then reject;\n",
+			f->digit, f->digit);
+	else if (f->has_pools)
+		birdtext_put(t, "\t\t\tif net ~ roost_pools%c then reject;\n", f->digit);
+	put_rules(t, c, 0, "");
+	birdexit_put_given(t, c->peer, f->family);
+	if (f->has_blocks)
+		birdtext_put(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", f->digit);
+	birdtext_put(t, "\t\t\treject;\n\t\t};\n");
+}
+
+/* What we announce has this node as its next hop. BIRD knows it by itself only in the family of
+ * the session. */
+static void put_next_hop(struct birdtext *t, const struct birdpeer_family *f)
+{
+	char node[ADDR_TEXT];
+	addr_format(&f->f->node, node);
+	birdtext_put(t, "bgp_next_hop = %s;\n", node);
+}
+
+static void put_export(struct birdtext *t, const struct channel *c)
+{
+	const struct bird_peer *p = c->peer;
+	char digit = c->f->digit;
+	bool reflects = c->f->has_blocks && p->as_number == p->local_as &&
+			(p->rr_client || p->rr_cluster.family != 0);
+	char ours[128];
+	(void)snprintf(ours, sizeof(ours),
+		reflects ? "(proto = \"roost_own%c\" || source = RTS_BGP)"
+			 : "proto = \"roost_own%c\"",
+		digit);
+	birdtext_put(t, "\t\texport filter {\n");
+	if (reflects)
+		birdtext_put(t, "\t\t\tif source = RTS_BGP && net !~ roost_blocks%c then reject;\n",
+			digit);
+	else
+		birdtext_put(t, "\t\t\tif source = RTS_BGP then reject;\n");
+	birdtext_put(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", digit);
+	birdtext_put(t, "\t\t\tif proto ~ \"roost_remote*\" then reject;\n");
+	if (c->f->family != p->addr.family) {
+		birdtext_put(t, "\t\t\tif source != RTS_BGP then ");
+		put_next_hop(t, c->f);
+	}
+	put_rules(t, c, 2, ours);
+	birdtext_put(t, "\t\t\tif %s then accept;\n\t\t\treject;\n\t\t};\n", ours);
+}
+
+/* A channel's options; none of them may depend on what moves. */
+static void put_channel_options(struct birdtext *t, const struct birdpeer_family *f, int limit)
+{
+	birdtext_put(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n",
+		f->digit, f->digit);
+	birdtext_put(t, "\t\tadd paths on;\n\t\timport limit %d action block;\n", limit);
+}
+
+static void put_channel(struct birdtext *t, const struct channel *c)
+{
+	put_channel_options(t, c->f, OUTSIDE_LIMIT);
+	if (c->peer->keep_next_hop)
+		birdtext_put(t, "\t\tnext hop keep;\n");
+	if (c->f->f->node.family) {
+		put_import(t, c);
+		put_export(t, c);
+	} else {
+		birdtext_put(t, "\t\timport none;\n\t\texport none;\n");
+	}
+	birdtext_put(t, "\t};\n");
+}
+
+static void put_mesh_channel(struct birdtext *t, const struct birdpeer_family *f)
+{
+	put_channel_options(t, f, MESH_LIMIT);
+	/* Never announced, as the filter sets another one; without any address of a channel's family
+	 * BIRD warns, each time a session comes up. Discard-only addresses: RFC 7600, RFC 6666. */
+	birdtext_put(t, "\t\tnext hop address %s;\n", f->digit == '4' ? "192.0.0.8" : "100::");
+	if (f->has_blocks)
+		birdtext_put(t, "\t\timport where net ~ roost_blocks%c;\n", f->digit);
+	else
+		birdtext_put(t, "\t\timport none;\n");
+	if (f->f->node.family) {
+		birdtext_put(t,
+			"\t\texport filter {\n\t\t\tif proto != \"roost_own%c\" then reject;\n",
+			f->digit);
+		birdtext_put(t, "\t\t\t");
+		put_next_hop(t, f);
+		birdtext_put(t, "\t\t\taccept;\n\t\t};\n");
+	} else {
+		birdtext_put(t, "\t\texport none;\n");
+	}
+	birdtext_put(t, "\t};\n");
+}
+
+static uint32_t at_most(uint32_t value, uint32_t max)
+{
+	return value < max ? value : max;
+}
+
+/* Of a reflector and its clients; BIRD refuses it for a neighbour of another AS. */
+static void put_reflector(struct birdtext *t, const struct bird_peer *p)
+{
+	if (p->as_number != p->local_as)
+		return;
+	if (p->rr_client)
+		birdtext_put(t, "\trr client;\n");
+	if (p->rr_cluster.family == AF_INET) {
+		char cluster[ADDR_TEXT];
+		addr_format(&p->rr_cluster, cluster);
+		birdtext_put(t, "\trr cluster id %s;\n", cluster);
+	}
+}
+
+static void put_times(struct birdtext *t, const struct bird_peer *p)
+{
+	if (p->keepalive_s) {
+		uint32_t keepalive = at_most(p->keepalive_s, HOLD_MAX_S / 3);
+		birdtext_put(
+			t, "\tkeepalive time %u;\n\thold time %u;\n", keepalive, 3 * keepalive);
+	}
+	if (p->restart_s)
+		birdtext_put(
+			t, "\tgraceful restart time %u;\n", at_most(p->restart_s, RESTART_MAX_S));
+}
+
+static void put_session(
+	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
+{
+	char name[BIRDTEXT_PEER];
+	char addr[ADDR_TEXT];
+	char local[ADDR_TEXT];
+	birdpeer_name(p, name);
+	addr_format(&p->addr, addr);
+	addr_format(
+		p->local.family == p->addr.family ? &p->local : &family_of(s, p)->f->node, local);
+	birdtext_put(t, "protocol bgp %s from roost_%s {\n", name, p->mesh ? "mesh" : "out");
+	birdtext_put(t, "\tlocal %s port %u as %u;\n", local,
+		s->want->listen_port ? s->want->listen_port : BGP_PORT, p->local_as);
+	birdtext_put(t, "\tneighbor %s port %u as %u;\n", addr, peer_port(p), p->as_number);
+	if (p->passive)
+		birdtext_put(t, "\tpassive on;\n");
+	if (*p->password)
+		birdtext_put(t, "\tpassword \"%s\";\n", p->password);
+	if (p->direct)
+		birdtext_put(t, "\tdirect;\n");
+	else if (p->ttl)
+		birdtext_put(t, "\tmultihop %u;\n", p->ttl);
+	if (p->ttl)
+		birdtext_put(t, "\tttl security on;\n");
+	if (p->bfd)
+		birdexit_put_times(t, &s->want->exits);
+	put_times(t, p);
+	put_reflector(t, p);
+	for (size_t i = 0; i < 2 && !p->mesh; i++)
+		if (p->both || s->families[i].family == p->addr.family)
+			put_channel(t, &(struct channel){.peer = p, .f = &s->families[i]});
+	birdtext_put(t, "}\n");
+}
+
+/* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
+static void put_template(struct birdtext *t, const struct birdpeer_scope *s, bool mesh)
+{
+	birdtext_put(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
+		birdtext_debug(s->want->log));
+	birdtext_put(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
+	birdtext_put(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
+	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
+	birdtext_put(t, "\tgraceful restart on;\n\tgraceful restart time %d;\n", RESTART_S);
+	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
+	for (size_t i = 0; i < 2 && mesh; i++)
+		put_mesh_channel(t, &s->families[i]);
+	birdtext_put(t, "}\n");
+}
+
+void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s)
+{
+	put_template(t, s, true);
+	put_template(t, s, false);
+	size_t n = s->want->n_peers;
+	CLEANUP_FREE struct ref *refs = mem_new(n + 1, sizeof(*refs));
+	for (size_t i = 0; i < n; i++)
+		refs[i].peer = &s->want->peers[i];
+	qsort(refs, n, sizeof(*refs), compare_ref);
+	const struct bird_peer *told = NULL;
+	for (size_t i = 0; i < n; i++) {
+		/* Two protocols of one name would be a text that BIRD refuses. */
+		const struct bird_peer *p = refs[i].peer;
+		if (!can_be_told(s, p) || (told && compare_name(told, p) == 0))
+			continue;
+		put_session(t, s, p);
+		told = p;
+	}
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The grammar of BIRD's control socket (nest/cli.c): a reply is lines
+ *
+ *	DDDD-text     a code, more lines follow
+ *	DDDD text     a code, the last line
+ *	 text         as DDDD- with the code of the line before
+ *	+text         something that was logged meanwhile; no part of the reply
+ *
+ * The text that is handed out has the code in front of each line, so that a reader needs no
+ * memory of its own. Control characters become '?', as parts of it end in logs and on terminals.
+ * A line is cut at 1 KiB and a reply at 4 MiB; what is beyond is read and forgotten, so that the
+ * end is still found. Anything else than these four forms is not BIRD.
+ */
+#include "agent/bird/reply.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/bird/ctl.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define LARGE 65536 /* bytes of a reply: its buffer is not kept for the next one */
+
+void birdreply_init(struct birdreply *r)
+{
+	*r = (struct birdreply){0};
+}
+
+void birdreply_done(struct birdreply *r)
+{
+	free(r->text);
+	birdreply_init(r);
+}
+
+/* Keeps the buffer unless it has become large: most replies are short ones. */
+static void begin(struct birdreply *r)
+{
+	if (r->room > LARGE) {
+		free(r->text);
+		r->text = NULL;
+		r->room = 0;
+	}
+	r->text = mem_grow(r->text, &r->room, BIRDREPLY_LINE, 1);
+	r->text[0] = '\0';
+	r->len = 0;
+	r->line_len = 0;
+	r->code = 0;
+	r->is_final = false;
+}
+
+/* Four digits and '-' or ' ': the code, or -1. */
+static int line_code(const char *line)
+{
+	int code = 0;
+	for (size_t i = 0; i < 4; i++) {
+		if (line[i] < '0' || line[i] > '9')
+			return -1;
+		code = code * 10 + (line[i] - '0');
+	}
+	return line[4] == '-' || line[4] == ' ' ? code : -1;
+}
+
+static void keep(struct birdreply *r, const char *text)
+{
+	char clean[BIRDREPLY_LINE];
+	(void)text_clean(clean, sizeof(clean), text);
+	size_t len = strlen(clean) + 6; /* the code, a space, the end of the line */
+	if (r->len + len > BIRDCTL_REPLY_MAX)
+		return;
+	r->text = mem_grow(r->text, &r->room, r->len + len + 1, 1);
+	r->len += (size_t)snprintf(r->text + r->len, len + 1, "%04d %s\n", r->code, clean);
+}
+
+static int take_line(struct birdreply *r)
+{
+	r->line[r->line_len] = '\0';
+	r->line_len = 0;
+	if (r->line[0] == '+')
+		return 0;
+	if (r->line[0] == ' ' && r->code > 0) {
+		keep(r, r->line + 1);
+		return 0;
+	}
+	int code = line_code(r->line);
+	if (code < 0)
+		return -EBADMSG;
+	r->code = code;
+	keep(r, r->line + 5);
+	r->is_final = r->line[4] == ' ';
+	return r->is_final ? 1 : 0;
+}
+
+int birdreply_feed(struct birdreply *r, const char *bytes, size_t n, size_t *used)
+{
+	if (!r->text || r->is_final)
+		begin(r);
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] != '\n') {
+			if (r->line_len < BIRDREPLY_LINE - 1)
+				r->line[r->line_len++] = bytes[i];
+			continue;
+		}
+		int got = take_line(r);
+		if (got != 0) {
+			*used = i + 1;
+			return got;
+		}
+	}
+	*used = n;
+	return 0;
+}
+
+/* The next line of a reply's text, cut to what fits, and its code; false at the end. */
+static bool next_line(const char **at, int *code, char *out, size_t size)
+{
+	const char *end = strchr(*at, '\n');
+	if (!end)
+		return false;
+	*code = line_code(*at);
+	size_t len = (size_t)(end - *at);
+	(void)snprintf(out, size, "%.*s", (int)(len > 5 ? len - 5 : 0), *at + (len > 5 ? 5 : len));
+	*at = end + 1;
+	return true;
+}
+
+void birdreply_status(const char *text, struct birdreply_status *out)
+{
+	char line[BIRDREPLY_LINE];
+	int code;
+	*out = (struct birdreply_status){0};
+	while (next_line(&text, &code, line, sizeof(line))) {
+		if (code == 24)
+			out->recovering = true;
+		if (code != 13)
+			continue;
+		out->reconfiguring = strstr(line, "econfiguration in progress") != NULL;
+		out->stopping = strstr(line, "hutdown in progress") != NULL;
+	}
+}
+
+/* The words of a line in order, white space between; false when there are fewer. */
+static bool word_is(const char *line, size_t index, const char *word)
+{
+	for (;; index--) {
+		line += strspn(line, " \t");
+		size_t len = strcspn(line, " \t");
+		if (len == 0)
+			return false;
+		if (index == 0)
+			return len == strlen(word) && strncmp(line, word, len) == 0;
+		line += len;
+	}
+}
+
+void birdreply_sessions(const char *text, uint32_t *n, uint32_t *established)
+{
+	char line[BIRDREPLY_LINE];
+	int code;
+	*n = 0;
+	*established = 0;
+	while (next_line(&text, &code, line, sizeof(line))) {
+		/* Name Proto Table State Since Info; Since is one or two words. */
+		if (code != 1002 || strncmp(line, "roost_", 6) != 0 || !word_is(line, 1, "BGP"))
+			continue;
+		(*n)++;
+		if (word_is(line, 5, "Established") || word_is(line, 6, "Established"))
+			(*established)++;
+	}
+}
+
+void birdreply_sentence(const char *text, char *out, size_t size)
+{
+	char line[BIRDREPLY_LINE] = "";
+	int code;
+	while (next_line(&text, &code, line, sizeof(line)))
+		;
+	(void)text_copy(out, size, line);
+}

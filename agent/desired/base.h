@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of desired_make(), for the sources that implement agent/desired/desired.h: desired.c (pools, node
+ * state, kernel, NAT, own Node document), routes.c (next hops and blocks for BIRD),
+ * peers.c (BGP sessions), mtu.c, paths.c (where answers go),
+ * exits.c (exits).
+ */
+#include "agent/desired/desired.h"
+
+/* A pool that counts: it can be read and overlaps no other. */
+struct desired_pool {
+	const char *name;
+	const struct resource_pool *spec;
+	bool assigns;
+	bool has_node; /* a node's address is inside: none of its routes may be learned */
+};
+
+struct desiring {
+	const struct conf *conf;
+	const struct replica *r;
+	const struct facts *f;
+	const struct desired_self *self;
+	struct desired *out;
+	struct desired_pool pools[POOL_MAX]; /* by name */
+	size_t n_pools;
+	const struct resource_node *node; /* our own document, NULL: none */
+	const json_t *labels;		  /* of it */
+	bool drain;
+	bool bgp; /* sessions are made; else routes are static */
+	struct resource_bgp settings;
+};
+
+/* Memory that belongs to the result. Zeroed; never NULL. */
+void *desired_memory(struct desired *d, size_t n, size_t size);
+
+void desired_problem(struct desired *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Our address of a family; family 0: none. */
+const struct cidr *desired_own(const struct desiring *g, uint8_t family);
+struct addr desired_node_addr(const struct resource_node *n, uint8_t family);
+bool desired_is_near(const struct desiring *g, const struct addr *node); /* in our subnet */
+bool desired_is_tunnel(const struct resource_pool *p);
+
+/* MTUs in bytes: of the uplink, of tunnel devices (0: too small for one), of pods (0: no pool). check
+ * says it when pods' links are too small for IPv6, and which pools then give nothing. */
+uint32_t desired_uplink_mtu(const struct desiring *g, uint8_t family);
+uint32_t desired_vxlan_mtu(const struct desiring *g, uint8_t family);
+uint32_t desired_ipip_mtu(const struct desiring *g);
+uint32_t desired_pod_mtu(const struct desiring *g, uint8_t family);
+void desired_check_mtu(struct desiring *g);
+
+/* Says where a strict uplink drops what other nodes send. */
+void desired_check_paths(struct desiring *g);
+
+/* Tunnel devices of out->kernel, out->guard. */
+void desired_tunnels(struct desiring *g);
+
+/* BGP settings of this node and its sessions; sets g->bgp. */
+void desired_peers(struct desiring *g);
+
+/* What a BGPPeer says of exits and BFD. */
+void desired_exits_of_peer(
+	const struct desiring *g, const struct resource_peer *p, struct bird_peer *out);
+
+/* Exits of out->bird and out->kernel. After desired_peers(). */
+void desired_exits(struct desiring *g);
+
+/* Families, pools, next hops, other nodes' blocks of out->bird. After desired_peers(). */
+void desired_routes(struct desiring *g);

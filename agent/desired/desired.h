@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What shall be on this node, as one plain value made from the cluster's documents, the kernel's
+ * facts and our own settings. Pure: nothing is asked, nothing is touched; the same inputs give the
+ * same value. tests/data/desired has golden cases.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/bird/config.h"
+#include "agent/conf.h"
+#include "agent/kernel/facts.h"
+#include "agent/filter/tunnel_filter.h"
+#include "agent/kernel/kernel.h"
+#include "agent/filter/nat.h"
+#include "agent/replica.h"
+#include "ipam/mirror.h"
+#include "lib/text.h"
+
+/* How packets for other nodes travel. */
+enum desired_way {
+	WAY_NONE,
+	WAY_PLAIN,
+	WAY_IPIP,
+	WAY_IPIP_CROSS,
+	WAY_VXLAN,
+	WAY_VXLAN_CROSS,
+	WAYS
+};
+
+/* This node's own side, from elsewhere than the cluster. */
+struct desired_self {
+	struct cidr addr4, addr6; /* detected; family 0: none */
+	int link4, link6;
+	struct addr vxlan4, vxlan6; /* VTEP addresses we hold; family 0: none yet */
+	struct addr ipip4;	    /* the same of the IPIP device */
+	bool ipip_is_theirs;	    /* somebody else uses the IPIP device */
+	/* Of each family, the way before it changed a moment ago: for nodes that are not ready for the
+	 * new one. */
+	enum desired_way former[2];
+	const struct cidr
+		*announced; /* own blocks, confirmed and not draining: BIRD's and blackholes */
+	size_t n_announced;
+	const struct cidr *kept; /* own blocks that are draining: blackhole only */
+	size_t n_kept;
+};
+
+#define DESIRED_PROBLEMS 16
+
+struct desired {
+	struct mirror mirror;
+	bool wants_vxlan4, wants_vxlan6, wants_ipip; /* a tunnel's address is needed */
+	struct kernel_want kernel;
+	enum desired_way way[2]; /* of each family's first pool */
+	struct guard_want guard;
+	struct nat_want nat;
+	struct bird_want bird;
+	json_t *node; /* our Node document as it shall be in the store; NULL: it is so already */
+	char problems[DESIRED_PROBLEMS][256];
+	size_t n_problems;
+	void **memory; /* what the arrays above are made of */
+	size_t memory_room, n_memory;
+};
+
+/* *out is for desired_done(). Never fails: what cannot be is a problem, and left out. */
+void desired_make(const struct conf *c, const struct replica *r, const struct facts *f,
+	const struct desired_self *self, struct desired *out);
+void desired_done(struct desired *d);
+
+/* Whether blocks of the pool belong to anybody. Then the pool stands, and a node's address inside it
+ * is the mistake; else the pool is. */
+bool desired_is_in_use(const struct replica *r, const struct cidr *pool);
+
+/* The whole value as text, for golden tests and the debug log. The caller frees it. */
+char *desired_describe(const struct desired *d);

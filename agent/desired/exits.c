@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exits of this node, family by family: whether it is one, whom it has sessions with, and what
+ * its pods use. A node that is an exit has a session with each node that is none; two of one kind
+ * have none. So an exit never sends packets on to another exit, and nothing can go round in
+ * circles. Its own pods leave by its own default route.
+ *
+ * Both ends come to the same sessions from the same documents. An exit that drains keeps its
+ * sessions, announces nothing, and is asked for nothing: whichever side acts first, the others take
+ * over. An exit without a default route of its own has none to offer.
+ *
+ * Without a tunnel a packet for an exit in another subnet would be handed to the router between,
+ * which sends it its own way: such exits are not used.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/desired/base.h"
+#include "lib/json.h"
+#include "lib/selector.h"
+#include "lib/text.h"
+
+#define CIDRS ((size_t)RESOURCE_EXITS * RESOURCE_EXIT_CIDRS)
+
+/* One family's work. */
+struct exiting {
+	struct desiring *g;
+	const struct resource_exits *x;
+	uint8_t family;
+	bool tunnel;
+	bool is_exit;	     /* this node */
+	const char *too_far; /* an exit that cannot be used from here */
+	size_t n_exits;	     /* those that we have a session with, draining ones too */
+	struct bird_exits *out;
+	struct bird_exit_peer *peers; /* out's */
+};
+
+static bool has_cidr(const struct cidr *list, size_t n, const struct cidr *c)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cidr_equal(&list[i], c))
+			return true;
+	return false;
+}
+
+/* What is inside a pool is its pods', whoever wrote otherwise into the store. */
+static const struct desired_pool *pool_around(const struct desiring *g, const struct cidr *c)
+{
+	for (size_t i = 0; i < g->n_pools; i++) {
+		const struct cidr *p = &g->pools[i].spec->pool.cidr;
+		if (p->addr.family == c->addr.family && p->len <= c->len &&
+			cidr_contains(p, &c->addr))
+			return &g->pools[i];
+	}
+	return NULL;
+}
+
+static void add_cidrs(const struct exiting *w, const struct cidr *from, size_t n_from,
+	struct cidr *out, size_t *n)
+{
+	for (size_t i = 0; i < n_from; i++)
+		if (from[i].addr.family == w->family && !pool_around(w->g, &from[i]) &&
+			!has_cidr(out, *n, &from[i]) && *n < CIDRS)
+			out[(*n)++] = from[i];
+}
+
+/* Where a node with these labels is an exit to; 0: it is none. */
+static size_t exits_of(const struct exiting *w, const json_t *labels, struct cidr out[CIDRS])
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->x->n; i++)
+		if (selector_matches(w->x->list[i].selector, labels))
+			add_cidrs(w, w->x->list[i].cidrs, w->x->list[i].n_cidrs, out, &n);
+	return n;
+}
+
+static const struct cidr *keep(const struct exiting *w, const struct cidr *cidrs, size_t n)
+{
+	struct cidr *kept = desired_memory(w->g->out, n, sizeof(*kept));
+	memcpy(kept, cidrs, n * sizeof(*kept));
+	return kept;
+}
+
+/* The way of the table in which BGP resolves is that of the family's first pool. */
+static bool has_tunnel(const struct desiring *g, uint8_t family)
+{
+	for (size_t i = 0; i < g->n_pools; i++)
+		if (g->pools[i].spec->pool.cidr.addr.family == family && !g->pools[i].has_node)
+			return desired_is_tunnel(g->pools[i].spec);
+	return false;
+}
+
+static void add_node(struct exiting *w, const struct replica_node *node)
+{
+	struct cidr cidrs[CIDRS];
+	struct addr a = desired_node_addr(&node->spec, w->family);
+	const struct cidr *own = desired_own(w->g, w->family);
+	if (!a.family || addr_equal(&a, &own->addr) || strcmp(node->name, w->g->conf->node) == 0)
+		return;
+	CLEANUP_JSON json_t *labels = node->labels ? json_loads(node->labels, 0, NULL) : NULL;
+	size_t n = exits_of(w, labels, cidrs);
+	if ((n > 0) == w->is_exit)
+		return;
+	if (!w->tunnel && !desired_is_near(w->g, &a)) {
+		w->too_far = node->name;
+		return;
+	}
+	struct bird_exit_peer *p = &w->peers[w->out->n_peers++];
+	*p = (struct bird_exit_peer){.addr = a, .local = own->addr, .is_exit = n > 0};
+	w->n_exits += n > 0;
+	if (n == 0 || node->spec.drain)
+		return;
+	p->cidrs = keep(w, cidrs, n);
+	p->n_cidrs = n;
+}
+
+static bool has_default(const struct desiring *g, uint8_t family)
+{
+	for (size_t i = 0; i < g->f->n_defaults; i++)
+		if (g->f->defaults[i].family == family)
+			return true;
+	return false;
+}
+
+/* What outside routers may give this node. */
+static size_t given(const struct exiting *w, struct cidr out[CIDRS])
+{
+	const struct bird_want *b = &w->g->out->bird;
+	size_t n = 0;
+	for (size_t i = 0; i < b->n_peers; i++)
+		add_cidrs(w, b->peers[i].exits, b->peers[i].n_exits, out, &n);
+	return n;
+}
+
+static void announce(struct exiting *w, const struct cidr *cidrs, size_t n, struct cidr *own)
+{
+	struct cidr ignored[CIDRS];
+	bool leads_out = has_default(w->g, w->family) || given(w, ignored) > 0;
+	for (size_t i = 0; i < n && !w->g->drain; i++) {
+		char text[CIDR_TEXT];
+		if (cidrs[i].len > 0 || leads_out) {
+			own[w->out->n_own++] = cidrs[i];
+			continue;
+		}
+		cidr_format(&cidrs[i], text);
+		desired_problem(w->g->out,
+			"this node is an exit to %s and has no default route of its own: it is "
+			"not announced",
+			text);
+	}
+}
+
+/* What pods must not reach but by an exit. */
+static void block(struct exiting *w, struct cidr *blocked)
+{
+	struct cidr all[CIDRS];
+	size_t n = given(w, all);
+	for (size_t i = 0; i < w->x->n && !w->is_exit; i++)
+		add_cidrs(w, w->x->list[i].cidrs, w->x->list[i].n_cidrs, all, &n);
+	for (size_t i = 0; i < n && w->x->required; i++)
+		blocked[w->out->n_blocked++] = all[i];
+	w->out->used[w->family != AF_INET] =
+		given(w, all) > 0 || w->n_exits > 0 || (w->x->required && n > 0);
+}
+
+static void make_family(struct exiting *w, struct cidr *own, struct cidr *blocked)
+{
+	struct desiring *g = w->g;
+	struct cidr cidrs[CIDRS];
+	if (!desired_own(g, w->family)->addr.family)
+		return;
+	size_t n = exits_of(w, g->labels, cidrs);
+	w->is_exit = n > 0;
+	w->tunnel = has_tunnel(g, w->family);
+	for (size_t i = 0; i < g->r->n_nodes && w->x->n > 0; i++)
+		add_node(w, &g->r->nodes[i]);
+	announce(w, cidrs, n, own);
+	block(w, blocked);
+	if (w->too_far && !w->is_exit && w->n_exits == 0)
+		desired_problem(g->out,
+			"no IPv%d exit can be used from here: node %s is in another subnet, and no "
+			"tunnel leads to it",
+			w->family == AF_INET ? 4 : 6, w->too_far);
+}
+
+static void check_cidrs(struct desiring *g, const struct resource_exits *x)
+{
+	for (size_t i = 0; i < x->n; i++)
+		for (size_t k = 0; k < x->list[i].n_cidrs; k++) {
+			const struct cidr *c = &x->list[i].cidrs[k];
+			const struct desired_pool *p = pool_around(g, c);
+			char text[CIDR_TEXT];
+			if (!p)
+				continue;
+			cidr_format(c, text);
+			desired_problem(g->out, "the exit %s is inside pool %s and is left out",
+				text, p->name);
+		}
+}
+
+static void make_rules(struct desiring *g)
+{
+	struct exits_want *k = &g->out->kernel.exits;
+	struct cidr *pools = desired_memory(g->out, g->n_pools, sizeof(*pools));
+	k->table = g->conf->exits_table;
+	memcpy(k->used, g->out->bird.exits.used, sizeof(k->used));
+	for (size_t i = 0; i < g->n_pools; i++)
+		if (!g->pools[i].has_node)
+			pools[k->n_pools++] = g->pools[i].spec->pool.cidr;
+	k->pools = pools;
+}
+
+void desired_exits(struct desiring *g)
+{
+	static const struct resource_exits none;
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	const struct replica_item *i = replica_item(g->r, RESOURCE_BGPCONFIGURATION, "default");
+	const struct resource_exits *x = i ? &i->resource.bgp.exits : &none;
+	struct bird_exits *out = &g->out->bird.exits;
+	struct bird_exit_peer *peers =
+		desired_memory(g->out, x->n ? 2 * g->r->n_nodes : 0, sizeof(*peers));
+	struct cidr *own = desired_memory(g->out, 2 * CIDRS, sizeof(*own));
+	struct cidr *blocked = desired_memory(g->out, 2 * CIDRS, sizeof(*blocked));
+	*out = (struct bird_exits){
+		.port = x->port ? x->port : EXITS_PORT,
+		.as_number = g->settings.as_number,
+		.restart_s = g->settings.restart_s,
+		.bfd = !x->no_bfd,
+		.interval_ms = x->bfd_interval_ms ? x->bfd_interval_ms : EXITS_BFD_MS,
+		.multiplier = x->bfd_multiplier ? x->bfd_multiplier : EXITS_BFD_MULTIPLIER,
+		.table = g->conf->exits_table,
+		.peers = peers,
+		.own = own,
+		.blocked = blocked,
+	};
+	(void)text_copy(out->password, sizeof(out->password), g->settings.password);
+	check_cidrs(g, x);
+	for (size_t f = 0; f < 2; f++)
+		make_family(
+			&(struct exiting){
+				.g = g, .x = x, .family = families[f], .out = out, .peers = peers},
+			own, blocked);
+	make_rules(g);
+}
+
+void desired_exits_of_peer(
+	const struct desiring *g, const struct resource_peer *p, struct bird_peer *out)
+{
+	out->bfd = p->bfd;
+	out->direct = p->bfd && p->ttl <= 1 && desired_is_near(g, &p->addr);
+	out->exits = p->exits;
+	out->n_exits = p->n_exits;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Routes are asked for by their protocol, which the kernel filters: those of BIRD, of pods and of the
+ * kernel itself are never handed out. Those of another routing daemon of the host are not looked at
+ * either: there may be a hundred thousand of them.
+ */
+#include "agent/kernel/hostroutes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/mem.h"
+#include "lib/net_route.h"
+
+#define STRICT 1
+
+struct listing {
+	struct net_route *v;
+	size_t n, room;
+};
+
+/* By destination, then as the kernel prefers them. */
+static int compare(const void *a, const void *b)
+{
+	const struct net_route *x = a;
+	const struct net_route *y = b;
+	int r = addr_compare(&x->dst.addr, &y->dst.addr);
+	if (r)
+		return r;
+	if (x->dst.len != y->dst.len)
+		return x->dst.len < y->dst.len ? -1 : 1;
+	if (x->metric != y->metric)
+		return x->metric < y->metric ? -1 : 1;
+	return addr_compare(&x->via, &y->via);
+}
+
+static int add(struct net *n, int family, uint8_t protocol, struct listing *l, struct err *e)
+{
+	CLEANUP_FREE struct net_route *found = NULL;
+	size_t count = 0;
+	int r = net_list_routes(n, family, protocol, &found, &count, e);
+	for (size_t i = 0; i < count && r >= 0; i++) {
+		if (found[i].blackhole || !found[i].dev || !found[i].dst.len)
+			continue;
+		l->v = mem_grow(l->v, &l->room, l->n, sizeof(*l->v));
+		l->v[l->n++] = found[i];
+	}
+	return r;
+}
+
+int hostroutes_list(struct net *n, struct facts *f, struct err *e)
+{
+	static const uint8_t protocols[] = {
+		NET_PROTO_BOOT, NET_PROTO_STATIC, NET_PROTO_RA, NET_PROTO_DHCP};
+	struct listing l = {0};
+	int r = 0;
+	for (size_t i = 0; i < 2 * sizeof(protocols) && r >= 0; i++)
+		r = add(n, i % 2 ? AF_INET6 : AF_INET, protocols[i / 2], &l, e);
+	f->n_routes = 0;
+	if (l.n)
+		qsort(l.v, l.n, sizeof(*l.v), compare);
+	for (size_t i = 0; i < l.n && r >= 0 && f->n_routes < FACTS_ROUTES; i++)
+		if (!i || !cidr_equal(&l.v[i - 1].dst, &l.v[i].dst))
+			f->routes[f->n_routes++] = (struct facts_route){
+				.dst = l.v[i].dst, .via = l.v[i].via, .link = l.v[i].dev};
+	free(l.v);
+	return r;
+}
+
+static bool counts(const struct facts *f, const struct facts_link *l)
+{
+	for (size_t i = 0; i < f->n_addrs && !l->loopback; i++)
+		if (f->addrs[i].link == l->index && f->addrs[i].addr.addr.family == AF_INET)
+			return true;
+	return false;
+}
+
+int hostroutes_strict(struct net *n, struct facts *f, struct err *e)
+{
+	uint32_t all = 0;
+	CLEANUP_FREE uint32_t *own = mem_new(f->n_links + 1, sizeof(*own));
+	net_ask_reverse_path(n, 0, &all);
+	for (size_t i = 0; i < f->n_links; i++)
+		if (counts(f, &f->links[i]))
+			net_ask_reverse_path(n, f->links[i].index, &own[i]);
+	int r = net_commit(n, NULL, e);
+	for (size_t i = 0; i < f->n_links && r >= 0; i++)
+		f->links[i].strict =
+			counts(f, &f->links[i]) && (all > own[i] ? all : own[i]) == STRICT;
+	return r;
+}

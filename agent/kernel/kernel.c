@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libnl's cache manager keeps links and addresses as the kernel has them, fed by notifications on one
+ * non-blocking socket. What a read shows to the outside is the facts: made from the caches after
+ * each batch of notifications and compared with those before, so that the many that mean nothing here
+ * (a pod's link is created in five of them, counters, renewals of an address's lifetime) end
+ * in this file. The host ends of pods are left out of the facts, however many there are.
+ *
+ * Routes are not cached. agent/kernel/watch.c says that something about the few that matter changed; the
+ * default routes are asked for by a look-up, which costs the same with a hundred thousand routes. The
+ * host's own other routes cost a walk through all, so they are read again only when the watch, or
+ * a link or address that changed (their routes may go without a word), asks for it.
+ *
+ * When the socket overruns, notifications are lost: what is queued is read first (it is older than
+ * what a new dump says), then both caches are made equal to a dump.
+ *
+ * Everything is in the namespace in which kernel_open() was called.
+ */
+#include "agent/kernel/kernel.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <netlink/cache.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include "agent/kernel/blackholes.h"
+#include "agent/kernel/hostroutes.h"
+#include "agent/kernel/linkcache.h"
+#include "agent/kernel/watch.h"
+#include "lib/forward.h"
+#include "lib/mem.h"
+#include "lib/net_link.h"
+#include "lib/net_route.h"
+#include "lib/owned.h"
+#include "lib/text.h"
+
+#define EVENT_BYTES (4 << 20) /* room for notifications: some thousands */
+
+struct kernel {
+	struct nl_sock *events; /* the manager's, which does not close it */
+	struct nl_sock *sync;	/* for dumps after an overrun */
+	struct nl_cache_mngr *manager;
+	struct nl_cache *links, *addrs; /* the manager's */
+	struct watch *watch;
+	struct net *net;
+	struct vxlan *vxlan;
+	int poll;     /* epoll of the three below */
+	int again;    /* eventfd: kernel_read() has more to say */
+	bool pending; /* a change that was not reported yet */
+	bool told;    /* that links are marked, while the change was pending */
+	struct facts shown;
+	bool knows_routes;	   /* those of shown are what the kernel has */
+	char devices[2][NET_NAME]; /* our VXLAN devices, as of the last sync */
+};
+
+static int nl_refused(int nl, const char *what, struct err *e)
+{
+	return err_set(e, EIO, "cannot %s: %s", what, nl_geterror(nl));
+}
+
+/*
+ * Opening.
+ */
+
+static int open_caches(struct kernel *k, struct err *e)
+{
+	k->events = nl_socket_alloc();
+	k->sync = nl_socket_alloc();
+	if (!k->events || !k->sync)
+		err_abort("out of memory");
+	int nl = nl_connect(k->sync, NETLINK_ROUTE);
+	if (nl == 0)
+		nl = nl_cache_mngr_alloc(k->events, NETLINK_ROUTE, 0, &k->manager);
+	if (nl < 0)
+		return nl_refused(nl, "open a netlink socket", e);
+	int bytes = EVENT_BYTES; /* a smaller buffer overruns earlier, nothing else */
+	(void)setsockopt(
+		nl_socket_get_fd(k->events), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	nl = nl_cache_mngr_add(k->manager, "route/link", NULL, NULL, &k->links);
+	if (nl == 0)
+		nl = nl_cache_mngr_add(k->manager, "route/addr", NULL, NULL, &k->addrs);
+	return nl < 0 ? nl_refused(nl, "list links and addresses", e) : 0;
+}
+
+static int poll_on(struct kernel *k, int fd, struct err *e)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	if (epoll_ctl(k->poll, EPOLL_CTL_ADD, fd, &event) < 0)
+		return err_set(e, errno, "cannot wait for notifications: %s", strerror(errno));
+	return 0;
+}
+
+static int open_poll(struct kernel *k, struct err *e)
+{
+	k->poll = epoll_create1(EPOLL_CLOEXEC);
+	k->again = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (k->poll < 0 || k->again < 0)
+		return err_set(e, errno, "cannot wait for notifications: %s", strerror(errno));
+	int r = poll_on(k, nl_socket_get_fd(k->events), e);
+	if (r >= 0)
+		r = poll_on(k, watch_fd(k->watch), e);
+	if (r >= 0)
+		r = poll_on(k, k->again, e);
+	return r;
+}
+
+int kernel_open(struct kernel **out, struct err *e)
+{
+	struct kernel *k = mem_new(1, sizeof(*k));
+	k->poll = k->again = -1;
+	int r = net_open(&k->net, e);
+	if (r >= 0)
+		r = vxlan_open(&k->vxlan, e);
+	if (r >= 0)
+		r = watch_open(&k->watch, e);
+	if (r >= 0)
+		r = open_caches(k, e);
+	if (r >= 0)
+		r = open_poll(k, e);
+	if (r >= 0)
+		r = kernel_facts(k, &k->shown, e);
+	if (r < 0) {
+		kernel_close(k);
+		return r;
+	}
+	*out = k;
+	return 0;
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (!k)
+		return;
+	if (k->manager)
+		nl_cache_mngr_free(k->manager);
+	nl_socket_free(k->events);
+	nl_socket_free(k->sync);
+	watch_close(k->watch);
+	vxlan_close(k->vxlan);
+	net_close(k->net);
+	if (k->poll >= 0)
+		(void)close(k->poll);
+	if (k->again >= 0)
+		(void)close(k->again);
+	facts_done(&k->shown);
+	free(k);
+}
+
+int kernel_fd(const struct kernel *k)
+{
+	return k->poll;
+}
+
+/*
+ * Facts.
+ */
+
+static int read_routes(struct kernel *k, struct facts *f, struct err *e)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	struct net_route routes[2] = {0};
+	struct net_look look;
+	for (size_t i = 0; i < 2; i++)
+		net_ask_default(k->net, families[i], &routes[i]);
+	int r = net_commit(k->net, NULL, e);
+	if (r >= 0)
+		r = net_look(k->net, &look, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < 2; i++)
+		if (routes[i].dev && routes[i].dst.len == 0)
+			f->defaults[f->n_defaults++] = (struct facts_default){
+				.via = routes[i].via,
+				.family = families[i],
+				.link = routes[i].dev,
+			};
+	f->forwards4 = look.forwards4;
+	f->forwards6 = look.forwards6;
+	return 0;
+}
+
+static void keep_routes(const struct facts *from, struct facts *to)
+{
+	memcpy(to->routes, from->routes, sizeof(to->routes));
+	to->n_routes = from->n_routes;
+}
+
+int kernel_facts(struct kernel *k, struct facts *out, struct err *e)
+{
+	struct facts f = {0};
+	int r = read_routes(k, &f, e);
+	if (r < 0)
+		return r;
+	linkcache_links(k->links, &f);
+	linkcache_addrs(k->addrs, &f);
+	r = hostroutes_strict(k->net, &f, e);
+	keep_routes(&k->shown, &f);
+	if (r >= 0 && (!k->knows_routes || !facts_equal(&k->shown, &f)))
+		r = hostroutes_list(k->net, &f, e);
+	if (r < 0) {
+		facts_done(&f);
+		return r;
+	}
+	*out = f;
+	return 0;
+}
+
+int kernel_route_dev(struct kernel *k, const struct addr *a)
+{
+	struct net_route route;
+	struct err ignored; /* unreachable is an answer */
+	return net_find_route(k->net, a, &route, &ignored) < 0 ? 0 : route.dev;
+}
+
+bool kernel_ipip_is_theirs(struct kernel *k)
+{
+	return ipip_is_theirs(k->net);
+}
+
+/*
+ * Notifications.
+ */
+
+static int resync(struct kernel *k, struct err *e)
+{
+	int nl = nl_cache_resync(k->sync, k->links, NULL, NULL);
+	if (nl == 0)
+		nl = nl_cache_resync(k->sync, k->addrs, NULL, NULL);
+	return nl < 0 ? nl_refused(nl, "list links and addresses again", e) : 0;
+}
+
+/* Each error is reported once by the socket; a few in a row are a storm, and the dump mends them
+ * all. */
+static int take_notifications(struct kernel *k, struct err *e)
+{
+	bool lost = false;
+	for (int tries = 0; tries < 8; tries++) {
+		if (nl_cache_mngr_data_ready(k->manager) >= 0)
+			break;
+		lost = true;
+	}
+	return lost ? resync(k, e) : 0;
+}
+
+static size_t count_marked(const struct kernel *k)
+{
+	size_t n = 0;
+	for (struct nl_object *o = nl_cache_get_first(k->links); o; o = nl_cache_get_next(o)) {
+		struct rtnl_link *l = (struct rtnl_link *)o;
+		n += rtnl_link_get_family(l) == AF_UNSPEC && linkcache_is_marked(l);
+	}
+	return n;
+}
+
+/* The devices whose neighbours are watched, as soon as they show up. */
+static int follow_devices(struct kernel *k, struct err *e)
+{
+	int devices[2];
+	for (size_t i = 0; i < 2; i++) {
+		const struct facts_link *l = facts_named(&k->shown, k->devices[i]);
+		devices[i] = l ? l->index : 0;
+	}
+	return watch_devices(k->watch, devices, e);
+}
+
+static int look_again(struct kernel *k, struct err *e)
+{
+	struct facts now = {0};
+	int r = kernel_facts(k, &now, e);
+	if (r < 0)
+		return r;
+	if (!facts_equal(&k->shown, &now))
+		k->pending = true;
+	facts_done(&k->shown);
+	k->shown = now;
+	k->knows_routes = true;
+	return follow_devices(k, e);
+}
+
+int kernel_read(struct kernel *k, struct err *e)
+{
+	eventfd_t woken;
+	(void)eventfd_read(k->again, &woken); /* nothing there: fine */
+	int r = watch_read(k->watch, e);
+	if (r > 0) {
+		k->pending = true;
+		k->knows_routes = false;
+	}
+	if (r >= 0)
+		r = take_notifications(k, e);
+	if (r >= 0)
+		r = look_again(k, e);
+	if (r < 0)
+		return r;
+	bool marked = count_marked(k) > 0;
+	if (k->pending && (!marked || k->told)) {
+		k->pending = k->told = false;
+		return KERNEL_CHANGED;
+	}
+	if (!marked)
+		return KERNEL_SAME;
+	/* One wake-up for the change: were the marks to stay, this must not go round and round. */
+	k->told = k->pending;
+	if (k->pending && eventfd_write(k->again, 1) < 0)
+		return err_set(e, errno, "cannot wake up: %s", strerror(errno));
+	return KERNEL_REAP;
+}
+
+/* The kernel is asked even if no mark was seen: it says nothing of a mark on a link that was down
+ * already (netdev_state_change() in net/core/dev.c). */
+int kernel_reap(struct kernel *k, struct err *e)
+{
+	size_t n = count_marked(k);
+	net_del_group(k->net, OWNED_REAP_GROUP, NET_STRICT);
+	int r = net_commit(k->net, NULL, e);
+	if (r == -ENODEV)
+		return 0;
+	return r < 0 ? r : (int)(n ? n : 1);
+}
+
+/*
+ * Making it so.
+ */
+
+static int forward(struct kernel *k, const struct kernel_want *w, struct err *e)
+{
+	struct net_look look;
+	int changes = 0;
+	int r = net_look(k->net, &look, e);
+	if (r >= 0 && w->forward4 && !look.forwards4) {
+		r = forward_on(k->net, AF_INET, NULL, e);
+		changes++;
+	}
+	if (r >= 0 && w->forward6 && !look.forwards6) {
+		r = forward_on(k->net, AF_INET6, NULL, e);
+		changes++;
+	}
+	return r < 0 ? r : changes;
+}
+
+/* What a part did is added up; its error is kept and does not stop the others. */
+static void take_result(int r, const struct err *e, int *total, struct kernel_problems *problems)
+{
+	if (r >= 0) {
+		*total += *total >= 0 ? r : 0;
+		return;
+	}
+	if (*total >= 0)
+		*total = r;
+	const size_t room = sizeof(problems->text) / sizeof(*problems->text);
+	if (!problems || problems->n == room)
+		return;
+	(void)snprintf(problems->text[problems->n++], sizeof(*problems->text), "%s%s%s", e->text,
+		e->details[0] ? "; " : "", e->details);
+}
+
+int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_problems *problems)
+{
+	struct err e = {0};
+	int total = 0;
+	if (problems)
+		problems->n = 0;
+	take_result(forward(k, w, &e), &e, &total, problems);
+	take_result(
+		blackholes_sync(k->net, w->blackholes, w->n_blackholes, &e), &e, &total, problems);
+	take_result(exits_sync(k->net, &w->exits, &e), &e, &total, problems);
+	for (size_t i = 0; i < 2; i++) {
+		take_result(vxlan_sync(k->vxlan, &w->vxlan[i], &e), &e, &total, problems);
+		(void)text_copy(k->devices[i], sizeof(k->devices[i]),
+			w->vxlan[i].on ? w->vxlan[i].device : "");
+	}
+	take_result(ipip_sync(k->net, &w->ipip, &e), &e, &total, problems);
+	return total;
+}
+
+int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *n,
+	struct err *e)
+{
+	return exits_list(k->net, table, out, n, e);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The kernel as the agent sees it and changes it: caches of links and addresses (libnl-route-3)
+ * that follow by themselves, and the making equal of what is ours to what is wanted. Foreign routes
+ * and devices are never touched. Routes are looked at through lib/net.h, filtered by protocol in the
+ * kernel, so that a hundred thousand routes of BIRD cost nothing here.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "agent/kernel/exits.h"
+#include "agent/kernel/facts.h"
+#include "agent/kernel/ipip.h"
+#include "agent/kernel/vxlan.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+
+struct kernel;
+
+int kernel_open(struct kernel **out, struct err *e); /* of the caller's namespace */
+void kernel_close(struct kernel *k);		     /* takes NULL */
+
+int kernel_fd(const struct kernel *k); /* readable: call kernel_read() */
+/* Takes in what happened. 1: something that kernel_facts() shows, or an object of ours, is another
+ * now; 2: besides, links are marked for deletion (owned.h, reap group); 0: neither. Pods that come
+ * and go are 0, and 2 alone while their links wait: what else changed meanwhile is said by the
+ * next call, for which the descriptor is readable. An overrun of the socket is mended by reading
+ * everything again. */
+enum { KERNEL_SAME, KERNEL_CHANGED, KERNEL_REAP };
+int kernel_read(struct kernel *k, struct err *e);
+
+/* As of the last kernel_read(), for facts_done(). */
+int kernel_facts(struct kernel *k, struct facts *out, struct err *e);
+
+/* The link that packets to a take, 0: none. */
+int kernel_route_dev(struct kernel *k, const struct addr *a);
+
+/* See agent/kernel/ipip.h. */
+bool kernel_ipip_is_theirs(struct kernel *k);
+
+/* What shall be. Borrowed. */
+struct kernel_want {
+	const struct cidr *blackholes; /* own blocks (protocol 82); of one address: none is made */
+	size_t n_blackholes;
+	bool forward4, forward6;
+	struct vxlan_want vxlan[2]; /* IPv4, IPv6 */
+	struct ipip_want ipip;
+	struct exits_want exits;
+};
+
+/* Makes it so; what is so already is not touched. Returns how many changes it took. Every part is
+ * tried, the first error is returned; problems (may be NULL) gets a sentence of each part that
+ * failed. A foreign device in the place of ours is a problem, not removed. */
+struct kernel_problems {
+	char text[6][256];
+	size_t n;
+};
+int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_problems *problems);
+
+/* The routes in a table of exits. */
+int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *n,
+	struct err *e);
+
+/* Deletes the links that DEL marked, as one group. Returns how many were known, at least 1 when
+ * there was any. Call it now and then without KERNEL_REAP, too: a link that was down before it was
+ * marked is not announced by the kernel. Costs next to nothing when there is none. */
+int kernel_reap(struct kernel *k, struct err *e);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What makes a device of agent/kernel/vxlan_device.c the node's tunnel: its settings, its addresses, its
+ * peers. A sync that finds everything right sends questions only.
+ *
+ * One setting wants a reason, no checksum offload: a VXLAN device promises checksums that the network
+ * card has to make, and kernels and cards get that wrong again and again (calico#3145, #4865; since
+ * Linux 6.12 a thirtieth of the speed, calico#11435). The kernel makes them itself then, and cuts
+ * segments itself, which costs three quarters of the throughput between namespaces
+ * (docs/PERFORMANCE.md). Not even a virtual uplink is a reason to leave it on by itself: what leaves
+ * a veth may leave the machine through a card behind its bridge. Who knows the cards sets
+ * vxlan.checksumOffload.
+ */
+#include "agent/kernel/vxlan.h"
+
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "agent/kernel/tunnel.h"
+#include "agent/kernel/vxlan_device.h"
+#include "agent/kernel/vxlan_peers.h"
+#include "lib/file.h"
+#include "lib/hash.h"
+#include "lib/mem.h"
+#include "lib/net_link.h"
+
+struct vxlan {
+	struct vxlan_kernel kernel;
+	int fd; /* for ethtool's ioctl */
+};
+
+int vxlan_open(struct vxlan **out, struct err *e)
+{
+	struct vxlan *v = mem_new(1, sizeof(*v));
+	v->fd = -1;
+	int r = net_open(&v->kernel.net, e);
+	if (r >= 0)
+		r = vxlan_device_open(&v->kernel.sock, e);
+	if (r >= 0) {
+		v->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (v->fd < 0)
+			r = err_set(e, errno, "cannot open a socket: %s", strerror(errno));
+	}
+	if (r < 0) {
+		vxlan_close(v);
+		return r;
+	}
+	*out = v;
+	return 0;
+}
+
+void vxlan_close(struct vxlan *v)
+{
+	if (!v)
+		return;
+	vxlan_device_close(v->kernel.sock);
+	net_close(v->kernel.net);
+	if (v->fd >= 0)
+		(void)close(v->fd);
+	free(v);
+}
+
+void vxlan_mac(const char *node, uint8_t family, uint8_t out[6])
+{
+	char text[512];
+	int len = snprintf(text, sizeof(text), "vxlan %d %s", family == AF_INET ? 4 : 6, node);
+	struct hash h = hash_of(text, len < (int)sizeof(text) ? (size_t)len : sizeof(text) - 1);
+	memcpy(out, h.bytes, 6);
+	out[0] = (uint8_t)((out[0] & 0xfc) | 2); /* unicast, locally administered */
+}
+
+struct addr vxlan_link_local(const uint8_t mac[6])
+{
+	return (struct addr){
+		.family = AF_INET6,
+		.bytes = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe,
+			mac[3], mac[4], mac[5]},
+	};
+}
+
+/* Hosts that turn IPv6 off for new devices must not take the VTEP address away. */
+static int enable_ipv6(const struct vxlan_want *w, struct err *e)
+{
+	char path[128];
+	long value = 0;
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", w->device);
+	if (!w->vtep6.family)
+		return 0;
+	int r = file_get_number(path, &value, e);
+	if (r < 0 || !value)
+		return r;
+	r = file_put_number(path, 0, e);
+	return r < 0 ? r : 1;
+}
+
+static int put_offload(struct vxlan *v, const char *device, bool on, struct err *e)
+{
+	struct ethtool_value value = {.cmd = ETHTOOL_GTXCSUM};
+	struct ifreq request = {.ifr_data = (void *)&value};
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
+	if (ioctl(v->fd, SIOCETHTOOL, &request) < 0)
+		return err_set(
+			e, errno, "cannot read the offloads of %s: %s", device, strerror(errno));
+	if ((value.data != 0) == on)
+		return 0;
+	value = (struct ethtool_value){.cmd = ETHTOOL_STXCSUM, .data = on};
+	if (ioctl(v->fd, SIOCETHTOOL, &request) < 0)
+		return err_set(e, errno, "cannot turn %s checksum offload of %s: %s",
+			on ? "on" : "off", device, strerror(errno));
+	return 1;
+}
+
+static int put_addresses(struct vxlan *v, int index, const struct vxlan_want *w, struct err *e)
+{
+	struct cidr want[3] = {cidr_of_host(&w->vtep4), cidr_of_host(&w->vtep6)};
+	if (w->vtep6.family)
+		want[2] = (struct cidr){.addr = vxlan_link_local(w->mac), .len = 64};
+	return tunnel_put_addresses(v->kernel.net, index, 0, want, 3, e);
+}
+
+static int put_settings(
+	struct vxlan *v, const struct vxlan_want *w, const struct vxlan_device *d, struct err *e)
+{
+	struct net *n = v->kernel.net;
+	const struct net_dev dev = {.index = d->index, .name = w->device};
+	int changes = !d->labelled + d->auto_link_local;
+	if (!d->labelled)
+		net_set_alias(n, dev, vxlan_device_alias(w));
+	if (d->auto_link_local)
+		net_set_no_auto_link_local(n, dev);
+	int r = tunnel_loosen(n, dev, e);
+	if (r >= 0) {
+		changes += r;
+		r = net_commit(n, NULL, e);
+	}
+	if (r >= 0) {
+		r = put_offload(v, w->device, w->offload, e);
+		changes += r > 0;
+	}
+	return r < 0 ? r : changes;
+}
+
+static int bring_up(
+	struct vxlan *v, const struct vxlan_want *w, const struct vxlan_device *d, struct err *e)
+{
+	if (d->up)
+		return 0;
+	net_set_up(v->kernel.net, (struct net_dev){.index = d->index, .name = w->device});
+	int r = net_commit(v->kernel.net, NULL, e);
+	if (r == -EADDRINUSE)
+		err_details(e, "another program has UDP port %u: ss -ulnp", w->port);
+	return r < 0 ? r : 1;
+}
+
+/* In this order: a neighbour needs a device that is up. */
+static int furnish(
+	struct vxlan *v, const struct vxlan_want *w, const struct vxlan_device *d, struct err *e)
+{
+	int changes = put_settings(v, w, d, e);
+	int r = changes;
+	if (r >= 0) {
+		r = enable_ipv6(w, e);
+		changes += r;
+	}
+	if (r >= 0) {
+		r = put_addresses(v, d->index, w, e);
+		changes += r;
+	}
+	if (r >= 0) {
+		r = bring_up(v, w, d, e);
+		changes += r;
+	}
+	if (r >= 0) {
+		r = vxlan_peers_sync(v->kernel.net, d->index, w->peers, w->n_peers, e);
+		changes += r;
+	}
+	return r < 0 ? r : changes;
+}
+
+int vxlan_sync(struct vxlan *v, const struct vxlan_want *w, struct err *e)
+{
+	if (!w->on && w->keep)
+		return 0;
+	if (!w->on)
+		return vxlan_device_remove(&v->kernel, w, e);
+	struct vxlan_device d;
+	int changes = vxlan_device_settle(&v->kernel, w, &d, e);
+	if (changes < 0)
+		return changes;
+	int r = furnish(v, w, &d, e);
+	return r < 0 ? r : changes + r;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Three comparisons of sorted lists: forwarding entries by MAC, neighbours of each family by
+ * address. First everything that is missing or wrong is put, then what nobody wants is deleted.
+ *
+ * On our device every entry is ours, whoever made it, with two exceptions that belong to the
+ * kernel: multicast neighbours, and addresses that somebody asked for in vain (failed or
+ * incomplete), which it forgets by itself. Deleting those would make each sync a change.
+ *
+ * Permanent neighbours do not count against the kernel's limit of 1024 (gc_thresh3): five thousand
+ * peers fit without a setting.
+ */
+#include "agent/kernel/vxlan_peers.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/mem.h"
+#include "lib/net_neigh.h"
+
+/* Messages of one commit; the queue of lib/net.h takes a few more. */
+#define AT_ONCE 40
+
+struct entry {
+	struct net_neigh neigh;
+	size_t order; /* as given: of equal keys the first counts */
+};
+
+struct entries {
+	struct entry *v;
+	size_t n;
+};
+
+struct batch {
+	struct net *net;
+	int device;
+	size_t queued;
+	int changes; /* or the first error */
+	struct err *e;
+};
+
+static int compare_key(const struct net_neigh *a, const struct net_neigh *b)
+{
+	return a->is_forwarding ? memcmp(a->mac, b->mac, sizeof(a->mac))
+				: addr_compare(&a->dst, &b->dst);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct entry *x = a;
+	const struct entry *y = b;
+	int r = compare_key(&x->neigh, &y->neigh);
+	return r ? r : (x->order > y->order) - (x->order < y->order);
+}
+
+static void sort(struct entries *l)
+{
+	if (l->n)
+		qsort(l->v, l->n, sizeof(*l->v), compare_entries);
+}
+
+static void commit(struct batch *b)
+{
+	struct err e;
+	int r = net_commit(b->net, NULL, &e);
+	if (r < 0 && b->changes >= 0) {
+		b->changes = r;
+		*b->e = e;
+	}
+	b->queued = 0;
+}
+
+static void count(struct batch *b)
+{
+	if (b->changes >= 0)
+		b->changes++;
+	if (++b->queued == AT_ONCE)
+		commit(b);
+}
+
+static void put(struct batch *b, const struct net_neigh *entry)
+{
+	net_put_neigh(b->net, b->device, entry);
+	count(b);
+}
+
+static void del(struct batch *b, const struct net_neigh *entry)
+{
+	net_del_neigh(b->net, b->device, entry, NET_MAY_LACK);
+	count(b);
+}
+
+static bool is_same(const struct net_neigh *a, const struct net_neigh *b)
+{
+	return a->permanent == b->permanent && addr_equal(&a->dst, &b->dst) &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+}
+
+/* The first of those with the same key at or behind from, and how many there are. */
+static size_t find(const struct entries *l, size_t from, const struct net_neigh *key, size_t *n)
+{
+	while (from < l->n && compare_key(&l->v[from].neigh, key) < 0)
+		from++;
+	*n = 0;
+	while (from + *n < l->n && compare_key(&l->v[from + *n].neigh, key) == 0)
+		(*n)++;
+	return from;
+}
+
+static void put_missing(struct batch *b, const struct entries *want, const struct entries *have)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < want->n; i++) {
+		const struct net_neigh *w = &want->v[i].neigh;
+		if (i && compare_key(&want->v[i - 1].neigh, w) == 0)
+			continue;
+		size_t n;
+		bool found = false;
+		at = find(have, at, w, &n);
+		for (size_t j = 0; j < n; j++)
+			found = found || is_same(w, &have->v[at + j].neigh);
+		if (!found)
+			put(b, w);
+	}
+}
+
+static bool has_twin(const struct entries *l, size_t i)
+{
+	const struct net_neigh *key = &l->v[i].neigh;
+	return (i && compare_key(&l->v[i - 1].neigh, key) == 0) ||
+	       (i + 1 < l->n && compare_key(&l->v[i + 1].neigh, key) == 0);
+}
+
+/* A wanted key keeps its entry, which is right by now; a second destination of the same MAC goes. */
+static void del_superfluous(struct batch *b, const struct entries *want, const struct entries *have)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < have->n; i++) {
+		const struct net_neigh *h = &have->v[i].neigh;
+		size_t wanted;
+		at = find(want, at, h, &wanted);
+		if (wanted && (!has_twin(have, i) || is_same(&want->v[at].neigh, h)))
+			continue;
+		if (!h->needs_none && (wanted || !h->failed))
+			del(b, h);
+	}
+}
+
+static void equalise(struct batch *b, struct entries *want, struct net_neigh *list, size_t n)
+{
+	struct entries have = {.v = mem_new(n, sizeof(*have.v)), .n = n};
+	for (size_t i = 0; i < n; i++)
+		have.v[i] = (struct entry){.neigh = list[i], .order = i};
+	sort(want);
+	sort(&have);
+	put_missing(b, want, &have);
+	del_superfluous(b, want, &have);
+	if (b->queued)
+		commit(b);
+	free(have.v);
+}
+
+static void add(struct entries *l, const struct addr *dst, const struct vxlan_peer *p, bool forward)
+{
+	if (!dst->family)
+		return;
+	struct entry *x = &l->v[l->n];
+	x->neigh = (struct net_neigh){.dst = *dst, .permanent = true, .is_forwarding = forward};
+	memcpy(x->neigh.mac, p->mac, sizeof(x->neigh.mac));
+	x->order = l->n++;
+}
+
+int vxlan_peers_sync(
+	struct net *n, int device, const struct vxlan_peer *peers, size_t n_peers, struct err *e)
+{
+	struct batch b = {.net = n, .device = device, .e = e};
+	static const int families[] = {AF_BRIDGE, AF_INET, AF_INET6};
+	struct entries want = {.v = mem_new(n_peers, sizeof(*want.v))};
+	for (size_t f = 0; f < 3; f++) {
+		CLEANUP_FREE struct net_neigh *list = NULL;
+		size_t count_have = 0;
+		int r = families[f] == AF_BRIDGE
+				? net_list_forwarding(n, device, &list, &count_have, e)
+				: net_list_neighs(n, device, families[f], &list, &count_have, e);
+		if (r < 0) {
+			b.changes = r;
+			break;
+		}
+		want.n = 0;
+		for (size_t i = 0; i < n_peers; i++) {
+			const struct vxlan_peer *p = &peers[i];
+			add(&want,
+				families[f] == AF_BRIDGE ? &p->node
+				: families[f] == AF_INET ? &p->vtep4
+							 : &p->vtep6,
+				p, families[f] == AF_BRIDGE);
+		}
+		equalise(&b, &want, list, count_have);
+	}
+	free(want.v);
+	return b.changes;
+}

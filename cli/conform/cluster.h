@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The cluster as a conformance run has come to know it, one plain value: what probes said and what
+ * the cluster store says. Everything that plans checks, judges answers and names causes is a pure
+ * function of it.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/conform/facts.h"
+#include "cli/conform/file.h"
+#include "cluster/resource.h"
+#include "lib/addr.h"
+
+#define CONFORM_NAME 254
+#define CONFORM_PLACE (CONFORM_NAME + 8)
+#define CONFORM_NODE SIZE_MAX /* instead of a pod's number: the node itself */
+
+struct conform_member {
+	char name[CONFORM_NAME];
+	bool is_outside;
+	bool alive;	       /* its probe has said what is below */
+	struct addr addr[2];   /* by family; family 0: it has none */
+	struct cidr subnet[2]; /* of these */
+	struct conform_look look;
+	struct conform_pod pods[CONFORM_PODS];
+	size_t n_pods;
+	uint16_t udp, tcp;  /* ports of its servers; 0: none */
+	uint16_t host_port; /* mapped to its first pod; 0: not */
+};
+
+struct conform_pool {
+	struct cidr cidr;
+	enum resource_encap ipip, vxlan;
+	bool nat, disabled, no_export;
+};
+
+struct conform_cluster {
+	struct conform_member *members; /* the outside is the last one */
+	size_t n;
+	bool has_outside;
+	struct conform_pool *pools; /* of the store */
+	size_t n_pools;
+	struct cidr *blocks; /* all that the store knows */
+	size_t n_blocks;
+	bool has_store;
+	bool families[2];
+	bool routed; /* the host outside has a way back to pods */
+	uint64_t seed;
+};
+void conform_cluster_done(struct conform_cluster *c); /* takes a zeroed one */
+
+size_t conform_cluster_nodes(const struct conform_cluster *c); /* without the outside */
+const struct conform_member *conform_cluster_outside(const struct conform_cluster *c); /* or NULL */
+
+/* The pool of the store that an address is in; NULL: none, or there is no store. */
+const struct conform_pool *conform_cluster_pool(
+	const struct conform_cluster *c, const struct addr *a);
+
+/* Takes the member's addresses and subnets from its look where they are not known yet. */
+void conform_member_find_addresses(struct conform_member *m);
+bool conform_member_has(const struct conform_member *m, const struct addr *a);
+
+const struct conform_link *conform_look_link(const struct conform_look *l, const char *name);
+const struct conform_link *conform_look_tunnel(const struct conform_look *l, const char *name);
+/* The route of table main that an address takes (longest prefix); NULL: none. */
+const struct conform_route *conform_look_route(const struct conform_look *l, const struct addr *to);
+
+/* "node1/a"; "node1" for CONFORM_NODE. */
+void conform_place_format(const struct conform_member *m, size_t pod, char out[CONFORM_PLACE]);
+void conform_pod_name(size_t pod, char out[4]); /* "a"; "" for CONFORM_NODE */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The probes of a conformance run, and talking with all of them at once. Work is given as an array of
+ * calls and is over when each call has an answer or will never get one: there is a deadline for
+ * each, and a probe that misses one, ends, or says what is no answer is given up, with a sentence
+ * that says why. What a probe says is bounded here and judged by cli/conform/facts.h.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/conform/progress.h"
+#include "cli/probe/line.h"
+#include "lib/err.h"
+#include "lib/exec.h"
+
+#define CONFORM_WINDOW 32 /* calls under way at one probe, at most */
+
+enum conform_result {
+	CONFORM_WAITING,
+	CONFORM_ANSWERED,
+	CONFORM_REFUSED, /* the probe could not do it */
+	CONFORM_LOST,	 /* the probe is gone, or the run was interrupted */
+};
+
+struct conform_call {
+	size_t remote;	 /* index in the crew */
+	json_t *request; /* with "op", without "id"; owned */
+	int timeout_ms;
+	enum conform_result result;
+	json_t *answer;	   /* when ANSWERED; owned */
+	char problem[600]; /* when REFUSED or LOST */
+	uint64_t id, end_ns;
+};
+
+struct conform_calls {
+	struct conform_call *list;
+	size_t n, room;
+};
+/* One more call, on the heap; request is taken over. */
+struct conform_call *conform_calls_add(
+	struct conform_calls *c, size_t remote, json_t *request, int timeout_ms);
+void conform_calls_done(struct conform_calls *c);
+#define CLEANUP_CONFORM_CALLS __attribute__((cleanup(conform_calls_done)))
+
+struct conform_remote {
+	char name[64]; /* for sentences */
+	struct exec_child child;
+	struct probe_line line; /* what it says */
+	char *out;		/* what it is not told yet */
+	size_t out_len, out_room;
+	char said[1024]; /* the end of its stderr */
+	size_t said_len;
+	struct conform_call *flying[CONFORM_WINDOW];
+	size_t n_flying, cursor;
+	bool gone;
+	char problem[600]; /* why */
+};
+
+struct conform_crew {
+	struct conform_remote *remotes;
+	size_t n;
+	int signals; /* signalfd: SIGINT, SIGTERM, SIGHUP */
+	uint64_t next_id, first_id;
+	bool interrupted;
+	struct conform_progress progress;
+};
+
+int conform_crew_open(struct conform_crew *c, size_t n, struct err *e);
+/* Starts the probe of remote i. It may be gone at once. */
+void conform_crew_start(
+	struct conform_crew *c, size_t i, const char *name, const char *const *arguments);
+
+/* Runs the calls; window: how many at once at each probe. what is for the progress. -EINTR: a
+ * signal came; calls without answer are LOST. */
+int conform_crew_run(
+	struct conform_crew *c, struct conform_calls *calls, size_t window, const char *what);
+/* Lets time pass. -EINTR */
+int conform_crew_pause(struct conform_crew *c, int ms);
+
+/* All probes are told to end and get the time for it; *what they refuse is in calls. Not stopped
+ * by a signal that came before, only by another one. */
+void conform_crew_end(struct conform_crew *c, struct conform_calls *calls);
+void conform_crew_close(struct conform_crew *c); /* takes a zeroed one */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What a conformance run prints: a line for each check as soon as it is judged, and at the end the
+ * sum and the failures by their causes; or one document (JSON, JUnit) at the end.
+ */
+#include <stdio.h>
+
+#include "cli/conform/check.h"
+
+enum conform_format { CONFORM_TEXT, CONFORM_JSON, CONFORM_JUNIT };
+
+/* What is said beside the checks. */
+struct conform_facts_of_run {
+	size_t nodes, pods;
+	bool all_pairs;
+	uint64_t seed;
+	uint64_t duration_ms;
+	bool interrupted;
+};
+
+/* Lines of the checks from index *from on up to the first that is still open; *from moves on. */
+void conform_report_lines(FILE *f, const struct conform_checks *c, size_t *from);
+void conform_report_end(
+	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
+
+void conform_report_json(
+	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
+void conform_report_junit(
+	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);

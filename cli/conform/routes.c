@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The routes of every node, judged against who owns what. Inside the pools a node has
+ *
+ *	blackhole BLOCK protocol 82        for each of its own blocks (but one of a single address)
+ *	POD/32 dev LINK protocol 82        for each of its pods
+ *	BLOCK via ... protocol 12          for each block of another node, from BIRD
+ *
+ * and nothing else. What stands in "..." is the choice of the block's pool: the other node's address
+ * or a router without a tunnel, the tunnel's device with one. Without the store that choice is not
+ * known, and not looked at.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/conform/static.h"
+#include "lib/text.h"
+
+#define OURS 82	 /* protocol roost, docs/ROUTES.md */
+#define BIRDS 12 /* RTPROT_BIRD */
+#define KERNELS 2
+
+struct view {
+	const struct conform_cluster *c;
+	const struct conform_member *m;
+	size_t f;
+	struct text wrong; /* "; "-separated */
+	size_t right, all;
+};
+
+static bool is_of(const struct view *v, const struct cidr *c)
+{
+	return (c->addr.family == AF_INET6) == (v->f == 1);
+}
+
+static const struct conform_route *find(const struct view *v, const struct cidr *dst)
+{
+	const struct conform_route *found = NULL;
+	for (size_t i = 0; i < v->m->look.n_routes; i++) {
+		const struct conform_route *r = &v->m->look.routes[i];
+		if (cidr_equal(&r->dst, dst) && (!found || r->protocol == BIRDS))
+			found = r;
+	}
+	return found;
+}
+
+/* As ip-route(8) shows it. */
+static void format(const struct conform_route *r, char out[160])
+{
+	struct text t = {.buf = out, .size = 160};
+	char via[ADDR_TEXT];
+	text_add(&t, "%s", strcmp(r->type, "unicast") == 0 ? "" : r->type);
+	if (r->via.family) {
+		addr_format(&r->via, via);
+		text_add(&t, "%svia %s", t.len ? " " : "", via);
+	}
+	if (*r->dev)
+		text_add(&t, "%sdev %s", t.len ? " " : "", r->dev);
+	text_add(&t, "%sprotocol %u", t.len ? " " : "", r->protocol);
+}
+
+static void note_wrong(
+	struct view *v, const struct cidr *dst, const struct conform_route *r, const char *wanted)
+{
+	char name[CIDR_TEXT], seen[160] = "no route";
+	cidr_format(dst, name);
+	if (r)
+		format(r, seen);
+	text_add(&v->wrong, "%s%s: %s%s%s", v->wrong.len ? "; " : "", name, seen,
+		*wanted ? ", not " : "", wanted);
+}
+
+static struct conform_check *begin(
+	struct view *v, struct conform_checks *out, const char *note, char wrong[300])
+{
+	struct conform_check *k = conform_checks_add(out, CONFORM_FACT, "route", v->f ? 6 : 4);
+	(void)snprintf(
+		k->what, sizeof(k->what), "route IPv%d %s  %.60s", k->family, note, v->m->name);
+	*wrong = '\0';
+	v->wrong = (struct text){.buf = wrong, .size = 300};
+	v->right = v->all = 0;
+	return k;
+}
+
+/* One more route was looked at; wanted: what it should be. */
+static void count(struct view *v, bool good, const struct cidr *dst, const struct conform_route *r,
+	const char *wanted)
+{
+	v->all++;
+	v->right += good;
+	if (!good)
+		note_wrong(v, dst, r, wanted);
+}
+
+static void finish(struct view *v, struct conform_check *k)
+{
+	if (v->wrong.len)
+		conform_check_set(k, CONFORM_FAILED, "%s", v->wrong.buf);
+	else if (!v->all)
+		conform_check_set(k, CONFORM_OK, "none");
+	else
+		conform_check_set(k, CONFORM_OK, "%zu of %zu", v->right, v->all);
+}
+
+/* ---- Own blocks and pods ---- */
+
+static void check_own_blocks(struct view *v, struct conform_checks *out)
+{
+	char wrong[300];
+	struct conform_check *k = begin(v, out, "own blocks", wrong);
+	for (size_t i = 0; i < v->m->look.n_blocks; i++) {
+		const struct cidr *b = &v->m->look.blocks[i];
+		if (!is_of(v, b) || b->len == addr_bits(&b->addr))
+			continue;
+		const struct conform_route *r = find(v, b);
+		bool good = r && strcmp(r->type, "blackhole") == 0 && r->protocol == OURS;
+		count(v, good, b, r, "blackhole protocol 82");
+	}
+	(void)snprintf(k->expected, sizeof(k->expected),
+		"a blackhole of protocol 82 for each of its blocks");
+	finish(v, k);
+}
+
+static void check_own_pods(struct view *v, struct conform_checks *out)
+{
+	char wrong[300];
+	struct conform_check *k = begin(v, out, "own pods", wrong);
+	for (size_t i = 0; i < v->m->n_pods; i++) {
+		const struct conform_pod *p = &v->m->pods[i];
+		if (!p->ip[v->f].family || !*p->link)
+			continue;
+		struct cidr host = cidr_of_host(&p->ip[v->f]);
+		const struct conform_route *r = find(v, &host);
+		bool good = r && r->protocol == OURS && strcmp(r->dev, p->link) == 0 &&
+			    strcmp(r->type, "unicast") == 0;
+		char wanted[64];
+		(void)snprintf(wanted, sizeof(wanted), "dev %s protocol 82", p->link);
+		count(v, good, &host, r, wanted);
+	}
+	(void)snprintf(k->expected, sizeof(k->expected),
+		"a route of protocol 82 to the link of each of its pods");
+	finish(v, k);
+}
+
+/* ---- Other nodes' blocks ---- */
+
+/* Whether packets for the other node go through a tunnel, by the pool's word. kind: which. */
+static bool is_tunnelled(const struct view *v, const struct conform_member *other,
+	const struct conform_pool *p, const char **kind)
+{
+	enum resource_encap e = p->ipip != ENCAP_NEVER ? p->ipip : p->vxlan;
+	*kind = p->ipip != ENCAP_NEVER ? "ipip" : "vxlan";
+	bool near = v->m->subnet[v->f].addr.family &&
+		    cidr_contains(&v->m->subnet[v->f], &other->addr[v->f]);
+	return e == ENCAP_ALWAYS || (e == ENCAP_CROSS_SUBNET && !near);
+}
+
+/* wanted: what is right in words. */
+static bool is_right_hop(const struct view *v, const struct conform_member *other,
+	const struct cidr *block, const struct conform_route *r, char wanted[96])
+{
+	const struct conform_pool *pool = conform_cluster_pool(v->c, &block->addr);
+	const struct conform_link *tunnel = conform_look_tunnel(&v->m->look, r ? r->dev : "");
+	const char *kind = "";
+	char address[ADDR_TEXT];
+	(void)snprintf(wanted, 96, "a route of protocol 12");
+	bool good = r && r->protocol == BIRDS && strcmp(r->type, "unicast") == 0;
+	if (!pool)
+		return good;
+	addr_format(&other->addr[v->f], address);
+	if (is_tunnelled(v, other, pool, &kind)) {
+		(void)snprintf(wanted, 96, "through %s to %.60s, protocol 12", kind, other->name);
+		return good && tunnel && strcmp(tunnel->kind, kind) == 0 &&
+		       conform_member_has(other, &r->via);
+	}
+	bool near = v->m->subnet[v->f].addr.family &&
+		    cidr_contains(&v->m->subnet[v->f], &other->addr[v->f]);
+	(void)snprintf(
+		wanted, 96, "via %s without a tunnel, protocol 12", near ? address : "a router");
+	return good && !tunnel && (!near || addr_equal(&r->via, &other->addr[v->f]));
+}
+
+static bool is_exported(const struct view *v, const struct cidr *block)
+{
+	const struct conform_pool *pool = conform_cluster_pool(v->c, &block->addr);
+	return !pool || !pool->no_export;
+}
+
+/* A block that is given back loses its routes first; nobody misses them when nobody is in it. */
+static bool is_in_use(const struct conform_member *owner, const struct cidr *block)
+{
+	for (size_t i = 0; i < owner->look.n_records; i++)
+		if (cidr_contains(block, &owner->look.records[i].addr) &&
+			strcmp(owner->look.records[i].state, "used") == 0)
+			return true;
+	return false;
+}
+
+static void check_other_blocks(struct view *v, struct conform_checks *out)
+{
+	char wrong[300], wanted[96];
+	struct conform_check *k = begin(v, out, "other nodes", wrong);
+	for (size_t i = 0; i < conform_cluster_nodes(v->c); i++) {
+		const struct conform_member *other = &v->c->members[i];
+		if (other == v->m || !other->alive || !other->addr[v->f].family ||
+			!v->m->addr[v->f].family)
+			continue;
+		for (size_t b = 0; b < other->look.n_blocks; b++) {
+			const struct cidr *block = &other->look.blocks[b];
+			if (!is_of(v, block) || !is_exported(v, block))
+				continue;
+			const struct conform_route *r = find(v, block);
+			if (!r && !is_in_use(other, block))
+				continue;
+			bool good = is_right_hop(v, other, block, r, wanted);
+			count(v, good, block, r, wanted);
+		}
+	}
+	(void)snprintf(k->expected, sizeof(k->expected),
+		"a route of protocol 12 (bird) to each block of other nodes%s",
+		v->c->has_store ? " as its pool says" : "");
+	finish(v, k);
+}
+
+/* ---- No others ---- */
+
+static bool is_inside_pools(const struct view *v, const struct cidr *dst)
+{
+	for (size_t i = 0; i < v->m->look.n_pools; i++)
+		if (cidr_contains(&v->m->look.pools[i], &dst->addr) &&
+			dst->len >= v->m->look.pools[i].len)
+			return true;
+	return conform_cluster_pool(v->c, &dst->addr) &&
+	       dst->len >= conform_cluster_pool(v->c, &dst->addr)->cidr.len;
+}
+
+static bool is_block_of(const struct cidr *blocks, size_t n, const struct cidr *dst)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cidr_equal(&blocks[i], dst))
+			return true;
+	return false;
+}
+
+/* Blocks of members are looked at above, with their next hops. */
+static bool is_explained(const struct view *v, const struct conform_route *r)
+{
+	const struct conform_look *l = &v->m->look;
+	if (r->protocol == OURS)
+		return true;
+	if (r->protocol == KERNELS)
+		return conform_look_tunnel(l, r->dev) != NULL;
+	if (r->protocol != BIRDS)
+		return false;
+	for (size_t i = 0; i < v->c->n; i++)
+		if (is_block_of(
+			    v->c->members[i].look.blocks, v->c->members[i].look.n_blocks, &r->dst))
+			return &v->c->members[i] != v->m;
+	return !v->c->has_store || is_block_of(v->c->blocks, v->c->n_blocks, &r->dst);
+}
+
+static void check_no_others(struct view *v, struct conform_checks *out)
+{
+	char wrong[300];
+	struct conform_check *k = begin(v, out, "no others", wrong);
+	(void)snprintf(k->expected, sizeof(k->expected),
+		"every route inside the pools to be roost's, or BIRD's to another node's block");
+	for (size_t i = 0; i < v->m->look.n_routes; i++) {
+		const struct conform_route *r = &v->m->look.routes[i];
+		if (!is_of(v, &r->dst) || !is_inside_pools(v, &r->dst))
+			continue;
+		count(v, is_explained(v, r), &r->dst, r, "");
+	}
+	finish(v, k);
+}
+
+/* Nothing is said of a family in which there are neither pods nor blocks. */
+static bool is_used(const struct conform_cluster *c, size_t f)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct conform_member *m = &c->members[i];
+		for (size_t k = 0; k < m->n_pods; k++)
+			if (m->pods[k].ip[f].family)
+				return true;
+		for (size_t k = 0; k < m->look.n_blocks; k++)
+			if ((m->look.blocks[k].addr.family == AF_INET6) == (f == 1))
+				return true;
+	}
+	return false;
+}
+
+void conform_routes(const struct conform_cluster *c, struct conform_checks *out)
+{
+	for (size_t i = 0; i < conform_cluster_nodes(c); i++) {
+		for (size_t f = 0; f < 2; f++) {
+			struct view v = {.c = c, .m = &c->members[i], .f = f};
+			if (!v.m->alive || !c->families[f] || !is_used(c, f))
+				continue;
+			check_own_blocks(&v, out);
+			check_own_pods(&v, out);
+			check_other_blocks(&v, out);
+			check_no_others(&v, out);
+		}
+	}
+}

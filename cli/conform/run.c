@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run from the first probe to the last. Each phase asks all probes at once and waits for all of
+ * them; a node whose probe or pod does not work is one failed check and is left out of the rest.
+ *
+ * Routes to a block that was claimed for this run take a moment to reach the other nodes. So before
+ * anything is judged the run waits until the routes are right, or until the time for that is over and
+ * what is wrong is wrong.
+ *
+ * Whatever happens in between, the end is the same: pods are deleted, what is left is looked at, the
+ * probes end. After a signal the probes delete their pods themselves and nobody looks.
+ */
+#include "cli/conform/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/conform/pairs.h"
+#include "cli/conform/plan.h"
+#include "cli/conform/static.h"
+#include "cli/ipam_json.h"
+#include "cli/output.h"
+#include "lib/boot.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define PROTOCOL 1
+#define HELLO_MS 90000 /* the connection; DELs for probes that died */
+#define LOOK_MS 25000
+#define ADD_MS 130000 /* a chain of plugins, 30 s each */
+#define DEL_MS 130000
+#define SERVE_MS 10000
+#define GONE_MS 5000 /* until links of deleted pods are gone */
+#define STEP_MS 100
+#define MS 1000000u
+
+void conform_run_print(struct conform_run *r)
+{
+	if (r->format != CONFORM_TEXT)
+		return;
+	conform_progress_clear(&r->crew.progress);
+	conform_report_lines(stdout, &r->checks, &r->printed);
+}
+
+static struct conform_member *member(struct conform_run *r, size_t i)
+{
+	return &r->cluster.members[i];
+}
+
+/* A check of one node or pod; group is what it is about. */
+static struct conform_check *add(
+	struct conform_run *r, const char *group, size_t i, size_t pod, const char *expected)
+{
+	char place[CONFORM_PLACE];
+	struct conform_check *k = conform_checks_add(&r->checks, CONFORM_FACT, group, 0);
+	conform_place_format(member(r, i), pod, place);
+	(void)snprintf(k->what, sizeof(k->what), "%s  %.60s", group, place);
+	(void)snprintf(k->expected, sizeof(k->expected), "%s", expected);
+	return k;
+}
+
+/* ---- Probes ---- */
+
+static const struct conform_host *host(const struct conform_run *r, size_t i)
+{
+	return i < r->file->n_nodes ? &r->file->nodes[i] : &r->file->outside;
+}
+
+static void set_name(struct conform_run *r, size_t i, const char *name)
+{
+	char clean[CONFORM_NAME];
+	output_clean(clean, sizeof(clean), name);
+	if (*clean)
+		(void)text_copy(member(r, i)->name, CONFORM_NAME, clean);
+}
+
+static void start(struct conform_run *r)
+{
+	for (size_t i = 0; i < r->cluster.n; i++) {
+		char name[32] = "outside";
+		member(r, i)->is_outside = i >= r->file->n_nodes;
+		if (!member(r, i)->is_outside)
+			(void)snprintf(name, sizeof(name), "nodes[%zu]", i);
+		set_name(r, i, name);
+		set_name(r, i, host(r, i)->name);
+		conform_crew_start(&r->crew, i, member(r, i)->name, host(r, i)->arguments);
+	}
+}
+
+/* A call of each remote that is there. */
+static void ask_all(struct conform_run *r, const char *op, int ms, struct conform_calls *calls,
+	const char *what)
+{
+	for (size_t i = 0; i < r->cluster.n; i++)
+		(void)conform_calls_add(calls, i, json_pack("{s:s}", "op", op), ms);
+	(void)conform_crew_run(&r->crew, calls, 1, what);
+}
+
+/* What probes left that were killed on this node earlier, and this one could not delete. */
+static void note_troubles(struct conform_run *r, const struct conform_call *c)
+{
+	const json_t *troubles = json_object_get(c->answer, "troubles");
+	const char *first = json_string_value(json_array_get(troubles, 0));
+	char clean[280];
+	if (!first)
+		return;
+	output_clean(clean, sizeof(clean), first);
+	conform_check_set(
+		add(r, "left", c->remote, CONFORM_NODE, "what an earlier probe left to be deleted"),
+		CONFORM_FAILED, "%s", clean);
+}
+
+static bool judge_hello(struct conform_run *r, const struct conform_call *c)
+{
+	struct conform_check *k = add(r, "probe", c->remote, CONFORM_NODE, "a probe that answers");
+	if (c->result != CONFORM_ANSWERED) {
+		conform_check_set(k, CONFORM_FAILED, "%.300s", c->problem);
+		return false;
+	}
+	const json_t *protocol = json_object_get(c->answer, "protocol");
+	const char *version = json_string_value(json_object_get(c->answer, "version"));
+	const char *name = json_string_value(json_object_get(c->answer, "hostname"));
+	char clean[40];
+	output_clean(clean, sizeof(clean), version ? version : "of no version");
+	if (json_integer_value(protocol) != PROTOCOL) {
+		conform_check_set(k, CONFORM_FAILED,
+			"roostctl %s, whose probe speaks another protocol", clean);
+		return false;
+	}
+	conform_check_set(k, CONFORM_OK, "roostctl %s", clean);
+	if (!*host(r, c->remote)->name && !member(r, c->remote)->is_outside && name)
+		set_name(r, c->remote, name);
+	note_troubles(r, c);
+	return true;
+}
+
+static void greet(struct conform_run *r)
+{
+	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
+	ask_all(r, "hello", HELLO_MS, &calls, "probes");
+	for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++)
+		member(r, i)->alive = judge_hello(r, &calls.list[i]);
+}
+
+/* Looks at all nodes anew. say: a node that cannot be looked at is a failed check. */
+static void look(struct conform_run *r, bool say)
+{
+	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
+	for (size_t i = 0; i < r->cluster.n; i++)
+		if (member(r, i)->alive)
+			(void)conform_calls_add(
+				&calls, i, json_pack("{s:s}", "op", "look"), LOOK_MS);
+	(void)conform_crew_run(&r->crew, &calls, 1, "looking at the nodes");
+	for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++) {
+		const struct conform_call *c = &calls.list[i];
+		struct conform_look seen;
+		struct err e = {0};
+		if (c->result == CONFORM_ANSWERED &&
+			conform_look_parse(c->answer, &seen, &e) == 0) {
+			conform_look_done(&member(r, c->remote)->look);
+			member(r, c->remote)->look = seen;
+			continue;
+		}
+		member(r, c->remote)->alive = false;
+		if (say)
+			conform_check_set(add(r, "look", c->remote, CONFORM_NODE,
+						  "to hear what the node has"),
+				CONFORM_FAILED, "%.300s",
+				c->result == CONFORM_ANSWERED ? e.text : c->problem);
+	}
+}
+
+static void meet(struct conform_run *r)
+{
+	greet(r);
+	look(r, true);
+	for (size_t i = 0; i < r->cluster.n; i++) {
+		struct conform_member *m = member(r, i);
+		if (m->alive && !*host(r, i)->name && !m->is_outside)
+			set_name(r, i, m->look.node);
+		if (m->alive)
+			conform_member_find_addresses(m);
+	}
+}
+
+/* ---- Pods ---- */
+
+static json_t *pod_request(const struct conform_run *r, size_t i, size_t pod)
+{
+	const struct conform_host *h = host(r, i);
+	char name[4];
+	conform_pod_name(pod, name);
+	json_t *o = json_pack("{s:s,s:s}", "op", "pod-add", "name", name);
+	if (h->conf_dir)
+		ipam_json_put(o, "confDir", json_string(h->conf_dir));
+	if (h->network)
+		ipam_json_put(o, "network", json_string(h->network));
+	if (h->cni_path)
+		ipam_json_put(o, "cniPath", json_incref(h->cni_path));
+	if (pod == 0)
+		ipam_json_put(o, "portMappings",
+			json_pack("[{s:i,s:i,s:s}]", "hostPort", (int)r->file->host_port,
+				"containerPort", 7007, "protocol", "tcp"));
+	return o;
+}
+
+static void take_pod(struct conform_run *r, const struct conform_call *c, size_t pod)
+{
+	struct conform_member *m = member(r, c->remote);
+	struct conform_check *k = add(r, "pod", c->remote, pod, "to start");
+	struct err e = {0};
+	int parsed =
+		c->result == CONFORM_ANSWERED ? conform_pod_parse(c->answer, &m->pods[pod], &e) : 0;
+	if (c->result != CONFORM_ANSWERED || parsed < 0) {
+		conform_check_set(k, CONFORM_FAILED, "%.300s",
+			c->result == CONFORM_ANSWERED ? e.text : c->problem);
+		return;
+	}
+	char address[2][ADDR_TEXT] = {"", ""};
+	for (size_t f = 0; f < 2; f++)
+		if (m->pods[pod].ip[f].family)
+			addr_format(&m->pods[pod].ip[f], address[f]);
+	conform_check_set(k, CONFORM_OK, "%s%s%s", address[0],
+		*address[0] && *address[1] ? " and " : "", address[1]);
+	m->n_pods = pod + 1;
+	if (pod == 0 && m->pods[0].has_portmap)
+		m->host_port = r->file->host_port;
+}
+
+/* One pod a node at a time: the names stay those of their places. */
+static void start_pods(struct conform_run *r)
+{
+	for (size_t pod = 0; pod < r->file->pods && !r->crew.interrupted; pod++) {
+		CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
+		for (size_t i = 0; i < conform_cluster_nodes(&r->cluster); i++)
+			if (member(r, i)->alive && member(r, i)->n_pods == pod)
+				(void)conform_calls_add(&calls, i, pod_request(r, i, pod), ADD_MS);
+		(void)conform_crew_run(&r->crew, &calls, 1, "pods");
+		for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++)
+			take_pod(r, &calls.list[i], pod);
+	}
+}
+
+static void start_servers(struct conform_run *r)
+{
+	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
+	for (size_t i = 0; i < r->cluster.n; i++)
+		if (member(r, i)->alive)
+			(void)conform_calls_add(&calls, i,
+				json_pack("{s:s,s:s}", "op", "serve", "place", ""), SERVE_MS);
+	(void)conform_crew_run(&r->crew, &calls, 1, "servers");
+	for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++) {
+		const struct conform_call *c = &calls.list[i];
+		struct conform_member *m = member(r, c->remote);
+		struct err e = {0};
+		if (c->result != CONFORM_ANSWERED)
+			(void)text_copy(e.text, sizeof(e.text), c->problem);
+		else if (conform_ports_parse(c->answer, &m->udp, &m->tcp, &e) == 0)
+			continue;
+		m->alive = false;
+		conform_check_set(add(r, "serve", c->remote, CONFORM_NODE, "servers on the node"),
+			CONFORM_FAILED, "%.300s", e.text);
+	}
+}
+
+/* Until the routes are right, or time is up. */
+static void settle(struct conform_run *r)
+{
+	uint64_t end = boot_now_ns() + (uint64_t)r->file->settle_s * 1000 * MS;
+	for (;;) {
+		struct conform_checks probe = {0};
+		look(r, true);
+		conform_routes(&r->cluster, &probe);
+		size_t wrong = conform_checks_sum(&probe).failed;
+		conform_checks_done(&probe);
+		if (!wrong || boot_now_ns() >= end || conform_crew_pause(&r->crew, STEP_MS) < 0)
+			return;
+	}
+}
+
+/* ---- The end ---- */
+
+static void delete_pods(struct conform_run *r)
+{
+	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
+	for (size_t i = 0; i < conform_cluster_nodes(&r->cluster); i++) {
+		for (size_t pod = 0; pod < member(r, i)->n_pods; pod++) {
+			char name[4];
+			conform_pod_name(pod, name);
+			(void)conform_calls_add(&calls, i,
+				json_pack("{s:s,s:s}", "op", "pod-del", "name", name), DEL_MS);
+		}
+	}
+	(void)conform_crew_run(&r->crew, &calls, 1, "deleting the pods");
+	size_t n = 0;
+	for (size_t i = 0; i < conform_cluster_nodes(&r->cluster) && !r->crew.interrupted; i++) {
+		for (size_t pod = 0; pod < member(r, i)->n_pods; pod++, n++) {
+			const struct conform_call *c = &calls.list[n];
+			bool lost = c->result == CONFORM_LOST;
+			if (c->result == CONFORM_ANSWERED)
+				continue;
+			member(r, i)->alive = member(r, i)->alive && !lost;
+			conform_check_set(add(r, "pod", i, pod, "to be deleted"), CONFORM_FAILED,
+				"%.300s", c->problem);
+		}
+	}
+}
+
+/* An agent deletes links of deleted pods within a tenth of a second. */
+static void look_behind(struct conform_run *r)
+{
+	uint64_t end = boot_now_ns() + (uint64_t)GONE_MS * MS;
+	for (;;) {
+		struct conform_checks left = {0};
+		look(r, false);
+		conform_leftovers(&r->cluster, &left);
+		size_t wrong = conform_checks_sum(&left).failed;
+		conform_checks_done(&left);
+		if (!wrong || boot_now_ns() >= end || conform_crew_pause(&r->crew, STEP_MS) < 0)
+			break;
+	}
+	if (!r->crew.interrupted)
+		conform_leftovers(&r->cluster, &r->checks);
+}
+
+static void finish(struct conform_run *r)
+{
+	CLEANUP_CONFORM_CALLS struct conform_calls ends = {0};
+	r->facts.interrupted = r->crew.interrupted;
+	conform_crew_end(&r->crew, &ends);
+	for (size_t i = 0; i < ends.n; i++)
+		if (ends.list[i].result != CONFORM_ANSWERED)
+			conform_check_set(add(r, "probe", ends.list[i].remote, CONFORM_NODE,
+						  "to end and leave nothing"),
+				CONFORM_FAILED, "%.300s", ends.list[i].problem);
+	conform_run_print(r);
+}
+
+static void count(struct conform_run *r)
+{
+	for (size_t i = 0; i < conform_cluster_nodes(&r->cluster); i++) {
+		r->facts.nodes += member(r, i)->alive;
+		r->facts.pods += member(r, i)->n_pods;
+	}
+	r->facts.all_pairs = conform_pairs_are_all(&r->cluster);
+	r->facts.seed = r->cluster.seed;
+}
+
+int conform_run(struct conform_run *r, struct err *e)
+{
+	uint64_t began = boot_now_ns();
+	int error = conform_crew_open(&r->crew, r->cluster.n, e);
+	if (error < 0)
+		return error;
+	start(r);
+	meet(r);
+	start_pods(r);
+	start_servers(r);
+	conform_run_print(r);
+	settle(r);
+	count(r);
+	if (!r->crew.interrupted) {
+		conform_addresses(&r->cluster, &r->checks);
+		conform_routes(&r->cluster, &r->checks);
+		conform_run_print(r);
+		size_t first = r->checks.n;
+		conform_plan(&r->cluster, &r->checks);
+		conform_run_tries(r, first);
+		conform_run_causes(r);
+	}
+	if (!r->crew.interrupted) {
+		delete_pods(r);
+		look_behind(r);
+	}
+	finish(r);
+	r->facts.duration_ms = (boot_now_ns() - began) / MS;
+	return 0;
+}
+
+void conform_run_done(struct conform_run *r)
+{
+	conform_crew_close(&r->crew);
+	conform_checks_done(&r->checks);
+	conform_cluster_done(&r->cluster);
+}

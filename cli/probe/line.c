@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Framing of the probe's protocol. Bytes gather in one buffer that never grows beyond a line and
+ * what one read() brings with it; a longer line is refused once and thrown away up to its end, so
+ * that the next line is understood again. Half a line at the end of the input is no request:
+ * who was cut off may have wanted to say something else.
+ *
+ * Ids are whole numbers from 0 on. What a line says is trusted with nothing: json_parse() bounds
+ * size and depth, errors that repeat a stranger's words clean them.
+ */
+#include "cli/probe/line.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/ipam_json.h"
+#include "cli/output.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+
+#define CHUNK 65536
+
+void probe_line_done(struct probe_line *l)
+{
+	free(l->buf);
+	*l = (struct probe_line){0};
+}
+
+char *probe_line_space(struct probe_line *l, size_t *n)
+{
+	l->buf = mem_grow(l->buf, &l->room, l->len + CHUNK - 1, 1);
+	*n = CHUNK;
+	return l->buf + l->len;
+}
+
+static void drop(struct probe_line *l, size_t n)
+{
+	memmove(l->buf, l->buf + n, l->len - n);
+	l->len -= n;
+	l->seen = 0;
+}
+
+/* The end of the first line, or NULL. */
+static char *find_end(struct probe_line *l)
+{
+	char *end = l->len > l->seen ? memchr(l->buf + l->seen, '\n', l->len - l->seen) : NULL;
+	l->seen = end ? (size_t)(end - l->buf) : l->len;
+	return end;
+}
+
+/* What belongs to a line that was refused goes at once, so that the buffer stays bounded. */
+void probe_line_filled(struct probe_line *l, size_t n)
+{
+	l->len += n;
+	if (!l->too_long)
+		return;
+	const char *end = find_end(l);
+	if (end)
+		l->too_long = false;
+	drop(l, end ? l->seen + 1 : l->len);
+}
+
+static bool is_blank(const char *line, size_t len)
+{
+	return strspn(line, " \t\r") >= len;
+}
+
+int probe_line_next(struct probe_line *l, char **line, size_t *len, struct err *e)
+{
+	for (;;) {
+		char *end = find_end(l);
+		size_t n = l->seen;
+		if (n > PROBE_LINE_MAX) {
+			l->too_long = !end;
+			drop(l, end ? n + 1 : n);
+			return err_set(e, EMSGSIZE, "a line of more than %d bytes", PROBE_LINE_MAX);
+		}
+		if (!end)
+			return 0;
+		*end = '\0';
+		if (is_blank(l->buf, n)) {
+			drop(l, n + 1);
+			continue;
+		}
+		char *copy = mem_new(n + 1, 1);
+		memcpy(copy, l->buf, n);
+		drop(l, n + 1);
+		*line = copy;
+		*len = n;
+		return 1;
+	}
+}
+
+bool probe_line_is_waiting(const struct probe_line *l)
+{
+	return l->len > PROBE_LINE_MAX || (l->len && memchr(l->buf, '\n', l->len));
+}
+
+int probe_line_parse(
+	const char *line, size_t len, json_t **doc, json_int_t *id, const char **op, struct err *e)
+{
+	CLEANUP_JSON json_t *d = NULL;
+	int64_t number = 0;
+	const char *text = NULL;
+	int r = json_parse(line, len, &d, e);
+	if (r < 0)
+		return r;
+	if (!json_is_object(d))
+		return err_set(e, EBADMSG, "a request is a JSON object");
+	r = json_get_number(d, "", "id", 0, INT64_MAX, &number, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, EBADMSG, "the request has no \"id\"");
+	*id = number;
+	r = json_get_string(d, "", "op", &text, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return err_set(e, EBADMSG, "the request has no \"op\"");
+	*op = text;
+	*doc = json_incref(d);
+	return 0;
+}
+
+char *probe_line_answer(json_int_t id, json_t *doc)
+{
+	ipam_json_put(doc, "id", id < 0 ? json_null() : json_integer(id));
+	char *text = json_dumps(doc, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(doc);
+	if (!text)
+		err_abort("out of memory");
+	size_t len = strlen(text);
+	size_t room = len + 1;
+	text = mem_grow(text, &room, len + 1, 1);
+	text[len] = '\n';
+	text[len + 1] = '\0';
+	return text;
+}
+
+json_t *probe_line_refusal(int error, const struct err *e)
+{
+	char text[sizeof(e->text)], details[sizeof(e->details)];
+	const char *name = strerrorname_np(error < 0 ? -error : error);
+	(void)json_clean(text, sizeof(text), e->text);
+	(void)json_clean(details, sizeof(details), e->details);
+	json_t *doc = json_object();
+	ipam_json_put(doc, "error", output_json_text(text));
+	ipam_json_put(doc, "errno", output_json_text(name ? name : "EPROTO"));
+	if (*details)
+		ipam_json_put(doc, "details", output_json_text(details));
+	if (e->code)
+		ipam_json_put(doc, "code", json_integer(e->code));
+	return doc;
+}

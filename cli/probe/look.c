@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The op look: what the node has, as the kernel and the node state say it at this moment. Facts
+ * only; what is right and wrong of them is the asker's to judge. Parts that this machine does not
+ * have (no node state, no agent's file, no IPv6) are empty, not errors.
+ *
+ * Reading the node state has a deadline of its own that ends the process (cli/state.h): a
+ * stopped process that holds its lock for ten seconds ends the probe, too. What it made is then in
+ * its journal.
+ */
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/config.h"
+#include "cli/ipam_json.h"
+#include "cli/output.h"
+#include "cli/probe/probe_impl.h"
+#include "cli/state.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/net_detail.h"
+#include "lib/net_route.h"
+
+struct look {
+	struct net *net;
+	struct net_detail_link *links;
+	size_t n_links;
+	const struct net_link *uplink; /* NULL: none */
+	json_t *answer;
+};
+
+static const struct net_detail_link *find_link(const struct look *l, int index)
+{
+	for (size_t i = 0; i < l->n_links; i++)
+		if (l->links[i].link.index == index)
+			return &l->links[i];
+	return NULL;
+}
+
+static json_t *name_of_link(const struct look *l, int index)
+{
+	const struct net_detail_link *link = index ? find_link(l, index) : NULL;
+	return output_json_text(link ? link->link.name : "");
+}
+
+/* ---- Links and addresses ---- */
+
+static void put_links(struct look *l)
+{
+	json_t *links = json_array(), *tunnels = json_array();
+	for (size_t i = 0; i < l->n_links; i++) {
+		const struct net_detail_link *d = &l->links[i];
+		json_t *o = json_object();
+		ipam_json_put(o, "name", output_json_text(d->link.name));
+		ipam_json_put(o, "kind", output_json_text(d->kind));
+		ipam_json_put(o, "mtu", json_integer(d->link.mtu));
+		ipam_json_put(o, "alias", output_json_text(d->link.alias));
+		ipam_json_put(o, "up", json_boolean(d->link.up));
+		ipam_json_append(links, json_copy(o));
+		if (strcmp(d->kind, "ipip") == 0 || strcmp(d->kind, "vxlan") == 0) {
+			ipam_json_put(o, "local", ipam_json_addr(&d->local));
+			ipam_json_put(o, "vni", json_integer(d->vni));
+			ipam_json_put(o, "port", json_integer(d->port));
+			ipam_json_append(tunnels, json_incref(o));
+		}
+		json_decref(o);
+	}
+	ipam_json_put(l->answer, "links", links);
+	ipam_json_put(l->answer, "tunnels", tunnels);
+}
+
+static int put_addresses(struct look *l, struct err *e)
+{
+	CLEANUP_FREE struct net_addr *addrs = NULL;
+	size_t n = 0;
+	json_t *list = json_array();
+	ipam_json_put(l->answer, "addresses", list);
+	int r = net_list_addrs(l->net, &addrs, &n, e);
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		const struct net_detail_link *link = find_link(l, addrs[i].dev);
+		json_t *o = json_object();
+		ipam_json_put(o, "addr", ipam_json_cidr(&addrs[i].address));
+		ipam_json_put(o, "dev", output_json_text(link ? link->link.name : ""));
+		ipam_json_put(o, "mtu", json_integer(link ? link->link.mtu : 0));
+		ipam_json_append(list, o);
+	}
+	return r;
+}
+
+static json_t *setting(const char *family, const char *dev, const char *name)
+{
+	char path[128];
+	long value = 0;
+	struct err ignored;
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s/%s%s%s", family, *dev ? "conf/" : "",
+		dev, *dev ? "/" : "");
+	size_t len = strlen(path);
+	(void)snprintf(path + len, sizeof(path) - len, "%s", name);
+	return file_get_number(path, &value, &ignored) < 0 ? json_null() : json_integer(value);
+}
+
+static int put_uplink(struct look *l, struct net_look *look, struct err *e)
+{
+	int r = net_look(l->net, look, e);
+	if (r < 0)
+		return r;
+	if (!look->uplink.index) {
+		ipam_json_put(l->answer, "uplink", json_null());
+		return 0;
+	}
+	l->uplink = &look->uplink;
+	json_t *o = json_object();
+	ipam_json_put(o, "dev", output_json_text(look->uplink.name));
+	ipam_json_put(o, "mtu", json_integer(look->uplink.mtu));
+	ipam_json_put(o, "mtu4", json_integer(look->uplink.mtu));
+	ipam_json_put(o, "mtu6", setting("ipv6", look->uplink.name, "mtu"));
+	ipam_json_put(l->answer, "uplink", o);
+	return 0;
+}
+
+static void put_settings(const struct look *l)
+{
+	json_t *o = json_object();
+	const char *dev = l->uplink ? l->uplink->name : "all";
+	ipam_json_put(o, "ip_forward", setting("ipv4", "", "ip_forward"));
+	ipam_json_put(o, "rp_filter_all", setting("ipv4", "all", "rp_filter"));
+	ipam_json_put(o, "rp_filter_uplink", setting("ipv4", dev, "rp_filter"));
+	ipam_json_put(o, "ipv6_forwarding", setting("ipv6", "all", "forwarding"));
+	ipam_json_put(
+		o, "fib_multipath_hash_policy", setting("ipv4", "", "fib_multipath_hash_policy"));
+	ipam_json_put(
+		o, "fib_multipath_hash_policy6", setting("ipv6", "", "fib_multipath_hash_policy"));
+	ipam_json_put(l->answer, "sysctls", o);
+}
+
+/* ---- Routes and rules ---- */
+
+static json_t *hop_json(const struct look *l, const struct net_detail_hop *h, json_t *o)
+{
+	ipam_json_put(o, "dev", name_of_link(l, h->dev));
+	ipam_json_put(o, "via", ipam_json_addr(&h->via));
+	ipam_json_put(o, "onlink", json_boolean(h->on_link));
+	return o;
+}
+
+static json_t *route_json(const struct look *l, const struct net_detail_route *r)
+{
+	static const struct net_detail_hop none;
+	json_t *o = json_object(), *hops = json_array();
+	ipam_json_put(o, "dst", ipam_json_cidr(&r->dst));
+	ipam_json_put(o, "type", output_json_text(net_detail_type(r->type)));
+	ipam_json_put(o, "protocol", json_integer(r->protocol));
+	ipam_json_put(o, "scope", json_integer(r->scope));
+	ipam_json_put(o, "metric", json_integer(r->metric));
+	ipam_json_put(o, "table", json_integer(r->table));
+	ipam_json_put(o, "mtu", json_integer(r->mtu));
+	ipam_json_put(o, "source", ipam_json_addr(&r->prefsrc));
+	(void)hop_json(l, r->n_hops ? &r->hops[0] : &none, o);
+	for (size_t i = 0; i < r->n_hops; i++)
+		ipam_json_append(hops, hop_json(l, &r->hops[i], json_object()));
+	ipam_json_put(o, "hops", hops);
+	return o;
+}
+
+static json_t *rule_json(const struct net_detail_rule *r, int family)
+{
+	json_t *o = json_object();
+	ipam_json_put(o, "family", json_integer(family == AF_INET ? 4 : 6));
+	ipam_json_put(o, "priority", json_integer(r->priority));
+	ipam_json_put(
+		o, "from", r->from.addr.family ? ipam_json_cidr(&r->from) : json_string("all"));
+	ipam_json_put(o, "to", r->to.addr.family ? ipam_json_cidr(&r->to) : json_string("all"));
+	ipam_json_put(o, "table", json_integer(r->table));
+	ipam_json_put(o, "mark", json_integer(r->mark));
+	ipam_json_put(o, "protocol", json_integer(r->protocol));
+	ipam_json_put(o, "iif", output_json_text(r->in));
+	return o;
+}
+
+static int put_routes(struct look *l, struct err *e)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	json_t *routes = json_array(), *rules = json_array();
+	ipam_json_put(l->answer, "routes", routes);
+	ipam_json_put(l->answer, "rules", rules);
+	for (size_t f = 0; f < 2; f++) {
+		CLEANUP_FREE struct net_detail_route *route = NULL;
+		CLEANUP_FREE struct net_detail_rule *rule = NULL;
+		size_t n_routes = 0, n_rules = 0;
+		int r = net_detail_routes(l->net, families[f], RT_TABLE_MAIN, &route, &n_routes, e);
+		if (r >= 0)
+			r = net_detail_rules(l->net, families[f], &rule, &n_rules, e);
+		if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
+			continue; /* a kernel without IPv6, or without policy rules */
+		if (r < 0)
+			return r;
+		for (size_t i = 0; i < n_routes; i++)
+			ipam_json_append(routes, route_json(l, &route[i]));
+		for (size_t i = 0; i < n_rules; i++)
+			ipam_json_append(rules, rule_json(&rule[i], families[f]));
+	}
+	return 0;
+}
+
+/* ---- The node state and the configuration ---- */
+
+static json_t *record_json(const struct node_entry *n)
+{
+	json_t *o = json_object();
+	ipam_json_put(o, "address", ipam_json_addr(&n->addr));
+	ipam_json_put(o, "state", output_json_text(node_state_text(n->state)));
+	ipam_json_put(
+		o, "container", output_json_text(n->owner.container ? n->owner.container : ""));
+	ipam_json_put(o, "ifname", output_json_text(n->owner.ifname ? n->owner.ifname : ""));
+	ipam_json_put(o, "network", output_json_text(n->owner.network ? n->owner.network : ""));
+	return o;
+}
+
+static int put_state(const struct probe *p, const struct look *l, struct err *e)
+{
+	struct node_view v = {0};
+	json_t *pools = json_array(), *blocks = json_array(), *records = json_array();
+	ipam_json_put(l->answer, "pools", pools);
+	ipam_json_put(l->answer, "blocks", blocks);
+	ipam_json_put(l->answer, "records", records);
+	int r = state_look(p->options->state_dir, &v, e);
+	if (r <= 0)
+		return r;
+	for (size_t i = 0; i < v.n_pools; i++) {
+		json_t *o = json_object();
+		ipam_json_put(o, "cidr", ipam_json_cidr(&v.pools[i].pool.cidr));
+		ipam_json_put(o, "blockSize", json_integer(v.pools[i].pool.block_len));
+		ipam_json_append(pools, o);
+	}
+	for (size_t i = 0; i < v.n_blocks; i++)
+		ipam_json_append(blocks, ipam_json_cidr(&v.blocks[i].cidr));
+	for (size_t i = 0; i < v.n_entries; i++)
+		ipam_json_append(records, record_json(v.entries[i]));
+	node_view_done(&v);
+	return 0;
+}
+
+static int put_name(const struct probe *p, const struct look *l, struct err *e)
+{
+	CLEANUP_CONFIG struct config c = {0};
+	const char *name = "";
+	int r = config_read(p->options, &c, e);
+	if (r >= 0)
+		r = json_get_string(c.file, "", "node", &name, e);
+	if (r >= 0)
+		ipam_json_put(l->answer, "node", output_json_text(name));
+	return r;
+}
+
+int probe_look(struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+{
+	(void)id;
+	(void)request;
+	CLEANUP_NET struct net *net = NULL;
+	struct look l = {.answer = answer};
+	struct net_look look = {0};
+	int r = net_open(&net, e);
+	if (r < 0)
+		return r;
+	l.net = net;
+	r = net_detail_links(net, &l.links, &l.n_links, e);
+	if (r >= 0) {
+		put_links(&l);
+		r = put_addresses(&l, e);
+	}
+	if (r >= 0)
+		r = put_uplink(&l, &look, e);
+	if (r >= 0) {
+		put_settings(&l);
+		r = put_routes(&l, e);
+	}
+	if (r >= 0)
+		r = put_state(p, &l, e);
+	if (r >= 0)
+		r = put_name(p, &l, e);
+	free(l.links);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roostctl probe: hands and eyes of a conformance run on one node, spoken to in lines of JSON over
+ * stdin and stdout (docs/PROBE.md). This file is its loop: bytes into lines, a line to its operation, an
+ * answer back into bytes.
+ *
+ * The protocol's stdout is a descriptor of its own; descriptor 1 becomes stderr, so that nothing
+ * else can write between the lines. Events are taken one at a time, so that whoever handles one may
+ * close any other. Moments that are due are looked at when no event waits (or after a number of them): an
+ * answer that is here already is never called late.
+ *
+ * Who asks must also read: while more than OUT_MAX bytes of answers wait, no request is read. The
+ * probe ends when its input ends, when nobody reads its answers, at a signal, or when its lifetime is
+ * over, whatever comes first; in each case its pods are deleted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/ipam_json.h"
+#include "cli/output.h"
+#include "cli/probe/probe_impl.h"
+#include "cli/probe/journal.h"
+#include "lib/boot.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define MS 1000000u
+#define SECOND 1000000000u
+#define TURNS 64
+#define OUT_MAX (4U << 20)
+#define LAST_WORDS_MS 2000 /* for writing the last answers */
+
+/* ---- Watches ---- */
+
+int probe_watch_add(struct probe *p, struct probe_watch *w, uint32_t events, struct err *e)
+{
+	struct epoll_event event = {.events = events, .data.ptr = w};
+	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, w->fd, &event) < 0)
+		return err_set(e, errno, "cannot wait for a descriptor: %s", strerror(errno));
+	return 0;
+}
+
+void probe_watch_change(struct probe *p, struct probe_watch *w, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = w};
+	(void)epoll_ctl(p->epoll, EPOLL_CTL_MOD, w->fd, &event); /* fails for files alone */
+}
+
+void probe_watch_close(struct probe_watch *w)
+{
+	mem_cleanup_fd(&w->fd); /* closing takes it out of the epoll set */
+	w->fd = -1;
+}
+
+/* ---- Answers ---- */
+
+static void write_answers(struct probe *p)
+{
+	size_t done = 0;
+	while (done < p->answers_len) {
+		ssize_t n = write(p->out.fd, p->answers + done, p->answers_len - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN) {
+			p->ending = true; /* nobody is there any more */
+			done = p->answers_len;
+		}
+		if (n < 0)
+			break;
+		done += (size_t)n;
+	}
+	if (done)
+		memmove(p->answers, p->answers + done, p->answers_len - done);
+	p->answers_len -= done;
+	bool waits = p->answers_len > 0;
+	if (waits != p->out_waits)
+		probe_watch_change(p, &p->out, waits ? EPOLLOUT : 0);
+	p->out_waits = waits;
+}
+
+static void say(struct probe *p, json_int_t id, json_t *doc)
+{
+	CLEANUP_FREE char *line = probe_line_answer(id, doc);
+	size_t len = strlen(line);
+	p->answers = mem_grow(p->answers, &p->answers_room, p->answers_len + len, 1);
+	memcpy(p->answers + p->answers_len, line, len);
+	p->answers_len += len;
+	write_answers(p);
+}
+
+void probe_answer(struct probe *p, json_int_t id, json_t *doc)
+{
+	ipam_json_put(doc, "ok", json_true());
+	say(p, id, doc);
+}
+
+static void refuse(struct probe *p, json_int_t id, int error, const struct err *e)
+{
+	say(p, id, probe_line_refusal(error, e));
+}
+
+static void on_out(struct probe *p, struct probe_watch *w, uint32_t events)
+{
+	(void)w;
+	if (events & (EPOLLERR | EPOLLHUP))
+		p->ending = true;
+	else
+		write_answers(p);
+}
+
+/* ---- Requests ---- */
+
+static const struct {
+	const char *name;
+	probe_op *run;
+	const char *keys[10]; /* besides id and op */
+} ops[] = {
+	{"hello", probe_hello, {NULL}},
+	{"look", probe_look, {NULL}},
+	{"pod-add", probe_pod_add, {"name", "confDir", "network", "cniPath", "portMappings"}},
+	{"pod-del", probe_pod_del, {"name"}},
+	{"pod-mtu", probe_pod_mtu, {"name", "mtu"}},
+	{"serve", probe_serve, {"place"}},
+	{"try", probe_try_start,
+		{"from", "kind", "to", "port", "size", "df", "timeoutMs", "tries", "source",
+			"nonce"}},
+	{"received", probe_received, {"place", "nonce"}},
+	{"capture", probe_capture_start, {"capture", "what", "port", "peer"}},
+	{"captured", probe_captured, {"capture"}},
+};
+#define N_OPS (sizeof(ops) / sizeof(ops[0]))
+
+static int check_request(const json_t *request, size_t op, struct err *e)
+{
+	const char *known[sizeof(ops[0].keys) / sizeof(ops[0].keys[0]) + 3] = {"id", "op"};
+	size_t n = 2;
+	for (size_t i = 0; i < sizeof(ops[0].keys) / sizeof(ops[0].keys[0]) && ops[op].keys[i]; i++)
+		known[n++] = ops[op].keys[i];
+	return json_check_keys(request, "the request", known, e);
+}
+
+static int unknown_op(const char *op, struct err *e)
+{
+	char shown[40];
+	(void)json_clean(shown, sizeof(shown), op);
+	(void)err_set(e, EOPNOTSUPP, "unknown op \"%s\"", shown);
+	struct text list = TEXT_ON(e->details);
+	text_add(&list, "known ops:");
+	for (size_t i = 0; i < N_OPS; i++)
+		text_add(&list, " %s", ops[i].name);
+	text_add(&list, " end");
+	return -EOPNOTSUPP;
+}
+
+static int run(struct probe *p, json_int_t id, const char *op, const json_t *request, struct err *e)
+{
+	size_t i = 0;
+	if (strcmp(op, "end") == 0) {
+		p->ending = true;
+		p->end_id = id;
+		return 0;
+	}
+	while (i < N_OPS && strcmp(ops[i].name, op) != 0)
+		i++;
+	if (i == N_OPS)
+		return unknown_op(op, e);
+	int r = check_request(request, i, e);
+	if (r < 0)
+		return r;
+	CLEANUP_JSON json_t *answer = json_object();
+	r = ops[i].run(p, id, request, answer, e);
+	if (r == 0)
+		probe_answer(p, id, json_incref(answer));
+	return r;
+}
+
+static void take_line(struct probe *p)
+{
+	CLEANUP_FREE char *line = NULL;
+	CLEANUP_JSON json_t *request = NULL;
+	const char *op = NULL;
+	json_int_t id = -1;
+	size_t len = 0;
+	struct err e = {0};
+	int r = probe_line_next(&p->line, &line, &len, &e);
+	if (r == 0)
+		return;
+	if (r > 0)
+		r = probe_line_parse(line, len, &request, &id, &op, &e);
+	if (r >= 0)
+		r = run(p, id, op, request, &e);
+	if (r < 0)
+		refuse(p, id, r, &e);
+}
+
+static void read_input(struct probe *p)
+{
+	size_t room = 0;
+	char *space = probe_line_space(&p->line, &room);
+	ssize_t n = read(p->in.fd, space, room);
+	if (n > 0) {
+		probe_line_filled(&p->line, (size_t)n);
+		return;
+	}
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	p->in_ended = true;
+	(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, p->in.fd, NULL);
+}
+
+static void on_in(struct probe *p, struct probe_watch *w, uint32_t events)
+{
+	if (!p->in_paused) {
+		read_input(p);
+	} else if (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) {
+		p->in_hung_up = true; /* what is still in there can be read at any time */
+		p->in_always = true;
+		(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	}
+}
+
+static void on_signal(struct probe *p, struct probe_watch *w, uint32_t events)
+{
+	(void)events;
+	struct signalfd_siginfo info;
+	if (read(w->fd, &info, sizeof(info)) > 0)
+		p->ending = true;
+}
+
+/* ---- The loop ---- */
+
+static bool is_stalled(const struct probe *p)
+{
+	return p->answers_len > OUT_MAX;
+}
+
+static int wait_ms(const struct probe *p)
+{
+	if (!is_stalled(p) && (p->in_always || probe_line_is_waiting(&p->line)))
+		return 0;
+	uint64_t next = p->end_ns, now = boot_now_ns();
+	const uint64_t others[] = {probe_try_next(p), probe_server_next(p)};
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		next = others[i] < next ? others[i] : next;
+	return next <= now ? 0 : (int)((next - now + MS - 1) / MS);
+}
+
+static void tick(struct probe *p)
+{
+	uint64_t now = boot_now_ns();
+	probe_try_tick(p, now);
+	probe_server_tick(p, now);
+	if (now >= p->end_ns) {
+		(void)output_complain("the probe's lifetime is over");
+		p->ending = true;
+	}
+}
+
+/* Bytes are read when no request waits, and as long as answers find a reader. Who closes our input
+ * without reading does not come back. */
+static void pause_or_go_on(struct probe *p)
+{
+	bool pause = is_stalled(p) || probe_line_is_waiting(&p->line);
+	p->ending |= is_stalled(p) && p->in_hung_up;
+	if (pause == p->in_paused || p->in_ended)
+		return;
+	p->in_paused = pause;
+	if (!p->in_always)
+		probe_watch_change(p, &p->in, pause ? EPOLLRDHUP : EPOLLIN);
+}
+
+static void take_request(struct probe *p)
+{
+	if (p->in_always && !p->in_ended && !probe_line_is_waiting(&p->line))
+		read_input(p);
+	take_line(p);
+	p->ending |= p->in_ended && !probe_line_is_waiting(&p->line);
+}
+
+static int loop(struct probe *p, struct err *e)
+{
+	for (int turns = 0; !p->ending;) {
+		struct epoll_event event;
+		int n = epoll_wait(p->epoll, &event, 1, wait_ms(p));
+		if (n < 0 && errno != EINTR)
+			return err_set(e, errno, "cannot wait: %s", strerror(errno));
+		if (n > 0) {
+			struct probe_watch *w = event.data.ptr;
+			w->on(p, w, event.events);
+		}
+		if (n <= 0 || ++turns == TURNS) {
+			turns = 0;
+			tick(p);
+		}
+		if (!is_stalled(p) && !p->ending)
+			take_request(p);
+		pause_or_go_on(p);
+	}
+	return 0;
+}
+
+/* ---- Beginning and end ---- */
+
+/* The protocol gets descriptors of its own; they must not block. */
+static int open_pipes(struct probe *p, struct err *e)
+{
+	p->in.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	p->out.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (p->in.fd < 0 || p->out.fd < 0)
+		return err_set(e, errno, "stdin and stdout must be open: %s", strerror(errno));
+	(void)fcntl(p->out.fd, F_SETFL, fcntl(p->out.fd, F_GETFL) | O_NONBLOCK);
+	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+	struct err ignored;
+	p->in_always = probe_watch_add(p, &p->in, EPOLLIN, &ignored) == -EPERM; /* a file */
+	(void)probe_watch_add(p, &p->out, 0, &ignored);
+	return 0;
+}
+
+static int open_signals(struct probe *p, struct err *e)
+{
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	p->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p->signals.fd < 0)
+		return err_set(e, errno, "cannot watch signals: %s", strerror(errno));
+	return probe_watch_add(p, &p->signals, EPOLLIN, e);
+}
+
+static int begin(struct probe *p, struct err *e)
+{
+	int r = probe_journal_id(p->id, e);
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (r >= 0 && p->epoll < 0)
+		r = err_set(e, errno, "cannot make an epoll set: %s", strerror(errno));
+	if (r >= 0)
+		r = open_signals(p, e);
+	if (r >= 0)
+		r = open_pipes(p, e);
+	return r;
+}
+
+/* Answers that nobody takes are lost. */
+static void write_last_words(struct probe *p)
+{
+	uint64_t end = boot_now_ns() + (uint64_t)LAST_WORDS_MS * MS;
+	p->ending = false; /* set again when nobody is there */
+	write_answers(p);
+	while (p->answers_len && !p->ending) {
+		uint64_t now = boot_now_ns();
+		struct pollfd fd = {.fd = p->out.fd, .events = POLLOUT};
+		if (now >= end || poll(&fd, 1, (int)((end - now) / MS) + 1) == 0)
+			return;
+		write_answers(p);
+	}
+}
+
+static int end(struct probe *p)
+{
+	struct err e = {0};
+	probe_tries_done(p);
+	probe_captures_done(p);
+	probe_server_close(p, &p->server);
+	int r = probe_pods_end(p, &e);
+	probe_journal_close(p->journal);
+	if (r < 0)
+		(void)output_error(&e);
+	if (p->end_id >= 0 && r < 0)
+		refuse(p, p->end_id, r, &e);
+	else if (p->end_id >= 0)
+		probe_answer(p, p->end_id, json_object());
+	write_last_words(p);
+	(void)fcntl(p->out.fd, F_SETFL, fcntl(p->out.fd, F_GETFL) & ~O_NONBLOCK);
+	return r < 0 ? 1 : 0;
+}
+
+int probe_run(const struct options *o)
+{
+	struct err e = {0};
+	unsigned int lifetime = o->lifetime_s ? o->lifetime_s : PROBE_LIFETIME_S;
+	struct probe p = {
+		.options = o,
+		.epoll = -1,
+		.in = {.fd = -1, .on = on_in},
+		.out = {.fd = -1, .on = on_out},
+		.signals = {.fd = -1, .on = on_signal},
+		.end_ns = boot_now_ns() + (uint64_t)lifetime * SECOND,
+		.end_id = -1,
+	};
+	int r = begin(&p, &e);
+	if (r >= 0)
+		r = loop(&p, &e);
+	if (r < 0)
+		(void)output_error(&e);
+	int status = end(&p);
+	probe_watch_close(&p.in);
+	probe_watch_close(&p.out);
+	probe_watch_close(&p.signals);
+	mem_cleanup_fd(&p.epoll);
+	probe_line_done(&p.line);
+	free(p.answers);
+	return r < 0 ? 1 : status;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The inside of the probe (docs/PROBE.md), shared by cli/probe*.c alone: one process, one epoll
+ * set, one event at a time. What waits for something is a watch in that set or a moment in time;
+ * nothing blocks but a CNI plugin while it runs, which has a deadline.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/options.h"
+#include "cli/probe/line.h"
+#include "cli/probe/message.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+#include "lib/ns.h"
+
+struct probe;
+struct probe_pod;
+struct probe_try;
+struct probe_capture;
+struct probe_conn;
+struct probe_journal;
+
+#define PROBE_NAME 33 /* of a pod: a CNI name of at most 32 bytes */
+#define PROBE_PORT 7007
+#define PROBE_LIFETIME_S 600
+
+/* A descriptor that is waited for. Embedded in what it is about; on() finds that by owner. */
+struct probe_watch {
+	int fd; /* owned; -1: none */
+	void (*on)(struct probe *p, struct probe_watch *w, uint32_t events);
+	void *owner;
+};
+int probe_watch_add(struct probe *p, struct probe_watch *w, uint32_t events, struct err *e);
+void probe_watch_change(struct probe *p, struct probe_watch *w, uint32_t events);
+void probe_watch_close(struct probe_watch *w); /* takes one with fd -1 */
+
+/* The servers of a place, and what they heard. */
+struct probe_heard {
+	char nonce[PROBE_NONCE];
+	struct addr source; /* of the last one */
+	uint64_t count;
+};
+#define PROBE_HEARD 1024
+#define PROBE_SOCKETS 4
+struct probe_server {
+	bool open;
+	struct probe_watch sockets[PROBE_SOCKETS]; /* UDP, TCP, both of IPv4 and IPv6 */
+	uint16_t udp, tcp;			   /* ports */
+	struct probe_heard *heard;		   /* PROBE_HEARD of them, the oldest is replaced */
+	size_t next;
+};
+
+struct probe {
+	const struct options *options;
+	char id[64]; /* "roost-probe-BOOT-PID-START": of this process and no other */
+	int epoll;
+	struct probe_watch in, out, signals;
+	bool in_ended, out_waits;
+	bool in_paused, in_hung_up;
+	bool in_always;	 /* input is a file, which is never waited for */
+	uint64_t end_ns; /* --lifetime */
+	bool ending;
+	int64_t end_id; /* of the request "end", else -1 */
+	struct probe_line line;
+	char *answers; /* what is not yet written */
+	size_t answers_len, answers_room;
+
+	struct probe_pod *pods;
+	size_t n_pods;
+	struct probe_server server; /* of the node's own namespace */
+	struct probe_conn *conns;   /* of all servers */
+	size_t n_conns;
+	struct probe_try *tries;
+	size_t n_tries;
+	struct probe_capture *captures;
+	struct probe_journal *journal; /* NULL until it is needed */
+	bool cleaned;
+};
+
+/* An operation: reads the request, fills answer. 0, an error, or 1: the answer comes later, by
+ * probe_answer(). */
+typedef int probe_op(
+	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e);
+probe_op probe_hello, probe_look, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve,
+	probe_try_start, probe_received, probe_capture_start, probe_captured;
+
+/* Takes doc over; "ok" is added. */
+void probe_answer(struct probe *p, json_int_t id, json_t *doc);
+
+/* The key "name" or "from" of a request: a pod of ours, or NULL for "" (the node). -ENOENT. */
+int probe_place(const struct probe *p, const json_t *request, const char *key,
+	struct probe_pod **out, struct err *e);
+struct ns *probe_pod_ns(struct probe_pod *pod);
+struct probe_server *probe_pod_server(struct probe_pod *pod);
+
+/* Runs CNI DEL for all pods. */
+int probe_pods_end(struct probe *p, struct err *e);
+
+/* Opens the servers of a namespace (NULL: the node's) on PROBE_PORT, or on any port. */
+int probe_server_open(
+	struct probe *p, struct probe_server *s, const struct ns *ns, uint16_t port, struct err *e);
+void probe_server_close(struct probe *p, struct probe_server *s);
+
+/* The earliest moment at which something is due (UINT64_MAX: nothing), and doing it. */
+uint64_t probe_try_next(const struct probe *p);
+void probe_try_tick(struct probe *p, uint64_t now_ns);
+uint64_t probe_server_next(const struct probe *p);
+void probe_server_tick(struct probe *p, uint64_t now_ns);
+
+void probe_try_stop(struct probe *p, const struct probe_pod *from); /* the pod goes away */
+void probe_tries_done(struct probe *p);
+void probe_captures_done(struct probe *p);

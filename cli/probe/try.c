@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attempts to reach somebody, many at once. Each is a socket in the set of the loop and two
+ * moments: when it sends again, and when it is over. What ends one is marked and reaped later, when
+ * nobody holds a pointer to it.
+ *
+ * EMSGSIZE and ECONNREFUSED are answers: no other attempt would fare better. Other errors
+ * (a neighbour that did not answer yet, a route that is not there yet) are remembered, and sending
+ * goes on. When time is up the socket is read once more, as the answer may have come while a plugin
+ * ran.
+ */
+#include "cli/probe/try.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+
+#include "cli/ipam_json.h"
+#include "cli/output.h"
+#include "cli/probe/socket.h"
+#include "lib/boot.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define TRIES_AT_ONCE 512
+#define MS 1000000u
+
+void probe_try_answered(struct probe_try *t, uint32_t seq, const struct addr *seen)
+{
+	uint64_t sent = t->sent_ns[seq < PROBE_TRIES_MAX ? seq : 0];
+	t->answered = true;
+	t->done = true;
+	t->error = 0;
+	t->rtt_ns = boot_now_ns() - sent;
+	if (seen)
+		t->seen = *seen;
+}
+
+void probe_try_failed(struct probe_try *t, int error, uint32_t mtu, const struct addr *from)
+{
+	t->error = error;
+	if (error == EMSGSIZE)
+		t->path_mtu = mtu ? mtu : probe_socket_path_mtu(t->watch.fd, t->to.family);
+	if (from && from->family)
+		t->icmp_from = *from;
+	t->done |= error == EMSGSIZE || error == ECONNREFUSED;
+}
+
+/* ---- Ends ---- */
+
+static json_t *describe(const struct probe_try *t)
+{
+	json_t *o = json_object();
+	char text[ADDR_TEXT];
+	ipam_json_put(o, "answered", json_boolean(t->answered));
+	ipam_json_put(o, "sent", json_integer(t->sent));
+	ipam_json_put(o, "size", output_json_number(t->size));
+	ipam_json_put(o, "nonce", output_json_text(t->nonce));
+	if (t->answered)
+		ipam_json_put(o, "rttUs", output_json_number(t->rtt_ns / 1000));
+	if (t->seen.family) {
+		addr_format(&t->seen, text);
+		ipam_json_put(o, "source", output_json_text(text));
+	}
+	if (t->error) {
+		const char *name = strerrorname_np(t->error);
+		ipam_json_put(o, "error", output_json_text(name ? name : "EPROTO"));
+	}
+	if (t->path_mtu)
+		ipam_json_put(o, "pathMtu", json_integer(t->path_mtu));
+	if (t->mss)
+		ipam_json_put(o, "mss", json_integer(t->mss));
+	if (t->icmp_from.family) {
+		addr_format(&t->icmp_from, text);
+		ipam_json_put(o, "icmpFrom", output_json_text(text));
+	}
+	return o;
+}
+
+static void free_try(struct probe_try *t)
+{
+	probe_watch_close(&t->watch);
+	free(t->text);
+	free(t);
+}
+
+static void reap(struct probe *p)
+{
+	for (struct probe_try **at = &p->tries; *at;) {
+		struct probe_try *t = *at;
+		if (!t->done) {
+			at = &t->next;
+			continue;
+		}
+		*at = t->next;
+		p->n_tries--;
+		probe_answer(p, t->id, describe(t));
+		free_try(t);
+	}
+}
+
+static void on_try(struct probe *p, struct probe_watch *w, uint32_t events)
+{
+	(void)events;
+	struct probe_try *t = w->owner;
+	t->kind->receive(t);
+	reap(p);
+}
+
+/* ---- Time ---- */
+
+static void send_again(struct probe_try *t, uint64_t now)
+{
+	t->sent_ns[t->sent] = now;
+	t->kind->send(t);
+	t->sent++;
+	bool more = t->kind->resends && t->sent < t->tries;
+	t->next_ns = more ? now + t->interval_ns : UINT64_MAX;
+}
+
+uint64_t probe_try_next(const struct probe *p)
+{
+	uint64_t next = UINT64_MAX;
+	for (const struct probe_try *t = p->tries; t; t = t->next) {
+		next = t->next_ns < next ? t->next_ns : next;
+		next = t->end_ns < next ? t->end_ns : next;
+	}
+	return next;
+}
+
+void probe_try_tick(struct probe *p, uint64_t now_ns)
+{
+	for (struct probe_try *t = p->tries; t; t = t->next) {
+		if (t->end_ns <= now_ns) {
+			t->kind->receive(t);
+			t->done = true;
+		} else if (t->next_ns <= now_ns && !t->done) {
+			send_again(t, now_ns);
+		}
+	}
+	reap(p);
+}
+
+void probe_try_stop(struct probe *p, const struct probe_pod *from)
+{
+	for (struct probe_try *t = p->tries; t; t = t->next) {
+		if (t->from != from)
+			continue;
+		t->error = t->done ? t->error : ECANCELED;
+		t->done = true;
+	}
+	reap(p);
+}
+
+void probe_tries_done(struct probe *p)
+{
+	while (p->tries) {
+		struct probe_try *t = p->tries;
+		p->tries = t->next;
+		free_try(t);
+	}
+	p->n_tries = 0;
+}
+
+/* ---- Requests ---- */
+
+static int get_address(
+	const json_t *request, const char *key, struct addr *out, bool needed, struct err *e)
+{
+	const char *text = NULL;
+	int r = json_get_string(request, "", key, &text, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return needed ? err_set(e, EINVAL, "\"%s\" is missing", key) : 0;
+	r = addr_parse(text, out, e);
+	if (r < 0)
+		err_add(e, "\"%s\"", key);
+	return r;
+}
+
+static int get_kind(const json_t *request, struct probe_try *t, struct err *e)
+{
+	static const struct probe_try_kind *const kinds[] = {
+		&probe_try_icmp, &probe_try_udp, &probe_try_tcp};
+	const char *name = "";
+	int64_t port = 0;
+	int r = json_get_string(request, "", "kind", &name, e);
+	if (r >= 0)
+		r = json_get_number(request, "", "port", 0, 65535, &port, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(kinds[i]->name, name) == 0)
+			t->kind = kinds[i];
+	if (!t->kind)
+		return err_set(e, EINVAL, "\"kind\" is not icmp, udp or tcp");
+	if (t->kind->has_port && port == 0)
+		return err_set(e, EINVAL, "\"port\" is missing");
+	t->port = (uint16_t)port;
+	return 0;
+}
+
+static int get_numbers(const json_t *request, struct probe_try *t, struct err *e)
+{
+	int64_t size = 0, timeout_ms = 2000, tries = 3;
+	int r = json_get_number(request, "", "size", 0, PROBE_MESSAGE_MAX, &size, e);
+	if (r >= 0)
+		r = json_get_number(request, "", "timeoutMs", 1, 10000, &timeout_ms, e);
+	if (r >= 0)
+		r = json_get_number(request, "", "tries", 1, PROBE_TRIES_MAX, &tries, e);
+	if (r >= 0)
+		r = json_get_bool(request, "", "df", &t->df, e);
+	if (r < 0)
+		return r;
+	t->has_df = r > 0;
+	t->size = (size_t)size;
+	t->tries = t->kind->resends ? (int)tries : 1;
+	t->interval_ns = (uint64_t)timeout_ms * MS / (uint64_t)t->tries;
+	t->end_ns = boot_now_ns() + (uint64_t)timeout_ms * MS;
+	return 0;
+}
+
+static int get_nonce(const json_t *request, struct probe_try *t, struct err *e)
+{
+	const char *nonce = NULL;
+	uint64_t random[2] = {0};
+	(void)!getrandom(random, sizeof(random), 0);
+	t->echo_id = (uint16_t)random[0];
+	(void)snprintf(t->nonce, sizeof(t->nonce), "n%016llx", (unsigned long long)random[1]);
+	int r = json_get_string(request, "", "nonce", &nonce, e);
+	if (r <= 0)
+		return r;
+	if (!text_is_name(nonce) || !text_copy(t->nonce, sizeof(t->nonce), nonce))
+		return err_set(e, EINVAL,
+			"\"nonce\" must be 1 to %d of a-z A-Z 0-9 _ . - and begin with a letter or "
+			"digit",
+			PROBE_NONCE - 1);
+	return 0;
+}
+
+static int read_request(const json_t *request, struct probe_try *t, struct err *e)
+{
+	int r = get_kind(request, t, e);
+	if (r >= 0)
+		r = get_address(request, "to", &t->to, true, e);
+	if (r >= 0)
+		r = get_address(request, "source", &t->source, false, e);
+	if (r >= 0)
+		r = get_numbers(request, t, e);
+	if (r >= 0)
+		r = get_nonce(request, t, e);
+	if (r < 0)
+		return r;
+	if (t->source.family && t->kind != &probe_try_udp)
+		return err_set(e, EINVAL, "\"source\" is for udp alone");
+	if (t->source.family && t->source.family != t->to.family)
+		return err_set(e, EINVAL, "\"source\" and \"to\" are of different families");
+	return 0;
+}
+
+int probe_try_start(
+	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+{
+	(void)answer;
+	struct probe_pod *from = NULL;
+	if (p->n_tries == TRIES_AT_ONCE)
+		return err_set(e, EAGAIN, "%d tries are under way already", TRIES_AT_ONCE);
+	struct probe_try *t = mem_new(1, sizeof(*t));
+	t->watch = (struct probe_watch){.fd = -1, .on = on_try, .owner = t};
+	t->probe = p;
+	t->id = id;
+	int r = read_request(request, t, e);
+	if (r >= 0)
+		r = probe_place(p, request, "from", &from, e);
+	t->from = from;
+	if (r >= 0)
+		r = t->kind->open(t, from ? probe_pod_ns(from) : NULL, e);
+	if (r >= 0)
+		r = probe_watch_add(p, &t->watch, t->kind->events, e);
+	if (r < 0) {
+		free_try(t);
+		return r;
+	}
+	t->next = p->tries;
+	p->tries = t;
+	p->n_tries++;
+	send_again(t, boot_now_ns());
+	reap(p);
+	return 1;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The front of the cluster store: what both drivers share. It reads the URL, checks requests (a
+ * driver only sees keys and sizes that are within the limits), gives out ids, and holds the one
+ * descriptor of a store: an epoll set of the driver's descriptor, a timer that is armed for the
+ * driver's next deadline, and an event that is raised as long as store_next() may have more. So an
+ * owner that calls store_next() once per wake-up misses nothing.
+ *
+ * The waiting forms ask the driver for the events of their own request only, and wait on the same
+ * descriptor. Events of others stay in the driver, which holds them without reading on; nothing
+ * is queued here but refusals of requests that were no good.
+ */
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "lib/boot.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "store/store_driver.h"
+#include "lib/text.h"
+
+#define TIMEOUT_MS 2000	 /* of a request, unless the options say something else */
+#define COMMIT_MS 10000	 /* of a commit, unless the caller says something else */
+#define WAIT_REQUESTS 5u /* timeouts of a request that a waiting form waits */
+
+/* A request that was no good; told by store_next(). */
+struct refusal {
+	struct refusal *next;
+	uint64_t id;
+	struct err why;
+	int error;
+};
+
+struct store {
+	const struct store_driver *driver;
+	void *d;
+	unsigned int timeout_ms;
+	uint64_t last_id;
+	int epoll, timer, more;
+	bool raised; /* the event "more" */
+	struct refusal *refusals, *told;
+};
+
+/* ---- shared with the drivers ---- */
+
+int64_t store_now_ms(void)
+{
+	return (int64_t)(boot_now_ns() / 1000000);
+}
+
+void store_trouble_set(struct store_trouble *t, const char *fmt, ...)
+{
+	if (!*t->text)
+		t->since_s = store_now_ms() / 1000;
+	char text[sizeof(t->text)];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	(void)text_clean(t->text, sizeof(t->text), text);
+}
+
+struct store_txn *store_txn_copy(const struct store_txn *t)
+{
+	struct store_txn *copy = mem_new(1, sizeof(*copy));
+	struct store_compare *compares = mem_new(t->n_compares, sizeof(*compares));
+	struct store_change *changes = mem_new(t->n_changes, sizeof(*changes));
+	for (size_t i = 0; i < t->n_compares; i++)
+		compares[i] = (struct store_compare){
+			.key = mem_strdup(t->compares[i].key),
+			.revision = t->compares[i].revision,
+		};
+	for (size_t i = 0; i < t->n_changes; i++) {
+		const char *value = t->changes[i].value;
+		changes[i] = (struct store_change){
+			.key = mem_strdup(t->changes[i].key),
+			.value = value ? mem_strdup(value) : NULL,
+		};
+	}
+	*copy = (struct store_txn){
+		.compares = compares,
+		.n_compares = t->n_compares,
+		.changes = changes,
+		.n_changes = t->n_changes,
+	};
+	return copy;
+}
+
+void store_txn_free(struct store_txn *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n_compares; i++)
+		free((char *)t->compares[i].key);
+	for (size_t i = 0; i < t->n_changes; i++) {
+		free((char *)t->changes[i].key);
+		free((char *)t->changes[i].value);
+	}
+	free((struct store_compare *)t->compares);
+	free((struct store_change *)t->changes);
+	free(t);
+}
+
+/* ---- opening ---- */
+
+bool store_is_key(const char *s)
+{
+	size_t len = strnlen(s, STORE_KEY_MAX);
+	if (len == 0 || len == STORE_KEY_MAX)
+		return false;
+	for (; *s; s++)
+		if (*s <= ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+static int check_options(const struct store_options *o, struct err *e)
+{
+	if (!store_is_key(o->prefix))
+		return err_set(e, EINVAL,
+			"the prefix of the store's keys must be 1 to %d printable characters "
+			"without white space",
+			STORE_KEY_MAX - 1);
+	if (!o->cert_file != !o->key_file)
+		return err_set(e, EINVAL,
+			"a client certificate needs both its certificate file and its key file");
+	if (!o->user != !o->password_file || (o->user && (!*o->user || !json_is_utf8(o->user))))
+		return err_set(e, EINVAL, "a user of etcd needs a name and a password file");
+	return 0;
+}
+
+static const struct store_driver *find_driver(const char **url, struct err *e)
+{
+	static const struct {
+		const char *scheme;
+		const struct store_driver *driver;
+	} table[] = {{"file:", &store_file_driver}, {"etcd:", &store_etcd_driver}};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		size_t len = strlen(table[i].scheme);
+		if (strncmp(*url, table[i].scheme, len) != 0)
+			continue;
+		*url += len;
+		return table[i].driver;
+	}
+	char shown[128];
+	(void)json_clean(shown, sizeof(shown), *url);
+	(void)err_set(e, EINVAL, "\"%s\" is no store: it must begin with file: or etcd:", shown);
+	return NULL;
+}
+
+static int add_fd(const struct store *s, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+	return fd < 0 ? -1 : epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev);
+}
+
+static int open_fds(struct store *s, struct err *e)
+{
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	s->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	s->more = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->epoll < 0 || add_fd(s, s->timer) < 0 || add_fd(s, s->more) < 0 ||
+		add_fd(s, s->driver->fd(s->d)) < 0)
+		return err_set(
+			e, errno, "cannot make the store's descriptors: %s", strerror(errno));
+	return 0;
+}
+
+int store_open(struct store **out, const struct store_options *o, struct err *e)
+{
+	struct store_options filled = *o;
+	const char *where = o->url;
+	if (!filled.prefix)
+		filled.prefix = "/roost/";
+	if (!filled.timeout_ms)
+		filled.timeout_ms = TIMEOUT_MS;
+	const struct store_driver *driver = find_driver(&where, e);
+	if (!driver)
+		return -EINVAL;
+	int r = check_options(&filled, e);
+	if (r < 0)
+		return r;
+	struct store *s = mem_new(1, sizeof(*s));
+	*s = (struct store){.driver = driver,
+		.timeout_ms = filled.timeout_ms,
+		.epoll = -1,
+		.timer = -1,
+		.more = -1};
+	r = driver->open(&s->d, &filled, where, e);
+	if (r == 0)
+		r = open_fds(s, e);
+	if (r < 0) {
+		store_close(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+static void free_refusal(struct store *s)
+{
+	free(s->told);
+	s->told = NULL;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	s->driver->close(s->d);
+	free_refusal(s);
+	while (s->refusals) {
+		s->told = s->refusals;
+		s->refusals = s->told->next;
+		free_refusal(s);
+	}
+	const int fds[] = {s->epoll, s->timer, s->more};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	free(s);
+}
+
+bool store_is_local(const struct store *s)
+{
+	return s->driver == &store_file_driver;
+}
+
+int store_fd(const struct store *s)
+{
+	return s->epoll;
+}
+
+const char *store_trouble(const struct store *s, int64_t *since_s)
+{
+	int64_t since;
+	return s->driver->trouble(s->d, since_s ? since_s : &since);
+}
+
+/* ---- waking up ---- */
+
+/* The descriptor is readable until this is undone. */
+static void raise_more(struct store *s, bool on)
+{
+	uint64_t one = 1;
+	if (s->raised == on)
+		return;
+	s->raised = on;
+	/* Neither can fail: the counter is 0 or 1. */
+	ssize_t n = on ? write(s->more, &one, sizeof(one)) : read(s->more, &one, sizeof(one));
+	(void)n;
+}
+
+/* Arms the timer for the driver's next deadline, or ours if that is sooner. */
+static void arm(struct store *s, int64_t ours_ms)
+{
+	int64_t at = s->driver->deadline_ms(s->d);
+	at = ours_ms < at ? ours_ms : at;
+	struct itimerspec when = {0};
+	if (at != INT64_MAX) {
+		int64_t left = at - store_now_ms();
+		when.it_value.tv_sec = left > 0 ? left / 1000 : 0;
+		when.it_value.tv_nsec = left > 0 ? left % 1000 * 1000000 : 1;
+	}
+	(void)timerfd_settime(s->timer, 0, &when, NULL); /* it forgets an expiry, too */
+}
+
+/* ---- requests ---- */
+
+static int check_key(const char *key, struct err *e)
+{
+	char shown[64];
+	(void)json_clean(shown, sizeof(shown), key);
+	return store_is_key(key) ? 0 : err_set(e, EINVAL, "\"%s\" is no key of the store", shown);
+}
+
+static int check_change(const struct store_txn *t, size_t i, struct err *e)
+{
+	const struct store_change *c = &t->changes[i];
+	int r = check_key(c->key, e);
+	if (r < 0)
+		return r;
+	if (c->value && strnlen(c->value, STORE_VALUE_MAX + 1) > STORE_VALUE_MAX)
+		return err_set(
+			e, EMSGSIZE, "document %s has more than %d bytes", c->key, STORE_VALUE_MAX);
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(t->changes[k].key, c->key) == 0)
+			return err_set(e, EINVAL, "a transaction changes %s twice", c->key);
+	return 0;
+}
+
+static int check_txn(const struct store_txn *t, struct err *e)
+{
+	if (t->n_compares > STORE_TXN_MAX || t->n_changes > STORE_TXN_MAX)
+		return err_set(e, EINVAL, "a transaction has more than %d comparisons or changes",
+			STORE_TXN_MAX);
+	for (size_t i = 0; i < t->n_compares; i++) {
+		int r = check_key(t->compares[i].key, e);
+		if (r < 0)
+			return r;
+		if (t->compares[i].revision < 0)
+			return err_set(
+				e, EINVAL, "a revision of %s is negative", t->compares[i].key);
+	}
+	for (size_t i = 0; i < t->n_changes; i++) {
+		int r = check_change(t, i, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static uint64_t start_commit(
+	struct store *s, const struct store_txn *t, unsigned int timeout_ms, bool hasty)
+{
+	uint64_t id = ++s->last_id;
+	struct err why;
+	int error = check_txn(t, &why);
+	if (error == 0) {
+		int64_t timeout = timeout_ms ? timeout_ms : COMMIT_MS;
+		s->driver->commit(s->d, id, t, store_now_ms() + timeout, hasty);
+		raise_more(s, true);
+		return id;
+	}
+	struct refusal **end = &s->refusals;
+	while (*end)
+		end = &(*end)->next;
+	*end = mem_new(1, sizeof(**end));
+	**end = (struct refusal){.id = id, .why = why, .error = error};
+	raise_more(s, true);
+	return id;
+}
+
+uint64_t store_start_commit(struct store *s, const struct store_txn *t, unsigned int timeout_ms)
+{
+	return start_commit(s, t, timeout_ms, false);
+}
+
+uint64_t store_start_watch(struct store *s, const char *prefix)
+{
+	assert(!*prefix || store_is_key(prefix));
+	uint64_t id = ++s->last_id;
+	s->driver->watch(s->d, id, prefix, false);
+	raise_more(s, true);
+	return id;
+}
+
+static bool tell_refusal(struct store *s, uint64_t only, struct store_event *out)
+{
+	free_refusal(s);
+	struct refusal *r = s->refusals;
+	if (!r || (only && r->id != only))
+		return false;
+	s->refusals = r->next;
+	s->told = r;
+	*out = (struct store_event){
+		.id = r->id, .kind = STORE_FAILED, .error = r->error, .what = r->why.text};
+	return true;
+}
+
+bool store_next(struct store *s, struct store_event *out)
+{
+	bool has = tell_refusal(s, 0, out) || s->driver->next(s->d, 0, out);
+	raise_more(s, has);
+	if (!has)
+		arm(s, INT64_MAX);
+	return has;
+}
+
+/* ---- the waiting forms ---- */
+
+static int64_t wait_deadline(const struct store *s)
+{
+	return store_now_ms() + (int64_t)s->timeout_ms * WAIT_REQUESTS;
+}
+
+static int time_is_up(struct store *s, uint64_t id, struct err *e)
+{
+	int64_t since;
+	const char *trouble = store_trouble(s, &since);
+	(void)err_set(e, ETIMEDOUT, "%s", trouble ? trouble : "the store does not answer in time");
+	s->driver->cancel(s->d, id);
+	return -ETIMEDOUT;
+}
+
+/* The next event of one request: 0, or -errno when time is up. */
+static int wait_next(
+	struct store *s, uint64_t id, int64_t deadline_ms, struct store_event *out, struct err *e)
+{
+	for (;;) {
+		if (tell_refusal(s, id, out) || s->driver->next(s->d, id, out))
+			break;
+		if (store_now_ms() >= deadline_ms) {
+			raise_more(s, true);
+			return time_is_up(s, id, e);
+		}
+		raise_more(s, false);
+		arm(s, deadline_ms);
+		struct pollfd p = {.fd = s->epoll, .events = POLLIN};
+		(void)poll(&p, 1, -1); /* the timer ends it; whatever else does, we look again */
+	}
+	raise_more(s, true); /* others may have something, too */
+	if (out->kind == STORE_FAILED)
+		return err_set(e, -out->error, "%s", out->what);
+	return 0;
+}
+
+static void fill(struct store_doc *out, const struct store_event *ev)
+{
+	*out = (struct store_doc){
+		.key = mem_strdup(ev->key),
+		.value = mem_strdup(ev->value),
+		.revision = ev->revision,
+	};
+}
+
+int store_get(struct store *s, const char *key, struct store_doc *out, struct err *e)
+{
+	int r = check_key(key, e);
+	if (r < 0)
+		return r;
+	uint64_t id = ++s->last_id;
+	s->driver->get(s->d, id, key);
+	struct store_event ev;
+	r = wait_next(s, id, wait_deadline(s), &ev, e);
+	if (r < 0 || ev.kind == STORE_DELETE)
+		return r;
+	if (!ev.value)
+		return err_set(e, EFBIG, "document %s is too large, or no text", key);
+	fill(out, &ev);
+	return 1;
+}
+
+struct docs {
+	struct store_doc *list;
+	size_t count, room;
+};
+
+static void clear(struct docs *docs)
+{
+	for (size_t i = 0; i < docs->count; i++) {
+		free(docs->list[i].key);
+		free(docs->list[i].value);
+	}
+	docs->count = 0;
+}
+
+int store_list(
+	struct store *s, const char *prefix, struct store_doc **out, size_t *count, struct err *e)
+{
+	assert(!*prefix || store_is_key(prefix));
+	struct docs docs = {0};
+	struct store_event ev = {.kind = STORE_RESTART};
+	uint64_t id = ++s->last_id;
+	s->driver->watch(s->d, id, prefix, true);
+	while (ev.kind != STORE_CURRENT) {
+		int r = wait_next(s, id, wait_deadline(s), &ev, e); /* anew for each document */
+		if (r < 0) {
+			store_docs_free(docs.list, docs.count);
+			return r;
+		}
+		if (ev.kind == STORE_RESTART)
+			clear(&docs);
+		if (ev.kind != STORE_PUT || !ev.value)
+			continue;
+		docs.list = mem_grow(docs.list, &docs.room, docs.count, sizeof(*docs.list));
+		fill(&docs.list[docs.count++], &ev);
+	}
+	*out = docs.list;
+	*count = docs.count;
+	return 0;
+}
+
+int store_commit(struct store *s, const struct store_txn *t, struct err *e)
+{
+	int64_t deadline = wait_deadline(s);
+	uint64_t id = start_commit(s, t, s->timeout_ms * WAIT_REQUESTS, true);
+	struct store_event ev;
+	/* The driver has the deadline, and knows more than that time is up. */
+	int r = wait_next(s, id, deadline + (int64_t)s->timeout_ms, &ev, e);
+	return r < 0 ? r : ev.kind == STORE_DONE;
+}
+
+void store_docs_free(struct store_doc *docs, size_t count)
+{
+	struct docs all = {.list = docs, .count = count};
+	clear(&all);
+	free(docs);
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The driver "file:"'s documents, in FOLDER/store.mdb (LMDB 0.9, three databases in one file):
+ *
+ *	docs	key -> revision (8 bytes), text
+ *	log	revision (8 bytes, big-endian), number within it (2) -> '+' or '-', key
+ *	meta	"revision" -> the store's, "cutoff" -> the last one that left the log, "format" -> 1
+ *
+ * Numbers are in the machine's order unless it says otherwise. Every commit that changes something
+ * has the next revision; the log keeps the last STORE_DB_LOG_MAX changes, whole revisions only.
+ *
+ * Commits are synced, meta page included: this state survives a loss of power. A process that is
+ * killed loses its transaction and nothing else; its reader slots are freed by the others.
+ *
+ * Writers take FOLDER/lock (flock, never waiting for it) before LMDB's own writer lock, which
+ * cannot be tried: so nobody ever blocks on a process that was stopped while it wrote. The lock
+ * file holds the id of its last holder, for the sentence about it.
+ *
+ * LMDB forbids to open a file twice in one process (closing one drops the POSIX locks of both), so
+ * the open ones are listed in a variable of this file, by device and inode of the folder. That
+ * is process state by its nature, as the locks are.
+ *
+ * The file is sparse and has its full size from the beginning, as LMDB need not write its last
+ * pages: so a page that lies behind its end is one that was cut off. LMDB has no checksums; other
+ * damage ends as its error, or as a fault.
+ */
+#include "store/store_lmdb.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/file.h"
+#include "lib/mem.h"
+#include "store/store_driver.h"
+
+#define OPEN_WAIT_MS 5000 /* for another process' commit, when opening */
+#define FORMAT 1
+
+static struct store_db *opened;
+
+static size_t map_size(const struct store_db *db)
+{
+	MDB_envinfo info;
+	return mdb_env_info(db->env, &info) ? 0 : info.me_mapsize;
+}
+
+int store_db_fail(const struct store_db *db, int rc, struct err *e)
+{
+	switch (rc) {
+	case MDB_MAP_FULL:
+		return err_set(e, ENOSPC, "the store in %s is full (%zu MiB)", db->folder,
+			map_size(db) >> 20);
+	case MDB_READERS_FULL:
+		return err_set(e, EBUSY, "more than %d processes read the store in %s",
+			STORE_DB_READERS, db->folder);
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_PANIC:
+	case MDB_INCOMPATIBLE:
+	case MDB_BAD_VALSIZE:
+		return err_set(
+			e, EUCLEAN, "the store in %s is damaged: %s", db->folder, mdb_strerror(rc));
+	default:
+		return err_set(e, rc > 0 ? rc : EIO, "cannot use the store in %s: %s", db->folder,
+			mdb_strerror(rc));
+	}
+}
+
+/* ---- the lock ---- */
+
+int store_db_lock(struct store_db *db, struct err *e)
+{
+	char text[16] = "";
+	if (flock(db->lock, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = pread(db->lock, text, sizeof(text) - 1, 0);
+		text[n > 0 ? strspn(text, "0123456789") : 0] = '\0';
+		return err_set(e, errno == EWOULDBLOCK ? EBUSY : errno,
+			"the store in %s is locked by process %s", db->folder,
+			*text ? text : "of an unknown id");
+	}
+	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	ssize_t n = pwrite(db->lock, text, (size_t)len, 0);
+	(void)n; /* only for a sentence */
+	return 0;
+}
+
+void store_db_unlock(struct store_db *db)
+{
+	(void)flock(db->lock, LOCK_UN);
+}
+
+/* ---- opening ---- */
+
+static int set_format(struct store_db *db, MDB_txn *txn)
+{
+	uint32_t format = FORMAT;
+	MDB_val key = {.mv_size = 6, .mv_data = (char *)"format"};
+	MDB_val value = {.mv_size = sizeof(format), .mv_data = &format};
+	int rc = mdb_put(txn, db->meta, &key, &value, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST && value.mv_size == sizeof(format))
+		memcpy(&format, value.mv_data, sizeof(format));
+	if (rc && rc != MDB_KEYEXIST)
+		return rc;
+	return format == FORMAT ? 0 : MDB_VERSION_MISMATCH;
+}
+
+/* Opens the databases, making them the first time. */
+static int open_databases(struct store_db *db)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
+	if (rc)
+		return rc;
+	rc = mdb_dbi_open(txn, "docs", MDB_CREATE, &db->docs);
+	if (!rc)
+		rc = mdb_dbi_open(txn, "log", MDB_CREATE, &db->log);
+	if (!rc)
+		rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &db->meta);
+	if (!rc)
+		rc = set_format(db, txn);
+	if (!rc)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+/* A fresh file gets its full size; the pages of another must lie inside of it. */
+static int check_size(struct store_db *db, bool fresh, struct err *e)
+{
+	mdb_filehandle_t fd;
+	MDB_envinfo info;
+	struct stat st = {0};
+	(void)mdb_env_get_fd(db->env, &fd);
+	(void)mdb_env_info(db->env, &info);
+	/* LMDB 0.9 opens this one of its descriptors without O_CLOEXEC. */
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (fresh && ftruncate(fd, (off_t)STORE_DB_SIZE) < 0)
+		return err_set(e, errno, "cannot make %s: %s", db->path, strerror(errno));
+	size_t needed = (info.me_last_pgno + 1) * (size_t)sysconf(_SC_PAGESIZE);
+	if (fstat(fd, &st) < 0 || (size_t)st.st_size < needed)
+		return err_set(
+			e, EUCLEAN, "the store in %s is damaged: its file was cut", db->folder);
+	return 0;
+}
+
+/* Whether the file must be made: it is not there, or not more than what a process left that was
+ * killed while it made it. *size: of the map, which is the file's, whatever it was made with. */
+static bool is_fresh(const struct store_db *db, size_t *size)
+{
+	struct stat st;
+	long page = sysconf(_SC_PAGESIZE);
+	*size = STORE_DB_SIZE;
+	if (stat(db->path, &st) < 0)
+		return true;
+	if (st.st_size > 2 * page) {
+		*size = (size_t)(st.st_size - st.st_size % page);
+		return false;
+	}
+	(void)unlink(db->path);
+	return true;
+}
+
+static int open_env(struct store_db *db, struct err *e)
+{
+	size_t size;
+	bool fresh = is_fresh(db, &size);
+	int rc = mdb_env_create(&db->env);
+	if (rc)
+		return store_db_fail(db, rc, e);
+	(void)mdb_env_set_mapsize(db->env, size);
+	(void)mdb_env_set_maxreaders(db->env, STORE_DB_READERS);
+	(void)mdb_env_set_maxdbs(db->env, 3);
+	rc = mdb_env_open(db->env, db->path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
+	if (rc)
+		return store_db_fail(db, rc, e);
+	int dead;
+	(void)mdb_reader_check(db->env, &dead);
+	int r = check_size(db, fresh, e);
+	if (r < 0)
+		return r;
+	rc = open_databases(db);
+	return rc ? store_db_fail(db, rc, e) : 0;
+}
+
+static char *join(const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return mem_strdup(path);
+}
+
+static int open_file(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+	return fd < 0 ? err_set(e, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
+}
+
+static int open_locked(struct store_db *db, struct err *e)
+{
+	CLEANUP_FREE char *path = join(db->folder, "lock");
+	db->lock = open_file(path, e);
+	if (db->lock < 0)
+		return db->lock;
+	db->bell_fd = open_file(db->bell, e);
+	if (db->bell_fd < 0)
+		return db->bell_fd;
+	int64_t deadline = store_now_ms() + OPEN_WAIT_MS;
+	int r = store_db_lock(db, e);
+	while (r == -EBUSY && store_now_ms() < deadline) {
+		(void)poll(NULL, 0, 5);
+		r = store_db_lock(db, e);
+	}
+	if (r < 0)
+		return r;
+	r = open_env(db, e);
+	store_db_unlock(db);
+	return r;
+}
+
+int store_db_open(struct store_db **out, const char *folder, struct err *e)
+{
+	struct stat st;
+	if (strlen(folder) > PATH_MAX - 32)
+		return err_set(e, ENAMETOOLONG, "the path of the store is too long");
+	int r = file_make_dir(folder, 0700, e);
+	if (r < 0)
+		return r;
+	if (stat(folder, &st) < 0)
+		return err_set(e, errno, "cannot use %s: %s", folder, strerror(errno));
+	struct store_db *db = opened;
+	while (db && (db->dev != st.st_dev || db->ino != st.st_ino))
+		db = db->next;
+	if (db) {
+		db->users++;
+		*out = db;
+		return 0;
+	}
+	db = mem_new(1, sizeof(*db));
+	*db = (struct store_db){
+		.users = 1,
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.folder = mem_strdup(folder),
+		.path = join(folder, "store.mdb"),
+		.bell = join(folder, "changed"),
+		.lock = -1,
+		.bell_fd = -1,
+		.next = opened,
+	};
+	opened = db;
+	r = open_locked(db, e);
+	if (r < 0) {
+		store_db_close(db);
+		return r;
+	}
+	*out = db;
+	return 0;
+}
+
+void store_db_close(struct store_db *db)
+{
+	if (!db || --db->users > 0)
+		return;
+	struct store_db **p = &opened;
+	while (*p != db)
+		p = &(*p)->next;
+	*p = db->next;
+	if (db->env)
+		mdb_env_close(db->env);
+	if (db->lock >= 0)
+		(void)close(db->lock);
+	if (db->bell_fd >= 0)
+		(void)close(db->bell_fd);
+	free(db->folder);
+	free(db->path);
+	free(db->bell);
+	free(db);
+}
+
+const char *store_db_bell(const struct store_db *db)
+{
+	return db->bell;
+}
+
+int store_db_look(struct store_db *db, struct err *e)
+{
+	int dead;
+	struct stat now;
+	struct stat then;
+	mdb_filehandle_t fd;
+	(void)mdb_reader_check(db->env, &dead);
+	(void)mdb_env_get_fd(db->env, &fd);
+	if (fstat(fd, &then) == 0 && stat(db->path, &now) == 0 && now.st_dev == then.st_dev &&
+		now.st_ino == then.st_ino)
+		return 0;
+	return err_set(e, ESTALE,
+		"the store in %s was removed or replaced while it was in use: start again",
+		db->folder);
+}

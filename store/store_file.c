@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The driver "file:": documents in an LMDB file (store/store_db.c), shared by the processes of one
+ * machine. Reads and commits are done where they are asked for, which takes as long as the disk;
+ * only a commit that meets another process' commit is tried again a moment later.
+ *
+ * A watch is a list, page by page, then what the log says behind the revision at which the list
+ * began. Between two pages others may change documents; the log tells those (again) afterwards.
+ * When the log no longer reaches back so far the list begins again: that is this driver's
+ * compaction.
+ *
+ * Other processes' commits are noticed by inotify on a file that is touched after each, and, since
+ * a process can be killed between the two, by a look every LOOK_MS.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "lib/mem.h"
+#include "store/store_db.h"
+#include "store/store_driver.h"
+#include "lib/text.h"
+
+#define LOOK_MS 5000
+#define BUSY_MS_MAX 20 /* between two tries to get the lock */
+#define NEVER INT64_MAX
+
+enum phase { COMMIT, GET, LIST, CHANGES };
+
+struct request {
+	struct request *next;
+	uint64_t id;
+	enum phase phase;
+	bool once, over;
+	/* COMMIT */
+	struct store_txn *txn;
+	int64_t deadline_ms, not_before_ms;
+	unsigned int tries;
+	/* GET, LIST, CHANGES */
+	char *name; /* key or prefix */
+	char after[STORE_KEY_MAX];
+	bool restart_due, current_due;
+	int64_t seen; /* the revision up to which everything is told */
+	struct store_db_page page;
+	size_t at;		   /* in the page */
+	struct store_event result; /* over */
+	struct err why;
+};
+
+struct file {
+	struct store_db *db;
+	int inotify;
+	struct request *requests;
+	struct request *told; /* over, but the caller holds its strings */
+	int64_t look_at_ms;
+	struct store_trouble trouble;
+};
+
+static struct request *add(struct file *f, uint64_t id, enum phase phase)
+{
+	struct request *r = mem_new(1, sizeof(*r));
+	r->id = id;
+	r->phase = phase;
+	struct request **end = &f->requests;
+	while (*end)
+		end = &(*end)->next;
+	*end = r;
+	return r;
+}
+
+static void unlink_request(struct file *f, struct request *r)
+{
+	struct request **p = &f->requests;
+	while (*p != r)
+		p = &(*p)->next;
+	*p = r->next;
+	r->next = NULL;
+}
+
+static void free_request(struct request *r)
+{
+	if (!r)
+		return;
+	store_txn_free(r->txn);
+	free(r->name);
+	store_db_page_clear(&r->page);
+	free(r);
+}
+
+static void end(struct request *r, enum store_event_kind kind, int64_t revision, int error)
+{
+	r->over = true;
+	r->result = (struct store_event){.kind = kind, .revision = revision, .error = error};
+}
+
+static void note(struct file *f, const struct err *e, bool bad)
+{
+	if (bad)
+		store_trouble_set(&f->trouble, "%s", e->text);
+	else
+		f->trouble.text[0] = '\0';
+}
+
+/* ---- working ---- */
+
+static void try_commit(struct file *f, struct request *r, int64_t now)
+{
+	int64_t revision = 0;
+	if (r->over || r->not_before_ms > now)
+		return;
+	int rc = store_db_commit(f->db, r->txn, &revision, &r->why);
+	if (rc == -EBUSY && now < r->deadline_ms) {
+		int64_t wait = ++r->tries < BUSY_MS_MAX ? r->tries : BUSY_MS_MAX;
+		r->not_before_ms = now + 1 + arc4random_uniform((uint32_t)wait);
+		return;
+	}
+	note(f, &r->why, rc < 0);
+	if (rc == -EBUSY)
+		rc = -ETIMEDOUT;
+	end(r, rc > 0 ? STORE_DONE : rc ? STORE_FAILED : STORE_CONFLICT, revision, rc < 0 ? rc : 0);
+}
+
+static void get(struct file *f, struct request *r)
+{
+	int rc = r->over ? 0 : store_db_get(f->db, r->name, &r->page, &r->why);
+	if (rc < 0)
+		end(r, STORE_FAILED, 0, rc);
+	if (r->over)
+		return;
+	const struct store_db_item *item = &r->page.items[0];
+	end(r, item->deleted ? STORE_DELETE : STORE_PUT, item->revision, 0);
+	r->result.key = item->key;
+	r->result.value = item->value;
+}
+
+static int fetch_list(struct file *f, struct request *r)
+{
+	int rc = store_db_list(f->db, r->name, r->after, r->once, &r->page, &r->why);
+	if (rc < 0)
+		return rc;
+	if (!*r->after) {
+		r->seen = r->page.revision;
+		r->restart_due = true;
+	}
+	r->current_due = !r->page.more;
+	if (r->page.count)
+		(void)text_copy(r->after, sizeof(r->after), r->page.items[r->page.count - 1].key);
+	return 0;
+}
+
+static int fetch_changes(struct file *f, struct request *r)
+{
+	int64_t revision;
+	int rc = store_db_revision(f->db, &revision, &r->why);
+	if (rc < 0 || revision == r->seen)
+		return rc;
+	rc = store_db_changes(f->db, r->name, r->seen, &r->page, &r->why);
+	if (rc < 0)
+		return rc;
+	if (rc > 0) {
+		r->seen = r->page.revision;
+		return 0;
+	}
+	store_db_page_clear(&r->page);
+	r->phase = LIST;
+	r->after[0] = '\0';
+	return fetch_list(f, r);
+}
+
+/* Something to tell for a watch that has nothing. */
+static void fetch(struct file *f, struct request *r)
+{
+	if (r->over || r->restart_due || r->current_due || r->at < r->page.count)
+		return;
+	store_db_page_clear(&r->page);
+	r->at = 0;
+	int rc = r->phase == LIST ? fetch_list(f, r) : fetch_changes(f, r);
+	note(f, &r->why, rc < 0);
+	if (rc < 0 && r->once)
+		end(r, STORE_FAILED, 0, rc);
+}
+
+static void look(struct file *f, int64_t now)
+{
+	struct err e;
+	f->look_at_ms = now + LOOK_MS;
+	int rc = store_db_look(f->db, &e);
+	if (rc < 0)
+		note(f, &e, true);
+}
+
+static void work(struct file *f, uint64_t only)
+{
+	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	while (read(f->inotify, events, sizeof(events)) > 0)
+		; /* what happened is asked of the store itself */
+	int64_t now = store_now_ms();
+	if (f->look_at_ms <= now)
+		look(f, now);
+	for (struct request *r = f->requests; r; r = r->next) {
+		if (r->phase == COMMIT)
+			try_commit(f, r, now);
+		else if (!only || r->id == only)
+			r->phase == GET ? get(f, r) : fetch(f, r);
+	}
+}
+
+/* ---- handing out ---- */
+
+static bool tell_watch(struct request *r, struct store_event *out)
+{
+	if (r->restart_due) {
+		r->restart_due = false;
+		*out = (struct store_event){.id = r->id, .kind = STORE_RESTART};
+		return true;
+	}
+	if (r->at < r->page.count) {
+		const struct store_db_item *item = &r->page.items[r->at++];
+		*out = (struct store_event){
+			.id = r->id,
+			.kind = item->deleted ? STORE_DELETE : STORE_PUT,
+			.revision = item->revision,
+			.key = item->key,
+			.value = item->value,
+		};
+		return true;
+	}
+	if (!r->current_due)
+		return false;
+	r->current_due = false;
+	r->phase = CHANGES;
+	r->over = r->once;
+	*out = (struct store_event){.id = r->id, .kind = STORE_CURRENT};
+	return true;
+}
+
+static bool tell(struct file *f, uint64_t only, struct store_event *out)
+{
+	for (struct request *r = f->requests; r; r = r->next) {
+		if (only && r->id != only)
+			continue;
+		bool is_watch = r->phase >= LIST && r->result.kind != STORE_FAILED;
+		if (is_watch ? !tell_watch(r, out) : !r->over)
+			continue;
+		if (!is_watch) {
+			*out = r->result;
+			out->id = r->id;
+			out->what = out->kind == STORE_FAILED ? r->why.text : NULL;
+		}
+		if (r->over) {
+			unlink_request(f, r);
+			f->told = r;
+		}
+		return true;
+	}
+	return false;
+}
+
+static bool file_next(void *driver, uint64_t only, struct store_event *out)
+{
+	struct file *f = driver;
+	free_request(f->told);
+	f->told = NULL;
+	if (tell(f, only, out))
+		return true;
+	work(f, only);
+	return tell(f, only, out);
+}
+
+/* ---- the interface ---- */
+
+static void file_close(void *driver)
+{
+	struct file *f = driver;
+	if (!f)
+		return;
+	while (f->requests) {
+		struct request *r = f->requests;
+		unlink_request(f, r);
+		free_request(r);
+	}
+	free_request(f->told);
+	if (f->inotify >= 0)
+		(void)close(f->inotify);
+	store_db_close(f->db);
+	free(f);
+}
+
+static int watch_bell(struct file *f, struct err *e)
+{
+	f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (f->inotify < 0 || inotify_add_watch(f->inotify, store_db_bell(f->db),
+				      IN_ATTRIB | IN_MODIFY | IN_DELETE_SELF) < 0)
+		return err_set(
+			e, errno, "cannot watch %s: %s", store_db_bell(f->db), strerror(errno));
+	return 0;
+}
+
+static int file_open(void **out, const struct store_options *o, const char *where, struct err *e)
+{
+	(void)o;
+	if (*where != '/')
+		return err_set(
+			e, EINVAL, "the store's folder in \"%s\" must be an absolute path", o->url);
+	struct file *f = mem_new(1, sizeof(*f));
+	f->inotify = -1;
+	int r = store_db_open(&f->db, where, e);
+	if (r == 0)
+		r = watch_bell(f, e);
+	if (r < 0) {
+		file_close(f);
+		return r;
+	}
+	*out = f;
+	return 0;
+}
+
+static void file_commit(
+	void *driver, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool hasty)
+{
+	(void)hasty;
+	struct file *f = driver;
+	struct request *r = add(f, id, COMMIT);
+	r->txn = store_txn_copy(t);
+	r->deadline_ms = deadline_ms;
+	try_commit(f, r, store_now_ms());
+}
+
+static void file_get(void *driver, uint64_t id, const char *key)
+{
+	add(driver, id, GET)->name = mem_strdup(key);
+}
+
+static void file_watch(void *driver, uint64_t id, const char *prefix, bool once)
+{
+	struct request *r = add(driver, id, LIST);
+	r->name = mem_strdup(prefix);
+	r->once = once;
+}
+
+static void file_cancel(void *driver, uint64_t id)
+{
+	struct file *f = driver;
+	struct request *r = f->requests;
+	while (r && r->id != id)
+		r = r->next;
+	if (!r)
+		return;
+	unlink_request(f, r);
+	free_request(r);
+}
+
+static int file_fd(const void *driver)
+{
+	const struct file *f = driver;
+	return f->inotify;
+}
+
+static int64_t file_deadline_ms(const void *driver)
+{
+	const struct file *f = driver;
+	int64_t at = f->look_at_ms;
+	for (const struct request *r = f->requests; r; r = r->next)
+		if (r->phase == COMMIT && !r->over && r->not_before_ms < at)
+			at = r->not_before_ms;
+	return at;
+}
+
+static const char *file_trouble(const void *driver, int64_t *since_s)
+{
+	const struct file *f = driver;
+	*since_s = f->trouble.since_s;
+	return *f->trouble.text ? f->trouble.text : NULL;
+}
+
+const struct store_driver store_file_driver = {
+	.open = file_open,
+	.close = file_close,
+	.commit = file_commit,
+	.get = file_get,
+	.watch = file_watch,
+	.cancel = file_cancel,
+	.next = file_next,
+	.fd = file_fd,
+	.deadline_ms = file_deadline_ms,
+	.trouble = file_trouble,
+};

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/bird/file.h"
+#include "lib/mem.h"
+
+static char folder[] = "/tmp/birdfile-XXXXXX";
+static char path[64];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	(void)snprintf(folder, sizeof(folder), "/tmp/birdfile-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/bird.conf", folder);
+	return 0;
+}
+
+static int remove_folder(void **state)
+{
+	(void)state;
+	static const char *const suffixes[] = {"", ".new", ".old", ".check"};
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		char file[80];
+		(void)snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
+		(void)unlink(file);
+	}
+	return rmdir(folder);
+}
+
+static struct birdfile a_file(const char *group)
+{
+	struct birdfile f;
+	struct err e;
+	assert_int_equal(birdfile_init(&f, path, "/etc/bird/roost.d", group, &e), 0);
+	return f;
+}
+
+static void place(const struct birdfile *f, const char *text)
+{
+	struct err e;
+	assert_int_equal(birdfile_write(f, text, &e), 0);
+	assert_int_equal(birdfile_put(f, &e), 0);
+}
+
+static void a_text_that_is_kept_is_there_alone(void **state)
+{
+	(void)state;
+	struct birdfile f = a_file("");
+	assert_false(birdfile_is(&f, "one\n"));
+	place(&f, "one\n");
+	birdfile_keep(&f);
+	place(&f, "two\n");
+	assert_true(birdfile_is(&f, "two\n"));
+	assert_false(birdfile_is(&f, "two"));
+	assert_false(birdfile_is(&f, "TWO\n"));
+	assert_int_equal(access(f.old, F_OK), 0);
+	birdfile_keep(&f);
+	assert_int_equal(access(f.old, F_OK), -1);
+	assert_int_equal(access(f.fresh, F_OK), -1);
+	assert_int_equal(access(f.check, F_OK), -1);
+}
+
+static void a_text_that_is_taken_back_leaves_the_former_one(void **state)
+{
+	(void)state;
+	struct birdfile f = a_file("");
+	place(&f, "one\n");
+	birdfile_keep(&f);
+	place(&f, "two\n");
+	birdfile_take_back(&f);
+	assert_true(birdfile_is(&f, "one\n"));
+	place(&f, "three\n");
+	birdfile_take_back(&f);
+	assert_true(birdfile_is(&f, "one\n"));
+}
+
+static void a_first_text_that_is_taken_back_leaves_nothing(void **state)
+{
+	(void)state;
+	struct birdfile f = a_file("");
+	place(&f, "one\n");
+	birdfile_take_back(&f);
+	assert_int_equal(access(f.path, F_OK), -1);
+}
+
+static void a_text_that_is_only_tried_does_not_touch_the_file(void **state)
+{
+	(void)state;
+	struct birdfile f = a_file("");
+	struct err e;
+	place(&f, "one\n");
+	birdfile_keep(&f);
+	assert_int_equal(birdfile_write(&f, "two\n", &e), 0);
+	assert_true(birdfile_is(&f, "one\n"));
+	FILE *check = fopen(f.check, "re");
+	assert_non_null(check);
+	char text[1024] = "";
+	(void)!fread(text, 1, sizeof(text) - 1, check);
+	(void)fclose(check);
+	assert_non_null(strstr(text, "/bird.conf.ne[w]\";"));
+	assert_non_null(strstr(text, "\"/et[c]/bir[d]/roost.[d]/*.conf\";"));
+}
+
+static void links_that_lie_in_the_way_are_not_followed(void **state)
+{
+	(void)state;
+	struct birdfile f = a_file("");
+	assert_int_equal(symlink("/tmp/birdfile-elsewhere", f.fresh), 0);
+	assert_int_equal(symlink("/tmp/birdfile-elsewhere", f.check), 0);
+	place(&f, "one\n");
+	assert_int_equal(access("/tmp/birdfile-elsewhere", F_OK), -1);
+	struct stat st;
+	assert_int_equal(lstat(f.path, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+}
+
+static void only_the_group_may_read(void **state)
+{
+	(void)state;
+	struct stat st;
+	struct birdfile f = a_file("");
+	place(&f, "one\n");
+	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	if (getuid() != 0)
+		return; /* another user cannot give a file to a group */
+	f = a_file("root");
+	place(&f, "two\n");
+	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_gid, 0);
+}
+
+static void an_unknown_group_is_an_error_that_names_it(void **state)
+{
+	(void)state;
+	struct birdfile f = a_file("no-such-group");
+	struct err e;
+	assert_int_equal(birdfile_write(&f, "one\n", &e), -ENOENT);
+	assert_non_null(strstr(e.text, "\"no-such-group\""));
+}
+
+static void paths_that_bird_cannot_read_are_refused(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"", "relative/bird.conf", "/a\"b", "/a\nb"};
+	struct birdfile f;
+	struct err e;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(birdfile_init(&f, bad[i], "", "", &e), -EINVAL);
+		if (*bad[i])
+			assert_int_equal(birdfile_init(&f, "/x", bad[i], "", &e), -EINVAL);
+	}
+	char long_path[600] = "/";
+	memset(long_path + 1, 'x', sizeof(long_path) - 2);
+	assert_int_equal(birdfile_init(&f, long_path, "", "", &e), -EINVAL);
+	assert_int_equal(birdfile_init(&f, "/x", "", long_path, &e), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_text_that_is_kept_is_there_alone, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(a_text_that_is_taken_back_leaves_the_former_one,
+			make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			a_first_text_that_is_taken_back_leaves_nothing, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(a_text_that_is_only_tried_does_not_touch_the_file,
+			make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			links_that_lie_in_the_way_are_not_followed, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			only_the_group_may_read, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			an_unknown_group_is_an_error_that_names_it, make_folder, remove_folder),
+		cmocka_unit_test(paths_that_bird_cannot_read_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
