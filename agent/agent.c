@@ -364,6 +364,6 @@ void agent_describe(const struct agent *a, char *out, size_t size)
 {
 	const char *trouble = store_trouble(a->store, NULL);
 	(void)snprintf(out, size, "%zu blocks, BIRD %s, %s%s%zu problems", a->states.n_blocks,
-		a->bird_look.up ? "up" : "down", trouble ? trouble : "store fine", ", ",
+		a->bird_status.up ? "up" : "down", trouble ? trouble : "store fine", ", ",
 		a->n_problems);
 }

@@ -58,7 +58,7 @@ struct agent {
 	struct desired_self self; /* this and what follows: of the last pass */
 	char *bird_text;
 	uint64_t generation; /* of the text */
-	struct bird_look bird_look;
+	struct bird_status bird_status;
 	char why_not[2][256];
 	char problems[AGENT_PROBLEMS][256];
 	char lasting[AGENT_PROBLEMS][256]; /* found by the slow looks, kept between them */

@@ -147,7 +147,7 @@ static void note_withdrawn(struct agent *a)
 /* Those that BIRD has confirmed to run without. */
 static size_t list_withdrawn(const struct agent *a, struct cidr *out)
 {
-	const struct bird_look *l = &a->bird_look;
+	const struct bird_status *l = &a->bird_status;
 	size_t n = 0;
 	for (size_t i = 0; i < a->n_withdrawn; i++)
 		if (l->up && !l->recovering && l->loaded >= a->withdrawn[i].generation)
@@ -216,7 +216,7 @@ static void do_kernel(struct agent *a, const struct desired *d)
 
 static void do_bird(struct agent *a, const struct desired *d)
 {
-	char *text = birdconf_text(&d->bird);
+	char *text = bird_config_text(&d->bird);
 	if (!a->bird_text || strcmp(a->bird_text, text) != 0) {
 		free(a->bird_text);
 		a->bird_text = text;
@@ -331,9 +331,9 @@ static void look_at_others(struct agent *a)
 	else if (*a->commit_trouble)
 		agent_problem(
 			a, "the cluster store did not take the last change: %s", a->commit_trouble);
-	bird_look(a->bird, &a->bird_look);
-	if (*a->bird_look.trouble)
-		agent_problem(a, "%s", a->bird_look.trouble);
+	bird_status(a->bird, &a->bird_status);
+	if (*a->bird_status.trouble)
+		agent_problem(a, "%s", a->bird_status.trouble);
 }
 
 int agent_pass(struct agent *a)

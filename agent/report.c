@@ -58,9 +58,9 @@ static void fill_blocks(const struct agent *a, struct status *s)
 
 static const char *bird_text(const struct agent *a)
 {
-	if (*a->bird_look.trouble)
-		return a->bird_look.trouble;
-	return a->bird_look.up ? "up" : "down";
+	if (*a->bird_status.trouble)
+		return a->bird_status.trouble;
+	return a->bird_status.up ? "up" : "down";
 }
 
 void agent_say(struct agent *a, bool stopped)
@@ -68,8 +68,8 @@ void agent_say(struct agent *a, bool stopped)
 	struct err e;
 	struct status s = {.stopped = stopped,
 		.interval_s = a->conf.heartbeat_s,
-		.peers_up = a->bird_look.peers_up,
-		.peers = a->bird_look.peers};
+		.peers_up = a->bird_status.peers_up,
+		.peers = a->bird_status.peers};
 	(void)boot_id(s.boot, &e);
 	s.tunnels[0] = ends_count(&a->self, AF_INET);
 	s.tunnels[1] = ends_count(&a->self, AF_INET6);
@@ -148,7 +148,7 @@ json_t *agent_report(const struct agent *a)
 	json_t *store = json_pack("{s:s, s:o, s:o}", "url", a->conf.store.url, "trouble",
 		text_or_null(trouble), "sinceSeconds",
 		trouble ? json_integer(agent_now_s() - since) : json_null());
-	const struct bird_look *l = &a->bird_look;
+	const struct bird_status *l = &a->bird_status;
 	json_t *bird = json_pack("{s:b, s:b, s:b, s:o, s:i, s:i}", "up", l->up, "recovering",
 		l->recovering, "loaded", l->loaded && l->loaded == a->generation, "trouble",
 		text_or_null(l->trouble), "peers", (int)l->peers, "peersUp", (int)l->peers_up);

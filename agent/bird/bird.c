@@ -44,17 +44,17 @@
 
 #define PROD_MS 50	      /* between two prods */
 #define PRODDING_MS 5000      /* for so long */
-#define SESSIONS_MS 10000     /* between two looks at the sessions */
+#define SESSIONS_MS 10000     /* between two questions for the sessions */
 #define SESSIONS_SOON_MS 1000 /* while things change */
 #define RETRY_MS 10000	      /* of what was refused, or could not be written */
 #define LOAD_TIMEOUT_MS 15000
-#define LOOK_TIMEOUT_MS 5000
+#define SHOW_TIMEOUT_MS 5000
 
 enum asked { NOTHING, STATUS, SESSIONS, CHECK, CONFIGURE };
 
 struct bird {
-	struct birdctl *ctl;
-	struct birdfile file;
+	struct bird_ctl *ctl;
+	struct bird_file file;
 	int epoll, timer;
 
 	char *text; /* NULL: none wanted yet */
@@ -70,7 +70,7 @@ struct bird {
 	bool loading;				/* BIRD said that it takes a while */
 
 	uint64_t prod_until_ms, prod_at_ms, sessions_at_ms, retry_at_ms;
-	struct bird_look look, shown; /* shown: as of the last bird_step() */
+	struct bird_status status, shown; /* shown: as of the last bird_step() */
 };
 
 static uint64_t now_ms(void)
@@ -80,7 +80,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The timer of everything here but birdctl's own. In the past: at once. */
+/* The timer of everything here but bird_ctl's own. In the past: at once. */
 static void set_timer(struct bird *b, uint64_t at_ms)
 {
 	const struct itimerspec at = {
@@ -100,21 +100,21 @@ int bird_open(struct bird **out, const struct bird_paths *p, struct err *e)
 	struct bird *b = mem_new(1, sizeof(*b));
 	b->epoll = -1;
 	b->timer = -1;
-	int r = birdfile_init(&b->file, p->file, p->include, p->group, e);
+	int r = bird_file_init(&b->file, p->file, p->include, p->group, e);
 	if (r == 0)
-		r = birdctl_open(&b->ctl, p->socket, e);
+		r = bird_ctl_open(&b->ctl, p->socket, e);
 	if (r == 0) {
 		b->epoll = epoll_create1(EPOLL_CLOEXEC);
 		b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 		if (b->epoll < 0 || b->timer < 0 || watch(b, b->timer) < 0 ||
-			watch(b, birdctl_fd(b->ctl)) < 0)
+			watch(b, bird_ctl_fd(b->ctl)) < 0)
 			r = err_set(e, errno, "cannot watch BIRD: %s", strerror(errno));
 	}
 	if (r < 0) {
 		bird_close(b);
 		return r;
 	}
-	b->on_trial = birdfile_is_on_trial(&b->file);
+	b->on_trial = bird_file_is_on_trial(&b->file);
 	*out = b;
 	return 0;
 }
@@ -123,7 +123,7 @@ void bird_close(struct bird *b)
 {
 	if (!b)
 		return;
-	birdctl_close(b->ctl);
+	bird_ctl_close(b->ctl);
 	if (b->timer >= 0)
 		(void)close(b->timer);
 	if (b->epoll >= 0)
@@ -137,9 +137,9 @@ int bird_fd(const struct bird *b)
 	return b->epoll;
 }
 
-void bird_look(const struct bird *b, struct bird_look *out)
+void bird_status(const struct bird *b, struct bird_status *out)
 {
-	*out = b->look;
+	*out = b->status;
 }
 
 uint64_t bird_want_text(struct bird *b, const char *text)
@@ -149,20 +149,20 @@ uint64_t bird_want_text(struct bird *b, const char *text)
 		free(b->text);
 		b->text = mem_strdup(text);
 		b->serial++;
-		b->placed = birdfile_is(&b->file, text);
+		b->placed = bird_file_is(&b->file, text);
 		b->retry_at_ms = 0;
 	}
-	if (b->look.loaded && b->loaded_serial == b->serial)
-		b->look.loaded = b->generation;
-	if (b->look.refused && b->refused_serial == b->serial)
-		b->look.refused = b->generation;
+	if (b->status.loaded && b->loaded_serial == b->serial)
+		b->status.loaded = b->generation;
+	if (b->status.refused && b->refused_serial == b->serial)
+		b->status.refused = b->generation;
 	set_timer(b, now_ms());
 	return b->generation;
 }
 
 static void set_trouble(struct bird *b, const char *what, const char *why)
 {
-	(void)snprintf(b->look.trouble, sizeof(b->look.trouble), "%s%s", what, why);
+	(void)snprintf(b->status.trouble, sizeof(b->status.trouble), "%s%s", what, why);
 }
 
 static void prod_for_a_while(struct bird *b, uint64_t now)
@@ -174,24 +174,24 @@ static void prod_for_a_while(struct bird *b, uint64_t now)
 
 static bool is_loaded(const struct bird *b)
 {
-	return b->look.loaded && b->loaded_serial == b->serial;
+	return b->status.loaded && b->loaded_serial == b->serial;
 }
 
 static void came_up(struct bird *b, uint64_t now)
 {
-	b->look.up = true;
+	b->status.up = true;
 	set_trouble(b, "", "");
-	b->placed = b->text && birdfile_is(&b->file, b->text);
+	b->placed = b->text && bird_file_is(&b->file, b->text);
 	b->status_known = false;
 	prod_for_a_while(b, now);
 }
 
 static void went_down(struct bird *b, const char *why)
 {
-	b->look = (struct bird_look){.refused = b->look.refused};
+	b->status = (struct bird_status){.refused = b->status.refused};
 	set_trouble(b, why, "");
 	if (b->on_trial) { /* perhaps our text is what ended it: it starts with the former one */
-		birdfile_take_back(&b->file);
+		bird_file_take_back(&b->file);
 		b->retry_at_ms = now_ms() + RETRY_MS;
 	}
 	b->on_trial = false;
@@ -205,20 +205,20 @@ static void confirm(struct bird *b, uint64_t now)
 	b->loading = false;
 	b->on_trial = false;
 	b->loaded_serial = b->asked_serial;
-	b->look.loaded = b->asked_serial == b->serial ? b->generation : b->asked_generation;
-	b->look.refused = 0;
+	b->status.loaded = b->asked_serial == b->serial ? b->generation : b->asked_generation;
+	b->status.refused = 0;
 	b->refused_serial = 0;
 	set_trouble(b, "", "");
-	birdfile_keep(&b->file);
+	bird_file_keep(&b->file);
 	prod_for_a_while(b, now);
 }
 
 static void refuse(struct bird *b, const char *text, uint64_t now)
 {
 	char why[192];
-	birdreply_sentence(text, why, sizeof(why));
+	bird_reply_sentence(text, why, sizeof(why));
 	set_trouble(b, "BIRD refuses the configuration: ", why);
-	b->look.refused = b->asked_serial == b->serial ? b->generation : b->asked_generation;
+	b->status.refused = b->asked_serial == b->serial ? b->generation : b->asked_generation;
 	b->refused_serial = b->asked_serial;
 	b->retry_at_ms = now + RETRY_MS;
 }
@@ -227,14 +227,14 @@ static void refuse(struct bird *b, const char *text, uint64_t now)
 static void complain(struct bird *b, const char *command, const char *text, uint64_t now)
 {
 	char why[192];
-	birdreply_sentence(text, why, sizeof(why));
+	bird_reply_sentence(text, why, sizeof(why));
 	char what[64];
 	(void)snprintf(what, sizeof(what), "BIRD does not %s: ", command);
 	set_trouble(b, what, why);
 	b->retry_at_ms = now + RETRY_MS;
 }
 
-static void on_check(struct bird *b, const struct birdctl_event *reply, uint64_t now)
+static void on_check(struct bird *b, const struct bird_ctl_event *reply, uint64_t now)
 {
 	if (b->asked_serial != b->serial)
 		return; /* another text is wanted by now */
@@ -243,7 +243,7 @@ static void on_check(struct bird *b, const struct birdctl_event *reply, uint64_t
 		refuse(b, reply->text, now);
 	} else if (reply->code != 20) {
 		complain(b, "check the configuration", reply->text, now);
-	} else if (birdfile_put(&b->file, &e) < 0) {
+	} else if (bird_file_put(&b->file, &e) < 0) {
 		set_trouble(b, "", e.text);
 		b->retry_at_ms = now + RETRY_MS;
 	} else {
@@ -252,7 +252,7 @@ static void on_check(struct bird *b, const struct birdctl_event *reply, uint64_t
 	}
 }
 
-static void on_configure(struct bird *b, const struct birdctl_event *reply, uint64_t now)
+static void on_configure(struct bird *b, const struct bird_ctl_event *reply, uint64_t now)
 {
 	switch (reply->code) {
 	case 3:
@@ -266,21 +266,21 @@ static void on_configure(struct bird *b, const struct birdctl_event *reply, uint
 	case 8002:
 		refuse(b, reply->text, now);
 		if (b->on_trial)
-			birdfile_take_back(&b->file);
+			bird_file_take_back(&b->file);
 		b->on_trial = false;
-		b->placed = b->text && birdfile_is(&b->file, b->text);
+		b->placed = b->text && bird_file_is(&b->file, b->text);
 		break;
 	default: /* 0006 it is about to end; 8007 the session is restricted */
 		complain(b, "configure", reply->text, now);
 	}
 }
 
-static void on_status(struct bird *b, const struct birdctl_event *reply, uint64_t now)
+static void on_status(struct bird *b, const struct bird_ctl_event *reply, uint64_t now)
 {
-	struct birdreply_status status;
-	birdreply_status(reply->text, &status);
+	struct bird_reply_status status;
+	bird_reply_status(reply->text, &status);
 	b->status_known = true;
-	b->look.recovering = status.recovering;
+	b->status.recovering = status.recovering;
 	if (!b->loading)
 		return;
 	if (!status.reconfiguring && !status.stopping)
@@ -289,19 +289,19 @@ static void on_status(struct bird *b, const struct birdctl_event *reply, uint64_
 		set_trouble(b, "BIRD is still putting the configuration into effect", "");
 }
 
-static void on_event(struct bird *b, const struct birdctl_event *event)
+static void on_event(struct bird *b, const struct bird_ctl_event *event)
 {
 	uint64_t now = now_ms();
 	enum asked asked = b->asked;
 	b->asked = NOTHING;
-	if (event->kind == BIRDCTL_UP)
+	if (event->kind == BIRD_CTL_UP)
 		came_up(b, now);
-	else if (event->kind == BIRDCTL_DOWN)
+	else if (event->kind == BIRD_CTL_DOWN)
 		went_down(b, event->text);
 	else if (asked == STATUS)
 		on_status(b, event, now);
 	else if (asked == SESSIONS)
-		birdreply_sessions(event->text, &b->look.peers, &b->look.peers_up);
+		bird_reply_sessions(event->text, &b->status.peers, &b->status.peers_up);
 	else if (asked == CHECK)
 		on_check(b, event, now);
 	else if (asked == CONFIGURE)
@@ -311,7 +311,7 @@ static void on_event(struct bird *b, const struct birdctl_event *event)
 /* When to prod next; UINT64_MAX: no need. */
 static uint64_t prod_time(const struct bird *b, uint64_t now)
 {
-	if (!b->status_known || now < b->prod_until_ms || b->look.recovering)
+	if (!b->status_known || now < b->prod_until_ms || b->status.recovering)
 		return b->prod_at_ms;
 	return b->loading ? b->prod_at_ms + SESSIONS_SOON_MS : UINT64_MAX;
 }
@@ -329,7 +329,7 @@ static enum asked next_command(const struct bird *b, uint64_t now)
 
 static void ask(struct bird *b, enum asked what, uint64_t now)
 {
-	char check[BIRDFILE_PATH + 32];
+	char check[BIRD_FILE_PATH + 32];
 	struct err e;
 	b->asked = what;
 	if (what == CHECK || what == CONFIGURE) {
@@ -339,39 +339,39 @@ static void ask(struct bird *b, enum asked what, uint64_t now)
 	switch (what) {
 	case STATUS:
 		b->prod_at_ms = now + PROD_MS;
-		birdctl_send(b->ctl, "show status", LOOK_TIMEOUT_MS);
+		bird_ctl_send(b->ctl, "show status", SHOW_TIMEOUT_MS);
 		break;
 	case SESSIONS:
 		/* Somebody may have removed or edited what BIRD reads when it starts. */
-		if (is_loaded(b) && !birdfile_is(&b->file, b->text)) {
+		if (is_loaded(b) && !bird_file_is(&b->file, b->text)) {
 			b->placed = false;
 			b->loaded_serial = 0;
 		}
 		b->sessions_at_ms = now + (now < b->prod_until_ms ? SESSIONS_SOON_MS : SESSIONS_MS);
-		birdctl_send(b->ctl, "show protocols \"roost_*\"", LOOK_TIMEOUT_MS);
+		bird_ctl_send(b->ctl, "show protocols \"roost_*\"", SHOW_TIMEOUT_MS);
 		break;
 	case CHECK:
-		if (birdfile_write(&b->file, b->text, &e) < 0) {
+		if (bird_file_write(&b->file, b->text, &e) < 0) {
 			b->asked = NOTHING;
 			set_trouble(b, "", e.text);
 			b->retry_at_ms = now + RETRY_MS;
 			break;
 		}
 		(void)snprintf(check, sizeof(check), "configure check \"%s\"", b->file.check);
-		birdctl_send(b->ctl, check, LOAD_TIMEOUT_MS);
+		bird_ctl_send(b->ctl, check, LOAD_TIMEOUT_MS);
 		break;
 	case CONFIGURE:
-		birdctl_send(b->ctl, "configure", LOAD_TIMEOUT_MS);
+		bird_ctl_send(b->ctl, "configure", LOAD_TIMEOUT_MS);
 		break;
 	case NOTHING:
 		break;
 	}
 }
 
-/* When something of ours is due next; while BIRD is down or busy, birdctl's descriptor wakes us. */
+/* When something of ours is due next; while BIRD is down or busy, bird_ctl's descriptor wakes us. */
 static void plan_next(struct bird *b, uint64_t now)
 {
-	if (!b->look.up || birdctl_is_busy(b->ctl)) {
+	if (!b->status.up || bird_ctl_is_busy(b->ctl)) {
 		set_timer(b, 0); /* 0 disarms */
 		return;
 	}
@@ -383,7 +383,7 @@ static void plan_next(struct bird *b, uint64_t now)
 	set_timer(b, at ? at : 1);
 }
 
-static bool is_same_look(const struct bird_look *a, const struct bird_look *b)
+static bool is_same_status(const struct bird_status *a, const struct bird_status *b)
 {
 	return a->up == b->up && a->recovering == b->recovering && a->loaded == b->loaded &&
 	       a->refused == b->refused && a->peers == b->peers && a->peers_up == b->peers_up &&
@@ -392,24 +392,24 @@ static bool is_same_look(const struct bird_look *a, const struct bird_look *b)
 
 int bird_step(struct bird *b, struct err *e)
 {
-	(void)e; /* what goes wrong is BIRD's trouble, and in the look */
+	(void)e; /* what goes wrong is BIRD's trouble, and in the status */
 	uint64_t expired;
 	(void)!read(b->timer, &expired, sizeof(expired)); /* only to make it unreadable */
 	/* Bounded, so that a BIRD which answers at once does not keep the agent. */
 	for (int i = 0; i < 16; i++) {
-		struct birdctl_event event;
-		if (birdctl_next(b->ctl, &event))
+		struct bird_ctl_event event;
+		if (bird_ctl_next(b->ctl, &event))
 			on_event(b, &event);
-		else if (b->asked != NOTHING || !b->look.up)
+		else if (b->asked != NOTHING || !b->status.up)
 			break;
 		uint64_t now = now_ms();
-		if (b->look.up && b->asked == NOTHING)
+		if (b->status.up && b->asked == NOTHING)
 			ask(b, next_command(b, now), now);
-		if (b->asked == NOTHING && b->look.up)
+		if (b->asked == NOTHING && b->status.up)
 			break;
 	}
 	plan_next(b, now_ms());
-	bool changed = !is_same_look(&b->look, &b->shown);
-	b->shown = b->look;
+	bool changed = !is_same_status(&b->status, &b->shown);
+	b->shown = b->status;
 	return changed ? 1 : 0;
 }

@@ -26,15 +26,15 @@ int bird_fd(const struct bird *b);
 /* The text that shall be in force (copied). generation grows with each call; 0 before the first. */
 uint64_t bird_want_text(struct bird *b, const char *text);
 
-/* Goes on with whatever can go on. 1: something that bird_look() shows changed. */
+/* Goes on with whatever can go on. 1: something that bird_status() shows changed. */
 int bird_step(struct bird *b, struct err *e);
 
-struct bird_look {
+struct bird_status {
 	bool up;		  /* greeted */
 	bool recovering;	  /* graceful restart is under way */
 	uint64_t loaded;	  /* generation that BIRD confirmed to run; 0 none */
 	uint64_t refused;	  /* the last one it refused; 0 none */
 	char trouble[256];	  /* why it is not as it should be; "" fine */
-	uint32_t peers, peers_up; /* BGP sessions of ours, as of the last look */
+	uint32_t peers, peers_up; /* BGP sessions of ours, as last shown */
 };
-void bird_look(const struct bird *b, struct bird_look *out);
+void bird_status(const struct bird *b, struct bird_status *out);

@@ -53,13 +53,13 @@ void birdtext_put(struct birdtext *t, const char *fmt, ...)
 	t->buf[t->len] = '\0';
 }
 
-void birdtext_prefix(const struct cidr *c, char out[CIDR_TEXT])
+void bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
 {
 	const struct cidr masked = cidr_masked(&c->addr, c->len);
 	cidr_format(&masked, out);
 }
 
-void birdtext_name(const struct addr *a, char out[ADDR_TEXT])
+void bird_write_name(const struct addr *a, char out[ADDR_TEXT])
 {
 	addr_format(a, out);
 	for (char *c = out; *c; c++)
@@ -67,14 +67,14 @@ void birdtext_name(const struct addr *a, char out[ADDR_TEXT])
 			*c = '_';
 }
 
-const char *birdtext_debug(enum resource_log log)
+const char *bird_write_debug(enum resource_log log)
 {
 	if (log == LOGS_DEBUG)
 		return "\tdebug { states, routes, filters, events };\n";
 	return log == LOGS_INFO ? "\tdebug { states };\n" : "";
 }
 
-bool birdconf_is_quotable(const char *s)
+bool bird_config_is_quotable(const char *s)
 {
 	for (; *s; s++)
 		if (*s == '"' || (unsigned char)*s < ' ' || *s == 0x7f)
@@ -98,7 +98,7 @@ static bool is_keyword(const char *s)
 
 /* A keyword is letters and '_', with few exceptions; how many there are depends on BIRD's version.
  * So a name is taken that has what they have not. */
-bool birdconf_is_device(const char *s)
+bool bird_config_is_device(const char *s)
 {
 	bool digit = false;
 	bool other = false;
@@ -198,7 +198,7 @@ static void put_sets(struct birdtext *t, const struct part *p)
 	const char *before = "";
 	char text[CIDR_TEXT];
 	for (size_t i = 0; i < p->f->n_pools; i++) {
-		birdtext_prefix(&p->pools[i].cidr, text);
+		bird_write_prefix(&p->pools[i].cidr, text);
 		if (i == 0)
 			birdtext_put(t, "define roost_pools%c = [", p->digit);
 		birdtext_put(t, "%s\n\t%s+", i ? "," : "", text);
@@ -208,7 +208,7 @@ static void put_sets(struct birdtext *t, const struct part *p)
 	for (size_t i = 0; i < p->f->n_pools; i++) {
 		if (!p->pools[i].by_bgp)
 			continue;
-		birdtext_prefix(&p->pools[i].cidr, text);
+		bird_write_prefix(&p->pools[i].cidr, text);
 		if (*before == '\0')
 			birdtext_put(t, "define roost_blocks%c = [", p->digit);
 		unsigned int len = p->pools[i].block_len;
@@ -223,14 +223,14 @@ static void put_hop(struct birdtext *t, const struct bird_hop *h)
 {
 	char dst[CIDR_TEXT];
 	char via[ADDR_TEXT];
-	birdtext_prefix(&h->dst, dst);
+	bird_write_prefix(&h->dst, dst);
 	if (h->via.family == 0) {
-		if (*h->dev && birdconf_is_quotable(h->dev))
+		if (*h->dev && bird_config_is_quotable(h->dev))
 			birdtext_put(t, "\troute %s via \"%s\";\n", dst, h->dev);
 		return;
 	}
 	addr_format(&h->via, via);
-	bool nameable = birdconf_is_device(h->dev);
+	bool nameable = bird_config_is_device(h->dev);
 	if (!nameable && !h->onlink) /* BIRD finds the device by the addresses */
 		birdtext_put(t, "\troute %s via %s;\n", dst, via);
 	else if (nameable)
@@ -278,7 +278,7 @@ static void put_own(struct birdtext *t, const struct part *p)
 				is_exported(p, &own[i]) != (exported != 0))
 				continue;
 			char text[CIDR_TEXT];
-			birdtext_prefix(&own[i], text);
+			bird_write_prefix(&own[i], text);
 			birdtext_put(t, "\troute %s blackhole;\n", text);
 		}
 		birdtext_put(t, "}\n");
@@ -303,7 +303,7 @@ static void put_remote(struct birdtext *t, const struct part *p)
 				continue;
 			char block[CIDR_TEXT];
 			char node[ADDR_TEXT];
-			birdtext_prefix(&remote[i].block, block);
+			bird_write_prefix(&remote[i].block, block);
 			addr_format(&remote[i].node, node);
 			birdtext_put(t, "\troute %s recursive %s;\n", block, node);
 		}
@@ -325,8 +325,8 @@ static void put_kernel(struct birdtext *t, const struct part *p)
 	if (p->has_blocks)
 		birdtext_put(t, "\tif net ~ roost_blocks%c then accept;\n", p->digit);
 	birdtext_put(t, "\treject;\n}\n");
-	birdtext_put(
-		t, "protocol kernel roost_kernel%c {\n%s", p->digit, birdtext_debug(p->want->log));
+	birdtext_put(t, "protocol kernel roost_kernel%c {\n%s", p->digit,
+		bird_write_debug(p->want->log));
 	birdtext_put(
 		t, "\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n", SCAN_S, METRIC);
 	birdtext_put(t, "\tmerge paths on limit 32;\n\tgraceful restart on;\n");
@@ -357,16 +357,16 @@ static void put_family(struct birdtext *t, const struct bird_want *w, const stru
 		put_hops(t, &p, i);
 	put_own(t, &p);
 	put_remote(t, &p);
-	p.has_given = birdexit_put_function(t, w, f->node.family);
+	p.has_given = bird_exits_put_function(t, w, f->node.family);
 	put_kernel(t, &p);
-	birdexit_put(t, w, f->node.family, p.has_given);
+	bird_exits_put(t, w, f->node.family, p.has_given);
 	free(p.pools);
 }
 
-static struct birdpeer_family bgp_of(const struct bird_family *f, uint8_t family)
+static struct bird_peers_family bgp_of(const struct bird_family *f, uint8_t family)
 {
 	bool on = f->node.family != 0;
-	return (struct birdpeer_family){
+	return (struct bird_peers_family){
 		.f = f,
 		.family = family,
 		.digit = family == AF_INET ? '4' : '6',
@@ -379,22 +379,22 @@ static struct birdpeer_family bgp_of(const struct bird_family *f, uint8_t family
  * sessions between nodes have a channel for each, so that a family comes and goes without them. */
 static void put_families(struct birdtext *t, const struct bird_want *w)
 {
-	const struct birdpeer_scope s = {
+	const struct bird_peers_scope s = {
 		.want = w, .families = {bgp_of(&w->v4, AF_INET), bgp_of(&w->v6, AF_INET6)}};
 	if (!w->v4.node.family && !w->v6.node.family)
 		return;
 	for (size_t i = 0; i < 2; i++) {
-		const struct birdpeer_family *f = &s.families[i];
+		const struct bird_peers_family *f = &s.families[i];
 		if (f->f->node.family)
 			put_family(t, w, f->f);
 		else
 			birdtext_put(t, "ipv%c table roost_hops%c;\n", f->digit, f->digit);
 	}
-	birdexit_put_bfd(t, w);
-	birdpeer_put(t, &s);
+	bird_exits_put_bfd(t, w);
+	bird_peers_put(t, &s);
 }
 
-char *birdconf_text(const struct bird_want *w)
+char *bird_config_text(const struct bird_want *w)
 {
 	struct birdtext t = {0};
 	char id[ADDR_TEXT];
@@ -433,7 +433,7 @@ static void put_pattern(struct birdtext *t, const char *path)
 	}
 }
 
-char *birdconf_main(const char *our_file, const char *include_dir)
+char *bird_config_main(const char *our_file, const char *include_dir)
 {
 	struct birdtext t = {0};
 	birdtext_put(&t,

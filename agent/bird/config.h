@@ -81,16 +81,16 @@ struct bird_want {
 };
 
 /* The text of our file, on the heap; the caller frees it. */
-char *birdconf_text(const struct bird_want *w);
+char *bird_config_text(const struct bird_want *w);
 
 /* A small main configuration that includes files, for `configure check` and as a model for
  * /etc/bird/bird.conf: device protocol, our file if it is there, the operator's folder. */
-char *birdconf_main(const char *our_file, const char *include_dir);
+char *bird_config_main(const char *our_file, const char *include_dir);
 
 /* Whether a text can be a quoted string of BIRD's grammar. */
-bool birdconf_is_quotable(const char *s);
+bool bird_config_is_quotable(const char *s);
 
 /* Whether a tunnel of this name can be a hop's device with a gateway: letters, digits and "_-.:"
  * with a digit or one of "-.:" among them, and no word of BIRD's. "vxlan.roost" and "tunl0" can,
  * "overlay" cannot: its hops are left out, so refuse such a name where it is configured. */
-bool birdconf_is_device(const char *name);
+bool bird_config_is_device(const char *name);

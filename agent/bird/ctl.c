@@ -8,7 +8,7 @@
  *	ASKED     a command is on its way out or its reply on its way in; the timer bounds both
  *
  * An epoll descriptor holds the socket and the timer, so that the agent's loop watches one number
- * for ever. Everything is level-triggered: birdctl_next() does what can be done and comes back.
+ * for ever. Everything is level-triggered: bird_ctl_next() does what can be done and comes back.
  *
  * A socket nobody listens at is tried each second at the latest: that costs nothing, and a BIRD
  * that starts shall not wait for us. One that accepts but says nothing (BIRD stopped, or another
@@ -42,7 +42,7 @@
 
 enum state { AWAY, GREETING, READY, ASKED };
 
-struct birdctl {
+struct bird_ctl {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int epoll, timer, sock; /* sock -1: none */
 	enum state state;
@@ -54,7 +54,7 @@ struct birdctl {
 	bool wants_out;
 	char input[16384];
 	size_t in_at, in_len; /* what of it is not read yet */
-	struct birdreply reply;
+	struct bird_reply reply;
 	char why[256]; /* the connection ended */
 };
 
@@ -66,7 +66,7 @@ static uint64_t now_ms(void)
 }
 
 /* until_ms 0: no timer. Fails for no value that can be here. */
-static void set_timer(struct birdctl *b, uint64_t until_ms)
+static void set_timer(struct bird_ctl *b, uint64_t until_ms)
 {
 	const struct itimerspec at = {
 		.it_value = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000},
@@ -75,23 +75,23 @@ static void set_timer(struct birdctl *b, uint64_t until_ms)
 	(void)timerfd_settime(b->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-static bool is_late(const struct birdctl *b)
+static bool is_late(const struct bird_ctl *b)
 {
 	return b->until_ms && now_ms() >= b->until_ms;
 }
 
-static int watch(const struct birdctl *b, int fd, int how, uint32_t events)
+static int watch(const struct bird_ctl *b, int fd, int how, uint32_t events)
 {
 	struct epoll_event event = {.events = events};
 	return epoll_ctl(b->epoll, how, fd, &event);
 }
 
-int birdctl_open(struct birdctl **out, const char *socket_path, struct err *e)
+int bird_ctl_open(struct bird_ctl **out, const char *socket_path, struct err *e)
 {
-	struct birdctl *b = mem_new(1, sizeof(*b));
+	struct bird_ctl *b = mem_new(1, sizeof(*b));
 	b->sock = -1;
 	b->retry_ms = RETRY_MIN_MS;
-	birdreply_init(&b->reply);
+	bird_reply_init(&b->reply);
 	b->epoll = epoll_create1(EPOLL_CLOEXEC);
 	b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	int r = 0;
@@ -102,7 +102,7 @@ int birdctl_open(struct birdctl **out, const char *socket_path, struct err *e)
 			"\"%.150s\" is not a usable path of a socket (%zu bytes at most)",
 			socket_path, sizeof(b->path) - 1);
 	if (r < 0) {
-		birdctl_close(b);
+		bird_ctl_close(b);
 		return r;
 	}
 	set_timer(b, now_ms());
@@ -110,7 +110,7 @@ int birdctl_open(struct birdctl **out, const char *socket_path, struct err *e)
 	return 0;
 }
 
-void birdctl_close(struct birdctl *b)
+void bird_ctl_close(struct bird_ctl *b)
 {
 	if (!b)
 		return;
@@ -120,27 +120,27 @@ void birdctl_close(struct birdctl *b)
 		(void)close(b->timer);
 	if (b->epoll >= 0)
 		(void)close(b->epoll);
-	birdreply_done(&b->reply);
+	bird_reply_done(&b->reply);
 	free(b);
 }
 
-int birdctl_fd(const struct birdctl *b)
+int bird_ctl_fd(const struct bird_ctl *b)
 {
 	return b->epoll;
 }
 
-bool birdctl_is_up(const struct birdctl *b)
+bool bird_ctl_is_up(const struct bird_ctl *b)
 {
 	return b->state == READY || b->state == ASKED;
 }
 
-bool birdctl_is_busy(const struct birdctl *b)
+bool bird_ctl_is_busy(const struct bird_ctl *b)
 {
 	return b->state == ASKED;
 }
 
 /* Ends the connection, says so, and plans the next attempt. */
-static bool go_away(struct birdctl *b, unsigned int longest_ms, struct birdctl_event *out)
+static bool go_away(struct bird_ctl *b, unsigned int longest_ms, struct bird_ctl_event *out)
 {
 	if (b->sock >= 0)
 		(void)close(b->sock); /* epoll forgets it */
@@ -148,16 +148,16 @@ static bool go_away(struct birdctl *b, unsigned int longest_ms, struct birdctl_e
 	b->state = AWAY;
 	b->unsent = 0;
 	b->in_at = b->in_len = 0;
-	birdreply_done(&b->reply);
+	bird_reply_done(&b->reply);
 	if (b->retry_ms > longest_ms)
 		b->retry_ms = longest_ms;
 	set_timer(b, now_ms() + b->retry_ms);
 	b->retry_ms *= 2;
-	*out = (struct birdctl_event){.kind = BIRDCTL_DOWN, .text = b->why};
+	*out = (struct bird_ctl_event){.kind = BIRD_CTL_DOWN, .text = b->why};
 	return true;
 }
 
-static bool connect_now(struct birdctl *b, struct birdctl_event *out)
+static bool connect_now(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	(void)text_copy(addr.sun_path, sizeof(addr.sun_path), b->path);
@@ -177,7 +177,7 @@ static bool connect_now(struct birdctl *b, struct birdctl_event *out)
 }
 
 /* Waits for room in the socket only while there is something to send. */
-static void watch_out(struct birdctl *b)
+static void watch_out(struct bird_ctl *b)
 {
 	bool wants = b->unsent > 0;
 	if (wants == b->wants_out)
@@ -187,7 +187,7 @@ static void watch_out(struct birdctl *b)
 }
 
 /* An error shows up as the end of the input, too, and is handled there. */
-static void send_more(struct birdctl *b)
+static void send_more(struct bird_ctl *b)
 {
 	size_t len = strlen(b->command);
 	while (b->unsent > 0) {
@@ -201,7 +201,7 @@ static void send_more(struct birdctl *b)
 	watch_out(b);
 }
 
-void birdctl_send(struct birdctl *b, const char *command, unsigned int timeout_ms)
+void bird_ctl_send(struct bird_ctl *b, const char *command, unsigned int timeout_ms)
 {
 	assert(b->state == READY);
 	int len = snprintf(b->command, sizeof(b->command), "%s\n", command);
@@ -214,15 +214,15 @@ void birdctl_send(struct birdctl *b, const char *command, unsigned int timeout_m
 }
 
 /* A whole reply: of what was waited for, or of nothing that BIRD would say. */
-static bool take_reply(struct birdctl *b, struct birdctl_event *out)
+static bool take_reply(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	bool greets = b->state == GREETING && b->reply.code == 1;
 	if (!greets && (b->state != ASKED || b->unsent > 0)) {
 		(void)snprintf(b->why, sizeof(b->why), "%s does not speak as BIRD does", b->path);
 		return go_away(b, RETRY_MUTE_MS, out);
 	}
-	*out = (struct birdctl_event){
-		.kind = greets ? BIRDCTL_UP : BIRDCTL_REPLY,
+	*out = (struct bird_ctl_event){
+		.kind = greets ? BIRD_CTL_UP : BIRD_CTL_REPLY,
 		.code = b->reply.code,
 		.text = b->reply.text,
 	};
@@ -234,11 +234,12 @@ static bool take_reply(struct birdctl *b, struct birdctl_event *out)
 }
 
 /* What is in the buffer, up to a whole reply. */
-static bool read_buffered(struct birdctl *b, struct birdctl_event *out)
+static bool read_buffered(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	while (b->in_at < b->in_len) {
 		size_t used = 0;
-		int r = birdreply_feed(&b->reply, b->input + b->in_at, b->in_len - b->in_at, &used);
+		int r = bird_reply_feed(
+			&b->reply, b->input + b->in_at, b->in_len - b->in_at, &used);
 		b->in_at += used;
 		if (r == 0)
 			continue;
@@ -254,7 +255,7 @@ static bool read_buffered(struct birdctl *b, struct birdctl_event *out)
 
 /* Rounds are bounded, so that one who sends for ever does not keep the agent: the descriptor stays
  * readable. */
-static bool read_socket(struct birdctl *b, struct birdctl_event *out)
+static bool read_socket(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	if (read_buffered(b, out))
 		return true;
@@ -279,7 +280,7 @@ static bool read_socket(struct birdctl *b, struct birdctl_event *out)
 	return false;
 }
 
-static bool give_up(struct birdctl *b, struct birdctl_event *out)
+static bool give_up(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	if (b->state == GREETING)
 		(void)snprintf(
@@ -291,7 +292,7 @@ static bool give_up(struct birdctl *b, struct birdctl_event *out)
 	return go_away(b, RETRY_MUTE_MS, out);
 }
 
-bool birdctl_next(struct birdctl *b, struct birdctl_event *out)
+bool bird_ctl_next(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	uint64_t expired;
 	(void)!read(b->timer, &expired, sizeof(expired)); /* only to make it unreadable */

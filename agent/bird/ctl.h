@@ -11,31 +11,31 @@
 
 #include "lib/err.h"
 
-#define BIRDCTL_REPLY_MAX                                                                          \
+#define BIRD_CTL_REPLY_MAX                                                                         \
 	(4u << 20) /* bytes of a reply that are kept; the rest is read and dropped */
 
-struct birdctl;
+struct bird_ctl;
 
-int birdctl_open(struct birdctl **out, const char *socket_path, struct err *e);
-void birdctl_close(struct birdctl *b); /* takes NULL */
+int bird_ctl_open(struct bird_ctl **out, const char *socket_path, struct err *e);
+void bird_ctl_close(struct bird_ctl *b); /* takes NULL */
 
-/* An epoll descriptor with everything in it, timers too: readable: call birdctl_next(). */
-int birdctl_fd(const struct birdctl *b);
+/* An epoll descriptor with everything in it, timers too: readable: call bird_ctl_next(). */
+int bird_ctl_fd(const struct bird_ctl *b);
 
-bool birdctl_is_up(const struct birdctl *b);   /* greeted */
-bool birdctl_is_busy(const struct birdctl *b); /* a command is under way */
+bool bird_ctl_is_up(const struct bird_ctl *b);	 /* greeted */
+bool bird_ctl_is_busy(const struct bird_ctl *b); /* a command is under way */
 
 /* Sends one line (without its end). It must be up and not busy. */
-void birdctl_send(struct birdctl *b, const char *command, unsigned int timeout_ms);
+void bird_ctl_send(struct bird_ctl *b, const char *command, unsigned int timeout_ms);
 
-enum birdctl_kind {
-	BIRDCTL_UP,    /* connected: text is BIRD's greeting */
-	BIRDCTL_DOWN,  /* connection lost or refused: text says why. A command under way is void */
-	BIRDCTL_REPLY, /* code is the final code; text the lines, each with its code resolved */
+enum bird_ctl_kind {
+	BIRD_CTL_UP,	/* connected: text is BIRD's greeting */
+	BIRD_CTL_DOWN,	/* connection lost or refused: text says why. A command under way is void */
+	BIRD_CTL_REPLY, /* code is the final code; text the lines, each with its code resolved */
 };
-struct birdctl_event {
-	enum birdctl_kind kind;
+struct bird_ctl_event {
+	enum bird_ctl_kind kind;
 	int code;
 	const char *text; /* lines as "CODE text\n", also continued ones; until the next call */
 };
-bool birdctl_next(struct birdctl *b, struct birdctl_event *out); /* false: nothing now */
+bool bird_ctl_next(struct bird_ctl *b, struct bird_ctl_event *out); /* false: nothing now */

@@ -58,7 +58,7 @@ static bool has_bfd_peer(const struct bird_want *w, bool direct)
 }
 
 /* Only the kinds that are used: the others are left to a BFD protocol of the operator's. */
-void birdexit_put_bfd(struct birdtext *t, const struct bird_want *w)
+void bird_exits_put_bfd(struct birdtext *t, const struct bird_want *w)
 {
 	bool multihop = has_bfd_peer(w, false) || (w->exits.bfd && w->exits.n_peers > 0);
 	bool direct = has_bfd_peer(w, true);
@@ -76,7 +76,7 @@ static void put_set(
 		char text[CIDR_TEXT];
 		if (cidrs[i].addr.family != family)
 			continue;
-		birdtext_prefix(&cidrs[i], text);
+		bird_write_prefix(&cidrs[i], text);
 		birdtext_put(t, "%s%s%s", before, text, suffix);
 		before = ", ";
 	}
@@ -91,7 +91,7 @@ static bool has_family(const struct cidr *cidrs, size_t n, uint8_t family)
 	return false;
 }
 
-void birdexit_put_given(struct birdtext *t, const struct bird_peer *p, uint8_t family)
+void bird_exits_put_given(struct birdtext *t, const struct bird_peer *p, uint8_t family)
 {
 	if (!has_family(p->exits, p->n_exits, family))
 		return;
@@ -100,21 +100,21 @@ void birdexit_put_given(struct birdtext *t, const struct bird_peer *p, uint8_t f
 	birdtext_put(t, " then accept;\n");
 }
 
-void birdexit_put_times(struct birdtext *t, const struct bird_exits *x)
+void bird_exits_put_times(struct birdtext *t, const struct bird_exits *x)
 {
 	birdtext_put(
 		t, "\tbfd { interval %u ms; multiplier %u; };\n", x->interval_ms, x->multiplier);
 }
 
 /* Blocks that a router passes on are none, however wide its prefixes are. */
-bool birdexit_put_function(struct birdtext *t, const struct bird_want *w, uint8_t family)
+bool bird_exits_put_function(struct birdtext *t, const struct bird_want *w, uint8_t family)
 {
 	const struct bird_family *f = family == AF_INET ? &w->v4 : &w->v6;
 	char digit = digit_of(family);
 	bool any = false;
 	for (size_t i = 0; i < w->n_peers; i++) {
 		const struct bird_peer *p = &w->peers[i];
-		char name[BIRDTEXT_PEER];
+		char name[BIRD_PEER_NAME];
 		if (p->mesh || !has_family(p->exits, p->n_exits, family))
 			continue;
 		if (!any)
@@ -122,7 +122,7 @@ bool birdexit_put_function(struct birdtext *t, const struct bird_want *w, uint8_
 		if (!any && f->n_pools > 0)
 			birdtext_put(t, "\tif net ~ roost_pools%c then return false;\n", digit);
 		any = true;
-		birdpeer_name(p, name);
+		bird_write_peer_name(p, name);
 		birdtext_put(t, "\tif proto = \"%s\" && net ~", name);
 		put_set(t, p->exits, p->n_exits, family, "+");
 		birdtext_put(t, " then return true;\n");
@@ -150,7 +150,7 @@ static void put_static(struct birdtext *t, uint8_t family, const struct routes *
 		char text[CIDR_TEXT];
 		if (r->cidrs[i].addr.family != family)
 			continue;
-		birdtext_prefix(&r->cidrs[i], text);
+		bird_write_prefix(&r->cidrs[i], text);
 		birdtext_put(t, "\troute %s %s;\n", text, r->what);
 	}
 	birdtext_put(t, "}\n");
@@ -159,7 +159,7 @@ static void put_static(struct birdtext *t, uint8_t family, const struct routes *
 static void put_kernel(struct birdtext *t, const struct bird_want *w, char digit)
 {
 	birdtext_put(t, "protocol kernel roost_exits_kernel%c {\n%s\tkernel table %u;\n", digit,
-		birdtext_debug(w->log), w->exits.table);
+		bird_write_debug(w->log), w->exits.table);
 	birdtext_put(t,
 		"\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n"
 		"\tmerge paths on limit 32;\n\tgraceful restart on;\n",
@@ -172,7 +172,7 @@ static void put_template(struct birdtext *t, const struct bird_want *w, char dig
 {
 	const struct bird_exits *x = &w->exits;
 	birdtext_put(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", digit,
-		birdtext_debug(w->log));
+		bird_write_debug(w->log));
 	birdtext_put(t, "\tconnect delay time 1;\n\tconnect retry time 2;\n");
 	birdtext_put(t, "\terror wait time 1, 5;\n\terror forget time 30;\n");
 	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", HOLD_S, KEEPALIVE_S);
@@ -180,7 +180,7 @@ static void put_template(struct birdtext *t, const struct bird_want *w, char dig
 		x->restart_s ? x->restart_s : RESTART_S);
 	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
 	if (x->bfd)
-		birdexit_put_times(t, x);
+		bird_exits_put_times(t, x);
 	if (*x->password)
 		birdtext_put(t, "\tpassword \"%s\";\n", x->password);
 	birdtext_put(t, "}\n");
@@ -195,7 +195,7 @@ static void put_session(struct birdtext *t, const struct bird_exits *x, uint8_t 
 	char name[ADDR_TEXT];
 	addr_format(&p->addr, addr);
 	addr_format(&p->local, local);
-	birdtext_name(&p->addr, name);
+	bird_write_name(&p->addr, name);
 	birdtext_put(t, "protocol bgp roost_exit_%s from roost_exit%c_session {\n", name, digit);
 	birdtext_put(t, "\tlocal %s port %u as %u;\n\tneighbor %s port %u as %u;\n", local, x->port,
 		x->as_number, addr, x->port, x->as_number);
@@ -229,7 +229,7 @@ static void put_sessions(struct birdtext *t, const struct bird_want *w, uint8_t 
 	for (size_t i = 0; i < x->n_peers; i++)
 		if (x->peers[i].addr.family == family)
 			peers[n++] = x->peers[i];
-	if (n == 0 || !birdconf_is_quotable(x->password))
+	if (n == 0 || !bird_config_is_quotable(x->password))
 		return;
 	qsort(peers, n, sizeof(*peers), compare_peers);
 	put_template(t, w, digit_of(family));
@@ -256,7 +256,7 @@ static void put_used(struct birdtext *t, const struct bird_want *w, uint8_t fami
 	put_kernel(t, w, digit);
 }
 
-void birdexit_put(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given)
+void bird_exits_put(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given)
 {
 	const struct bird_exits *x = &w->exits;
 	bool is_exit = false;

@@ -41,17 +41,17 @@ struct bird_peer;
 struct bird_want;
 
 /* The protocol that finds dead neighbours out, if anybody asks for it. */
-void birdexit_put_bfd(struct birdtext *t, const struct bird_want *w);
+void bird_exits_put_bfd(struct birdtext *t, const struct bird_want *w);
 
 /* roost_is_exit4(): whether a route of the main BIRD table is an exit that an outside router gave;
  * returns false, and nothing is put, where no peer of that family may give any. */
-bool birdexit_put_function(struct birdtext *t, const struct bird_want *w, uint8_t family);
+bool bird_exits_put_function(struct birdtext *t, const struct bird_want *w, uint8_t family);
 
 /* A line of an import filter that accepts what the peer may give as an exit; "" if nothing. */
-void birdexit_put_given(struct birdtext *t, const struct bird_peer *p, uint8_t family);
+void bird_exits_put_given(struct birdtext *t, const struct bird_peer *p, uint8_t family);
 
 /* " bfd { ... };" with the times of exits. */
-void birdexit_put_times(struct birdtext *t, const struct bird_exits *x);
+void bird_exits_put_times(struct birdtext *t, const struct bird_exits *x);
 
 /* Tables, sessions and the kernel's table of a family. has_given: there is the function above. */
-void birdexit_put(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given);
+void bird_exits_put(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given);

@@ -3,7 +3,7 @@
  * Files beside each other in one folder, moved by rename and link, so that each step is there
  * wholly or not at all. A BIRD that starts at any moment reads FILE as the last rename left it.
  *
- * What if we are killed between birdfile_put() and the confirmation? Then FILE has been found
+ * What if we are killed between bird_file_put() and the confirmation? Then FILE has been found
  * good by `configure check`, and FILE.old is still there: the next agent asks BIRD to load FILE,
  * and takes it back if BIRD refuses. Other leftovers are overwritten.
  *
@@ -29,17 +29,17 @@
 
 static bool is_usable(const char *path)
 {
-	return strlen(path) < BIRDFILE_PATH - SUFFIX_MAX && birdconf_is_quotable(path);
+	return strlen(path) < BIRD_FILE_PATH - SUFFIX_MAX && bird_config_is_quotable(path);
 }
 
-int birdfile_init(
-	struct birdfile *f, const char *path, const char *include, const char *group, struct err *e)
+int bird_file_init(struct bird_file *f, const char *path, const char *include, const char *group,
+	struct err *e)
 {
 	if (*path != '/' || !is_usable(path))
 		return err_set(e, EINVAL, "\"%.200s\" is not a usable path of BIRD's file", path);
 	if (*include && (*include != '/' || !is_usable(include)))
 		return err_set(e, EINVAL, "\"%.200s\" is not a usable folder of BIRD's", include);
-	*f = (struct birdfile){0};
+	*f = (struct bird_file){0};
 	if (!text_copy(f->group, sizeof(f->group), group))
 		return err_set(e, EINVAL, "\"%.80s\" is not the name of a group", group);
 	(void)text_copy(f->path, sizeof(f->path), path);
@@ -50,7 +50,7 @@ int birdfile_init(
 	return 0;
 }
 
-bool birdfile_is(const struct birdfile *f, const char *text)
+bool bird_file_is(const struct bird_file *f, const char *text)
 {
 	size_t wanted = strlen(text);
 	struct stat st;
@@ -64,7 +64,7 @@ bool birdfile_is(const struct birdfile *f, const char *text)
 	       memcmp(seen, text, len) == 0;
 }
 
-static int set_access(const struct birdfile *f, int fd, struct err *e)
+static int set_access(const struct bird_file *f, int fd, struct err *e)
 {
 	if (*f->group) {
 		errno = 0;
@@ -99,7 +99,7 @@ static int write_all(int fd, const char *text, const char *path, struct err *e)
 }
 
 /* A new file each time, never through a link that somebody left there. */
-static int write_file(const struct birdfile *f, const char *path, const char *text, struct err *e)
+static int write_file(const struct bird_file *f, const char *path, const char *text, struct err *e)
 {
 	(void)unlink(path); /* if it cannot be removed, it cannot be made either */
 	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -109,34 +109,34 @@ static int write_file(const struct birdfile *f, const char *path, const char *te
 	return r < 0 ? r : write_all(fd, text, path, e);
 }
 
-static void folder_of(const struct birdfile *f, char out[BIRDFILE_PATH])
+static void folder_of(const struct bird_file *f, char out[BIRD_FILE_PATH])
 {
-	(void)text_copy(out, BIRDFILE_PATH, f->path);
+	(void)text_copy(out, BIRD_FILE_PATH, f->path);
 	char *slash = strrchr(out, '/');
 	slash[slash == out ? 1 : 0] = '\0';
 }
 
-int birdfile_write(const struct birdfile *f, const char *text, struct err *e)
+int bird_file_write(const struct bird_file *f, const char *text, struct err *e)
 {
-	char folder[BIRDFILE_PATH];
+	char folder[BIRD_FILE_PATH];
 	folder_of(f, folder);
-	CLEANUP_FREE char *main = birdconf_main(f->fresh, f->include);
+	CLEANUP_FREE char *main = bird_config_main(f->fresh, f->include);
 	int r = file_make_dir(folder, 0755, e);
 	if (r == 0)
 		r = write_file(f, f->fresh, text, e);
 	return r < 0 ? r : write_file(f, f->check, main, e);
 }
 
-static void sync_folder(const struct birdfile *f)
+static void sync_folder(const struct bird_file *f)
 {
-	char folder[BIRDFILE_PATH];
+	char folder[BIRD_FILE_PATH];
 	folder_of(f, folder);
 	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		(void)fsync(fd); /* the file is written again anyway if this is lost */
 }
 
-int birdfile_put(const struct birdfile *f, struct err *e)
+int bird_file_put(const struct bird_file *f, struct err *e)
 {
 	(void)unlink(f->old);
 	if (link(f->path, f->old) < 0 && errno != ENOENT)
@@ -148,19 +148,19 @@ int birdfile_put(const struct birdfile *f, struct err *e)
 	return 0;
 }
 
-void birdfile_keep(const struct birdfile *f)
+void bird_file_keep(const struct bird_file *f)
 {
 	(void)unlink(f->old);
 	(void)unlink(f->fresh);
 	(void)unlink(f->check);
 }
 
-bool birdfile_is_on_trial(const struct birdfile *f)
+bool bird_file_is_on_trial(const struct bird_file *f)
 {
 	return access(f->old, F_OK) == 0;
 }
 
-void birdfile_take_back(const struct birdfile *f)
+void bird_file_take_back(const struct bird_file *f)
 {
 	if (rename(f->old, f->path) < 0)
 		(void)unlink(f->path); /* there was none: BIRD must be able to start without it */

@@ -9,28 +9,29 @@
 
 #include "lib/err.h"
 
-#define BIRDFILE_PATH 512
+#define BIRD_FILE_PATH 512
 
-struct birdfile {
-	char path[BIRDFILE_PATH], fresh[BIRDFILE_PATH], check[BIRDFILE_PATH], old[BIRDFILE_PATH];
-	char include[BIRDFILE_PATH]; /* the operator's folder; "" none */
-	char group[64];		     /* may read; "" nobody else */
+struct bird_file {
+	char path[BIRD_FILE_PATH], fresh[BIRD_FILE_PATH], check[BIRD_FILE_PATH],
+		old[BIRD_FILE_PATH];
+	char include[BIRD_FILE_PATH]; /* the operator's folder; "" none */
+	char group[64];		      /* may read; "" nobody else */
 };
 
 /* Paths BIRD's grammar cannot hold are -EINVAL. */
-int birdfile_init(struct birdfile *f, const char *path, const char *include, const char *group,
+int bird_file_init(struct bird_file *f, const char *path, const char *include, const char *group,
 	struct err *e);
 
-bool birdfile_is(const struct birdfile *f, const char *text); /* FILE holds exactly this */
+bool bird_file_is(const struct bird_file *f, const char *text); /* FILE holds exactly this */
 
 /* Makes FILE.new and FILE.check, 0640. */
-int birdfile_write(const struct birdfile *f, const char *text, struct err *e);
+int bird_file_write(const struct bird_file *f, const char *text, struct err *e);
 
 /* FILE.new becomes FILE. Then one of these two: BIRD runs it, or BIRD refuses it and the former
  * file is back (or none, if there was none). */
-int birdfile_put(const struct birdfile *f, struct err *e);
-void birdfile_keep(const struct birdfile *f);
-void birdfile_take_back(const struct birdfile *f);
+int bird_file_put(const struct bird_file *f, struct err *e);
+void bird_file_keep(const struct bird_file *f);
+void bird_file_take_back(const struct bird_file *f);
 
 /* Whether somebody was killed before one of these two. */
-bool birdfile_is_on_trial(const struct birdfile *f);
+bool bird_file_is_on_trial(const struct bird_file *f);

@@ -49,14 +49,14 @@ static unsigned int peer_port(const struct bird_peer *p)
 }
 
 /* "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router has another port. */
-void birdpeer_name(const struct bird_peer *p, char out[BIRDTEXT_PEER])
+void bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME])
 {
 	char addr[ADDR_TEXT];
-	birdtext_name(&p->addr, addr);
+	bird_write_name(&p->addr, addr);
 	char port[16] = "";
 	if (!p->mesh && peer_port(p) != BGP_PORT)
 		(void)snprintf(port, sizeof(port), "_port_%u", peer_port(p));
-	(void)snprintf(out, BIRDTEXT_PEER, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
+	(void)snprintf(out, BIRD_PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
 }
 
 /* By what makes the name, so that equal ones are neighbours. */
@@ -93,18 +93,18 @@ static bool is_neighbour_address(const struct addr *a)
 	       !(a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
 }
 
-static const struct birdpeer_family *family_of(
-	const struct birdpeer_scope *s, const struct bird_peer *p)
+static const struct bird_peers_family *family_of(
+	const struct bird_peers_scope *s, const struct bird_peer *p)
 {
 	return &s->families[p->addr.family != AF_INET];
 }
 
-static bool can_be_told(const struct birdpeer_scope *s, const struct bird_peer *p)
+static bool can_be_told(const struct bird_peers_scope *s, const struct bird_peer *p)
 {
 	const struct addr *node = &family_of(s, p)->f->node;
 	return p->addr.family && p->addr.family == node->family && is_neighbour_address(&p->addr) &&
 	       !addr_equal(&p->addr, node) && p->as_number != 0 && p->local_as != 0 &&
-	       birdconf_is_quotable(p->password);
+	       bird_config_is_quotable(p->password);
 }
 
 /* What a rule says about net, as a condition. false: it never holds. */
@@ -113,7 +113,7 @@ static bool rule_condition(const struct resource_rule *r, char out[128])
 	if (r->cidr.addr.family == 0)
 		return text_copy(out, 128, "true");
 	char prefix[CIDR_TEXT];
-	birdtext_prefix(&r->cidr, prefix);
+	bird_write_prefix(&r->cidr, prefix);
 	if (!r->in) {
 		(void)snprintf(out, 128, "net %s %s", r->negate ? "!=" : "=", prefix);
 		return true;
@@ -138,7 +138,7 @@ static bool is_explicit(const struct resource_rule *r)
 /* One channel of one peer. */
 struct channel {
 	const struct bird_peer *peer;
-	const struct birdpeer_family *f;
+	const struct bird_peers_family *f;
 };
 
 /* The rules of one direction (0 import, 2 export), as lines of a filter. ours: the condition for
@@ -165,7 +165,7 @@ static void put_rules(struct birdtext *t, const struct channel *c, int direction
 
 static void put_import(struct birdtext *t, const struct channel *c)
 {
-	const struct birdpeer_family *f = c->f;
+	const struct bird_peers_family *f = c->f;
 	birdtext_put(t, "\t\timport filter {\n");
 	if (f->has_pools && f->has_blocks)
 		birdtext_put(t,
@@ -174,7 +174,7 @@ static void put_import(struct birdtext *t, const struct channel *c)
 	else if (f->has_pools)
 		birdtext_put(t, "\t\t\tif net ~ roost_pools%c then reject;\n", f->digit);
 	put_rules(t, c, 0, "");
-	birdexit_put_given(t, c->peer, f->family);
+	bird_exits_put_given(t, c->peer, f->family);
 	if (f->has_blocks)
 		birdtext_put(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", f->digit);
 	birdtext_put(t, "\t\t\treject;\n\t\t};\n");
@@ -182,7 +182,7 @@ static void put_import(struct birdtext *t, const struct channel *c)
 
 /* What we announce has this node as its next hop. BIRD knows it by itself only in the family of
  * the session. */
-static void put_next_hop(struct birdtext *t, const struct birdpeer_family *f)
+static void put_next_hop(struct birdtext *t, const struct bird_peers_family *f)
 {
 	char node[ADDR_TEXT];
 	addr_format(&f->f->node, node);
@@ -217,7 +217,7 @@ static void put_export(struct birdtext *t, const struct channel *c)
 }
 
 /* A channel's options; none of them may depend on what moves. */
-static void put_channel_options(struct birdtext *t, const struct birdpeer_family *f, int limit)
+static void put_channel_options(struct birdtext *t, const struct bird_peers_family *f, int limit)
 {
 	birdtext_put(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n",
 		f->digit, f->digit);
@@ -238,7 +238,7 @@ static void put_channel(struct birdtext *t, const struct channel *c)
 	birdtext_put(t, "\t};\n");
 }
 
-static void put_mesh_channel(struct birdtext *t, const struct birdpeer_family *f)
+static void put_mesh_channel(struct birdtext *t, const struct bird_peers_family *f)
 {
 	put_channel_options(t, f, MESH_LIMIT);
 	/* Never announced, as the filter sets another one; without any address of a channel's family
@@ -293,12 +293,12 @@ static void put_times(struct birdtext *t, const struct bird_peer *p)
 }
 
 static void put_session(
-	struct birdtext *t, const struct birdpeer_scope *s, const struct bird_peer *p)
+	struct birdtext *t, const struct bird_peers_scope *s, const struct bird_peer *p)
 {
-	char name[BIRDTEXT_PEER];
+	char name[BIRD_PEER_NAME];
 	char addr[ADDR_TEXT];
 	char local[ADDR_TEXT];
-	birdpeer_name(p, name);
+	bird_write_peer_name(p, name);
 	addr_format(&p->addr, addr);
 	addr_format(
 		p->local.family == p->addr.family ? &p->local : &family_of(s, p)->f->node, local);
@@ -317,7 +317,7 @@ static void put_session(
 	if (p->ttl)
 		birdtext_put(t, "\tttl security on;\n");
 	if (p->bfd)
-		birdexit_put_times(t, &s->want->exits);
+		bird_exits_put_times(t, &s->want->exits);
 	put_times(t, p);
 	put_reflector(t, p);
 	for (size_t i = 0; i < 2 && !p->mesh; i++)
@@ -327,10 +327,10 @@ static void put_session(
 }
 
 /* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
-static void put_template(struct birdtext *t, const struct birdpeer_scope *s, bool mesh)
+static void put_template(struct birdtext *t, const struct bird_peers_scope *s, bool mesh)
 {
 	birdtext_put(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
-		birdtext_debug(s->want->log));
+		bird_write_debug(s->want->log));
 	birdtext_put(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
 	birdtext_put(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
 	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
@@ -341,7 +341,7 @@ static void put_template(struct birdtext *t, const struct birdpeer_scope *s, boo
 	birdtext_put(t, "}\n");
 }
 
-void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s)
+void bird_peers_put(struct birdtext *t, const struct bird_peers_scope *s)
 {
 	put_template(t, s, true);
 	put_template(t, s, false);

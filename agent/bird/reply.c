@@ -26,26 +26,26 @@
 
 #define LARGE 65536 /* bytes of a reply: its buffer is not kept for the next one */
 
-void birdreply_init(struct birdreply *r)
+void bird_reply_init(struct bird_reply *r)
 {
-	*r = (struct birdreply){0};
+	*r = (struct bird_reply){0};
 }
 
-void birdreply_done(struct birdreply *r)
+void bird_reply_done(struct bird_reply *r)
 {
 	free(r->text);
-	birdreply_init(r);
+	bird_reply_init(r);
 }
 
 /* Keeps the buffer unless it has become large: most replies are short ones. */
-static void begin(struct birdreply *r)
+static void begin(struct bird_reply *r)
 {
 	if (r->room > LARGE) {
 		free(r->text);
 		r->text = NULL;
 		r->room = 0;
 	}
-	r->text = mem_grow(r->text, &r->room, BIRDREPLY_LINE, 1);
+	r->text = mem_grow(r->text, &r->room, BIRD_REPLY_LINE, 1);
 	r->text[0] = '\0';
 	r->len = 0;
 	r->line_len = 0;
@@ -65,18 +65,18 @@ static int line_code(const char *line)
 	return line[4] == '-' || line[4] == ' ' ? code : -1;
 }
 
-static void keep(struct birdreply *r, const char *text)
+static void keep(struct bird_reply *r, const char *text)
 {
-	char clean[BIRDREPLY_LINE];
+	char clean[BIRD_REPLY_LINE];
 	(void)text_clean(clean, sizeof(clean), text);
 	size_t len = strlen(clean) + 6; /* the code, a space, the end of the line */
-	if (r->len + len > BIRDCTL_REPLY_MAX)
+	if (r->len + len > BIRD_CTL_REPLY_MAX)
 		return;
 	r->text = mem_grow(r->text, &r->room, r->len + len + 1, 1);
 	r->len += (size_t)snprintf(r->text + r->len, len + 1, "%04d %s\n", r->code, clean);
 }
 
-static int take_line(struct birdreply *r)
+static int take_line(struct bird_reply *r)
 {
 	r->line[r->line_len] = '\0';
 	r->line_len = 0;
@@ -95,13 +95,13 @@ static int take_line(struct birdreply *r)
 	return r->is_final ? 1 : 0;
 }
 
-int birdreply_feed(struct birdreply *r, const char *bytes, size_t n, size_t *used)
+int bird_reply_feed(struct bird_reply *r, const char *bytes, size_t n, size_t *used)
 {
 	if (!r->text || r->is_final)
 		begin(r);
 	for (size_t i = 0; i < n; i++) {
 		if (bytes[i] != '\n') {
-			if (r->line_len < BIRDREPLY_LINE - 1)
+			if (r->line_len < BIRD_REPLY_LINE - 1)
 				r->line[r->line_len++] = bytes[i];
 			continue;
 		}
@@ -128,11 +128,11 @@ static bool next_line(const char **at, int *code, char *out, size_t size)
 	return true;
 }
 
-void birdreply_status(const char *text, struct birdreply_status *out)
+void bird_reply_status(const char *text, struct bird_reply_status *out)
 {
-	char line[BIRDREPLY_LINE];
+	char line[BIRD_REPLY_LINE];
 	int code;
-	*out = (struct birdreply_status){0};
+	*out = (struct bird_reply_status){0};
 	while (next_line(&text, &code, line, sizeof(line))) {
 		if (code == 24)
 			out->recovering = true;
@@ -157,9 +157,9 @@ static bool word_is(const char *line, size_t index, const char *word)
 	}
 }
 
-void birdreply_sessions(const char *text, uint32_t *n, uint32_t *established)
+void bird_reply_sessions(const char *text, uint32_t *n, uint32_t *established)
 {
-	char line[BIRDREPLY_LINE];
+	char line[BIRD_REPLY_LINE];
 	int code;
 	*n = 0;
 	*established = 0;
@@ -173,9 +173,9 @@ void birdreply_sessions(const char *text, uint32_t *n, uint32_t *established)
 	}
 }
 
-void birdreply_sentence(const char *text, char *out, size_t size)
+void bird_reply_sentence(const char *text, char *out, size_t size)
 {
-	char line[BIRDREPLY_LINE] = "";
+	char line[BIRD_REPLY_LINE] = "";
 	int code;
 	while (next_line(&text, &code, line, sizeof(line)))
 		;

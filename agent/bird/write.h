@@ -20,29 +20,29 @@ struct birdtext {
 void birdtext_put(struct birdtext *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The prefix without host bits: BIRD refuses a text that has some. */
-void birdtext_prefix(const struct cidr *c, char out[CIDR_TEXT]);
+void bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT]);
 
 /* An address in a name: "10_0_0_2". */
-void birdtext_name(const struct addr *a, char out[ADDR_TEXT]);
+void bird_write_name(const struct addr *a, char out[ADDR_TEXT]);
 
 /* The name of a peer's protocol. */
-#define BIRDTEXT_PEER 64
-void birdpeer_name(const struct bird_peer *p, char out[BIRDTEXT_PEER]);
+#define BIRD_PEER_NAME 64
+void bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME]);
 
 /* The BGP half for both families: templates, then a protocol for each peer. There must be next-hop
- * tables roost_hops4 and roost_hops6, and what birdpeer_family says. */
-struct birdpeer_family {
+ * tables roost_hops4 and roost_hops6, and what bird_peers_family says. */
+struct bird_peers_family {
 	const struct bird_family *f; /* its node: our address, family 0: it is off */
 	uint8_t family;
 	char digit;	 /* '4' or '6': how names of this family end */
 	bool has_blocks; /* there is a set roost_blocks4 of what may be learned */
 	bool has_pools;	 /* there is a set roost_pools4 */
 };
-struct birdpeer_scope {
+struct bird_peers_scope {
 	const struct bird_want *want;
-	struct birdpeer_family families[2];
+	struct bird_peers_family families[2];
 };
-void birdpeer_put(struct birdtext *t, const struct birdpeer_scope *s);
+void bird_peers_put(struct birdtext *t, const struct bird_peers_scope *s);
 
 /* " debug { ... };" for a protocol, as the log level asks; "" none. */
-const char *birdtext_debug(enum resource_log log);
+const char *bird_write_debug(enum resource_log log);

@@ -100,7 +100,7 @@ char *desired_describe(const struct desired *d)
 	}
 	for (size_t i = 0; i < d->n_problems; i++)
 		(void)fprintf(f, "problem: %s\n", d->problems[i]);
-	CLEANUP_FREE char *bird = birdconf_text(&d->bird);
+	CLEANUP_FREE char *bird = bird_config_text(&d->bird);
 	(void)fprintf(f, "\n%s", bird);
 	if (fclose(f) != 0)
 		err_abort("out of memory");

@@ -151,7 +151,7 @@ static void run(const struct here *h, size_t rounds)
 		desired_make(&conf, &replica, &h->facts, &h->self, &d);
 		desired_us[i] = us_since(began);
 		began = boot_now_ns();
-		char *text = birdconf_text(&d.bird);
+		char *text = bird_config_text(&d.bird);
 		text_us[i] = us_since(began);
 		began = boot_now_ns();
 		if (before && strcmp(before, text) != 0) {

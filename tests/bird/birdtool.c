@@ -6,7 +6,7 @@
  *	birdtool main FILE DIR	the model of a main configuration
  *	birdtool keep FILE SOCKET DIR GROUP
  *		a description on each line of stdin: keeps BIRD equal to the latest. A line of JSON on
- *		stdout for each change of the look. Ends with stdin.
+ *		stdout for each change of the s. Ends with stdin.
  */
 #include <errno.h>
 #include <poll.h>
@@ -36,19 +36,19 @@ static char *text_of(const char *bytes, size_t len)
 	if (!doc)
 		die(error.text);
 	struct birdwant *w = birdwant_new(doc);
-	char *text = birdconf_text(&w->want);
+	char *text = bird_config_text(&w->want);
 	birdwant_free(w);
 	return text;
 }
 
 static void show_look(const struct bird *b)
 {
-	struct bird_look look;
-	bird_look(b, &look);
-	CLEANUP_JSON json_t *doc = json_pack("{s:b,s:b,s:I,s:I,s:s,s:i,s:i}", "up", look.up,
-		"recovering", look.recovering, "loaded", (json_int_t)look.loaded, "refused",
-		(json_int_t)look.refused, "trouble", look.trouble, "peers", (int)look.peers,
-		"peersUp", (int)look.peers_up);
+	struct bird_status s;
+	bird_status(b, &s);
+	CLEANUP_JSON json_t *doc =
+		json_pack("{s:b,s:b,s:I,s:I,s:s,s:i,s:i}", "up", s.up, "recovering", s.recovering,
+			"loaded", (json_int_t)s.loaded, "refused", (json_int_t)s.refused, "trouble",
+			s.trouble, "peers", (int)s.peers, "peersUp", (int)s.peers_up);
 	CLEANUP_FREE char *line = json_text(doc);
 	(void)printf("%s\n", line);
 	(void)fflush(stdout);
@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 	if (argc == 6 && strcmp(argv[1], "keep") == 0)
 		return keep(argv);
 	if (argc == 4 && strcmp(argv[1], "main") == 0) {
-		text = birdconf_main(argv[2], argv[3]);
+		text = bird_config_main(argv[2], argv[3]);
 	} else if (argc == 2 && strcmp(argv[1], "text") == 0) {
 		CLEANUP_FREE char *input = NULL;
 		size_t len = 0;

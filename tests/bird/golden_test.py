@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Every golden text of tests/data/bird is read by the BIRD that is installed (bird -p), included by
-the main configuration that birdconf_main() prints. That the texts are what birdconf_text() makes is
+the main configuration that bird_config_main() prints. That the texts are what bird_config_text() makes is
 test_bird_config's part. Skips without a BIRD. ROOST_BIRDTOOL: the executable."""
 import os
 import shutil

@@ -21,13 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 /* Each line of a text: four digits, a space, no control character. */
-static void check_text(const struct birdreply *r)
+static void check_text(const struct bird_reply *r)
 {
-	CHECK(r->text && r->len <= BIRDCTL_REPLY_MAX && strlen(r->text) == r->len);
+	CHECK(r->text && r->len <= BIRD_CTL_REPLY_MAX && strlen(r->text) == r->len);
 	size_t column = 0;
 	for (const char *c = r->text; *c; c++, column++) {
 		if (*c == '\n') {
-			CHECK(column >= 5 && column < BIRDREPLY_LINE + 6);
+			CHECK(column >= 5 && column < BIRD_REPLY_LINE + 6);
 			column = (size_t)-1;
 			continue;
 		}
@@ -38,17 +38,17 @@ static void check_text(const struct birdreply *r)
 	CHECK(column == 0);
 }
 
-static void use(const struct birdreply *r)
+static void use(const struct bird_reply *r)
 {
-	struct birdreply_status status;
+	struct bird_reply_status status;
 	uint32_t n;
 	uint32_t up;
 	char sentence[100];
 	check_text(r);
-	birdreply_status(r->text, &status);
-	birdreply_sessions(r->text, &n, &up);
+	bird_reply_status(r->text, &status);
+	bird_reply_sessions(r->text, &n, &up);
 	CHECK(up <= n);
-	birdreply_sentence(r->text, sentence, sizeof(sentence));
+	bird_reply_sentence(r->text, sentence, sizeof(sentence));
 	CHECK(strlen(sentence) < sizeof(sentence));
 }
 
@@ -60,12 +60,12 @@ struct outcome {
 static struct outcome run(const uint8_t *data, size_t size, size_t step)
 {
 	struct outcome o = {0};
-	struct birdreply r;
-	birdreply_init(&r);
+	struct bird_reply r;
+	bird_reply_init(&r);
 	while (o.used < size) {
 		size_t left = size - o.used;
 		size_t used = 0;
-		int got = birdreply_feed(
+		int got = bird_reply_feed(
 			&r, (const char *)data + o.used, left < step ? left : step, &used);
 		CHECK(used > 0 && used <= left);
 		o.used += used;
@@ -79,7 +79,7 @@ static struct outcome run(const uint8_t *data, size_t size, size_t step)
 		for (const char *c = r.text; *c; c++)
 			o.sum = o.sum * 31 + (unsigned char)*c;
 	}
-	birdreply_done(&r);
+	bird_reply_done(&r);
 	return o;
 }
 

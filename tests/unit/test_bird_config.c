@@ -20,7 +20,7 @@ static char *text_of_case(const char *dir)
 	struct err e;
 	assert_int_equal(json_parse(input, strlen(input), &doc, &e), 0);
 	struct birdwant *w = birdwant_new(doc);
-	char *text = birdconf_text(&w->want);
+	char *text = bird_config_text(&w->want);
 	birdwant_free(w);
 	json_decref(doc);
 	free(input);
@@ -96,8 +96,8 @@ static void the_order_of_the_input_is_not_in_the_text(void **state)
 	(void)state;
 	struct bird_want *a = many(500, 0);
 	struct bird_want *b = many(500, 123);
-	char *x = birdconf_text(a);
-	char *y = birdconf_text(b);
+	char *x = bird_config_text(a);
+	char *y = bird_config_text(b);
 	assert_string_equal(x, y);
 	assert_non_null(strstr(x, "roost_10_1_1_244 "));
 	free(x);
@@ -110,7 +110,7 @@ static void five_thousand_nodes_are_all_in_the_text(void **state)
 {
 	(void)state;
 	struct bird_want *w = many(5000, 7);
-	char *text = birdconf_text(w);
+	char *text = bird_config_text(w);
 	size_t lines = 0;
 	for (const char *at = text; (at = strstr(at, " recursive 10.1.")); at++)
 		lines++;
@@ -137,7 +137,7 @@ static void only_what_fits_between_quotes_is_quotable(void **state)
 		{"a\x7f", false},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		assert_int_equal(birdconf_is_quotable(table[i].text), table[i].yes);
+		assert_int_equal(bird_config_is_quotable(table[i].text), table[i].yes);
 }
 
 static void a_device_that_could_be_a_keyword_is_refused(void **state)
@@ -148,9 +148,9 @@ static void a_device_that_could_be_a_keyword_is_refused(void **state)
 	static const char *const no[] = {"", "overlay", "static", "s", "ipv4", "sha256", "data1",
 		"ospf_metric1", "RTS_BGP", "1", "0a", "eth0@x", "a'0", "a\"0", "a 0", "eth0\xc3"};
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-		assert_true(birdconf_is_device(yes[i]));
+		assert_true(bird_config_is_device(yes[i]));
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		assert_false(birdconf_is_device(no[i]));
+		assert_false(bird_config_is_device(no[i]));
 }
 
 static void the_main_configuration_includes_by_patterns(void **state)
@@ -165,7 +165,7 @@ static void the_main_configuration_includes_by_patterns(void **state)
 		{"/a*b/[x]/c\\d/--/e?.", "", "include \"/a[*][b]/[[][x]]/c\\\\[d]/--/[e][?].\";\n"},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		char *text = birdconf_main(table[i].file, table[i].dir);
+		char *text = bird_config_main(table[i].file, table[i].dir);
 		assert_non_null(strstr(text, "protocol device"));
 		assert_string_equal(strstr(text, "include"), table[i].expected);
 		free(text);

@@ -13,13 +13,13 @@
 #include "agent/bird/file.h"
 #include "lib/mem.h"
 
-static char folder[] = "/tmp/birdfile-XXXXXX";
+static char folder[] = "/tmp/bird_file-XXXXXX";
 static char path[64];
 
 static int make_folder(void **state)
 {
 	(void)state;
-	(void)snprintf(folder, sizeof(folder), "/tmp/birdfile-XXXXXX");
+	(void)snprintf(folder, sizeof(folder), "/tmp/bird_file-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	(void)snprintf(path, sizeof(path), "%s/bird.conf", folder);
 	return 0;
@@ -37,34 +37,34 @@ static int remove_folder(void **state)
 	return rmdir(folder);
 }
 
-static struct birdfile a_file(const char *group)
+static struct bird_file a_file(const char *group)
 {
-	struct birdfile f;
+	struct bird_file f;
 	struct err e;
-	assert_int_equal(birdfile_init(&f, path, "/etc/bird/roost.d", group, &e), 0);
+	assert_int_equal(bird_file_init(&f, path, "/etc/bird/roost.d", group, &e), 0);
 	return f;
 }
 
-static void place(const struct birdfile *f, const char *text)
+static void place(const struct bird_file *f, const char *text)
 {
 	struct err e;
-	assert_int_equal(birdfile_write(f, text, &e), 0);
-	assert_int_equal(birdfile_put(f, &e), 0);
+	assert_int_equal(bird_file_write(f, text, &e), 0);
+	assert_int_equal(bird_file_put(f, &e), 0);
 }
 
 static void a_text_that_is_kept_is_there_alone(void **state)
 {
 	(void)state;
-	struct birdfile f = a_file("");
-	assert_false(birdfile_is(&f, "one\n"));
+	struct bird_file f = a_file("");
+	assert_false(bird_file_is(&f, "one\n"));
 	place(&f, "one\n");
-	birdfile_keep(&f);
+	bird_file_keep(&f);
 	place(&f, "two\n");
-	assert_true(birdfile_is(&f, "two\n"));
-	assert_false(birdfile_is(&f, "two"));
-	assert_false(birdfile_is(&f, "TWO\n"));
+	assert_true(bird_file_is(&f, "two\n"));
+	assert_false(bird_file_is(&f, "two"));
+	assert_false(bird_file_is(&f, "TWO\n"));
 	assert_int_equal(access(f.old, F_OK), 0);
-	birdfile_keep(&f);
+	bird_file_keep(&f);
 	assert_int_equal(access(f.old, F_OK), -1);
 	assert_int_equal(access(f.fresh, F_OK), -1);
 	assert_int_equal(access(f.check, F_OK), -1);
@@ -73,35 +73,35 @@ static void a_text_that_is_kept_is_there_alone(void **state)
 static void a_text_that_is_taken_back_leaves_the_former_one(void **state)
 {
 	(void)state;
-	struct birdfile f = a_file("");
+	struct bird_file f = a_file("");
 	place(&f, "one\n");
-	birdfile_keep(&f);
+	bird_file_keep(&f);
 	place(&f, "two\n");
-	birdfile_take_back(&f);
-	assert_true(birdfile_is(&f, "one\n"));
+	bird_file_take_back(&f);
+	assert_true(bird_file_is(&f, "one\n"));
 	place(&f, "three\n");
-	birdfile_take_back(&f);
-	assert_true(birdfile_is(&f, "one\n"));
+	bird_file_take_back(&f);
+	assert_true(bird_file_is(&f, "one\n"));
 }
 
 static void a_first_text_that_is_taken_back_leaves_nothing(void **state)
 {
 	(void)state;
-	struct birdfile f = a_file("");
+	struct bird_file f = a_file("");
 	place(&f, "one\n");
-	birdfile_take_back(&f);
+	bird_file_take_back(&f);
 	assert_int_equal(access(f.path, F_OK), -1);
 }
 
 static void a_text_that_is_only_tried_does_not_touch_the_file(void **state)
 {
 	(void)state;
-	struct birdfile f = a_file("");
+	struct bird_file f = a_file("");
 	struct err e;
 	place(&f, "one\n");
-	birdfile_keep(&f);
-	assert_int_equal(birdfile_write(&f, "two\n", &e), 0);
-	assert_true(birdfile_is(&f, "one\n"));
+	bird_file_keep(&f);
+	assert_int_equal(bird_file_write(&f, "two\n", &e), 0);
+	assert_true(bird_file_is(&f, "one\n"));
 	FILE *check = fopen(f.check, "re");
 	assert_non_null(check);
 	char text[1024] = "";
@@ -114,11 +114,11 @@ static void a_text_that_is_only_tried_does_not_touch_the_file(void **state)
 static void links_that_lie_in_the_way_are_not_followed(void **state)
 {
 	(void)state;
-	struct birdfile f = a_file("");
-	assert_int_equal(symlink("/tmp/birdfile-elsewhere", f.fresh), 0);
-	assert_int_equal(symlink("/tmp/birdfile-elsewhere", f.check), 0);
+	struct bird_file f = a_file("");
+	assert_int_equal(symlink("/tmp/bird_file-elsewhere", f.fresh), 0);
+	assert_int_equal(symlink("/tmp/bird_file-elsewhere", f.check), 0);
 	place(&f, "one\n");
-	assert_int_equal(access("/tmp/birdfile-elsewhere", F_OK), -1);
+	assert_int_equal(access("/tmp/bird_file-elsewhere", F_OK), -1);
 	struct stat st;
 	assert_int_equal(lstat(f.path, &st), 0);
 	assert_true(S_ISREG(st.st_mode));
@@ -128,7 +128,7 @@ static void only_the_group_may_read(void **state)
 {
 	(void)state;
 	struct stat st;
-	struct birdfile f = a_file("");
+	struct bird_file f = a_file("");
 	place(&f, "one\n");
 	assert_int_equal(stat(f.path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -144,9 +144,9 @@ static void only_the_group_may_read(void **state)
 static void an_unknown_group_is_an_error_that_names_it(void **state)
 {
 	(void)state;
-	struct birdfile f = a_file("no-such-group");
+	struct bird_file f = a_file("no-such-group");
 	struct err e;
-	assert_int_equal(birdfile_write(&f, "one\n", &e), -ENOENT);
+	assert_int_equal(bird_file_write(&f, "one\n", &e), -ENOENT);
 	assert_non_null(strstr(e.text, "\"no-such-group\""));
 }
 
@@ -154,17 +154,17 @@ static void paths_that_bird_cannot_read_are_refused(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {"", "relative/bird.conf", "/a\"b", "/a\nb"};
-	struct birdfile f;
+	struct bird_file f;
 	struct err e;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(birdfile_init(&f, bad[i], "", "", &e), -EINVAL);
+		assert_int_equal(bird_file_init(&f, bad[i], "", "", &e), -EINVAL);
 		if (*bad[i])
-			assert_int_equal(birdfile_init(&f, "/x", bad[i], "", &e), -EINVAL);
+			assert_int_equal(bird_file_init(&f, "/x", bad[i], "", &e), -EINVAL);
 	}
 	char long_path[600] = "/";
 	memset(long_path + 1, 'x', sizeof(long_path) - 2);
-	assert_int_equal(birdfile_init(&f, long_path, "", "", &e), -EINVAL);
-	assert_int_equal(birdfile_init(&f, "/x", "", long_path, &e), -EINVAL);
+	assert_int_equal(bird_file_init(&f, long_path, "", "", &e), -EINVAL);
+	assert_int_equal(bird_file_init(&f, "/x", "", long_path, &e), -EINVAL);
 }
 
 int main(void)

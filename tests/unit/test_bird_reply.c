@@ -13,12 +13,12 @@
 #include "lib/mem.h"
 
 /* Feeds in pieces of step bytes; the result of the last call. */
-static int feed(struct birdreply *r, const char *bytes, size_t n, size_t step)
+static int feed(struct bird_reply *r, const char *bytes, size_t n, size_t step)
 {
 	int got = 0;
 	for (size_t at = 0; at < n && got == 0;) {
 		size_t used = 0;
-		got = birdreply_feed(r, bytes + at, n - at < step ? n - at : step, &used);
+		got = bird_reply_feed(r, bytes + at, n - at < step ? n - at : step, &used);
 		assert_true(used > 0);
 		at += used;
 	}
@@ -30,13 +30,13 @@ static void a_reply_is_the_same_in_whatever_pieces_it_comes(void **state)
 	(void)state;
 	static const char reply[] = "1000-BIRD 2.0.12\n 2nd line\n+noise\n1011-Router\n0013 up\n";
 	for (size_t step = 1; step <= sizeof(reply); step++) {
-		struct birdreply r;
-		birdreply_init(&r);
+		struct bird_reply r;
+		bird_reply_init(&r);
 		assert_int_equal(feed(&r, reply, sizeof(reply) - 1, step), 1);
 		assert_int_equal(r.code, 13);
 		assert_string_equal(
 			r.text, "1000 BIRD 2.0.12\n1000 2nd line\n1011 Router\n0013 up\n");
-		birdreply_done(&r);
+		bird_reply_done(&r);
 	}
 }
 
@@ -44,16 +44,16 @@ static void the_next_reply_begins_where_one_ended(void **state)
 {
 	(void)state;
 	static const char two[] = "0000 \n8003 No protocols match\n";
-	struct birdreply r;
+	struct bird_reply r;
 	size_t used = 0;
-	birdreply_init(&r);
-	assert_int_equal(birdreply_feed(&r, two, sizeof(two) - 1, &used), 1);
+	bird_reply_init(&r);
+	assert_int_equal(bird_reply_feed(&r, two, sizeof(two) - 1, &used), 1);
 	assert_int_equal(used, 6);
 	assert_string_equal(r.text, "0000 \n");
-	assert_int_equal(birdreply_feed(&r, two + 6, sizeof(two) - 7, &used), 1);
+	assert_int_equal(bird_reply_feed(&r, two + 6, sizeof(two) - 7, &used), 1);
 	assert_int_equal(r.code, 8003);
 	assert_string_equal(r.text, "8003 No protocols match\n");
-	birdreply_done(&r);
+	bird_reply_done(&r);
 }
 
 static void other_words_are_refused(void **state)
@@ -62,18 +62,18 @@ static void other_words_are_refused(void **state)
 	static const char *const table[] = {"\n", " continued first\n", "HTTP/1.1 200 OK\n",
 		"001 x\n", "00011\n", "0001:x\n", "-001 x\n", "0001\n", "\x80\x80\x80\x80 \n"};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct birdreply r;
-		birdreply_init(&r);
+		struct bird_reply r;
+		bird_reply_init(&r);
 		assert_int_equal(feed(&r, table[i], strlen(table[i]), 99), -EBADMSG);
-		birdreply_done(&r);
+		bird_reply_done(&r);
 	}
 }
 
 static void what_is_too_much_is_cut_and_the_end_still_found(void **state)
 {
 	(void)state;
-	struct birdreply r;
-	birdreply_init(&r);
+	struct bird_reply r;
+	bird_reply_init(&r);
 	char line[3001];
 	(void)memset(line, 'x', sizeof(line));
 	memcpy(line, "1002-", 5);
@@ -82,9 +82,9 @@ static void what_is_too_much_is_cut_and_the_end_still_found(void **state)
 		assert_int_equal(feed(&r, line, sizeof(line), 777), 0);
 	assert_int_equal(feed(&r, "0000 end\n", 9, 9), 1);
 	assert_int_equal(r.code, 0);
-	assert_true(r.len <= BIRDCTL_REPLY_MAX && r.len > BIRDCTL_REPLY_MAX - 2048);
+	assert_true(r.len <= BIRD_CTL_REPLY_MAX && r.len > BIRD_CTL_REPLY_MAX - 2048);
 	assert_int_equal(strlen(r.text), r.len);
-	birdreply_done(&r);
+	bird_reply_done(&r);
 }
 
 static void the_status_says_what_is_under_way(void **state)
@@ -106,8 +106,8 @@ static void the_status_says_what_is_under_way(void **state)
 		{"00", false, false, false},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct birdreply_status s;
-		birdreply_status(table[i].text, &s);
+		struct bird_reply_status s;
+		bird_reply_status(table[i].text, &s);
 		assert_int_equal(s.recovering, table[i].recovering);
 		assert_int_equal(s.reconfiguring, table[i].reconfiguring);
 		assert_int_equal(s.stopping, table[i].stopping);
@@ -132,10 +132,10 @@ static void only_our_bgp_sessions_are_counted(void **state)
 		"0000 \n";
 	uint32_t n = 99;
 	uint32_t up = 99;
-	birdreply_sessions(text, &n, &up);
+	bird_reply_sessions(text, &n, &up);
 	assert_int_equal(n, 5);
 	assert_int_equal(up, 2);
-	birdreply_sessions("8003 No protocols match\n", &n, &up);
+	bird_reply_sessions("8003 No protocols match\n", &n, &up);
 	assert_int_equal(n + up, 0);
 }
 
@@ -143,11 +143,11 @@ static void the_sentence_is_the_last_line(void **state)
 {
 	(void)state;
 	char out[24];
-	birdreply_sentence("0002 Reading\n8002 a:1:2 bad\n", out, sizeof(out));
+	bird_reply_sentence("0002 Reading\n8002 a:1:2 bad\n", out, sizeof(out));
 	assert_string_equal(out, "a:1:2 bad");
-	birdreply_sentence("8002 a sentence that is too long for it\n", out, sizeof(out));
+	bird_reply_sentence("8002 a sentence that is too long for it\n", out, sizeof(out));
 	assert_string_equal(out, "a sentence that is too ");
-	birdreply_sentence("", out, sizeof(out));
+	bird_reply_sentence("", out, sizeof(out));
 	assert_string_equal(out, "");
 }
 
