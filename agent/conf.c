@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "agent/settings.h"
-#include "cluster/keys.h"
 #include "cluster/status.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -75,7 +74,7 @@ static int put_host_name(struct conf *out, struct err *e)
 	for (char *p = name; *p; p++)
 		if (*p >= 'A' && *p <= 'Z')
 			*p = (char)(*p - 'A' + 'a');
-	if (keys_is_name(name) && strcmp(name, "localhost") != 0 &&
+	if (text_is_dns_name(name) && strcmp(name, "localhost") != 0 &&
 		strncmp(name, "localhost.", 10) != 0) {
 		(void)text_copy(out->node, sizeof(out->node), name);
 		return 0;

@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cluster/keys.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -253,7 +252,7 @@ static int read_head(const json_t *doc, struct lastknown *l, struct err *e)
 		return r;
 	if (!status_is_id(installation))
 		return err_set(e, EBADMSG, "installation is no UUID");
-	if (*node && !keys_is_name(node))
+	if (*node && !text_is_dns_name(node))
 		return err_set(e, EBADMSG, "node is no name");
 	(void)text_copy(l->installation, sizeof(l->installation), installation);
 	(void)text_copy(l->mirror.node, sizeof(l->mirror.node), node);

@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "cluster/keys.h"
 #include "cluster/status.h"
 #include "lib/text.h"
 
@@ -110,11 +109,11 @@ static int check_text(enum setting_kind kind, const char *s, struct err *e)
 {
 	switch (kind) {
 	case SETTING_NODE:
-		return keys_is_name(s) ? 0
-				       : err_set(e, EINVAL,
-						 "\"%.60s\" is no name of a node: lower "
-						 "case letters, digits, - and .",
-						 s);
+		return text_is_dns_name(s) ? 0
+					   : err_set(e, EINVAL,
+						     "\"%.60s\" is no name of a node: lower "
+						     "case letters, digits, - and .",
+						     s);
 	case SETTING_STORE:
 		return check_store(s, e);
 	case SETTING_PREFIX:

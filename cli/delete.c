@@ -56,7 +56,7 @@ static int take_operands(const struct options *o, struct targets *t)
 		return 2;
 	}
 	for (size_t i = 1; i < o->n_operands; i++) {
-		if (!keys_is_name(o->operands[i]))
+		if (!text_is_dns_name(o->operands[i]))
 			return output_complain("%s/%.200s does not exist", resource_kind_text(kind),
 				o->operands[i]);
 		add_target(t, kind, o->operands[i]);

@@ -17,6 +17,7 @@
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "lib/yaml.h"
 
 struct wanted {
@@ -37,8 +38,9 @@ static void find(const struct snapshot *s, const struct wanted *w, struct found 
 	for (size_t i = 0; i < s->n_items && w->n_names == 0; i++)
 		out->items[out->n++] = &s->items[i];
 	for (size_t i = 0; i < w->n_names; i++) {
-		const struct snapshot_item *item =
-			keys_is_name(w->names[i]) ? snapshot_find(s, w->kind, w->names[i]) : NULL;
+		const struct snapshot_item *item = text_is_dns_name(w->names[i])
+							   ? snapshot_find(s, w->kind, w->names[i])
+							   : NULL;
 		char label[SNAPSHOT_LABEL];
 		snapshot_label(w->kind, w->names[i], label);
 		if (item)

@@ -17,6 +17,7 @@
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 #define ROUNDS 10
 
@@ -81,7 +82,7 @@ static int set_drain(const struct options *o, bool drain, struct err *e)
 {
 	CLEANUP_STORE struct store *s = NULL;
 	const char *name = o->operands[0];
-	if (!keys_is_name(name))
+	if (!text_is_dns_name(name))
 		return err_set(e, EINVAL, "\"%.60s\" is no name of a node", name);
 	int r = store_from_options(o, &s, e);
 	if (r < 0)

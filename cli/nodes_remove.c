@@ -27,6 +27,7 @@
 #include "cluster/keys.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 #define BATCH 30 /* blocks: two changes each, and two comparisons for all */
 #define ROUNDS 10
@@ -255,7 +256,7 @@ int nodes_remove(const struct options *o)
 		(void)output_complain("--powered-off needs --force");
 		return 2;
 	}
-	if (!keys_is_name(r.name))
+	if (!text_is_dns_name(r.name))
 		return output_complain("\"%.60s\" is no name of a node", r.name);
 	if (store_from_options(o, &s, &e) < 0)
 		return output_error(&e);

@@ -45,7 +45,7 @@ static int parse_document(const json_t *doc, struct block *out, struct err *e)
 		r = json_get_string(doc, "", "state", &state, e);
 	if (r < 0)
 		return r;
-	if (!node || !keys_is_name(node))
+	if (!node || !text_is_dns_name(node))
 		return err_set(e, EBADMSG, "node is %s", node ? "no name" : "missing");
 	for (size_t i = 0; state && i < sizeof(states) / sizeof(states[0]); i++) {
 		if (strcmp(state, states[i]) != 0)

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "cluster/keys.h"
 #include "ipam/pool.h"
 #include "lib/json.h"
 #include "lib/selector.h"
@@ -42,6 +41,12 @@ int fields_refuse(const struct fields *f, const char *key, int errnum, const cha
 	(void)json_clean(clean, sizeof(clean), raw);
 	join(f->path, key, f->where);
 	return err_set(f->e, errnum, "%.200s %s", *f->where ? f->where : "the document", clean);
+}
+
+int fields_refuse_name(const struct fields *f, const char *name, const char *what)
+{
+	(void)text_copy(f->where, RESOURCE_WHERE, "metadata.name");
+	return err_set(f->e, EINVAL, "metadata.name is \"%.60s\", %s", name, what);
 }
 
 static bool is_listed(const char *key, const char *const known[])
@@ -195,7 +200,7 @@ int fields_name(const struct fields *f, const char *key, char out[RESOURCE_NAME]
 	int r = fields_string(f, key, &text);
 	if (r <= 0)
 		return r;
-	if (*text && !keys_is_name(text))
+	if (*text && !text_is_dns_name(text))
 		return fields_refuse(f, key, EINVAL,
 			"\"%.*s\" is not a name (a-z, 0-9, dashes and dots, 253 characters at "
 			"most)",

@@ -27,6 +27,9 @@ struct fields {
 int fields_refuse(const struct fields *f, const char *key, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* "metadata.name is NAME, WHAT" */
+int fields_refuse_name(const struct fields *f, const char *name, const char *what);
+
 /* Refuses the first field that is not in the NULL-terminated list. */
 int fields_check(const struct fields *f, const char *const known[]);
 

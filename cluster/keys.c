@@ -7,9 +7,6 @@
  *
  * A prefix stands in a key with '-' for its '/', as '/' parts the levels. An IPv6 address may end
  * in colons and never contains a dash, so the last dash is always ours.
- *
- * Names are what Kubernetes calls a DNS subdomain. They hold nothing that has a meaning in a path,
- * in a key, in BIRD's language or on a terminal.
  */
 #include "cluster/keys.h"
 
@@ -21,28 +18,6 @@
 #define SHORTEST4 20 /* prefix lengths of the largest blocks (docs/resources/ippool.md) */
 #define SHORTEST6 116
 
-static bool is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-bool keys_is_name(const char *s)
-{
-	size_t len = strnlen(s, RESOURCE_NAME);
-	if (len == 0 || len >= RESOURCE_NAME)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (is_name_char(s[i]))
-			continue;
-		/* A dot or a dash stands between two others; dashes may follow each other. */
-		if ((s[i] != '.' && s[i] != '-') || i == 0 || i + 1 == len)
-			return false;
-		if (s[i] == '.' && (!is_name_char(s[i - 1]) || !is_name_char(s[i + 1])))
-			return false;
-	}
-	return true;
-}
-
 /* What follows prefix in key; NULL when key begins otherwise. */
 static const char *after(const char *key, const char *prefix)
 {
@@ -52,7 +27,7 @@ static const char *after(const char *key, const char *prefix)
 
 static bool take_name(const char *s, char out[RESOURCE_NAME])
 {
-	return s && keys_is_name(s) && text_copy(out, RESOURCE_NAME, s);
+	return s && text_is_dns_name(s) && text_copy(out, RESOURCE_NAME, s);
 }
 
 void keys_resource(enum resource_kind kind, const char *name, char out[STORE_KEY_MAX])

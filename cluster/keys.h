@@ -21,9 +21,6 @@
 #define KEYS_STATUS "status/"
 #define KEYS_GUARD_POOLS "guard/pools"
 
-/* Whether s can name a resource or a node: a DNS subdomain in lower case, 253 bytes at most. */
-bool keys_is_name(const char *s);
-
 void keys_resource(enum resource_kind kind, const char *name, char out[STORE_KEY_MAX]);
 bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RESOURCE_NAME]);
 

@@ -3,7 +3,9 @@
 /*
  * Bounds of what a resource may hold.
  */
-#define RESOURCE_NAME 254      /* bytes of a name: DNS subdomain, lower case, and its NUL */
+#include "lib/text.h"
+
+#define RESOURCE_NAME TEXT_DNS_NAME
 #define RESOURCE_SELECTOR 1024 /* bytes of a selector in a resource */
 #define RESOURCE_WHERE 256     /* bytes of a place: "spec.reservedCIDRs[2]" */
 #define RESOURCE_LIST 64       /* entries of a list field at most */

@@ -20,7 +20,6 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "cluster/keys.h"
 #include "cluster/resource_impl.h"
 #include "lib/json.h"
 #include "lib/text.h"
@@ -52,12 +51,6 @@ bool resource_kind_parse(const char *s, enum resource_kind *out)
 		}
 	}
 	return false;
-}
-
-int resource_refuse_name(const struct fields *spec, const struct resource *r, const char *what)
-{
-	(void)text_copy(spec->where, RESOURCE_WHERE, "metadata.name");
-	return err_set(spec->e, EINVAL, "metadata.name is \"%.60s\", %s", r->name, what);
 }
 
 static int read_encap(const struct fields *spec, const char *key, enum resource_encap *out)
@@ -269,7 +262,7 @@ static int read_ipam(const struct fields *spec, struct resource *out)
 	int64_t blocks = 0, cooldown = -1;
 	bool ignored = true;
 	if (strcmp(out->name, "default") != 0)
-		return resource_refuse_name(spec, out, "must be default");
+		return fields_refuse_name(spec, out->name, "must be default");
 	int r = fields_check(spec, known);
 	if (r >= 0)
 		r = fields_number(spec, "maxBlocksPerHost", 0, INT32_MAX, &blocks);

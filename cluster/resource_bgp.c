@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "cluster/keys.h"
 #include "cluster/resource.h"
 #include "cluster/resource_impl.h"
 #include "lib/mem.h"
@@ -75,10 +74,10 @@ int resource_read_bgp(const struct fields *spec, struct resource *out)
 		"prefixAdvertisements", "ignoredInterfaces", "exits", "exitBFD", "exitPort",
 		"exitFallback", NULL};
 	struct resource_bgp *b = &out->bgp;
-	bool node = strncmp(out->name, "node.", 5) == 0 && keys_is_name(out->name + 5);
+	bool node = strncmp(out->name, "node.", 5) == 0 && text_is_dns_name(out->name + 5);
 	if (!node && strcmp(out->name, "default") != 0)
-		return resource_refuse_name(
-			spec, out, "must be default, or node. and the name of a node");
+		return fields_refuse_name(
+			spec, out->name, "must be default, or node. and the name of a node");
 	int r = fields_check(spec, known);
 	if (r >= 0 && node)
 		r = check_node_bgp(spec);
@@ -174,7 +173,7 @@ static int read_filters(const struct fields *spec, struct resource_peer *p)
 		r = fields_string_at(spec, "filters", i, names, &name);
 		if (r < 0)
 			return r;
-		if (!keys_is_name(name))
+		if (!text_is_dns_name(name))
 			return fields_refuse(spec, key, EINVAL,
 				"is \"%.64s\", must be the name of a BGPFilter", name);
 		(void)text_copy(p->filters[p->n_filters++], RESOURCE_NAME, name);

@@ -7,9 +7,6 @@
 #include "cluster/fields.h"
 #include "cluster/resource.h"
 
-/* "metadata.name is X, WHAT" */
-int resource_refuse_name(const struct fields *spec, const struct resource *r, const char *what);
-
 /* kubectl's own copy of a manifest, with line ends in it: accepted, and not kept. */
 #define RESOURCE_LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 

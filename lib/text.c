@@ -74,6 +74,28 @@ bool text_is_name(const char *s)
 	return true;
 }
 
+static bool is_dns_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool text_is_dns_name(const char *s)
+{
+	size_t len = strnlen(s, TEXT_DNS_NAME);
+	if (len == 0 || len >= TEXT_DNS_NAME)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (is_dns_char(s[i]))
+			continue;
+		/* A dot or a dash stands between two others; dashes may follow each other. */
+		if ((s[i] != '.' && s[i] != '-') || i == 0 || i + 1 == len)
+			return false;
+		if (s[i] == '.' && (!is_dns_char(s[i - 1]) || !is_dns_char(s[i + 1])))
+			return false;
+	}
+	return true;
+}
+
 bool text_is_ifname(const char *s)
 {
 	size_t len = strnlen(s, 16);

@@ -33,6 +33,11 @@ bool text_clean(char *dst, size_t size, const char *src);
 /* Whether s is ^[a-zA-Z0-9][a-zA-Z0-9_.-]*$, the CNI form of container ids and network names. */
 bool text_is_name(const char *s);
 
+/* Whether s is a DNS subdomain in lower case, what Kubernetes takes as a name, of 253 bytes at most. It
+ * holds nothing that has a meaning in a path, in a key, in BIRD's language or on a terminal. */
+#define TEXT_DNS_NAME 254 /* bytes of one, NUL included */
+bool text_is_dns_name(const char *s);
+
 /* Whether s can name a network interface: 1 to 15 bytes, not "." or "..", no '/', ':', '%',
  * white space or control character (dev_valid_name() in net/core/dev.c, and '%', which the
  * kernel expands). */

@@ -12,6 +12,7 @@
 #include "cluster/status.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,7 +31,7 @@ static void try_block(const char *key, const char *value)
 		CHECK(*e.text);
 		return;
 	}
-	CHECK(keys_is_name(b.node) && !cidr_has_host_bits(&b.cidr));
+	CHECK(text_is_dns_name(b.node) && !cidr_has_host_bits(&b.cidr));
 	keys_block(&b.cidr, again);
 	CHECK(strcmp(again, key) == 0);
 	struct block_txn t;

@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "cluster/document.h"
-#include "cluster/keys.h"
 #include "cluster/resource.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "lib/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,11 +41,11 @@ static void check_selector(const char *s)
 static void check_peer(const struct resource_peer *p)
 {
 	CHECK(p->addr.family && p->as_number);
-	CHECK(!*p->node || keys_is_name(p->node));
+	CHECK(!*p->node || text_is_dns_name(p->node));
 	check_selector(p->selector);
 	check_text(p->password);
 	for (size_t i = 0; i < p->n_filters; i++)
-		CHECK(keys_is_name(p->filters[i]));
+		CHECK(text_is_dns_name(p->filters[i]));
 }
 
 static void check_filter(const struct resource_filter *f)
@@ -60,7 +60,7 @@ static void check_filter(const struct resource_filter *f)
 
 static void check_value(const struct resource *r)
 {
-	CHECK(keys_is_name(r->name));
+	CHECK(text_is_dns_name(r->name));
 	if (r->kind == RESOURCE_IPPOOL) {
 		const struct pool *p = &r->pool.pool;
 		CHECK(!cidr_has_host_bits(&p->cidr) && p->block_len >= p->cidr.len);

@@ -87,28 +87,6 @@ static void a_second_spelling_of_a_block_is_no_key(void **state)
 	}
 }
 
-static void names_are_dns_subdomains_in_lower_case(void **state)
-{
-	(void)state;
-	static const char *const good[] = {"a", "0", "node-1", "a.b", "a--b", "a1.b-2.c",
-		"ip-10-0-0-1.eu-west-1.compute.internal"};
-	static const char *const bad[] = {"", ".", "-", "a.", ".a", "-a", "a-", "a..b", "a.-b",
-		"a-.b", "A", "a_b", "a b", "a/b", "a\n", "\x80", "\xc3\xa9", "a\"", "../a"};
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		if (!keys_is_name(good[i]))
-			fail_msg("\"%s\" was refused", good[i]);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (keys_is_name(bad[i]))
-			fail_msg("\"%s\" was taken", bad[i]);
-	char name[RESOURCE_NAME + 1];
-	memset(name, 'x', sizeof(name));
-	name[RESOURCE_NAME - 1] = '\0';
-	assert_true(keys_is_name(name));
-	name[RESOURCE_NAME - 1] = 'x';
-	name[RESOURCE_NAME] = '\0';
-	assert_false(keys_is_name(name));
-}
-
 static void keys_of_every_kind_of_resource_are_read_back(void **state)
 {
 	(void)state;
@@ -168,7 +146,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_of_blocks_are_read_back),
 		cmocka_unit_test(a_second_spelling_of_a_block_is_no_key),
-		cmocka_unit_test(names_are_dns_subdomains_in_lower_case),
 		cmocka_unit_test(keys_of_every_kind_of_resource_are_read_back),
 		cmocka_unit_test(keys_that_are_no_resources_are_refused),
 		cmocka_unit_test(the_key_of_a_status_is_read_back),

@@ -73,6 +73,28 @@ static void names_have_the_form_of_cni(void **state)
 		assert_false(text_is_name(bad[i]));
 }
 
+static void names_are_dns_subdomains_in_lower_case(void **state)
+{
+	(void)state;
+	static const char *const good[] = {"a", "0", "node-1", "a.b", "a--b", "a1.b-2.c",
+		"ip-10-0-0-1.eu-west-1.compute.internal"};
+	static const char *const bad[] = {"", ".", "-", "a.", ".a", "-a", "a-", "a..b", "a.-b",
+		"a-.b", "A", "a_b", "a b", "a/b", "a\n", "\x80", "\xc3\xa9", "a\"", "../a"};
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!text_is_dns_name(good[i]))
+			fail_msg("\"%s\" was refused", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (text_is_dns_name(bad[i]))
+			fail_msg("\"%s\" was taken", bad[i]);
+	char name[TEXT_DNS_NAME + 1];
+	memset(name, 'x', sizeof(name));
+	name[TEXT_DNS_NAME - 1] = '\0';
+	assert_true(text_is_dns_name(name));
+	name[TEXT_DNS_NAME - 1] = 'x';
+	name[TEXT_DNS_NAME] = '\0';
+	assert_false(text_is_dns_name(name));
+}
+
 static void interface_names_are_what_the_kernel_takes_less_traps(void **state)
 {
 	(void)state;
@@ -172,6 +194,7 @@ int main(void)
 		cmocka_unit_test(copies_are_cut_and_terminated),
 		cmocka_unit_test(cleaning_replaces_control_characters_of_every_kind),
 		cmocka_unit_test(names_have_the_form_of_cni),
+		cmocka_unit_test(names_are_dns_subdomains_in_lower_case),
 		cmocka_unit_test(interface_names_are_what_the_kernel_takes_less_traps),
 		cmocka_unit_test(an_error_is_set_extended_and_explained),
 		cmocka_unit_test(long_errors_are_cut),
