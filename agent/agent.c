@@ -134,7 +134,7 @@ static int open_all(struct agent *a, struct err *e)
 	if (r >= 0)
 		r = nft_open(&a->nft, e);
 	if (r >= 0) {
-		a->guard = guard_new(a->nft);
+		a->tunnel_filter = tunnel_filter_new(a->nft);
 		a->nat = nat_new(a->nft);
 		r = open_bird(a, e);
 	}
@@ -192,7 +192,7 @@ void agent_close(struct agent *a)
 	server_close(a->server);
 	bird_close(a->bird);
 	nat_free(a->nat);
-	guard_free(a->guard);
+	tunnel_filter_free(a->tunnel_filter);
 	nft_close(a->nft);
 	kernel_close(a->kernel);
 	store_close(a->store);

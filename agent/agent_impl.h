@@ -12,6 +12,7 @@
 #include "agent/lastknown.h"
 #include "agent/member.h"
 #include "agent/filter/nat.h"
+#include "agent/filter/tunnel_filter.h"
 #include "agent/replica.h"
 #include "agent/report_exits.h"
 #include "agent/server.h"
@@ -44,7 +45,7 @@ struct agent {
 	struct member member;
 	struct kernel *kernel;
 	struct nft *nft; /* of the two below */
-	struct guard *guard;
+	struct tunnel_filter *tunnel_filter;
 	struct nat *nat;
 	struct bird *bird;
 	struct server *server;

@@ -205,7 +205,7 @@ static void do_kernel(struct agent *a, const struct desired *d)
 	struct kernel_problems problems = {0};
 	struct err e;
 	bool look = a->slow_at <= agent_now_ms();
-	if (guard_sync(a->guard, &d->guard, look, &e) < 0)
+	if (tunnel_filter_sync(a->tunnel_filter, &d->tunnel_filter, look, &e) < 0)
 		agent_problem(a, "the tunnels take packets of anybody: %s", e.text);
 	(void)kernel_sync(a->kernel, &d->kernel, &problems);
 	for (size_t i = 0; i < problems.n; i++)
@@ -245,8 +245,8 @@ static void do_node(struct agent *a, const struct desired *d)
 static void look_at_source(struct agent *a, const struct desired *d)
 {
 	const struct addr *own = &a->self.addr4.addr;
-	for (size_t i = 0; d->kernel.ipip.on && i < d->guard.peers.n; i++) {
-		const struct addr *peer = &d->guard.peers.v[i];
+	for (size_t i = 0; d->kernel.ipip.on && i < d->tunnel_filter.peers.n; i++) {
+		const struct addr *peer = &d->tunnel_filter.peers.v[i];
 		struct addr source;
 		struct err ignored; /* a node without a route */
 		char texts[3][ADDR_TEXT];

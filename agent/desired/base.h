@@ -53,7 +53,7 @@ void desired_check_mtu(struct desiring *g);
 /* Says where a strict uplink drops what other nodes send. */
 void desired_check_paths(struct desiring *g);
 
-/* Tunnel devices of out->kernel, out->guard. */
+/* Tunnel devices of out->kernel, out->tunnel_filter. */
 void desired_tunnels(struct desiring *g);
 
 /* BGP settings of this node and its sessions; sets g->bgp. */

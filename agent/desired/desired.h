@@ -12,9 +12,8 @@
 #include "agent/bird/config.h"
 #include "agent/conf.h"
 #include "agent/kernel/facts.h"
-#include "agent/filter/tunnel_filter.h"
+#include "agent/filter/want.h"
 #include "agent/kernel/kernel.h"
-#include "agent/filter/nat.h"
 #include "agent/replica.h"
 #include "ipam/mirror.h"
 #include "lib/text.h"
@@ -54,7 +53,7 @@ struct desired {
 	bool wants_vxlan4, wants_vxlan6, wants_ipip; /* a tunnel's address is needed */
 	struct kernel_want kernel;
 	enum desired_way way[2]; /* of each family's first pool */
-	struct guard_want guard;
+	struct tunnel_filter_want tunnel_filter;
 	struct nat_want nat;
 	struct bird_want bird;
 	json_t *node; /* our Node document as it shall be in the store; NULL: it is so already */

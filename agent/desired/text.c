@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "agent/desired/desired.h"
+#include "agent/filter/tunnel_filter.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 
@@ -90,8 +91,8 @@ char *desired_describe(const struct desired *d)
 	write_vxlan(f, &d->kernel.vxlan[0]);
 	write_vxlan(f, &d->kernel.vxlan[1]);
 	write_ipip(f, &d->kernel.ipip);
-	CLEANUP_FREE char *guard = guard_text(&d->guard);
-	(void)fputs(guard ? guard : "", f);
+	CLEANUP_FREE char *tunnel_filter = tunnel_filter_text(&d->tunnel_filter);
+	(void)fputs(tunnel_filter ? tunnel_filter : "", f);
 	write_exits(f, &d->kernel.exits);
 	write_cidrs(f, "masquerade", d->nat.nat, d->nat.n_nat);
 	if (d->node) {

@@ -87,7 +87,7 @@ static void make_ipip(struct desiring *g, struct ipip_want *w, bool *wants)
 }
 
 /* The ends of IPIP devices that are not ours: the far one, or ours where that is not fixed. */
-static void list_others(struct desiring *g, struct guard_want *w)
+static void list_others(struct desiring *g, struct tunnel_filter_want *w)
 {
 	struct addr *others = desired_memory(g->out, g->f->n_links, sizeof(*others));
 	struct addr *theirs = desired_memory(g->out, g->f->n_links, sizeof(*theirs));
@@ -102,12 +102,12 @@ static void list_others(struct desiring *g, struct guard_want *w)
 	w->theirs.v = theirs;
 }
 
-static void make_guard(struct desiring *g)
+static void make_tunnel_filter(struct desiring *g)
 {
 	const struct kernel_want *k = &g->out->kernel;
-	struct guard_want *w = &g->out->guard;
+	struct tunnel_filter_want *w = &g->out->tunnel_filter;
 	struct addr *peers = desired_memory(g->out, 2 * g->r->n_nodes, sizeof(*peers));
-	*w = (struct guard_want){
+	*w = (struct tunnel_filter_want){
 		.ipip = (k->ipip.on || k->ipip.keep) && !g->self->ipip_is_theirs,
 		.vxlan4 = k->vxlan[0].on || k->vxlan[0].keep,
 		.vxlan6 = k->vxlan[1].on || k->vxlan[1].keep,
@@ -131,5 +131,5 @@ void desired_tunnels(struct desiring *g)
 	make_vxlan(g, AF_INET, &k->vxlan[0], &g->out->wants_vxlan4);
 	make_vxlan(g, AF_INET6, &k->vxlan[1], &g->out->wants_vxlan6);
 	make_ipip(g, &k->ipip, &g->out->wants_ipip);
-	make_guard(g);
+	make_tunnel_filter(g);
 }

@@ -7,15 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/filter/want.h"
 #include "lib/addr.h"
 #include "lib/err.h"
-
-struct nat_want {
-	const struct cidr *pools; /* packets between pools are never changed */
-	size_t n_pools;
-	const struct cidr *nat; /* sources to be masqueraded towards everything else */
-	size_t n_nat;
-};
 
 struct nat;
 struct nft;

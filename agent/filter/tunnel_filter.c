@@ -27,23 +27,23 @@
 
 #define TABLE "inet roost-tunnels"
 
-struct guard {
+struct tunnel_filter {
 	struct nft_table table;
 };
 
-struct guard *guard_new(struct nft *nft)
+struct tunnel_filter *tunnel_filter_new(struct nft *nft)
 {
-	struct guard *g = mem_new(1, sizeof(*g));
-	g->table = (struct nft_table){.nft = nft, .name = TABLE};
-	return g;
+	struct tunnel_filter *f = mem_new(1, sizeof(*f));
+	f->table = (struct nft_table){.nft = nft, .name = TABLE};
+	return f;
 }
 
-void guard_free(struct guard *g)
+void tunnel_filter_free(struct tunnel_filter *f)
 {
-	if (!g)
+	if (!f)
 		return;
-	nft_table_done(&g->table);
-	free(g);
+	nft_table_done(&f->table);
+	free(f);
 }
 
 static int compare(const void *a, const void *b)
@@ -57,7 +57,7 @@ struct senders {
 	size_t n;
 };
 
-static void add(struct senders *s, uint8_t family, const struct guard_list *list)
+static void add(struct senders *s, uint8_t family, const struct tunnel_filter_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
 		if (list->v[i].family == family)
@@ -65,8 +65,8 @@ static void add(struct senders *s, uint8_t family, const struct guard_list *list
 }
 
 /* A set of the addresses of a family in two lists. */
-static void print_set(FILE *f, const char *name, uint8_t family, const struct guard_list *first,
-	const struct guard_list *second)
+static void print_set(FILE *f, const char *name, uint8_t family,
+	const struct tunnel_filter_list *first, const struct tunnel_filter_list *second)
 {
 	struct senders s = {.v = mem_new(first->n + second->n + 1, sizeof(*s.v))};
 	const struct addr *last = NULL;
@@ -86,9 +86,9 @@ static void print_set(FILE *f, const char *name, uint8_t family, const struct gu
 	free(s.v);
 }
 
-static void print_sets(FILE *f, const struct guard_want *w)
+static void print_sets(FILE *f, const struct tunnel_filter_want *w)
 {
-	static const struct guard_list none;
+	static const struct tunnel_filter_list none;
 	if (w->ipip)
 		print_set(f, "ipip", AF_INET, &w->peers, &w->others);
 	if (w->ipip && w->theirs.n)
@@ -99,7 +99,8 @@ static void print_sets(FILE *f, const struct guard_want *w)
 		print_set(f, "nodes6", AF_INET6, &w->peers, &none);
 }
 
-static void print_vxlan(FILE *f, const struct guard_want *w, const char *nodes, const char *ip)
+static void print_vxlan(
+	FILE *f, const struct tunnel_filter_want *w, const char *nodes, const char *ip)
 {
 	(void)fprintf(f, "\t\t%s saddr != @%s udp dport %u @th,96,24 != 0x%x accept\n", ip, nodes,
 		w->port, w->vni);
@@ -107,7 +108,7 @@ static void print_vxlan(FILE *f, const struct guard_want *w, const char *nodes, 
 }
 
 /* What is between the comment and the last brace. */
-static char *body(const struct guard_want *w)
+static char *body(const struct tunnel_filter_want *w)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -130,7 +131,7 @@ static char *body(const struct guard_want *w)
 	return text;
 }
 
-char *guard_text(const struct guard_want *w)
+char *tunnel_filter_text(const struct tunnel_filter_want *w)
 {
 	if (!w->ipip && !w->vxlan4 && !w->vxlan6)
 		return NULL;
@@ -138,8 +139,9 @@ char *guard_text(const struct guard_want *w)
 	return nft_table_text(TABLE, inside);
 }
 
-int guard_sync(struct guard *g, const struct guard_want *w, bool look, struct err *e)
+int tunnel_filter_sync(
+	struct tunnel_filter *f, const struct tunnel_filter_want *w, bool look, struct err *e)
 {
-	CLEANUP_FREE char *text = guard_text(w);
-	return nft_table_sync(&g->table, text, look, e);
+	CLEANUP_FREE char *text = tunnel_filter_text(w);
+	return nft_table_sync(&f->table, text, look, e);
 }

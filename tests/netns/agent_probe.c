@@ -21,7 +21,7 @@
 
 static struct kernel *kernel;
 static struct nat *nat;
-static struct guard *guard;
+static struct tunnel_filter *tunnel_filter;
 
 static const char *get_text(const json_t *o, const char *key)
 {
@@ -210,9 +210,9 @@ static struct addr *get_addrs(const json_t *o, const char *key, size_t *n)
 	return v;
 }
 
-static int do_guard(const json_t *o, struct err *e)
+static int do_tunnel_filter(const json_t *o, struct err *e)
 {
-	struct guard_want w = {
+	struct tunnel_filter_want w = {
 		.ipip = json_is_true(json_object_get(o, "ipip")),
 		.vxlan4 = json_is_true(json_object_get(o, "vxlan4")),
 		.vxlan6 = json_is_true(json_object_get(o, "vxlan6")),
@@ -225,7 +225,8 @@ static int do_guard(const json_t *o, struct err *e)
 	w.peers.v = peers;
 	w.others.v = others;
 	w.theirs.v = theirs;
-	return guard_sync(guard, &w, !json_is_true(json_object_get(o, "blindly")), e);
+	return tunnel_filter_sync(
+		tunnel_filter, &w, !json_is_true(json_object_get(o, "blindly")), e);
 }
 
 static int do_forward(const json_t *o, json_t *answer, struct err *e)
@@ -272,8 +273,8 @@ static int run(const json_t *o, json_t *answer, struct err *e)
 		return kernel_reap(kernel, e);
 	if (strcmp(op, "nat") == 0)
 		return do_nat(o, e);
-	if (strcmp(op, "guard") == 0)
-		return do_guard(o, e);
+	if (strcmp(op, "tunnel_filter") == 0)
+		return do_tunnel_filter(o, e);
 	if (strcmp(op, "forward") == 0)
 		return do_forward(o, answer, e);
 	if (strcmp(op, "detect") == 0)
@@ -289,7 +290,7 @@ int main(void)
 	if (kernel_open(&kernel, &e) < 0 || nft_open(&nft, &e) < 0)
 		err_abort(e.text);
 	nat = nat_new(nft);
-	guard = guard_new(nft);
+	tunnel_filter = tunnel_filter_new(nft);
 	while (fgets(line, sizeof(line), stdin)) {
 		CLEANUP_JSON json_t *o = json_loads(line, 0, NULL);
 		CLEANUP_JSON json_t *answer = json_object();
@@ -308,7 +309,7 @@ int main(void)
 	}
 	kernel_close(kernel);
 	nat_free(nat);
-	guard_free(guard);
+	tunnel_filter_free(tunnel_filter);
 	nft_close(nft);
 	return 0;
 }

@@ -924,10 +924,10 @@ def VXLAN_of_known_nodes_gets_in_and_of_strangers_to_no_address_of_the_host(lab)
         cases += [("vxlan.roost6", send, "fd99::1", t) for send in (_datagram, _fragments)
                   for t in ("fd99::2", "fd99::77")]
         for case in cases:
-            true(gets_in(*case), "a packet to get in where nobody guards", case)
+            true(gets_in(*case), "a packet to get in without a filter", case)
         want = {"vxlan4": True, "vxlan6": True, "port": 4789, "vni": 4096,
                 "peers": ["10.99.0.3", "fd99::3"]}
-        equal(a.ok("guard", **want)["r"], 1, "the guard's change")
+        equal(a.ok("tunnel_filter", **want)["r"], 1, "the tunnel filter's change")
         for case in cases:
             true(not gets_in(*case), "a stranger's packet to be dropped", case)
         for dev, send, _, target in cases:
@@ -947,22 +947,22 @@ def the_table_of_tunnels_is_kept_as_it_shall_be(lab):
             "theirs": ["10.99.0.77"]}
     name = ("table", "inet", "roost-tunnels")
     with agent(lab.host) as a:
-        equal([a.ok("guard", **want)["r"] for _ in range(2)], [1, 0], "two syncs")
+        equal([a.ok("tunnel_filter", **want)["r"] for _ in range(2)], [1, 0], "two syncs")
         for command in ("delete table inet roost-tunnels", "flush chain inet roost-tunnels input",
                         "add element inet roost-tunnels ipip { 10.9.0.1 }",
                         "delete element inet roost-tunnels nodes6 { fd99::3 }", "flush ruleset"):
             lab.host.run("nft", command)
-            equal((command, a.ok("guard", blindly=True, **want)["r"]), (command, 0),
+            equal((command, a.ok("tunnel_filter", blindly=True, **want)["r"]), (command, 0),
                   "a sync that does not look")
-            equal((command, a.ok("guard", **want)["r"]), (command, 1), "one that does")
+            equal((command, a.ok("tunnel_filter", **want)["r"]), (command, 1), "one that does")
         before = lab.host.run("nft", "-a", "list", *name)
     with agent(lab.host) as a:
-        equal(a.ok("guard", blindly=True, **want)["r"], 0, "the first sync of a new agent")
+        equal(a.ok("tunnel_filter", blindly=True, **want)["r"], 0, "the first sync of a new agent")
         equal(lab.host.run("nft", "-a", "list", *name), before, "the table")
         want["peers"].append("10.99.0.4")
-        equal([a.ok("guard", blindly=True, **want)["r"] for _ in range(2)], [1, 0], "another text")
+        equal([a.ok("tunnel_filter", blindly=True, **want)["r"] for _ in range(2)], [1, 0], "another text")
         none = {"peers": want["peers"]}
-        equal([a.ok("guard", blindly=True, **none)["r"] for _ in range(2)], [1, 0], "no tunnel")
+        equal([a.ok("tunnel_filter", blindly=True, **none)["r"] for _ in range(2)], [1, 0], "no tunnel")
         equal(lab.host.run("nft", "list", "tables"), "", "tables")
 
 
