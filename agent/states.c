@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "cluster/block.h"
+#include "ipam/agent_lock.h"
+#include "ipam/node_cluster.h"
 #include "lib/file.h"
 #include "lib/mem.h"
 #include "lib/net.h"
@@ -34,7 +36,7 @@ int states_open(struct states *s, const struct conf *c, struct err *e)
 		*d = (struct states_dir){.path = c->state_dirs[i], .lock = -1};
 		int r = file_make_dir(d->path, 0700, e);
 		if (r == 0)
-			r = mirror_lock_agent(d->path, e);
+			r = agent_lock_take(d->path, e);
 		if (r < 0) {
 			states_close(s);
 			return r;
@@ -80,8 +82,8 @@ static int open_state(const struct states *s, size_t dir, struct node **out, str
 static int count_free(struct node *n, struct states_dir *d, struct err *e)
 {
 	uint64_t cooling;
-	int r = mirror_free(n, AF_INET, &d->free4, &cooling, e);
-	return r < 0 ? r : mirror_free(n, AF_INET6, &d->free6, &cooling, e);
+	int r = node_count_free(n, AF_INET, &d->free4, &cooling, e);
+	return r < 0 ? r : node_count_free(n, AF_INET6, &d->free6, &cooling, e);
 }
 
 static int compare(const void *a, const void *b)
@@ -218,7 +220,7 @@ bool states_has_mirror(const struct states *s)
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_NODE struct node *n = NULL;
 		struct err e;
-		if (open_state(s, i, &n, &e) >= 0 && mirror_get(n, m, &e) == 1)
+		if (open_state(s, i, &n, &e) >= 0 && node_get_mirror(n, m, &e) == 1)
 			return true;
 	}
 	return false;
@@ -231,7 +233,7 @@ int states_put_mirror(struct states *s, const struct mirror *m, struct err *e)
 		CLEANUP_NODE struct node *n = NULL;
 		int r = open_state(s, i, &n, e);
 		if (r >= 0)
-			r = mirror_put(n, m, e);
+			r = node_put_mirror(n, m, e);
 		if (r < 0)
 			return r;
 		changed |= r;
@@ -252,12 +254,12 @@ static int change(
 
 int states_add_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
 {
-	return change(s, dir, block, mirror_add_block, e);
+	return change(s, dir, block, node_add_block, e);
 }
 
 static int drain_warm(struct node *n, const struct cidr *block, struct err *e)
 {
-	return mirror_drain_block(n, block, false, e);
+	return node_drain_block(n, block, false, e);
 }
 
 int states_drain_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
@@ -267,12 +269,12 @@ int states_drain_block(struct states *s, size_t dir, const struct cidr *block, s
 
 int states_drop_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
 {
-	return change(s, dir, block, mirror_drop_block, e);
+	return change(s, dir, block, node_drop_block, e);
 }
 
 int states_disown_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
 {
-	return change(s, dir, block, mirror_disown_block, e);
+	return change(s, dir, block, node_disown_block, e);
 }
 
 int states_tunnel(
@@ -283,7 +285,7 @@ int states_tunnel(
 		CLEANUP_NODE struct node *n = NULL;
 		r = open_state(s, i, &n, e);
 		if (r >= 0)
-			r = mirror_assign_tunnel(n, what, family, out, e);
+			r = node_assign_tunnel(n, what, family, out, e);
 		if (r >= 0)
 			return r;
 	}
@@ -296,6 +298,6 @@ void states_release_tunnel(struct states *s, const char *what, uint8_t family)
 		CLEANUP_NODE struct node *n = NULL;
 		struct err e;
 		if (open_state(s, i, &n, &e) >= 0)
-			(void)mirror_release_tunnel(n, what, family, &e);
+			(void)node_release_tunnel(n, what, family, &e);
 	}
 }

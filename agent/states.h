@@ -11,6 +11,7 @@
 
 #include "agent/conf.h"
 #include "ipam/mirror.h"
+#include "ipam/node_view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 
@@ -52,7 +53,7 @@ int states_poll(struct states *s, struct err *e);
 bool states_has_mirror(const struct states *s);
 
 /* One change, in one folder, or in all (the mirror). They return what the functions of
- * ipam/mirror.h return. */
+ * ipam/node_cluster.h return. */
 int states_put_mirror(struct states *s, const struct mirror *m, struct err *e);
 int states_add_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);
 int states_drain_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);

@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 
 #include "cli/output.h"
-#include "cli/view.h"
+#include "ipam/node_view.h"
 #include "lib/mem.h"
 
 const char *audit_kind_text(enum audit_kind k)
@@ -151,7 +151,7 @@ static bool in_other_block(const struct audit_input *in, const struct addr *a)
  * pools. */
 static bool is_known(const struct audit_input *in, const struct addr *a)
 {
-	return view_block(in->view, a) ||
+	return node_view_block(in->view, a) ||
 	       (in_pool(in->view, a, addr_bits(a)) && !in_other_block(in, a));
 }
 
@@ -255,7 +255,7 @@ static void report_usurper(const struct audit_input *in, struct audit *a,
 static void report_unrecorded(const struct audit_input *in, struct audit *a,
 	const struct owned_link *l, const struct addr *addr, const char *label)
 {
-	const struct node_entry *n = view_entry(in->view, addr);
+	const struct node_entry *n = node_view_entry(in->view, addr);
 	const struct node_entry *own = record_of(in->view, &l->label.owner, addr->family);
 	const char *state = n ? node_state_text(n->state) : "free";
 	if (is_used(n)) {
@@ -285,7 +285,7 @@ static void check_link(const struct audit_input *in, struct audit *a, const stru
 	char label[OUTPUT_OWNER];
 	output_label(&l->label, label);
 	for (size_t i = 0; i < l->n_addrs; i++) {
-		const struct node_entry *n = view_entry(in->view, &l->addrs[i]);
+		const struct node_entry *n = node_view_entry(in->view, &l->addrs[i]);
 		bool own = is_used(n) && hash_equal(&n->owner.hash, &l->label.owner);
 		if (!own && is_known(in, &l->addrs[i]))
 			report_unrecorded(in, a, l, &l->addrs[i], label);
@@ -353,7 +353,7 @@ static void check_blackhole(const struct audit_input *in, struct audit *a, const
 static void check_stray(const struct audit_input *in, struct audit *a, const struct net_route *r)
 {
 	char owner[OUTPUT_OWNER];
-	const struct node_entry *n = view_entry(in->view, &r->dst.addr);
+	const struct node_entry *n = node_view_entry(in->view, &r->dst.addr);
 	bool host = r->dst.len == addr_bits(&r->dst.addr);
 	bool recorded = host && is_used(n);
 	bool removable = !recorded && in_pool(in->view, &r->dst.addr, r->dst.len);
@@ -376,8 +376,8 @@ static void check_stray(const struct audit_input *in, struct audit *a, const str
 static void check_host_address(
 	const struct audit_input *in, struct audit *a, const struct net_addr *at)
 {
-	const struct node_entry *n = view_entry(in->view, &at->address.addr);
-	if (!view_block(in->view, &at->address.addr) || (n && n->state == NODE_RESERVED))
+	const struct node_entry *n = node_view_entry(in->view, &at->address.addr);
+	if (!node_view_block(in->view, &at->address.addr) || (n && n->state == NODE_RESERVED))
 		return;
 	const char *dev = device_name(in, at->dev);
 	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &at->address.addr);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cli/output.h"
-#include "cli/view.h"
+#include "ipam/node_view.h"
 #include "lib/boot.h"
 
 void ipam_json_put(json_t *object, const char *key, json_t *value)
@@ -82,7 +82,7 @@ static json_t *block_counts(const struct node_block *b)
 static bool is_in(const struct node_view *v, const struct node_block *b, const struct node_pool *p)
 {
 	return p->pool.cidr.addr.family ? cidr_equal(&b->pool, &p->pool.cidr)
-					: view_is_orphan(v, b);
+					: node_view_is_orphan(v, b);
 }
 
 static json_t *pool_counts(const struct node_view *v, const struct node_pool *p)
@@ -111,7 +111,7 @@ json_t *ipam_json_pools(const struct node_view *v)
 	for (size_t i = 0; i < v->n_pools; i++)
 		ipam_json_append(pools, pool_counts(v, &v->pools[i]));
 	struct node_pool orphans;
-	if (view_orphans(v, &orphans))
+	if (node_view_orphans(v, &orphans))
 		ipam_json_append(pools, pool_counts(v, &orphans));
 	ipam_json_put(o, "pools", pools);
 	return o;

@@ -21,7 +21,7 @@
 #include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/state.h"
-#include "cli/view.h"
+#include "ipam/node_view.h"
 #include "lib/antispoof.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -50,7 +50,7 @@ static const struct owned_link *find_link(const struct release *r, const struct 
 /* The addresses of a very large quarantined block are not listed one by one. */
 static bool in_quarantine(const struct release *r, const struct addr *a)
 {
-	const struct node_block *b = view_block(&r->view, a);
+	const struct node_block *b = node_view_block(&r->view, a);
 	return b && b->quarantined;
 }
 
@@ -59,9 +59,9 @@ static int check_address(const struct release *r, const struct addr *a, struct e
 {
 	char address[ADDR_TEXT], owner[OUTPUT_OWNER];
 	addr_format(a, address);
-	const struct node_entry *n = view_entry(&r->view, a);
+	const struct node_entry *n = node_view_entry(&r->view, a);
 	const struct owned_link *l = find_link(r, n);
-	if (!n && !view_block(&r->view, a))
+	if (!n && !node_view_block(&r->view, a))
 		return err_set(e, ENOENT, "%s is in no block of this node", address);
 	if (l && !r->force) {
 		output_owner(&n->owner, owner);
@@ -123,7 +123,7 @@ static int release_one(struct release *r, const struct addr *a, struct err *e)
 {
 	char address[ADDR_TEXT];
 	addr_format(a, address);
-	const struct node_entry *n = view_entry(&r->view, a);
+	const struct node_entry *n = node_view_entry(&r->view, a);
 	const struct owned_link *l = find_link(r, n);
 	if (l)
 		return cut_off(r, l, &n->owner.hash, e);

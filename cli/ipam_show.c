@@ -12,7 +12,7 @@
 #include "cli/output.h"
 #include "cli/state.h"
 #include "cli/table.h"
-#include "cli/view.h"
+#include "ipam/node_view.h"
 #include "lib/boot.h"
 #include "lib/text.h"
 
@@ -103,10 +103,10 @@ static void print_pools(const struct node_view *v)
 				add_block(&t, &v->blocks[b]);
 	}
 	struct node_pool orphans;
-	if (view_orphans(v, &orphans))
+	if (node_view_orphans(v, &orphans))
 		add_orphans(&t, &orphans);
 	for (size_t b = 0; b < v->n_blocks; b++)
-		if (view_is_orphan(v, &v->blocks[b]))
+		if (node_view_is_orphan(v, &v->blocks[b]))
 			add_block(&t, &v->blocks[b]);
 	table_print(&t, stdout);
 }
@@ -116,7 +116,7 @@ static void print_pools(const struct node_view *v)
 static int complain_outside(const struct node_view *v, const struct addr *a)
 {
 	char address[ADDR_TEXT], cidr[CIDR_TEXT];
-	const struct node_pool *p = view_pool(v, a);
+	const struct node_pool *p = node_view_pool(v, a);
 	addr_format(a, address);
 	if (!p)
 		return output_complain("%s is in no pool of this node", address);
@@ -206,7 +206,7 @@ static void print_entry(const struct node_view *v, const struct node_entry *n,
 	cidr_format(&b->cidr, cidr);
 	line("block", cidr);
 	cidr_format(&b->pool, cidr);
-	line("pool", view_is_orphan(v, b) ? "not known yet" : cidr);
+	line("pool", node_view_is_orphan(v, b) ? "not known yet" : cidr);
 }
 
 static void show_free(const struct addr *a, const struct node_block *b, bool json)
@@ -227,8 +227,8 @@ static void show_free(const struct addr *a, const struct node_block *b, bool jso
 
 static int show_address(const struct node_view *v, const struct addr *a, bool json)
 {
-	const struct node_entry *n = view_entry(v, a);
-	const struct node_block *b = view_block(v, a);
+	const struct node_entry *n = node_view_entry(v, a);
+	const struct node_block *b = node_view_block(v, a);
 	if (!n && !b)
 		return complain_outside(v, a);
 	if (!n) {

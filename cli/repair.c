@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "cli/view.h"
+#include "ipam/node_view.h"
 #include "lib/text.h"
 
 const char *repair_text(enum audit_fix fix)
@@ -48,7 +48,7 @@ static void split_pod(char *buf, struct owner *o)
 /* An assignment would not get it; one that only cools down it gets. */
 static bool is_quarantined(const struct node_view *v, const struct addr *a)
 {
-	const struct node_entry *n = view_entry(v, a);
+	const struct node_entry *n = node_view_entry(v, a);
 	return n && n->state == NODE_QUARANTINED;
 }
 
@@ -58,7 +58,7 @@ static int record(const struct repair *r, const struct owned_link *l, struct err
 	struct pool pools[NODE_LEASES];
 	size_t n = 0;
 	for (size_t i = 0; i < l->n_addrs; i++) {
-		const struct node_pool *p = view_pool(r->in->view, &l->addrs[i]);
+		const struct node_pool *p = node_view_pool(r->in->view, &l->addrs[i]);
 		if (!p || n == NODE_LEASES || (n && wanted[0].family == l->addrs[i].family))
 			continue;
 		wanted[n] = l->addrs[i];

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ipam/view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 

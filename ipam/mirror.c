@@ -1,117 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The copy of the cluster's settings in the node state: one record with what is single, and one for
- * each pool and each reserved prefix, numbered in the agent's order. They are written together in
- * one transaction, so a reader has all of one moment.
- *
- * Putting a copy that is there already takes no write lock: the agent does it at every look. A new
- * one is refused as a whole when a pool contradicts blocks that stand; the old copy then stays,
- * and pods go on starting from it.
- *
- * Blocks of a copied pool that no store has confirmed (adopted after a state was lost) give nothing:
- * they may have become another node's while nobody here knew of them. mirror_add_block() ends that.
- *
- * Whether an agent looks after the folder is a lock on a byte of a file, held as long as its
- * process lives. Others ask for it without taking it (F_OFD_GETLK), so that asking disturbs nobody.
+ * Comparing what the cluster says now with what it said before, and choosing from it.
  */
 #include "ipam/mirror.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "ipam/blocks.h"
-#include "ipam/mirror_impl.h"
-#include "ipam/node_impl.h"
-#include "lib/file.h"
-#include "lib/mem.h"
 #include "lib/text.h"
 
-#define HELD_MAX 65536 /* addresses of one reserved prefix that are marked in one block */
-
-static int damaged(struct db *db, struct err *e)
-{
-	return db_damage(db, e, "the copy of the cluster's settings is malformed");
-}
-
-static int get_pool(struct db *db, size_t i, struct mirror_pool *out, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_COPY_POOL, .position = (uint16_t)i};
-	struct record_copy_pool rec;
-	struct db_value v;
-	int r = db_get(db, &k, &v, e);
-	if (r < 0)
-		return r;
-	if (r == 0 || !record_copy_pool_parse(v.bytes, v.len, &rec))
-		return damaged(db, e);
-	*out = (struct mirror_pool){
-		.pool = {.cidr = rec.cidr,
-			.block_len = rec.block_len,
-			.cooldown_s = rec.cooldown_s},
-		.assigns = rec.assigns,
-	};
-	memcpy(out->name, rec.name, sizeof(out->name));
-	return 0;
-}
-
-static int get_reserved(struct db *db, size_t i, struct cidr *out, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_COPY_RESERVED, .position = (uint16_t)i};
-	struct db_value v;
-	int r = db_get(db, &k, &v, e);
-	if (r < 0)
-		return r;
-	return r == 1 && record_prefix_parse(v.bytes, v.len, out) ? 0 : damaged(db, e);
-}
-
-int mirror_read(struct db *db, struct mirror *out, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_COPY};
-	struct record_copy rec;
-	struct db_value v;
-	int r = db_get(db, &k, &v, e);
-	if (r != 1)
-		return r;
-	if (!record_copy_parse(v.bytes, v.len, &rec) || rec.pools > POOL_MAX ||
-		rec.reserved > MIRROR_RESERVED)
-		return damaged(db, e);
-	*out = (struct mirror){.mtu4 = rec.mtu4, .mtu6 = rec.mtu6};
-	memcpy(out->node, rec.node, sizeof(out->node));
-	memcpy(out->socket, rec.socket, sizeof(out->socket));
-	r = 0;
-	for (; r == 0 && out->n_pools < rec.pools; out->n_pools++)
-		r = get_pool(db, out->n_pools, &out->pools[out->n_pools], e);
-	for (; r == 0 && out->n_reserved < rec.reserved; out->n_reserved++)
-		r = get_reserved(db, out->n_reserved, &out->reserved[out->n_reserved], e);
-	return r < 0 ? r : 1;
-}
-
-int mirror_get(struct node *n, struct mirror *out, struct err *e)
-{
-	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
-	int r = db_begin(n->db, false, e);
-	if (r < 0)
-		return r;
-	r = mirror_read(n->db, m, e);
-	db_abort(n->db);
-	if (r == 1)
-		*out = *m;
-	return r;
-}
-
-static bool is_same_pool(const struct mirror_pool *a, const struct mirror_pool *b)
+static bool mirror_pool_equal(const struct mirror_pool *a, const struct mirror_pool *b)
 {
 	return cidr_equal(&a->pool.cidr, &b->pool.cidr) && a->pool.block_len == b->pool.block_len &&
 	       a->pool.cooldown_s == b->pool.cooldown_s && a->assigns == b->assigns &&
 	       strcmp(a->name, b->name) == 0;
 }
 
-static bool has_same_reserved(const struct mirror *a, const struct mirror *b)
+bool mirror_reserved_equal(const struct mirror *a, const struct mirror *b)
 {
 	bool same = a->n_reserved == b->n_reserved;
 	for (size_t i = 0; same && i < a->n_reserved; i++)
@@ -119,305 +24,39 @@ static bool has_same_reserved(const struct mirror *a, const struct mirror *b)
 	return same;
 }
 
-static bool is_same(const struct mirror *a, const struct mirror *b)
+bool mirror_equal(const struct mirror *a, const struct mirror *b)
 {
 	bool same = strcmp(a->node, b->node) == 0 && strcmp(a->socket, b->socket) == 0 &&
 		    a->mtu4 == b->mtu4 && a->mtu6 == b->mtu6 && a->n_pools == b->n_pools &&
-		    has_same_reserved(a, b);
+		    mirror_reserved_equal(a, b);
 	for (size_t i = 0; same && i < a->n_pools; i++)
-		same = is_same_pool(&a->pools[i], &b->pools[i]);
+		same = mirror_pool_equal(&a->pools[i], &b->pools[i]);
 	return same;
 }
 
-static int put_pools(struct db *db, const struct mirror *m, struct err *e)
+static int refuse_no_pool(const struct mirror *m, struct err *e)
 {
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < m->n_pools; i++) {
-		const struct mirror_pool *p = &m->pools[i];
-		struct record_key k = {.kind = RECORD_COPY_POOL, .position = (uint16_t)i};
-		struct record_copy_pool rec = {
-			.cidr = p->pool.cidr,
-			.block_len = p->pool.block_len,
-			.cooldown_s = p->pool.cooldown_s,
-			.assigns = p->assigns,
-		};
-		memcpy(rec.name, p->name, sizeof(rec.name));
-		struct db_value v;
-		v.len = record_copy_pool_format(&rec, v.bytes);
-		r = db_put(db, &k, &v, e);
+	char list[300];
+	struct text t = TEXT_ON(list);
+	for (size_t i = 0; i < m->n_pools; i++) {
+		char cidr[CIDR_TEXT];
+		cidr_format(&m->pools[i].pool.cidr, cidr);
+		text_add(&t, "%s%s (%s)", i ? ", " : "", m->pools[i].name, cidr);
 	}
-	return r;
+	if (!m->n_pools)
+		return err_set(e, EAGAIN, "the cluster has no pool: roostctl apply an IPPool");
+	return err_set(e, EAGAIN,
+		"no pool of the cluster gives addresses to pods of node %.100s: disabled, or for "
+		"other nodes, are %s",
+		m->node, list);
 }
 
-static int put_reserved(struct db *db, const struct mirror *m, struct err *e)
+int mirror_pools(const struct mirror *m, struct pool out[POOL_MAX], size_t *n, struct err *e)
 {
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < m->n_reserved; i++) {
-		struct record_key k = {.kind = RECORD_COPY_RESERVED, .position = (uint16_t)i};
-		struct db_value v;
-		v.len = record_prefix_format(&m->reserved[i], v.bytes);
-		r = db_put(db, &k, &v, e);
-	}
-	return r;
-}
-
-/* Records of a longer list that was there. */
-static int cut(struct db *db, enum record_kind kind, size_t from, size_t to, struct err *e)
-{
-	int r = 0;
-	for (size_t i = from; r >= 0 && i < to; i++) {
-		struct record_key k = {.kind = kind, .position = (uint16_t)i};
-		r = db_del(db, &k, e);
-	}
-	return r < 0 ? r : 0;
-}
-
-static int put_copy(struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_COPY};
-	struct record_copy rec = {
-		.mtu4 = m->mtu4,
-		.mtu6 = m->mtu6,
-		.pools = (uint16_t)m->n_pools,
-		.reserved = (uint16_t)m->n_reserved,
-	};
-	(void)text_copy(rec.node, sizeof(rec.node), m->node);
-	(void)text_copy(rec.socket, sizeof(rec.socket), m->socket);
-	struct db_value v;
-	v.len = record_copy_format(&rec, v.bytes);
-	int r = db_put(db, &k, &v, e);
-	if (r == 0)
-		r = put_pools(db, m, e);
-	if (r == 0)
-		r = put_reserved(db, m, e);
-	if (r == 0)
-		r = cut(db, RECORD_COPY_POOL, m->n_pools, old->n_pools, e);
-	if (r == 0)
-		r = cut(db, RECORD_COPY_RESERVED, m->n_reserved, old->n_reserved, e);
-	return r;
-}
-
-/* Recorded pools that left the copy say nothing any more, unless a block is theirs. */
-static int forget_pools(
-	struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
-{
-	for (size_t i = 0; i < old->n_pools; i++) {
-		const struct cidr *c = &old->pools[i].pool.cidr;
-		struct record_pool rec;
-		bool stays = false;
-		for (size_t k = 0; k < m->n_pools; k++)
-			stays |= cidr_equal(c, &m->pools[k].pool.cidr);
-		int r = stays ? 0 : ledger_get_pool(db, c, &rec, e);
-		if (r == 1 && rec.blocks == 0) {
-			struct record_key k = {.kind = RECORD_POOL, .pool = *c};
-			r = db_del(db, &k, e);
-		}
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static const struct mirror_pool *pool_around(const struct mirror *m, const struct cidr *block)
-{
+	size_t count = 0;
 	for (size_t i = 0; i < m->n_pools; i++)
-		if (cidr_overlaps(&m->pools[i].pool.cidr, block))
-			return &m->pools[i];
-	return NULL;
-}
-
-/* A block in a pool of the copy that is not of the cluster: the adopted waits for the store's word;
- * what a configuration claimed is in the way. */
-static int settle_block(
-	struct db *db, struct ledger_block *b, const struct mirror *m, struct err *e)
-{
-	const struct mirror_pool *p = pool_around(m, &b->cidr);
-	if (!p || b->rec.cluster || b->rec.disowned)
-		return 0;
-	if (b->rec.quarantined) {
-		b->rec.disowned = true;
-		return blocks_put_giving(db, b, true, e);
-	}
-	char pool[CIDR_TEXT];
-	char block[CIDR_TEXT];
-	cidr_format(&p->pool.cidr, pool);
-	cidr_format(&b->cidr, block);
-	(void)err_set(e, EINVAL,
-		"pool %s of the cluster contains block %s, which a network configuration with "
-		"ipam.pools claimed on this node",
-		pool, block);
-	err_details(e, "stop its pods, leave ipam.pools out, then: roostctl ipam release "
-		       "--idle-blocks");
-	return -EINVAL;
-}
-
-/* The next block of this node behind k->block, and k moves there: 1 or 0. */
-static int next_block(struct db *db, struct record_key *k, struct ledger_block *out, struct err *e)
-{
-	struct db_entry entry;
-	int r = db_seek(db, k, &entry, e);
-	if (r == 1)
-		r = ledger_block_of(db, &entry.key.block.addr, out, e);
-	if (r == 1) {
-		k->block = out->cidr;
-		k->block.len = 129; /* behind it: no block has this length */
-	}
-	return r;
-}
-
-static bool is_in(const struct cidr *list, size_t n, const struct addr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (cidr_contains(&list[i], a))
-			return true;
-	return false;
-}
-
-static int hold_one(
-	struct db *db, const struct ledger_block *b, const struct addr *a, struct err *e)
-{
-	struct ledger_addr old;
-	int r = ledger_get_addr(db, a, &old, e);
-	bool is_free = r == 0 ? !b->rec.quarantined : r == 1 && old.rec.state == RECORD_RELEASED;
-	if (r < 0 || !is_free)
-		return r < 0 ? r : 0;
-	return ledger_hold(db, a, RECORD_RESERVED, boot_wall_s(), e);
-}
-
-int mirror_hold_reserved(
-	struct db *db, const struct ledger_block *b, const struct mirror *m, struct err *e)
-{
-	int r = 0;
-	for (size_t i = 0; i < m->n_reserved; i++) {
-		const struct cidr *c = &m->reserved[i];
-		if (!cidr_overlaps(c, &b->cidr))
-			continue;
-		const struct cidr *part = c->len > b->cidr.len ? c : &b->cidr;
-		uint64_t count = pool_block_size(part);
-		for (uint64_t k = 0; r == 0 && k < count && k < HELD_MAX; k++) {
-			struct addr a = addr_plus(&part->addr, k);
-			r = hold_one(db, b, &a, e);
-		}
-	}
-	return r;
-}
-
-/* Addresses whose reservation ended. */
-static int unhold(struct db *db, const struct ledger_block *b, const struct mirror *m,
-	const struct mirror *old, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
-	uint64_t size = pool_block_size(&b->cidr);
-	for (;;) {
-		struct db_entry entry;
-		struct record_addr rec;
-		int r = db_seek(db, &k, &entry, e);
-		if (r != 1 || !cidr_contains(&b->cidr, &entry.key.addr))
-			return r < 0 ? r : 0;
-		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec))
-			return db_damage(db, e, "the record of an address is malformed");
-		const struct addr *a = &entry.key.addr;
-		if (rec.state == RECORD_RESERVED && is_in(old->reserved, old->n_reserved, a) &&
-			!is_in(m->reserved, m->n_reserved, a))
-			r = ledger_unhold(db, a, e);
-		uint64_t offset = addr_minus(a, &b->cidr.addr);
-		if (r < 0 || offset == size - 1)
-			return r < 0 ? r : 0;
-		k.addr = addr_plus(a, 1);
-	}
-}
-
-static int settle_blocks(
-	struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_BLOCK, .block = {.addr = {.family = AF_INET}}};
-	bool same = has_same_reserved(m, old);
-	struct ledger_block b;
-	int r;
-	while ((r = next_block(db, &k, &b, e)) == 1) {
-		r = settle_block(db, &b, m, e);
-		if (r == 0 && b.rec.cluster && !same)
-			r = unhold(db, &b, m, old, e);
-		if (r == 0 && b.rec.cluster && !same)
-			r = mirror_hold_reserved(db, &b, m, e);
-		if (r < 0)
-			return r;
-	}
-	return r;
-}
-
-/* Within a writing transaction: 1, or 0 when it is so already. */
-static int put(struct db *db, const struct mirror *m, struct mirror *old, struct err *e)
-{
-	int r = mirror_read(db, old, e);
-	if (r < 0 || (r == 1 && is_same(m, old)))
-		return r < 0 ? r : 0;
-	r = forget_pools(db, m, old, e);
-	for (size_t i = 0; r == 0 && i < m->n_pools; i++)
-		r = blocks_sync_pool(db, &m->pools[i].pool, e);
-	if (r == 0)
-		r = settle_blocks(db, m, old, e);
-	if (r == 0)
-		r = put_copy(db, m, old, e);
-	return r < 0 ? r : 1;
-}
-
-int mirror_put(struct node *n, const struct mirror *m, struct err *e)
-{
-	assert(n->mode != NODE_READ && m->n_pools <= POOL_MAX && m->n_reserved <= MIRROR_RESERVED);
-	CLEANUP_FREE struct mirror *old = mem_new(1, sizeof(*old));
-	int r = mirror_get(n, old, e);
-	if (r < 0 || (r == 1 && is_same(m, old)))
-		return r < 0 ? r : 0;
-	*old = (struct mirror){0};
-	r = db_begin(n->db, true, e);
-	if (r < 0)
-		return r;
-	r = put(n->db, m, old, e);
-	if (r == 1) {
-		int done = db_commit(n->db, e);
-		r = done < 0 ? done : 1;
-	}
-	db_abort(n->db);
-	return r;
-}
-
-static int open_lock(const char *dir, int flags)
-{
-	char path[PATH_MAX];
-	(void)snprintf(path, sizeof(path), "%s/agent.lock", dir);
-	return open(path, flags | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
-}
-
-int mirror_lock_agent(const char *dir, struct err *e)
-{
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-	int r = file_make_dir(dir, 0700, e);
-	if (r < 0)
-		return r;
-	int fd = open_lock(dir, O_RDWR | O_CREAT);
-	if (fd < 0)
-		return err_set(e, errno, "cannot open %s/agent.lock: %s", dir, strerror(errno));
-	if (fcntl(fd, F_OFD_SETLK, &l) == 0)
-		return fd;
-	bool taken = errno == EAGAIN || errno == EACCES;
-	r = taken ? err_set(e, EBUSY, "another agent looks after the state folder %s", dir)
-		  : err_set(e, errno, "cannot lock %s/agent.lock: %s", dir, strerror(errno));
-	(void)close(fd);
-	return r;
-}
-
-enum mirror_agent mirror_find_agent(const char *dir)
-{
-	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-	CLEANUP_FD int fd = open_lock(dir, O_RDONLY);
-	if (fd < 0)
-		return MIRROR_NO_AGENT;
-	bool held = fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
-	return held ? MIRROR_AGENT : MIRROR_AGENT_GONE;
-}
-
-bool mirror_has_agent(const char *dir)
-{
-	return mirror_find_agent(dir) == MIRROR_AGENT;
+		if (m->pools[i].assigns)
+			out[count++] = m->pools[i].pool;
+	*n = count;
+	return count ? 0 : refuse_no_pool(m, e);
 }

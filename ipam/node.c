@@ -52,11 +52,6 @@ const char *node_set_aside(const struct node *n)
 	return n->set_aside;
 }
 
-void node_use_hosts(struct node *n, const char *root)
-{
-	n->hosts_root = root;
-}
-
 int node_self(struct node *n, struct hosts_self *out, struct err *e)
 {
 	if (!*n->absolute && !realpath(n->dir, n->absolute))

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipam/node_view.h"
 #include "ipam/owner.h"
 #include "ipam/pool.h"
-#include "ipam/view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 #include "lib/owned.h"
@@ -34,9 +34,6 @@ void node_close(struct node *n); /* takes NULL */
 
 /* From now to node_close() no other process deals with this owner under this call's lock. */
 int node_lock_owner(struct node *n, const struct hash *owner, struct err *e);
-
-/* Another place for the hosts registry than HOSTS_ROOT (ipam/hosts.h); for tests. Borrowed. */
-void node_use_hosts(struct node *n, const char *root);
 
 /* The name a damaged file was given by this node_open(), else NULL; for the log. Borrowed. */
 const char *node_set_aside(const struct node *n);
@@ -62,7 +59,7 @@ struct node_want {
 	size_t n_requested;
 	const struct addr *gateways; /* to be kept reserved when inside a pool */
 	size_t n_gateways;
-	bool cluster; /* the pools are the cluster's (ipam/mirror.h): nothing is claimed here */
+	bool cluster; /* the pools are the cluster's (ipam/node_cluster.h): nothing is claimed here */
 	bool cooling; /* cluster: the agent was asked; take the oldest cooling one, too */
 	const struct cidr *reserved; /* cluster: given to nobody */
 	size_t n_reserved;
@@ -85,8 +82,9 @@ struct node_leases {
 /* Gives the owner its addresses, all families or none, claiming blocks as needed. Addresses the
  * owner has already are given again unless others are requested (then the old ones are released).
  * -EAGAIN: a pool is exhausted (details: counts; node_lacking()). -EADDRINUSE: a requested address
- * is not free; -EADDRNOTAVAIL: it is in no usable pool or, with cluster, in no block of ours. Also -EINVAL when the configuration contradicts the
- * state (block size), and -EBUSY when another state folder of this host holds a block of the pool.
+ * is not free; -EADDRNOTAVAIL: it is in no usable pool or, with cluster, in no block of ours. Also
+ * -EINVAL when the configuration contradicts the state (block size), and -EBUSY when another state
+ * folder of this host holds a block of the pool.
  */
 int node_assign(struct node *n, const struct node_want *w, struct node_leases *out, struct err *e);
 
@@ -97,6 +95,9 @@ uint8_t node_lacking(const struct node *n);
  */
 int node_unassign(
 	struct node *n, const struct hash *owner, const struct node_leases *l, struct err *e);
+
+/* Everything, as of one moment. */
+int node_list(struct node *n, struct node_view *out, struct err *e);
 
 /* The owner's addresses: how many (0: none), or an error. */
 int node_find(struct node *n, const struct hash *owner, struct node_leases *out, struct err *e);
@@ -113,7 +114,7 @@ int node_release_addr(struct node *n, const struct addr *a, struct err *e);
  * state's write lock for a moment, after NODE_READ too. */
 int node_can_assign(struct node *n, const struct pool *pools, size_t count, struct err *e);
 
-/* Gives up blocks in which nothing is used, cooling or quarantined; cooling counts as
- * idle when cold is true. Blocks of the cluster stay: the agent returns them. *out (heap, the caller's) names them, for their routes to be removed.
- * Waits until nobody else uses the state. */
+/* Gives up blocks in which nothing is used, cooling or quarantined; cooling counts as idle when cold
+ * is true. Blocks of the cluster stay: the agent returns them. *out (heap, the caller's) names those
+ * given up, for their routes to be removed. Waits until nobody else uses the state. */
 int node_return_blocks(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e);

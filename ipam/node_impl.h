@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Inside of struct node, for the sources that implement ipam/node.h: node.c (open, find, release),
- * assign.c, adopt.c, view.c.
+ * assign.c, adopt.c, node_list.c.
  */
 #include <limits.h>
 
@@ -20,7 +20,7 @@ struct node {
 	char absolute[PATH_MAX]; /* resolved when first needed, else empty */
 	char boot[BOOT_ID_TEXT];
 	char *set_aside;
-	const char *hosts_root;
+	const char *hosts_root; /* HOSTS_ROOT; tests have another */
 	struct record_meta meta;
 	uint8_t lacking; /* see node_lacking() */
 };

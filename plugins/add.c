@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "ipam/mirror.h"
+#include "ipam/agent_lock.h"
 #include "lib/cni_result.h"
 #include "lib/deadline.h"
 #include "lib/json.h"
@@ -213,8 +213,7 @@ static int look_inside(struct call *c, struct pod_facts *facts, struct err *e)
 static void sweep(struct call *c)
 {
 	struct err e;
-	if (mirror_find_agent(c->conf.state_dir) == MIRROR_AGENT_GONE &&
-		owned_sweep(c->host, &e) < 0)
+	if (agent_lock_find(c->conf.state_dir) == AGENT_LOCK_LEFT && owned_sweep(c->host, &e) < 0)
 		log_warning("links that wait for deletion stay: %s", e.text);
 }
 

@@ -14,7 +14,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "ipam/mirror.h"
+#include "ipam/agent_lock.h"
+#include "ipam/node_cluster.h"
 #include "ipam/refuse.h"
 #include "lib/ask.h"
 #include "lib/boot.h"
@@ -30,7 +31,7 @@
 
 int cluster_unknown(const char *dir, struct err *e)
 {
-	if (mirror_has_agent(dir)) {
+	if (agent_lock_is_held(dir)) {
 		(void)err_set(e, EAGAIN,
 			"the agent has not told this node its pools since boot: it has not read "
 			"the cluster store yet");
@@ -122,7 +123,7 @@ int cluster_assign(struct node *n, const char *dir, struct node_want *w, struct 
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
 	struct err why = {0};
-	int r = mirror_get(n, m, e);
+	int r = node_get_mirror(n, m, e);
 	if (r < 0)
 		return r;
 	w->cluster = true;
@@ -131,7 +132,7 @@ int cluster_assign(struct node *n, const char *dir, struct node_want *w, struct 
 	r = node_assign(n, w, out, e);
 	if (r != -EAGAIN)
 		return r;
-	bool agent = mirror_has_agent(dir);
+	bool agent = agent_lock_is_held(dir);
 	if (agent)
 		r = assign_asking(n, dir, w, m->socket, out, &why);
 	if (r != -EAGAIN) {

@@ -13,7 +13,7 @@
 int cluster_assign(struct node *n, const char *dir, struct node_want *w, struct node_leases *out,
 	struct err *e);
 
-/* Whether the agent would give a block, for the family that node_assign() or mirror_can_assign() found
+/* Whether the agent would give a block, for the family that node_assign() or node_can_assign_mirror() found
  * lacking; asking changes nothing. -EAGAIN: why not. */
 int cluster_has_room(struct node *n, const char *dir, const char *socket, struct err *e);
 

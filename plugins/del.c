@@ -11,7 +11,7 @@
  */
 #include <errno.h>
 
-#include "ipam/mirror.h"
+#include "ipam/agent_lock.h"
 #include "lib/deadline.h"
 #include "lib/owned.h"
 #include "plugins/call.h"
@@ -58,10 +58,10 @@ static int remove_link(
 	int r = 0;
 	if (c->ns.fd >= 0)
 		r = wire_remove_inside(c->host, &c->ns, c->request->ifname, owner, e);
-	enum mirror_agent agent = mirror_find_agent(c->conf.state_dir);
-	enum owned_how how = agent == MIRROR_AGENT ? OWNED_MARK : OWNED_DELETE;
+	enum agent_lock agent = agent_lock_find(c->conf.state_dir);
+	enum owned_how how = agent == AGENT_LOCK_HELD ? OWNED_MARK : OWNED_DELETE;
 	int removed = owned_remove_owner(c->host, owner, had->n ? &hints : NULL, how, &step);
-	if (removed == 0 && agent == MIRROR_AGENT_GONE)
+	if (removed == 0 && agent == AGENT_LOCK_LEFT)
 		removed = owned_sweep(c->host, &step);
 	keep_first(&r, e, removed, &step);
 	return r;

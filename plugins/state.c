@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "ipam/mirror.h"
+#include "ipam/agent_lock.h"
+#include "ipam/node_cluster.h"
 #include "lib/cni_result.h"
 #include "lib/deadline.h"
 #include "lib/json.h"
@@ -68,7 +69,7 @@ int state_open(const struct cni_request *r, const struct conf *c, enum node_mode
 int state_load(struct node *n, struct conf *c, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
-	int r = mirror_get(n, m, e);
+	int r = node_get_mirror(n, m, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -262,11 +263,11 @@ static int status_in_cluster(struct node *n, struct conf *c, struct err *e)
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
 	int r = state_load(n, c, e);
 	if (r >= 0)
-		r = mirror_get(n, m, e);
+		r = node_get_mirror(n, m, e);
 	if (r < 0)
 		return r;
-	r = mirror_can_assign(n, m, e);
-	return r == -EAGAIN && mirror_has_agent(c->state_dir)
+	r = node_can_assign_mirror(n, m, e);
+	return r == -EAGAIN && agent_lock_is_held(c->state_dir)
 		       ? cluster_has_room(n, c->state_dir, m->socket, e)
 		       : r;
 }

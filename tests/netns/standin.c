@@ -7,7 +7,7 @@
  *	pool CIDR LEN COOLDOWN yes|no   to the copy in hand (yes: it assigns)
  *	reserved CIDR, mtu4 N, mtu6 N   likewise
  *	clear                           an empty copy in hand
- *	put                             mirror_put()
+ *	put                             node_put_mirror()
  *	add|drain|cool|drop|disown CIDR blocks; cool drains without waiting for cooling addresses
  *	free ipv4|ipv6                  ok FREE COOLING
  *	tunnel ipv4|ipv6                ok ADDRESS
@@ -25,7 +25,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "ipam/mirror.h"
+#include "ipam/agent_lock.h"
+#include "ipam/node_cluster.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
@@ -64,19 +65,19 @@ static int with_node(const struct standin *s, const char *verb, const struct cid
 	if (r < 0)
 		;
 	else if (strcmp(verb, "put") == 0)
-		r = mirror_put(n, &s->copy, e);
+		r = node_put_mirror(n, &s->copy, e);
 	else if (strcmp(verb, "add") == 0)
-		r = mirror_add_block(n, block, e);
+		r = node_add_block(n, block, e);
 	else if (strcmp(verb, "drain") == 0 || strcmp(verb, "cool") == 0)
-		r = mirror_drain_block(n, block, *verb == 'c', e);
+		r = node_drain_block(n, block, *verb == 'c', e);
 	else if (strcmp(verb, "drop") == 0)
-		r = mirror_drop_block(n, block, e);
+		r = node_drop_block(n, block, e);
 	else if (strcmp(verb, "disown") == 0)
-		r = mirror_disown_block(n, block, e);
+		r = node_disown_block(n, block, e);
 	else if (strcmp(verb, "free") == 0)
-		r = mirror_free(n, block->addr.family, &now_free, &cooling, e);
+		r = node_count_free(n, block->addr.family, &now_free, &cooling, e);
 	else if (strcmp(verb, "tunnel") == 0)
-		r = mirror_assign_tunnel(n, "vxlan", block->addr.family, &a, e);
+		r = node_assign_tunnel(n, "vxlan", block->addr.family, &a, e);
 	node_close(n);
 	(void)snprintf(out, 256, "%d", r);
 	if (r == 0 && strcmp(verb, "free") == 0)
@@ -153,7 +154,7 @@ static int take_line(struct standin *s, char *line, char out[4096], struct err *
 		return 0;
 	}
 	if (strcmp(line, "lock") == 0) {
-		s->lock = mirror_lock_agent(s->dir, e);
+		s->lock = agent_lock_take(s->dir, e);
 		return s->lock;
 	}
 	struct cidr block = {.addr.family = strcmp(rest, "ipv6") == 0 ? AF_INET6 : AF_INET};

@@ -26,7 +26,7 @@
 
 #include "ipam/db.h"
 #include "ipam/hosts.h"
-#include "ipam/node.h"
+#include "ipam/node_impl.h"
 #include "lib/boot.h"
 #include "lib/ns.h"
 
@@ -87,7 +87,7 @@ static __attribute__((unused)) struct node *open_in(
 	struct err e;
 	struct node *n = NULL;
 	ok(node_open(&n, dir, mode, &e));
-	node_use_hosts(n, p->hosts);
+	n->hosts_root = p->hosts;
 	return n;
 }
 

@@ -12,17 +12,17 @@
  * A draining or disowned block is in no index that leads to an address, so that no assignment needs
  * to know of such blocks.
  */
+#include "ipam/node_cluster.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "ipam/blocks.h"
-#include "ipam/mirror.h"
-#include "ipam/mirror_impl.h"
 #include "ipam/node_impl.h"
+#include "ipam/node_mirror.h"
 #include "ipam/refuse.h"
 #include "lib/mem.h"
-#include "lib/text.h"
 
 /* Commits, or gives up after an error. */
 static int finish(struct db *db, int r, struct err *e)
@@ -92,7 +92,7 @@ static int record_block(
 		b = (struct ledger_block){.cidr = *block, .rec.quarantined = lost};
 	}
 	if (r == 0)
-		r = mirror_hold_reserved(db, &b, m, e);
+		r = node_mirror_hold(db, &b, m, e);
 	return r < 0 ? r : !known;
 }
 
@@ -103,7 +103,7 @@ static int add_block(struct node *n, const struct cidr *block, bool lost, struct
 	int r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
-	r = mirror_read(n->db, m, e);
+	r = node_mirror_read(n->db, m, e);
 	if (r >= 0)
 		r = record_block(n->db, block, lost, m, e);
 	return finish(n->db, r, e);
@@ -121,7 +121,7 @@ static int is_ready(struct node *n, const struct cidr *block, struct err *e)
 	return r == 1 ? b.rec.cluster && ledger_gives(&b) : r;
 }
 
-int mirror_add_block(struct node *n, const struct cidr *block, struct err *e)
+int node_add_block(struct node *n, const struct cidr *block, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	struct hosts_self self;
@@ -166,7 +166,7 @@ static int drain(struct db *db, const struct cidr *block, bool cold, struct err 
 	return blocks_put_giving(db, &b, gave, e);
 }
 
-int mirror_drain_block(struct node *n, const struct cidr *block, bool cold, struct err *e)
+int node_drain_block(struct node *n, const struct cidr *block, bool cold, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
@@ -189,7 +189,7 @@ static int drop(struct db *db, const struct cidr *block, struct err *e)
 	return r < 0 ? r : err_set(e, EBUSY, "block %s is not empty", text);
 }
 
-int mirror_drop_block(struct node *n, const struct cidr *block, struct err *e)
+int node_drop_block(struct node *n, const struct cidr *block, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	struct hosts_self self;
@@ -213,7 +213,7 @@ static int disown(struct db *db, const struct cidr *block, struct err *e)
 	return blocks_put_giving(db, &b, gave, e);
 }
 
-int mirror_disown_block(struct node *n, const struct cidr *block, struct err *e)
+int node_disown_block(struct node *n, const struct cidr *block, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
@@ -267,7 +267,7 @@ static int count_all(
 	struct db *db, uint8_t family, uint64_t *now_free, uint64_t *cooling, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
-	int r = mirror_read(db, m, e);
+	int r = node_mirror_read(db, m, e);
 	for (size_t i = 0; r >= 0 && i < m->n_pools; i++) {
 		const struct pool *p = &m->pools[i].pool;
 		if (!m->pools[i].assigns || p->cidr.addr.family != family)
@@ -279,7 +279,7 @@ static int count_all(
 	return r < 0 ? r : 0;
 }
 
-int mirror_free(
+int node_count_free(
 	struct node *n, uint8_t family, uint64_t *now_free, uint64_t *cooling, struct err *e)
 {
 	uint64_t counted = 0, waiting = 0;
@@ -295,34 +295,7 @@ int mirror_free(
 	return 0;
 }
 
-static int refuse_no_pool(const struct mirror *m, struct err *e)
-{
-	char list[300];
-	struct text t = TEXT_ON(list);
-	for (size_t i = 0; i < m->n_pools; i++) {
-		char cidr[CIDR_TEXT];
-		cidr_format(&m->pools[i].pool.cidr, cidr);
-		text_add(&t, "%s%s (%s)", i ? ", " : "", m->pools[i].name, cidr);
-	}
-	if (!m->n_pools)
-		return err_set(e, EAGAIN, "the cluster has no pool: roostctl apply an IPPool");
-	return err_set(e, EAGAIN,
-		"no pool of the cluster gives addresses to pods of node %.100s: disabled, or for "
-		"other nodes, are %s",
-		m->node, list);
-}
-
-int mirror_pools(const struct mirror *m, struct pool out[POOL_MAX], size_t *n, struct err *e)
-{
-	size_t count = 0;
-	for (size_t i = 0; i < m->n_pools; i++)
-		if (m->pools[i].assigns)
-			out[count++] = m->pools[i].pool;
-	*n = count;
-	return count ? 0 : refuse_no_pool(m, e);
-}
-
-int mirror_can_assign(struct node *n, const struct mirror *m, struct err *e)
+int node_can_assign_mirror(struct node *n, const struct mirror *m, struct err *e)
 {
 	struct pool pools[POOL_MAX];
 	struct node_want w = {
@@ -340,7 +313,7 @@ int mirror_can_assign(struct node *n, const struct mirror *m, struct err *e)
 /* One owner for each family: assigning for one would release what it has of the other. */
 static struct owner tunnel_owner(const char *what, uint8_t family)
 {
-	struct owner o = owner_of(MIRROR_TUNNEL, what, family == AF_INET ? "ipv4" : "ipv6");
+	struct owner o = owner_of(NODE_TUNNEL, what, family == AF_INET ? "ipv4" : "ipv6");
 	o.foreign = true;
 	return o;
 }
@@ -363,7 +336,7 @@ static int find_tunnel(struct node *n, const struct hash *owner, struct addr *ou
 	return r == 1 ? ledger_gives(&b) : r;
 }
 
-int mirror_assign_tunnel(
+int node_assign_tunnel(
 	struct node *n, const char *what, uint8_t family, struct addr *out, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
@@ -374,7 +347,7 @@ int mirror_assign_tunnel(
 	int r = find_tunnel(n, &w.owner.hash, out, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = mirror_get(n, m, e);
+	r = node_get_mirror(n, m, e);
 	for (size_t i = 0; r == 1 && i < m->n_pools; i++)
 		if (m->pools[i].assigns && m->pools[i].pool.cidr.addr.family == family)
 			pools[w.n_pools++] = m->pools[i].pool;
@@ -393,7 +366,7 @@ int mirror_assign_tunnel(
 	return 0;
 }
 
-int mirror_release_tunnel(struct node *n, const char *what, uint8_t family, struct err *e)
+int node_release_tunnel(struct node *n, const char *what, uint8_t family, struct err *e)
 {
 	struct owner o = tunnel_owner(what, family);
 	int r = node_release(n, &o.hash, 1, e);

@@ -9,7 +9,7 @@
  * cool-down. The addresses of a quarantined block that have no record are entries all the same, as
  * long as the block is small enough for a list to make sense of them; they always count.
  */
-#include "ipam/view.h"
+#include "ipam/node.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,18 +40,6 @@ struct view {
 	struct view_block *blocks;
 	size_t blocks_room, pools_room, entries_room, n_blocks;
 };
-
-const char *node_state_text(enum node_addr_state s)
-{
-	static const char *const texts[] = {
-		[NODE_USED] = "used",
-		[NODE_COOLING] = "cooling",
-		[NODE_RESERVED] = "reserved",
-		[NODE_QUARANTINED] = "quarantined",
-		[NODE_FREE] = "free",
-	};
-	return texts[s];
-}
 
 static enum node_addr_state state_of(
 	const struct record_addr *rec, uint32_t cooldown_s, uint64_t now_ns, uint32_t *left_s)
@@ -349,14 +337,4 @@ int node_count_pool(struct node *n, const struct cidr *pool, struct node_pool *o
 		}
 	node_view_done(&view);
 	return found ? 0 : db_damage(n->db, e, "a pool vanished");
-}
-
-void node_view_done(struct node_view *v)
-{
-	for (size_t i = 0; i < v->n_entries; i++)
-		free(v->entries[i]);
-	free(v->entries);
-	free(v->pools);
-	free(v->blocks);
-	*v = (struct node_view){0};
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the two sources behind ipam/mirror.h share: mirror.c (the copy, the agent's lock) and
- * mirror_block.c (blocks and addresses). Within a transaction.
+ * The mirror as records of one transaction; what the sources of ipam/node_cluster.h share:
+ * node_mirror.c (the mirror) and node_cluster.c (blocks and addresses).
  */
 #include "ipam/ledger.h"
 #include "ipam/mirror.h"
 
 /* The copy: 1, or 0 when there is none. */
-int mirror_read(struct db *db, struct mirror *out, struct err *e);
+int node_mirror_read(struct db *db, struct mirror *out, struct err *e);
 
 /* Free addresses of a block inside reserved prefixes become reserved. Writes. */
-int mirror_hold_reserved(
+int node_mirror_hold(
 	struct db *db, const struct ledger_block *b, const struct mirror *m, struct err *e);

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * The whole node state as plain values, as of one moment: for people (roostctl), for GC, and for
- * comparing it with the kernel.
+ * comparing it with the kernel. node_list() (ipam/node.h) makes one; here is what it says, and how
+ * to find something in it. Pure.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,9 +12,6 @@
 #include "ipam/owner.h"
 #include "ipam/pool.h"
 #include "lib/addr.h"
-#include "lib/err.h"
-
-struct node;
 
 enum node_addr_state { NODE_USED, NODE_COOLING, NODE_RESERVED, NODE_QUARANTINED, NODE_FREE };
 const char *node_state_text(enum node_addr_state s); /* "used", ... */
@@ -51,5 +49,15 @@ struct node_view {
 	struct node_entry **entries;
 	size_t n_entries;
 };
-int node_list(struct node *n, struct node_view *out, struct err *e);
-void node_view_done(struct node_view *v);
+void node_view_done(struct node_view *v); /* takes a zeroed one */
+
+/* The entry of an address, the block and the pool that contain it; NULL. */
+const struct node_entry *node_view_entry(const struct node_view *v, const struct addr *a);
+const struct node_block *node_view_block(const struct node_view *v, const struct addr *a);
+const struct node_pool *node_view_pool(const struct node_view *v, const struct addr *a);
+
+/* A state that was rebuilt from the kernel has blocks whose pool it has not heard of yet:
+ * whether b is such a block; and all of them as one pool without prefix (sums), false when there
+ * is none. */
+bool node_view_is_orphan(const struct node_view *v, const struct node_block *b);
+bool node_view_orphans(const struct node_view *v, struct node_pool *out);

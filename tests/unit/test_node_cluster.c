@@ -6,7 +6,8 @@
  */
 #include "tests/unit/node_place.h"
 
-#include "ipam/mirror.h"
+#include "ipam/agent_lock.h"
+#include "ipam/node_cluster.h"
 
 #define AT(text) ((struct addr[]){A(text)})
 #define CT(text) ((struct cidr[]){C(text)})
@@ -22,14 +23,14 @@ static struct mirror copy_of(const char *cidr, uint8_t block_len)
 static void put(struct node *n, const struct mirror *m)
 {
 	struct err e;
-	ok(mirror_put(n, m, &e));
+	ok(node_put_mirror(n, m, &e));
 }
 
 static void add(struct node *n, const char *block, int expected)
 {
 	struct err e;
 	struct cidr c = C(block);
-	int r = mirror_add_block(n, &c, &e);
+	int r = node_add_block(n, &c, &e);
 	if (r != expected)
 		fail_msg("%s: %d %s", block, r, e.text);
 }
@@ -76,7 +77,7 @@ static void counts(struct node *n, uint64_t now_free, uint64_t cooling)
 {
 	struct err e;
 	uint64_t f = 0, c = 0;
-	ok(mirror_free(n, AF_INET, &f, &c, &e));
+	ok(node_count_free(n, AF_INET, &f, &c, &e));
 	assert_int_equal(f, now_free);
 	assert_int_equal(c, cooling);
 }
@@ -104,7 +105,7 @@ static void the_copy_comes_back_as_it_was_put(void **state)
 	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
 	struct mirror back;
-	assert_int_equal(mirror_get(n, &back, &e), 0);
+	assert_int_equal(node_get_mirror(n, &back, &e), 0);
 	m.pools[1] = (struct mirror_pool){.pool = P("fd66::/64", 122, 5), .name = "six"};
 	m.n_pools = 2;
 	m.mtu4 = 1450;
@@ -112,11 +113,11 @@ static void the_copy_comes_back_as_it_was_put(void **state)
 	m.reserved[0] = C("100.66.0.0/30");
 	m.reserved[1] = C("fd66::/126");
 	m.n_reserved = 2;
-	assert_int_equal(mirror_put(n, &m, &e), 1);
-	assert_int_equal(mirror_put(n, &m, &e), 0);
+	assert_int_equal(node_put_mirror(n, &m, &e), 1);
+	assert_int_equal(node_put_mirror(n, &m, &e), 0);
 	node_close(n);
 	n = open_state(state);
-	assert_int_equal(mirror_get(n, &back, &e), 1);
+	assert_int_equal(node_get_mirror(n, &back, &e), 1);
 	assert_string_equal(back.node, "node-a");
 	assert_string_equal(back.socket, "/run/roost/agent.sock");
 	assert_int_equal(back.mtu4, 1450);
@@ -130,8 +131,8 @@ static void the_copy_comes_back_as_it_was_put(void **state)
 	/* A shorter one leaves nothing of the longer. */
 	m.n_pools = 1;
 	m.n_reserved = 0;
-	assert_int_equal(mirror_put(n, &m, &e), 1);
-	assert_int_equal(mirror_get(n, &back, &e), 1);
+	assert_int_equal(node_put_mirror(n, &m, &e), 1);
+	assert_int_equal(node_get_mirror(n, &back, &e), 1);
 	assert_int_equal(back.n_pools, 1);
 	assert_int_equal(back.n_reserved, 0);
 	node_close(n);
@@ -155,7 +156,7 @@ static void the_largest_copy_fits(void **state)
 	}
 	struct mirror back;
 	put(n, &m);
-	assert_int_equal(mirror_get(n, &back, &e), 1);
+	assert_int_equal(node_get_mirror(n, &back, &e), 1);
 	assert_int_equal(back.n_pools, POOL_MAX);
 	assert_int_equal(back.n_reserved, MIRROR_RESERVED);
 	assert_string_equal(back.node, m.node);
@@ -222,13 +223,13 @@ static void a_pool_that_does_not_assign_keeps_its_pods_and_gives_nothing(void **
 	put(n, &m);
 	add(n, "100.66.0.64/26", 1);
 	gets(n, "a", &m, "100.66.0.64");
-	ok(mirror_can_assign(n, &m, &e));
+	ok(node_can_assign_mirror(n, &m, &e));
 	m.pools[0].assigns = false;
 	put(n, &m);
 	counts(n, 0, 0);
 	refused(ask(n, "b", &m, true, &l, &e), EAGAIN,
 		"no pool of the cluster gives addresses to pods of node node-a");
-	refused(mirror_can_assign(n, &m, &e), EAGAIN, "default (100.66.0.0/16)");
+	refused(node_can_assign_mirror(n, &m, &e), EAGAIN, "default (100.66.0.0/16)");
 	assert_int_equal(state_of(n, "100.66.0.64"), NODE_USED);
 	m.pools[0].assigns = true;
 	put(n, &m);
@@ -251,10 +252,10 @@ static void a_pool_that_leaves_the_copy_leaves_its_blocks(void **state)
 	refused(ask(n, "b", &none, true, &l, &e), EAGAIN, "the cluster has no pool");
 	assert_true(find_block(n, "100.66.0.64/26", &b));
 	assert_int_equal(b.used, 1);
-	assert_int_equal(mirror_drain_block(n, &b.cidr, true, &e), -EBUSY);
+	assert_int_equal(node_drain_block(n, &b.cidr, true, &e), -EBUSY);
 	release(n, "a", 1);
-	ok(mirror_drain_block(n, &b.cidr, true, &e));
-	ok(mirror_drop_block(n, &b.cidr, &e));
+	ok(node_drain_block(n, &b.cidr, true, &e));
+	ok(node_drop_block(n, &b.cidr, &e));
 	assert_false(find_block(n, "100.66.0.64/26", &b));
 	node_close(n);
 }
@@ -266,14 +267,14 @@ static void blocks_that_fit_no_pool_are_refused(void **state)
 	struct mirror m = copy_of("100.66.0.0/16", 26);
 	put(n, &m);
 	struct cidr other = C("100.67.0.0/26"), size = C("100.66.0.0/27"), big = C("100.66.0.0/25");
-	refused(mirror_add_block(n, &other, &e), EINVAL, "of no pool that the cluster has");
-	refused(mirror_add_block(n, &size, &e), EINVAL, "100.66.0.0/27 is of no pool");
+	refused(node_add_block(n, &other, &e), EINVAL, "of no pool that the cluster has");
+	refused(node_add_block(n, &size, &e), EINVAL, "100.66.0.0/27 is of no pool");
 	add(n, "100.66.0.0/26", 1);
-	refused(mirror_add_block(n, &big, &e), EINVAL, "overlaps 100.66.0.0/26");
+	refused(node_add_block(n, &big, &e), EINVAL, "overlaps 100.66.0.0/26");
 	struct mirror cut = copy_of("100.66.0.0/16", 27);
-	refused(mirror_put(n, &cut, &e), EINVAL, "cut with blockSize 26");
+	refused(node_put_mirror(n, &cut, &e), EINVAL, "cut with blockSize 26");
 	struct mirror back;
-	ok(mirror_get(n, &back, &e));
+	ok(node_get_mirror(n, &back, &e));
 	assert_int_equal(back.pools[0].pool.block_len, 26);
 	node_close(n);
 }
@@ -325,12 +326,12 @@ static void a_draining_block_gives_nothing_until_it_is_added_again(void **state)
 	add(n, "100.66.0.0/31", 1);
 	struct cidr block = C("100.66.0.0/31"), unknown = C("100.66.0.2/31");
 	gets(n, "a", &m, "100.66.0.0");
-	refused(mirror_drain_block(n, &block, true, &e), EBUSY, "not empty");
+	refused(node_drain_block(n, &block, true, &e), EBUSY, "not empty");
 	release(n, "a", 1);
-	refused(mirror_drain_block(n, &block, false, &e), EBUSY, "not empty"); /* it cools */
-	refused(mirror_drain_block(n, &unknown, true, &e), ENOENT, "no block of this node");
-	ok(mirror_drain_block(n, &block, true, &e));
-	ok(mirror_drain_block(n, &block, true, &e));
+	refused(node_drain_block(n, &block, false, &e), EBUSY, "not empty"); /* it cools */
+	refused(node_drain_block(n, &unknown, true, &e), ENOENT, "no block of this node");
+	ok(node_drain_block(n, &block, true, &e));
+	ok(node_drain_block(n, &block, true, &e));
 	assert_true(find_block(n, "100.66.0.0/31", &b) && b.draining && b.cluster && !b.disowned);
 	counts(n, 0, 0);
 	assert_int_equal(ask(n, "b", &m, true, &l, &e), -EAGAIN);
@@ -339,13 +340,13 @@ static void a_draining_block_gives_nothing_until_it_is_added_again(void **state)
 	counts(n, 1, 1);
 	gets(n, "b", &m, "100.66.0.1");
 	release(n, "b", 1);
-	ok(mirror_drain_block(n, &block, true, &e));
-	ok(mirror_drop_block(n, &block, &e));
-	ok(mirror_drop_block(n, &block, &e));
+	ok(node_drain_block(n, &block, true, &e));
+	ok(node_drop_block(n, &block, &e));
+	ok(node_drop_block(n, &block, &e));
 	assert_false(find_block(n, "100.66.0.0/31", &b));
 	add(n, "100.66.0.0/31", 1);
 	gets(n, "c", &m, "100.66.0.0");
-	refused(mirror_drop_block(n, &block, &e), EBUSY, "not empty");
+	refused(node_drop_block(n, &block, &e), EBUSY, "not empty");
 	node_close(n);
 }
 
@@ -363,8 +364,8 @@ static void a_disowned_block_keeps_its_pods_and_gives_nothing(void **state)
 	gets(n, "b", &m, "100.66.0.1");
 	release(n, "b", 1);
 	struct cidr block = C("100.66.0.0/30");
-	ok(mirror_disown_block(n, &block, &e));
-	ok(mirror_disown_block(n, &block, &e));
+	ok(node_disown_block(n, &block, &e));
+	ok(node_disown_block(n, &block, &e));
 	assert_true(find_block(n, "100.66.0.0/30", &b) && b.disowned && b.used == 1);
 	counts(n, 0, 0);
 	assert_int_equal(ask(n, "c", &m, true, &l, &e), -EAGAIN);
@@ -374,7 +375,7 @@ static void a_disowned_block_keeps_its_pods_and_gives_nothing(void **state)
 	add(n, "100.66.0.0/30", 0);
 	counts(n, 4, 0);
 	gets(n, "c", &m, "100.66.0.2");
-	ok(mirror_disown_block(n, &block, &e));
+	ok(node_disown_block(n, &block, &e));
 	/* The same attachment again: its old address may be somebody else's now. */
 	add(n, "100.66.0.4/30", 1);
 	gets(n, "c", &m, "100.66.0.4");
@@ -407,9 +408,10 @@ static void a_configuration_cannot_claim_in_a_pool_of_the_cluster(void **state)
 	refused(assign(n, "a", &same, 1, &l, &e), EINVAL, "100.66.0.0/16 is the cluster's");
 	gives(n, "f", &own, 1, "10.5.0.1"); /* pools of its own as ever */
 	struct mirror late = copy_of("10.5.0.0/16", 26);
-	refused(mirror_put(n, &late, &e), EINVAL, "contains block 10.5.0.0/26, which a network");
+	refused(node_put_mirror(n, &late, &e), EINVAL,
+		"contains block 10.5.0.0/26, which a network");
 	struct cidr block = C("10.5.0.0/26");
-	refused(mirror_drain_block(n, &block, true, &e), EINVAL, "claimed by a network");
+	refused(node_drain_block(n, &block, true, &e), EINVAL, "claimed by a network");
 	node_close(n);
 }
 
@@ -456,7 +458,7 @@ static void a_block_of_a_lost_state_comes_back_quarantined(void **state)
 	node_close(n);
 	lose(place);
 	n = open_state(state);
-	assert_int_equal(mirror_get(n, &m, &e), 0);
+	assert_int_equal(node_get_mirror(n, &m, &e), 0);
 	m = copy_of("100.66.0.0/16", 30);
 	put(n, &m);
 	add(n, "100.66.0.0/30", 1);
@@ -512,12 +514,12 @@ static void blocks_of_one_pool_can_be_in_several_state_folders(void **state)
 	put(n, &m);
 	add(n, "100.66.0.64/26", 1);
 	struct cidr taken = C("100.66.0.0/26");
-	refused(mirror_add_block(n, &taken, &e), EBUSY, "held by another state folder");
+	refused(node_add_block(n, &taken, &e), EBUSY, "held by another state folder");
 	gets(n, "a", &m, "100.66.0.64");
 	node_close(n);
 	n = open_state(state);
-	ok(mirror_drain_block(n, &taken, true, &e));
-	ok(mirror_drop_block(n, &taken, &e));
+	ok(node_drain_block(n, &taken, true, &e));
+	ok(node_drop_block(n, &taken, &e));
 	node_close(n);
 	n = open_in(place, place->other, NODE_SHARED);
 	add(n, "100.66.0.0/26", 1);
@@ -533,31 +535,31 @@ static void a_tunnel_s_address_is_the_same_each_time(void **state)
 	m.pools[1] = (struct mirror_pool){
 		.pool = P("fd66::/64", 127, 60), .name = "six", .assigns = true};
 	m.n_pools = 2;
-	refused(mirror_assign_tunnel(n, "vxlan", AF_INET, &a, &e), EADDRNOTAVAIL, "no IPv4 pool");
+	refused(node_assign_tunnel(n, "vxlan", AF_INET, &a, &e), EADDRNOTAVAIL, "no IPv4 pool");
 	put(n, &m);
-	assert_int_equal(mirror_assign_tunnel(n, "vxlan", AF_INET, &a, &e), -EAGAIN);
+	assert_int_equal(node_assign_tunnel(n, "vxlan", AF_INET, &a, &e), -EAGAIN);
 	add(n, "100.66.0.0/31", 1);
 	add(n, "fd66::/127", 1);
-	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &a, &e));
-	ok(mirror_assign_tunnel(n, "vxlan", AF_INET6, &six, &e));
-	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
+	ok(node_assign_tunnel(n, "vxlan", AF_INET, &a, &e));
+	ok(node_assign_tunnel(n, "vxlan", AF_INET6, &six, &e));
+	ok(node_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
 	assert_true(addr_equal(&a, &again));
 	/* Also when its pool gives nothing new any more. */
 	m.pools[0].assigns = false;
 	put(n, &m);
-	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
+	ok(node_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
 	assert_true(addr_equal(&a, &again));
 	m.pools[0].assigns = true;
 	put(n, &m);
 	struct cidr block = C("100.66.0.0/31");
-	refused(mirror_drain_block(n, &block, true, &e), EBUSY, "not empty");
+	refused(node_drain_block(n, &block, true, &e), EBUSY, "not empty");
 	/* Another one when its block is not ours any more. */
 	add(n, "100.66.0.8/31", 1);
-	ok(mirror_disown_block(n, &block, &e));
-	ok(mirror_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
+	ok(node_disown_block(n, &block, &e));
+	ok(node_assign_tunnel(n, "vxlan", AF_INET, &again, &e));
 	assert_true(addr_equal(&again, AT("100.66.0.8")));
-	ok(mirror_release_tunnel(n, "vxlan", AF_INET, &e));
-	ok(mirror_release_tunnel(n, "vxlan", AF_INET, &e));
+	ok(node_release_tunnel(n, "vxlan", AF_INET, &e));
+	ok(node_release_tunnel(n, "vxlan", AF_INET, &e));
 	assert_int_equal(state_of(n, "100.66.0.8"), NODE_COOLING);
 	assert_int_equal(state_of(n, "fd66::"), NODE_USED);
 	node_close(n);
@@ -567,12 +569,12 @@ static void the_agent_s_lock_is_seen_and_lost_with_its_process(void **state)
 {
 	struct err e;
 	const struct place *place = *state;
-	assert_int_equal(mirror_find_agent(place->dir), MIRROR_NO_AGENT);
+	assert_int_equal(agent_lock_find(place->dir), AGENT_LOCK_NONE);
 	int ready[2];
 	assert_int_equal(pipe(ready), 0);
 	pid_t child = fork();
 	if (child == 0) {
-		int fd = mirror_lock_agent(place->dir, &e);
+		int fd = agent_lock_take(place->dir, &e);
 		(void)!write(ready[1], fd >= 0 ? "y" : "n", 1);
 		pause();
 		_exit(0);
@@ -580,17 +582,17 @@ static void the_agent_s_lock_is_seen_and_lost_with_its_process(void **state)
 	char answer = 0;
 	assert_int_equal(read(ready[0], &answer, 1), 1);
 	assert_int_equal(answer, 'y');
-	assert_true(mirror_has_agent(place->dir));
-	assert_true(mirror_has_agent(place->dir)); /* asking takes nothing */
-	refused(mirror_lock_agent(place->dir, &e), EBUSY, "another agent looks after");
+	assert_true(agent_lock_is_held(place->dir));
+	assert_true(agent_lock_is_held(place->dir)); /* asking takes nothing */
+	refused(agent_lock_take(place->dir, &e), EBUSY, "another agent looks after");
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	assert_int_equal(mirror_find_agent(place->dir), MIRROR_AGENT_GONE);
-	int fd = mirror_lock_agent(place->dir, &e);
+	assert_int_equal(agent_lock_find(place->dir), AGENT_LOCK_LEFT);
+	int fd = agent_lock_take(place->dir, &e);
 	ok(fd);
-	assert_true(mirror_has_agent(place->dir));
+	assert_true(agent_lock_is_held(place->dir));
 	close(fd);
-	assert_false(mirror_has_agent(place->dir));
+	assert_false(agent_lock_is_held(place->dir));
 	close(ready[0]);
 	close(ready[1]);
 }
@@ -611,7 +613,7 @@ static void counts_follow_requests_and_quarantine(void **state)
 	release(n, "a", 1);
 	counts(n, 13, 1);
 	uint64_t f = 1, c = 1;
-	ok(mirror_free(n, AF_INET6, &f, &c, &e));
+	ok(node_count_free(n, AF_INET6, &f, &c, &e));
 	assert_int_equal(f + c, 0);
 	node_close(n);
 }

@@ -3,9 +3,23 @@
  * Finding things in a node view. Entries and blocks are sorted by address, so an entry is found by
  * halving; blocks and pools are few.
  */
-#include "cli/view.h"
+#include "ipam/node_view.h"
 
-const struct node_entry *view_entry(const struct node_view *v, const struct addr *a)
+#include <stdlib.h>
+
+const char *node_state_text(enum node_addr_state s)
+{
+	static const char *const texts[] = {
+		[NODE_USED] = "used",
+		[NODE_COOLING] = "cooling",
+		[NODE_RESERVED] = "reserved",
+		[NODE_QUARANTINED] = "quarantined",
+		[NODE_FREE] = "free",
+	};
+	return texts[s];
+}
+
+const struct node_entry *node_view_entry(const struct node_view *v, const struct addr *a)
 {
 	size_t low = 0, high = v->n_entries;
 	while (low < high) {
@@ -21,7 +35,7 @@ const struct node_entry *view_entry(const struct node_view *v, const struct addr
 	return NULL;
 }
 
-const struct node_block *view_block(const struct node_view *v, const struct addr *a)
+const struct node_block *node_view_block(const struct node_view *v, const struct addr *a)
 {
 	for (size_t i = 0; i < v->n_blocks; i++)
 		if (cidr_contains(&v->blocks[i].cidr, a))
@@ -29,7 +43,7 @@ const struct node_block *view_block(const struct node_view *v, const struct addr
 	return NULL;
 }
 
-const struct node_pool *view_pool(const struct node_view *v, const struct addr *a)
+const struct node_pool *node_view_pool(const struct node_view *v, const struct addr *a)
 {
 	for (size_t i = 0; i < v->n_pools; i++)
 		if (cidr_contains(&v->pools[i].pool.cidr, a))
@@ -37,7 +51,7 @@ const struct node_pool *view_pool(const struct node_view *v, const struct addr *
 	return NULL;
 }
 
-bool view_is_orphan(const struct node_view *v, const struct node_block *b)
+bool node_view_is_orphan(const struct node_view *v, const struct node_block *b)
 {
 	for (size_t i = 0; i < v->n_pools; i++)
 		if (cidr_equal(&v->pools[i].pool.cidr, &b->pool))
@@ -50,12 +64,12 @@ static uint64_t sum(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-bool view_orphans(const struct node_view *v, struct node_pool *out)
+bool node_view_orphans(const struct node_view *v, struct node_pool *out)
 {
 	struct node_pool p = {0};
 	for (size_t i = 0; i < v->n_blocks; i++) {
 		const struct node_block *b = &v->blocks[i];
-		if (!view_is_orphan(v, b))
+		if (!node_view_is_orphan(v, b))
 			continue;
 		p.blocks++;
 		p.size = sum(p.size, b->size);
@@ -67,4 +81,14 @@ bool view_orphans(const struct node_view *v, struct node_pool *out)
 	}
 	*out = p;
 	return p.blocks != 0;
+}
+
+void node_view_done(struct node_view *v)
+{
+	for (size_t i = 0; i < v->n_entries; i++)
+		free(v->entries[i]);
+	free(v->entries);
+	free(v->pools);
+	free(v->blocks);
+	*v = (struct node_view){0};
 }
