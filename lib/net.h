@@ -12,9 +12,8 @@
 
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/net_sizes.h"
 
-#define NET_NAME 16   /* IFNAMSIZ */
-#define NET_ALIAS 256 /* IFALIASZ */
 #define NET_PROTO_KERNEL 2
 #define NET_PROTO_RA 9
 #define NET_PROTO_BOOT 3

@@ -26,92 +26,18 @@
 #include "agent/bird/config.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/bird/write.h"
+#include "agent/bird/exits.h"
+#include "agent/bird/peers.h"
 #include "lib/mem.h"
 
 #define WAIT_S 20 /* graceful restart wait: one dead neighbour holds everything up that long */
 #define SCAN_S 10 /* of interfaces and of the kernel's routes: repair, events are immediate */
 #define METRIC 32 /* behind the host's own routes. Never 0: BIRD would replace them */
 #define RX_BUFFER 4194304 /* of the netlink socket: a thousand sessions at once overran less */
-
-void birdtext_put(struct birdtext *t, const char *fmt, ...)
-{
-	char part[512];
-	va_list args;
-	va_start(args, fmt);
-	int n = vsnprintf(part, sizeof(part), fmt, args);
-	va_end(args);
-	size_t len = n < 0 ? 0 : (size_t)n < sizeof(part) ? (size_t)n : sizeof(part) - 1;
-	t->buf = mem_grow(t->buf, &t->room, t->len + len + 1, 1);
-	memcpy(t->buf + t->len, part, len);
-	t->len += len;
-	t->buf[t->len] = '\0';
-}
-
-void bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
-{
-	const struct cidr masked = cidr_masked(&c->addr, c->len);
-	cidr_format(&masked, out);
-}
-
-void bird_write_name(const struct addr *a, char out[ADDR_TEXT])
-{
-	addr_format(a, out);
-	for (char *c = out; *c; c++)
-		if (*c == '.' || *c == ':')
-			*c = '_';
-}
-
-const char *bird_write_debug(enum resource_log log)
-{
-	if (log == LOGS_DEBUG)
-		return "\tdebug { states, routes, filters, events };\n";
-	return log == LOGS_INFO ? "\tdebug { states };\n" : "";
-}
-
-bool bird_config_is_quotable(const char *s)
-{
-	for (; *s; s++)
-		if (*s == '"' || (unsigned char)*s < ' ' || *s == 0x7f)
-			return false;
-	return true;
-}
-
-/* Words of BIRD's own grammar that have a digit and no '_'. They are keywords between apostrophes,
- * too (BIRD 2.0.12), so that a device of this name cannot be named behind '%'. */
-static bool is_keyword(const char *s)
-{
-	static const char *const words[] = {"as4", "blake2b256", "blake2b512", "blake2s128",
-		"blake2s256", "cost2", "data1", "data2", "flow4", "flow6", "ipv4", "ipv6", "md5",
-		"rfc1583compat", "rfc5838", "roa4", "roa6", "sha1", "sha256", "sha384", "sha512",
-		"v1", "v2", "v3", "v4", "v6", "vpn4", "vpn6"};
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(s, words[i]) == 0)
-			return true;
-	return false;
-}
-
-/* A keyword is letters and '_', with few exceptions; how many there are depends on BIRD's version.
- * So a name is taken that has what they have not. */
-bool bird_config_is_device(const char *s)
-{
-	bool digit = false;
-	bool other = false;
-	bool line = false;
-	for (const char *c = s; *c; c++) {
-		if (!isascii(*c) || (!isalnum((unsigned char)*c) && !strchr("_-.:", *c)))
-			return false;
-		digit |= isdigit((unsigned char)*c) != 0;
-		other |= strchr("-.:", *c) != NULL;
-		line |= *c == '_';
-	}
-	return isalpha((unsigned char)*s) && (other || (digit && !line && !is_keyword(s)));
-}
 
 static int compare_cidr(const struct cidr *a, const struct cidr *b)
 {
@@ -165,18 +91,8 @@ static void *sorted(
 	return copy;
 }
 
-/* What the functions below need of one family. */
-struct part {
-	const struct bird_want *want;
-	const struct bird_family *f;
-	struct bird_pool *pools; /* sorted */
-	char digit;		 /* '4' or '6' */
-	bool has_blocks;	 /* a set of what may be learned by BGP */
-	bool has_given;		 /* exits that routers give */
-};
-
 /* "4" for the table of BGP, "4_1" and "4_2" for the further ones: how their names end. */
-static void table_suffix(const struct part *p, size_t table, char out[8])
+static void table_suffix(const struct bird_part *p, size_t table, char out[8])
 {
 	if (table == 0)
 		(void)snprintf(out, 8, "%c", p->digit);
@@ -184,7 +100,7 @@ static void table_suffix(const struct part *p, size_t table, char out[8])
 		(void)snprintf(out, 8, "%c_%zu", p->digit, table);
 }
 
-static bool has_remote(const struct part *p, size_t table)
+static bool has_remote(const struct bird_part *p, size_t table)
 {
 	for (size_t i = 0; i < p->f->n_remote; i++)
 		if (p->f->remote[i].table == table)
@@ -193,12 +109,12 @@ static bool has_remote(const struct part *p, size_t table)
 }
 
 /* Sets of prefixes, which filters refer to. A set must not be empty: then it is not made. */
-static void put_sets(struct birdtext *t, const struct part *p)
+static void put_sets(struct birdtext *t, const struct bird_part *p)
 {
 	const char *before = "";
 	char text[CIDR_TEXT];
 	for (size_t i = 0; i < p->f->n_pools; i++) {
-		bird_write_prefix(&p->pools[i].cidr, text);
+		bird_write_prefix(&p->f->pools[i].cidr, text);
 		if (i == 0)
 			birdtext_put(t, "define roost_pools%c = [", p->digit);
 		birdtext_put(t, "%s\n\t%s+", i ? "," : "", text);
@@ -206,12 +122,12 @@ static void put_sets(struct birdtext *t, const struct part *p)
 	if (p->f->n_pools)
 		birdtext_put(t, "\n];\n");
 	for (size_t i = 0; i < p->f->n_pools; i++) {
-		if (!p->pools[i].by_bgp)
+		if (!p->f->pools[i].by_bgp)
 			continue;
-		bird_write_prefix(&p->pools[i].cidr, text);
+		bird_write_prefix(&p->f->pools[i].cidr, text);
 		if (*before == '\0')
 			birdtext_put(t, "define roost_blocks%c = [", p->digit);
-		unsigned int len = p->pools[i].block_len;
+		unsigned int len = p->f->pools[i].block_len;
 		birdtext_put(t, "%s\n\t%s{%u,%u}", before, text, len, len);
 		before = ",";
 	}
@@ -225,12 +141,12 @@ static void put_hop(struct birdtext *t, const struct bird_hop *h)
 	char via[ADDR_TEXT];
 	bird_write_prefix(&h->dst, dst);
 	if (h->via.family == 0) {
-		if (*h->dev && bird_config_is_quotable(h->dev))
+		if (*h->dev && bird_write_is_quotable(h->dev))
 			birdtext_put(t, "\troute %s via \"%s\";\n", dst, h->dev);
 		return;
 	}
 	addr_format(&h->via, via);
-	bool nameable = bird_config_is_device(h->dev);
+	bool nameable = bird_write_is_device(h->dev);
 	if (!nameable && !h->onlink) /* BIRD finds the device by the addresses */
 		birdtext_put(t, "\troute %s via %s;\n", dst, via);
 	else if (nameable)
@@ -238,7 +154,7 @@ static void put_hop(struct birdtext *t, const struct bird_hop *h)
 			h->onlink ? " onlink" : "");
 }
 
-static void put_hops(struct birdtext *t, const struct part *p, size_t table)
+static void put_hops(struct birdtext *t, const struct bird_part *p, size_t table)
 {
 	if (table > 0 && p->f->n_hops[table] == 0 && !has_remote(p, table))
 		return;
@@ -256,18 +172,18 @@ static void put_hops(struct birdtext *t, const struct part *p, size_t table)
 }
 
 /* Whether blocks are announced: as their pool says, and the blocks of no pool are not. */
-static bool is_exported(const struct part *p, const struct cidr *block)
+static bool is_exported(const struct bird_part *p, const struct cidr *block)
 {
 	for (size_t i = 0; i < p->f->n_pools; i++)
-		if (p->pools[i].cidr.len <= block->len &&
-			cidr_contains(&p->pools[i].cidr, &block->addr))
-			return p->pools[i].exported;
+		if (p->f->pools[i].cidr.len <= block->len &&
+			cidr_contains(&p->f->pools[i].cidr, &block->addr))
+			return p->f->pools[i].exported;
 	return false;
 }
 
 /* Our blocks. Those that are not announced are here too: a static route is what keeps a
  * neighbour's route for the same block from being used. */
-static void put_own(struct birdtext *t, const struct part *p)
+static void put_own(struct birdtext *t, const struct bird_part *p)
 {
 	CLEANUP_FREE struct cidr *own = sorted(p->f->own, p->f->n_own, sizeof(*own), compare_own);
 	for (int exported = 1; exported >= 0; exported--) {
@@ -285,7 +201,7 @@ static void put_own(struct birdtext *t, const struct part *p)
 	}
 }
 
-static void put_remote(struct birdtext *t, const struct part *p)
+static void put_remote(struct birdtext *t, const struct bird_part *p)
 {
 	CLEANUP_FREE struct bird_remote *remote =
 		sorted(p->f->remote, p->f->n_remote, sizeof(*remote), compare_remote);
@@ -313,7 +229,7 @@ static void put_remote(struct birdtext *t, const struct part *p)
 
 /* What the kernel gets. The rule about pools is there a second time, behind the import filters:
  * a session that an operator adds by hand does not write into the main table unasked. */
-static void put_kernel(struct birdtext *t, const struct part *p)
+static void put_kernel(struct birdtext *t, const struct bird_part *p)
 {
 	birdtext_put(t, "filter roost_to_kernel%c {\n", p->digit);
 	birdtext_put(t, "\tif net = %s then reject;\n", p->digit == '4' ? "0.0.0.0/0" : "::/0");
@@ -335,7 +251,7 @@ static void put_kernel(struct birdtext *t, const struct part *p)
 		p->digit);
 }
 
-static bool is_learned(const struct bird_family *f)
+static bool has_blocks(const struct bird_family *f)
 {
 	for (size_t i = 0; i < f->n_pools; i++)
 		if (f->pools[i].by_bgp)
@@ -343,55 +259,55 @@ static bool is_learned(const struct bird_family *f)
 	return false;
 }
 
-static void put_family(struct birdtext *t, const struct bird_want *w, const struct bird_family *f)
+static struct bird_part part_of(
+	const struct bird_want *w, const struct bird_family *f, uint8_t family)
 {
-	struct part p = {
+	bool on = f->node.family != 0;
+	return (struct bird_part){
 		.want = w,
 		.f = f,
-		.pools = sorted(f->pools, f->n_pools, sizeof(*f->pools), compare_pool),
-		.digit = f->node.family == AF_INET ? '4' : '6',
-		.has_blocks = is_learned(f),
+		.family = family,
+		.digit = family == AF_INET ? '4' : '6',
+		.has_pools = on && f->n_pools > 0,
+		.has_blocks = on && has_blocks(f),
 	};
+}
+
+static void put_family(struct birdtext *t, const struct bird_part *part)
+{
+	struct bird_part p = *part;
+	struct bird_family f = *p.f;
+	CLEANUP_FREE struct bird_pool *pools =
+		sorted(f.pools, f.n_pools, sizeof(*pools), compare_pool);
+	f.pools = pools;
+	p.f = &f;
 	put_sets(t, &p);
 	for (size_t i = 0; i < BIRD_TABLES; i++)
 		put_hops(t, &p, i);
 	put_own(t, &p);
 	put_remote(t, &p);
-	p.has_given = bird_exits_put_function(t, w, f->node.family);
+	p.has_given = bird_exits_put_function(t, &p);
 	put_kernel(t, &p);
-	bird_exits_put(t, w, f->node.family, p.has_given);
-	free(p.pools);
-}
-
-static struct bird_peers_family bgp_of(const struct bird_family *f, uint8_t family)
-{
-	bool on = f->node.family != 0;
-	return (struct bird_peers_family){
-		.f = f,
-		.family = family,
-		.digit = family == AF_INET ? '4' : '6',
-		.has_blocks = on && is_learned(f),
-		.has_pools = on && f->n_pools > 0,
-	};
+	bird_exits_put(t, &p);
 }
 
 /* The table of a family that is off is there all the same, empty, while the other one is on:
  * sessions between nodes have a channel for each, so that a family comes and goes without them. */
 static void put_families(struct birdtext *t, const struct bird_want *w)
 {
-	const struct bird_peers_scope s = {
-		.want = w, .families = {bgp_of(&w->v4, AF_INET), bgp_of(&w->v6, AF_INET6)}};
+	const struct bird_part parts[] = {
+		part_of(w, &w->v4, AF_INET), part_of(w, &w->v6, AF_INET6)};
 	if (!w->v4.node.family && !w->v6.node.family)
 		return;
 	for (size_t i = 0; i < 2; i++) {
-		const struct bird_peers_family *f = &s.families[i];
-		if (f->f->node.family)
-			put_family(t, w, f->f);
+		char digit = parts[i].digit;
+		if (parts[i].f->node.family)
+			put_family(t, &parts[i]);
 		else
-			birdtext_put(t, "ipv%c table roost_hops%c;\n", f->digit, f->digit);
+			birdtext_put(t, "ipv%c table roost_hops%c;\n", digit, digit);
 	}
 	bird_exits_put_bfd(t, w);
-	bird_peers_put(t, &s);
+	bird_peers_put(t, parts);
 }
 
 char *bird_config_text(const struct bird_want *w)

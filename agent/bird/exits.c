@@ -32,8 +32,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/bird/config.h"
-#include "agent/bird/write.h"
 #include "lib/mem.h"
 
 #define HOLD_S 30
@@ -43,11 +41,6 @@
 #define SCAN_S 10
 #define METRIC 32
 #define PREFERENCE 110 /* of what routers give; BGP's is 100 */
-
-static char digit_of(uint8_t family)
-{
-	return family == AF_INET ? '4' : '6';
-}
 
 static bool has_bfd_peer(const struct bird_want *w, bool direct)
 {
@@ -107,24 +100,24 @@ void bird_exits_put_times(struct birdtext *t, const struct bird_exits *x)
 }
 
 /* Blocks that a router passes on are none, however wide its prefixes are. */
-bool bird_exits_put_function(struct birdtext *t, const struct bird_want *w, uint8_t family)
+bool bird_exits_put_function(struct birdtext *t, const struct bird_part *part)
 {
-	const struct bird_family *f = family == AF_INET ? &w->v4 : &w->v6;
-	char digit = digit_of(family);
+	const struct bird_want *w = part->want;
 	bool any = false;
 	for (size_t i = 0; i < w->n_peers; i++) {
 		const struct bird_peer *p = &w->peers[i];
 		char name[BIRD_PEER_NAME];
-		if (p->mesh || !has_family(p->exits, p->n_exits, family))
+		if (p->mesh || !has_family(p->exits, p->n_exits, part->family))
 			continue;
 		if (!any)
-			birdtext_put(t, "function roost_is_exit%c()\n{\n", digit);
-		if (!any && f->n_pools > 0)
-			birdtext_put(t, "\tif net ~ roost_pools%c then return false;\n", digit);
+			birdtext_put(t, "function roost_is_exit%c()\n{\n", part->digit);
+		if (!any && part->has_pools)
+			birdtext_put(
+				t, "\tif net ~ roost_pools%c then return false;\n", part->digit);
 		any = true;
 		bird_write_peer_name(p, name);
 		birdtext_put(t, "\tif proto = \"%s\" && net ~", name);
-		put_set(t, p->exits, p->n_exits, family, "+");
+		put_set(t, p->exits, p->n_exits, part->family, "+");
 		birdtext_put(t, " then return true;\n");
 	}
 	if (any)
@@ -139,16 +132,16 @@ struct routes {
 	size_t n;
 };
 
-static void put_static(struct birdtext *t, uint8_t family, const struct routes *r)
+static void put_static(struct birdtext *t, const struct bird_part *p, const struct routes *r)
 {
-	char digit = digit_of(family);
-	if (!has_family(r->cidrs, r->n, family))
+	char digit = p->digit;
+	if (!has_family(r->cidrs, r->n, p->family))
 		return;
 	birdtext_put(t, "protocol static %s%c {\n\tipv%c { table %s%c; %s};\n", r->protocol, digit,
 		digit, r->table, digit, r->options);
 	for (size_t i = 0; i < r->n; i++) {
 		char text[CIDR_TEXT];
-		if (r->cidrs[i].addr.family != family)
+		if (r->cidrs[i].addr.family != p->family)
 			continue;
 		bird_write_prefix(&r->cidrs[i], text);
 		birdtext_put(t, "\troute %s %s;\n", text, r->what);
@@ -156,8 +149,10 @@ static void put_static(struct birdtext *t, uint8_t family, const struct routes *
 	birdtext_put(t, "}\n");
 }
 
-static void put_kernel(struct birdtext *t, const struct bird_want *w, char digit)
+static void put_kernel(struct birdtext *t, const struct bird_part *p)
 {
+	const struct bird_want *w = p->want;
+	char digit = p->digit;
 	birdtext_put(t, "protocol kernel roost_exits_kernel%c {\n%s\tkernel table %u;\n", digit,
 		bird_write_debug(w->log), w->exits.table);
 	birdtext_put(t,
@@ -168,11 +163,11 @@ static void put_kernel(struct birdtext *t, const struct bird_want *w, char digit
 		t, "\tipv%c { table roost_exits%c; import none; export all; };\n}\n", digit, digit);
 }
 
-static void put_template(struct birdtext *t, const struct bird_want *w, char digit)
+static void put_template(struct birdtext *t, const struct bird_part *p)
 {
-	const struct bird_exits *x = &w->exits;
-	birdtext_put(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", digit,
-		bird_write_debug(w->log));
+	const struct bird_exits *x = &p->want->exits;
+	birdtext_put(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", p->digit,
+		bird_write_debug(p->want->log));
 	birdtext_put(t, "\tconnect delay time 1;\n\tconnect retry time 2;\n");
 	birdtext_put(t, "\terror wait time 1, 5;\n\terror forget time 30;\n");
 	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", HOLD_S, KEEPALIVE_S);
@@ -186,10 +181,11 @@ static void put_template(struct birdtext *t, const struct bird_want *w, char dig
 	birdtext_put(t, "}\n");
 }
 
-static void put_session(struct birdtext *t, const struct bird_exits *x, uint8_t family,
-	const struct bird_exit_peer *p)
+static void put_session(
+	struct birdtext *t, const struct bird_part *part, const struct bird_exit_peer *p)
 {
-	char digit = digit_of(family);
+	const struct bird_exits *x = &part->want->exits;
+	char digit = part->digit;
 	char addr[ADDR_TEXT];
 	char local[ADDR_TEXT];
 	char name[ADDR_TEXT];
@@ -205,9 +201,9 @@ static void put_session(struct birdtext *t, const struct bird_exits *x, uint8_t 
 		digit, p->is_exit ? "" : "own_", digit, digit);
 	birdtext_put(t, "\t\tgateway recursive;\n\t\tnext hop self;\n");
 	birdtext_put(t, "\t\timport limit %d action block;\n", LIMIT);
-	if (p->is_exit && has_family(p->cidrs, p->n_cidrs, family)) {
+	if (p->is_exit && has_family(p->cidrs, p->n_cidrs, part->family)) {
 		birdtext_put(t, "\t\timport where net ~");
-		put_set(t, p->cidrs, p->n_cidrs, family, "");
+		put_set(t, p->cidrs, p->n_cidrs, part->family, "");
 		birdtext_put(t, ";\n");
 	} else {
 		birdtext_put(t, "\t\timport none;\n");
@@ -221,55 +217,54 @@ static int compare_peers(const void *a, const void *b)
 		&((const struct bird_exit_peer *)b)->addr);
 }
 
-static void put_sessions(struct birdtext *t, const struct bird_want *w, uint8_t family)
+static void put_sessions(struct birdtext *t, const struct bird_part *p)
 {
-	const struct bird_exits *x = &w->exits;
+	const struct bird_exits *x = &p->want->exits;
 	CLEANUP_FREE struct bird_exit_peer *peers = mem_new(x->n_peers + 1, sizeof(*peers));
 	size_t n = 0;
 	for (size_t i = 0; i < x->n_peers; i++)
-		if (x->peers[i].addr.family == family)
+		if (x->peers[i].addr.family == p->family)
 			peers[n++] = x->peers[i];
-	if (n == 0 || !bird_config_is_quotable(x->password))
+	if (n == 0 || !bird_write_is_quotable(x->password))
 		return;
 	qsort(peers, n, sizeof(*peers), compare_peers);
-	put_template(t, w, digit_of(family));
+	put_template(t, p);
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || !addr_equal(&peers[i].addr, &peers[i - 1].addr))
-			put_session(t, x, family, &peers[i]);
+			put_session(t, p, &peers[i]);
 }
 
-static void put_used(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given)
+static void put_used(struct birdtext *t, const struct bird_part *p)
 {
-	const struct bird_exits *x = &w->exits;
-	char digit = digit_of(family);
+	const struct bird_exits *x = &p->want->exits;
+	char digit = p->digit;
 	birdtext_put(t, "ipv%c table roost_exits%c;\n", digit, digit);
-	put_static(t, family,
+	put_static(t, p,
 		&(struct routes){"roost_noexit", "roost_exits", "preference 1; ", "unreachable",
 			x->blocked, x->n_blocked});
-	if (has_given)
+	if (p->has_given)
 		birdtext_put(t,
 			"protocol pipe roost_given%c {\n\ttable master%c;\n\tpeer table "
 			"roost_exits%c;\n\timport none;\n\texport filter {\n"
 			"\t\tif !roost_is_exit%c() then reject;\n\t\tpreference = %d;\n"
 			"\t\taccept;\n\t};\n}\n",
 			digit, digit, digit, digit, PREFERENCE);
-	put_kernel(t, w, digit);
+	put_kernel(t, p);
 }
 
-void bird_exits_put(struct birdtext *t, const struct bird_want *w, uint8_t family, bool has_given)
+void bird_exits_put(struct birdtext *t, const struct bird_part *p)
 {
-	const struct bird_exits *x = &w->exits;
+	const struct bird_exits *x = &p->want->exits;
 	bool is_exit = false;
 	for (size_t i = 0; i < x->n_peers; i++)
-		is_exit |= x->peers[i].addr.family == family && !x->peers[i].is_exit;
-	if (x->used[family != AF_INET])
-		put_used(t, w, family, has_given);
+		is_exit |= x->peers[i].addr.family == p->family && !x->peers[i].is_exit;
+	if (x->used[p->family != AF_INET])
+		put_used(t, p);
 	if (is_exit) {
-		birdtext_put(
-			t, "ipv%c table roost_own_exits%c;\n", digit_of(family), digit_of(family));
-		put_static(t, family,
+		birdtext_put(t, "ipv%c table roost_own_exits%c;\n", p->digit, p->digit);
+		put_static(t, p,
 			&(struct routes){"roost_exit", "roost_own_exits", "", "blackhole", x->own,
 				x->n_own});
 	}
-	put_sessions(t, w, family);
+	put_sessions(t, p);
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "agent/bird/config.h"
+#include "agent/bird/write.h"
 #include "lib/file.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -29,7 +30,7 @@
 
 static bool is_usable(const char *path)
 {
-	return strlen(path) < BIRD_FILE_PATH - SUFFIX_MAX && bird_config_is_quotable(path);
+	return strlen(path) < BIRD_FILE_PATH - SUFFIX_MAX && bird_write_is_quotable(path);
 }
 
 int bird_file_init(struct bird_file *f, const char *path, const char *include, const char *group,

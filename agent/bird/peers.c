@@ -26,12 +26,13 @@
  * A session's name is made from the neighbour's address alone, so that it is the same at all times,
  * and what BIRD cannot be told (a password with a quote, a neighbour without a number) is left out.
  */
-#include "agent/bird/write.h"
+#include "agent/bird/peers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/bird/exits.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -43,29 +44,13 @@
 #define RESTART_MAX_S 4095 /* 12 bits, RFC 4724 section 3 */
 #define RESTART_S 120
 
-static unsigned int peer_port(const struct bird_peer *p)
-{
-	return p->port ? p->port : BGP_PORT;
-}
-
-/* "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router has another port. */
-void bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME])
-{
-	char addr[ADDR_TEXT];
-	bird_write_name(&p->addr, addr);
-	char port[16] = "";
-	if (!p->mesh && peer_port(p) != BGP_PORT)
-		(void)snprintf(port, sizeof(port), "_port_%u", peer_port(p));
-	(void)snprintf(out, BIRD_PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
-}
-
 /* By what makes the name, so that equal ones are neighbours. */
 static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
 {
 	int r = addr_compare(&a->addr, &b->addr);
 	if (r == 0)
 		r = b->mesh - a->mesh;
-	return r || a->mesh ? r : (int)peer_port(a) - (int)peer_port(b);
+	return r || a->mesh ? r : (int)bird_write_peer_port(a) - (int)bird_write_peer_port(b);
 }
 
 struct ref { /* a peer is large: sorting moves these */
@@ -93,18 +78,12 @@ static bool is_neighbour_address(const struct addr *a)
 	       !(a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
 }
 
-static const struct bird_peers_family *family_of(
-	const struct bird_peers_scope *s, const struct bird_peer *p)
+static bool can_be_told(const struct bird_part parts[2], const struct bird_peer *p)
 {
-	return &s->families[p->addr.family != AF_INET];
-}
-
-static bool can_be_told(const struct bird_peers_scope *s, const struct bird_peer *p)
-{
-	const struct addr *node = &family_of(s, p)->f->node;
+	const struct addr *node = &parts[p->addr.family != AF_INET].f->node;
 	return p->addr.family && p->addr.family == node->family && is_neighbour_address(&p->addr) &&
 	       !addr_equal(&p->addr, node) && p->as_number != 0 && p->local_as != 0 &&
-	       bird_config_is_quotable(p->password);
+	       bird_write_is_quotable(p->password);
 }
 
 /* What a rule says about net, as a condition. false: it never holds. */
@@ -138,7 +117,7 @@ static bool is_explicit(const struct resource_rule *r)
 /* One channel of one peer. */
 struct channel {
 	const struct bird_peer *peer;
-	const struct bird_peers_family *f;
+	const struct bird_part *f;
 };
 
 /* The rules of one direction (0 import, 2 export), as lines of a filter. ours: the condition for
@@ -165,7 +144,7 @@ static void put_rules(struct birdtext *t, const struct channel *c, int direction
 
 static void put_import(struct birdtext *t, const struct channel *c)
 {
-	const struct bird_peers_family *f = c->f;
+	const struct bird_part *f = c->f;
 	birdtext_put(t, "\t\timport filter {\n");
 	if (f->has_pools && f->has_blocks)
 		birdtext_put(t,
@@ -182,7 +161,7 @@ static void put_import(struct birdtext *t, const struct channel *c)
 
 /* What we announce has this node as its next hop. BIRD knows it by itself only in the family of
  * the session. */
-static void put_next_hop(struct birdtext *t, const struct bird_peers_family *f)
+static void put_next_hop(struct birdtext *t, const struct bird_part *f)
 {
 	char node[ADDR_TEXT];
 	addr_format(&f->f->node, node);
@@ -217,7 +196,7 @@ static void put_export(struct birdtext *t, const struct channel *c)
 }
 
 /* A channel's options; none of them may depend on what moves. */
-static void put_channel_options(struct birdtext *t, const struct bird_peers_family *f, int limit)
+static void put_channel_options(struct birdtext *t, const struct bird_part *f, int limit)
 {
 	birdtext_put(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n",
 		f->digit, f->digit);
@@ -238,7 +217,7 @@ static void put_channel(struct birdtext *t, const struct channel *c)
 	birdtext_put(t, "\t};\n");
 }
 
-static void put_mesh_channel(struct birdtext *t, const struct bird_peers_family *f)
+static void put_mesh_channel(struct birdtext *t, const struct bird_part *f)
 {
 	put_channel_options(t, f, MESH_LIMIT);
 	/* Never announced, as the filter sets another one; without any address of a channel's family
@@ -293,19 +272,21 @@ static void put_times(struct birdtext *t, const struct bird_peer *p)
 }
 
 static void put_session(
-	struct birdtext *t, const struct bird_peers_scope *s, const struct bird_peer *p)
+	struct birdtext *t, const struct bird_part parts[2], const struct bird_peer *p)
 {
 	char name[BIRD_PEER_NAME];
 	char addr[ADDR_TEXT];
 	char local[ADDR_TEXT];
 	bird_write_peer_name(p, name);
 	addr_format(&p->addr, addr);
-	addr_format(
-		p->local.family == p->addr.family ? &p->local : &family_of(s, p)->f->node, local);
+	addr_format(p->local.family == p->addr.family ? &p->local
+						      : &parts[p->addr.family != AF_INET].f->node,
+		local);
 	birdtext_put(t, "protocol bgp %s from roost_%s {\n", name, p->mesh ? "mesh" : "out");
 	birdtext_put(t, "\tlocal %s port %u as %u;\n", local,
-		s->want->listen_port ? s->want->listen_port : BGP_PORT, p->local_as);
-	birdtext_put(t, "\tneighbor %s port %u as %u;\n", addr, peer_port(p), p->as_number);
+		parts[0].want->listen_port ? parts[0].want->listen_port : BGP_PORT, p->local_as);
+	birdtext_put(
+		t, "\tneighbor %s port %u as %u;\n", addr, bird_write_peer_port(p), p->as_number);
 	if (p->passive)
 		birdtext_put(t, "\tpassive on;\n");
 	if (*p->password)
@@ -317,46 +298,47 @@ static void put_session(
 	if (p->ttl)
 		birdtext_put(t, "\tttl security on;\n");
 	if (p->bfd)
-		bird_exits_put_times(t, &s->want->exits);
+		bird_exits_put_times(t, &parts[0].want->exits);
 	put_times(t, p);
 	put_reflector(t, p);
 	for (size_t i = 0; i < 2 && !p->mesh; i++)
-		if (p->both || s->families[i].family == p->addr.family)
-			put_channel(t, &(struct channel){.peer = p, .f = &s->families[i]});
+		if (p->both || parts[i].family == p->addr.family)
+			put_channel(t, &(struct channel){.peer = p, .f = &parts[i]});
 	birdtext_put(t, "}\n");
 }
 
 /* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
-static void put_template(struct birdtext *t, const struct bird_peers_scope *s, bool mesh)
+static void put_template(struct birdtext *t, const struct bird_part parts[2], bool mesh)
 {
 	birdtext_put(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
-		bird_write_debug(s->want->log));
+		bird_write_debug(parts[0].want->log));
 	birdtext_put(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
 	birdtext_put(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
 	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
 	birdtext_put(t, "\tgraceful restart on;\n\tgraceful restart time %d;\n", RESTART_S);
 	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
 	for (size_t i = 0; i < 2 && mesh; i++)
-		put_mesh_channel(t, &s->families[i]);
+		put_mesh_channel(t, &parts[i]);
 	birdtext_put(t, "}\n");
 }
 
-void bird_peers_put(struct birdtext *t, const struct bird_peers_scope *s)
+void bird_peers_put(struct birdtext *t, const struct bird_part parts[2])
 {
-	put_template(t, s, true);
-	put_template(t, s, false);
-	size_t n = s->want->n_peers;
+	put_template(t, parts, true);
+	put_template(t, parts, false);
+	const struct bird_want *w = parts[0].want;
+	size_t n = w->n_peers;
 	CLEANUP_FREE struct ref *refs = mem_new(n + 1, sizeof(*refs));
 	for (size_t i = 0; i < n; i++)
-		refs[i].peer = &s->want->peers[i];
+		refs[i].peer = &w->peers[i];
 	qsort(refs, n, sizeof(*refs), compare_ref);
 	const struct bird_peer *told = NULL;
 	for (size_t i = 0; i < n; i++) {
 		/* Two protocols of one name would be a text that BIRD refuses. */
 		const struct bird_peer *p = refs[i].peer;
-		if (!can_be_told(s, p) || (told && compare_name(told, p) == 0))
+		if (!can_be_told(parts, p) || (told && compare_name(told, p) == 0))
 			continue;
-		put_session(t, s, p);
+		put_session(t, parts, p);
 		told = p;
 	}
 }

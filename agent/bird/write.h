@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the parts of BIRD's text share: a growing text, prefixes, names that are safe in BIRD's
- * grammar, and the part about BGP. Nobody but config.c, peers.c and exits.c needs it.
+ * What the parts of BIRD's text share: a growing text, prefixes, and names that are safe in BIRD's
+ * grammar. Used by agent/bird/config.c, peers.c, exits.c and file.c.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "agent/bird/want.h"
 
-#include "agent/bird/config.h"
-#include "lib/addr.h"
+/* One family of a text that is being made. */
+struct bird_part {
+	const struct bird_want *want;
+	const struct bird_family *f; /* its node: our address, family 0: it is off */
+	uint8_t family;
+	char digit;	 /* '4' or '6': how names of this family end */
+	bool has_pools;	 /* there is a set roost_pools4 */
+	bool has_blocks; /* there is a set roost_blocks4 of what may be learned by BGP */
+	bool has_given;	 /* there is a function roost_is_exit4() */
+};
 
 struct birdtext {
 	char *buf; /* NUL-terminated once something was put */
@@ -25,24 +31,21 @@ void bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT]);
 /* An address in a name: "10_0_0_2". */
 void bird_write_name(const struct addr *a, char out[ADDR_TEXT]);
 
-/* The name of a peer's protocol. */
+/* The name of a peer's protocol: "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router
+ * has another port than 179. */
 #define BIRD_PEER_NAME 64
 void bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME]);
 
-/* The BGP half for both families: templates, then a protocol for each peer. There must be next-hop
- * tables roost_hops4 and roost_hops6, and what bird_peers_family says. */
-struct bird_peers_family {
-	const struct bird_family *f; /* its node: our address, family 0: it is off */
-	uint8_t family;
-	char digit;	 /* '4' or '6': how names of this family end */
-	bool has_blocks; /* there is a set roost_blocks4 of what may be learned */
-	bool has_pools;	 /* there is a set roost_pools4 */
-};
-struct bird_peers_scope {
-	const struct bird_want *want;
-	struct bird_peers_family families[2];
-};
-void bird_peers_put(struct birdtext *t, const struct bird_peers_scope *s);
+/* The port of a peer, also where none is set. */
+unsigned int bird_write_peer_port(const struct bird_peer *p);
 
 /* " debug { ... };" for a protocol, as the log level asks; "" none. */
 const char *bird_write_debug(enum resource_log log);
+
+/* Whether a text can be a quoted string of BIRD's grammar. */
+bool bird_write_is_quotable(const char *s);
+
+/* Whether a tunnel of this name can be a hop's device with a gateway: letters, digits and "_-.:"
+ * with a digit or one of "-.:" among them, and no word of BIRD's. "vxlan.roost" and "tunl0" can,
+ * "overlay" cannot: its hops are left out, so refuse such a name where it is configured. */
+bool bird_write_is_device(const char *name);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "agent/bird/config.h"
+#include "agent/bird/want.h"
 #include "agent/conf.h"
 #include "agent/kernel/facts.h"
 #include "agent/filter/want.h"

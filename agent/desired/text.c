@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/bird/config.h"
 #include "agent/desired/desired.h"
 #include "agent/filter/tunnel_filter.h"
 #include "lib/json.h"

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
-#include "lib/net.h"
+#include "lib/net_sizes.h"
 
 struct facts_link {
 	int index;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/bird/config.h"
 #include "agent/blocks.h"
 #include "agent/desired/desired.h"
 #include "lib/boot.h"

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/bird/config.h"
 #include "agent/bird/bird.h"
 #include "agent/bird/config.h"
 #include "lib/file.h"

@@ -6,7 +6,7 @@
  */
 #include <jansson.h>
 
-#include "agent/bird/config.h"
+#include "agent/bird/want.h"
 
 struct birdwant {
 	struct bird_want want;

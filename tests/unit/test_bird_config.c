@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "agent/bird/config.h"
+#include "agent/bird/write.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -137,7 +138,7 @@ static void only_what_fits_between_quotes_is_quotable(void **state)
 		{"a\x7f", false},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		assert_int_equal(bird_config_is_quotable(table[i].text), table[i].yes);
+		assert_int_equal(bird_write_is_quotable(table[i].text), table[i].yes);
 }
 
 static void a_device_that_could_be_a_keyword_is_refused(void **state)
@@ -148,9 +149,9 @@ static void a_device_that_could_be_a_keyword_is_refused(void **state)
 	static const char *const no[] = {"", "overlay", "static", "s", "ipv4", "sha256", "data1",
 		"ospf_metric1", "RTS_BGP", "1", "0a", "eth0@x", "a'0", "a\"0", "a 0", "eth0\xc3"};
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-		assert_true(bird_config_is_device(yes[i]));
+		assert_true(bird_write_is_device(yes[i]));
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		assert_false(bird_config_is_device(no[i]));
+		assert_false(bird_write_is_device(no[i]));
 }
 
 static void the_main_configuration_includes_by_patterns(void **state)

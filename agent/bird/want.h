@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What BIRD is told, as a plain value: pools, next hops, blocks, BGP sessions and exits. docs/ROUTING.md
+ * and docs/EXITS.md say what each is for; agent/bird/config.h makes the text of it.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cluster/resource.h"
+#include "lib/addr.h"
+#include "lib/net_sizes.h"
+
+struct bird_pool {
+	struct cidr cidr;
+	uint8_t block_len;
+	bool exported; /* its blocks are announced (not disableBGPExport) */
+	bool by_bgp;   /* other nodes' blocks are learned; else they are in remote */
+};
+
+/* How to reach a node: an entry of a next-hop table. */
+struct bird_hop {
+	struct cidr dst;
+	struct addr via;    /* family 0: through the device itself */
+	char dev[NET_NAME]; /* "": by via alone */
+	bool onlink;
+};
+
+#define BIRD_TABLES 5 /* next-hop tables of a family; 0 is the one of all BGP sessions */
+
+struct bird_remote { /* another node's block, without BGP */
+	struct cidr block;
+	struct addr node;
+	uint8_t table;
+};
+
+struct bird_family {
+	struct addr node;	/* our address; family 0: this family is off */
+	const struct cidr *own; /* blocks to announce */
+	size_t n_own;
+	const struct bird_pool *pools;
+	size_t n_pools;
+	const struct bird_hop *hops[BIRD_TABLES];
+	size_t n_hops[BIRD_TABLES]; /* a table without entries beyond 0 is not made */
+	const struct bird_remote *remote;
+	size_t n_remote;
+};
+
+struct bird_peer {
+	struct addr addr, local;
+	uint16_t port; /* remote */
+	uint32_t as_number, local_as;
+	bool mesh;    /* a node of ours */
+	bool both;    /* carries both families; else that of its address alone. A mesh's always */
+	bool passive; /* the other side connects */
+	bool rr_client;
+	struct addr rr_cluster;
+	bool keep_next_hop;
+	uint8_t ttl;			 /* ttlSecurity; 0: off */
+	uint32_t keepalive_s, restart_s; /* 0: default */
+	char password[RESOURCE_PASSWORD];
+	const struct resource_filter *const *filters; /* in order; outside peers only */
+	size_t n_filters;
+	const struct cidr *exits; /* what it gives inside of these are exits */
+	size_t n_exits;
+	bool bfd;
+	bool direct; /* in our subnet: BFD over one hop */
+};
+
+/* Sessions of their own with exit nodes, and a routing table of its own. */
+struct bird_exit_peer {
+	struct addr addr, local;
+	bool is_exit;		  /* it is one for us; else we are one for it, and it connects */
+	const struct cidr *cidrs; /* what is taken from an exit; none: nothing */
+	size_t n_cidrs;
+};
+
+struct bird_exits {
+	uint16_t port;
+	uint32_t as_number;   /* the same on both sides, so that all exits are equal */
+	uint32_t restart_s;   /* 0: default */
+	bool bfd;	      /* on sessions with exits; with outside routers as they say */
+	uint16_t interval_ms; /* of BFD */
+	uint8_t multiplier;
+	uint32_t table; /* the kernel's */
+	char password[RESOURCE_PASSWORD];
+	const struct bird_exit_peer *peers;
+	size_t n_peers;
+	const struct cidr *own; /* that this node announces as an exit */
+	size_t n_own;
+	const struct cidr *blocked; /* unreachable while there is no exit to it */
+	size_t n_blocked;
+	bool used[2]; /* IPv4, IPv6: pods here may leave by exits */
+};
+
+struct bird_want {
+	struct addr router_id; /* IPv4 */
+	uint16_t listen_port;
+	enum resource_log log;
+	struct bird_family v4, v6;
+	const struct bird_peer *peers; /* sorted by address */
+	size_t n_peers;
+	struct bird_exits exits;
+};

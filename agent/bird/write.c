@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BIRD's grammar, as far as it decides which of our words may stand in a text. One word that BIRD
+ * cannot read would make it refuse the whole configuration, so what is doubtful is asked about here
+ * and left out by the callers.
+ */
+#include "agent/bird/write.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/mem.h"
+
+#define BGP_PORT 179
+
+void birdtext_put(struct birdtext *t, const char *fmt, ...)
+{
+	char part[512];
+	va_list args;
+	va_start(args, fmt);
+	int n = vsnprintf(part, sizeof(part), fmt, args);
+	va_end(args);
+	size_t len = n < 0 ? 0 : (size_t)n < sizeof(part) ? (size_t)n : sizeof(part) - 1;
+	t->buf = mem_grow(t->buf, &t->room, t->len + len + 1, 1);
+	memcpy(t->buf + t->len, part, len);
+	t->len += len;
+	t->buf[t->len] = '\0';
+}
+
+void bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
+{
+	const struct cidr masked = cidr_masked(&c->addr, c->len);
+	cidr_format(&masked, out);
+}
+
+void bird_write_name(const struct addr *a, char out[ADDR_TEXT])
+{
+	addr_format(a, out);
+	for (char *c = out; *c; c++)
+		if (*c == '.' || *c == ':')
+			*c = '_';
+}
+
+const char *bird_write_debug(enum resource_log log)
+{
+	if (log == LOGS_DEBUG)
+		return "\tdebug { states, routes, filters, events };\n";
+	return log == LOGS_INFO ? "\tdebug { states };\n" : "";
+}
+
+bool bird_write_is_quotable(const char *s)
+{
+	for (; *s; s++)
+		if (*s == '"' || (unsigned char)*s < ' ' || *s == 0x7f)
+			return false;
+	return true;
+}
+
+/* Words of BIRD's own grammar that have a digit and no '_'. They are keywords between apostrophes,
+ * too (BIRD 2.0.12), so that a device of this name cannot be named behind '%'. */
+static bool is_keyword(const char *s)
+{
+	static const char *const words[] = {"as4", "blake2b256", "blake2b512", "blake2s128",
+		"blake2s256", "cost2", "data1", "data2", "flow4", "flow6", "ipv4", "ipv6", "md5",
+		"rfc1583compat", "rfc5838", "roa4", "roa6", "sha1", "sha256", "sha384", "sha512",
+		"v1", "v2", "v3", "v4", "v6", "vpn4", "vpn6"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(s, words[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A keyword is letters and '_', with few exceptions; how many there are depends on BIRD's version.
+ * So a name is taken that has what they have not. */
+bool bird_write_is_device(const char *s)
+{
+	bool digit = false;
+	bool other = false;
+	bool line = false;
+	for (const char *c = s; *c; c++) {
+		if (!isascii(*c) || (!isalnum((unsigned char)*c) && !strchr("_-.:", *c)))
+			return false;
+		digit |= isdigit((unsigned char)*c) != 0;
+		other |= strchr("-.:", *c) != NULL;
+		line |= *c == '_';
+	}
+	return isalpha((unsigned char)*s) && (other || (digit && !line && !is_keyword(s)));
+}
+
+unsigned int bird_write_peer_port(const struct bird_peer *p)
+{
+	return p->port ? p->port : BGP_PORT;
+}
+
+void bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME])
+{
+	char addr[ADDR_TEXT];
+	bird_write_name(&p->addr, addr);
+	char port[16] = "";
+	if (!p->mesh && bird_write_peer_port(p) != BGP_PORT)
+		(void)snprintf(port, sizeof(port), "_port_%u", bird_write_peer_port(p));
+	(void)snprintf(out, BIRD_PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
+}
