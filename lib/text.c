@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text in fixed buffers, and what names from outside must look like. The checks are byte-wise and
+ * Text that is built piece by piece, and what names from outside must look like. The checks are byte-wise and
  * know no locale: a container id is ASCII by the CNI specification, an interface name is whatever
  * the kernel takes less what would be a trap on a terminal or in a path.
  */
@@ -8,31 +8,67 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "lib/mem.h"
+
+/* How many of len more bytes there is room for, beside the terminator. */
+static size_t make_room(struct text *t, size_t len)
+{
+	t->grows |= t->size == 0;
+	if (t->grows)
+		t->buf = mem_grow(t->buf, &t->size, t->len + len, 1);
+	return t->size - t->len - 1 < len ? t->size - t->len - 1 : len;
+}
+
+void text_add_bytes(struct text *t, const char *bytes, size_t len)
+{
+	size_t fits = make_room(t, len);
+	if (fits)
+		memcpy(t->buf + t->len, bytes, fits);
+	t->len += fits;
+	t->buf[t->len] = '\0';
+	t->cut |= fits < len;
+}
 
 void text_add(struct text *t, const char *fmt, ...)
 {
 	va_list args;
+	va_list again;
 	va_start(args, fmt);
-	int n = vsnprintf(t->buf + t->len, t->size - t->len, fmt, args);
+	va_copy(again, args);
+	(void)make_room(t, 0);
+	size_t room = t->size - t->len;
+	int n = vsnprintf(t->buf + t->len, room, fmt, args);
+	size_t len = n < 0 ? 0 : (size_t)n;
+	size_t fits = make_room(t, len);
+	if (len >= room && fits == len) /* it has grown meanwhile */
+		(void)vsnprintf(t->buf + t->len, len + 1, fmt, again);
 	va_end(args);
-	if (n < 0)
-		return;
-	t->len += (size_t)n;
-	if (t->len >= t->size) {
-		t->len = t->size - 1;
-		t->cut = true;
-	}
+	va_end(again);
+	t->len += fits;
+	t->cut |= fits < len;
 }
 
 void text_add_char(struct text *t, char c)
 {
-	if (t->len + 1 >= t->size) {
-		t->cut = true;
-		return;
-	}
-	t->buf[t->len++] = c;
-	t->buf[t->len] = '\0';
+	text_add_bytes(t, &c, 1);
+}
+
+char *text_take(struct text *t)
+{
+	text_add_bytes(t, "", 0);
+	char *buf = t->buf;
+	*t = (struct text){0};
+	return buf;
+}
+
+void text_free(struct text *t)
+{
+	if (t->grows)
+		free(t->buf);
+	*t = (struct text){0};
 }
 
 bool text_copy(char *dst, size_t size, const char *src)

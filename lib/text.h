@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Text in fixed buffers: a builder that never overflows, and the checks that names from
- * strangers must pass before they are printed or used.
+ * Building text, in a fixed buffer that is never overflowed or on the heap, where it grows; and the
+ * checks that names from strangers must pass before they are printed or used.
  */
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Zeroed: an empty text that grows on the heap; its owner calls text_free() or text_take(). With a
+ * buffer (TEXT_ON()): what does not fit is cut off. */
 struct text {
-	char *buf;   /* always terminated */
-	size_t size; /* of buf, bytes, at least 1 */
+	char *buf;   /* terminated; NULL while a growing text has never been added to */
+	size_t size; /* of buf, bytes; at least 1 in a fixed buffer */
 	size_t len;  /* without the terminator */
-	bool cut;    /* something did not fit */
+	bool cut;    /* something did not fit; never in a growing text */
+	bool grows;  /* buf is on the heap; set by the first addition */
 };
 
 #define TEXT_ON(array)                                                                             \
@@ -22,6 +25,14 @@ struct text {
 void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void text_add_char(struct text *t, char c);
+void text_add_bytes(struct text *t, const char *bytes, size_t len); /* NUL bytes too */
+
+/* The text of a growing one, "" when nothing was added; the caller frees it. Leaves t empty. */
+char *text_take(struct text *t);
+
+/* Frees a growing text and leaves it empty. */
+void text_free(struct text *t);
+#define CLEANUP_TEXT __attribute__((cleanup(text_free)))
 
 /* Copies src, cutting what does not fit; dst is always terminated. Returns false when cut. */
 bool text_copy(char *dst, size_t size, const char *src);

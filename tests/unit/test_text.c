@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text in fixed buffers, names from strangers, error sentences, hashes.
+ * Text in fixed buffers and on the heap, names from strangers, error sentences, hashes.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include "lib/text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,61 @@ static void text_never_overflows_and_says_when_it_was_cut(void **state)
 	text_add(&t, "6");
 	assert_string_equal(buf, "abc1234");
 	assert_int_equal(t.len, 7);
+}
+
+static void growing_text_is_never_cut(void **state)
+{
+	(void)state;
+	CLEANUP_TEXT struct text t = {0};
+	char expected[10000] = "";
+	for (int i = 0; i < 1000; i++) {
+		text_add(&t, "%d ", i);
+		(void)snprintf(expected + strlen(expected), 8, "%d ", i);
+	}
+	assert_string_equal(t.buf, expected);
+	assert_int_equal(t.len, strlen(expected));
+	assert_false(t.cut);
+	text_add(&t, "%9000d", 1);
+	assert_int_equal(t.len, strlen(expected) + 9000);
+	assert_int_equal(t.buf[t.len - 1], '1');
+	text_free(&t);
+	assert_null(t.buf);
+	text_add_bytes(&t, "a\0b", 3);
+	text_add_char(&t, 'c');
+	assert_int_equal(t.len, 4);
+	assert_memory_equal(t.buf, "a\0bc", 5);
+}
+
+static void taken_text_is_the_callers_and_leaves_an_empty_one(void **state)
+{
+	(void)state;
+	struct text t = {0};
+	char *nothing = text_take(&t);
+	assert_string_equal(nothing, "");
+	text_add(&t, "abc");
+	char *text = text_take(&t);
+	text_add(&t, "def");
+	assert_string_equal(text, "abc");
+	assert_string_equal(t.buf, "def");
+	text_free(&t);
+	free(text);
+	free(nothing);
+}
+
+static void bytes_that_do_not_fit_a_fixed_buffer_are_cut_off(void **state)
+{
+	(void)state;
+	char buf[4] = "";
+	CLEANUP_TEXT struct text t = TEXT_ON(buf); /* freeing leaves the buffer alone */
+	text_add_bytes(&t, "ab", 2);
+	assert_false(t.cut);
+	text_add_bytes(&t, "cdef", 4);
+	assert_true(t.cut);
+	assert_string_equal(buf, "abc");
+	t.cut = false;
+	text_add_char(&t, 'x');
+	assert_true(t.cut);
+	assert_int_equal(t.len, 3);
 }
 
 static void copies_are_cut_and_terminated(void **state)
@@ -191,6 +247,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_never_overflows_and_says_when_it_was_cut),
+		cmocka_unit_test(growing_text_is_never_cut),
+		cmocka_unit_test(taken_text_is_the_callers_and_leaves_an_empty_one),
+		cmocka_unit_test(bytes_that_do_not_fit_a_fixed_buffer_are_cut_off),
 		cmocka_unit_test(copies_are_cut_and_terminated),
 		cmocka_unit_test(cleaning_replaces_control_characters_of_every_kind),
 		cmocka_unit_test(names_have_the_form_of_cni),
