@@ -49,6 +49,11 @@ uint64_t boot_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+int64_t boot_now_ms(void)
+{
+	return (int64_t)(boot_now_ns() / 1000000);
+}
+
 int64_t boot_wall_s(void)
 {
 	struct timespec t;

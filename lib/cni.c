@@ -261,20 +261,6 @@ static void fill_standard_descriptors(void)
 			(void)!open("/dev/null", fd == 0 ? O_WRONLY : fd == 1 ? O_RDONLY : O_RDWR);
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static void print_banner(const char *banner)
 {
 	char buf[256];
@@ -283,7 +269,7 @@ static void print_banner(const char *banner)
 	for (size_t i = 0; i < VERSIONS; i++)
 		text_add(&t, "%s%s", i ? ", " : "", versions[i]);
 	text_add(&t, "\n");
-	(void)write_all(STDERR_FILENO, buf, t.len); /* nowhere to complain */
+	(void)file_write(STDERR_FILENO, buf, t.len); /* nowhere to complain */
 }
 
 static int print_versions(struct err *e)
@@ -294,7 +280,7 @@ static int print_versions(struct err *e)
 	for (size_t i = 0; i < VERSIONS; i++)
 		text_add(&t, "%s\"%s\"", i ? "," : "", versions[i]);
 	text_add(&t, "]}\n");
-	int r = write_all(STDOUT_FILENO, buf, t.len);
+	int r = file_write(STDOUT_FILENO, buf, t.len);
 	return r < 0 ? err_set(e, EIO, "cannot write to stdout: %s", strerror(-r)) : 1;
 }
 
@@ -464,6 +450,6 @@ int cni_fail(enum cni_version version, int error, const struct err *e)
 {
 	char buf[4 * sizeof(struct err)];
 	cni_error_format(buf, sizeof(buf), version, error, e);
-	(void)write_all(STDOUT_FILENO, buf, strlen(buf)); /* nowhere to complain */
+	(void)file_write(STDOUT_FILENO, buf, strlen(buf)); /* nowhere to complain */
 	return 1;
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,59 @@ int file_read_fd(int fd, size_t max, char **out, size_t *len, struct err *e)
 	*out = buf;
 	*len = have;
 	buf = NULL;
+	return 0;
+}
+
+int file_write(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int write_new(const char *path, mode_t mode, const char *bytes, size_t len, struct err *e)
+{
+	CLEANUP_FD int fd =
+		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, mode);
+	if (fd < 0)
+		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
+	int r = file_write(fd, bytes, len);
+	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
+		r = -errno;
+	return r < 0 ? err_set(e, -r, "cannot write %s: %s", path, strerror(-r)) : 0;
+}
+
+int file_replace(const char *path, mode_t mode, const char *bytes, size_t len, struct err *e)
+{
+	char dir[PATH_MAX];
+	char fresh[PATH_MAX];
+	struct text t = TEXT_ON(fresh);
+	text_add(&t, "%s.new", path);
+	if (t.cut)
+		return err_set(e, ENAMETOOLONG, "the path %.200s is too long", path);
+	int r = write_new(fresh, mode, bytes, len, e);
+	if (r == 0 && rename(fresh, path) < 0)
+		r = err_set(e, errno, "cannot replace %s: %s", path, strerror(errno));
+	if (r < 0) {
+		(void)unlink(fresh);
+		return r;
+	}
+	(void)text_copy(dir, sizeof(dir), path);
+	return file_sync_dir(dirname(dir), e);
+}
+
+int file_sync_dir(const char *dir, struct err *e)
+{
+	CLEANUP_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return err_set(e, errno, "cannot sync folder %s: %s", dir, strerror(errno));
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Files: bounded reads, folders with explicit modes, locks, small settings under /proc/sys.
+ * Files: bounded reads, whole writes, replacement that a crash cannot tear, folders with explicit
+ * modes, locks, small settings under /proc/sys.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,16 @@
 /* Reads fd to its end into heap memory, NUL-terminated (the caller frees *out; *len is without
  * the NUL). -EFBIG beyond max bytes, -EIO and others when it cannot be read. */
 int file_read_fd(int fd, size_t max, char **out, size_t *len, struct err *e);
+
+/* Writes all of it. -errno; the sentence is the caller's, who knows what fd is. */
+int file_write(int fd, const char *bytes, size_t len);
+
+/* Makes path hold just these bytes, with this mode: writes "path.new", syncs it, renames it, syncs
+ * the folder. Before and after an error or a crash path is as it was or as it shall be. */
+int file_replace(const char *path, mode_t mode, const char *bytes, size_t len, struct err *e);
+
+/* Makes the names in a folder last: call it after rename() or unlink(). */
+int file_sync_dir(const char *dir, struct err *e);
 
 /* Makes dir and its missing parents (parents 0755, dir itself mode). */
 int file_make_dir(const char *dir, mode_t mode, struct err *e);

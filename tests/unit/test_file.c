@@ -71,6 +71,77 @@ static void a_file_is_read_up_to_its_limit(void **state)
 	(void)close(fd);
 }
 
+static void assert_holds(const char *path, const char *content)
+{
+	struct err e;
+	char *text = NULL;
+	size_t len = 0;
+	int fd = open(path, O_RDONLY);
+	assert_int_equal(file_read_fd(fd, 100, &text, &len, &e), 0);
+	assert_string_equal(text, content);
+	free(text);
+	(void)close(fd);
+}
+
+static void a_file_is_replaced_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	struct err e;
+	struct stat st;
+	char path[256];
+	char fresh[256];
+	mode_t old = umask(077);
+	path_in_root("replaced", path);
+	path_in_root("replaced.new", fresh);
+	(void)close(open_with("replaced.new", "left over by a crash", 20));
+	assert_int_equal(file_replace(path, 0640, "one", 3, &e), 0);
+	assert_holds(path, "one");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(access(fresh, F_OK), -1);
+	assert_int_equal(mkdir(fresh, 0700), 0);
+	assert_int_equal(file_replace(path, 0640, "two", 3, &e), -EISDIR);
+	assert_non_null(strstr(e.text, "replaced.new: Is a directory"));
+	assert_holds(path, "one");
+	assert_int_equal(rmdir(fresh), 0);
+	(void)umask(old);
+}
+
+static void a_failed_replacement_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	struct err e;
+	char path[256];
+	char longer[8192];
+	path_in_root("folder", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(file_replace(path, 0600, "x", 1, &e), -EISDIR);
+	assert_non_null(strstr(e.text, "cannot replace"));
+	path_in_root("folder.new", path);
+	assert_int_equal(access(path, F_OK), -1);
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(file_replace(longer, 0600, "x", 1, &e), -ENAMETOOLONG);
+	assert_int_equal(file_sync_dir("/nonexistent", &e), -ENOENT);
+}
+
+/* A pipe takes less than this at once. */
+static void everything_is_written_or_an_error_is_given(void **state)
+{
+	(void)state;
+	char big[100000];
+	memset(big, 'x', sizeof(big));
+	int ends[2];
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	assert_int_equal(file_write(ends[1], big, sizeof(big)), -EAGAIN);
+	assert_int_equal(file_write(ends[1], big, 0), 0);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	int fd = open("/dev/full", O_WRONLY);
+	assert_int_equal(file_write(fd, big, 1), -ENOSPC);
+	(void)close(fd);
+}
+
 static void a_folder_is_made_with_its_parents_and_mode(void **state)
 {
 	(void)state;
@@ -175,6 +246,8 @@ static void the_boot_id_is_stable_and_clocks_run(void **state)
 	assert_int_equal(strlen(one), BOOT_ID_TEXT - 1);
 	uint64_t before = boot_now_ns();
 	assert_true(boot_now_ns() >= before);
+	assert_true(boot_now_ms() >= (int64_t)(before / 1000000));
+	assert_true(boot_now_ms() <= (int64_t)(boot_now_ns() / 1000000));
 	assert_true(boot_wall_s() > 1500000000);
 }
 
@@ -208,6 +281,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_is_read_up_to_its_limit),
+		cmocka_unit_test(a_file_is_replaced_whole_or_not_at_all),
+		cmocka_unit_test(a_failed_replacement_leaves_nothing_behind),
+		cmocka_unit_test(everything_is_written_or_an_error_is_given),
 		cmocka_unit_test(a_folder_is_made_with_its_parents_and_mode),
 		cmocka_unit_test(a_folder_that_cannot_be_is_refused),
 		cmocka_unit_test(locks_are_shared_or_exclusive),
