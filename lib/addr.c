@@ -120,6 +120,12 @@ bool cidr_equal(const struct cidr *a, const struct cidr *b)
 	return a->len == b->len && addr_equal(&a->addr, &b->addr);
 }
 
+int cidr_compare(const struct cidr *a, const struct cidr *b)
+{
+	int r = addr_compare(&a->addr, &b->addr);
+	return r ? r : a->len - b->len;
+}
+
 bool cidr_has_host_bits(const struct cidr *c)
 {
 	struct cidr masked = cidr_masked(&c->addr, c->len);

@@ -45,6 +45,7 @@ struct addr addr_plus(const struct addr *a, uint64_t n);
 uint64_t addr_minus(const struct addr *b, const struct addr *a);
 
 bool cidr_equal(const struct cidr *a, const struct cidr *b);
+int cidr_compare(const struct cidr *a, const struct cidr *b); /* by address, then the shorter */
 bool cidr_has_host_bits(const struct cidr *c);
 struct cidr cidr_masked(const struct addr *a, uint8_t len); /* the prefix of that length around a */
 struct cidr cidr_of_host(const struct addr *a);		    /* /32 or /128 */

@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/family.h"
+
 static struct addr addr(const char *s)
 {
 	struct addr a;
@@ -159,6 +161,35 @@ static void ipv4_sorts_before_ipv6_and_then_by_value(void **state)
 	}
 }
 
+static void prefixes_sort_by_address_and_then_the_shorter_first(void **state)
+{
+	(void)state;
+	static const char *const sorted[] = {
+		"9.0.0.0/30", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.1/32", "fd00::/8", "fd00::/64"};
+	const size_t n = sizeof(sorted) / sizeof(sorted[0]);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < n; k++) {
+			struct cidr a = cidr(sorted[i]);
+			struct cidr b = cidr(sorted[k]);
+			int order = cidr_compare(&a, &b);
+			assert_int_equal((order > 0) - (order < 0), (i > k) - (i < k));
+		}
+	}
+}
+
+static void families_are_an_index(void **state)
+{
+	(void)state;
+	assert_int_equal(family_of(AF_INET), IPV4);
+	assert_int_equal(family_of(AF_INET6), IPV6);
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		struct addr a = {.family = family_af(f)};
+		assert_int_equal(family_of(a.family), f);
+		assert_int_equal(family_bits(f), addr_bits(&a));
+		assert_int_equal(family_name(f)[3], family_digit(f));
+	}
+}
+
 static void prefixes_contain_and_overlap(void **state)
 {
 	(void)state;
@@ -230,6 +261,8 @@ int main(void)
 		cmocka_unit_test(bad_prefixes_are_refused),
 		cmocka_unit_test(addition_carries_and_subtraction_borrows),
 		cmocka_unit_test(ipv4_sorts_before_ipv6_and_then_by_value),
+		cmocka_unit_test(prefixes_sort_by_address_and_then_the_shorter_first),
+		cmocka_unit_test(families_are_an_index),
 		cmocka_unit_test(prefixes_contain_and_overlap),
 		cmocka_unit_test(a_prefix_of_one_host_has_full_length),
 		cmocka_unit_test(macs_are_unicast_and_printed_in_lower_case),
