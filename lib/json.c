@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading JSON documents that strangers wrote. jansson does the parsing; what it leaves open is
- * settled here: how large and how deep a document may be, and what a wrong type is called.
+ * JSON documents: those that strangers wrote, and our own. jansson does the parsing; what it leaves
+ * open is settled here: how large and how deep a document may be, and what a wrong type is called.
  *
  * Depth is counted before parsing, since jansson's own limit (2048) is a constant of its build and
  * its parser recurses. The count looks only at brackets outside strings, so for a document that is
@@ -9,8 +9,8 @@
  *
  * Texts from a document appear in errors, so they are shortened and cleaned of control
  * characters. jansson guarantees valid UTF-8 and refuses U+0000, so every string here is a whole C
- * string. It makes no strings of bytes that are not UTF-8: json_clean() is for texts from
- * elsewhere.
+ * string. It makes no strings of bytes that are not UTF-8: json_clean() and json_of_text() are for
+ * texts from elsewhere.
  *
  * Out of memory ends the process as everywhere (lib/mem.h): jansson is given an allocator that
  * does, once, before main(), so that no caller checks what json_object() and the like return.
@@ -18,10 +18,12 @@
 #include "lib/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
+#include "lib/file.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -238,9 +240,16 @@ int json_check_keys(
 	return 0;
 }
 
-char *json_text(const json_t *value)
+void json_put(json_t *object, const char *key, json_t *value)
 {
-	return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (json_object_set_new(object, key, value) < 0)
+		err_abort("a JSON document was given no value");
+}
+
+void json_append(json_t *array, json_t *value)
+{
+	if (json_array_append_new(array, value) < 0)
+		err_abort("a JSON document was given no value");
 }
 
 static bool is_tail(unsigned char c)
@@ -269,6 +278,67 @@ static size_t sequence_length(const unsigned char *p)
 	return 0;
 }
 
+static void replace_invalid(char *s)
+{
+	for (unsigned char *p = (unsigned char *)s; *p;) {
+		size_t n = sequence_length(p);
+		if (n == 0)
+			*p = '?';
+		p += n ? n : 1;
+	}
+}
+
+json_t *json_of_text(const char *s)
+{
+	json_t *text = json_string(s);
+	if (text)
+		return text;
+	CLEANUP_FREE char *copy = mem_strdup(s);
+	replace_invalid(copy);
+	return json_string(copy);
+}
+
+json_t *json_of_number(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+json_t *json_of_addr(const struct addr *a)
+{
+	char text[ADDR_TEXT] = "";
+	if (a->family)
+		addr_format(a, text);
+	return json_string(text);
+}
+
+json_t *json_of_cidr(const struct cidr *c)
+{
+	char text[CIDR_TEXT] = "";
+	if (c->addr.family)
+		cidr_format(c, text);
+	return json_string(text);
+}
+
+int json_read_file(const char *path, json_t **out, struct err *e)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open %.200s: %s", path, strerror(errno));
+	CLEANUP_FREE char *text = NULL;
+	size_t len = 0;
+	int r = file_read_fd(fd, JSON_MAX_BYTES, &text, &len, e);
+	if (r == 0)
+		r = json_parse(text, len, out, e);
+	if (r < 0)
+		err_add(e, "%.200s", path);
+	return r;
+}
+
+char *json_text(const json_t *value)
+{
+	return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 bool json_is_utf8(const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
@@ -284,12 +354,6 @@ bool json_is_utf8(const char *s)
 bool json_clean(char *dst, size_t size, const char *src)
 {
 	bool whole = text_clean(dst, size, src);
-	unsigned char *p = (unsigned char *)dst;
-	while (*p) {
-		size_t n = sequence_length(p);
-		if (n == 0)
-			*p = '?';
-		p += n ? n : 1;
-	}
+	replace_invalid(dst);
 	return whole;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Reading JSON documents that strangers wrote: limits at the door, typed access with errors that
- * name the place, keys that may differ in case. Trees are jansson's; getters borrow.
+ * JSON documents. Reading what strangers wrote: limits at the door, typed access with errors that
+ * name the place, keys that may differ in case. Building our own. Trees are jansson's; getters borrow.
  */
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/addr.h"
 #include "lib/err.h"
 
 #define JSON_MAX_BYTES 1048576 /* 1 MiB */
@@ -39,6 +40,22 @@ json_t *json_get_folded(const json_t *object, const char *key);
 /* -EINVAL naming the first key of object that is not in the NULL-terminated list known. */
 int json_check_keys(
 	const json_t *object, const char *where, const char *const known[], struct err *e);
+
+/* Building. object gets key, array one more element; both take value over. A value or key that is
+ * none (NULL, text that is not UTF-8) ends the process: make texts of strangers by json_of_text(). */
+void json_put(json_t *object, const char *key, json_t *value);
+void json_append(json_t *array, json_t *value);
+
+/* Values for the two above. A byte that is not UTF-8 becomes '?'; a number beyond INT64_MAX is
+ * INT64_MAX; no address (family 0) is "". */
+json_t *json_of_text(const char *s);
+json_t *json_of_number(uint64_t n);
+json_t *json_of_addr(const struct addr *a);
+json_t *json_of_cidr(const struct cidr *c);
+
+/* Reads and parses a file of at most JSON_MAX_BYTES; the error names it. The caller owns *out.
+ * -ENOENT: there is none; -EBADMSG. */
+int json_read_file(const char *path, json_t **out, struct err *e);
 
 /* Compact text on the heap; the caller frees it. */
 char *json_text(const json_t *value);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading JSON of strangers: limits, wrong types and the sentences about them.
+ * Reading JSON of strangers: limits, wrong types and the sentences about them. Building our own.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,10 @@
 #include "lib/json.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/mem.h"
 
@@ -250,6 +253,60 @@ static void a_character_that_was_cut_is_replaced(void **state)
 	assert_string_equal(out, "a?");
 }
 
+static void documents_are_built_of_any_text(void **state)
+{
+	(void)state;
+	struct addr a, none = {0};
+	struct cidr c, nothing = {0};
+	struct err e;
+	assert_int_equal(addr_parse("fd00::1", &a, &e), 0);
+	assert_int_equal(cidr_parse("10.0.0.0/8", &c, &e), 0);
+	CLEANUP_JSON json_t *o = json_object();
+	json_t *list = json_array();
+	json_append(list, json_of_text("a\xff\n"
+				       "b"));
+	json_append(list, json_of_text("\xc3\xa4"));
+	json_append(list, json_of_number(UINT64_MAX));
+	json_append(list, json_of_number(7));
+	json_append(list, json_of_addr(&a));
+	json_append(list, json_of_addr(&none));
+	json_append(list, json_of_cidr(&c));
+	json_append(list, json_of_cidr(&nothing));
+	json_put(o, "list", list);
+	json_put(o, "list2", json_null());
+	CLEANUP_FREE char *text = json_text(o);
+	assert_string_equal(text, "{\"list\":[\"a?\\nb\",\"\xc3\xa4\",9223372036854775807,7,"
+				  "\"fd00::1\",\"\",\"10.0.0.0/8\",\"\"],\"list2\":null}");
+}
+
+static void a_file_is_read_or_named(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/roost-test-json-XXXXXX";
+	int fd = mkstemp(path);
+	json_t *doc = NULL;
+	struct err e;
+	char expected[100];
+	assert_int_equal(write(fd, "[1]", 3), 3);
+	assert_int_equal(json_read_file(path, &doc, &e), 0);
+	assert_int_equal(json_array_size(doc), 1);
+	json_decref(doc);
+	doc = NULL;
+	assert_int_equal(write(fd, "]", 1), 1);
+	assert_int_equal(json_read_file(path, &doc, &e), -EBADMSG);
+	(void)snprintf(expected, sizeof(expected),
+		"%s: something follows the JSON document (line 1, column 4)", path);
+	assert_string_equal(e.text, expected);
+	(void)unlink(path);
+	(void)close(fd);
+	assert_int_equal(json_read_file(path, &doc, &e), -ENOENT);
+	(void)snprintf(
+		expected, sizeof(expected), "cannot open %s: No such file or directory", path);
+	assert_string_equal(e.text, expected);
+	assert_int_equal(json_read_file("/tmp", &doc, &e), -EISDIR);
+	assert_null(doc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +323,8 @@ int main(void)
 		cmocka_unit_test(text_is_compact_and_keeps_the_order),
 		cmocka_unit_test(cleaned_text_can_always_be_a_string),
 		cmocka_unit_test(a_character_that_was_cut_is_replaced),
+		cmocka_unit_test(documents_are_built_of_any_text),
+		cmocka_unit_test(a_file_is_read_or_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
