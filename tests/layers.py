@@ -151,7 +151,6 @@ def strong(graph):
 # Still to be opened; this list only shrinks.
 OPEN = {
     "agent",
-    "agent/desired",
     "cli",
     "cli/conform",
     "cli/probe",

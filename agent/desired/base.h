@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of desired_make(), for the sources that implement agent/desired/desired.h: desired.c (pools, node
- * state, kernel, NAT, own Node document), routes.c (next hops and blocks for BIRD),
- * peers.c (BGP sessions), mtu.c, paths.c (where answers go),
- * exits.c (exits).
+ * Inside of desired_make(): what the sources of the room share. desired.c (pools, kernel, NAT) calls
+ * node.c (node state, own Node document), tunnels.c, peers.c (BGP sessions), routes.c (next hops and
+ * blocks for BIRD), exits.c, mtu.c and paths.c (where answers go); all of them stand on base.c.
  */
 #include "agent/desired/desired.h"
 
@@ -41,6 +40,9 @@ const struct cidr *desired_own(const struct desiring *g, uint8_t family);
 struct addr desired_node_addr(const struct resource_node *n, uint8_t family);
 bool desired_is_near(const struct desiring *g, const struct addr *node); /* in our subnet */
 bool desired_is_tunnel(const struct resource_pool *p);
+
+/* The node state's copy and our Node document. */
+void desired_node(struct desiring *g);
 
 /* MTUs in bytes: of the uplink, of tunnel devices (0: too small for one), of pods (0: no pool). check
  * says it when pods' links are too small for IPv6, and which pools then give nothing. */
