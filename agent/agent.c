@@ -65,7 +65,7 @@ static int pass(struct agent *a)
 
 static int open_store(struct agent *a, struct err *e)
 {
-	const struct conf_store *c = &a->conf.store;
+	const struct agent_conf_store *c = &a->conf.store;
 	struct store_options o = {
 		.url = c->url,
 		.prefix = *c->prefix ? c->prefix : NULL,
@@ -124,7 +124,7 @@ static int open_all(struct agent *a, struct err *e)
 {
 	int r = open_data(a, e);
 	if (r >= 0)
-		r = states_open(&a->states, &a->conf, e);
+		r = node_states_open(&a->states, &a->conf, e);
 	if (r < 0)
 		return r;
 	note_homes(a);
@@ -145,7 +145,7 @@ static int open_all(struct agent *a, struct err *e)
 	return r;
 }
 
-int agent_open(struct agent **out, const struct conf *c, struct err *e)
+int agent_open(struct agent **out, const struct agent_conf *c, struct err *e)
 {
 	struct agent *a = mem_new(1, sizeof(*a));
 	a->conf = *c;
@@ -196,7 +196,7 @@ void agent_close(struct agent *a)
 	nft_close(a->nft);
 	kernel_close(a->kernel);
 	store_close(a->store);
-	states_close(&a->states);
+	node_states_close(&a->states);
 	for (size_t i = 0; i < a->n_askers; i++)
 		free(a->askers[i].pools);
 	member_done(&a->member);
@@ -306,7 +306,7 @@ static void do_due(struct agent *a)
 	if (is_due(&a->reap_at, now, 0) && kernel_reap(a->kernel, &e) < 0)
 		log_warning("cannot delete the links that DEL marked: %s", e.text);
 	if (is_due(&a->poll_at, now, POLL_MS)) {
-		int r = states_poll(&a->states, &e);
+		int r = node_states_poll(&a->states, &e);
 		if (r < 0)
 			log_warning("cannot count free addresses: %s", e.text);
 		if (r != 0 || a->had_trouble != (store_trouble(a->store, NULL) != NULL))
@@ -349,7 +349,7 @@ int agent_step(struct agent *a, unsigned int *wait_ms, struct err *e)
 	return 0;
 }
 
-void agent_reload(struct agent *a, const struct conf *c)
+void agent_reload(struct agent *a, const struct agent_conf *c)
 {
 	a->conf.headroom = c->headroom;
 	a->conf.idle_block_s = c->idle_block_s;

@@ -7,14 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/conf.h"
+#include "agent/agent_conf.h"
 #include "lib/err.h"
 
 struct agent;
 
 /* Opens everything; contacts neither the cluster store nor BIRD. c is borrowed until the end. -EBUSY:
  * another agent looks after a state folder. */
-int agent_open(struct agent **out, const struct conf *c, struct err *e);
+int agent_open(struct agent **out, const struct agent_conf *c, struct err *e);
 
 /* A clean end: says in the store that it ended, leaves pods, routes and BIRD as they are. Waits a
  * second at most. Takes NULL. */
@@ -29,7 +29,7 @@ void agent_fds(const struct agent *a, int fds[AGENT_FDS]);
 int agent_step(struct agent *a, unsigned int *wait_ms, struct err *e);
 
 /* Settings that can change while it runs take effect: headroom, idle time, address detection. */
-void agent_reload(struct agent *a, const struct conf *c);
+void agent_reload(struct agent *a, const struct agent_conf *c);
 
 /* One line for the service manager. */
 void agent_describe(const struct agent *a, char *out, size_t size);

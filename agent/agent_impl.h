@@ -6,7 +6,7 @@
  */
 #include "agent/agent.h"
 #include "agent/bird/bird.h"
-#include "agent/blocks.h"
+#include "agent/block_plan.h"
 #include "agent/desired/desired.h"
 #include "agent/ends.h"
 #include "agent/lastknown.h"
@@ -16,7 +16,7 @@
 #include "agent/replica.h"
 #include "agent/report_exits.h"
 #include "agent/server.h"
-#include "agent/states.h"
+#include "agent/node_states.h"
 #include "store/store.h"
 
 enum { AGENT_PROBLEMS = 24, AGENT_ASKERS = 64 };
@@ -24,11 +24,11 @@ enum { AGENT_PROBLEMS = 24, AGENT_ASKERS = 64 };
 /* An ADD that waits for a block. */
 struct agent_asker {
 	uint64_t id; /* of the server's request */
-	struct blocks_ask ask;
+	struct block_plan_ask ask;
 	struct cidr *pools; /* of the ask; heap */
 	int64_t since_ms, until_ms;
-	bool seen;		     /* a pass has been since */
-	struct blocks_answer answer; /* of the last one */
+	bool seen;			 /* a pass has been since */
+	struct block_plan_answer answer; /* of the last one */
 };
 
 /* A draining block, and the BIRD text since which it is not announced. */
@@ -38,7 +38,7 @@ struct agent_withdrawn {
 };
 
 struct agent {
-	struct conf conf;
+	struct agent_conf conf;
 	struct store *store;
 	uint64_t watch_resources, watch_blocks, watch_status;
 	struct replica replica;
@@ -49,7 +49,7 @@ struct agent {
 	struct nat *nat;
 	struct bird *bird;
 	struct server *server;
-	struct states states;
+	struct node_states states;
 	struct ends ends;
 	struct lastknown known; /* what the file in the data folder says */
 	char *known_text;	/* the same, to see whether it has to be written */
@@ -68,7 +68,7 @@ struct agent {
 	struct report_exits exits;
 	bool has_passed, has_trusted, had_trouble;
 
-	struct blocks_pending *pending;
+	struct pending *pending;
 	size_t n_pending, room_pending;
 	struct agent_withdrawn *withdrawn;
 	size_t n_withdrawn, room_withdrawn;
@@ -98,7 +98,7 @@ int agent_pass(struct agent *a);
 
 /* Blocks: takes the steps of a plan (1: a node state changed), and the end of a transaction (true: it
  * was one of a block). Notes past their time go. */
-int agent_take_steps(struct agent *a, const struct blocks_plan *p, const struct mirror *m);
+int agent_take_steps(struct agent *a, const struct block_plan *p, const struct mirror *m);
 bool agent_end_commit(struct agent *a, const struct store_event *ev);
 void agent_note_commit(struct agent *a, const struct store_event *ev); /* the end of any of ours */
 void agent_forget_notes(struct agent *a);
@@ -106,7 +106,7 @@ void agent_note_home(struct agent *a, const struct cidr *block, const char *dir)
 
 /* Before a block is used: what must survive a reboot is on the disk. adding may be NULL. */
 int agent_remember(
-	struct agent *a, const struct mirror *m, const struct blocks_plan *adding, struct err *e);
+	struct agent *a, const struct mirror *m, const struct block_plan *adding, struct err *e);
 
 /* After a reboot without the store: what is remembered becomes the node state. */
 void agent_trust(struct agent *a);

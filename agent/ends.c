@@ -41,7 +41,7 @@ static bool take(struct agent *a, const struct end *end)
 	struct addr got;
 	struct err e;
 	*end->idle_ms = 0;
-	int r = states_tunnel(&a->states, end->what, end->family, &got, &e);
+	int r = node_states_tunnel(&a->states, end->what, end->family, &got, &e);
 	if (r >= 0)
 		*end->held = got;
 	else if (r != -EAGAIN)
@@ -61,7 +61,7 @@ static bool give_back(struct agent *a, const struct end *end, bool at_once)
 		return false;
 	}
 	if (had || !a->has_passed)
-		states_release_tunnel(&a->states, end->what, end->family);
+		node_states_release_tunnel(&a->states, end->what, end->family);
 	*end->held = (struct addr){0};
 	*end->idle_ms = 0;
 	return had;

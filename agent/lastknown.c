@@ -27,7 +27,7 @@
 #include "lib/text.h"
 
 #define VERSION 1
-#define PATH_ROOM (CONF_PATH + 40)
+#define PATH_ROOM (AGENT_CONF_PATH + 40)
 #define MTU_MAX 65535
 
 void lastknown_done(struct lastknown *l)
@@ -52,7 +52,7 @@ static json_t *cidr_value(const struct cidr *c)
 
 static json_t *text_value(const char *s)
 {
-	char clean[CONF_PATH];
+	char clean[AGENT_CONF_PATH];
 	(void)json_clean(clean, sizeof(clean), s);
 	return json_string(clean);
 }
@@ -292,7 +292,7 @@ int lastknown_parse(const char *text, size_t len, struct lastknown *out, struct 
 
 static void path_of(const char *data_dir, const char *name, char out[PATH_ROOM])
 {
-	(void)snprintf(out, PATH_ROOM, "%.*s/%s", CONF_PATH - 1, data_dir, name);
+	(void)snprintf(out, PATH_ROOM, "%.*s/%s", AGENT_CONF_PATH - 1, data_dir, name);
 }
 
 static int sync_folder(const char *dir, struct err *e)

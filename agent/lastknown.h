@@ -7,7 +7,7 @@
  */
 #include <stddef.h>
 
-#include "agent/conf.h"
+#include "agent/agent_conf.h"
 #include "cluster/status.h"
 #include "ipam/mirror.h"
 #include "lib/addr.h"
@@ -17,7 +17,7 @@
 
 struct lastknown_block {
 	struct cidr cidr;
-	char state_dir[CONF_PATH]; /* the node state that it belongs to */
+	char state_dir[AGENT_CONF_PATH]; /* the node state that it belongs to */
 };
 
 struct lastknown {

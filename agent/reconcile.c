@@ -93,7 +93,7 @@ static void detect(struct agent *a, const struct facts *f, uint8_t family)
 /* Blocks that BIRD hears of, and those that only keep their blackhole. */
 static void list_blocks(struct agent *a)
 {
-	const struct states *s = &a->states;
+	const struct node_states *s = &a->states;
 	struct cidr *announced = mem_new(s->n_blocks + 1, sizeof(*announced));
 	struct cidr *kept = mem_new(s->n_blocks + s->n_embedded + 1, sizeof(*kept));
 	size_t n_announced = 0;
@@ -126,7 +126,8 @@ static void note_withdrawn(struct agent *a)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < a->n_withdrawn; i++) {
-		const struct states_block *s = states_find(&a->states, &a->withdrawn[i].block);
+		const struct node_states_block *s =
+			node_states_find(&a->states, &a->withdrawn[i].block);
 		if (s && s->in.draining)
 			a->withdrawn[kept++] = a->withdrawn[i];
 	}
@@ -167,10 +168,10 @@ static uint32_t max_blocks(const struct agent *a)
 
 static int do_blocks(struct agent *a, const struct mirror *m)
 {
-	struct blocks_ask asks[AGENT_ASKERS];
+	struct block_plan_ask asks[AGENT_ASKERS];
 	CLEANUP_FREE struct cidr *withdrawn = mem_new(a->n_withdrawn + 1, sizeof(*withdrawn));
 	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
-	struct blocks_input in = {
+	struct block_plan_input in = {
 		.node = a->conf.node,
 		.replica = &a->replica,
 		.mirror = m,
@@ -187,17 +188,17 @@ static int do_blocks(struct agent *a, const struct mirror *m)
 		.asks = asks,
 		.n_asks = a->n_askers,
 	};
-	struct blocks_plan plan;
+	struct block_plan plan;
 	for (size_t i = 0; i < a->n_askers; i++)
 		asks[i] = a->askers[i].ask;
-	blocks_plan(&in, &plan);
+	block_plan_make(&in, &plan);
 	for (size_t i = 0; i < a->n_askers; i++)
 		a->askers[i].answer = plan.answers[i];
 	memcpy(a->why_not, plan.why_not, sizeof(a->why_not));
 	for (size_t i = 0; i < plan.n_problems; i++)
 		agent_problem(a, "%s", plan.problems[i]);
 	int changed = agent_take_steps(a, &plan, m);
-	blocks_done(&plan);
+	block_plan_done(&plan);
 	return changed;
 }
 
@@ -301,7 +302,7 @@ static int make(struct agent *a, const struct facts *f)
 	struct err e;
 	list_blocks(a);
 	desired_make(&a->conf, &a->replica, f, &a->self, &d);
-	int changed = states_put_mirror(&a->states, &d.mirror, &e);
+	int changed = node_states_put_mirror(&a->states, &d.mirror, &e);
 	if (changed < 0) {
 		agent_problem(a, "the node state cannot be written: %s", e.text);
 		changed = 0;
@@ -343,7 +344,7 @@ int agent_pass(struct agent *a)
 	struct err e;
 	a->n_problems = 0;
 	look_at_others(a);
-	int r = states_read(&a->states, agent_now_s(), &e);
+	int r = node_states_read(&a->states, agent_now_s(), &e);
 	if (r < 0)
 		agent_problem(a, "the node state cannot be read: %s", e.text);
 	if (r < 0 || !replica_is_whole(&a->replica) || !a->member.joined) {

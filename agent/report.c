@@ -281,7 +281,7 @@ static int tell_room(const struct agent *a, const json_t *request, struct err *e
 		return r;
 	free(asker.pools);
 	asker.since_ms = 0; /* what is known already counts */
-	const struct states_dir *d = &a->states.dirs[asker.ask.dir];
+	const struct node_states_dir *d = &a->states.dirs[asker.ask.dir];
 	if (asker.ask.family == 0 ? d->free4 : d->free6)
 		return 0;
 	(void)text_copy(

@@ -25,7 +25,7 @@ struct loop {
 	sd_event *event;
 	sd_event_source *timer;
 	struct agent *agent;
-	struct conf conf;
+	struct agent_conf conf;
 	int argc;
 	char **argv;
 	uint64_t text_at; /* CLOCK_BOOTTIME, us */
@@ -91,12 +91,12 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *info, void
 static int on_reload(sd_event_source *s, const struct signalfd_siginfo *info, void *data)
 {
 	struct loop *l = data;
-	struct conf fresh;
+	struct agent_conf fresh;
 	struct err e;
 	(void)s;
 	(void)info;
 	(void)sd_notify(0, "RELOADING=1");
-	if (conf_read(l->argc, l->argv, &fresh, &e) < 0) {
+	if (agent_conf_read(l->argc, l->argv, &fresh, &e) < 0) {
 		log_error("the configuration is not read again: %s", e.text);
 	} else {
 		log_info("configuration read again");
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 	struct loop l = {.argc = argc, .argv = argv};
 	struct err e = {0};
 	log_init("roostd");
-	int r = conf_read(argc, argv, &l.conf, &e);
+	int r = agent_conf_read(argc, argv, &l.conf, &e);
 	if (r == 1)
 		return 0;
 	bool usage = r == -EINVAL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of settings and the check that each text passes, wherever it comes from: a default, the
- * file, the environment, the command line. To add one: a field in struct conf, a row here, a line
- * in docs/AGENT.md; its key in check_keys() of agent/conf.c.
+ * file, the environment, the command line. To add one: a field in struct agent_conf, a row here, a line
+ * in docs/AGENT.md; its key in check_keys() of agent/agent_conf.c.
  *
  * Paths are absolute, as an agent has no folder of its own, and hold nothing that has a meaning in
  * BIRD's language or as a pattern: some of them are written into its configuration.
@@ -19,7 +19,7 @@
 #define SOCKET_MAX 107 /* bytes of a socket's path (struct sockaddr_un) */
 #define DEVICE_MAX 14  /* the IPv6 one has a "6" appended */
 
-#define AT(field) offsetof(struct conf, field), sizeof(((struct conf *)0)->field)
+#define AT(field) offsetof(struct agent_conf, field), sizeof(((struct agent_conf *)0)->field)
 
 const struct setting settings[SETTINGS] = {
 	{SETTING_NODE, "node", "ROOST_NODE", "", "node", AT(node), NULL, "NAME",
@@ -144,7 +144,7 @@ static int put_routes(const char *s, bool *is_static, struct err *e)
 	return 0;
 }
 
-int setting_put(const struct setting *t, const char *value, struct conf *out, struct err *e)
+int setting_put(const struct setting *t, const char *value, struct agent_conf *out, struct err *e)
 {
 	int r = check_text(t->kind, value, e);
 	if (r < 0)
@@ -170,24 +170,24 @@ int setting_put(const struct setting *t, const char *value, struct conf *out, st
 	}
 }
 
-int setting_add_state_dir(const char *dir, struct conf *out, struct err *e)
+int setting_add_state_dir(const char *dir, struct agent_conf *out, struct err *e)
 {
 	int r = check_path(dir, e);
 	if (r < 0)
 		return r;
-	if (out->n_state_dirs == CONF_STATE_DIRS)
-		return err_set(e, EINVAL, "more than %d state folders", CONF_STATE_DIRS);
+	if (out->n_state_dirs == AGENT_CONF_STATE_DIRS)
+		return err_set(e, EINVAL, "more than %d state folders", AGENT_CONF_STATE_DIRS);
 	for (size_t i = 0; i < out->n_state_dirs; i++)
 		if (strcmp(out->state_dirs[i], dir) == 0)
 			return err_set(e, EINVAL, "state folder %.200s is there twice", dir);
-	if (!text_copy(out->state_dirs[out->n_state_dirs], CONF_PATH, dir))
+	if (!text_copy(out->state_dirs[out->n_state_dirs], AGENT_CONF_PATH, dir))
 		return err_set(
-			e, EINVAL, "\"%.60s...\" has more than %d bytes", dir, CONF_PATH - 1);
+			e, EINVAL, "\"%.60s...\" has more than %d bytes", dir, AGENT_CONF_PATH - 1);
 	out->n_state_dirs++;
 	return 0;
 }
 
-void setting_put_defaults(struct conf *out)
+void setting_put_defaults(struct agent_conf *out)
 {
 	struct err e;
 	for (size_t i = 0; i < SETTINGS; i++)

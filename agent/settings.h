@@ -6,7 +6,7 @@
  */
 #include <stddef.h>
 
-#include "agent/conf.h"
+#include "agent/agent_conf.h"
 #include "lib/err.h"
 
 enum setting_kind {
@@ -28,7 +28,7 @@ struct setting {
 	enum setting_kind kind;
 	const char *flag, *variable; /* NULL: none */
 	const char *section, *key;   /* in the file; section "": the top */
-	size_t offset, size;	     /* of the text in struct conf */
+	size_t offset, size;	     /* of the text in struct agent_conf */
 	const char *preset;	     /* the default; NULL: it depends on others */
 	const char *value, *help;    /* for --help; NULL without a flag */
 };
@@ -36,8 +36,8 @@ struct setting {
 extern const struct setting settings[SETTINGS];
 
 /* Checks the text and puts it into *out. -EINVAL. */
-int setting_put(const struct setting *t, const char *value, struct conf *out, struct err *e);
-int setting_add_state_dir(const char *dir, struct conf *out, struct err *e);
+int setting_put(const struct setting *t, const char *value, struct agent_conf *out, struct err *e);
+int setting_add_state_dir(const char *dir, struct agent_conf *out, struct err *e);
 
 /* Every setting as it is when nobody says anything, but for node, store and state_dirs. */
-void setting_put_defaults(struct conf *out);
+void setting_put_defaults(struct agent_conf *out);

@@ -21,7 +21,7 @@
 #define TRUST_AFTER_S 3 /* the store may only be slow */
 #define CLAIMED_S 5	/* the watch is expected to show a claim by then */
 
-static void note(struct agent *a, const struct blocks_pending *n)
+static void note(struct agent *a, const struct pending *n)
 {
 	a->pending = mem_grow(a->pending, &a->room_pending, a->n_pending, sizeof(*a->pending));
 	a->pending[a->n_pending++] = *n;
@@ -42,8 +42,7 @@ static size_t dir_of(const struct agent *a, const char *path)
 
 void agent_note_home(struct agent *a, const struct cidr *block, const char *dir)
 {
-	note(a, &(struct blocks_pending){
-			.block = *block, .dir = dir_of(a, dir), .note = BLOCKS_HOME});
+	note(a, &(struct pending){.block = *block, .dir = dir_of(a, dir), .note = PENDING_HOME});
 }
 
 void agent_forget_notes(struct agent *a)
@@ -68,24 +67,24 @@ static void forget_trouble(struct agent *a)
 	agent_want_pass(a, true);
 }
 
-static struct blocks_pending *find_commit(struct agent *a, uint64_t id)
+static struct pending *find_commit(struct agent *a, uint64_t id)
 {
 	for (size_t i = 0; i < a->n_pending; i++)
-		if (a->pending[i].note == BLOCKS_UNDER_WAY && a->pending[i].id == id)
+		if (a->pending[i].note == PENDING_UNDER_WAY && a->pending[i].id == id)
 			return &a->pending[i];
 	return NULL;
 }
 
 bool agent_end_commit(struct agent *a, const struct store_event *ev)
 {
-	struct blocks_pending *n = find_commit(a, ev->id);
+	struct pending *n = find_commit(a, ev->id);
 	char text[CIDR_TEXT];
 	if (!n)
 		return false;
 	cidr_format(&n->block, text);
-	n->note = ev->kind != STORE_DONE	? BLOCKS_CONFLICT
-		  : n->verb == BLOCKS_TAKE_BACK ? BLOCKS_TAKEN
-						: BLOCKS_CLAIMED;
+	n->note = ev->kind != STORE_DONE      ? PENDING_CONFLICT
+		  : n->verb == STEP_TAKE_BACK ? PENDING_TAKEN
+					      : PENDING_CLAIMED;
 	n->until_s = agent_now_s() + (ev->kind == STORE_DONE ? CLAIMED_S : CONFLICT_S);
 	log_debug("block %s: %s", text,
 		ev->kind == STORE_DONE	   ? "committed"
@@ -118,29 +117,29 @@ void agent_note_commit(struct agent *a, const struct store_event *ev)
 	agent_want_pass(a, true);
 }
 
-static void start(struct agent *a, const struct blocks_step *s, const struct block_txn *t)
+static void start(struct agent *a, const struct block_plan_step *s, const struct block_txn *t)
 {
-	note(a, &(struct blocks_pending){
+	note(a, &(struct pending){
 			.block = s->block,
 			.dir = s->dir,
-			.note = BLOCKS_UNDER_WAY,
+			.note = PENDING_UNDER_WAY,
 			.verb = s->verb,
 			.id = store_start_commit(a->store, &t->txn, COMMIT_MS),
 		});
 }
 
-static void start_transaction(struct agent *a, const struct blocks_step *s)
+static void start_transaction(struct agent *a, const struct block_plan_step *s)
 {
 	struct block_txn *t = mem_new(1, sizeof(*t));
 	char text[CIDR_TEXT];
 	cidr_format(&s->block, text);
 	switch (s->verb) {
-	case BLOCKS_CLAIM:
+	case STEP_CLAIM:
 		if (!a->trouble_of_block) /* else it is the same every few seconds */
 			log_info("claiming block %s of pool %s", text, s->pool);
 		block_claim(t, &s->block, a->conf.node, s->pool, s->pool_revision);
 		break;
-	case BLOCKS_TAKE_BACK:
+	case STEP_TAKE_BACK:
 		log_warning("taking block %s back, which was quarantined", text);
 		block_take_back(t, &s->doc);
 		break;
@@ -154,33 +153,33 @@ static void start_transaction(struct agent *a, const struct blocks_step *s)
 }
 
 /* The change of a node state that a step asks for. */
-static int change_state(struct agent *a, const struct blocks_step *s, struct err *e)
+static int change_state(struct agent *a, const struct block_plan_step *s, struct err *e)
 {
 	switch (s->verb) {
-	case BLOCKS_ADD:
-		return states_add_block(&a->states, s->dir, &s->block, e);
-	case BLOCKS_DRAIN:
-		return states_drain_block(&a->states, s->dir, &s->block, e);
-	case BLOCKS_DISOWN:
-		return states_disown_block(&a->states, s->dir, &s->block, e);
+	case STEP_ADD:
+		return node_states_add_block(&a->states, s->dir, &s->block, e);
+	case STEP_DRAIN:
+		return node_states_drain_block(&a->states, s->dir, &s->block, e);
+	case STEP_DISOWN:
+		return node_states_disown_block(&a->states, s->dir, &s->block, e);
 	default:
-		return states_drop_block(&a->states, s->dir, &s->block, e);
+		return node_states_drop_block(&a->states, s->dir, &s->block, e);
 	}
 }
 
-static const char *verb_text(enum blocks_verb v)
+static const char *verb_text(enum block_plan_verb v)
 {
 	static const char *const texts[] = {
-		[BLOCKS_ADD] = "is used from now on",
-		[BLOCKS_DRAIN] = "is idle and will be given back",
-		[BLOCKS_DISOWN] = "belongs to another node: nothing more is given from it",
-		[BLOCKS_DROP] = "is no longer this node's",
+		[STEP_ADD] = "is used from now on",
+		[STEP_DRAIN] = "is idle and will be given back",
+		[STEP_DISOWN] = "belongs to another node: nothing more is given from it",
+		[STEP_DROP] = "is no longer this node's",
 	};
 	return texts[v];
 }
 
 /* 1: done, 0: not. A block that was taken into use meanwhile is no error. */
-static int take_step(struct agent *a, const struct blocks_step *s)
+static int take_step(struct agent *a, const struct block_plan_step *s)
 {
 	struct err e;
 	char text[CIDR_TEXT];
@@ -213,7 +212,7 @@ static bool is_known(const struct lastknown *l, const struct cidr *block)
 }
 
 /* The blocks that the node states give from, and those that a plan is about to add. */
-static void list_known(struct agent *a, const struct mirror *m, const struct blocks_plan *adding,
+static void list_known(struct agent *a, const struct mirror *m, const struct block_plan *adding,
 	struct lastknown *out)
 {
 	size_t n = a->states.n_blocks + (adding ? adding->n_steps : 0);
@@ -221,17 +220,17 @@ static void list_known(struct agent *a, const struct mirror *m, const struct blo
 	(void)text_copy(out->installation, sizeof(out->installation), a->known.installation);
 	out->blocks = mem_new(n + 1, sizeof(*out->blocks));
 	for (size_t i = 0; i < a->states.n_blocks; i++) {
-		const struct states_block *b = &a->states.blocks[i];
+		const struct node_states_block *b = &a->states.blocks[i];
 		if (!b->in.disowned && !b->in.draining)
 			add_known(a, out, &b->in.cidr, b->dir);
 	}
 	for (size_t i = 0; adding && i < adding->n_steps; i++)
-		if (adding->steps[i].verb == BLOCKS_ADD && !is_known(out, &adding->steps[i].block))
+		if (adding->steps[i].verb == STEP_ADD && !is_known(out, &adding->steps[i].block))
 			add_known(a, out, &adding->steps[i].block, adding->steps[i].dir);
 }
 
 int agent_remember(
-	struct agent *a, const struct mirror *m, const struct blocks_plan *adding, struct err *e)
+	struct agent *a, const struct mirror *m, const struct block_plan *adding, struct err *e)
 {
 	struct lastknown next;
 	list_known(a, m, adding, &next);
@@ -250,12 +249,12 @@ int agent_remember(
 	return 0;
 }
 
-static bool is_transaction(enum blocks_verb v)
+static bool is_transaction(enum block_plan_verb v)
 {
-	return v == BLOCKS_CLAIM || v == BLOCKS_RETURN || v == BLOCKS_TAKE_BACK;
+	return v == STEP_CLAIM || v == STEP_RETURN || v == STEP_TAKE_BACK;
 }
 
-int agent_take_steps(struct agent *a, const struct blocks_plan *p, const struct mirror *m)
+int agent_take_steps(struct agent *a, const struct block_plan *p, const struct mirror *m)
 {
 	struct err e;
 	int changed = 0;
@@ -268,8 +267,8 @@ int agent_take_steps(struct agent *a, const struct blocks_plan *p, const struct 
 		agent_problem(a, "new blocks are not used, old ones not given back: %s", e.text);
 	}
 	for (size_t i = 0; i < p->n_steps; i++) {
-		const struct blocks_step *s = &p->steps[i];
-		if (r < 0 && (s->verb == BLOCKS_ADD || s->verb == BLOCKS_RETURN))
+		const struct block_plan_step *s = &p->steps[i];
+		if (r < 0 && (s->verb == STEP_ADD || s->verb == STEP_RETURN))
 			continue; /* a reboot would believe the old file */
 		wanted |= is_transaction(s->verb);
 		if (!is_transaction(s->verb))
@@ -291,16 +290,16 @@ void agent_trust(struct agent *a)
 	if (!a->conf.trust_last_blocks || a->has_trusted || replica_is_whole(&a->replica) ||
 		!a->known.n_blocks || strcmp(a->known.mirror.node, a->conf.node) != 0 ||
 		!store_trouble(a->store, &since) || agent_now_s() - since < TRUST_AFTER_S ||
-		states_has_mirror(&a->states))
+		node_states_has_mirror(&a->states))
 		return;
 	a->has_trusted = true;
 	(void)text_copy(a->known.mirror.socket, sizeof(a->known.mirror.socket), a->conf.socket);
-	int r = states_put_mirror(&a->states, &a->known.mirror, &e);
+	int r = node_states_put_mirror(&a->states, &a->known.mirror, &e);
 	CLEANUP_FREE struct cidr *blocks = mem_new(a->known.n_blocks, sizeof(*blocks));
 	for (size_t i = 0; i < a->known.n_blocks && r >= 0; i++) {
 		const struct lastknown_block *b = &a->known.blocks[i];
 		blocks[i] = b->cidr;
-		r = states_add_block(&a->states, dir_of(a, b->state_dir), &b->cidr, &e);
+		r = node_states_add_block(&a->states, dir_of(a, b->state_dir), &b->cidr, &e);
 	}
 	if (r < 0) {
 		log_error("the blocks of before the reboot cannot be used: %s", e.text);

@@ -47,7 +47,7 @@ HOMES = {
 SETNS = {"lib/ns.c"}
 FORK = {"lib/exec.c"}
 GETENV = {"lib/cni_env.c", "lib/exec.c", "cli/roostctl.c", "cli/options.c", "cli/output.c",
-          "agent/conf.c"}
+          "agent/agent_conf.c"}
 
 
 def room(name):

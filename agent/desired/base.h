@@ -16,7 +16,7 @@ struct desired_pool {
 };
 
 struct desiring {
-	const struct conf *conf;
+	const struct agent_conf *conf;
 	const struct replica *r;
 	const struct facts *f;
 	const struct desired_self *self;

@@ -180,7 +180,7 @@ static void check_addresses(struct desiring *g)
 			g->conf->detect6.text);
 }
 
-void desired_make(const struct conf *c, const struct replica *r, const struct facts *f,
+void desired_make(const struct agent_conf *c, const struct replica *r, const struct facts *f,
 	const struct desired_self *self, struct desired *out)
 {
 	*out = (struct desired){0};

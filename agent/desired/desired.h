@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "agent/bird/want.h"
-#include "agent/conf.h"
+#include "agent/agent_conf.h"
 #include "agent/kernel/facts.h"
 #include "agent/filter/want.h"
 #include "agent/kernel/kernel.h"
@@ -64,7 +64,7 @@ struct desired {
 };
 
 /* *out is for desired_done(). Never fails: what cannot be is a problem, and left out. */
-void desired_make(const struct conf *c, const struct replica *r, const struct facts *f,
+void desired_make(const struct agent_conf *c, const struct replica *r, const struct facts *f,
 	const struct desired_self *self, struct desired *out);
 void desired_done(struct desired *d);
 

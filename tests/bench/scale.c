@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "agent/bird/config.h"
-#include "agent/blocks.h"
+#include "agent/block_plan.h"
 #include "agent/desired/desired.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -27,7 +27,7 @@
 #define UPLINK 2
 
 static struct replica replica;
-static struct conf conf = {
+static struct agent_conf conf = {
 	.node = OURS, .vxlan_port = 4789, .vxlan_vni = 4096, .vxlan_device = "vxlan.roost"};
 
 static double us_since(uint64_t began_ns)
@@ -84,7 +84,7 @@ struct here {
 	struct facts_link link;
 	struct facts_addr addr;
 	struct desired_self self;
-	struct states states;
+	struct node_states states;
 };
 
 static void look_around(struct here *h)
@@ -106,14 +106,14 @@ static void look_around(struct here *h)
 			continue;
 		/* The first one has room for more than the headroom. */
 		uint64_t used = n ? 64 : 32;
-		h->states.blocks[n] = (struct states_block){
+		h->states.blocks[n] = (struct node_states_block){
 			.in = {.cidr = replica.blocks[i].cidr, .used = used, .free = 64 - used},
 			.empty_since_s = -1};
 		blocks[n++] = replica.blocks[i].cidr;
 	}
 	h->states.n_blocks = n;
 	h->states.n_dirs = 1;
-	h->states.dirs[0] = (struct states_dir){.free4 = 32, .used = 64 * n - 32};
+	h->states.dirs[0] = (struct node_states_dir){.free4 = 32, .used = 64 * n - 32};
 	h->self = (struct desired_self){.addr4 = own->spec.addr4,
 		.link4 = UPLINK,
 		.vxlan4 = own->spec.vxlan4,
@@ -123,20 +123,20 @@ static void look_around(struct here *h)
 
 static double time_blocks(const struct here *h, const struct mirror *m)
 {
-	struct blocks_input in = {.node = OURS,
+	struct block_plan_input in = {.node = OURS,
 		.replica = &replica,
 		.mirror = m,
 		.states = &h->states,
 		.headroom = 16};
-	struct blocks_plan plan;
+	struct block_plan plan;
 	uint64_t began = boot_now_ns();
-	blocks_plan(&in, &plan);
+	block_plan_make(&in, &plan);
 	double us = us_since(began);
 	if (plan.n_steps) {
 		fprintf(stderr, "scale: a settled node plans %zu steps\n", plan.n_steps);
 		exit(1);
 	}
-	blocks_done(&plan);
+	block_plan_done(&plan);
 	return us;
 }
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/conf.h"
+#include "agent/agent_conf.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static int forget_environment(void **state)
 }
 
 /* The file holds text; further arguments end with NULL. */
-static int read_conf(const char *text, struct conf *out, struct err *e, ...)
+static int read_conf(const char *text, struct agent_conf *out, struct err *e, ...)
 {
 	char config[] = "--config";
 	char *argv[20] = {config, config, file};
@@ -57,13 +57,13 @@ static int read_conf(const char *text, struct conf *out, struct err *e, ...)
 	(void)fputs(text, f);
 	assert_int_equal(fclose(f), 0);
 	*e = (struct err){0};
-	return conf_read(argc, argv, out, e);
+	return agent_conf_read(argc, argv, out, e);
 }
 
 static void nothing_said_gives_the_defaults(void **state)
 {
 	(void)state;
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
 	if (read_conf("{}", &c, &e, "--node", "n1", NULL) < 0)
 		fail_msg("%s", e.text);
@@ -111,7 +111,7 @@ static void every_key_of_the_file_is_taken(void **state)
 		"\"checksumOffload\":true},"
 		"\"exits\":{\"table\":4294967295},"
 		"\"log\":{\"level\":\"debug\",\"file\":\"/l\"}}";
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
 	if (read_conf(text, &c, &e, NULL) < 0)
 		fail_msg("%s", e.text);
@@ -143,7 +143,7 @@ static void the_command_line_wins_over_the_environment_over_the_file(void **stat
 	(void)state;
 	static const char text[] = "{\"node\":\"of-file\",\"socket\":\"/of-file\","
 				   "\"dataDir\":\"/of-file\",\"stateDirs\":[\"/of-file\"]}";
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
 	assert_int_equal(setenv("ROOST_NODE", "of-env", 1), 0);
 	assert_int_equal(setenv("ROOST_SOCKET", "/of-env", 1), 0);
@@ -165,16 +165,16 @@ static void the_command_line_wins_over_the_environment_over_the_file(void **stat
 static void the_file_may_be_named_by_the_environment(void **state)
 {
 	(void)state;
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
 	char program[] = "roostd";
 	char *argv[] = {program, NULL};
 	assert_int_equal(read_conf("{\"node\":\"from-file\"}", &c, &e, NULL), 0);
 	assert_int_equal(setenv("ROOST_CONFIG", file, 1), 0);
-	assert_int_equal(conf_read(1, argv, &c, &e), 0);
+	assert_int_equal(agent_conf_read(1, argv, &c, &e), 0);
 	assert_string_equal(c.node, "from-file");
 	assert_int_equal(setenv("ROOST_CONFIG", "/nowhere/x.json", 1), 0);
-	assert_int_equal(conf_read(1, argv, &c, &e), -ENOENT);
+	assert_int_equal(agent_conf_read(1, argv, &c, &e), -ENOENT);
 	assert_string_equal(e.text, "cannot open /nowhere/x.json: No such file or directory");
 }
 
@@ -225,7 +225,7 @@ static void bad_files_are_refused_with_file_and_key(void **state)
 		{"{\"address\":{\"ipv4\":\"!\"}}", "address.ipv4: "},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct conf c;
+		struct agent_conf c;
 		struct err e;
 		int r = read_conf(table[i].text, &c, &e, "--node", "n", NULL);
 		if (r != -EBADMSG || !strstr(e.text, table[i].error) ||
@@ -240,15 +240,15 @@ static void long_texts_are_refused(void **state)
 	char text[400], path[300];
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
-	path[CONF_PATH] = '\0';
+	path[AGENT_CONF_PATH] = '\0';
 	(void)snprintf(text, sizeof(text), "{\"dataDir\":\"%s\"}", path);
 	assert_int_equal(read_conf(text, &c, &e, NULL), -EBADMSG);
 	assert_non_null(strstr(e.text, "has more than 255 bytes"));
 	(void)snprintf(text, sizeof(text), "{\"stateDirs\":[\"%s\"]}", path);
 	assert_int_equal(read_conf(text, &c, &e, NULL), -EBADMSG);
-	path[CONF_PATH - 1] = '\0';
+	path[AGENT_CONF_PATH - 1] = '\0';
 	(void)snprintf(text, sizeof(text), "{\"dataDir\":\"%s\",\"node\":\"n\"}", path);
 	assert_int_equal(read_conf(text, &c, &e, NULL), 0);
 	path[108] = '\0';
@@ -275,13 +275,13 @@ static void bad_usage_is_refused_with_its_option(void **state)
 		{"--store=", NULL, "--store: \"\" is neither"},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct conf c;
+		struct agent_conf c;
 		struct err e;
 		int r = read_conf("{}", &c, &e, table[i].first, table[i].second, NULL);
 		if (r != -EINVAL || strncmp(e.text, table[i].error, strlen(table[i].error)) != 0)
 			fail_msg("%s: %d, %s", table[i].first, r, e.text);
 	}
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
 	assert_int_equal(setenv("ROOST_SOCKET", "x", 1), 0);
 	assert_int_equal(read_conf("{}", &c, &e, NULL), -EINVAL);
@@ -291,7 +291,7 @@ static void bad_usage_is_refused_with_its_option(void **state)
 static void what_belongs_together_must_be_there_together(void **state)
 {
 	(void)state;
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
 	assert_true(read_conf("{\"etcd\":{\"certFile\":\"/c\"}}", &c, &e, "--node=n", NULL) < 0);
 	assert_string_equal(e.text, "etcd.certFile and etcd.keyFile belong together");
@@ -302,7 +302,7 @@ static void what_belongs_together_must_be_there_together(void **state)
 static void help_and_version_are_answered(void **state)
 {
 	(void)state;
-	struct conf c;
+	struct agent_conf c;
 	struct err e;
 	assert_int_equal(read_conf("[", &c, &e, "--help", NULL), 1);
 	assert_int_equal(read_conf("[", &c, &e, "--version", NULL), 1);

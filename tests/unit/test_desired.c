@@ -21,7 +21,7 @@
 #define MOST 16
 
 struct input {
-	struct conf conf;
+	struct agent_conf conf;
 	struct replica replica;
 	struct facts facts;
 	struct facts_link links[MOST];

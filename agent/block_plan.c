@@ -18,7 +18,7 @@
  * each family and folder with less than the headroom. A block with a transaction under way is left
  * alone.
  */
-#include "agent/blocks.h"
+#include "agent/block_plan.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,10 +29,10 @@
 #include "lib/text.h"
 
 struct planning {
-	const struct blocks_input *in;
-	struct blocks_plan *out;
+	const struct block_plan_input *in;
+	struct block_plan *out;
 	size_t room;
-	bool shrunk[CONF_STATE_DIRS][2];
+	bool shrunk[AGENT_CONF_STATE_DIRS][2];
 };
 
 static int family_index(const struct cidr *c)
@@ -40,20 +40,20 @@ static int family_index(const struct cidr *c)
 	return c->addr.family == AF_INET ? 0 : 1;
 }
 
-static struct blocks_step *add_step(
-	struct planning *p, enum blocks_verb verb, const struct cidr *block, size_t dir)
+static struct block_plan_step *add_step(
+	struct planning *p, enum block_plan_verb verb, const struct cidr *block, size_t dir)
 {
-	struct blocks_plan *out = p->out;
+	struct block_plan *out = p->out;
 	out->steps = mem_grow(out->steps, &p->room, out->n_steps, sizeof(*out->steps));
-	struct blocks_step *s = &out->steps[out->n_steps++];
-	*s = (struct blocks_step){.verb = verb, .block = *block, .dir = dir};
+	struct block_plan_step *s = &out->steps[out->n_steps++];
+	*s = (struct block_plan_step){.verb = verb, .block = *block, .dir = dir};
 	return s;
 }
 
 static void problem(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void problem(struct planning *p, const char *fmt, ...)
 {
-	struct blocks_plan *out = p->out;
+	struct block_plan *out = p->out;
 	if (out->n_problems == sizeof(out->problems) / sizeof(out->problems[0]))
 		return;
 	va_list ap;
@@ -62,8 +62,8 @@ static void problem(struct planning *p, const char *fmt, ...)
 	va_end(ap);
 }
 
-static const struct blocks_pending *pending_of(
-	const struct blocks_input *in, const struct cidr *block, enum blocks_note note)
+static const struct pending *pending_of(
+	const struct block_plan_input *in, const struct cidr *block, enum pending_kind note)
 {
 	for (size_t i = 0; i < in->n_pending; i++)
 		if (in->pending[i].note == note && cidr_equal(&in->pending[i].block, block))
@@ -71,17 +71,17 @@ static const struct blocks_pending *pending_of(
 	return NULL;
 }
 
-static bool is_under_way(const struct blocks_input *in, const struct cidr *block)
+static bool is_under_way(const struct block_plan_input *in, const struct cidr *block)
 {
-	return pending_of(in, block, BLOCKS_UNDER_WAY) != NULL;
+	return pending_of(in, block, PENDING_UNDER_WAY) != NULL;
 }
 
-static bool is_ours(const struct blocks_input *in, const struct replica_block *b)
+static bool is_ours(const struct block_plan_input *in, const struct replica_block *b)
 {
 	return b->node && strcmp(b->node, in->node) == 0;
 }
 
-static bool is_withdrawn(const struct blocks_input *in, const struct cidr *block)
+static bool is_withdrawn(const struct block_plan_input *in, const struct cidr *block)
 {
 	for (size_t i = 0; i < in->n_withdrawn; i++)
 		if (cidr_equal(&in->withdrawn[i], block))
@@ -101,7 +101,7 @@ static const struct mirror_pool *pool_of(const struct mirror *m, const struct ci
 
 /* The document of a pool, by its prefix: names are cut in the mirror. */
 static const struct replica_item *pool_document(
-	const struct blocks_input *in, const struct cidr *cidr)
+	const struct block_plan_input *in, const struct cidr *cidr)
 {
 	for (size_t i = 0; i < in->replica->n_items; i++) {
 		const struct replica_item *item = in->replica->items[i];
@@ -112,17 +112,17 @@ static const struct replica_item *pool_document(
 	return NULL;
 }
 
-static uint64_t free_of(const struct states_dir *d, int family)
+static uint64_t free_of(const struct node_states_dir *d, int family)
 {
 	return family == 0 ? d->free4 : d->free6;
 }
 
 /* Where a new block goes: where it was meant for, else where addresses are fewest. */
-static size_t home_of(const struct blocks_input *in, const struct cidr *block)
+static size_t home_of(const struct block_plan_input *in, const struct cidr *block)
 {
-	const struct blocks_pending *p = pending_of(in, block, BLOCKS_CLAIMED);
+	const struct pending *p = pending_of(in, block, PENDING_CLAIMED);
 	if (!p)
-		p = pending_of(in, block, BLOCKS_HOME);
+		p = pending_of(in, block, PENDING_HOME);
 	if (p && p->dir < in->states->n_dirs)
 		return p->dir;
 	int family = family_index(block);
@@ -134,7 +134,7 @@ static size_t home_of(const struct blocks_input *in, const struct cidr *block)
 	return best;
 }
 
-static void set_doc(struct blocks_step *s, const struct replica_block *b)
+static void set_doc(struct block_plan_step *s, const struct replica_block *b)
 {
 	s->doc = (struct block){.cidr = b->cidr, .state = b->state, .revision = b->revision};
 	(void)text_copy(s->doc.node, sizeof(s->doc.node), b->node);
@@ -143,15 +143,15 @@ static void set_doc(struct blocks_step *s, const struct replica_block *b)
 /* A block that the store says is ours. */
 static void plan_owned(struct planning *p, const struct replica_block *b)
 {
-	const struct states_block *s = states_find(p->in->states, &b->cidr);
+	const struct node_states_block *s = node_states_find(p->in->states, &b->cidr);
 	if (is_under_way(p->in, &b->cidr))
 		return;
-	bool tried = pending_of(p->in, &b->cidr, BLOCKS_CLAIMED) ||
-		     pending_of(p->in, &b->cidr, BLOCKS_CONFLICT);
+	bool tried = pending_of(p->in, &b->cidr, PENDING_CLAIMED) ||
+		     pending_of(p->in, &b->cidr, PENDING_CONFLICT);
 	if (tried && (b->state == BLOCK_QUARANTINED || (s && s->in.draining)))
 		return; /* the watch will show what became of it */
 	if (b->state == BLOCK_QUARANTINED) {
-		set_doc(add_step(p, s ? BLOCKS_TAKE_BACK : BLOCKS_RETURN, &b->cidr, 0), b);
+		set_doc(add_step(p, s ? STEP_TAKE_BACK : STEP_RETURN, &b->cidr, 0), b);
 	} else if (!s || s->in.disowned) {
 		size_t dir = s ? s->dir : home_of(p->in, &b->cidr);
 		if (!pool_of(p->in->mirror, &b->cidr)) {
@@ -160,13 +160,13 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 			problem(p, "block %s belongs to this node, but no pool contains it", text);
 			return;
 		}
-		(void)add_step(p, BLOCKS_ADD, &b->cidr, dir);
+		(void)add_step(p, STEP_ADD, &b->cidr, dir);
 	} else if (s->in.draining && is_withdrawn(p->in, &b->cidr)) {
-		set_doc(add_step(p, BLOCKS_RETURN, &b->cidr, s->dir), b);
+		set_doc(add_step(p, STEP_RETURN, &b->cidr, s->dir), b);
 	}
 }
 
-static bool is_idle(const struct blocks_input *in, const struct states_block *s)
+static bool is_idle(const struct block_plan_input *in, const struct node_states_block *s)
 {
 	const struct mirror_pool *pool = pool_of(in->mirror, &s->in.cidr);
 	uint64_t all = free_of(&in->states->dirs[s->dir], family_index(&s->in.cidr));
@@ -178,7 +178,7 @@ static bool is_idle(const struct blocks_input *in, const struct states_block *s)
 	       all - s->in.free >= in->headroom;
 }
 
-static void plan_claim_again(struct planning *p, const struct states_block *s)
+static void plan_claim_again(struct planning *p, const struct node_states_block *s)
 {
 	char text[CIDR_TEXT];
 	cidr_format(&s->in.cidr, text);
@@ -190,23 +190,23 @@ static void plan_claim_again(struct planning *p, const struct states_block *s)
 			text, (unsigned long long)s->in.used);
 		return;
 	}
-	if (pending_of(p->in, &s->in.cidr, BLOCKS_CLAIMED) ||
-		pending_of(p->in, &s->in.cidr, BLOCKS_CONFLICT))
+	if (pending_of(p->in, &s->in.cidr, PENDING_CLAIMED) ||
+		pending_of(p->in, &s->in.cidr, PENDING_CONFLICT))
 		return;
-	struct blocks_step *step = add_step(p, BLOCKS_CLAIM, &s->in.cidr, s->dir);
+	struct block_plan_step *step = add_step(p, STEP_CLAIM, &s->in.cidr, s->dir);
 	(void)text_copy(step->pool, sizeof(step->pool), pool->resource.name);
 	step->pool_revision = pool->revision;
 }
 
 /* A block of a node state that the store says is not ours. */
 static void plan_lost(
-	struct planning *p, const struct states_block *s, const struct replica_block *b)
+	struct planning *p, const struct node_states_block *s, const struct replica_block *b)
 {
 	bool unused = s->in.used == 0 && s->in.quarantined == 0;
 	char text[CIDR_TEXT];
 	if (!b) {
 		if (s->in.draining || (unused && s->in.cooling == 0))
-			(void)add_step(p, BLOCKS_DROP, &s->in.cidr, s->dir);
+			(void)add_step(p, STEP_DROP, &s->in.cidr, s->dir);
 		else
 			plan_claim_again(p, s);
 		return;
@@ -214,21 +214,21 @@ static void plan_lost(
 	if (!b->node)
 		return;
 	if (unused) {
-		(void)add_step(p, BLOCKS_DROP, &s->in.cidr, s->dir);
+		(void)add_step(p, STEP_DROP, &s->in.cidr, s->dir);
 		return;
 	}
 	cidr_format(&s->in.cidr, text);
 	problem(p, "block %s, of which %llu addresses are in use here, belongs to node %s", text,
 		(unsigned long long)s->in.used, b->node);
 	if (!s->in.disowned)
-		(void)add_step(p, BLOCKS_DISOWN, &s->in.cidr, s->dir);
+		(void)add_step(p, STEP_DISOWN, &s->in.cidr, s->dir);
 }
 
 static void plan_states(struct planning *p)
 {
-	const struct states *states = p->in->states;
+	const struct node_states *states = p->in->states;
 	for (size_t i = 0; i < states->n_blocks; i++) {
-		const struct states_block *s = &states->blocks[i];
+		const struct node_states_block *s = &states->blocks[i];
 		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
 		bool *shrunk = &p->shrunk[s->dir][family_index(&s->in.cidr)];
 		if (is_under_way(p->in, &s->in.cidr))
@@ -237,7 +237,7 @@ static void plan_states(struct planning *p)
 			plan_lost(p, s, b);
 		} else if (b->state == BLOCK_OWNED && !s->in.draining && !*shrunk &&
 			   is_idle(p->in, s)) {
-			(void)add_step(p, BLOCKS_DRAIN, &s->in.cidr, s->dir);
+			(void)add_step(p, STEP_DRAIN, &s->in.cidr, s->dir);
 			*shrunk = true;
 		}
 	}
@@ -245,7 +245,7 @@ static void plan_states(struct planning *p)
 
 /* ---- More addresses ---- */
 
-static bool may_use(const struct blocks_ask *ask, const struct cidr *pool)
+static bool may_use(const struct block_plan_ask *ask, const struct cidr *pool)
 {
 	bool any = !ask->n_pools;
 	for (size_t i = 0; i < ask->n_pools && !any; i++)
@@ -254,16 +254,16 @@ static bool may_use(const struct blocks_ask *ask, const struct cidr *pool)
 }
 
 /* Whether the ask may have addresses of this block. */
-static bool suits(
-	const struct blocks_ask *ask, const struct mirror *m, size_t dir, const struct cidr *block)
+static bool suits(const struct block_plan_ask *ask, const struct mirror *m, size_t dir,
+	const struct cidr *block)
 {
 	const struct mirror_pool *pool = pool_of(m, block);
 	return dir == ask->dir && pool && pool->assigns && may_use(ask, &pool->pool.cidr);
 }
 
-static uint64_t free_for(const struct blocks_input *in, const struct blocks_ask *ask)
+static uint64_t free_for(const struct block_plan_input *in, const struct block_plan_ask *ask)
 {
-	const struct states *s = in->states;
+	const struct node_states *s = in->states;
 	uint64_t sum = 0;
 	for (size_t i = 0; i < s->n_blocks; i++) {
 		const struct node_block *b = &s->blocks[i].in;
@@ -274,27 +274,26 @@ static uint64_t free_for(const struct blocks_input *in, const struct blocks_ask 
 	return sum;
 }
 
-static bool is_new(const struct blocks_input *in, const struct cidr *block)
+static bool is_new(const struct block_plan_input *in, const struct cidr *block)
 {
-	const struct states_block *s = states_find(in->states, block);
+	const struct node_states_block *s = node_states_find(in->states, block);
 	return !s || s->in.draining || s->in.disowned;
 }
 
 /* Addresses for the ask are on the way: claims that the watch has not shown yet count. */
-static bool is_growing(const struct planning *p, const struct blocks_ask *ask)
+static bool is_growing(const struct planning *p, const struct block_plan_ask *ask)
 {
-	const struct blocks_input *in = p->in;
+	const struct block_plan_input *in = p->in;
 	for (size_t i = 0; i < in->n_pending; i++) {
-		const struct blocks_pending *n = &in->pending[i];
-		if ((n->note == BLOCKS_UNDER_WAY || n->note == BLOCKS_CLAIMED) &&
-			!states_find(in->states, &n->block) &&
+		const struct pending *n = &in->pending[i];
+		if ((n->note == PENDING_UNDER_WAY || n->note == PENDING_CLAIMED) &&
+			!node_states_find(in->states, &n->block) &&
 			suits(ask, in->mirror, n->dir, &n->block))
 			return true;
 	}
 	for (size_t i = 0; i < p->out->n_steps; i++) {
-		const struct blocks_step *s = &p->out->steps[i];
-		if ((s->verb == BLOCKS_ADD || s->verb == BLOCKS_CLAIM ||
-			    s->verb == BLOCKS_TAKE_BACK) &&
+		const struct block_plan_step *s = &p->out->steps[i];
+		if ((s->verb == STEP_ADD || s->verb == STEP_CLAIM || s->verb == STEP_TAKE_BACK) &&
 			is_new(in, &s->block) && suits(ask, in->mirror, s->dir, &s->block))
 			return true;
 	}
@@ -304,29 +303,29 @@ static bool is_growing(const struct planning *p, const struct blocks_ask *ask)
 /* A RETURN whose answer was lost, in this life or an earlier one, may be carried out late: the
  * document is written anew first, so that its revision is another one. */
 static void use_again(
-	struct planning *p, const struct states_block *s, const struct replica_block *b)
+	struct planning *p, const struct node_states_block *s, const struct replica_block *b)
 {
 	const struct cidr *block = &s->in.cidr;
-	struct blocks_step *step = NULL;
+	struct block_plan_step *step = NULL;
 	for (size_t i = 0; !step && i < p->out->n_steps; i++)
 		if (cidr_equal(&p->out->steps[i].block, block))
 			step = &p->out->steps[i]; /* its RETURN */
-	bool safe = pending_of(p->in, block, BLOCKS_TAKEN) != NULL;
-	if (!safe && (pending_of(p->in, block, BLOCKS_CLAIMED) ||
-			     pending_of(p->in, block, BLOCKS_CONFLICT)))
+	bool safe = pending_of(p->in, block, PENDING_TAKEN) != NULL;
+	if (!safe && (pending_of(p->in, block, PENDING_CLAIMED) ||
+			     pending_of(p->in, block, PENDING_CONFLICT)))
 		return; /* the watch will show what became of it */
 	if (!step)
-		step = add_step(p, BLOCKS_ADD, block, s->dir);
-	step->verb = safe ? BLOCKS_ADD : BLOCKS_TAKE_BACK;
+		step = add_step(p, STEP_ADD, block, s->dir);
+	step->verb = safe ? STEP_ADD : STEP_TAKE_BACK;
 	set_doc(step, b);
 }
 
 /* A block that is being given back, and is needed after all. */
-static bool keep_draining(struct planning *p, const struct blocks_ask *ask)
+static bool keep_draining(struct planning *p, const struct block_plan_ask *ask)
 {
-	const struct states *states = p->in->states;
+	const struct node_states *states = p->in->states;
 	for (size_t i = 0; i < states->n_blocks; i++) {
-		const struct states_block *s = &states->blocks[i];
+		const struct node_states_block *s = &states->blocks[i];
 		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
 		if (!s->in.draining || !suits(ask, p->in->mirror, s->dir, &s->in.cidr) || !b ||
 			!is_ours(p->in, b) || is_under_way(p->in, &s->in.cidr))
@@ -344,7 +343,7 @@ static bool pick(struct planning *p, const struct mirror_pool *pool, size_t dir,
 	struct cidr block;
 	if (!doc || !block_pick(&pool->pool, p->in->node, taken, &block))
 		return false;
-	struct blocks_step *s = add_step(p, BLOCKS_CLAIM, &block, dir);
+	struct block_plan_step *s = add_step(p, STEP_CLAIM, &block, dir);
 	(void)text_copy(s->pool, sizeof(s->pool), doc->resource.name);
 	s->pool_revision = doc->revision;
 	return true;
@@ -356,17 +355,17 @@ static size_t list_tried(const struct planning *p, struct cidr **out)
 	size_t n = 0;
 	struct cidr *tried = mem_new(p->in->n_pending + p->out->n_steps + 1, sizeof(*tried));
 	for (size_t i = 0; i < p->in->n_pending; i++)
-		if (p->in->pending[i].note != BLOCKS_HOME)
+		if (p->in->pending[i].note != PENDING_HOME)
 			tried[n++] = p->in->pending[i].block;
 	for (size_t i = 0; i < p->out->n_steps; i++)
-		if (p->out->steps[i].verb == BLOCKS_CLAIM)
+		if (p->out->steps[i].verb == STEP_CLAIM)
 			tried[n++] = p->out->steps[i].block;
 	*out = tried;
 	return n;
 }
 
 /* The first free block of the pools in their order. */
-static bool pick_any(struct planning *p, const struct blocks_ask *ask, size_t *usable)
+static bool pick_any(struct planning *p, const struct block_plan_ask *ask, size_t *usable)
 {
 	const struct mirror *m = p->in->mirror;
 	const struct replica *r = p->in->replica;
@@ -391,18 +390,18 @@ static size_t count_blocks(const struct planning *p)
 {
 	size_t n = p->in->states->n_blocks;
 	for (size_t i = 0; i < p->in->n_pending; i++) {
-		const struct blocks_pending *k = &p->in->pending[i];
-		bool claims = k->note == BLOCKS_CLAIMED ||
-			      (k->note == BLOCKS_UNDER_WAY && k->verb == BLOCKS_CLAIM);
-		n += claims && !states_find(p->in->states, &k->block);
+		const struct pending *k = &p->in->pending[i];
+		bool claims = k->note == PENDING_CLAIMED ||
+			      (k->note == PENDING_UNDER_WAY && k->verb == STEP_CLAIM);
+		n += claims && !node_states_find(p->in->states, &k->block);
 	}
 	for (size_t i = 0; i < p->out->n_steps; i++)
-		n += p->out->steps[i].verb == BLOCKS_CLAIM &&
-		     !states_find(p->in->states, &p->out->steps[i].block);
+		n += p->out->steps[i].verb == STEP_CLAIM &&
+		     !node_states_find(p->in->states, &p->out->steps[i].block);
 	return n;
 }
 
-static void claim_for(struct planning *p, const struct blocks_ask *ask, char why[256])
+static void claim_for(struct planning *p, const struct block_plan_ask *ask, char why[256])
 {
 	size_t usable;
 	size_t blocks = count_blocks(p);
@@ -422,7 +421,7 @@ static void claim_for(struct planning *p, const struct blocks_ask *ask, char why
 }
 
 static void plan_claim(
-	struct planning *p, const struct blocks_ask *ask, uint64_t least, char why[256])
+	struct planning *p, const struct block_plan_ask *ask, uint64_t least, char why[256])
 {
 	if (free_for(p->in, ask) < least && !is_growing(p, ask) && !keep_draining(p, ask))
 		claim_for(p, ask, why);
@@ -439,8 +438,8 @@ static bool has_pool(const struct mirror *m, int family)
 /* Who waits comes first: there may be few blocks left, and the headroom takes of any pool. */
 static void plan_claims(struct planning *p)
 {
-	const struct blocks_input *in = p->in;
-	struct blocks_answer *answers = mem_new(in->n_asks + 1, sizeof(*answers));
+	const struct block_plan_input *in = p->in;
+	struct block_plan_answer *answers = mem_new(in->n_asks + 1, sizeof(*answers));
 	p->out->answers = answers;
 	for (size_t i = 0; i < in->n_asks; i++) {
 		answers[i].free = free_for(in, &in->asks[i]);
@@ -449,13 +448,14 @@ static void plan_claims(struct planning *p)
 	for (size_t dir = 0; dir < in->states->n_dirs; dir++)
 		for (int family = 0; family < 2; family++)
 			if (has_pool(in->mirror, family))
-				plan_claim(p, &(struct blocks_ask){.dir = dir, .family = family},
+				plan_claim(p,
+					&(struct block_plan_ask){.dir = dir, .family = family},
 					in->headroom, p->out->why_not[family]);
 }
 
-void blocks_plan(const struct blocks_input *in, struct blocks_plan *out)
+void block_plan_make(const struct block_plan_input *in, struct block_plan *out)
 {
-	*out = (struct blocks_plan){0};
+	*out = (struct block_plan){0};
 	struct planning p = {.in = in, .out = out};
 	for (size_t i = 0; i < in->replica->n_blocks; i++)
 		if (is_ours(in, &in->replica->blocks[i]))
@@ -464,9 +464,9 @@ void blocks_plan(const struct blocks_input *in, struct blocks_plan *out)
 	plan_claims(&p);
 }
 
-void blocks_done(struct blocks_plan *p)
+void block_plan_done(struct block_plan *p)
 {
 	free(p->steps);
 	free(p->answers);
-	*p = (struct blocks_plan){0};
+	*p = (struct block_plan){0};
 }

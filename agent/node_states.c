@@ -7,7 +7,7 @@
  * Since when a block is empty is the agent's own memory: after a restart the time begins anew,
  * which only makes a return later.
  */
-#include "agent/states.h"
+#include "agent/node_states.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,17 +28,17 @@ static void close_node(struct node **n)
 }
 #define CLEANUP_NODE __attribute__((cleanup(close_node)))
 
-int states_open(struct states *s, const struct conf *c, struct err *e)
+int node_states_open(struct node_states *s, const struct agent_conf *c, struct err *e)
 {
-	*s = (struct states){0};
+	*s = (struct node_states){0};
 	for (size_t i = 0; i < c->n_state_dirs; i++) {
-		struct states_dir *d = &s->dirs[i];
-		*d = (struct states_dir){.path = c->state_dirs[i], .lock = -1};
+		struct node_states_dir *d = &s->dirs[i];
+		*d = (struct node_states_dir){.path = c->state_dirs[i], .lock = -1};
 		int r = file_make_dir(d->path, 0700, e);
 		if (r == 0)
 			r = agent_lock_take(d->path, e);
 		if (r < 0) {
-			states_close(s);
+			node_states_close(s);
 			return r;
 		}
 		d->lock = r;
@@ -47,13 +47,13 @@ int states_open(struct states *s, const struct conf *c, struct err *e)
 	return 0;
 }
 
-void states_close(struct states *s)
+void node_states_close(struct node_states *s)
 {
 	for (size_t i = 0; i < s->n_dirs; i++)
 		(void)close(s->dirs[i].lock);
 	free(s->blocks);
 	free(s->embedded);
-	*s = (struct states){0};
+	*s = (struct node_states){0};
 }
 
 /* What lives in the kernel, for a state that knows nothing. */
@@ -71,7 +71,7 @@ static int adopt(struct node *n, struct err *e)
 	return r;
 }
 
-static int open_state(const struct states *s, size_t dir, struct node **out, struct err *e)
+static int open_state(const struct node_states *s, size_t dir, struct node **out, struct err *e)
 {
 	int r = node_open(out, s->dirs[dir].path, NODE_SHARED, e);
 	if (r >= 0 && node_needs_adoption(*out, true))
@@ -79,7 +79,7 @@ static int open_state(const struct states *s, size_t dir, struct node **out, str
 	return r;
 }
 
-static int count_free(struct node *n, struct states_dir *d, struct err *e)
+static int count_free(struct node *n, struct node_states_dir *d, struct err *e)
 {
 	uint64_t cooling;
 	int r = node_count_free(n, AF_INET, &d->free4, &cooling, e);
@@ -88,13 +88,14 @@ static int count_free(struct node *n, struct states_dir *d, struct err *e)
 
 static int compare(const void *a, const void *b)
 {
-	return block_compare(&((const struct states_block *)a)->in.cidr,
-		&((const struct states_block *)b)->in.cidr);
+	return block_compare(&((const struct node_states_block *)a)->in.cidr,
+		&((const struct node_states_block *)b)->in.cidr);
 }
 
-const struct states_block *states_find(const struct states *s, const struct cidr *block)
+const struct node_states_block *node_states_find(
+	const struct node_states *s, const struct cidr *block)
 {
-	struct states_block key = {.in = {.cidr = *block}};
+	struct node_states_block key = {.in = {.cidr = *block}};
 	return s->n_blocks ? bsearch(&key, s->blocks, s->n_blocks, sizeof(*s->blocks), compare)
 			   : NULL;
 }
@@ -105,34 +106,34 @@ static bool is_empty(const struct node_block *b)
 }
 
 struct reading {
-	struct states *next;
+	struct node_states *next;
 	size_t room_blocks, room_embedded;
 };
 
 static void take_block(
-	struct reading *r, const struct states *old, size_t dir, const struct node_block *b)
+	struct reading *r, const struct node_states *old, size_t dir, const struct node_block *b)
 {
-	struct states *s = r->next;
+	struct node_states *s = r->next;
 	if (!b->cluster) {
 		s->embedded = mem_grow(
 			s->embedded, &r->room_embedded, s->n_embedded, sizeof(*s->embedded));
 		s->embedded[s->n_embedded++] = b->cidr;
 		return;
 	}
-	const struct states_block *before = states_find(old, &b->cidr);
+	const struct node_states_block *before = node_states_find(old, &b->cidr);
 	s->blocks = mem_grow(s->blocks, &r->room_blocks, s->n_blocks, sizeof(*s->blocks));
-	s->blocks[s->n_blocks++] = (struct states_block){
+	s->blocks[s->n_blocks++] = (struct node_states_block){
 		.in = *b,
 		.dir = dir,
 		.empty_since_s = is_empty(b) && before ? before->empty_since_s : -1,
 	};
 }
 
-static int read_dir(struct reading *r, const struct states *old, size_t dir, struct err *e)
+static int read_dir(struct reading *r, const struct node_states *old, size_t dir, struct err *e)
 {
 	CLEANUP_NODE struct node *n = NULL;
 	struct node_view view;
-	struct states_dir *d = &r->next->dirs[dir];
+	struct node_states_dir *d = &r->next->dirs[dir];
 	int result = open_state(old, dir, &n, e);
 	if (result >= 0)
 		result = count_free(n, d, e);
@@ -149,7 +150,7 @@ static int read_dir(struct reading *r, const struct states *old, size_t dir, str
 	return 0;
 }
 
-static bool differ(const struct states *a, const struct states *b)
+static bool differ(const struct node_states *a, const struct node_states *b)
 {
 	if (a->n_blocks != b->n_blocks || a->n_embedded != b->n_embedded)
 		return true;
@@ -172,9 +173,9 @@ static bool differ(const struct states *a, const struct states *b)
 	return false;
 }
 
-int states_read(struct states *s, int64_t now_s, struct err *e)
+int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 {
-	struct states next = {.n_dirs = s->n_dirs};
+	struct node_states next = {.n_dirs = s->n_dirs};
 	struct reading r = {.next = &next};
 	memcpy(next.dirs, s->dirs, sizeof(next.dirs));
 	int result = 0;
@@ -197,13 +198,13 @@ int states_read(struct states *s, int64_t now_s, struct err *e)
 	return result;
 }
 
-int states_poll(struct states *s, struct err *e)
+int node_states_poll(struct node_states *s, struct err *e)
 {
 	int changed = 0;
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_NODE struct node *n = NULL;
-		struct states_dir *d = &s->dirs[i];
-		struct states_dir before = *d;
+		struct node_states_dir *d = &s->dirs[i];
+		struct node_states_dir before = *d;
 		int r = open_state(s, i, &n, e);
 		if (r >= 0)
 			r = count_free(n, d, e);
@@ -214,7 +215,7 @@ int states_poll(struct states *s, struct err *e)
 	return changed;
 }
 
-bool states_has_mirror(const struct states *s)
+bool node_states_has_mirror(const struct node_states *s)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
 	for (size_t i = 0; i < s->n_dirs; i++) {
@@ -226,7 +227,7 @@ bool states_has_mirror(const struct states *s)
 	return false;
 }
 
-int states_put_mirror(struct states *s, const struct mirror *m, struct err *e)
+int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e)
 {
 	int changed = 0;
 	for (size_t i = 0; i < s->n_dirs; i++) {
@@ -245,14 +246,15 @@ int states_put_mirror(struct states *s, const struct mirror *m, struct err *e)
 typedef int change_fn(struct node *n, const struct cidr *block, struct err *e);
 
 static int change(
-	struct states *s, size_t dir, const struct cidr *block, change_fn *fn, struct err *e)
+	struct node_states *s, size_t dir, const struct cidr *block, change_fn *fn, struct err *e)
 {
 	CLEANUP_NODE struct node *n = NULL;
 	int r = open_state(s, dir, &n, e);
 	return r < 0 ? r : fn(n, block, e);
 }
 
-int states_add_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+int node_states_add_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
 {
 	return change(s, dir, block, node_add_block, e);
 }
@@ -262,23 +264,26 @@ static int drain_warm(struct node *n, const struct cidr *block, struct err *e)
 	return node_drain_block(n, block, false, e);
 }
 
-int states_drain_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+int node_states_drain_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
 {
 	return change(s, dir, block, drain_warm, e);
 }
 
-int states_drop_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+int node_states_drop_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
 {
 	return change(s, dir, block, node_drop_block, e);
 }
 
-int states_disown_block(struct states *s, size_t dir, const struct cidr *block, struct err *e)
+int node_states_disown_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
 {
 	return change(s, dir, block, node_disown_block, e);
 }
 
-int states_tunnel(
-	struct states *s, const char *what, uint8_t family, struct addr *out, struct err *e)
+int node_states_tunnel(
+	struct node_states *s, const char *what, uint8_t family, struct addr *out, struct err *e)
 {
 	int r = err_set(e, EAGAIN, "no state folder");
 	for (size_t i = 0; i < s->n_dirs; i++) {
@@ -292,7 +297,7 @@ int states_tunnel(
 	return r;
 }
 
-void states_release_tunnel(struct states *s, const char *what, uint8_t family)
+void node_states_release_tunnel(struct node_states *s, const char *what, uint8_t family)
 {
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_NODE struct node *n = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to do with blocks: each row of the table in agent/blocks.c, claims by headroom, and what
+ * What to do with blocks: each row of the table in agent/block_plan.c, claims by headroom, and what
  * stops them. A case says what the store has, what the node state has, and the steps that follow.
  */
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/blocks.h"
+#include "agent/block_plan.h"
 
 #include "lib/json.h"
 #include "lib/text.h"
@@ -30,9 +30,9 @@ struct have {
 struct bench {
 	struct replica replica;
 	struct mirror mirror;
-	struct states states;
-	struct states_block blocks[8];
-	struct blocks_input in;
+	struct node_states states;
+	struct node_states_block blocks[8];
+	struct block_plan_input in;
 };
 
 static struct cidr parse(const char *text)
@@ -59,10 +59,10 @@ static void set_up(
 	b->mirror.n_pools = 1;
 	b->mirror.pools[0] = (struct mirror_pool){
 		.pool = {.cidr = parse("10.0.0.0/24"), .block_len = 26}, .assigns = !*more};
-	b->states = (struct states){.n_dirs = 1, .blocks = b->blocks, .n_blocks = n};
+	b->states = (struct node_states){.n_dirs = 1, .blocks = b->blocks, .n_blocks = n};
 	b->states.dirs[0].path = "/s";
 	for (size_t i = 0; i < n; i++) {
-		b->blocks[i] = (struct states_block){
+		b->blocks[i] = (struct node_states_block){
 			.in = {.cidr = parse(have[i].cidr),
 				.pool = parse("10.0.0.0/24"),
 				.size = 64,
@@ -78,7 +78,7 @@ static void set_up(
 		if (!have[i].draining && !have[i].disowned)
 			b->states.dirs[0].free4 += b->blocks[i].in.free;
 	}
-	b->in = (struct blocks_input){
+	b->in = (struct block_plan_input){
 		.node = "a",
 		.replica = &b->replica,
 		.mirror = &b->mirror,
@@ -96,15 +96,15 @@ static void plan_is(struct bench *b, const char *expected)
 		"ADD", "TAKE_BACK", "CLAIM", "DRAIN", "RETURN", "DROP", "DISOWN"};
 	char out[1024] = "";
 	struct text t = TEXT_ON(out);
-	struct blocks_plan p;
-	blocks_plan(&b->in, &p);
+	struct block_plan p;
+	block_plan_make(&b->in, &p);
 	for (size_t i = 0; i < p.n_steps; i++) {
 		char cidr[CIDR_TEXT];
 		cidr_format(&p.steps[i].block, cidr);
 		text_add(&t, "%s%s %s", i ? ", " : "", names[p.steps[i].verb], cidr);
 	}
 	assert_string_equal(out, expected);
-	blocks_done(&p);
+	block_plan_done(&p);
 	replica_done(&b->replica);
 }
 
@@ -192,7 +192,7 @@ static void a_draining_block_that_is_needed_stays(void **state)
 	struct bench b;
 	(void)state;
 	struct cidr block = parse("10.0.0.64/26");
-	struct blocks_pending note = {.block = block, .note = BLOCKS_TAKEN};
+	struct pending note = {.block = block, .note = PENDING_TAKEN};
 	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
 	/* An earlier RETURN might still be carried out: first the document gets a new revision. */
 	set_up(&b, store, two, 2, "");
@@ -206,7 +206,7 @@ static void a_draining_block_that_is_needed_stays(void **state)
 	b.in.n_pending = 1;
 	plan_is(&b, "ADD 10.0.0.64/26");
 	set_up(&b, store, two, 2, "");
-	note.note = BLOCKS_CONFLICT;
+	note.note = PENDING_CONFLICT;
 	b.in.pending = &note;
 	b.in.n_pending = 1;
 	plan_is(&b, "");
@@ -215,33 +215,32 @@ static void a_draining_block_that_is_needed_stays(void **state)
 static void a_claim_comes_before_the_free_addresses_run_out(void **state)
 {
 	struct bench b;
-	struct blocks_plan p;
+	struct block_plan p;
 	(void)state;
 	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = 48}), "");
 	plan_is(&b, ""); /* 16 are left */
 	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = 49}), "");
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 1);
-	assert_int_equal(p.steps[0].verb, BLOCKS_CLAIM);
+	assert_int_equal(p.steps[0].verb, STEP_CLAIM);
 	assert_string_equal(p.steps[0].pool, "p");
 	assert_true(p.steps[0].pool_revision > 0);
 	assert_false(cidr_equal(&p.steps[0].block, &b.blocks[0].in.cidr));
-	blocks_done(&p);
+	block_plan_done(&p);
 	replica_done(&b.replica);
 }
 
 static void one_claim_at_a_time(void **state)
 {
 	struct bench b;
-	struct blocks_pending under_way = {
-		.block = parse("10.0.0.64/26"), .note = BLOCKS_UNDER_WAY};
+	struct pending under_way = {.block = parse("10.0.0.64/26"), .note = PENDING_UNDER_WAY};
 	(void)state;
 	set_up(&b, "{}", NOTHING, "");
 	b.in.pending = &under_way;
 	b.in.n_pending = 1;
 	plan_is(&b, "");
 	set_up(&b, "{}", NOTHING, "");
-	under_way.note = BLOCKS_CLAIMED; /* the watch has not shown it yet */
+	under_way.note = PENDING_CLAIMED; /* the watch has not shown it yet */
 	b.in.pending = &under_way;
 	b.in.n_pending = 1;
 	plan_is(&b, "");
@@ -250,7 +249,7 @@ static void one_claim_at_a_time(void **state)
 static void the_last_free_block_is_found(void **state)
 {
 	struct bench b;
-	struct blocks_pending conflict = {.block = parse("10.0.0.64/26"), .note = BLOCKS_CONFLICT};
+	struct pending conflict = {.block = parse("10.0.0.64/26"), .note = PENDING_CONFLICT};
 	const char *store = "{\"10.0.0.0/26\": \"b\", \"10.0.0.128/26\": \"?\"}";
 	(void)state;
 	set_up(&b, store, NOTHING, "");
@@ -262,19 +261,19 @@ static void the_last_free_block_is_found(void **state)
 static void why_not_is_said(const char *store, const char *more, uint32_t max, const char *words)
 {
 	struct bench b;
-	struct blocks_plan p;
-	const struct blocks_ask ask = {0};
+	struct block_plan p;
+	const struct block_plan_ask ask = {0};
 	set_up(&b, store, HAVE({.cidr = "10.0.0.0/26", .used = 64}), more);
 	b.in.max_blocks = max;
 	b.in.asks = &ask;
 	b.in.n_asks = 1;
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 0);
 	assert_int_equal(p.answers[0].free, 0);
 	assert_non_null(strstr(p.answers[0].why_not, words));
 	if (!*more)
 		assert_non_null(strstr(p.why_not[0], words));
-	blocks_done(&p);
+	block_plan_done(&p);
 	replica_done(&b.replica);
 }
 
@@ -306,13 +305,13 @@ static void add_pool(struct bench *b)
 
 /* One block of the first pool with so many addresses in use, and an ADD that waits for one of the
  * second pool. */
-static void set_up_choice(struct bench *b, uint64_t used, struct blocks_ask *ask)
+static void set_up_choice(struct bench *b, uint64_t used, struct block_plan_ask *ask)
 {
 	static struct cidr pool;
 	pool = parse("10.1.0.0/24");
 	set_up(b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = used}), "");
 	add_pool(b);
-	*ask = (struct blocks_ask){.pools = &pool, .n_pools = 1};
+	*ask = (struct block_plan_ask){.pools = &pool, .n_pools = 1};
 	b->in.asks = ask;
 	b->in.n_asks = 1;
 }
@@ -320,78 +319,78 @@ static void set_up_choice(struct bench *b, uint64_t used, struct blocks_ask *ask
 static void who_may_use_one_pool_only_gets_a_block_of_it(void **state)
 {
 	struct bench b;
-	struct blocks_ask ask;
-	struct blocks_plan p;
-	struct blocks_pending note = {.note = BLOCKS_CLAIMED};
+	struct block_plan_ask ask;
+	struct block_plan p;
+	struct pending note = {.note = PENDING_CLAIMED};
 	(void)state;
 	/* However much is free in others. */
 	set_up_choice(&b, 1, &ask);
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.answers[0].free, 0);
 	assert_string_equal(p.answers[0].why_not, "");
 	assert_int_equal(p.n_steps, 1);
-	assert_int_equal(p.steps[0].verb, BLOCKS_CLAIM);
+	assert_int_equal(p.steps[0].verb, STEP_CLAIM);
 	assert_string_equal(p.steps[0].pool, "q");
 	/* Once: until the watch shows it. */
 	note.block = p.steps[0].block;
-	blocks_done(&p);
+	block_plan_done(&p);
 	b.in.pending = &note;
 	b.in.n_pending = 1;
 	plan_is(&b, "");
 	/* Its claim counts for the headroom, too: one block, not two. */
 	set_up_choice(&b, 63, &ask);
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 1);
 	assert_string_equal(p.steps[0].pool, "q");
-	blocks_done(&p);
+	block_plan_done(&p);
 	replica_done(&b.replica);
 }
 
 static void free_addresses_of_other_pools_are_none_for_who_may_not_use_them(void **state)
 {
 	struct bench b;
-	struct blocks_ask ask;
-	struct blocks_plan p;
+	struct block_plan_ask ask;
+	struct block_plan p;
 	struct cidr first = parse("10.0.0.0/24");
 	(void)state;
 	set_up_choice(&b, 1, &ask);
 	ask.pools = &first;
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.answers[0].free, 63);
 	assert_int_equal(p.n_steps, 0);
-	blocks_done(&p);
+	block_plan_done(&p);
 	b.in.max_blocks = 1;
 	ask.pools = &b.mirror.pools[1].pool.cidr;
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.answers[0].free, 0);
 	assert_non_null(strstr(p.answers[0].why_not, "maxBlocksPerHost is 1"));
-	blocks_done(&p);
+	block_plan_done(&p);
 	b.in.max_blocks = 0;
 	b.mirror.pools[1].assigns = false;
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_non_null(strstr(p.answers[0].why_not, "no enabled IPv4 pool that the pod may use"));
 	assert_string_equal(p.why_not[0], "");
-	blocks_done(&p);
+	block_plan_done(&p);
 	replica_done(&b.replica);
 }
 
 static void claims_that_are_not_blocks_yet_count_for_the_limit(void **state)
 {
 	struct bench b;
-	struct blocks_ask asks[2];
-	struct blocks_plan p;
+	struct block_plan_ask asks[2];
+	struct block_plan p;
 	struct cidr first = parse("10.0.0.0/24");
 	(void)state;
 	set_up_choice(&b, 64, asks);
-	asks[1] = (struct blocks_ask){.pools = &first, .n_pools = 1};
+	asks[1] = (struct block_plan_ask){.pools = &first, .n_pools = 1};
 	b.in.n_asks = 2;
 	b.in.max_blocks = 2;
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 1);
 	assert_string_equal(p.steps[0].pool, "q");
 	assert_string_equal(p.answers[0].why_not, "");
 	assert_non_null(strstr(p.answers[1].why_not, "this node has 2 blocks"));
-	blocks_done(&p);
+	block_plan_done(&p);
 	replica_done(&b.replica);
 }
 
@@ -409,14 +408,14 @@ static void a_drained_node_gives_everything_idle_back_and_claims_nothing(void **
 static void a_block_in_use_whose_pool_is_gone_is_a_problem(void **state)
 {
 	struct bench b;
-	struct blocks_plan p;
+	struct block_plan p;
 	(void)state;
 	set_up(&b, "{}", HAVE({.cidr = "10.0.0.0/26", .used = 60}), ", \"disabled\": true");
-	blocks_plan(&b.in, &p);
+	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 0);
 	assert_int_equal(p.n_problems, 1);
 	assert_non_null(strstr(p.problems[0], "10.0.0.0/26"));
-	blocks_done(&p);
+	block_plan_done(&p);
 	replica_done(&b.replica);
 }
 

@@ -3,7 +3,7 @@
  * The settings of roostd. One table (agent/settings.h) has a row for each text: its option, its
  * variable, its place in the file, its default and what it must look like. A default, the file, the
  * environment and the command line are put in this order, each through the same check, so what
- * conf_read() gives cannot be wrong.
+ * agent_conf_read() gives cannot be wrong.
  *
  * Options are read by a loop of our own and not by getopt_long(), which accepts abbreviations
  * (cli/options.c says why that is a trap). All but two have a value.
@@ -11,7 +11,7 @@
  * The file belongs to root, but a typing error in it may cost a night: unknown keys are refused
  * with those that exist, and every sentence names the file and the key.
  */
-#include "agent/conf.h"
+#include "agent/agent_conf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,7 @@ static void print_help(void)
 }
 
 /* What "localhost" and the like would be everybody's name. */
-static int put_host_name(struct conf *out, struct err *e)
+static int put_host_name(struct agent_conf *out, struct err *e)
 {
 	char name[256] = "";
 	(void)gethostname(name, sizeof(name) - 1);
@@ -87,7 +87,7 @@ static int put_host_name(struct conf *out, struct err *e)
 }
 
 /* What depends on other settings. */
-static int complete(struct conf *out, struct err *e)
+static int complete(struct agent_conf *out, struct err *e)
 {
 	int r = *out->node ? 0 : put_host_name(out, e);
 	if (r < 0)
@@ -138,7 +138,8 @@ static int check_keys(const json_t *doc, struct err *e)
 	return r;
 }
 
-static int take_text(const json_t *doc, const struct setting *t, struct conf *out, struct err *e)
+static int take_text(
+	const json_t *doc, const struct setting *t, struct agent_conf *out, struct err *e)
 {
 	const json_t *object = *t->section ? json_object_get(doc, t->section) : doc;
 	const char *value = NULL;
@@ -151,7 +152,7 @@ static int take_text(const json_t *doc, const struct setting *t, struct conf *ou
 	return r;
 }
 
-static int take_state_dirs(const json_t *doc, struct conf *out, struct err *e)
+static int take_state_dirs(const json_t *doc, struct agent_conf *out, struct err *e)
 {
 	json_t *list = NULL;
 	int r = json_get_array(doc, "", "stateDirs", &list, e);
@@ -164,7 +165,7 @@ static int take_state_dirs(const json_t *doc, struct conf *out, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-static int take_numbers(const json_t *doc, struct conf *out, struct err *e)
+static int take_numbers(const json_t *doc, struct agent_conf *out, struct err *e)
 {
 	int64_t headroom = out->headroom, idle = out->idle_block_s;
 	int64_t heartbeat = out->heartbeat_s;
@@ -199,7 +200,7 @@ static int take_numbers(const json_t *doc, struct conf *out, struct err *e)
 	return 0;
 }
 
-static int take_document(const json_t *doc, struct conf *out, struct err *e)
+static int take_document(const json_t *doc, struct agent_conf *out, struct err *e)
 {
 	int r = check_keys(doc, e);
 	for (size_t i = 0; r >= 0 && i < SETTINGS; i++)
@@ -210,7 +211,7 @@ static int take_document(const json_t *doc, struct conf *out, struct err *e)
 }
 
 /* A file that nobody asked for may be missing. */
-static int take_file(const char *path, bool wanted, struct conf *out, struct err *e)
+static int take_file(const char *path, bool wanted, struct agent_conf *out, struct err *e)
 {
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT && !wanted)
@@ -234,7 +235,7 @@ static int take_file(const char *path, bool wanted, struct conf *out, struct err
 
 struct given {
 	const char *values[SETTINGS]; /* of settings[], NULL: not given */
-	const char *state_dirs[CONF_STATE_DIRS + 1];
+	const char *state_dirs[AGENT_CONF_STATE_DIRS + 1];
 	size_t n_state_dirs;
 	const char *config;
 	bool help, version;
@@ -250,7 +251,7 @@ static const char **place_of(struct given *g, const char *name, size_t len)
 	if (len == 6 && memcmp(name, "config", len) == 0)
 		return &g->config;
 	if (len == 9 && memcmp(name, "state-dir", len) == 0) {
-		g->n_state_dirs += g->n_state_dirs < CONF_STATE_DIRS + 1;
+		g->n_state_dirs += g->n_state_dirs < AGENT_CONF_STATE_DIRS + 1;
 		return &g->state_dirs[g->n_state_dirs - 1];
 	}
 	return NULL;
@@ -288,7 +289,7 @@ static const char *variable(const char *name)
 }
 
 /* The command line, else the environment. */
-static int take_given(const struct given *g, struct conf *out, struct err *e)
+static int take_given(const struct given *g, struct agent_conf *out, struct err *e)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < SETTINGS; i++) {
@@ -316,7 +317,7 @@ static int take_given(const struct given *g, struct conf *out, struct err *e)
 	return r;
 }
 
-int conf_read(int argc, char **argv, struct conf *out, struct err *e)
+int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e)
 {
 	struct given g = {0};
 	int r = parse_arguments(argc, argv, &g, e);
@@ -329,10 +330,10 @@ int conf_read(int argc, char **argv, struct conf *out, struct err *e)
 			(void)printf("roostd %s\n", ROOST_VERSION);
 		return 1;
 	}
-	CLEANUP_FREE struct conf *c = mem_new(1, sizeof(*c));
+	CLEANUP_FREE struct agent_conf *c = mem_new(1, sizeof(*c));
 	const char *path = g.config ? g.config : variable("ROOST_CONFIG");
 	setting_put_defaults(c);
-	r = take_file(path ? path : CONF_FILE, path, c, e);
+	r = take_file(path ? path : AGENT_CONF_FILE, path, c, e);
 	if (r == 0)
 		r = take_given(&g, c, e);
 	if (r == 0)

@@ -9,61 +9,66 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/conf.h"
+#include "agent/agent_conf.h"
 #include "ipam/mirror.h"
 #include "ipam/node_view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 
 /* A block that the cluster gave to this node. */
-struct states_block {
+struct node_states_block {
 	struct node_block in;  /* as in the node state: numbers, draining, disowned */
 	size_t dir;	       /* index of its state folder */
 	int64_t empty_since_s; /* boot time; -1: something is in use or cooling */
 };
 
-struct states_dir {
+struct node_states_dir {
 	const char *path;      /* borrowed */
 	int lock;	       /* says that this agent lives */
 	uint64_t free4, free6; /* addresses that an ADD would get at once */
 	uint64_t used;	       /* all families, embedded blocks included */
 };
 
-struct states {
-	struct states_dir dirs[CONF_STATE_DIRS];
+struct node_states {
+	struct node_states_dir dirs[AGENT_CONF_STATE_DIRS];
 	size_t n_dirs;
-	struct states_block *blocks; /* sorted by block_compare() */
+	struct node_states_block *blocks; /* sorted by block_compare() */
 	size_t n_blocks;
 	struct cidr *embedded; /* blocks claimed in place by a network configuration */
 	size_t n_embedded;
 };
 
 /* Takes the lock of each folder (making it). -EBUSY: another agent has one. paths are borrowed. */
-int states_open(struct states *s, const struct conf *c, struct err *e);
-void states_close(struct states *s);
+int node_states_open(struct node_states *s, const struct agent_conf *c, struct err *e);
+void node_states_close(struct node_states *s);
 
 /* Reads everything anew. 1: something differs from before, 0: not. A state that knows nothing yet
  * is told what lives in the kernel. */
-int states_read(struct states *s, int64_t now_s, struct err *e);
+int node_states_read(struct node_states *s, int64_t now_s, struct err *e);
 
 /* Only the numbers of free addresses. 1: they differ. */
-int states_poll(struct states *s, struct err *e);
+int node_states_poll(struct node_states *s, struct err *e);
 
 /* Whether an agent has told these states of pools in this boot. */
-bool states_has_mirror(const struct states *s);
+bool node_states_has_mirror(const struct node_states *s);
 
 /* One change, in one folder, or in all (the mirror). They return what the functions of
  * ipam/node_cluster.h return. */
-int states_put_mirror(struct states *s, const struct mirror *m, struct err *e);
-int states_add_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);
-int states_drain_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);
-int states_drop_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);
-int states_disown_block(struct states *s, size_t dir, const struct cidr *block, struct err *e);
+int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e);
+int node_states_add_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
+int node_states_drain_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
+int node_states_drop_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
+int node_states_disown_block(
+	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
 
 /* The address of this node's end of a tunnel ("vxlan", "ipip"), from its own blocks, of the first
  * folder that has one. -EAGAIN: none is free. */
-int states_tunnel(
-	struct states *s, const char *what, uint8_t family, struct addr *out, struct err *e);
-void states_release_tunnel(struct states *s, const char *what, uint8_t family);
+int node_states_tunnel(
+	struct node_states *s, const char *what, uint8_t family, struct addr *out, struct err *e);
+void node_states_release_tunnel(struct node_states *s, const char *what, uint8_t family);
 
-const struct states_block *states_find(const struct states *s, const struct cidr *block); /* NULL */
+const struct node_states_block *node_states_find(
+	const struct node_states *s, const struct cidr *block); /* NULL */

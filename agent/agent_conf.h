@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What roostd is told: command line, environment, /etc/roost/roostd.json, defaults, in this order.
+ * docs/AGENT.md describes every key.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/detect.h"
+#include "cluster/resource.h"
+#include "lib/err.h"
+#include "lib/log.h"
+
+#define AGENT_CONF_FILE "/etc/roost/roostd.json"
+#define AGENT_CONF_PATH 256
+#define AGENT_CONF_STATE_DIRS 8
+
+struct agent_conf_store {
+	char url[1024];
+	char prefix[64];
+	char ca[AGENT_CONF_PATH], cert[AGENT_CONF_PATH], key[AGENT_CONF_PATH]; /* "": none */
+	char user[64], password_file[AGENT_CONF_PATH];
+};
+
+struct agent_conf {
+	char node[RESOURCE_NAME];      /* default: the host's name, lower case */
+	struct agent_conf_store store; /* default: file:DATA_DIR/store */
+	char state_dirs[AGENT_CONF_STATE_DIRS][AGENT_CONF_PATH]; /* default: /run/roost/state */
+	size_t n_state_dirs;
+	char data_dir[AGENT_CONF_PATH]; /* /var/lib/roost: survives a reboot */
+	char socket[AGENT_CONF_PATH];	/* /run/roost/agent.sock; at most 107 bytes */
+	char socket_group[64];		/* may ask: "" root only */
+	struct detect detect4, detect6;
+	char bird_file[AGENT_CONF_PATH];    /* /run/roost/bird.conf: what we write */
+	char bird_socket[AGENT_CONF_PATH];  /* /run/bird/bird.ctl */
+	char bird_include[AGENT_CONF_PATH]; /* /etc/bird/roost.d: the operator's own text */
+	char bird_group[64];		    /* that may read the file: "bird" */
+	bool routes_static;	/* "routes": "static": no BGP whatever the cluster says */
+	bool trust_last_blocks; /* after a reboot without the store */
+	uint32_t headroom;	/* free addresses to keep in each pool family, 16 */
+	uint32_t heartbeat_s;	/* how often it says in the store that it lives, 10 */
+	uint32_t idle_block_s;	/* an empty block beyond the headroom goes back after, 300 */
+	uint16_t vxlan_port;	/* 4789 */
+	uint32_t vxlan_vni;	/* 4096 */
+	char vxlan_device[16];	/* vxlan.roost; IPv6: with "6" appended */
+	bool vxlan_offload;	/* of checksums: false */
+	uint32_t exits_table;	/* 8266: the kernel's routing table of exits */
+	enum log_level log_level;
+	char log_file[AGENT_CONF_PATH];
+};
+
+/* Reads everything. *out is complete. 1: --help or --version was answered, the caller ends with
+ * 0. -EINVAL (usage, the caller ends with 2), -EBADMSG and others (the file). */
+int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What to do with blocks: the pure comparison of who owns what in the cluster store (replica), what
+ * this node's states have, and how many free addresses there should be. It yields steps; the agent
+ * takes them. docs/IPAM.md has the life of a block and what a crash after each step leaves.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/replica.h"
+#include "agent/node_states.h"
+#include "cluster/block.h"
+
+enum block_plan_verb {
+	STEP_ADD,	/* the store says it is ours: into the node state */
+	STEP_TAKE_BACK, /* ours, quarantined or draining, is used again: transaction */
+	STEP_CLAIM,	/* a free one, or one of ours that lost its document: transaction */
+	STEP_DRAIN,	/* give nothing more from it, so that it can go back */
+	STEP_RETURN,	/* drained, and no longer announced: transaction */
+	STEP_DROP,	/* the node state forgets it */
+	STEP_DISOWN,	/* it is somebody else's: the node state gives nothing more from it */
+};
+struct block_plan_step {
+	enum block_plan_verb verb;
+	struct cidr block;
+	size_t dir;
+	char pool[RESOURCE_NAME]; /* CLAIM: and the revision of its document */
+	int64_t pool_revision;
+	struct block doc; /* TAKE_BACK, RETURN: as read */
+};
+
+/* What is known of a block beside the store and the node states. */
+enum pending_kind {
+	PENDING_UNDER_WAY, /* a transaction of ours */
+	PENDING_CONFLICT,  /* one was in vain; not to be tried again until then */
+	PENDING_CLAIMED,   /* one succeeded; the watch will show it */
+	PENDING_TAKEN, /* a TAKE_BACK succeeded: no earlier RETURN can be carried out any more */
+	PENDING_HOME,  /* it was in that state folder before a restart */
+};
+struct pending {
+	struct cidr block;
+	size_t dir;
+	enum pending_kind note;
+	enum block_plan_verb verb; /* UNDER_WAY: what it does */
+	uint64_t id;		   /* UNDER_WAY: of the store's request */
+	int64_t until_s;	   /* boot time: void after; UNDER_WAY and HOME: never */
+};
+
+/* An ADD that waits for an address. */
+struct block_plan_ask {
+	size_t dir;
+	int family;		  /* 0 IPv4, 1 IPv6 */
+	const struct cidr *pools; /* the only ones it may use */
+	size_t n_pools;		  /* 0: any */
+};
+
+struct block_plan_input {
+	const char *node;
+	const struct replica *replica; /* whole */
+	const struct mirror *mirror;
+	const struct node_states *states;
+	const struct pending *pending;
+	size_t n_pending;
+	const struct cidr *withdrawn; /* BIRD runs without these draining blocks, confirmed */
+	size_t n_withdrawn;
+	uint64_t headroom; /* free addresses a family and state folder */
+	const struct block_plan_ask *asks;
+	size_t n_asks;
+	uint32_t max_blocks; /* 0: no limit */
+	int64_t idle_s, now_s;
+	bool drain; /* the node takes no pods: everything idle goes back at once */
+};
+
+struct block_plan_answer {
+	uint64_t free;	   /* addresses that it would get at once */
+	char why_not[256]; /* "": they are there, or on the way */
+};
+
+struct block_plan {
+	struct block_plan_step *steps; /* heap */
+	size_t n_steps;
+	char problems[4][256];
+	size_t n_problems;
+	char why_not[2][256]; /* IPv4, IPv6: no further block can be had, and why; "" */
+	struct block_plan_answer *answers; /* to each ask; heap */
+};
+void block_plan_make(const struct block_plan_input *in, struct block_plan *out);
+void block_plan_done(struct block_plan *p);
