@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "cli/output.h"
-#include "ipam/hosts.h"
+#include "ipam/registry.h"
 #include "lib/boot.h"
 #include "lib/deadline.h"
 #include "lib/mem.h"
@@ -170,21 +170,21 @@ int state_kernel(struct net **net, struct owned *out, struct err *e)
 int state_others(const char *dir, struct cidr **out, size_t *n, struct err *e)
 {
 	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
-	CLEANUP_FREE struct hosts_entry *entries = NULL;
+	CLEANUP_FREE struct registry_entry *entries = NULL;
 	size_t count = 0;
 	int r = boot_id(boot, e);
 	if (r < 0)
 		return r;
 	if (!realpath(dir, absolute)) /* no folder, so none of the others is it */
 		(void)text_copy(absolute, sizeof(absolute), dir);
-	const struct hosts_self self = {.root = HOSTS_ROOT, .boot = boot, .dir = absolute};
-	r = hosts_list(&self, &entries, &count, e);
+	const struct registry_self self = {.root = REGISTRY_ROOT, .boot = boot, .dir = absolute};
+	r = registry_list(&self, &entries, &count, e);
 	if (r < 0)
 		return r;
 	*out = mem_new(count, sizeof(**out));
 	*n = 0;
 	for (size_t i = 0; i < count; i++)
-		if (entries[i].holder == HOSTS_OTHER)
+		if (entries[i].holder == REGISTRY_OTHER)
 			(*out)[(*n)++] = entries[i].block;
 	return 0;
 }

@@ -52,12 +52,12 @@ const char *node_set_aside(const struct node *n)
 	return n->set_aside;
 }
 
-int node_self(struct node *n, struct hosts_self *out, struct err *e)
+int node_self(struct node *n, struct registry_self *out, struct err *e)
 {
 	if (!*n->absolute && !realpath(n->dir, n->absolute))
 		return err_set(e, errno, "cannot resolve %s: %s", n->dir, strerror(errno));
-	*out = (struct hosts_self){
-		.root = n->hosts_root, .boot = n->boot, .dir = n->absolute, .id = n->meta.id};
+	*out = (struct registry_self){
+		.root = n->registry_root, .boot = n->boot, .dir = n->absolute, .id = n->meta.id};
 	return 0;
 }
 
@@ -263,7 +263,7 @@ int node_open(struct node **out, const char *dir, enum node_mode mode, struct er
 	struct node *n = mem_new(1, sizeof(*n));
 	n->lock = -1;
 	n->mode = mode;
-	n->hosts_root = HOSTS_ROOT;
+	n->registry_root = REGISTRY_ROOT;
 	int r = 0;
 	if (!text_copy(n->dir, sizeof(n->dir), dir))
 		r = err_set(e, ENAMETOOLONG, "the path of the state folder is too long");
@@ -308,8 +308,8 @@ static const uint8_t families[NODE_LEASES] = {AF_INET, AF_INET6};
 /* The block of an address; one in no block counts as its own. */
 static int lease_of(struct db *db, const struct addr *a, struct node_lease *out, struct err *e)
 {
-	struct ledger_block b;
-	int r = ledger_block_of(db, a, &b, e);
+	struct index_block b;
+	int r = index_block_of(db, a, &b, e);
 	if (r < 0)
 		return r;
 	*out = (struct node_lease){
@@ -323,10 +323,10 @@ int node_find(struct node *n, const struct hash *owner, struct node_leases *out,
 	int r = db_begin(n->db, false, e);
 	for (size_t i = 0; r >= 0 && i < NODE_LEASES; i++) {
 		struct addr a;
-		r = ledger_get_owner(n->db, owner, families[i], &a, e);
-		struct ledger_addr rec;
+		r = index_get_owner(n->db, owner, families[i], &a, e);
+		struct index_addr rec;
 		if (r == 1)
-			r = ledger_get_addr(n->db, &a, &rec, e);
+			r = index_get_addr(n->db, &a, &rec, e);
 		if (r == 1) {
 			found.netns = rec.rec.owner.netns;
 			r = lease_of(n->db, &a, &found.v[found.n++], e);
@@ -353,17 +353,17 @@ static int finish(struct node *n, int r, struct err *e)
 int node_release(struct node *n, const struct hash *owners, size_t count, struct err *e)
 {
 	assert(n->mode != NODE_READ);
-	struct ledger_time t = node_time();
+	struct index_time t = node_time();
 	int freed = 0;
 	int r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r >= 0 && i < count * NODE_LEASES; i++) {
 		struct addr a;
-		r = ledger_get_owner(
+		r = index_get_owner(
 			n->db, &owners[i / NODE_LEASES], families[i % NODE_LEASES], &a, e);
 		if (r == 1) {
-			r = ledger_release(n->db, &a, &t, e);
+			r = index_release(n->db, &a, &t, e);
 			freed++;
 		}
 	}
@@ -379,14 +379,14 @@ static int not_taken(const struct addr *a, const char *why, struct err *e)
 
 static int release_addr(struct db *db, const struct addr *a, struct err *e)
 {
-	struct ledger_addr old;
-	struct ledger_block b;
-	int r = ledger_block_of(db, a, &b, e);
+	struct index_addr old;
+	struct index_block b;
+	int r = index_block_of(db, a, &b, e);
 	if (r < 0)
 		return r;
 	bool quarantined = r == 1 && b.rec.quarantined;
 	bool in_block = r == 1;
-	r = ledger_get_addr(db, a, &old, e);
+	r = index_get_addr(db, a, &old, e);
 	if (r < 0)
 		return r;
 	if (r == 0 && !quarantined)
@@ -396,8 +396,8 @@ static int release_addr(struct db *db, const struct addr *a, struct err *e)
 			e);
 	if (r == 1 && old.rec.state == RECORD_RELEASED)
 		return not_taken(a, "it was released already", e);
-	struct ledger_time t = node_time();
-	return ledger_release(db, a, &t, e);
+	struct index_time t = node_time();
+	return index_release(db, a, &t, e);
 }
 
 int node_release_addr(struct node *n, const struct addr *a, struct err *e)

@@ -5,7 +5,7 @@
  * addresses of the node's own tunnel ends.
  *
  * The store decides whose a block is; here is recorded what follows for the addresses. Each change
- * is one transaction, and each can be asked for again. The hosts registry (files) is asked before
+ * is one transaction, and each can be asked for again. The block registry (files) is asked before
  * and told after, never within: an entry without a block names our own state and disturbs nobody,
  * and the next call for that block uses or removes it.
  *
@@ -18,10 +18,10 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "ipam/blocks.h"
+#include "ipam/index_blocks.h"
 #include "ipam/node_impl.h"
 #include "ipam/node_mirror.h"
-#include "ipam/refuse.h"
+#include "ipam/messages.h"
 #include "lib/mem.h"
 
 /* Commits, or gives up after an error. */
@@ -34,9 +34,9 @@ static int finish(struct db *db, int r, struct err *e)
 
 /* Exactly this block: 1, 0 when nothing is there, -EINVAL when another block overlaps it. */
 static int find_block(
-	struct db *db, const struct cidr *block, struct ledger_block *out, struct err *e)
+	struct db *db, const struct cidr *block, struct index_block *out, struct err *e)
 {
-	int r = ledger_overlap(db, block, out, e);
+	int r = index_overlap(db, block, out, e);
 	if (r != 1 || cidr_equal(&out->cidr, block))
 		return r;
 	char text[CIDR_TEXT];
@@ -68,28 +68,28 @@ static int record_block(
 	struct db *db, const struct cidr *block, bool lost, const struct mirror *m, struct err *e)
 {
 	struct pool pool;
-	struct ledger_block b;
+	struct index_block b;
 	int r = find_pool(m, block, &pool, e);
 	if (r == 0)
-		r = blocks_sync_pool(db, &pool, e);
+		r = index_blocks_sync_pool(db, &pool, e);
 	int known = r < 0 ? r : find_block(db, block, &b, e);
 	if (known < 0)
 		return known;
 	if (known) {
-		bool gave = ledger_gives(&b);
+		bool gave = index_gives(&b);
 		b.rec.cluster = true;
 		b.rec.draining = b.rec.disowned = false;
-		r = blocks_put_giving(db, &b, gave, e);
+		r = index_blocks_put_giving(db, &b, gave, e);
 	} else {
-		struct blocks_claim c = {
+		struct index_blocks_claim c = {
 			.pool = pool.cidr,
 			.block = *block,
 			.quarantined = lost,
 			.cluster = true,
 			.wall_s = boot_wall_s(),
 		};
-		r = blocks_claim(db, &c, e);
-		b = (struct ledger_block){.cidr = *block, .rec.quarantined = lost};
+		r = index_blocks_claim(db, &c, e);
+		b = (struct index_block){.cidr = *block, .rec.quarantined = lost};
 	}
 	if (r == 0)
 		r = node_mirror_hold(db, &b, m, e);
@@ -112,35 +112,35 @@ static int add_block(struct node *n, const struct cidr *block, bool lost, struct
 /* 1: it is there and gives; -EINVAL as find_block(). */
 static int is_ready(struct node *n, const struct cidr *block, struct err *e)
 {
-	struct ledger_block b;
+	struct index_block b;
 	int r = db_begin(n->db, false, e);
 	if (r < 0)
 		return r;
 	r = find_block(n->db, block, &b, e);
 	db_abort(n->db);
-	return r == 1 ? b.rec.cluster && ledger_gives(&b) : r;
+	return r == 1 ? b.rec.cluster && index_gives(&b) : r;
 }
 
 int node_add_block(struct node *n, const struct cidr *block, struct err *e)
 {
 	assert(n->mode != NODE_READ);
-	struct hosts_self self;
+	struct registry_self self;
 	int r = is_ready(n, block, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = node_self(n, &self, e);
-	int holder = r < 0 ? r : hosts_claim(&self, block, NULL, e);
+	int holder = r < 0 ? r : registry_claim(&self, block, NULL, e);
 	if (holder < 0)
 		return holder;
-	int added = add_block(n, block, holder == HOSTS_LOST, e);
-	if (added >= 0 && holder == HOSTS_LOST)
-		r = hosts_take(&self, block, e);
+	int added = add_block(n, block, holder == REGISTRY_LOST, e);
+	if (added >= 0 && holder == REGISTRY_LOST)
+		r = registry_take(&self, block, e);
 	return r < 0 ? r : added;
 }
 
 static int drain(struct db *db, const struct cidr *block, bool cold, struct err *e)
 {
-	struct ledger_block b;
+	struct index_block b;
 	uint64_t before;
 	char text[CIDR_TEXT];
 	cidr_format(block, text);
@@ -154,16 +154,16 @@ static int drain(struct db *db, const struct cidr *block, bool cold, struct err 
 			"block %s was claimed by a network configuration: roostctl ipam release "
 			"--idle-blocks returns it",
 			text);
-	r = blocks_cooled_before(db, &b, cold ? UINT64_MAX : boot_now_ns(), &before, e);
+	r = index_blocks_cooled_before(db, &b, cold ? UINT64_MAX : boot_now_ns(), &before, e);
 	if (r == 0)
-		r = blocks_is_idle(db, &b, before, e);
+		r = index_blocks_is_idle(db, &b, before, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return err_set(e, EBUSY, "block %s is not empty", text);
-	bool gave = ledger_gives(&b);
+	bool gave = index_gives(&b);
 	b.rec.draining = true;
-	return blocks_put_giving(db, &b, gave, e);
+	return index_blocks_put_giving(db, &b, gave, e);
 }
 
 int node_drain_block(struct node *n, const struct cidr *block, bool cold, struct err *e)
@@ -176,14 +176,14 @@ int node_drain_block(struct node *n, const struct cidr *block, bool cold, struct
 /* Nothing is given from a draining block, but an operator may have entered a pod by hand. */
 static int drop(struct db *db, const struct cidr *block, struct err *e)
 {
-	struct ledger_block b;
+	struct index_block b;
 	int r = find_block(db, block, &b, e);
 	if (r == 1)
-		r = blocks_is_idle(db, &b, UINT64_MAX, e);
+		r = index_blocks_is_idle(db, &b, UINT64_MAX, e);
 	else
 		return r;
 	if (r == 1)
-		return blocks_drop(db, &b, e);
+		return index_blocks_drop(db, &b, e);
 	char text[CIDR_TEXT];
 	cidr_format(block, text);
 	return r < 0 ? r : err_set(e, EBUSY, "block %s is not empty", text);
@@ -192,25 +192,25 @@ static int drop(struct db *db, const struct cidr *block, struct err *e)
 int node_drop_block(struct node *n, const struct cidr *block, struct err *e)
 {
 	assert(n->mode != NODE_READ);
-	struct hosts_self self;
+	struct registry_self self;
 	int r = node_self(n, &self, e);
 	if (r == 0)
 		r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
 	r = finish(n->db, drop(n->db, block, e), e);
-	return r < 0 ? r : hosts_drop(&self, block, 1, e);
+	return r < 0 ? r : registry_drop(&self, block, 1, e);
 }
 
 static int disown(struct db *db, const struct cidr *block, struct err *e)
 {
-	struct ledger_block b;
+	struct index_block b;
 	int r = find_block(db, block, &b, e);
 	if (r != 1 || b.rec.disowned)
 		return r < 0 ? r : 0;
-	bool gave = ledger_gives(&b);
+	bool gave = index_gives(&b);
 	b.rec.disowned = true;
-	return blocks_put_giving(db, &b, gave, e);
+	return index_blocks_put_giving(db, &b, gave, e);
 }
 
 int node_disown_block(struct node *n, const struct cidr *block, struct err *e)
@@ -231,14 +231,14 @@ static int count_fresh(struct db *db, const struct cidr *pool, uint64_t *now_fre
 	struct record_key k = {.kind = RECORD_FRESH, .pool = *pool, .block = *pool};
 	for (;;) {
 		struct db_entry entry;
-		struct ledger_block b;
+		struct index_block b;
 		uint64_t count = 0;
 		int r = db_seek(db, &k, &entry, e);
 		if (r != 1 || !cidr_equal(&entry.key.pool, pool))
 			return r < 0 ? r : 0;
-		r = ledger_block_of(db, &entry.key.block.addr, &b, e);
+		r = index_block_of(db, &entry.key.block.addr, &b, e);
 		if (r == 1)
-			r = ledger_count_fresh(db, &b, &count, e);
+			r = index_count_fresh(db, &b, &count, e);
 		if (r < 0)
 			return r;
 		*now_free = sum(*now_free, count);
@@ -322,18 +322,18 @@ static struct owner tunnel_owner(const char *what, uint8_t family)
 static int find_tunnel(struct node *n, const struct hash *owner, struct addr *out, struct err *e)
 {
 	struct node_leases had;
-	struct ledger_block b;
+	struct index_block b;
 	int r = node_find(n, owner, &had, e);
 	if (r < 1)
 		return r;
 	r = db_begin(n->db, false, e);
 	if (r < 0)
 		return r;
-	r = ledger_block_of(n->db, &had.v[0].addr, &b, e);
+	r = index_block_of(n->db, &had.v[0].addr, &b, e);
 	db_abort(n->db);
-	if (r == 1 && ledger_gives(&b))
+	if (r == 1 && index_gives(&b))
 		*out = had.v[0].addr;
-	return r == 1 ? ledger_gives(&b) : r;
+	return r == 1 ? index_gives(&b) : r;
 }
 
 int node_assign_tunnel(
@@ -354,7 +354,7 @@ int node_assign_tunnel(
 	if (r >= 0 && !w.n_pools)
 		return err_set(e, EADDRNOTAVAIL,
 			"no %s pool of the cluster gives addresses to this node",
-			refuse_family(family));
+			messages_family(family));
 	w.pools = pools;
 	w.reserved = m->reserved;
 	w.n_reserved = m->n_reserved;

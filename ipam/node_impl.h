@@ -2,13 +2,13 @@
 #pragma once
 /*
  * Inside of struct node, for the sources that implement ipam/node.h: node.c (open, find, release),
- * assign.c, adopt.c, node_list.c.
+ * node_assign.c, node_adopt.c, node_list.c.
  */
 #include <limits.h>
 
 #include "ipam/db.h"
-#include "ipam/hosts.h"
-#include "ipam/ledger.h"
+#include "ipam/registry.h"
+#include "ipam/index.h"
 #include "ipam/node.h"
 #include "lib/boot.h"
 
@@ -20,7 +20,7 @@ struct node {
 	char absolute[PATH_MAX]; /* resolved when first needed, else empty */
 	char boot[BOOT_ID_TEXT];
 	char *set_aside;
-	const char *hosts_root; /* HOSTS_ROOT; tests have another */
+	const char *registry_root; /* REGISTRY_ROOT; tests have another */
 	struct record_meta meta;
 	uint8_t lacking; /* see node_lacking() */
 };
@@ -28,8 +28,8 @@ struct node {
 /* Whether node_assign() could succeed; see node_can_assign(). */
 int node_try_assign(struct node *n, const struct node_want *w, struct err *e);
 
-/* This node as the hosts registry knows it; borrows from n. */
-int node_self(struct node *n, struct hosts_self *out, struct err *e);
+/* This node as the block registry knows it; borrows from n. */
+int node_self(struct node *n, struct registry_self *out, struct err *e);
 
 /* Lets writing transactions begin on a NODE_READ handle, for looking only. */
 int node_reopen(struct node *n, struct err *e);
@@ -38,9 +38,9 @@ int node_reopen(struct node *n, struct err *e);
 int node_lock_alone(struct node *n, struct err *e);
 int node_lock_again(struct node *n, struct err *e);
 
-static inline struct ledger_time node_time(void)
+static inline struct index_time node_time(void)
 {
-	return (struct ledger_time){.now_ns = boot_now_ns(), .wall_s = boot_wall_s()};
+	return (struct index_time){.now_ns = boot_now_ns(), .wall_s = boot_wall_s()};
 }
 
 /* node_list() within the transaction that is open. */

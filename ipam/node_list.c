@@ -27,7 +27,7 @@ struct counts {
 };
 
 struct view_block {
-	struct ledger_block b;
+	struct index_block b;
 	uint32_t cooldown_s;
 	uint64_t records;
 	struct counts counts;
@@ -170,7 +170,7 @@ static int read_blocks(struct view *v, struct err *e)
 	int r = db_seek(v->n->db, &k, &entry, e);
 	for (; r == 1; r = db_next(v->n->db, &entry, e)) {
 		struct view_block b = {.cooldown_s = POOL_COOLDOWN_S};
-		r = ledger_block_of(v->n->db, &entry.key.block.addr, &b.b, e);
+		r = index_block_of(v->n->db, &entry.key.block.addr, &b.b, e);
 		if (r != 1 || !cidr_equal(&b.b.cidr, &entry.key.block))
 			return r < 0 ? r : db_damage(v->n->db, e, "blocks overlap");
 		const struct node_pool *p = find_pool(v, &b.b.pool);

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "ipam/blocks.h"
+#include "ipam/index_blocks.h"
 #include "ipam/node_mirror.h"
 #include "ipam/node_impl.h"
 #include "lib/mem.h"
@@ -174,7 +174,7 @@ static int forget_pools(
 		bool stays = false;
 		for (size_t k = 0; k < m->n_pools; k++)
 			stays |= cidr_equal(c, &m->pools[k].pool.cidr);
-		int r = stays ? 0 : ledger_get_pool(db, c, &rec, e);
+		int r = stays ? 0 : index_get_pool(db, c, &rec, e);
 		if (r == 1 && rec.blocks == 0) {
 			struct record_key k = {.kind = RECORD_POOL, .pool = *c};
 			r = db_del(db, &k, e);
@@ -195,15 +195,14 @@ static const struct mirror_pool *pool_around(const struct mirror *m, const struc
 
 /* A block in a pool of the copy that is not of the cluster: the adopted waits for the store's word;
  * what a configuration claimed is in the way. */
-static int settle_block(
-	struct db *db, struct ledger_block *b, const struct mirror *m, struct err *e)
+static int settle_block(struct db *db, struct index_block *b, const struct mirror *m, struct err *e)
 {
 	const struct mirror_pool *p = pool_around(m, &b->cidr);
 	if (!p || b->rec.cluster || b->rec.disowned)
 		return 0;
 	if (b->rec.quarantined) {
 		b->rec.disowned = true;
-		return blocks_put_giving(db, b, true, e);
+		return index_blocks_put_giving(db, b, true, e);
 	}
 	char pool[CIDR_TEXT];
 	char block[CIDR_TEXT];
@@ -219,12 +218,12 @@ static int settle_block(
 }
 
 /* The next block of this node behind k->block, and k moves there: 1 or 0. */
-static int next_block(struct db *db, struct record_key *k, struct ledger_block *out, struct err *e)
+static int next_block(struct db *db, struct record_key *k, struct index_block *out, struct err *e)
 {
 	struct db_entry entry;
 	int r = db_seek(db, k, &entry, e);
 	if (r == 1)
-		r = ledger_block_of(db, &entry.key.block.addr, out, e);
+		r = index_block_of(db, &entry.key.block.addr, out, e);
 	if (r == 1) {
 		k->block = out->cidr;
 		k->block.len = 129; /* behind it: no block has this length */
@@ -240,19 +239,18 @@ static bool is_in(const struct cidr *list, size_t n, const struct addr *a)
 	return false;
 }
 
-static int hold_one(
-	struct db *db, const struct ledger_block *b, const struct addr *a, struct err *e)
+static int hold_one(struct db *db, const struct index_block *b, const struct addr *a, struct err *e)
 {
-	struct ledger_addr old;
-	int r = ledger_get_addr(db, a, &old, e);
+	struct index_addr old;
+	int r = index_get_addr(db, a, &old, e);
 	bool is_free = r == 0 ? !b->rec.quarantined : r == 1 && old.rec.state == RECORD_RELEASED;
 	if (r < 0 || !is_free)
 		return r < 0 ? r : 0;
-	return ledger_hold(db, a, RECORD_RESERVED, boot_wall_s(), e);
+	return index_hold(db, a, RECORD_RESERVED, boot_wall_s(), e);
 }
 
 int node_mirror_hold(
-	struct db *db, const struct ledger_block *b, const struct mirror *m, struct err *e)
+	struct db *db, const struct index_block *b, const struct mirror *m, struct err *e)
 {
 	int r = 0;
 	for (size_t i = 0; i < m->n_reserved; i++) {
@@ -270,7 +268,7 @@ int node_mirror_hold(
 }
 
 /* Addresses whose reservation ended. */
-static int unhold(struct db *db, const struct ledger_block *b, const struct mirror *m,
+static int unhold(struct db *db, const struct index_block *b, const struct mirror *m,
 	const struct mirror *old, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
@@ -286,7 +284,7 @@ static int unhold(struct db *db, const struct ledger_block *b, const struct mirr
 		const struct addr *a = &entry.key.addr;
 		if (rec.state == RECORD_RESERVED && is_in(old->reserved, old->n_reserved, a) &&
 			!is_in(m->reserved, m->n_reserved, a))
-			r = ledger_unhold(db, a, e);
+			r = index_unhold(db, a, e);
 		uint64_t offset = addr_minus(a, &b->cidr.addr);
 		if (r < 0 || offset == size - 1)
 			return r < 0 ? r : 0;
@@ -299,7 +297,7 @@ static int settle_blocks(
 {
 	struct record_key k = {.kind = RECORD_BLOCK, .block = {.addr = {.family = AF_INET}}};
 	bool same = mirror_reserved_equal(m, old);
-	struct ledger_block b;
+	struct index_block b;
 	int r;
 	while ((r = next_block(db, &k, &b, e)) == 1) {
 		r = settle_block(db, &b, m, e);
@@ -321,7 +319,7 @@ static int put(struct db *db, const struct mirror *m, struct mirror *old, struct
 		return r < 0 ? r : 0;
 	r = forget_pools(db, m, old, e);
 	for (size_t i = 0; r == 0 && i < m->n_pools; i++)
-		r = blocks_sync_pool(db, &m->pools[i].pool, e);
+		r = index_blocks_sync_pool(db, &m->pools[i].pool, e);
 	if (r == 0)
 		r = settle_blocks(db, m, old, e);
 	if (r == 0)

@@ -4,7 +4,7 @@
  * The mirror as records of one transaction; what the sources of ipam/node_cluster.h share:
  * node_mirror.c (the mirror) and node_cluster.c (blocks and addresses).
  */
-#include "ipam/ledger.h"
+#include "ipam/index.h"
 #include "ipam/mirror.h"
 
 /* The copy: 1, or 0 when there is none. */
@@ -12,4 +12,4 @@ int node_mirror_read(struct db *db, struct mirror *out, struct err *e);
 
 /* Free addresses of a block inside reserved prefixes become reserved. Writes. */
 int node_mirror_hold(
-	struct db *db, const struct ledger_block *b, const struct mirror *m, struct err *e);
+	struct db *db, const struct index_block *b, const struct mirror *m, struct err *e);

@@ -11,7 +11,7 @@
 
 #include <sys/socket.h>
 
-#include "ipam/refuse.h"
+#include "ipam/messages.h"
 
 bool subnet_is_gateway(const struct node_want *w, const struct addr *a)
 {
@@ -41,14 +41,14 @@ static bool find_special(const struct cidr *block, struct addr *out)
 int subnet_hold_special(struct db *db, const struct node_want *w, const struct cidr *block,
 	int64_t wall_s, struct err *e)
 {
-	struct ledger_addr old;
+	struct index_addr old;
 	struct addr special;
 	if (!has_gateway(w, block->addr.family) || !find_special(block, &special))
 		return 0;
-	int r = ledger_get_addr(db, &special, &old, e);
+	int r = index_get_addr(db, &special, &old, e);
 	if (r != 0 && (r < 0 || old.rec.state != RECORD_RELEASED))
 		return r < 0 ? r : 0;
-	return ledger_hold(db, &special, RECORD_RESERVED, wall_s, e);
+	return index_hold(db, &special, RECORD_RESERVED, wall_s, e);
 }
 
 int subnet_reserve(struct db *db, const struct node_want *w, int64_t wall_s, struct err *e)
@@ -58,13 +58,13 @@ int subnet_reserve(struct db *db, const struct node_want *w, int64_t wall_s, str
 		const struct pool *p = pool_find(w->pools, w->n_pools, g);
 		if (!p)
 			continue;
-		struct ledger_addr old;
-		int r = ledger_get_addr(db, g, &old, e);
+		struct index_addr old;
+		int r = index_get_addr(db, g, &old, e);
 		if (r == 1 && old.rec.state == RECORD_USED) {
-			r = refuse_taken(g, &old.rec, e);
+			r = messages_taken(g, &old.rec, e);
 			err_add(e, "the gateway is not free");
 		} else if (r == 0 || (r == 1 && old.rec.state == RECORD_RELEASED)) {
-			r = ledger_hold(db, g, RECORD_RESERVED, wall_s, e);
+			r = index_hold(db, g, RECORD_RESERVED, wall_s, e);
 		}
 		struct cidr block = pool_block_of(p, g);
 		if (r >= 0)

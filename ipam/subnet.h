@@ -6,7 +6,7 @@
  */
 #include <stdbool.h>
 
-#include "ipam/ledger.h"
+#include "ipam/index.h"
 #include "ipam/node.h"
 
 bool subnet_is_gateway(const struct node_want *w, const struct addr *a);

@@ -16,7 +16,7 @@
 
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
-#include "ipam/refuse.h"
+#include "ipam/messages.h"
 #include "lib/ask.h"
 #include "lib/boot.h"
 #include "lib/deadline.h"
@@ -63,7 +63,7 @@ static json_t *block_request(const char *dir, const struct node_want *w, uint8_t
 	json_t *pools = json_array();
 	for (size_t i = 0; i < w->n_pools; i++) {
 		char cidr[CIDR_TEXT];
-		if (!refuse_is_usable(w, i, family))
+		if (!node_want_uses(w, i, family))
 			continue;
 		cidr_format(&w->pools[i].cidr, cidr);
 		(void)json_array_append_new(pools, json_string(cidr));

@@ -6,10 +6,10 @@
  *     end is in the newborn group: the kernel takes no label in this message, so until the next
  *     one the group says that this link is unfinished (owned.h);
  *  2. IPv6 router advertisements and redirects are turned off through /proc/sys, the only way the
- * kernel offers, as long as the link is down and nothing can arrive;
+ *     kernel offers, as long as the link is down and nothing can arrive;
  *  3. one batch in the pod, then one batch on the host: label, IPv4 settings (strict reverse
  *     path, proxy ARP), link-local address, up, routes. The host end comes up last, so that its
- * carrier is there from its first moment.
+ *     carrier is there from its first moment.
  *
  * The creating message travels alone: the kernel goes on after a refused message, and what
  * follows would change a link that belongs to somebody else.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the tests of the node state share: a place with a state folder and a hosts registry of its
+ * What the tests of the node state share: a place with a state folder and a block registry of its
  * own for each test, values in short form, and the usual steps with their checks. Include it first.
  */
 #include <stdarg.h>
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "ipam/db.h"
-#include "ipam/hosts.h"
+#include "ipam/registry.h"
 #include "ipam/node_impl.h"
 #include "lib/boot.h"
 #include "lib/ns.h"
@@ -87,7 +87,7 @@ static __attribute__((unused)) struct node *open_in(
 	struct err e;
 	struct node *n = NULL;
 	ok(node_open(&n, dir, mode, &e));
-	n->hosts_root = p->hosts;
+	n->registry_root = p->hosts;
 	return n;
 }
 

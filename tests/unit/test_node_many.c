@@ -120,7 +120,7 @@ static void work(const struct place *place, int i, unsigned char *held, int roun
 		snprintf(name, sizeof(name), "w%d", i);
 		if (node_open(&n, place->dir, NODE_SHARED, &e) < 0)
 			_exit(1);
-		n->hosts_root = place->hosts;
+		n->registry_root = place->hosts;
 		if (assign(n, name, &p, 1, &l, &e) < 0)
 			_exit(2);
 		unsigned char *slot = &held[l.v[0].addr.bytes[3]];

@@ -15,7 +15,7 @@
  * The folder's name has the boot id and the cookie of our network namespace: the same pool in
  * another namespace (another node on the same machine) is no conflict.
  */
-#include "ipam/hosts.h"
+#include "ipam/registry.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,7 +37,7 @@
 #define TARGET (PATH_MAX + 32)
 #define ATTEMPTS 100
 
-static void folder_path(const struct hosts_self *self, char out[PATH_MAX])
+static void folder_path(const struct registry_self *self, char out[PATH_MAX])
 {
 	struct text t = {.buf = out, .size = PATH_MAX};
 	text_add(&t, "%s/%s-%" PRIu64, self->root, self->boot, ns_own_cookie());
@@ -60,14 +60,14 @@ static bool parse_name(const char *name, struct cidr *out)
 	return cidr_parse(text, out, &e) == 0 && !cidr_has_host_bits(out);
 }
 
-static void own_target(const struct hosts_self *self, char out[TARGET])
+static void own_target(const struct registry_self *self, char out[TARGET])
 {
 	struct text t = {.buf = out, .size = TARGET};
 	text_add(&t, "%s:%" PRIx64, self->dir, self->id);
 }
 
 /* Folders of other boots say nothing about this one. Best effort. */
-static void remove_others(const struct hosts_self *self)
+static void remove_others(const struct registry_self *self)
 {
 	DIR *root = opendir(self->root);
 	if (!root)
@@ -89,7 +89,7 @@ static void remove_others(const struct hosts_self *self)
 }
 
 /* The registry's folder. -ENOENT when there is none and it is not to be made. */
-static int open_folder(const struct hosts_self *self, bool make, struct err *e)
+static int open_folder(const struct registry_self *self, bool make, struct err *e)
 {
 	char path[PATH_MAX];
 	folder_path(self, path);
@@ -117,7 +117,7 @@ static int lock_folder(int fd, struct err *e)
 }
 
 /* The folder, locked; not one that was removed (being empty) while we waited for it. */
-static int open_locked(const struct hosts_self *self, bool make, struct err *e)
+static int open_locked(const struct registry_self *self, bool make, struct err *e)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		int fd = open_folder(self, make, e);
@@ -134,34 +134,34 @@ static int open_locked(const struct hosts_self *self, bool make, struct err *e)
 }
 
 /* Who holds the entry of this name; dir (TARGET bytes) gets the holder's folder. */
-static enum hosts_holder read_entry(
-	const struct hosts_self *self, int fd, const char *name, char dir[TARGET])
+static enum registry_holder read_entry(
+	const struct registry_self *self, int fd, const char *name, char dir[TARGET])
 {
 	char own[TARGET];
 	own_target(self, own);
 	ssize_t len = readlinkat(fd, name, dir, TARGET - 1);
 	if (len < 0)
-		return HOSTS_FREE;
+		return REGISTRY_FREE;
 	dir[len] = '\0';
 	if (strcmp(dir, own) == 0)
-		return HOSTS_OURS;
+		return REGISTRY_OURS;
 	char *colon = strrchr(dir, ':');
 	if (colon)
 		*colon = '\0';
 	if (strcmp(dir, self->dir) == 0)
-		return HOSTS_LOST;
+		return REGISTRY_LOST;
 	char state[TARGET + 64];
 	(void)snprintf(state, sizeof(state), "%s/node-%s.mdb", dir, self->boot);
-	return access(state, F_OK) == 0 ? HOSTS_OTHER : HOSTS_LOST;
+	return access(state, F_OK) == 0 ? REGISTRY_OTHER : REGISTRY_LOST;
 }
 
 /* The names that overlap a block; the one that matters most decides. */
-static int find_holder(const struct hosts_self *self, int fd, const struct cidr *block,
-	enum hosts_holder *out, char dir[TARGET], struct err *e)
+static int find_holder(const struct registry_self *self, int fd, const struct cidr *block,
+	enum registry_holder *out, char dir[TARGET], struct err *e)
 {
 	char own[CIDR_TEXT];
 	entry_name(block, own);
-	*out = HOSTS_FREE;
+	*out = REGISTRY_FREE;
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	if (!d)
@@ -172,10 +172,10 @@ static int find_holder(const struct hosts_self *self, int fd, const struct cidr 
 		if (!parse_name(f->d_name, &there) || !cidr_overlaps(&there, block))
 			continue;
 		char holder_dir[TARGET];
-		enum hosts_holder holder = read_entry(self, fd, f->d_name, holder_dir);
+		enum registry_holder holder = read_entry(self, fd, f->d_name, holder_dir);
 		/* Of another size and ours, but our state has no such block: a killed claim
 		 * made with other block sizes. It holds nothing. */
-		if (holder == HOSTS_OURS && strcmp(f->d_name, own) != 0)
+		if (holder == REGISTRY_OURS && strcmp(f->d_name, own) != 0)
 			continue;
 		if (holder > *out) {
 			*out = holder;
@@ -206,20 +206,20 @@ static int refuse(const struct cidr *block, const struct cidr *pool, const char 
 	return r;
 }
 
-int hosts_claim(const struct hosts_self *self, const struct cidr *block, const struct cidr *pool,
-	struct err *e)
+int registry_claim(const struct registry_self *self, const struct cidr *block,
+	const struct cidr *pool, struct err *e)
 {
 	CLEANUP_FD int fd = open_locked(self, true, e);
 	if (fd < 0)
 		return fd;
-	enum hosts_holder holder;
+	enum registry_holder holder;
 	char dir[TARGET];
 	int r = find_holder(self, fd, block, &holder, dir, e);
 	if (r < 0)
 		return r;
-	if (holder == HOSTS_OTHER)
+	if (holder == REGISTRY_OTHER)
 		return refuse(block, pool, dir, e);
-	if (holder != HOSTS_FREE)
+	if (holder != REGISTRY_FREE)
 		return (int)holder;
 	char name[CIDR_TEXT];
 	char target[TARGET];
@@ -228,26 +228,26 @@ int hosts_claim(const struct hosts_self *self, const struct cidr *block, const s
 	if (symlinkat(target, fd, name) < 0)
 		return err_set(e, errno, "cannot enter block %s into the hosts registry: %s", name,
 			strerror(errno));
-	return HOSTS_OURS;
+	return REGISTRY_OURS;
 }
 
-int hosts_check(const struct hosts_self *self, const struct cidr *block, const struct cidr *pool,
-	struct err *e)
+int registry_check(const struct registry_self *self, const struct cidr *block,
+	const struct cidr *pool, struct err *e)
 {
 	CLEANUP_FD int fd = open_folder(self, false, e);
 	if (fd < 0)
-		return fd == -ENOENT ? (int)HOSTS_OURS : fd;
-	enum hosts_holder holder;
+		return fd == -ENOENT ? (int)REGISTRY_OURS : fd;
+	enum registry_holder holder;
 	char dir[TARGET];
 	int r = find_holder(self, fd, block, &holder, dir, e);
 	if (r < 0)
 		return r;
-	if (holder == HOSTS_OTHER)
+	if (holder == REGISTRY_OTHER)
 		return refuse(block, pool, dir, e);
-	return holder == HOSTS_LOST ? (int)HOSTS_LOST : (int)HOSTS_OURS;
+	return holder == REGISTRY_LOST ? (int)REGISTRY_LOST : (int)REGISTRY_OURS;
 }
 
-int hosts_take(const struct hosts_self *self, const struct cidr *block, struct err *e)
+int registry_take(const struct registry_self *self, const struct cidr *block, struct err *e)
 {
 	CLEANUP_FD int fd = open_locked(self, true, e);
 	if (fd < 0)
@@ -257,7 +257,7 @@ int hosts_take(const struct hosts_self *self, const struct cidr *block, struct e
 	char target[TARGET];
 	entry_name(block, name);
 	own_target(self, target);
-	if (read_entry(self, fd, name, dir) == HOSTS_OTHER)
+	if (read_entry(self, fd, name, dir) == REGISTRY_OTHER)
 		return 0;
 	(void)unlinkat(fd, ".new", 0);
 	if (symlinkat(target, fd, ".new") < 0 || renameat(fd, ".new", fd, name) < 0)
@@ -266,7 +266,8 @@ int hosts_take(const struct hosts_self *self, const struct cidr *block, struct e
 	return 0;
 }
 
-int hosts_drop(const struct hosts_self *self, const struct cidr *blocks, size_t n, struct err *e)
+int registry_drop(
+	const struct registry_self *self, const struct cidr *blocks, size_t n, struct err *e)
 {
 	CLEANUP_FD int fd = open_locked(self, false, e);
 	if (fd < 0)
@@ -276,7 +277,7 @@ int hosts_drop(const struct hosts_self *self, const struct cidr *blocks, size_t 
 		char name[CIDR_TEXT];
 		char dir[TARGET];
 		entry_name(&blocks[i], name);
-		if (read_entry(self, fd, name, dir) != HOSTS_OURS)
+		if (read_entry(self, fd, name, dir) != REGISTRY_OURS)
 			continue;
 		if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
 			r = err_set(e, errno, "cannot take block %s out of the hosts registry: %s",
@@ -288,7 +289,8 @@ int hosts_drop(const struct hosts_self *self, const struct cidr *blocks, size_t 
 	return r;
 }
 
-int hosts_list(const struct hosts_self *self, struct hosts_entry **out, size_t *n, struct err *e)
+int registry_list(
+	const struct registry_self *self, struct registry_entry **out, size_t *n, struct err *e)
 {
 	*out = NULL;
 	*n = 0;
@@ -302,13 +304,13 @@ int hosts_list(const struct hosts_self *self, struct hosts_entry **out, size_t *
 	}
 	size_t room = 0;
 	for (struct dirent *f; (f = readdir(d));) {
-		struct hosts_entry entry;
+		struct registry_entry entry;
 		char dir[TARGET];
 		if (!parse_name(f->d_name, &entry.block))
 			continue;
 		entry.holder = read_entry(self, dirfd(d), f->d_name, dir);
-		entry.here = entry.holder == HOSTS_OURS ||
-			     (entry.holder == HOSTS_LOST && strcmp(dir, self->dir) == 0);
+		entry.here = entry.holder == REGISTRY_OURS ||
+			     (entry.holder == REGISTRY_LOST && strcmp(dir, self->dir) == 0);
 		*out = mem_grow(*out, &room, *n, sizeof(**out));
 		(*out)[(*n)++] = entry;
 	}

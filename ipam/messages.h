@@ -13,21 +13,21 @@
 #include "ipam/record.h"
 
 /* Whether pool i may be used and is of the family. */
-bool refuse_is_usable(const struct node_want *w, size_t i, uint8_t family);
+bool node_want_uses(const struct node_want *w, size_t i, uint8_t family);
 
-const char *refuse_family(uint8_t family); /* "IPv4", "IPv6" */
+const char *messages_family(uint8_t family); /* "IPv4", "IPv6" */
 
 /* -EADDRNOTAVAIL: the requested address is in no usable pool. */
-int refuse_outside(const struct node_want *w, const struct addr *a, struct err *e);
+int messages_outside(const struct node_want *w, const struct addr *a, struct err *e);
 
 /* -EADDRINUSE: somebody has it, or it is reserved or quarantined. */
-int refuse_taken(const struct addr *a, const struct record_addr *rec, struct err *e);
+int messages_taken(const struct addr *a, const struct record_addr *rec, struct err *e);
 
 /* -EADDRNOTAVAIL: the requested address's block is not this node's (NULL), or gives nothing now. */
-int refuse_not_ours(const struct addr *a, const struct record_block *block, struct err *e);
+int messages_not_ours(const struct addr *a, const struct record_block *block, struct err *e);
 
 /* -EINVAL: a configuration names a pool that is the cluster's. */
-int refuse_cluster_pool(const struct cidr *pool, struct err *e);
+int messages_cluster_pool(const struct cidr *pool, struct err *e);
 
 /* -EAGAIN: every usable pool of the family is full. Within a transaction. */
-int refuse_exhausted(struct node *n, const struct node_want *w, uint8_t family, struct err *e);
+int messages_exhausted(struct node *n, const struct node_want *w, uint8_t family, struct err *e);

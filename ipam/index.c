@@ -3,15 +3,14 @@
  * The records and their indexes. Invariants, at the end of each transaction:
  *
  * - Blocks are disjoint. An address belongs to the one block that contains it; records of addresses
- *   outside of every block are possible (a reserved gateway, an adopted pod whose block is
- * unknown).
- * - A block that is draining or disowned gives nothing: it is not in FRESH, its released addresses
- * are not in the QUEUE.
+ *   outside of every block are possible (a reserved gateway, an adopted pod whose block is unknown).
+ * - A block that is draining or disowned gives nothing: it is not in FRESH, and its released
+ *   addresses are not in the QUEUE.
  * - block.next is the offset of the lowest address of the block that has no record, or the block's
- * size; a quarantined block counts as having none. The FRESH index has a block exactly when next is
- * an address of it: the lowest entry of a pool is its next never-used address, without a search.
+ *   size; a quarantined block counts as having none. The FRESH index has a block exactly when next
+ *   is an address of it: the lowest entry of a pool is its next never-used address, without a search.
  * - pool.next is the index of the lowest block of the pool that overlaps no block of this node, or
- * the number of its blocks.
+ *   the number of its blocks.
  * - The QUEUE has exactly the RELEASED addresses of blocks that give, under their block's pool.
  * - OWNER has exactly the USED addresses, at most one per owner and family.
  *
@@ -20,7 +19,7 @@
  *
  * A record that contradicts another one is damage, reported like a broken page.
  */
-#include "ipam/ledger.h"
+#include "ipam/index.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,7 +43,7 @@ static struct record_key queue_key(
 
 static const struct db_value nothing;
 
-int ledger_get_addr(struct db *db, const struct addr *a, struct ledger_addr *out, struct err *e)
+int index_get_addr(struct db *db, const struct addr *a, struct index_addr *out, struct err *e)
 {
 	struct record_key k = addr_key(a);
 	int r = db_get(db, &k, &out->value, e);
@@ -53,7 +52,7 @@ int ledger_get_addr(struct db *db, const struct addr *a, struct ledger_addr *out
 	return r;
 }
 
-int ledger_get_owner(
+int index_get_owner(
 	struct db *db, const struct hash *owner, uint8_t family, struct addr *out, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_OWNER, .owner = *owner, .family = family};
@@ -64,8 +63,8 @@ int ledger_get_owner(
 	struct addr a;
 	if (!record_owner_parse(v.bytes, v.len, &a) || a.family != family)
 		return db_damage(db, e, "the record of an owner is malformed");
-	struct ledger_addr rec;
-	r = ledger_get_addr(db, &a, &rec, e);
+	struct index_addr rec;
+	r = index_get_addr(db, &a, &rec, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || rec.rec.state != RECORD_USED || !hash_equal(&rec.rec.owner.hash, owner))
@@ -74,7 +73,7 @@ int ledger_get_owner(
 	return 1;
 }
 
-int ledger_get_pool(struct db *db, const struct cidr *pool, struct record_pool *out, struct err *e)
+int index_get_pool(struct db *db, const struct cidr *pool, struct record_pool *out, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_POOL, .pool = *pool};
 	struct db_value v;
@@ -85,9 +84,9 @@ int ledger_get_pool(struct db *db, const struct cidr *pool, struct record_pool *
 }
 
 static int parse_block(
-	struct db *db, const struct db_entry *entry, struct ledger_block *out, struct err *e)
+	struct db *db, const struct db_entry *entry, struct index_block *out, struct err *e)
 {
-	struct ledger_block b = {.cidr = entry->key.block};
+	struct index_block b = {.cidr = entry->key.block};
 	if (!record_block_parse(entry->value.bytes, entry->value.len, &b.rec) ||
 		b.rec.pool_len > b.cidr.len || b.rec.next > pool_block_size(&b.cidr)) {
 		(void)db_damage(db, e, "the record of a block is malformed");
@@ -106,7 +105,7 @@ static struct addr last_addr(const struct cidr *c)
 	return a;
 }
 
-int ledger_overlap(struct db *db, const struct cidr *c, struct ledger_block *out, struct err *e)
+int index_overlap(struct db *db, const struct cidr *c, struct index_block *out, struct err *e)
 {
 	struct addr last = last_addr(c);
 	struct cidr host = cidr_of_host(&last);
@@ -118,19 +117,19 @@ int ledger_overlap(struct db *db, const struct cidr *c, struct ledger_block *out
 	return parse_block(db, &entry, out, e);
 }
 
-int ledger_block_of(struct db *db, const struct addr *a, struct ledger_block *out, struct err *e)
+int index_block_of(struct db *db, const struct addr *a, struct index_block *out, struct err *e)
 {
 	struct cidr host = cidr_of_host(a);
-	return ledger_overlap(db, &host, out, e);
+	return index_overlap(db, &host, out, e);
 }
 
-static bool is_fresh(const struct ledger_block *b)
+static bool is_fresh(const struct index_block *b)
 {
-	return ledger_gives(b) && !b->rec.quarantined && b->rec.next < pool_block_size(&b->cidr);
+	return index_gives(b) && !b->rec.quarantined && b->rec.next < pool_block_size(&b->cidr);
 }
 
 /* Writes the block and makes the FRESH index say what is true of it. */
-static int put_block(struct db *db, const struct ledger_block *b, struct err *e)
+static int put_block(struct db *db, const struct index_block *b, struct err *e)
 {
 	struct record_key k = block_key(&b->cidr);
 	struct db_value v;
@@ -146,7 +145,7 @@ static int put_block(struct db *db, const struct ledger_block *b, struct err *e)
 }
 
 /* Moves next over addresses that have a record. */
-int ledger_put_block(struct db *db, struct ledger_block *b, struct err *e)
+int index_put_block(struct db *db, struct index_block *b, struct err *e)
 {
 	uint64_t size = pool_block_size(&b->cidr);
 	while (!b->rec.quarantined && b->rec.next < size) {
@@ -164,14 +163,14 @@ int ledger_put_block(struct db *db, struct ledger_block *b, struct err *e)
 }
 
 /* Moves next over blocks that are this node's. */
-int ledger_put_pool(struct db *db, const struct cidr *pool, struct record_pool *rec, struct err *e)
+int index_put_pool(struct db *db, const struct cidr *pool, struct record_pool *rec, struct err *e)
 {
 	struct pool p = {.cidr = *pool, .block_len = rec->block_len};
 	uint64_t count = pool_block_count(&p);
 	for (; rec->next < count; rec->next++) {
 		struct cidr block = pool_block(&p, rec->next);
-		struct ledger_block there;
-		int r = ledger_overlap(db, &block, &there, e);
+		struct index_block there;
+		int r = index_overlap(db, &block, &there, e);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -192,11 +191,11 @@ static int put_addr(struct db *db, const struct addr *a, const struct record_add
 	int r = db_put(db, &k, &v, e);
 	if (r < 0 || !is_new)
 		return r;
-	struct ledger_block b = {0};
-	r = ledger_block_of(db, a, &b, e);
+	struct index_block b = {0};
+	r = index_block_of(db, a, &b, e);
 	if (r != 1)
 		return r;
-	return addr_minus(a, &b.cidr.addr) == b.rec.next ? ledger_put_block(db, &b, e) : 0;
+	return addr_minus(a, &b.cidr.addr) == b.rec.next ? index_put_block(db, &b, e) : 0;
 }
 
 static int put_owner(struct db *db, const struct hash *owner, const struct addr *a, struct err *e)
@@ -222,28 +221,28 @@ static int del_owner(struct db *db, const struct hash *owner, uint8_t family, st
 
 static int dequeue(struct db *db, const struct addr *a, uint64_t released_ns, struct err *e)
 {
-	struct ledger_block b;
-	int r = ledger_block_of(db, a, &b, e);
+	struct index_block b;
+	int r = index_block_of(db, a, &b, e);
 	if (r == 0)
 		return db_damage(db, e, "a released address is in no block");
-	if (r < 0 || !ledger_gives(&b))
+	if (r < 0 || !index_gives(&b))
 		return r < 0 ? r : 0;
 	struct record_key k = queue_key(&b.pool, released_ns, a);
 	return del_known(db, &k, "a released address is not in the queue", e);
 }
 
-static int enqueue(struct db *db, const struct ledger_block *b, const struct addr *a,
+static int enqueue(struct db *db, const struct index_block *b, const struct addr *a,
 	uint64_t released_ns, struct err *e)
 {
 	struct record_key k = queue_key(&b->pool, released_ns, a);
-	return ledger_gives(b) ? db_put(db, &k, &nothing, e) : 0;
+	return index_gives(b) ? db_put(db, &k, &nothing, e) : 0;
 }
 
-int ledger_use(
+int index_use(
 	struct db *db, const struct addr *a, const struct owner *o, int64_t wall_s, struct err *e)
 {
-	struct ledger_addr old = {0};
-	int r = ledger_get_addr(db, a, &old, e);
+	struct index_addr old = {0};
+	int r = index_get_addr(db, a, &old, e);
 	if (r < 0)
 		return r;
 	bool is_new = r == 0;
@@ -269,8 +268,8 @@ static int forget(struct db *db, const struct addr *a, struct err *e)
 	int r = del_known(db, &k, "an address vanished", e);
 	if (r < 0)
 		return r;
-	struct ledger_block b = {0};
-	r = ledger_block_of(db, a, &b, e);
+	struct index_block b = {0};
+	r = index_block_of(db, a, &b, e);
 	if (r != 1)
 		return r;
 	uint64_t offset = addr_minus(a, &b.cidr.addr);
@@ -280,17 +279,17 @@ static int forget(struct db *db, const struct addr *a, struct err *e)
 	return put_block(db, &b, e);
 }
 
-int ledger_unuse(struct db *db, const struct addr *a, struct err *e)
+int index_unuse(struct db *db, const struct addr *a, struct err *e)
 {
-	struct ledger_addr old;
-	int r = ledger_get_addr(db, a, &old, e);
+	struct index_addr old;
+	int r = index_get_addr(db, a, &old, e);
 	if (r != 1)
 		return r;
 	r = del_owner(db, &old.rec.owner.hash, a->family, e);
 	if (r < 0)
 		return r;
-	struct ledger_block b;
-	r = ledger_block_of(db, a, &b, e);
+	struct index_block b;
+	r = index_block_of(db, a, &b, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || old.rec.released_ns == 0)
@@ -321,17 +320,17 @@ static struct record_addr unowned(enum record_state state, int64_t wall_s)
 	return (struct record_addr){.state = state, .since_s = wall_s, .owner = nobody};
 }
 
-int ledger_release(struct db *db, const struct addr *a, const struct ledger_time *t, struct err *e)
+int index_release(struct db *db, const struct addr *a, const struct index_time *t, struct err *e)
 {
-	struct ledger_addr old;
-	int had = ledger_get_addr(db, a, &old, e);
+	struct index_addr old;
+	int had = index_get_addr(db, a, &old, e);
 	if (had < 0)
 		return had;
 	int r = had ? leave_state(db, a, &old.rec, e) : 0;
 	if (r < 0)
 		return r;
-	struct ledger_block b;
-	r = ledger_block_of(db, a, &b, e);
+	struct index_block b;
+	r = index_block_of(db, a, &b, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -344,11 +343,11 @@ int ledger_release(struct db *db, const struct addr *a, const struct ledger_time
 	return r < 0 ? r : enqueue(db, &b, a, t->now_ns, e);
 }
 
-int ledger_hold(
+int index_hold(
 	struct db *db, const struct addr *a, enum record_state state, int64_t wall_s, struct err *e)
 {
-	struct ledger_addr old;
-	int had = ledger_get_addr(db, a, &old, e);
+	struct index_addr old;
+	int had = index_get_addr(db, a, &old, e);
 	int r = had == 1 ? leave_state(db, a, &old.rec, e) : had;
 	if (r < 0)
 		return r;
@@ -356,7 +355,7 @@ int ledger_hold(
 	return put_addr(db, a, &rec, !had, e);
 }
 
-int ledger_requeue(struct db *db, const struct addr *a, uint64_t released_ns,
+int index_requeue(struct db *db, const struct addr *a, uint64_t released_ns,
 	const struct cidr *from, const struct cidr *to, struct err *e)
 {
 	int r = 0;
@@ -370,12 +369,12 @@ int ledger_requeue(struct db *db, const struct addr *a, uint64_t released_ns,
 	return db_put(db, &k, &nothing, e);
 }
 
-int ledger_unhold(struct db *db, const struct addr *a, struct err *e)
+int index_unhold(struct db *db, const struct addr *a, struct err *e)
 {
 	return forget(db, a, e);
 }
 
-int ledger_count_fresh(struct db *db, const struct ledger_block *b, uint64_t *out, struct err *e)
+int index_count_fresh(struct db *db, const struct index_block *b, uint64_t *out, struct err *e)
 {
 	*out = 0;
 	if (!is_fresh(b))
@@ -391,15 +390,15 @@ int ledger_count_fresh(struct db *db, const struct ledger_block *b, uint64_t *ou
 	return r < 0 ? r : 0;
 }
 
-int ledger_fresh(struct db *db, const struct cidr *pool, struct addr *out, struct err *e)
+int index_fresh(struct db *db, const struct cidr *pool, struct addr *out, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_FRESH, .pool = *pool, .block = *pool};
 	struct db_entry entry;
 	int r = db_seek(db, &k, &entry, e);
 	if (r != 1 || !cidr_equal(&entry.key.pool, pool))
 		return r < 0 ? r : 0;
-	struct ledger_block b;
-	r = ledger_block_of(db, &entry.key.block.addr, &b, e);
+	struct index_block b;
+	r = index_block_of(db, &entry.key.block.addr, &b, e);
 	if (r < 0)
 		return r;
 	if (r != 1 || !is_fresh(&b))
@@ -408,7 +407,7 @@ int ledger_fresh(struct db *db, const struct cidr *pool, struct addr *out, struc
 	return 1;
 }
 
-int ledger_oldest(struct db *db, const struct cidr *pool, struct addr *out, uint64_t *released_ns,
+int index_oldest(struct db *db, const struct cidr *pool, struct addr *out, uint64_t *released_ns,
 	struct err *e)
 {
 	struct record_key k = queue_key(pool, 0, &pool->addr);

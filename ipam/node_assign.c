@@ -9,7 +9,7 @@
  * address of an own block; the address that is free for longest; a never-used one of a newly
  * claimed block; the one that cools down for longest.
  *
- * A claim needs the hosts registry, which is files, and no files are touched while the state's
+ * A claim needs the block registry, which is files, and no files are touched while the state's
  * write lock is held. So an attempt that needs a block ends with "this one first" and is dropped,
  * the block is registered, and the next attempt may use it. When another process took the block
  * meanwhile, that attempt asks for the next block; the entry made in vain names our own state and
@@ -29,10 +29,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "ipam/blocks.h"
+#include "ipam/index_blocks.h"
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
-#include "ipam/refuse.h"
+#include "ipam/messages.h"
 #include "ipam/subnet.h"
 #include "lib/mem.h"
 
@@ -47,7 +47,7 @@ struct grant {
 struct attempt {
 	struct node *n;
 	const struct node_want *w;
-	struct ledger_time now;
+	struct index_time now;
 	bool dry; /* changes nothing */
 	struct node_leases leases;
 	struct grant *grants;
@@ -67,7 +67,7 @@ static bool has_family(const struct node_want *w, uint8_t family)
 static const struct pool *usable_pool(const struct node_want *w, const struct addr *a)
 {
 	for (size_t i = 0; i < w->n_pools; i++)
-		if (refuse_is_usable(w, i, a->family) && cidr_contains(&w->pools[i].cidr, a))
+		if (node_want_uses(w, i, a->family) && cidr_contains(&w->pools[i].cidr, a))
 			return &w->pools[i];
 	return NULL;
 }
@@ -92,8 +92,8 @@ static bool is_reserved(const struct node_want *w, const struct addr *a)
 static int check_claim(struct attempt *a, const struct cidr *block, struct err *e)
 {
 	struct cidr pool;
-	int r = blocks_in_cluster(a->n->db, block, &pool, e);
-	return r == 1 ? refuse_cluster_pool(&pool, e) : r;
+	int r = index_blocks_in_cluster(a->n->db, block, &pool, e);
+	return r == 1 ? messages_cluster_pool(&pool, e) : r;
 }
 
 /* The block becomes ours if the registry agreed: 0; 1 when it has to be asked first. */
@@ -105,13 +105,13 @@ static int claim(struct attempt *a, const struct pool *p, const struct cidr *blo
 	for (size_t i = 0; i < a->n_grants; i++) {
 		if (!cidr_equal(&a->grants[i].block, block))
 			continue;
-		struct blocks_claim c = {
+		struct index_blocks_claim c = {
 			.pool = p->cidr,
 			.block = *block,
 			.quarantined = a->grants[i].lost,
 			.wall_s = a->now.wall_s,
 		};
-		int r = blocks_claim(a->n->db, &c, e);
+		int r = index_blocks_claim(a->n->db, &c, e);
 		if (r == 0)
 			r = subnet_hold_special(a->n->db, a->w, block, a->now.wall_s, e);
 		return r;
@@ -124,30 +124,30 @@ static int claim(struct attempt *a, const struct pool *p, const struct cidr *blo
 /* Gives the address, which the caller found to be free or the owner's, and notes the lease. */
 static int give(struct attempt *a, const struct addr *addr, bool was_ours, struct err *e)
 {
-	struct ledger_block b;
-	int r = ledger_block_of(a->n->db, addr, &b, e);
+	struct index_block b;
+	int r = index_block_of(a->n->db, addr, &b, e);
 	if (r < 0)
 		return r;
 	assert(r == 1);
 	a->leases.v[a->leases.n++] =
 		(struct node_lease){.addr = *addr, .block = b.cidr, .was_ours = was_ours};
-	return ledger_use(a->n->db, addr, &a->w->owner, a->now.wall_s, e);
+	return index_use(a->n->db, addr, &a->w->owner, a->now.wall_s, e);
 }
 
 /* The address's block is one of ours, or becomes one: 0, 1 (claim first) or an error. */
 static int ensure_block(
 	struct attempt *a, const struct pool *p, const struct addr *addr, struct err *e)
 {
-	struct ledger_block b;
+	struct index_block b;
 	struct cidr block = pool_block_of(p, addr);
-	int r = ledger_block_of(a->n->db, addr, &b, e);
+	int r = index_block_of(a->n->db, addr, &b, e);
 	if (r < 0)
 		return r;
-	if (a->w->cluster && (r == 0 || !ledger_gives(&b)))
-		return refuse_not_ours(addr, r == 1 ? &b.rec : NULL, e);
+	if (a->w->cluster && (r == 0 || !index_gives(&b)))
+		return messages_not_ours(addr, r == 1 ? &b.rec : NULL, e);
 	if (r == 1)
-		return ledger_gives(&b) ? 0 : refuse_not_ours(addr, &b.rec, e);
-	r = ledger_overlap(a->n->db, &block, &b, e);
+		return index_gives(&b) ? 0 : messages_not_ours(addr, &b.rec, e);
+	r = index_overlap(a->n->db, &block, &b, e);
 	if (r == 0)
 		return claim(a, p, &block, e);
 	if (r < 0)
@@ -166,24 +166,24 @@ static int take_requested(struct attempt *a, const struct addr *addr, struct err
 {
 	const struct pool *p = usable_pool(a->w, addr);
 	if (!p)
-		return refuse_outside(a->w, addr, e);
-	struct ledger_addr old;
-	int had = ledger_get_addr(a->n->db, addr, &old, e);
+		return messages_outside(a->w, addr, e);
+	struct index_addr old;
+	int had = index_get_addr(a->n->db, addr, &old, e);
 	if (had < 0)
 		return had;
 	if (had && old.rec.state != RECORD_RELEASED)
-		return refuse_taken(addr, &old.rec, e);
+		return messages_taken(addr, &old.rec, e);
 	if (is_reserved(a->w, addr))
-		return refuse_taken(addr, &(struct record_addr){.state = RECORD_RESERVED}, e);
+		return messages_taken(addr, &(struct record_addr){.state = RECORD_RESERVED}, e);
 	int r = ensure_block(a, p, addr, e);
 	if (r != 0)
 		return r;
-	struct ledger_block b;
-	r = ledger_block_of(a->n->db, addr, &b, e);
+	struct index_block b;
+	r = index_block_of(a->n->db, addr, &b, e);
 	if (r < 0)
 		return r;
 	if (!had && b.rec.quarantined)
-		return refuse_taken(addr, &(struct record_addr){.state = RECORD_QUARANTINED}, e);
+		return messages_taken(addr, &(struct record_addr){.state = RECORD_QUARANTINED}, e);
 	return give(a, addr, false, e);
 }
 
@@ -192,13 +192,13 @@ enum { NOT_FOUND, FOUND, CLAIM_FIRST };
 
 static int find_fresh(struct attempt *a, const struct pool *p, struct addr *out, struct err *e)
 {
-	return ledger_fresh(a->n->db, &p->cidr, out, e);
+	return index_fresh(a->n->db, &p->cidr, out, e);
 }
 
 static int find_free(struct attempt *a, const struct pool *p, struct addr *out, struct err *e)
 {
 	uint64_t released_ns;
-	int r = ledger_oldest(a->n->db, &p->cidr, out, &released_ns, e);
+	int r = index_oldest(a->n->db, &p->cidr, out, &released_ns, e);
 	if (r != 1)
 		return r;
 	return a->now.now_ns >= released_ns + p->cooldown_s * UINT64_C(1000000000);
@@ -208,10 +208,10 @@ static int find_claim(struct attempt *a, const struct pool *p, struct addr *out,
 {
 	struct cidr block;
 	int r;
-	while ((r = blocks_unclaimed(a->n->db, p, &block, e)) == 1) {
+	while ((r = index_blocks_unclaimed(a->n->db, p, &block, e)) == 1) {
 		r = claim(a, p, &block, e);
 		if (r == 0)
-			r = ledger_fresh(a->n->db, &p->cidr, out, e);
+			r = index_fresh(a->n->db, &p->cidr, out, e);
 		else if (r == 1)
 			return CLAIM_FIRST;
 		if (r != 0)
@@ -226,9 +226,9 @@ static int find_cooling(struct attempt *a, uint8_t family, struct addr *out, str
 	for (size_t i = 0; i < a->w->n_pools; i++) {
 		struct addr addr;
 		uint64_t released_ns;
-		if (!refuse_is_usable(a->w, i, family))
+		if (!node_want_uses(a->w, i, family))
 			continue;
-		int r = ledger_oldest(a->n->db, &a->w->pools[i].cidr, &addr, &released_ns, e);
+		int r = index_oldest(a->n->db, &a->w->pools[i].cidr, &addr, &released_ns, e);
 		if (r < 0)
 			return r;
 		if (r == 1 && released_ns < best) {
@@ -246,7 +246,7 @@ static int find_any(struct attempt *a, uint8_t family, struct addr *out, struct 
 	const size_t n_phases = a->w->cluster ? 2 : 3;
 	for (size_t phase = 0; phase < n_phases; phase++)
 		for (size_t i = 0; i < a->w->n_pools; i++) {
-			if (!refuse_is_usable(a->w, i, family))
+			if (!node_want_uses(a->w, i, family))
 				continue;
 			int r = phases[phase](a, &a->w->pools[i], out, e);
 			if (r != NOT_FOUND)
@@ -264,7 +264,7 @@ static int find_unreserved(struct attempt *a, uint8_t family, struct addr *out, 
 		int r = find_any(a, family, out, e);
 		if (r != FOUND || !is_reserved(a->w, out))
 			return r;
-		r = ledger_hold(a->n->db, out, RECORD_RESERVED, a->now.wall_s, e);
+		r = index_hold(a->n->db, out, RECORD_RESERVED, a->now.wall_s, e);
 		if (r < 0)
 			return r;
 	}
@@ -276,10 +276,10 @@ static int take_any(struct attempt *a, uint8_t family, struct err *e)
 	struct addr addr;
 	bool usable = false;
 	for (size_t i = 0; i < a->w->n_pools; i++)
-		usable |= refuse_is_usable(a->w, i, family);
+		usable |= node_want_uses(a->w, i, family);
 	if (!usable)
 		return err_set(e, EADDRNOTAVAIL, "none of the %s pools may be used here",
-			refuse_family(family));
+			messages_family(family));
 	int r = find_unreserved(a, family, &addr, e);
 	if (r < 0)
 		return r;
@@ -288,15 +288,15 @@ static int take_any(struct attempt *a, uint8_t family, struct err *e)
 	if (r == FOUND)
 		return give(a, &addr, false, e);
 	a->n->lacking = family;
-	return refuse_exhausted(a->n, a->w, family, e);
+	return messages_exhausted(a->n, a->w, family, e);
 }
 
 /* Whether the address may stay with its owner as far as its block goes. */
 static int block_allows(struct attempt *a, const struct addr *own, struct err *e)
 {
-	struct ledger_block b;
-	int r = ledger_block_of(a->n->db, own, &b, e);
-	return r == 1 ? ledger_gives(&b) : r < 0 ? r : !a->w->cluster;
+	struct index_block b;
+	int r = index_block_of(a->n->db, own, &b, e);
+	return r == 1 ? index_gives(&b) : r < 0 ? r : !a->w->cluster;
 }
 
 /* What the owner has of a family: kept (*kept is set) when it still fits, else released. */
@@ -304,7 +304,7 @@ static int settle_own(
 	struct attempt *a, uint8_t family, struct addr *own, bool *kept, struct err *e)
 {
 	*kept = false;
-	int r = ledger_get_owner(a->n->db, &a->w->owner.hash, family, own, e);
+	int r = index_get_owner(a->n->db, &a->w->owner.hash, family, own, e);
 	if (r != 1)
 		return r;
 	const struct addr *wish = requested(a->w, family);
@@ -313,7 +313,7 @@ static int settle_own(
 		return r;
 	*kept = r == 1 && usable_pool(a->w, own) && !subnet_is_gateway(a->w, own) &&
 		(!wish || addr_equal(wish, own));
-	return *kept ? 0 : ledger_release(a->n->db, own, &a->now, e);
+	return *kept ? 0 : index_release(a->n->db, own, &a->now, e);
 }
 
 static int give_family(
@@ -338,7 +338,7 @@ static int try_all(struct attempt *a, struct err *e)
 	int r = 0;
 	a->leases.n = 0;
 	for (size_t i = 0; r == 0 && !a->w->cluster && i < a->w->n_pools; i++)
-		r = blocks_sync_pool(a->n->db, &a->w->pools[i], e);
+		r = index_blocks_sync_pool(a->n->db, &a->w->pools[i], e);
 	for (size_t i = 0; r == 0 && i < NODE_LEASES; i++)
 		r = settle_own(a, families[i], &own[i], &kept[i], e);
 	if (r == 0)
@@ -349,46 +349,46 @@ static int try_all(struct attempt *a, struct err *e)
 }
 
 /* A block of a lost state: ours, but quarantined. */
-static int record_lost(struct attempt *a, const struct hosts_self *self, struct err *e)
+static int record_lost(struct attempt *a, const struct registry_self *self, struct err *e)
 {
 	struct db *db = a->n->db;
-	struct ledger_block there;
+	struct index_block there;
 	int r = db_begin(db, true, e);
 	if (r == 0)
-		r = blocks_sync_pool(db, a->need_pool, e);
+		r = index_blocks_sync_pool(db, a->need_pool, e);
 	if (r == 0)
-		r = ledger_overlap(db, &a->need_block, &there, e);
+		r = index_overlap(db, &a->need_block, &there, e);
 	if (r == 0) {
-		struct blocks_claim c = {
+		struct index_blocks_claim c = {
 			.pool = a->need_pool->cidr,
 			.block = a->need_block,
 			.quarantined = true,
 			.wall_s = a->now.wall_s,
 		};
-		r = blocks_claim(db, &c, e);
+		r = index_blocks_claim(db, &c, e);
 	}
 	if (r >= 0)
 		r = db_commit(db, e);
 	db_abort(db);
-	return r < 0 ? r : hosts_take(self, &a->need_block, e);
+	return r < 0 ? r : registry_take(self, &a->need_block, e);
 }
 
 /* Asks the registry for the block that the attempt needs. */
 static int register_claim(struct attempt *a, struct err *e)
 {
-	struct hosts_self self;
+	struct registry_self self;
 	int r = node_self(a->n, &self, e);
 	if (r < 0)
 		return r;
-	int holder = a->dry ? hosts_check(&self, &a->need_block, &a->need_pool->cidr, e)
-			    : hosts_claim(&self, &a->need_block, &a->need_pool->cidr, e);
+	int holder = a->dry ? registry_check(&self, &a->need_block, &a->need_pool->cidr, e)
+			    : registry_claim(&self, &a->need_block, &a->need_pool->cidr, e);
 	if (holder < 0)
 		return holder;
-	if (holder == HOSTS_LOST && !a->dry)
+	if (holder == REGISTRY_LOST && !a->dry)
 		return record_lost(a, &self, e);
 	a->grants = mem_grow(a->grants, &a->room, a->n_grants, sizeof(*a->grants));
 	a->grants[a->n_grants++] =
-		(struct grant){.block = a->need_block, .lost = holder == HOSTS_LOST};
+		(struct grant){.block = a->need_block, .lost = holder == REGISTRY_LOST};
 	return 0;
 }
 
@@ -419,7 +419,7 @@ static int check_want(const struct node_want *w, struct err *e)
 	for (size_t i = 0; i < w->n_requested; i++)
 		if (requested(w, w->requested[i].family) != &w->requested[i])
 			return err_set(e, EINVAL, "more than one %s address is requested",
-				refuse_family(w->requested[i].family));
+				messages_family(w->requested[i].family));
 	return 0;
 }
 
@@ -465,13 +465,13 @@ int node_unassign(
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
 	for (size_t i = 0; r >= 0 && i < l->n; i++) {
-		struct ledger_addr now;
+		struct index_addr now;
 		if (l->v[i].was_ours)
 			continue;
-		r = ledger_get_addr(n->db, &l->v[i].addr, &now, e);
+		r = index_get_addr(n->db, &l->v[i].addr, &now, e);
 		if (r == 1 && now.rec.state == RECORD_USED &&
 			hash_equal(&now.rec.owner.hash, owner))
-			r = ledger_unuse(n->db, &l->v[i].addr, e);
+			r = index_unuse(n->db, &l->v[i].addr, e);
 	}
 	if (r >= 0)
 		return db_commit(n->db, e);

@@ -3,7 +3,7 @@
  * What a state does not know but the host shows: blocks of an earlier state of this boot (lost, or
  * set aside), and pods that live in them. And the opposite: giving idle blocks back.
  *
- * Adoption never frees anything. A block counts as ours when the hosts registry says that an
+ * Adoption never frees anything. A block counts as ours when the block registry says that an
  * earlier state in this folder held it, or when the kernel has its blackhole route and no other
  * living state holds it; it is recorded as quarantined as a whole, since pods wired by other main
  * plugins cannot be seen. An address that one of our host links serves becomes used by the owner in
@@ -17,14 +17,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "ipam/blocks.h"
+#include "ipam/index_blocks.h"
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
 struct registry {
-	struct hosts_entry *v;
+	struct registry_entry *v;
 	size_t n;
 };
 
@@ -37,7 +37,7 @@ bool node_needs_adoption(const struct node *n, bool can_look)
 static bool is_others(const struct registry *reg, const struct cidr *c)
 {
 	for (size_t i = 0; i < reg->n; i++)
-		if (reg->v[i].holder == HOSTS_OTHER && cidr_overlaps(&reg->v[i].block, c))
+		if (reg->v[i].holder == REGISTRY_OTHER && cidr_overlaps(&reg->v[i].block, c))
 			return true;
 	return false;
 }
@@ -47,11 +47,11 @@ static int adopt_blocks(struct node *n, const struct registry *reg, const struct
 {
 	int r = 0;
 	for (size_t i = 0; r >= 0 && i < reg->n; i++)
-		if (reg->v[i].here && reg->v[i].holder == HOSTS_LOST)
-			r = blocks_adopt(n->db, &reg->v[i].block, wall_s, e);
+		if (reg->v[i].here && reg->v[i].holder == REGISTRY_LOST)
+			r = index_blocks_adopt(n->db, &reg->v[i].block, wall_s, e);
 	for (size_t i = 0; r >= 0 && kernel && i < kernel->n_blocks; i++)
 		if (!is_others(reg, &kernel->blocks[i]))
-			r = blocks_adopt(n->db, &kernel->blocks[i], wall_s, e);
+			r = index_blocks_adopt(n->db, &kernel->blocks[i], wall_s, e);
 	return r < 0 ? r : 0;
 }
 
@@ -74,19 +74,19 @@ static struct owner owner_of_label(const struct owned_label *l, char pod[256])
 static int adopt_addr(struct node *n, const struct owned_label *label, const struct addr *a,
 	int64_t wall_s, struct err *e)
 {
-	struct ledger_addr old;
-	int r = ledger_get_addr(n->db, a, &old, e);
+	struct index_addr old;
+	int r = index_get_addr(n->db, a, &old, e);
 	if (r < 0 || (r == 1 && old.rec.state == RECORD_USED))
 		return r < 0 ? r : 0;
 	struct addr has;
-	r = ledger_get_owner(n->db, &label->owner, a->family, &has, e);
+	r = index_get_owner(n->db, &label->owner, a->family, &has, e);
 	if (r < 0)
 		return r;
 	if (r == 1) /* a second address: nobody's release would free it */
-		return ledger_hold(n->db, a, RECORD_QUARANTINED, wall_s, e);
+		return index_hold(n->db, a, RECORD_QUARANTINED, wall_s, e);
 	char pod[256];
 	struct owner o = owner_of_label(label, pod);
-	return ledger_use(n->db, a, &o, wall_s, e);
+	return index_use(n->db, a, &o, wall_s, e);
 }
 
 static int adopt_links(struct node *n, const struct registry *reg, const struct owned *kernel,
@@ -124,12 +124,12 @@ static int put_adoption(
 }
 
 /* After the commit: entries of lost states become entries of this one. */
-static int take_entries(const struct hosts_self *self, const struct registry *reg, struct err *e)
+static int take_entries(const struct registry_self *self, const struct registry *reg, struct err *e)
 {
 	for (size_t i = 0; i < reg->n; i++) {
-		if (!reg->v[i].here || reg->v[i].holder != HOSTS_LOST)
+		if (!reg->v[i].here || reg->v[i].holder != REGISTRY_LOST)
 			continue;
-		int r = hosts_take(self, &reg->v[i].block, e);
+		int r = registry_take(self, &reg->v[i].block, e);
 		if (r < 0)
 			return r;
 	}
@@ -137,14 +137,14 @@ static int take_entries(const struct hosts_self *self, const struct registry *re
 }
 
 /* Adopted blocks that only the kernel knew have no entry yet; one that is another's is not made. */
-static int enter_blocks(const struct hosts_self *self, const struct registry *reg,
+static int enter_blocks(const struct registry_self *self, const struct registry *reg,
 	const struct owned *kernel, struct err *e)
 {
 	for (size_t i = 0; kernel && i < kernel->n_blocks; i++) {
 		const struct cidr *block = &kernel->blocks[i];
 		if (is_others(reg, block))
 			continue;
-		int r = hosts_claim(self, block, block, e);
+		int r = registry_claim(self, block, block, e);
 		if (r < 0 && r != -EBUSY)
 			return r;
 	}
@@ -154,14 +154,14 @@ static int enter_blocks(const struct hosts_self *self, const struct registry *re
 int node_adopt(struct node *n, const struct owned *kernel, struct err *e)
 {
 	assert(n->mode != NODE_READ);
-	struct hosts_self self;
-	CLEANUP_FREE struct hosts_entry *entries = NULL;
+	struct registry_self self;
+	CLEANUP_FREE struct registry_entry *entries = NULL;
 	struct registry reg = {0};
 	struct record_meta meta = n->meta;
 	int64_t wall_s = boot_wall_s();
 	int r = node_self(n, &self, e);
 	if (r == 0)
-		r = hosts_list(&self, &entries, &reg.n, e);
+		r = registry_list(&self, &entries, &reg.n, e);
 	reg.v = entries;
 	if (r == 0)
 		r = db_begin(n->db, true, e);
@@ -189,22 +189,22 @@ static int drop_idle(struct node *n, bool cold, struct cidr **out, size_t *count
 	struct record_key k = {.kind = RECORD_BLOCK, .block = {.addr = {.family = AF_INET}}};
 	for (;;) {
 		struct db_entry entry;
-		struct ledger_block b;
+		struct index_block b;
 		uint64_t before;
 		int r = db_seek(n->db, &k, &entry, e);
 		if (r == 1)
-			r = ledger_block_of(n->db, &entry.key.block.addr, &b, e);
+			r = index_block_of(n->db, &entry.key.block.addr, &b, e);
 		if (r != 1)
 			return r;
 		/* a block of the cluster is the agent's to return */
 		bool may = !b.rec.cluster && !b.rec.disowned;
-		r = blocks_cooled_before(n->db, &b, cold ? UINT64_MAX : now_ns, &before, e);
+		r = index_blocks_cooled_before(n->db, &b, cold ? UINT64_MAX : now_ns, &before, e);
 		if (r == 0 && may)
-			r = blocks_is_idle(n->db, &b, before, e);
+			r = index_blocks_is_idle(n->db, &b, before, e);
 		if (r == 1) {
 			*out = mem_grow(*out, &room, *count, sizeof(**out));
 			(*out)[(*count)++] = b.cidr;
-			r = blocks_drop(n->db, &b, e);
+			r = index_blocks_drop(n->db, &b, e);
 		}
 		if (r < 0)
 			return r;
@@ -233,30 +233,30 @@ static int drop_empty_pools(struct node *n, struct err *e)
 }
 
 /* Entries of claims that were killed or made in vain. Nobody claims meanwhile. */
-static int drop_vain_entries(struct node *n, const struct hosts_self *self, struct err *e)
+static int drop_vain_entries(struct node *n, const struct registry_self *self, struct err *e)
 {
-	CLEANUP_FREE struct hosts_entry *v = NULL;
+	CLEANUP_FREE struct registry_entry *v = NULL;
 	size_t count = 0;
-	int r = hosts_list(self, &v, &count, e);
+	int r = registry_list(self, &v, &count, e);
 	if (r == 0)
 		r = db_begin(n->db, false, e);
 	size_t vain = 0;
 	CLEANUP_FREE struct cidr *blocks = mem_new(count, sizeof(*blocks));
 	for (size_t i = 0; r >= 0 && i < count; i++) {
-		struct ledger_block b;
-		if (v[i].holder != HOSTS_OURS)
+		struct index_block b;
+		if (v[i].holder != REGISTRY_OURS)
 			continue;
-		r = ledger_block_of(n->db, &v[i].block.addr, &b, e);
+		r = index_block_of(n->db, &v[i].block.addr, &b, e);
 		if (r == 0 || (r == 1 && !cidr_equal(&b.cidr, &v[i].block)))
 			blocks[vain++] = v[i].block;
 	}
 	db_abort(n->db);
-	return r < 0 ? r : hosts_drop(self, blocks, vain, e);
+	return r < 0 ? r : registry_drop(self, blocks, vain, e);
 }
 
 static int return_alone(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e)
 {
-	struct hosts_self self;
+	struct registry_self self;
 	int r = node_self(n, &self, e);
 	if (r == 0)
 		r = db_begin(n->db, true, e);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Blocks come by claim (a pool needs room) or by adoption (an earlier state of this boot was lost,
- * and the kernel or the hosts registry still names them). An adopted block is loose until a
+ * and the kernel or the block registry still names them). An adopted block is loose until a
  * configured pool with its block size contains it: only then is known how long its addresses cool
  * down and who may take them. A pool of another block size, or another pool, can not take it over,
  * so that blocks stay disjoint and a block belongs to one pool.
  */
-#include "ipam/blocks.h"
+#include "ipam/index_blocks.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -15,7 +15,7 @@ static const char give_back[] = "keep the pool as it was until its pods are gone
 				"ipam release --idle-blocks";
 
 /* A block that is in the way of the pool: says so. */
-static int contradict(const struct pool *p, const struct ledger_block *b, struct err *e)
+static int contradict(const struct pool *p, const struct index_block *b, struct err *e)
 {
 	char pool[CIDR_TEXT];
 	char other[CIDR_TEXT];
@@ -38,7 +38,7 @@ static int contradict(const struct pool *p, const struct ledger_block *b, struct
 
 /* Released addresses follow their block into the pool's queue. */
 static int move_queue(
-	struct db *db, const struct ledger_block *b, const struct cidr *to, struct err *e)
+	struct db *db, const struct index_block *b, const struct cidr *to, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_QUEUE, .pool = b->pool, .addr = b->cidr.addr};
 	for (;;) {
@@ -46,13 +46,13 @@ static int move_queue(
 		int r = db_seek(db, &k, &entry, e);
 		if (r != 1 || !cidr_equal(&entry.key.pool, &b->pool))
 			return r < 0 ? r : 0;
-		r = ledger_requeue(db, &entry.key.addr, entry.key.released_ns, &b->pool, to, e);
+		r = index_requeue(db, &entry.key.addr, entry.key.released_ns, &b->pool, to, e);
 		if (r < 0)
 			return r;
 	}
 }
 
-static int join(struct db *db, const struct cidr *pool, struct ledger_block *b, struct err *e)
+static int join(struct db *db, const struct cidr *pool, struct index_block *b, struct err *e)
 {
 	if (!cidr_equal(&b->pool, pool)) {
 		int r = move_queue(db, b, pool, e);
@@ -62,14 +62,14 @@ static int join(struct db *db, const struct cidr *pool, struct ledger_block *b, 
 	b->pool = *pool;
 	b->rec.pool_len = pool->len;
 	b->rec.loose = false;
-	return ledger_put_block(db, b, e);
+	return index_put_block(db, b, e);
 }
 
 /* This node's blocks inside a new pool, in order: loose ones join, others are in the way. */
 static int join_inside(struct db *db, const struct pool *p, struct record_pool *rec, struct err *e)
 {
-	struct ledger_block b;
-	int r = ledger_block_of(db, &p->cidr.addr, &b, e);
+	struct index_block b;
+	int r = index_block_of(db, &p->cidr.addr, &b, e);
 	if (r < 0 || (r == 1 && b.cidr.len < p->cidr.len))
 		return r < 0 ? r : contradict(p, &b, e);
 	struct record_key k = {.kind = RECORD_BLOCK, .block = p->cidr};
@@ -78,7 +78,7 @@ static int join_inside(struct db *db, const struct pool *p, struct record_pool *
 		r = db_seek(db, &k, &entry, e);
 		if (r != 1 || !cidr_overlaps(&entry.key.block, &p->cidr))
 			return r < 0 ? r : 0;
-		r = ledger_block_of(db, &entry.key.block.addr, &b, e);
+		r = index_block_of(db, &entry.key.block.addr, &b, e);
 		if (r != 1)
 			return r < 0 ? r : db_damage(db, e, "blocks overlap");
 		if (!b.rec.loose || b.cidr.len != p->block_len)
@@ -103,7 +103,7 @@ static int find_overlap(struct db *db, const struct pool *p, struct cidr *out,
 		if (!cidr_overlaps(&entry.key.pool, &p->cidr))
 			continue;
 		*out = entry.key.pool;
-		return ledger_get_pool(db, out, rec, e);
+		return index_get_pool(db, out, rec, e);
 	}
 	return r;
 }
@@ -115,9 +115,9 @@ static int make_way(struct db *db, const struct pool *p, struct err *e)
 	struct record_pool rec;
 	int r;
 	while ((r = find_overlap(db, p, &other, &rec, e)) == 1) {
-		struct ledger_block b;
+		struct index_block b;
 		if (rec.blocks) {
-			r = ledger_overlap(db, &other, &b, e);
+			r = index_overlap(db, &other, &b, e);
 			if (r == 0)
 				return db_damage(db, e, "a pool has lost its blocks");
 			return r < 0 ? r : contradict(p, &b, e);
@@ -136,20 +136,20 @@ static int add_pool(struct db *db, const struct pool *p, struct err *e)
 	int r = make_way(db, p, e);
 	if (r == 0)
 		r = join_inside(db, p, &rec, e);
-	return r < 0 ? r : ledger_put_pool(db, &p->cidr, &rec, e);
+	return r < 0 ? r : index_put_pool(db, &p->cidr, &rec, e);
 }
 
-int blocks_sync_pool(struct db *db, const struct pool *p, struct err *e)
+int index_blocks_sync_pool(struct db *db, const struct pool *p, struct err *e)
 {
 	struct record_pool rec;
-	int r = ledger_get_pool(db, &p->cidr, &rec, e);
+	int r = index_get_pool(db, &p->cidr, &rec, e);
 	if (r < 0)
 		return r;
 	if (r == 0 || (rec.block_len != p->block_len && rec.blocks == 0))
 		return add_pool(db, p, e);
-	struct ledger_block b;
+	struct index_block b;
 	if (rec.block_len != p->block_len) {
-		r = ledger_overlap(db, &p->cidr, &b, e);
+		r = index_overlap(db, &p->cidr, &b, e);
 		if (r == 0)
 			return db_damage(db, e, "a pool has lost its blocks");
 		return r < 0 ? r : contradict(p, &b, e);
@@ -157,13 +157,13 @@ int blocks_sync_pool(struct db *db, const struct pool *p, struct err *e)
 	if (rec.cooldown_s == p->cooldown_s)
 		return 0;
 	rec.cooldown_s = p->cooldown_s;
-	return ledger_put_pool(db, &p->cidr, &rec, e);
+	return index_put_pool(db, &p->cidr, &rec, e);
 }
 
-int blocks_unclaimed(struct db *db, const struct pool *p, struct cidr *out, struct err *e)
+int index_blocks_unclaimed(struct db *db, const struct pool *p, struct cidr *out, struct err *e)
 {
 	struct record_pool rec;
-	int r = ledger_get_pool(db, &p->cidr, &rec, e);
+	int r = index_get_pool(db, &p->cidr, &rec, e);
 	if (r == 0)
 		return db_damage(db, e, "a pool vanished");
 	if (r < 0)
@@ -174,15 +174,15 @@ int blocks_unclaimed(struct db *db, const struct pool *p, struct cidr *out, stru
 	return 1;
 }
 
-int blocks_claim(struct db *db, const struct blocks_claim *c, struct err *e)
+int index_blocks_claim(struct db *db, const struct index_blocks_claim *c, struct err *e)
 {
 	struct record_pool rec;
-	int r = ledger_get_pool(db, &c->pool, &rec, e);
+	int r = index_get_pool(db, &c->pool, &rec, e);
 	if (r == 0)
 		return db_damage(db, e, "a pool vanished");
 	if (r < 0)
 		return r;
-	struct ledger_block b = {
+	struct index_block b = {
 		.cidr = c->block,
 		.pool = c->pool,
 		.rec = {.pool_len = c->pool.len,
@@ -191,11 +191,11 @@ int blocks_claim(struct db *db, const struct blocks_claim *c, struct err *e)
 			.disowned = c->disowned,
 			.since_s = c->wall_s},
 	};
-	r = ledger_put_block(db, &b, e);
+	r = index_put_block(db, &b, e);
 	if (r < 0)
 		return r;
 	rec.blocks++;
-	return ledger_put_pool(db, &c->pool, &rec, e);
+	return index_put_pool(db, &c->pool, &rec, e);
 }
 
 /* The recorded pool that a block of this size belongs to: 1 or 0. */
@@ -206,7 +206,7 @@ static int find_pool(struct db *db, const struct cidr *block, struct cidr *out, 
 	int r = db_seek(db, &k, &entry, e);
 	for (; r == 1; r = db_next(db, &entry, e)) {
 		struct record_pool rec;
-		r = ledger_get_pool(db, &entry.key.pool, &rec, e);
+		r = index_get_pool(db, &entry.key.pool, &rec, e);
 		if (r != 1)
 			return r;
 		if (rec.block_len == block->len && cidr_contains(&entry.key.pool, &block->addr)) {
@@ -217,15 +217,15 @@ static int find_pool(struct db *db, const struct cidr *block, struct cidr *out, 
 	return r;
 }
 
-int blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct err *e)
+int index_blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct err *e)
 {
-	struct ledger_block there;
-	int r = ledger_overlap(db, block, &there, e);
+	struct index_block there;
+	int r = index_overlap(db, block, &there, e);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	struct blocks_claim c = {.block = *block, .quarantined = true, .wall_s = wall_s};
+	struct index_blocks_claim c = {.block = *block, .quarantined = true, .wall_s = wall_s};
 	struct cidr of_cluster;
-	r = blocks_in_cluster(db, block, &of_cluster, e);
+	r = index_blocks_in_cluster(db, block, &of_cluster, e);
 	if (r < 0)
 		return r;
 	c.disowned = r == 1; /* whose it is now only the store can say */
@@ -233,10 +233,10 @@ int blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct
 	if (r < 0)
 		return r;
 	if (r == 1) {
-		r = blocks_claim(db, &c, e);
+		r = index_blocks_claim(db, &c, e);
 		return r < 0 ? r : 1;
 	}
-	struct ledger_block b = {
+	struct index_block b = {
 		.cidr = *block,
 		.pool = *block,
 		.rec = {.pool_len = block->len,
@@ -245,13 +245,13 @@ int blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, struct
 			.disowned = c.disowned,
 			.since_s = wall_s},
 	};
-	r = ledger_put_block(db, &b, e);
+	r = index_put_block(db, &b, e);
 	return r < 0 ? r : 1;
 }
 
 /* The first address record of a block at or after k->addr, parsed; k moves behind it. 1 or 0. */
-static int next_record(struct db *db, const struct ledger_block *b, struct record_key *k,
-	struct ledger_addr *out, struct err *e)
+static int next_record(struct db *db, const struct index_block *b, struct record_key *k,
+	struct index_addr *out, struct err *e)
 {
 	struct db_entry entry;
 	int r = db_seek(db, k, &entry, e);
@@ -265,7 +265,7 @@ static int next_record(struct db *db, const struct ledger_block *b, struct recor
 }
 
 /* Moves on; false at the end of the block. */
-static bool step(const struct ledger_block *b, struct record_key *k)
+static bool step(const struct index_block *b, struct record_key *k)
 {
 	if (addr_minus(&k->addr, &b->cidr.addr) == pool_block_size(&b->cidr) - 1)
 		return false;
@@ -273,24 +273,24 @@ static bool step(const struct ledger_block *b, struct record_key *k)
 	return true;
 }
 
-int blocks_put_giving(struct db *db, struct ledger_block *b, bool gave, struct err *e)
+int index_blocks_put_giving(struct db *db, struct index_block *b, bool gave, struct err *e)
 {
-	bool gives = ledger_gives(b);
+	bool gives = index_gives(b);
 	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
-	struct ledger_addr a = {0};
+	struct index_addr a = {0};
 	int r = gives == gave ? 0 : next_record(db, b, &k, &a, e);
 	while (r == 1) {
 		if (a.rec.state == RECORD_RELEASED)
-			r = ledger_requeue(db, &k.addr, a.rec.released_ns, gave ? &b->pool : NULL,
+			r = index_requeue(db, &k.addr, a.rec.released_ns, gave ? &b->pool : NULL,
 				gives ? &b->pool : NULL, e);
 		if (r >= 0)
 			r = step(b, &k) ? next_record(db, b, &k, &a, e) : 0;
 	}
-	return r < 0 ? r : ledger_put_block(db, b, e);
+	return r < 0 ? r : index_put_block(db, b, e);
 }
 
-int blocks_is_idle(
-	struct db *db, const struct ledger_block *b, uint64_t cooled_before_ns, struct err *e)
+int index_blocks_is_idle(
+	struct db *db, const struct index_block *b, uint64_t cooled_before_ns, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
 	struct db_entry entry;
@@ -312,17 +312,17 @@ int blocks_is_idle(
 	return !b->rec.quarantined || seen == pool_block_size(&b->cidr);
 }
 
-int blocks_cooled_before(
-	struct db *db, const struct ledger_block *b, uint64_t now_ns, uint64_t *out, struct err *e)
+int index_blocks_cooled_before(
+	struct db *db, const struct index_block *b, uint64_t now_ns, uint64_t *out, struct err *e)
 {
 	struct record_pool pool = {.cooldown_s = POOL_COOLDOWN_S};
-	int r = ledger_get_pool(db, &b->pool, &pool, e);
+	int r = index_get_pool(db, &b->pool, &pool, e);
 	uint64_t wait = pool.cooldown_s * UINT64_C(1000000000);
 	*out = now_ns == UINT64_MAX ? now_ns : now_ns > wait ? now_ns - wait : 0;
 	return r < 0 ? r : 0;
 }
 
-int blocks_in_cluster(struct db *db, const struct cidr *c, struct cidr *out, struct err *e)
+int index_blocks_in_cluster(struct db *db, const struct cidr *c, struct cidr *out, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_COPY_POOL};
 	struct db_entry entry;
@@ -339,7 +339,7 @@ int blocks_in_cluster(struct db *db, const struct cidr *c, struct cidr *out, str
 	return r;
 }
 
-static int drop_records(struct db *db, const struct ledger_block *b, struct err *e)
+static int drop_records(struct db *db, const struct index_block *b, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
 	for (;;) {
@@ -352,8 +352,8 @@ static int drop_records(struct db *db, const struct ledger_block *b, struct err 
 			(rec.state != RECORD_RELEASED && rec.state != RECORD_RESERVED))
 			return db_damage(db, e, "an idle block is not idle");
 		r = 0;
-		if (rec.state == RECORD_RELEASED && ledger_gives(b))
-			r = ledger_requeue(db, &entry.key.addr, rec.released_ns, &b->pool, NULL, e);
+		if (rec.state == RECORD_RELEASED && index_gives(b))
+			r = index_requeue(db, &entry.key.addr, rec.released_ns, &b->pool, NULL, e);
 		if (r == 0)
 			r = db_del(db, &entry.key, e);
 		if (r < 0)
@@ -362,10 +362,10 @@ static int drop_records(struct db *db, const struct ledger_block *b, struct err 
 }
 
 /* The pool has one block less; without any it goes. */
-static int leave_pool(struct db *db, const struct ledger_block *b, struct err *e)
+static int leave_pool(struct db *db, const struct index_block *b, struct err *e)
 {
 	struct record_pool rec;
-	int r = ledger_get_pool(db, &b->pool, &rec, e);
+	int r = index_get_pool(db, &b->pool, &rec, e);
 	if (r == 0 || (r == 1 && rec.blocks == 0))
 		return db_damage(db, e, "the pool of a block vanished");
 	if (r < 0)
@@ -379,10 +379,10 @@ static int leave_pool(struct db *db, const struct ledger_block *b, struct err *e
 	uint64_t index = pool_block_index(&p, &b->cidr.addr);
 	if (index < rec.next)
 		rec.next = index;
-	return ledger_put_pool(db, &b->pool, &rec, e);
+	return index_put_pool(db, &b->pool, &rec, e);
 }
 
-int blocks_drop(struct db *db, const struct ledger_block *b, struct err *e)
+int index_blocks_drop(struct db *db, const struct index_block *b, struct err *e)
 {
 	int r = drop_records(db, b, e);
 	if (r < 0)

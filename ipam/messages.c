@@ -3,7 +3,7 @@
  * Why an address cannot be had. Names of containers and pods come from the runtime and may be long;
  * they are cut, so that the end of the sentence, which says what is wrong, always fits.
  */
-#include "ipam/refuse.h"
+#include "ipam/messages.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,12 +12,12 @@
 #include "ipam/node_impl.h"
 #include "lib/text.h"
 
-const char *refuse_family(uint8_t family)
+const char *messages_family(uint8_t family)
 {
 	return family == AF_INET ? "IPv4" : "IPv6";
 }
 
-bool refuse_is_usable(const struct node_want *w, size_t i, uint8_t family)
+bool node_want_uses(const struct node_want *w, size_t i, uint8_t family)
 {
 	return w->pools[i].cidr.addr.family == family && (!w->usable || w->usable[i]);
 }
@@ -27,7 +27,7 @@ static void list_pools(const struct node_want *w, uint8_t family, struct text *t
 {
 	for (size_t i = 0; i < w->n_pools; i++) {
 		char cidr[CIDR_TEXT];
-		if (!refuse_is_usable(w, i, family))
+		if (!node_want_uses(w, i, family))
 			continue;
 		cidr_format(&w->pools[i].cidr, cidr);
 		text_add(t, "%s%s", t->len ? ", " : "", cidr);
@@ -36,7 +36,7 @@ static void list_pools(const struct node_want *w, uint8_t family, struct text *t
 		text_add(t, "none");
 }
 
-int refuse_outside(const struct node_want *w, const struct addr *a, struct err *e)
+int messages_outside(const struct node_want *w, const struct addr *a, struct err *e)
 {
 	char text[ADDR_TEXT];
 	char pools[300];
@@ -45,10 +45,10 @@ int refuse_outside(const struct node_want *w, const struct addr *a, struct err *
 	list_pools(w, a->family, &t);
 	return err_set(e, EADDRNOTAVAIL,
 		"requested address %s is in no pool that may be used here (%s pools: %s)", text,
-		refuse_family(a->family), pools);
+		messages_family(a->family), pools);
 }
 
-int refuse_taken(const struct addr *a, const struct record_addr *rec, struct err *e)
+int messages_taken(const struct addr *a, const struct record_addr *rec, struct err *e)
 {
 	char text[ADDR_TEXT];
 	char name[256] = "";
@@ -75,7 +75,7 @@ int refuse_taken(const struct addr *a, const struct record_addr *rec, struct err
 	}
 }
 
-int refuse_not_ours(const struct addr *a, const struct record_block *block, struct err *e)
+int messages_not_ours(const struct addr *a, const struct record_block *block, struct err *e)
 {
 	char text[ADDR_TEXT];
 	addr_format(a, text);
@@ -96,7 +96,7 @@ int refuse_not_ours(const struct addr *a, const struct record_block *block, stru
 	return -EADDRNOTAVAIL;
 }
 
-int refuse_cluster_pool(const struct cidr *pool, struct err *e)
+int messages_cluster_pool(const struct cidr *pool, struct err *e)
 {
 	char text[CIDR_TEXT];
 	cidr_format(pool, text);
@@ -136,7 +136,7 @@ static int exhausted_blocks(
 	for (size_t i = 0; i < view.n_blocks; i++) {
 		const struct node_block *b = &view.blocks[i];
 		const struct pool *p = pool_find(w->pools, w->n_pools, &b->cidr.addr);
-		if (!p || !refuse_is_usable(w, (size_t)(p - w->pools), family) || b->draining ||
+		if (!p || !node_want_uses(w, (size_t)(p - w->pools), family) || b->draining ||
 			b->disowned)
 			continue;
 		blocks++;
@@ -149,17 +149,17 @@ static int exhausted_blocks(
 	return err_set(e, EAGAIN,
 		"this node has no free %s address: %" PRIu64 " blocks of %s, %" PRIu64
 		" addresses used, %" PRIu64 " cooling, %" PRIu64 " reserved or quarantined",
-		refuse_family(family), blocks, pools, used, cooling, held);
+		messages_family(family), blocks, pools, used, cooling, held);
 }
 
-int refuse_exhausted(struct node *n, const struct node_want *w, uint8_t family, struct err *e)
+int messages_exhausted(struct node *n, const struct node_want *w, uint8_t family, struct err *e)
 {
 	char text[480];
 	struct text t = TEXT_ON(text);
 	if (w->cluster)
 		return exhausted_blocks(n, w, family, e);
 	for (size_t i = 0; i < w->n_pools; i++) {
-		if (!refuse_is_usable(w, i, family))
+		if (!node_want_uses(w, i, family))
 			continue;
 		int r = explain_pool(n, &w->pools[i].cidr, &t, e);
 		if (r < 0)
@@ -169,6 +169,6 @@ int refuse_exhausted(struct node *n, const struct node_want *w, uint8_t family, 
 	err_details(e,
 		"stop pods, configure a larger or a further %s pool, or release addresses "
 		"that nothing uses any more (roostctl ipam show, roostctl ipam release)",
-		refuse_family(family));
+		messages_family(family));
 	return r;
 }

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The block registry: which state folder of this host holds which block, so that two folders never
+ * give away the same addresses, and so that a lost state is noticed. One folder per boot and
+ * network namespace, one symbolic link per block ("100.66.0.0-26"), its text says who holds it.
+ * Files only; never called inside a transaction.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/boot.h"
+#include "lib/err.h"
+
+#define REGISTRY_ROOT "/run/roost/hosts"
+
+/* Who asks. */
+struct registry_self {
+	const char *root; /* REGISTRY_ROOT; another one in tests */
+	const char *boot; /* boot id */
+	const char *dir;  /* state folder, absolute */
+	uint64_t id;	  /* of the state in it: an earlier one in the same folder had another */
+};
+
+enum registry_holder {
+	REGISTRY_FREE,	/* nobody */
+	REGISTRY_OURS,	/* this very state; it may not know yet (a claim that was killed) */
+	REGISTRY_LOST,	/* a state that is gone, in our folder or another: pods may still use it */
+	REGISTRY_OTHER, /* a living state in another folder */
+};
+
+/* Claims a block for us: REGISTRY_OURS (it may be used), REGISTRY_LOST (unchanged; see registry_take()), or
+ * -EBUSY, naming pool and holder. pool NULL: the cluster's, whose blocks several folders may hold. */
+int registry_claim(const struct registry_self *self, const struct cidr *block,
+	const struct cidr *pool, struct err *e);
+
+/* The same answers (REGISTRY_OURS also when it could be claimed), changing nothing. */
+int registry_check(const struct registry_self *self, const struct cidr *block,
+	const struct cidr *pool, struct err *e);
+
+/* Takes over the entry of a lost block, after our state has recorded it as quarantined. */
+int registry_take(const struct registry_self *self, const struct cidr *block, struct err *e);
+
+/* Removes entries of ours; others and missing ones are left alone. */
+int registry_drop(
+	const struct registry_self *self, const struct cidr *blocks, size_t n, struct err *e);
+
+/* Every entry. Heap array, the caller frees *out. */
+struct registry_entry {
+	struct cidr block;
+	enum registry_holder holder;
+	bool here; /* holder is in our folder */
+};
+int registry_list(
+	const struct registry_self *self, struct registry_entry **out, size_t *n, struct err *e);
