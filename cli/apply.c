@@ -18,7 +18,7 @@
 #include "cli/manifest.h"
 #include "cli/output.h"
 #include "cli/plan.h"
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -191,7 +191,7 @@ static int apply_manifests(const struct options *o, const struct manifests *m)
 	CLEANUP_STORE struct store *store = NULL;
 	CLEANUP_FREE enum plan_kind *results = mem_new(m->n, sizeof(*results));
 	struct err e = {0};
-	int r = store_from_options(o, &store, &e);
+	int r = config_open_store(o, &store, &e);
 	if (r < 0)
 		return output_error(&e);
 	struct apply a = {.manifests = m, .store = store, .results = results};
@@ -280,7 +280,7 @@ int diff_files(const struct options *o)
 	int status = read_manifests(o, "diff", &m);
 	if (status >= 0)
 		return status;
-	int r = store_from_options(o, &store, &e);
+	int r = config_open_store(o, &store, &e);
 	if (r == 0)
 		r = plan_make(store, &m, &p, &e);
 	if (r < 0)

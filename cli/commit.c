@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -4,6 +4,10 @@
  * own file, so that `roostctl get` on a node asks the store that the node uses without being told,
  * with the same certificates. The file belongs to root: names and paths in it are trusted, its
  * types are checked, keys that are not ours are left to the agent.
+ *
+ * A person waits for the store's answer, so a request gets more time than an agent would give it: of
+ * three etcd members two may be silent and the third one is still asked. An error says which store
+ * was meant, since it may have come from a file that the person does not think of.
  */
 #include "cli/config.h"
 
@@ -15,6 +19,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+
+#define REQUEST_MS 4000
 
 static int read_file(const char *path, bool wanted, json_t **out, struct err *e)
 {
@@ -92,4 +98,18 @@ void config_done(struct config *c)
 {
 	json_decref(c->file);
 	*c = (struct config){0};
+}
+
+int config_open_store(const struct options *o, struct store **out, struct err *e)
+{
+	CLEANUP_CONFIG struct config c = {0};
+	int r = config_read(o, &c, e);
+	if (r < 0)
+		return r;
+	c.store.timeout_ms = REQUEST_MS;
+	r = store_open(out, &c.store, e);
+	if (r < 0)
+		err_details(e, "the store is %.300s (--store, ROOST_STORE, or \"store\" in %.100s)",
+			c.store.url, o->config ? o->config : CONFIG_FILE);
+	return r;
 }

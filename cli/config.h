@@ -6,6 +6,7 @@
  * file only these keys are looked at; the agent judges the rest. docs/AGENT.md describes them.
  */
 #include <jansson.h>
+#include <stdlib.h>
 
 #include "cli/options.h"
 #include "lib/err.h"
@@ -27,3 +28,20 @@ struct config {
 int config_read(const struct options *o, struct config *out, struct err *e);
 void config_done(struct config *c); /* takes what was never read, too, if zeroed */
 #define CLEANUP_CONFIG __attribute__((cleanup(config_done)))
+
+/* Opens the cluster store; the caller ends it with store_close(). */
+int config_open_store(const struct options *o, struct store **out, struct err *e);
+
+static inline void config_cleanup_store(struct store **s)
+{
+	store_close(*s);
+}
+#define CLEANUP_STORE __attribute__((cleanup(config_cleanup_store)))
+
+/* What store_get() has filled in, or nothing. */
+static inline void config_cleanup_doc(const struct store_doc *doc)
+{
+	free(doc->key);
+	free(doc->value);
+}
+#define CLEANUP_DOC __attribute__((cleanup(config_cleanup_doc)))

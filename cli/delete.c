@@ -18,7 +18,7 @@
 #include "cli/output.h"
 #include "cli/rules.h"
 #include "cli/snapshot.h"
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -237,7 +237,7 @@ int delete_resources(const struct options *o)
 	struct targets t = {0};
 	struct err e = {0};
 	int status = o->n_files > 0 ? take_files(o, &t) : take_operands(o, &t);
-	if (status < 0 && (status = store_from_options(o, &store, &e)) == 0)
+	if (status < 0 && (status = config_open_store(o, &store, &e)) == 0)
 		status = check_all_exist(store, &t, &e);
 	if (status < 0)
 		status = output_error(&e);

@@ -13,7 +13,7 @@
 #include "cli/get_table.h"
 #include "cli/output.h"
 #include "cli/snapshot.h"
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -136,7 +136,7 @@ int get_resources(const struct options *o)
 	}
 	if (!all)
 		keys_resource(w.kind, "", prefix);
-	int r = store_from_options(o, &store, &e);
+	int r = config_open_store(o, &store, &e);
 	if (r == 0)
 		r = snapshot_resources(store, prefix, &s, &e);
 	return r < 0 ? output_error(&e) : print(o, &s, &w);

@@ -14,7 +14,7 @@
 #include "cli/inventory.h"
 #include "cli/ipam_json.h"
 #include "cli/output.h"
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cli/table.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -248,7 +248,7 @@ int ipam_show_cluster(const struct options *o)
 	CLEANUP_STORE struct store *store = NULL;
 	CLEANUP_INVENTORY struct inventory v = {0};
 	struct err e = {0};
-	int r = store_from_options(o, &store, &e);
+	int r = config_open_store(o, &store, &e);
 	if (r == 0)
 		r = inventory_read(store, &v, &e);
 	if (r < 0)

@@ -12,7 +12,7 @@
 #include "cli/inventory.h"
 #include "cli/ipam_json.h"
 #include "cli/output.h"
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cli/table.h"
 #include "lib/boot.h"
 #include "lib/text.h"
@@ -278,7 +278,7 @@ static void print_node(const struct inventory *v, const struct inventory_node *n
 static int look(const struct options *o, struct inventory *v, struct err *e)
 {
 	CLEANUP_STORE struct store *s = NULL;
-	int r = store_from_options(o, &s, e);
+	int r = config_open_store(o, &s, e);
 	return r < 0 ? r : inventory_read(s, v, e);
 }
 

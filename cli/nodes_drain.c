@@ -13,7 +13,7 @@
 
 #include "cli/ipam_json.h"
 #include "cli/output.h"
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -84,7 +84,7 @@ static int set_drain(const struct options *o, bool drain, struct err *e)
 	const char *name = o->operands[0];
 	if (!text_is_dns_name(name))
 		return err_set(e, EINVAL, "\"%.60s\" is no name of a node", name);
-	int r = store_from_options(o, &s, e);
+	int r = config_open_store(o, &s, e);
 	if (r < 0)
 		return r;
 	for (int round = 0; round < ROUNDS; round++) {

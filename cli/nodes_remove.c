@@ -23,7 +23,7 @@
 #include "cli/inventory.h"
 #include "cli/ipam_json.h"
 #include "cli/output.h"
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -258,7 +258,7 @@ int nodes_remove(const struct options *o)
 	}
 	if (!text_is_dns_name(r.name))
 		return output_complain("\"%.60s\" is no name of a node", r.name);
-	if (store_from_options(o, &s, &e) < 0)
+	if (config_open_store(o, &s, &e) < 0)
 		return output_error(&e);
 	r.store = s;
 	keys_resource(RESOURCE_NODE, r.name, r.node_key);

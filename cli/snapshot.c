@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/store.h"
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -20,7 +20,6 @@
 #include "cli/conform/run.h"
 #include "cli/inventory.h"
 #include "cli/output.h"
-#include "cli/store.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -31,7 +30,7 @@
 static int read_store(const struct options *o, struct inventory *out, struct err *e)
 {
 	CLEANUP_STORE struct store *s = NULL;
-	int r = store_from_options(o, &s, e);
+	int r = config_open_store(o, &s, e);
 	return r < 0 ? r : inventory_read(s, out, e);
 }
 

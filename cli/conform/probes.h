@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cli/conform/progress.h"
+#include "cli/conform/report.h"
 #include "cli/probe/line.h"
 #include "lib/err.h"
 #include "lib/exec.h"

@@ -5,17 +5,23 @@
  * first checks that show it.
  *
  * Everything printed was cleaned when it was taken in; XML is escaped here.
+ *
+ * The line of progress is redrawn ten times a second at most, since a terminal at the other end of a
+ * slow line is read by the person who waits.
  */
 #include "cli/conform/report.h"
 
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/ipam_json.h"
 #include "cli/output.h"
+#include "lib/boot.h"
 #include "lib/mem.h"
 
 #define SHOWN 5 /* checks of one cause */
+#define PERIOD_NS 100000000u
 
 static const char *const words[] = {"open", "ok", "FAIL", "skip"};
 
@@ -171,4 +177,44 @@ void conform_report_junit(
 	for (size_t i = 0; i < c->n; i++)
 		print_case(f, &c->list[i]);
 	(void)fprintf(f, "</testsuite>\n");
+}
+
+/* ---- Progress ---- */
+
+void conform_progress_open(struct conform_progress *p)
+{
+	*p = (struct conform_progress){.on = isatty(STDERR_FILENO) == 1};
+}
+
+static void progress_show(struct conform_progress *p)
+{
+	if (!p->on)
+		return;
+	p->shown_ns = boot_now_ns();
+	(void)fprintf(stderr, "\r\033[K%s: %zu of %zu", p->what, p->done, p->all);
+	(void)fflush(stderr);
+}
+
+void conform_progress_begin(struct conform_progress *p, const char *what, size_t all)
+{
+	p->what = what;
+	p->done = 0;
+	p->all = all;
+	progress_show(p);
+}
+
+void conform_progress_step(struct conform_progress *p)
+{
+	p->done++;
+	if (p->on && boot_now_ns() - p->shown_ns > PERIOD_NS)
+		progress_show(p);
+}
+
+void conform_progress_clear(struct conform_progress *p)
+{
+	if (!p->on || !p->shown_ns)
+		return;
+	(void)fprintf(stderr, "\r\033[K");
+	(void)fflush(stderr);
+	p->shown_ns = 0;
 }

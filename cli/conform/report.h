@@ -2,7 +2,8 @@
 #pragma once
 /*
  * What a conformance run prints: a line for each check as soon as it is judged, and at the end the
- * sum and the failures by their causes; or one document (JSON, JUnit) at the end.
+ * sum and the failures by their causes; or one document (JSON, JUnit) at the end. While it runs, what
+ * it is doing just now: a line on stderr that is written over, when stderr is a terminal.
  */
 #include <stdio.h>
 
@@ -28,3 +29,15 @@ void conform_report_json(
 	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
 void conform_report_junit(
 	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
+
+struct conform_progress {
+	bool on;
+	const char *what;
+	size_t done, all;
+	uint64_t shown_ns;
+};
+
+void conform_progress_open(struct conform_progress *p);
+void conform_progress_begin(struct conform_progress *p, const char *what, size_t all);
+void conform_progress_step(struct conform_progress *p);
+void conform_progress_clear(struct conform_progress *p); /* before something else is printed */

@@ -21,11 +21,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/ipam_json.h"
 #include "cli/output.h"
+#include "cli/probe/attach.h"
 #include "cli/probe/probe_impl.h"
 #include "cli/probe/journal.h"
 #include "lib/boot.h"
@@ -33,6 +35,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
+#define PROTOCOL 1
 #define MS 1000000u
 #define SECOND 1000000000u
 #define TURNS 64
@@ -118,6 +121,29 @@ static void on_out(struct probe *p, struct probe_watch *w, uint32_t events)
 }
 
 /* ---- Requests ---- */
+
+/* Who is there. The first one also clears away what killed probes left. */
+static int probe_hello(
+	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+{
+	(void)id;
+	(void)request;
+	json_t *cleaned = json_array(), *troubles = json_array();
+	struct utsname names = {0};
+	(void)uname(&names);
+	ipam_json_put(answer, "version", output_json_text(ROOST_VERSION));
+	ipam_json_put(answer, "protocol", json_integer(PROTOCOL));
+	ipam_json_put(answer, "pid", json_integer(getpid()));
+	ipam_json_put(answer, "hostname", output_json_text(names.nodename));
+	ipam_json_put(answer, "kernel", output_json_text(names.release));
+	ipam_json_put(answer, "hasIPv6", json_boolean(access("/proc/net/if_inet6", F_OK) == 0));
+	ipam_json_put(answer, "cleaned", cleaned);
+	ipam_json_put(answer, "troubles", troubles);
+	if (p->cleaned)
+		return 0;
+	p->cleaned = true;
+	return probe_attach_clean(p->options->state_dir, cleaned, troubles, e);
+}
 
 static const struct {
 	const char *name;

@@ -85,8 +85,8 @@ struct probe {
  * probe_answer(). */
 typedef int probe_op(
 	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e);
-probe_op probe_hello, probe_look, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve,
-	probe_try_start, probe_received, probe_capture_start, probe_captured;
+probe_op probe_look, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve, probe_try_start,
+	probe_received, probe_capture_start, probe_captured;
 
 /* Takes doc over; "ok" is added. */
 void probe_answer(struct probe *p, json_int_t id, json_t *doc);
