@@ -4,6 +4,10 @@
  * others: an address must belong to one pool at most, and to pods or to a node, never both, as the
  * route to a pod's block would then be the route to the node that announces it.
  *
+ * Exits stand in two kinds, and pools in a third: a change of any of them can break the rule that no exit
+ * is inside a pool. A prefix that contains a pool is fine (0.0.0.0/0 contains all), as pods' blocks
+ * are longer and win.
+ *
  * Only what a change itself breaks is held against it. A set that is wrong already (somebody wrote
  * to the store by other means) can still be changed elsewhere, or it could never be mended.
  */
@@ -12,7 +16,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/rules_exits.h"
 #include "lib/text.h"
 
 #define NODES_NAMED 4 /* in a sentence */
@@ -191,6 +194,81 @@ static bool has_new_address(const struct resource *before, const struct resource
 	       !cidr_equal(&n->addr6, &before->node.addr6);
 }
 
+/* ---- Exits ---- */
+
+/* All prefixes of a resource, one after the other; NULL: no more. */
+static const struct cidr *exit_at(const struct resource *r, size_t i)
+{
+	if (r->kind == RESOURCE_BGPPEER)
+		return i < r->peer.n_exits ? &r->peer.exits[i] : NULL;
+	if (r->kind != RESOURCE_BGPCONFIGURATION)
+		return NULL;
+	for (size_t k = 0; k < r->bgp.exits.n; k++) {
+		if (i < r->bgp.exits.list[k].n_cidrs)
+			return &r->bgp.exits.list[k].cidrs[i];
+		i -= r->bgp.exits.list[k].n_cidrs;
+	}
+	return NULL;
+}
+
+static bool has_exit(const struct resource *r, const struct cidr *c)
+{
+	const struct cidr *one = NULL;
+	for (size_t i = 0; r && (one = exit_at(r, i)); i++)
+		if (cidr_equal(one, c))
+			return true;
+	return false;
+}
+
+static bool is_exit_inside(const struct cidr *exit, const struct resource *pool)
+{
+	const struct cidr *p = &pool->pool.pool.cidr;
+	return pool->kind == RESOURCE_IPPOOL && exit->len >= p->len &&
+	       cidr_contains(p, &exit->addr);
+}
+
+static int refuse_exit(const struct cidr *exit, const struct resource *of,
+	const struct resource *pool, struct err *e)
+{
+	char a[CIDR_TEXT], b[CIDR_TEXT];
+	cidr_format(exit, a);
+	cidr_format(&pool->pool.pool.cidr, b);
+	return err_set(e, EINVAL, "the exit %s of %s %.100s is inside %s of IPPool %.100s", a,
+		resource_kind_text(of->kind), of->name, b, pool->name);
+}
+
+static int check_pool_exits(const struct rules_set *s, const struct rules_item *pool, struct err *e)
+{
+	const struct cidr *exit = NULL;
+	if (pool->before && !rules_moves_pool(pool->before, pool->now))
+		return 0;
+	for (size_t i = 0; i < s->n_items; i++)
+		for (size_t k = 0; (exit = exit_at(s->items[i].now, k)); k++)
+			if (is_exit_inside(exit, pool->now))
+				return refuse_exit(exit, s->items[i].now, pool->now, e);
+	return 0;
+}
+
+/* Of item i, a BGPConfiguration, BGPPeer or IPPool; others are fine. What was wrong before is not held
+ * against it. */
+static int check_exits(const struct rules_set *s, size_t i, const char **where, struct err *e)
+{
+	const struct rules_item *item = &s->items[i];
+	const struct cidr *exit = NULL;
+	if (item->now->kind == RESOURCE_IPPOOL) {
+		*where = "spec.cidr";
+		return check_pool_exits(s, item, e);
+	}
+	*where = "spec.exits";
+	for (size_t k = 0; (exit = exit_at(item->now, k)); k++)
+		for (size_t n = 0; n < s->n_items && !has_exit(item->before, exit); n++)
+			if (is_exit_inside(exit, s->items[n].now))
+				return refuse_exit(exit, item->now, s->items[n].now, e);
+	return 0;
+}
+
+/* ---- All of them ---- */
+
 bool rules_is_guarded(const struct resource *before, const struct resource *now)
 {
 	if (now->kind == RESOURCE_IPPOOL)
@@ -201,7 +279,7 @@ bool rules_is_guarded(const struct resource *before, const struct resource *now)
 int rules_check(const struct rules_set *s, size_t i, const char **where, struct err *e)
 {
 	const struct rules_item *item = &s->items[i];
-	int r = rules_check_exits(s, i, where, e);
+	int r = check_exits(s, i, where, e);
 	if (r < 0)
 		return r;
 	*where = "";

@@ -4,6 +4,7 @@
  * The checks of a conformance run: what each is about, what is expected, what was seen. Some are
  * judged from facts alone; the others have a try: packets that one place sends to another.
  */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,9 @@ struct conform_try {
 	bool any_of_node;	/* or any address of the sending node */
 	char nonce[40];		/* ARRIVE, REPEL */
 };
+
+/* The request "try" to a probe, without its id; the caller's. */
+json_t *conform_try_request(const struct conform_try *t, int tries, int timeout_ms);
 
 struct conform_check {
 	enum conform_kind kind;

@@ -198,7 +198,7 @@ int conformance(const struct options *o)
 	make_cluster(&r, &v, has_store);
 	note_store(&r, &no_store);
 	int status = 1;
-	if (conform_run(&r, &e) < 0)
+	if (conform_run_execute(&r, &e) < 0)
 		(void)output_error(&e);
 	else
 		status = report(&r);

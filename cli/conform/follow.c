@@ -84,7 +84,7 @@ static void follow(struct conform_run *r, struct conform_check *k)
 	conform_cause_capture(&r->cluster, k, &w);
 	add_captures(k, &w, &begun);
 	(void)conform_calls_add(
-		&sent, k->t.from, conform_run_try(&k->t, TRIES, TRY_MS), TRY_MS + SLACK_MS);
+		&sent, k->t.from, conform_try_request(&k->t, TRIES, TRY_MS), TRY_MS + SLACK_MS);
 	(void)conform_crew_run(&r->crew, &begun, CONFORM_WINDOW, "looking for the cause");
 	(void)conform_crew_run(&r->crew, &sent, CONFORM_WINDOW, "looking for the cause");
 	bool all = add_ends(&begun, &ends);

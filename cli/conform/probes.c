@@ -191,7 +191,7 @@ static void take_line(
 		give_up(r, sentence);
 		return;
 	}
-	conform_progress_step(&crew->progress);
+	conform_progress_step(crew->progress);
 	if (!ok) {
 		set_refused(c, doc);
 		return;
@@ -276,7 +276,7 @@ static bool feed(
 			continue;
 		if (r->gone) {
 			lose(c, r->problem);
-			conform_progress_step(&crew->progress);
+			conform_progress_step(crew->progress);
 			continue;
 		}
 		if (r->n_flying >= window)
@@ -370,7 +370,7 @@ int conform_crew_run(
 	crew->first_id = crew->next_id;
 	for (size_t i = 0; i < crew->n; i++)
 		crew->remotes[i].cursor = 0;
-	conform_progress_begin(&crew->progress, what, calls->n);
+	conform_progress_begin(crew->progress, what, calls->n);
 	while (more && !crew->interrupted) {
 		more = false;
 		for (size_t i = 0; i < crew->n; i++)
@@ -392,10 +392,11 @@ int conform_crew_pause(struct conform_crew *crew, int ms)
 
 /* ---- Beginning and end ---- */
 
-int conform_crew_open(struct conform_crew *c, size_t n, struct err *e)
+int conform_crew_open(
+	struct conform_crew *c, size_t n, struct conform_progress *progress, struct err *e)
 {
 	sigset_t set;
-	*c = (struct conform_crew){.signals = -1, .n = n, .next_id = 1};
+	*c = (struct conform_crew){.signals = -1, .n = n, .next_id = 1, .progress = progress};
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGTERM);
@@ -407,7 +408,6 @@ int conform_crew_open(struct conform_crew *c, size_t n, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		c->remotes[i].child =
 			(struct exec_child){.pidfd = -1, .in = -1, .out = -1, .errors = -1};
-	conform_progress_open(&c->progress);
 	return c->signals < 0 ? err_set(e, errno, "cannot watch signals: %s", strerror(errno)) : 0;
 }
 
@@ -445,7 +445,7 @@ void conform_crew_end(struct conform_crew *c, struct conform_calls *calls)
 	uint64_t end = boot_now_ns() + (uint64_t)EXIT_MS * MS;
 	while (!c->interrupted && !is_all_over(c) && boot_now_ns() < end)
 		(void)conform_crew_pause(c, 20);
-	conform_progress_clear(&c->progress);
+	conform_progress_clear(c->progress);
 }
 
 void conform_crew_close(struct conform_crew *c)

@@ -65,10 +65,11 @@ struct conform_crew {
 	int signals; /* signalfd: SIGINT, SIGTERM, SIGHUP */
 	uint64_t next_id, first_id;
 	bool interrupted;
-	struct conform_progress progress;
+	struct conform_progress *progress;
 };
 
-int conform_crew_open(struct conform_crew *c, size_t n, struct err *e);
+int conform_crew_open(
+	struct conform_crew *c, size_t n, struct conform_progress *progress, struct err *e);
 /* Starts the probe of remote i. It may be gone at once. */
 void conform_crew_start(
 	struct conform_crew *c, size_t i, const char *name, const char *const *arguments);

@@ -34,13 +34,6 @@ static void print_line(FILE *f, const struct conform_check *k)
 			k->expected, k->saw);
 }
 
-void conform_report_lines(FILE *f, const struct conform_checks *c, size_t *from)
-{
-	for (; *from < c->n && c->list[*from].verdict != CONFORM_OPEN; (*from)++)
-		print_line(f, &c->list[*from]);
-	(void)fflush(f);
-}
-
 /* The failures that have the cause of the one at first. */
 static void print_cause(FILE *f, const struct conform_checks *c, size_t first, bool *done)
 {
@@ -181,9 +174,9 @@ void conform_report_junit(
 
 /* ---- Progress ---- */
 
-void conform_progress_open(struct conform_progress *p)
+void conform_progress_open(struct conform_progress *p, enum conform_format format)
 {
-	*p = (struct conform_progress){.on = isatty(STDERR_FILENO) == 1};
+	*p = (struct conform_progress){.format = format, .on = isatty(STDERR_FILENO) == 1};
 }
 
 static void progress_show(struct conform_progress *p)
@@ -217,4 +210,14 @@ void conform_progress_clear(struct conform_progress *p)
 	(void)fprintf(stderr, "\r\033[K");
 	(void)fflush(stderr);
 	p->shown_ns = 0;
+}
+
+void conform_progress_print(FILE *f, struct conform_progress *p, const struct conform_checks *c)
+{
+	if (p->format != CONFORM_TEXT)
+		return;
+	conform_progress_clear(p);
+	for (; p->printed < c->n && c->list[p->printed].verdict != CONFORM_OPEN; p->printed++)
+		print_line(f, &c->list[p->printed]);
+	(void)fflush(f);
 }

@@ -20,8 +20,6 @@ struct conform_facts_of_run {
 	bool interrupted;
 };
 
-/* Lines of the checks from index *from on up to the first that is still open; *from moves on. */
-void conform_report_lines(FILE *f, const struct conform_checks *c, size_t *from);
 void conform_report_end(
 	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
 
@@ -31,13 +29,18 @@ void conform_report_junit(
 	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
 
 struct conform_progress {
+	enum conform_format format;
+	size_t printed; /* checks whose lines are out */
 	bool on;
 	const char *what;
 	size_t done, all;
 	uint64_t shown_ns;
 };
 
-void conform_progress_open(struct conform_progress *p);
+void conform_progress_open(struct conform_progress *p, enum conform_format format);
 void conform_progress_begin(struct conform_progress *p, const char *what, size_t all);
 void conform_progress_step(struct conform_progress *p);
 void conform_progress_clear(struct conform_progress *p); /* before something else is printed */
+
+/* In text: lines of the checks that are judged, up to the first that is still open. */
+void conform_progress_print(FILE *f, struct conform_progress *p, const struct conform_checks *c);

@@ -34,14 +34,6 @@
 #define STEP_MS 100
 #define MS 1000000u
 
-void conform_run_print(struct conform_run *r)
-{
-	if (r->format != CONFORM_TEXT)
-		return;
-	conform_progress_clear(&r->crew.progress);
-	conform_report_lines(stdout, &r->checks, &r->printed);
-}
-
 static struct conform_member *member(struct conform_run *r, size_t i)
 {
 	return &r->cluster.members[i];
@@ -333,7 +325,7 @@ static void finish(struct conform_run *r)
 			conform_check_set(add(r, "probe", ends.list[i].remote, CONFORM_NODE,
 						  "to end and leave nothing"),
 				CONFORM_FAILED, "%.300s", ends.list[i].problem);
-	conform_run_print(r);
+	conform_progress_print(stdout, &r->progress, &r->checks);
 }
 
 static void count(struct conform_run *r)
@@ -346,23 +338,24 @@ static void count(struct conform_run *r)
 	r->facts.seed = r->cluster.seed;
 }
 
-int conform_run(struct conform_run *r, struct err *e)
+int conform_run_execute(struct conform_run *r, struct err *e)
 {
 	uint64_t began = boot_now_ns();
-	int error = conform_crew_open(&r->crew, r->cluster.n, e);
+	conform_progress_open(&r->progress, r->format);
+	int error = conform_crew_open(&r->crew, r->cluster.n, &r->progress, e);
 	if (error < 0)
 		return error;
 	start(r);
 	meet(r);
 	start_pods(r);
 	start_servers(r);
-	conform_run_print(r);
+	conform_progress_print(stdout, &r->progress, &r->checks);
 	settle(r);
 	count(r);
 	if (!r->crew.interrupted) {
 		conform_addresses(&r->cluster, &r->checks);
 		conform_routes(&r->cluster, &r->checks);
-		conform_run_print(r);
+		conform_progress_print(stdout, &r->progress, &r->checks);
 		size_t first = r->checks.n;
 		conform_plan(&r->cluster, &r->checks);
 		conform_run_tries(r, first);

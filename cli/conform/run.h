@@ -14,20 +14,16 @@ struct conform_run {
 	struct conform_crew crew;
 	struct conform_checks checks;
 	enum conform_format format;
-	size_t printed; /* checks whose lines are out */
+	struct conform_progress progress;
 	struct conform_facts_of_run facts;
 };
 
 /* All of it. Afterwards no probe runs and the checks are complete, as far as they were made. An
  * error: nothing was begun. */
-int conform_run(struct conform_run *r, struct err *e);
+int conform_run_execute(struct conform_run *r, struct err *e);
 void conform_run_done(struct conform_run *r); /* takes a zeroed one with a crew without probes */
-
-/* Prints what is judged, in text. */
-void conform_run_print(struct conform_run *r);
 
 /* The tries among the checks from index first on, and why they failed. In cli/conform/tries.c and
  * cli/conform/follow.c. */
 void conform_run_tries(struct conform_run *r, size_t first);
 void conform_run_causes(struct conform_run *r);
-json_t *conform_run_try(const struct conform_try *t, int tries, int timeout_ms); /* a request */

@@ -22,29 +22,6 @@
 #define SLACK_MS 15000
 #define SHORT_MS 10000
 
-json_t *conform_run_try(const struct conform_try *t, int tries, int timeout_ms)
-{
-	json_t *o = json_object();
-	char text[ADDR_TEXT], place[4];
-	conform_pod_name(t->from_pod, place);
-	addr_format(&t->target, text);
-	ipam_json_put(o, "op", json_string("try"));
-	ipam_json_put(o, "from", json_string(place));
-	ipam_json_put(o, "kind", json_string(t->type));
-	ipam_json_put(o, "to", json_string(text));
-	if (t->port)
-		ipam_json_put(o, "port", json_integer(t->port));
-	if (t->size)
-		ipam_json_put(o, "size", json_integer(t->size));
-	if (t->df)
-		ipam_json_put(o, "df", json_true());
-	if (*t->nonce)
-		ipam_json_put(o, "nonce", json_string(t->nonce));
-	ipam_json_put(o, "tries", json_integer(tries));
-	ipam_json_put(o, "timeoutMs", json_integer(timeout_ms));
-	return o;
-}
-
 static bool is_open(const struct conform_run *r, size_t i, enum conform_kind kind)
 {
 	const struct conform_check *k = &r->checks.list[i];
@@ -61,7 +38,7 @@ static void add_tries(struct conform_run *r, size_t first, enum conform_kind kin
 		if (!is_open(r, i, kind))
 			continue;
 		bool silent = kind == CONFORM_REPEL || kind == CONFORM_ARRIVE;
-		json_t *request = conform_run_try(t, silent ? 1 : TRIES, ms);
+		json_t *request = conform_try_request(t, silent ? 1 : TRIES, ms);
 		char text[ADDR_TEXT];
 		addr_format(&t->source, text);
 		if (kind == CONFORM_REPEL)
@@ -249,9 +226,9 @@ void conform_run_tries(struct conform_run *r, size_t first)
 {
 	try_reach(r, first, TRY_MS, CONFORM_WINDOW);
 	try_again(r, first);
-	conform_run_print(r);
+	conform_progress_print(stdout, &r->progress, &r->checks);
 	try_too_big(r, first);
 	try_silent(r, first, CONFORM_ARRIVE, "packets one way");
 	try_silent(r, first, CONFORM_REPEL, "pretended sources");
-	conform_run_print(r);
+	conform_progress_print(stdout, &r->progress, &r->checks);
 }

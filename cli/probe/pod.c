@@ -29,53 +29,6 @@
 #define MTU_MIN 68
 #define MTU_MAX 65535
 
-struct probe_pod {
-	struct probe_pod *next;
-	char name[PROBE_NAME];
-	struct ns ns;
-	struct probe_attach attach;
-	struct probe_server server;
-};
-
-struct ns *probe_pod_ns(struct probe_pod *pod)
-{
-	return &pod->ns;
-}
-
-struct probe_server *probe_pod_server(struct probe_pod *pod)
-{
-	return &pod->server;
-}
-
-static struct probe_pod *find(const struct probe *p, const char *name)
-{
-	struct probe_pod *pod = p->pods;
-	while (pod && strcmp(pod->name, name) != 0)
-		pod = pod->next;
-	return pod;
-}
-
-static int no_pod(const char *name, struct err *e)
-{
-	char shown[PROBE_NAME];
-	(void)json_clean(shown, sizeof(shown), name);
-	return err_set(e, ENOENT, "there is no pod \"%s\" here", shown);
-}
-
-int probe_place(const struct probe *p, const json_t *request, const char *key,
-	struct probe_pod **out, struct err *e)
-{
-	const char *name = "";
-	int r = json_get_string(request, "", key, &name, e);
-	if (r < 0)
-		return r;
-	struct probe_pod *pod = *name ? find(p, name) : NULL;
-	if (*name && !pod)
-		return no_pod(name, e);
-	*out = pod;
-	return 0;
-}
-
 static int get_name(const json_t *request, const char **out, struct err *e)
 {
 	int r = json_get_string(request, "", "name", out, e);
@@ -219,7 +172,7 @@ int probe_pod_add(
 	int r = get_name(request, &name, e);
 	if (r < 0)
 		return r;
-	if (find(p, name))
+	if (probe_place_find(p, name))
 		return err_set(e, EEXIST, "there is a pod \"%s\" already", name);
 	if (p->n_pods == PODS_MAX)
 		return err_set(e, EAGAIN, "there are %d pods already", PODS_MAX);
@@ -270,7 +223,7 @@ int probe_pod_del(
 	(void)answer;
 	const char *name = NULL;
 	int r = get_name(request, &name, e);
-	struct probe_pod *pod = r < 0 ? NULL : find(p, name);
+	struct probe_pod *pod = r < 0 ? NULL : probe_place_find(p, name);
 	return pod ? remove_pod(p, pod, e) : r;
 }
 
@@ -317,9 +270,9 @@ int probe_pod_mtu(
 	int r = get_name(request, &name, e);
 	if (r < 0)
 		return r;
-	struct probe_pod *pod = find(p, name);
+	struct probe_pod *pod = probe_place_find(p, name);
 	if (!pod)
-		return no_pod(name, e);
+		return probe_place_missing(name, e);
 	r = json_get_number(request, "", "mtu", MTU_MIN, MTU_MAX, &mtu, e);
 	if (r == 0)
 		return err_set(e, EINVAL, "\"mtu\" is missing");

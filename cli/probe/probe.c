@@ -42,84 +42,6 @@
 #define OUT_MAX (4U << 20)
 #define LAST_WORDS_MS 2000 /* for writing the last answers */
 
-/* ---- Watches ---- */
-
-int probe_watch_add(struct probe *p, struct probe_watch *w, uint32_t events, struct err *e)
-{
-	struct epoll_event event = {.events = events, .data.ptr = w};
-	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, w->fd, &event) < 0)
-		return err_set(e, errno, "cannot wait for a descriptor: %s", strerror(errno));
-	return 0;
-}
-
-void probe_watch_change(struct probe *p, struct probe_watch *w, uint32_t events)
-{
-	struct epoll_event event = {.events = events, .data.ptr = w};
-	(void)epoll_ctl(p->epoll, EPOLL_CTL_MOD, w->fd, &event); /* fails for files alone */
-}
-
-void probe_watch_close(struct probe_watch *w)
-{
-	mem_cleanup_fd(&w->fd); /* closing takes it out of the epoll set */
-	w->fd = -1;
-}
-
-/* ---- Answers ---- */
-
-static void write_answers(struct probe *p)
-{
-	size_t done = 0;
-	while (done < p->answers_len) {
-		ssize_t n = write(p->out.fd, p->answers + done, p->answers_len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN) {
-			p->ending = true; /* nobody is there any more */
-			done = p->answers_len;
-		}
-		if (n < 0)
-			break;
-		done += (size_t)n;
-	}
-	if (done)
-		memmove(p->answers, p->answers + done, p->answers_len - done);
-	p->answers_len -= done;
-	bool waits = p->answers_len > 0;
-	if (waits != p->out_waits)
-		probe_watch_change(p, &p->out, waits ? EPOLLOUT : 0);
-	p->out_waits = waits;
-}
-
-static void say(struct probe *p, json_int_t id, json_t *doc)
-{
-	CLEANUP_FREE char *line = probe_line_answer(id, doc);
-	size_t len = strlen(line);
-	p->answers = mem_grow(p->answers, &p->answers_room, p->answers_len + len, 1);
-	memcpy(p->answers + p->answers_len, line, len);
-	p->answers_len += len;
-	write_answers(p);
-}
-
-void probe_answer(struct probe *p, json_int_t id, json_t *doc)
-{
-	ipam_json_put(doc, "ok", json_true());
-	say(p, id, doc);
-}
-
-static void refuse(struct probe *p, json_int_t id, int error, const struct err *e)
-{
-	say(p, id, probe_line_refusal(error, e));
-}
-
-static void on_out(struct probe *p, struct probe_watch *w, uint32_t events)
-{
-	(void)w;
-	if (events & (EPOLLERR | EPOLLHUP))
-		p->ending = true;
-	else
-		write_answers(p);
-}
-
 /* ---- Requests ---- */
 
 /* Who is there. The first one also clears away what killed probes left. */
@@ -225,7 +147,7 @@ static void take_line(struct probe *p)
 	if (r >= 0)
 		r = run(p, id, op, request, &e);
 	if (r < 0)
-		refuse(p, id, r, &e);
+		probe_refuse(p, id, r, &e);
 }
 
 static void read_input(struct probe *p)
@@ -384,13 +306,13 @@ static void write_last_words(struct probe *p)
 {
 	uint64_t end = boot_now_ns() + (uint64_t)LAST_WORDS_MS * MS;
 	p->ending = false; /* set again when nobody is there */
-	write_answers(p);
+	probe_write_answers(p);
 	while (p->answers_len && !p->ending) {
 		uint64_t now = boot_now_ns();
 		struct pollfd fd = {.fd = p->out.fd, .events = POLLOUT};
 		if (now >= end || poll(&fd, 1, (int)((end - now) / MS) + 1) == 0)
 			return;
-		write_answers(p);
+		probe_write_answers(p);
 	}
 }
 
@@ -405,7 +327,7 @@ static int end(struct probe *p)
 	if (r < 0)
 		(void)output_error(&e);
 	if (p->end_id >= 0 && r < 0)
-		refuse(p, p->end_id, r, &e);
+		probe_refuse(p, p->end_id, r, &e);
 	else if (p->end_id >= 0)
 		probe_answer(p, p->end_id, json_object());
 	write_last_words(p);
@@ -421,7 +343,7 @@ int probe_run(const struct options *o)
 		.options = o,
 		.epoll = -1,
 		.in = {.fd = -1, .on = on_in},
-		.out = {.fd = -1, .on = on_out},
+		.out = {.fd = -1, .on = probe_on_out},
 		.signals = {.fd = -1, .on = on_signal},
 		.end_ns = boot_now_ns() + (uint64_t)lifetime * SECOND,
 		.end_id = -1,

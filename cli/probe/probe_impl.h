@@ -11,13 +11,14 @@
 #include <stdint.h>
 
 #include "cli/options.h"
+#include "cli/probe/attach.h"
 #include "cli/probe/line.h"
+#include "cli/probe/loop.h"
 #include "cli/probe/message.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 #include "lib/ns.h"
 
-struct probe;
 struct probe_pod;
 struct probe_try;
 struct probe_capture;
@@ -27,16 +28,6 @@ struct probe_journal;
 #define PROBE_NAME 33 /* of a pod: a CNI name of at most 32 bytes */
 #define PROBE_PORT 7007
 #define PROBE_LIFETIME_S 600
-
-/* A descriptor that is waited for. Embedded in what it is about; on() finds that by owner. */
-struct probe_watch {
-	int fd; /* owned; -1: none */
-	void (*on)(struct probe *p, struct probe_watch *w, uint32_t events);
-	void *owner;
-};
-int probe_watch_add(struct probe *p, struct probe_watch *w, uint32_t events, struct err *e);
-void probe_watch_change(struct probe *p, struct probe_watch *w, uint32_t events);
-void probe_watch_close(struct probe_watch *w); /* takes one with fd -1 */
 
 /* The servers of a place, and what they heard. */
 struct probe_heard {
@@ -52,6 +43,14 @@ struct probe_server {
 	uint16_t udp, tcp;			   /* ports */
 	struct probe_heard *heard;		   /* PROBE_HEARD of them, the oldest is replaced */
 	size_t next;
+};
+
+struct probe_pod {
+	struct probe_pod *next;
+	char name[PROBE_NAME];
+	struct ns ns;
+	struct probe_attach attach;
+	struct probe_server server;
 };
 
 struct probe {
@@ -88,14 +87,11 @@ typedef int probe_op(
 probe_op probe_look, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve, probe_try_start,
 	probe_received, probe_capture_start, probe_captured;
 
-/* Takes doc over; "ok" is added. */
-void probe_answer(struct probe *p, json_int_t id, json_t *doc);
-
 /* The key "name" or "from" of a request: a pod of ours, or NULL for "" (the node). -ENOENT. */
 int probe_place(const struct probe *p, const json_t *request, const char *key,
 	struct probe_pod **out, struct err *e);
-struct ns *probe_pod_ns(struct probe_pod *pod);
-struct probe_server *probe_pod_server(struct probe_pod *pod);
+struct probe_pod *probe_place_find(const struct probe *p, const char *name); /* or NULL */
+int probe_place_missing(const char *name, struct err *e);		     /* -ENOENT */
 
 /* Runs CNI DEL for all pods. */
 int probe_pods_end(struct probe *p, struct err *e);

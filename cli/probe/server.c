@@ -76,7 +76,7 @@ int probe_received(
 		return r;
 	if (!nonce)
 		return err_set(e, EINVAL, "\"nonce\" is missing");
-	const struct probe_heard *h = find_heard(pod ? probe_pod_server(pod) : &p->server, nonce);
+	const struct probe_heard *h = find_heard(pod ? &pod->server : &p->server, nonce);
 	if (h)
 		addr_format(&h->source, source);
 	ipam_json_put(answer, "count", output_json_number(h ? h->count : 0));
@@ -358,10 +358,9 @@ int probe_serve(
 	(void)id;
 	struct probe_pod *pod = NULL;
 	int r = probe_place(p, request, "place", &pod, e);
-	struct probe_server *s = pod ? probe_pod_server(pod) : &p->server;
+	struct probe_server *s = pod ? &pod->server : &p->server;
 	if (r >= 0 && !s->open)
-		r = probe_server_open(
-			p, s, pod ? probe_pod_ns(pod) : NULL, pod ? PROBE_PORT : 0, e);
+		r = probe_server_open(p, s, pod ? &pod->ns : NULL, pod ? PROBE_PORT : 0, e);
 	if (r < 0)
 		return r;
 	ipam_json_put(answer, "udp", json_integer(s->udp));

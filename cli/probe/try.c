@@ -278,7 +278,7 @@ int probe_try_start(
 		r = probe_place(p, request, "from", &from, e);
 	t->from = from;
 	if (r >= 0)
-		r = t->kind->open(t, from ? probe_pod_ns(from) : NULL, e);
+		r = t->kind->open(t, from ? &from->ns : NULL, e);
 	if (r >= 0)
 		r = probe_watch_add(p, &t->watch, t->kind->events, e);
 	if (r < 0) {

@@ -125,7 +125,7 @@ static void judge(const struct conform_cluster *c, const json_t *answers, struct
 
 static void run_case(const char *dir, char *out, size_t size)
 {
-	size_t len = 0, from = 0;
+	size_t len = 0;
 	struct err e = {0};
 	CLEANUP_FREE char *bytes = golden_read(dir, "cluster.json", &len);
 	CLEANUP_JSON json_t *doc = NULL;
@@ -143,8 +143,9 @@ static void run_case(const char *dir, char *out, size_t size)
 	for (size_t i = 0; i < checks.n; i++)
 		judge(&c, get(doc, "answers"), &checks.list[i]);
 	FILE *f = fmemopen(out, size, "w");
+	struct conform_progress progress = {.format = CONFORM_TEXT};
 	const struct conform_facts_of_run facts = {.nodes = 2, .pods = 2, .all_pairs = true};
-	conform_report_lines(f, &checks, &from);
+	conform_progress_print(f, &progress, &checks);
 	conform_report_end(f, &checks, &facts);
 	(void)fclose(f);
 	conform_checks_done(&checks);

@@ -73,10 +73,12 @@ static int be_probe(const char *word)
  * The tests.
  */
 
+static struct conform_progress quiet;
+
 static void start(struct conform_crew *c, const char *const *words, size_t n)
 {
 	struct err e;
-	assert_int_equal(conform_crew_open(c, n, &e), 0);
+	assert_int_equal(conform_crew_open(c, n, &quiet, &e), 0);
 	for (size_t i = 0; i < n; i++) {
 		const char *const arguments[] = {"/proc/self/exe", words[i], NULL};
 		conform_crew_start(c, i, words[i], arguments);
@@ -171,7 +173,7 @@ static void a_program_that_is_not_there_is_a_probe_that_is_gone(void **state)
 	struct err e;
 	const char *const arguments[] = {"/nowhere/ssh", NULL};
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
-	assert_int_equal(conform_crew_open(&c, 1, &e), 0);
+	assert_int_equal(conform_crew_open(&c, 1, &quiet, &e), 0);
 	conform_crew_start(&c, 0, "n", arguments);
 	add(&calls, 0, 1000);
 	assert_int_equal(conform_crew_run(&c, &calls, 1, "calls"), 0);
