@@ -98,7 +98,7 @@ static const struct command {
 		"used,\n"
 		"with their blackhole routes, and after the last one the nf_tables table."},
 	{"probe", NULL, "", 0, 0, OPTION_LIFETIME, probe_run,
-		"hands and eyes of a conformance run on this node",
+		"runs tests on this node (used by conformance)",
 		"Started by roostctl conformance on every node; speaks lines of JSON over stdin "
 		"and\n"
 		"stdout (docs/PROBE.md). Makes pods through the installed CNI configuration, and "

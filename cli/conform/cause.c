@@ -60,15 +60,15 @@ static struct total on_others(const struct conform_counts *c, const char *link)
 static const struct conform_link *tunnel_to(
 	const struct conform_member *m, const struct addr *target)
 {
-	const struct conform_route *r = conform_look_route(&m->look, target);
-	return r ? conform_look_tunnel(&m->look, r->dev) : NULL;
+	const struct conform_route *r = conform_facts_route(&m->facts, target);
+	return r ? conform_facts_tunnel(&m->facts, r->dev) : NULL;
 }
 
 static const struct conform_link *tunnel_of_kind(
 	const struct conform_member *m, const struct conform_link *like)
 {
-	for (size_t i = 0; i < m->look.n_tunnels; i++) {
-		const struct conform_link *t = &m->look.tunnels[i];
+	for (size_t i = 0; i < m->facts.n_tunnels; i++) {
+		const struct conform_link *t = &m->facts.tunnels[i];
 		if (strcmp(t->kind, like->kind) == 0 && t->local.family == like->local.family)
 			return t;
 	}
@@ -77,15 +77,15 @@ static const struct conform_link *tunnel_of_kind(
 
 static bool is_forwarding_off(const struct conform_member *m, bool six)
 {
-	return (six ? m->look.ipv6_forwarding : m->look.ip_forward) == 0;
+	return (six ? m->facts.ipv6_forwarding : m->facts.ip_forward) == 0;
 }
 
 /* Whether the reverse path filter is what drops packets that came to the end's node. */
 static bool is_filtered(const struct leg *l, const struct conform_member *m)
 {
-	const struct conform_route *back = conform_look_route(&m->look, l->source);
+	const struct conform_route *back = conform_facts_route(&m->facts, l->source);
 	bool elsewhere = !back || (l->tunnel && !tunnel_to(m, l->source));
-	return m == l->to && l->target->family == AF_INET && m->look.rp_filter == 1 && elsewhere;
+	return m == l->to && l->target->family == AF_INET && m->facts.rp_filter == 1 && elsewhere;
 }
 
 /* Why a node does not forward what came in. */
@@ -94,8 +94,8 @@ static void explain_no_forward(struct leg *l, const struct conform_member *m)
 	bool six = l->target->family == AF_INET6;
 	char address[ADDR_TEXT];
 	addr_format(l->target, address);
-	const struct conform_route *r = conform_look_route(&m->look, l->target);
-	const struct conform_link *link = r ? conform_look_link(&m->look, r->dev) : NULL;
+	const struct conform_route *r = conform_facts_route(&m->facts, l->target);
+	const struct conform_link *link = r ? conform_facts_link(&m->facts, r->dev) : NULL;
 	text_add(&l->out, "%.60s gets the %s and does not pass them on: ", m->name, l->what);
 	l->is_wide = true;
 	if (is_forwarding_off(m, six)) {

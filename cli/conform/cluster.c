@@ -15,7 +15,7 @@
 void conform_cluster_done(struct conform_cluster *c)
 {
 	for (size_t i = 0; i < c->n; i++)
-		conform_look_done(&c->members[i].look);
+		conform_facts_done(&c->members[i].facts);
 	free(c->members);
 	free(c->pools);
 	free(c->blocks);
@@ -46,22 +46,22 @@ static bool is_link_local(const struct addr *a)
 	return a->family == AF_INET6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
 }
 
-static bool is_usable(const struct conform_look *l, const struct conform_address *a, bool strict)
+static bool is_usable(const struct conform_facts *l, const struct conform_address *a, bool strict)
 {
-	const struct conform_link *link = conform_look_link(l, a->dev);
+	const struct conform_link *link = conform_facts_link(l, a->dev);
 	if (is_link_local(&a->addr.addr) || strcmp(a->dev, "lo") == 0)
 		return false;
 	if (strict)
 		return strcmp(a->dev, l->uplink) == 0;
-	return link && !conform_look_tunnel(l, a->dev);
+	return link && !conform_facts_tunnel(l, a->dev);
 }
 
 static void find_address(struct conform_member *m, size_t f, bool strict)
 {
 	uint8_t family = f ? AF_INET6 : AF_INET;
-	for (size_t i = 0; i < m->look.n_addresses && !m->addr[f].family; i++) {
-		const struct conform_address *a = &m->look.addresses[i];
-		if (a->addr.addr.family == family && is_usable(&m->look, a, strict))
+	for (size_t i = 0; i < m->facts.n_addresses && !m->addr[f].family; i++) {
+		const struct conform_address *a = &m->facts.addresses[i];
+		if (a->addr.addr.family == family && is_usable(&m->facts, a, strict))
 			m->addr[f] = a->addr.addr;
 	}
 }
@@ -71,8 +71,8 @@ void conform_member_find_addresses(struct conform_member *m)
 	for (size_t f = 0; f < 2; f++) {
 		find_address(m, f, true);
 		find_address(m, f, false);
-		for (size_t i = 0; i < m->look.n_addresses; i++) {
-			const struct cidr *c = &m->look.addresses[i].addr;
+		for (size_t i = 0; i < m->facts.n_addresses; i++) {
+			const struct cidr *c = &m->facts.addresses[i].addr;
 			if (addr_equal(&c->addr, &m->addr[f]))
 				m->subnet[f] = cidr_masked(&c->addr, c->len);
 		}
@@ -81,8 +81,8 @@ void conform_member_find_addresses(struct conform_member *m)
 
 bool conform_member_has(const struct conform_member *m, const struct addr *a)
 {
-	for (size_t i = 0; i < m->look.n_addresses; i++)
-		if (addr_equal(&m->look.addresses[i].addr.addr, a))
+	for (size_t i = 0; i < m->facts.n_addresses; i++)
+		if (addr_equal(&m->facts.addresses[i].addr.addr, a))
 			return true;
 	return false;
 }
@@ -95,17 +95,18 @@ static const struct conform_link *find(const struct conform_link *links, size_t 
 	return NULL;
 }
 
-const struct conform_link *conform_look_link(const struct conform_look *l, const char *name)
+const struct conform_link *conform_facts_link(const struct conform_facts *l, const char *name)
 {
 	return find(l->links, l->n_links, name);
 }
 
-const struct conform_link *conform_look_tunnel(const struct conform_look *l, const char *name)
+const struct conform_link *conform_facts_tunnel(const struct conform_facts *l, const char *name)
 {
 	return find(l->tunnels, l->n_tunnels, name);
 }
 
-const struct conform_route *conform_look_route(const struct conform_look *l, const struct addr *to)
+const struct conform_route *conform_facts_route(
+	const struct conform_facts *l, const struct addr *to)
 {
 	const struct conform_route *best = NULL;
 	for (size_t i = 0; i < l->n_routes; i++) {

@@ -24,7 +24,7 @@ struct conform_member {
 	bool alive;	       /* its probe has said what is below */
 	struct addr addr[2];   /* by family; family 0: it has none */
 	struct cidr subnet[2]; /* of these */
-	struct conform_look look;
+	struct conform_facts facts;
 	struct conform_pod pods[CONFORM_PODS];
 	size_t n_pods;
 	uint16_t udp, tcp;  /* ports of its servers; 0: none */
@@ -59,14 +59,15 @@ const struct conform_member *conform_cluster_outside(const struct conform_cluste
 const struct conform_pool *conform_cluster_pool(
 	const struct conform_cluster *c, const struct addr *a);
 
-/* Takes the member's addresses and subnets from its look where they are not known yet. */
+/* Takes the member's addresses and subnets from its facts where they are not known yet. */
 void conform_member_find_addresses(struct conform_member *m);
 bool conform_member_has(const struct conform_member *m, const struct addr *a);
 
-const struct conform_link *conform_look_link(const struct conform_look *l, const char *name);
-const struct conform_link *conform_look_tunnel(const struct conform_look *l, const char *name);
+const struct conform_link *conform_facts_link(const struct conform_facts *l, const char *name);
+const struct conform_link *conform_facts_tunnel(const struct conform_facts *l, const char *name);
 /* The route of table main that an address takes (longest prefix); NULL: none. */
-const struct conform_route *conform_look_route(const struct conform_look *l, const struct addr *to);
+const struct conform_route *conform_facts_route(
+	const struct conform_facts *l, const struct addr *to);
 
 /* "node1/a"; "node1" for CONFORM_NODE. */
 void conform_place_format(const struct conform_member *m, size_t pod, char out[CONFORM_PLACE]);

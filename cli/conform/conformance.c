@@ -193,7 +193,7 @@ int conformance(const struct options *o)
 		.format = o->json    ? CONFORM_JSON
 			  : o->junit ? CONFORM_JUNIT
 				     : CONFORM_TEXT,
-		.crew = {.signals = -1},
+		.probes = {.signals = -1},
 	};
 	make_cluster(&r, &v, has_store);
 	note_store(&r, &no_store);

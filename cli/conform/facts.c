@@ -183,7 +183,7 @@ static int take_pool(const json_t *o, void *out, struct err *e)
 	return take_cidr(o, "cidr", out, e);
 }
 
-/* ---- look ---- */
+/* ---- What a node has ---- */
 
 static int take_setting(const json_t *o, const char *key, int *out, struct err *e)
 {
@@ -193,7 +193,7 @@ static int take_setting(const json_t *o, const char *key, int *out, struct err *
 	return found < 0 ? -EBADMSG : 0;
 }
 
-static int take_settings(const json_t *answer, struct conform_look *l, struct err *e)
+static int take_settings(const json_t *answer, struct conform_facts *l, struct err *e)
 {
 	json_t *o = NULL;
 	int all = -1, uplink = -1;
@@ -208,7 +208,7 @@ static int take_settings(const json_t *answer, struct conform_look *l, struct er
 	return 0;
 }
 
-static int take_uplink(const json_t *answer, struct conform_look *l, struct err *e)
+static int take_uplink(const json_t *answer, struct conform_facts *l, struct err *e)
 {
 	json_t *o = NULL;
 	if (json_get_object(answer, "", "uplink", &o, e) < 0 ||
@@ -217,9 +217,9 @@ static int take_uplink(const json_t *answer, struct conform_look *l, struct err 
 	return take_u32(o, "mtu6", &l->mtu[1], e);
 }
 
-int conform_look_parse(const json_t *answer, struct conform_look *out, struct err *e)
+int conform_facts_parse(const json_t *answer, struct conform_facts *out, struct err *e)
 {
-	struct conform_look l = {0};
+	struct conform_facts l = {0};
 	const struct list lists[] = {
 		{"addresses", sizeof(*l.addresses), take_address, &l.addresses, &l.n_addresses},
 		{"links", sizeof(*l.links), take_link, &l.links, &l.n_links},
@@ -237,13 +237,13 @@ int conform_look_parse(const json_t *answer, struct conform_look *out, struct er
 	if (r == 0)
 		r = take_settings(answer, &l, e);
 	if (r < 0)
-		conform_look_done(&l);
+		conform_facts_done(&l);
 	else
 		*out = l;
 	return r;
 }
 
-void conform_look_done(struct conform_look *l)
+void conform_facts_done(struct conform_facts *l)
 {
 	free(l->addresses);
 	free(l->links);
@@ -252,7 +252,7 @@ void conform_look_done(struct conform_look *l)
 	free(l->records);
 	free(l->blocks);
 	free(l->pools);
-	*l = (struct conform_look){0};
+	*l = (struct conform_facts){0};
 }
 
 /* ---- The others ---- */

@@ -41,7 +41,7 @@ struct conform_record {
 	char state[16], container[CONFORM_CONTAINER];
 };
 
-struct conform_look {
+struct conform_facts {
 	char node[254]; /* "" unknown */
 	struct conform_address *addresses;
 	struct conform_link *links;
@@ -55,8 +55,8 @@ struct conform_look {
 	int ip_forward, ipv6_forwarding, rp_filter; /* -1 unknown; the last is the stricter one */
 };
 /* -EBADMSG */
-int conform_look_parse(const json_t *answer, struct conform_look *out, struct err *e);
-void conform_look_done(struct conform_look *l); /* takes a zeroed one */
+int conform_facts_parse(const json_t *answer, struct conform_facts *out, struct err *e);
+void conform_facts_done(struct conform_facts *l); /* takes a zeroed one */
 
 struct conform_pod {
 	char container[CONFORM_CONTAINER], link[CONFORM_IFNAME];

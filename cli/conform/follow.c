@@ -50,7 +50,7 @@ static bool add_ends(const struct conform_calls *begun, struct conform_calls *ca
 		const struct conform_call *c = &begun->list[i];
 		const char *name = json_string_value(json_object_get(c->request, "capture"));
 		all = all && c->result == CONFORM_ANSWERED;
-		(void)conform_calls_add(calls, c->remote,
+		(void)conform_calls_add(calls, c->probe,
 			json_pack("{s:s,s:s}", "op", "captured", "capture", name), SLACK_MS);
 	}
 	return all;
@@ -62,7 +62,7 @@ static bool take_evidence(const struct conform_calls *ends, const struct conform
 	for (size_t i = 0; i < ends->n; i++) {
 		const struct conform_call *c = &ends->list[i];
 		const char *name = json_string_value(json_object_get(c->request, "capture"));
-		struct conform_evidence *at = &evidence[c->remote == k->t.from ? 0 : 1];
+		struct conform_evidence *at = &evidence[c->probe == k->t.from ? 0 : 1];
 		struct err e = {0};
 		if (c->result != CONFORM_ANSWERED ||
 			conform_counts_parse(c->answer,
@@ -85,10 +85,10 @@ static void follow(struct conform_run *r, struct conform_check *k)
 	add_captures(k, &w, &begun);
 	(void)conform_calls_add(
 		&sent, k->t.from, conform_try_request(&k->t, TRIES, TRY_MS), TRY_MS + SLACK_MS);
-	(void)conform_crew_run(&r->crew, &begun, CONFORM_WINDOW, "looking for the cause");
-	(void)conform_crew_run(&r->crew, &sent, CONFORM_WINDOW, "looking for the cause");
+	(void)conform_probes_run(&r->probes, &begun, CONFORM_WINDOW, "looking for the cause");
+	(void)conform_probes_run(&r->probes, &sent, CONFORM_WINDOW, "looking for the cause");
 	bool all = add_ends(&begun, &ends);
-	(void)conform_crew_run(&r->crew, &ends, CONFORM_WINDOW, "looking for the cause");
+	(void)conform_probes_run(&r->probes, &ends, CONFORM_WINDOW, "looking for the cause");
 	if (all && take_evidence(&ends, k, evidence))
 		conform_cause(&r->cluster, &evidence[0], &evidence[1], k);
 }
@@ -113,7 +113,7 @@ static void hand_on(struct conform_run *r, size_t from)
 void conform_run_causes(struct conform_run *r)
 {
 	size_t followed = 0;
-	for (size_t i = 0; i < r->checks.n && !r->crew.interrupted; i++) {
+	for (size_t i = 0; i < r->checks.n && !r->probes.interrupted; i++) {
 		struct conform_check *k = &r->checks.list[i];
 		if (!is_to_explain(k))
 			continue;

@@ -275,11 +275,11 @@ static void plan_too_big(const struct plan *p, const struct ends *x)
 {
 	const struct conform_member *m = &p->c->members[x->from];
 	struct conform_check *c = add(p, CONFORM_TOO_BIG, "mtu", x, "too big");
-	const struct conform_route *route = conform_look_route(&m->look, &c->t.target);
-	const struct conform_link *link = route ? conform_look_link(&m->look, route->dev) : NULL;
+	const struct conform_route *route = conform_facts_route(&m->facts, &c->t.target);
+	const struct conform_link *link = route ? conform_facts_link(&m->facts, route->dev) : NULL;
 	uint32_t way = link ? link->mtu : 0;
-	if (link && x->f && strcmp(link->name, m->look.uplink) == 0 && m->look.mtu[1])
-		way = m->look.mtu[1];
+	if (link && x->f && strcmp(link->name, m->facts.uplink) == 0 && m->facts.mtu[1])
+		way = m->facts.mtu[1];
 	uint32_t pod = m->pods[x->from_pod].mtu;
 	c->t.type = "udp";
 	c->t.port = m->pods[x->from_pod].port;

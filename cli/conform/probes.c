@@ -36,11 +36,11 @@
 #define SPAN_MAX_MS 1000   /* the loop looks at the clock at least so often */
 
 struct conform_call *conform_calls_add(
-	struct conform_calls *c, size_t remote, json_t *request, int timeout_ms)
+	struct conform_calls *c, size_t probe, json_t *request, int timeout_ms)
 {
 	c->list = mem_grow(c->list, &c->room, c->n, sizeof(*c->list));
-	c->list[c->n] = (struct conform_call){
-		.remote = remote, .request = request, .timeout_ms = timeout_ms};
+	c->list[c->n] =
+		(struct conform_call){.probe = probe, .request = request, .timeout_ms = timeout_ms};
 	return &c->list[c->n++];
 }
 
@@ -63,7 +63,7 @@ static void close_fd(int *fd)
 }
 
 /* Keeps the end. */
-static void read_errors(struct conform_remote *r)
+static void read_errors(struct conform_probe *r)
 {
 	char buf[512];
 	for (;;) {
@@ -83,7 +83,7 @@ static void read_errors(struct conform_remote *r)
 }
 
 /* The last lines of stderr, in one line. */
-static void add_said(struct conform_remote *r, struct text *t)
+static void add_said(struct conform_probe *r, struct text *t)
 {
 	char clean[400];
 	read_errors(r);
@@ -107,7 +107,7 @@ static void lose(struct conform_call *c, const char *problem)
 }
 
 /* No more of this one; sentence is what it did: "gave no answer to look in 20 s". */
-static void give_up(struct conform_remote *r, const char *sentence)
+static void give_up(struct conform_probe *r, const char *sentence)
 {
 	struct text t = TEXT_ON(r->problem);
 	text_add(&t, "the probe of %s %s", r->name, sentence);
@@ -122,7 +122,7 @@ static void give_up(struct conform_remote *r, const char *sentence)
 }
 
 /* Its stdout has ended, so will it. */
-static void hear_end(struct conform_remote *r)
+static void hear_end(struct conform_probe *r)
 {
 	char sentence[96] = "closed its stdout";
 	int status = 0;
@@ -141,7 +141,7 @@ static void hear_end(struct conform_remote *r)
 
 /* ---- Answers ---- */
 
-static struct conform_call *take_flying(struct conform_remote *r, uint64_t id)
+static struct conform_call *take_flying(struct conform_probe *r, uint64_t id)
 {
 	for (size_t i = 0; i < r->n_flying; i++) {
 		struct conform_call *c = r->flying[i];
@@ -168,7 +168,7 @@ static void set_refused(struct conform_call *c, const json_t *doc)
 
 /* One line of a probe. */
 static void take_line(
-	struct conform_crew *crew, struct conform_remote *r, const char *line, size_t len)
+	struct conform_probes *probes, struct conform_probe *r, const char *line, size_t len)
 {
 	CLEANUP_JSON json_t *doc = NULL;
 	struct err e = {0};
@@ -180,7 +180,7 @@ static void take_line(
 		found = json_is_object(doc) ? 0 : -EBADMSG;
 	if (found >= 0)
 		found = json_get_number(doc, "", "id", 0, INT64_MAX, &id, &e);
-	if (found > 0 && (uint64_t)id < crew->first_id)
+	if (found > 0 && (uint64_t)id < probes->first_id)
 		return;
 	struct conform_call *c = found > 0 ? take_flying(r, (uint64_t)id) : NULL;
 	if (!c || json_get_bool(doc, "", "ok", &ok, &e) < 0) {
@@ -191,7 +191,7 @@ static void take_line(
 		give_up(r, sentence);
 		return;
 	}
-	conform_progress_step(crew->progress);
+	conform_progress_step(probes->progress);
 	if (!ok) {
 		set_refused(c, doc);
 		return;
@@ -200,27 +200,27 @@ static void take_line(
 	c->answer = json_incref(doc);
 }
 
-static void take_lines(struct conform_crew *crew, struct conform_remote *r)
+static void take_lines(struct conform_probes *probes, struct conform_probe *r)
 {
 	while (!r->gone) {
 		char *line = NULL;
 		size_t len = 0;
 		struct err e = {0};
-		int found = probe_line_next(&r->line, &line, &len, &e);
+		int found = line_next(&r->line, &line, &len, &e);
 		if (found < 0)
 			give_up(r, "said a line that is too long");
 		if (found <= 0)
 			return;
-		take_line(crew, r, line, len);
+		take_line(probes, r, line, len);
 		free(line);
 	}
 }
 
 /* One piece, so that no probe can keep us from the others. */
-static void read_answers(struct conform_crew *crew, struct conform_remote *r)
+static void read_answers(struct conform_probes *probes, struct conform_probe *r)
 {
 	size_t room = 0;
-	char *space = probe_line_space(&r->line, &room);
+	char *space = line_space(&r->line, &room);
 	ssize_t n = read(r->child.out, space, room);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
@@ -228,13 +228,13 @@ static void read_answers(struct conform_crew *crew, struct conform_remote *r)
 		hear_end(r);
 		return;
 	}
-	probe_line_filled(&r->line, (size_t)n);
-	take_lines(crew, r);
+	line_filled(&r->line, (size_t)n);
+	take_lines(probes, r);
 }
 
 /* ---- Requests ---- */
 
-static void write_requests(struct conform_remote *r)
+static void write_requests(struct conform_probe *r)
 {
 	while (r->out_len && !r->gone) {
 		ssize_t n = write(r->child.in, r->out, r->out_len);
@@ -251,9 +251,10 @@ static void write_requests(struct conform_remote *r)
 	}
 }
 
-static void send_call(struct conform_crew *crew, struct conform_remote *r, struct conform_call *c)
+static void send_call(
+	struct conform_probes *probes, struct conform_probe *r, struct conform_call *c)
 {
-	c->id = crew->next_id++;
+	c->id = probes->next_id++;
 	c->end_ns = boot_now_ns() + (uint64_t)c->timeout_ms * MS;
 	ipam_json_put(c->request, "id", json_integer((json_int_t)c->id));
 	CLEANUP_FREE char *text = json_text(c->request);
@@ -267,27 +268,27 @@ static void send_call(struct conform_crew *crew, struct conform_remote *r, struc
 
 /* Fills the window of a probe. Returns whether some of its calls are not over. */
 static bool feed(
-	struct conform_crew *crew, size_t index, struct conform_calls *calls, size_t window)
+	struct conform_probes *probes, size_t index, struct conform_calls *calls, size_t window)
 {
-	struct conform_remote *r = &crew->remotes[index];
+	struct conform_probe *r = &probes->list[index];
 	for (; r->cursor < calls->n; r->cursor++) {
 		struct conform_call *c = &calls->list[r->cursor];
-		if (c->remote != index || c->result != CONFORM_WAITING)
+		if (c->probe != index || c->result != CONFORM_WAITING)
 			continue;
 		if (r->gone) {
 			lose(c, r->problem);
-			conform_progress_step(crew->progress);
+			conform_progress_step(probes->progress);
 			continue;
 		}
 		if (r->n_flying >= window)
 			break;
-		send_call(crew, r, c);
+		send_call(probes, r, c);
 	}
 	write_requests(r);
 	return r->n_flying > 0 || r->cursor < calls->n;
 }
 
-static void check_deadlines(struct conform_remote *r, uint64_t now)
+static void check_deadlines(struct conform_probe *r, uint64_t now)
 {
 	for (size_t i = 0; i < r->n_flying; i++) {
 		const struct conform_call *c = r->flying[i];
@@ -303,100 +304,100 @@ static void check_deadlines(struct conform_remote *r, uint64_t now)
 
 /* ---- The loop ---- */
 
-static int span_ms(const struct conform_crew *crew, uint64_t now, uint64_t end)
+static int span_ms(const struct conform_probes *probes, uint64_t now, uint64_t end)
 {
-	for (size_t i = 0; i < crew->n; i++)
-		for (size_t k = 0; k < crew->remotes[i].n_flying; k++)
-			if (crew->remotes[i].flying[k]->end_ns < end)
-				end = crew->remotes[i].flying[k]->end_ns;
+	for (size_t i = 0; i < probes->n; i++)
+		for (size_t k = 0; k < probes->list[i].n_flying; k++)
+			if (probes->list[i].flying[k]->end_ns < end)
+				end = probes->list[i].flying[k]->end_ns;
 	if (end <= now)
 		return 0;
 	return end - now > (uint64_t)SPAN_MAX_MS * MS ? SPAN_MAX_MS : (int)((end - now) / MS) + 1;
 }
 
-static void take_signal(struct conform_crew *crew)
+static void take_signal(struct conform_probes *probes)
 {
 	struct signalfd_siginfo info;
-	while (read(crew->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		crew->interrupted = true;
+	while (read(probes->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		probes->interrupted = true;
 }
 
 /* Waits for something to happen, until end_ns at most, and sees to it. */
-static void wait_once(struct conform_crew *crew, uint64_t end_ns)
+static void wait_once(struct conform_probes *probes, uint64_t end_ns)
 {
-	CLEANUP_FREE struct pollfd *fds = mem_new(crew->n * 3 + 1, sizeof(*fds));
+	CLEANUP_FREE struct pollfd *fds = mem_new(probes->n * 3 + 1, sizeof(*fds));
 	uint64_t now = boot_now_ns();
-	for (size_t i = 0; i < crew->n; i++) {
-		const struct conform_remote *r = &crew->remotes[i];
+	for (size_t i = 0; i < probes->n; i++) {
+		const struct conform_probe *r = &probes->list[i];
 		fds[3 * i] =
 			(struct pollfd){.fd = r->out_len ? r->child.in : -1, .events = POLLOUT};
 		fds[3 * i + 1] =
 			(struct pollfd){.fd = r->gone ? -1 : r->child.out, .events = POLLIN};
 		fds[3 * i + 2] = (struct pollfd){.fd = r->child.errors, .events = POLLIN};
 	}
-	fds[3 * crew->n] = (struct pollfd){.fd = crew->signals, .events = POLLIN};
-	if (poll(fds, 3 * crew->n + 1, span_ms(crew, now, end_ns)) < 0)
+	fds[3 * probes->n] = (struct pollfd){.fd = probes->signals, .events = POLLIN};
+	if (poll(fds, 3 * probes->n + 1, span_ms(probes, now, end_ns)) < 0)
 		return;
-	for (size_t i = 0; i < crew->n; i++) {
-		struct conform_remote *r = &crew->remotes[i];
+	for (size_t i = 0; i < probes->n; i++) {
+		struct conform_probe *r = &probes->list[i];
 		if (fds[3 * i + 2].revents)
 			read_errors(r);
 		if (fds[3 * i].revents)
 			write_requests(r);
 		if (fds[3 * i + 1].revents)
-			read_answers(crew, r);
+			read_answers(probes, r);
 	}
-	if (fds[3 * crew->n].revents)
-		take_signal(crew);
+	if (fds[3 * probes->n].revents)
+		take_signal(probes);
 	now = boot_now_ns();
-	for (size_t i = 0; i < crew->n; i++)
-		check_deadlines(&crew->remotes[i], now);
+	for (size_t i = 0; i < probes->n; i++)
+		check_deadlines(&probes->list[i], now);
 }
 
-static void drop_rest(struct conform_crew *crew, struct conform_calls *calls)
+static void drop_rest(struct conform_probes *probes, struct conform_calls *calls)
 {
-	for (size_t i = 0; i < crew->n; i++)
-		crew->remotes[i].n_flying = 0;
+	for (size_t i = 0; i < probes->n; i++)
+		probes->list[i].n_flying = 0;
 	for (size_t i = 0; i < calls->n; i++)
 		if (calls->list[i].result == CONFORM_WAITING)
 			lose(&calls->list[i], "the run was interrupted");
 }
 
-int conform_crew_run(
-	struct conform_crew *crew, struct conform_calls *calls, size_t window, const char *what)
+int conform_probes_run(
+	struct conform_probes *probes, struct conform_calls *calls, size_t window, const char *what)
 {
 	bool more = calls->n > 0;
 	window = window < CONFORM_WINDOW ? window : CONFORM_WINDOW;
-	crew->first_id = crew->next_id;
-	for (size_t i = 0; i < crew->n; i++)
-		crew->remotes[i].cursor = 0;
-	conform_progress_begin(crew->progress, what, calls->n);
-	while (more && !crew->interrupted) {
+	probes->first_id = probes->next_id;
+	for (size_t i = 0; i < probes->n; i++)
+		probes->list[i].cursor = 0;
+	conform_progress_begin(probes->progress, what, calls->n);
+	while (more && !probes->interrupted) {
 		more = false;
-		for (size_t i = 0; i < crew->n; i++)
-			more = feed(crew, i, calls, window) || more;
+		for (size_t i = 0; i < probes->n; i++)
+			more = feed(probes, i, calls, window) || more;
 		if (more)
-			wait_once(crew, UINT64_MAX);
+			wait_once(probes, UINT64_MAX);
 	}
-	drop_rest(crew, calls);
-	return crew->interrupted ? -EINTR : 0;
+	drop_rest(probes, calls);
+	return probes->interrupted ? -EINTR : 0;
 }
 
-int conform_crew_pause(struct conform_crew *crew, int ms)
+int conform_probes_pause(struct conform_probes *probes, int ms)
 {
 	uint64_t end = boot_now_ns() + (uint64_t)ms * MS;
-	while (!crew->interrupted && boot_now_ns() < end)
-		wait_once(crew, end);
-	return crew->interrupted ? -EINTR : 0;
+	while (!probes->interrupted && boot_now_ns() < end)
+		wait_once(probes, end);
+	return probes->interrupted ? -EINTR : 0;
 }
 
 /* ---- Beginning and end ---- */
 
-int conform_crew_open(
-	struct conform_crew *c, size_t n, struct conform_progress *progress, struct err *e)
+int conform_probes_open(
+	struct conform_probes *c, size_t n, struct conform_progress *progress, struct err *e)
 {
 	sigset_t set;
-	*c = (struct conform_crew){.signals = -1, .n = n, .next_id = 1, .progress = progress};
+	*c = (struct conform_probes){.signals = -1, .n = n, .next_id = 1, .progress = progress};
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGTERM);
@@ -404,17 +405,17 @@ int conform_crew_open(
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	c->remotes = mem_new(n, sizeof(*c->remotes));
+	c->list = mem_new(n, sizeof(*c->list));
 	for (size_t i = 0; i < n; i++)
-		c->remotes[i].child =
+		c->list[i].child =
 			(struct exec_child){.pidfd = -1, .in = -1, .out = -1, .errors = -1};
 	return c->signals < 0 ? err_set(e, errno, "cannot watch signals: %s", strerror(errno)) : 0;
 }
 
-void conform_crew_start(
-	struct conform_crew *c, size_t i, const char *name, const char *const *arguments)
+void conform_probes_start(
+	struct conform_probes *c, size_t i, const char *name, const char *const *arguments)
 {
-	struct conform_remote *r = &c->remotes[i];
+	struct conform_probe *r = &c->list[i];
 	struct err e = {0};
 	output_clean(r->name, sizeof(r->name), name);
 	if (exec_child_start(arguments, &r->child, &e) == 0)
@@ -424,40 +425,40 @@ void conform_crew_start(
 	give_up(r, sentence);
 }
 
-static bool is_all_over(struct conform_crew *c)
+static bool is_all_over(struct conform_probes *c)
 {
 	int status = 0;
 	bool over = true;
 	for (size_t i = 0; i < c->n; i++)
-		over = exec_child_has_ended(&c->remotes[i].child, &status) && over;
+		over = exec_child_has_ended(&c->list[i].child, &status) && over;
 	return over;
 }
 
-void conform_crew_end(struct conform_crew *c, struct conform_calls *calls)
+void conform_probes_end(struct conform_probes *c, struct conform_calls *calls)
 {
 	c->interrupted = false;
 	for (size_t i = 0; i < c->n; i++)
-		if (!c->remotes[i].gone)
+		if (!c->list[i].gone)
 			(void)conform_calls_add(calls, i, json_pack("{s:s}", "op", "end"), END_MS);
-	(void)conform_crew_run(c, calls, 1, "ending the probes");
+	(void)conform_probes_run(c, calls, 1, "ending the probes");
 	for (size_t i = 0; i < c->n; i++)
-		close_fd(&c->remotes[i].child.in);
+		close_fd(&c->list[i].child.in);
 	uint64_t end = boot_now_ns() + (uint64_t)EXIT_MS * MS;
 	while (!c->interrupted && !is_all_over(c) && boot_now_ns() < end)
-		(void)conform_crew_pause(c, 20);
+		(void)conform_probes_pause(c, 20);
 	conform_progress_clear(c->progress);
 }
 
-void conform_crew_close(struct conform_crew *c)
+void conform_probes_close(struct conform_probes *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		struct conform_remote *r = &c->remotes[i];
+		struct conform_probe *r = &c->list[i];
 		exec_child_done(&r->child);
-		probe_line_done(&r->line);
+		line_done(&r->line);
 		free(r->out);
 	}
-	free(c->remotes);
-	if (c->remotes)
+	free(c->list);
+	if (c->list)
 		close_fd(&c->signals);
-	*c = (struct conform_crew){.signals = -1};
+	*c = (struct conform_probes){.signals = -1};
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "cli/conform/report.h"
-#include "cli/probe/line.h"
+#include "cli/line.h"
 #include "lib/err.h"
 #include "lib/exec.h"
 
@@ -26,7 +26,7 @@ enum conform_result {
 };
 
 struct conform_call {
-	size_t remote;	 /* index in the crew */
+	size_t probe;	 /* index of the probe */
 	json_t *request; /* with "op", without "id"; owned */
 	int timeout_ms;
 	enum conform_result result;
@@ -41,15 +41,15 @@ struct conform_calls {
 };
 /* One more call, on the heap; request is taken over. */
 struct conform_call *conform_calls_add(
-	struct conform_calls *c, size_t remote, json_t *request, int timeout_ms);
+	struct conform_calls *c, size_t probe, json_t *request, int timeout_ms);
 void conform_calls_done(struct conform_calls *c);
 #define CLEANUP_CONFORM_CALLS __attribute__((cleanup(conform_calls_done)))
 
-struct conform_remote {
+struct conform_probe {
 	char name[64]; /* for sentences */
 	struct exec_child child;
-	struct probe_line line; /* what it says */
-	char *out;		/* what it is not told yet */
+	struct line line; /* what it says */
+	char *out;	  /* what it is not told yet */
 	size_t out_len, out_room;
 	char said[1024]; /* the end of its stderr */
 	size_t said_len;
@@ -59,8 +59,8 @@ struct conform_remote {
 	char problem[600]; /* why */
 };
 
-struct conform_crew {
-	struct conform_remote *remotes;
+struct conform_probes {
+	struct conform_probe *list;
 	size_t n;
 	int signals; /* signalfd: SIGINT, SIGTERM, SIGHUP */
 	uint64_t next_id, first_id;
@@ -68,20 +68,20 @@ struct conform_crew {
 	struct conform_progress *progress;
 };
 
-int conform_crew_open(
-	struct conform_crew *c, size_t n, struct conform_progress *progress, struct err *e);
-/* Starts the probe of remote i. It may be gone at once. */
-void conform_crew_start(
-	struct conform_crew *c, size_t i, const char *name, const char *const *arguments);
+int conform_probes_open(
+	struct conform_probes *c, size_t n, struct conform_progress *progress, struct err *e);
+/* Starts the probe of probe i. It may be gone at once. */
+void conform_probes_start(
+	struct conform_probes *c, size_t i, const char *name, const char *const *arguments);
 
 /* Runs the calls; window: how many at once at each probe. what is for the progress. -EINTR: a
  * signal came; calls without answer are LOST. */
-int conform_crew_run(
-	struct conform_crew *c, struct conform_calls *calls, size_t window, const char *what);
+int conform_probes_run(
+	struct conform_probes *c, struct conform_calls *calls, size_t window, const char *what);
 /* Lets time pass. -EINTR */
-int conform_crew_pause(struct conform_crew *c, int ms);
+int conform_probes_pause(struct conform_probes *c, int ms);
 
 /* All probes are told to end and get the time for it; *what they refuse is in calls. Not stopped
  * by a signal that came before, only by another one. */
-void conform_crew_end(struct conform_crew *c, struct conform_calls *calls);
-void conform_crew_close(struct conform_crew *c); /* takes a zeroed one */
+void conform_probes_end(struct conform_probes *c, struct conform_calls *calls);
+void conform_probes_close(struct conform_probes *c); /* takes a zeroed one */

@@ -58,8 +58,7 @@ static void print_cause(FILE *f, const struct conform_checks *c, size_t first, b
 		(void)fprintf(f, "      cause: %s\n", cause);
 }
 
-void conform_report_end(
-	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r)
+void conform_report_end(FILE *f, const struct conform_checks *c, const struct conform_totals *r)
 {
 	struct conform_summary s = conform_checks_sum(c);
 	CLEANUP_FREE bool *done = mem_new(c->n + 1, sizeof(*done));
@@ -98,8 +97,7 @@ static json_t *check_json(const struct conform_check *k)
 	return o;
 }
 
-void conform_report_json(
-	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r)
+void conform_report_json(FILE *f, const struct conform_checks *c, const struct conform_totals *r)
 {
 	struct conform_summary s = conform_checks_sum(c);
 	json_t *doc = json_object(), *list = json_array(), *summary = json_object();
@@ -157,8 +155,7 @@ static void print_case(FILE *f, const struct conform_check *k)
 	(void)fprintf(f, "</%s>\n  </testcase>\n", failed ? "failure" : "skipped");
 }
 
-void conform_report_junit(
-	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r)
+void conform_report_junit(FILE *f, const struct conform_checks *c, const struct conform_totals *r)
 {
 	struct conform_summary s = conform_checks_sum(c);
 	(void)fprintf(f,

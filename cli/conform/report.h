@@ -12,7 +12,7 @@
 enum conform_format { CONFORM_TEXT, CONFORM_JSON, CONFORM_JUNIT };
 
 /* What is said beside the checks. */
-struct conform_facts_of_run {
+struct conform_totals {
 	size_t nodes, pods;
 	bool all_pairs;
 	uint64_t seed;
@@ -20,13 +20,10 @@ struct conform_facts_of_run {
 	bool interrupted;
 };
 
-void conform_report_end(
-	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
+void conform_report_end(FILE *f, const struct conform_checks *c, const struct conform_totals *r);
 
-void conform_report_json(
-	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
-void conform_report_junit(
-	FILE *f, const struct conform_checks *c, const struct conform_facts_of_run *r);
+void conform_report_json(FILE *f, const struct conform_checks *c, const struct conform_totals *r);
+void conform_report_junit(FILE *f, const struct conform_checks *c, const struct conform_totals *r);
 
 struct conform_progress {
 	enum conform_format format;

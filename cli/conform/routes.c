@@ -37,8 +37,8 @@ static bool is_of(const struct view *v, const struct cidr *c)
 static const struct conform_route *find(const struct view *v, const struct cidr *dst)
 {
 	const struct conform_route *found = NULL;
-	for (size_t i = 0; i < v->m->look.n_routes; i++) {
-		const struct conform_route *r = &v->m->look.routes[i];
+	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
+		const struct conform_route *r = &v->m->facts.routes[i];
 		if (cidr_equal(&r->dst, dst) && (!found || r->protocol == BIRDS))
 			found = r;
 	}
@@ -109,8 +109,8 @@ static void check_own_blocks(struct view *v, struct conform_checks *out)
 {
 	char wrong[300];
 	struct conform_check *k = begin(v, out, "own blocks", wrong);
-	for (size_t i = 0; i < v->m->look.n_blocks; i++) {
-		const struct cidr *b = &v->m->look.blocks[i];
+	for (size_t i = 0; i < v->m->facts.n_blocks; i++) {
+		const struct cidr *b = &v->m->facts.blocks[i];
 		if (!is_of(v, b) || b->len == addr_bits(&b->addr))
 			continue;
 		const struct conform_route *r = find(v, b);
@@ -161,7 +161,7 @@ static bool is_right_hop(const struct view *v, const struct conform_member *othe
 	const struct cidr *block, const struct conform_route *r, char wanted[96])
 {
 	const struct conform_pool *pool = conform_cluster_pool(v->c, &block->addr);
-	const struct conform_link *tunnel = conform_look_tunnel(&v->m->look, r ? r->dev : "");
+	const struct conform_link *tunnel = conform_facts_tunnel(&v->m->facts, r ? r->dev : "");
 	const char *kind = "";
 	char address[ADDR_TEXT];
 	(void)snprintf(wanted, 96, "a route of protocol 12");
@@ -190,9 +190,9 @@ static bool is_exported(const struct view *v, const struct cidr *block)
 /* A block that is given back loses its routes first; nobody misses them when nobody is in it. */
 static bool is_in_use(const struct conform_member *owner, const struct cidr *block)
 {
-	for (size_t i = 0; i < owner->look.n_records; i++)
-		if (cidr_contains(block, &owner->look.records[i].addr) &&
-			strcmp(owner->look.records[i].state, "used") == 0)
+	for (size_t i = 0; i < owner->facts.n_records; i++)
+		if (cidr_contains(block, &owner->facts.records[i].addr) &&
+			strcmp(owner->facts.records[i].state, "used") == 0)
 			return true;
 	return false;
 }
@@ -206,8 +206,8 @@ static void check_other_blocks(struct view *v, struct conform_checks *out)
 		if (other == v->m || !other->alive || !other->addr[v->f].family ||
 			!v->m->addr[v->f].family)
 			continue;
-		for (size_t b = 0; b < other->look.n_blocks; b++) {
-			const struct cidr *block = &other->look.blocks[b];
+		for (size_t b = 0; b < other->facts.n_blocks; b++) {
+			const struct cidr *block = &other->facts.blocks[b];
 			if (!is_of(v, block) || !is_exported(v, block))
 				continue;
 			const struct conform_route *r = find(v, block);
@@ -227,9 +227,9 @@ static void check_other_blocks(struct view *v, struct conform_checks *out)
 
 static bool is_inside_pools(const struct view *v, const struct cidr *dst)
 {
-	for (size_t i = 0; i < v->m->look.n_pools; i++)
-		if (cidr_contains(&v->m->look.pools[i], &dst->addr) &&
-			dst->len >= v->m->look.pools[i].len)
+	for (size_t i = 0; i < v->m->facts.n_pools; i++)
+		if (cidr_contains(&v->m->facts.pools[i], &dst->addr) &&
+			dst->len >= v->m->facts.pools[i].len)
 			return true;
 	return conform_cluster_pool(v->c, &dst->addr) &&
 	       dst->len >= conform_cluster_pool(v->c, &dst->addr)->cidr.len;
@@ -246,16 +246,16 @@ static bool is_block_of(const struct cidr *blocks, size_t n, const struct cidr *
 /* Blocks of members are looked at above, with their next hops. */
 static bool is_explained(const struct view *v, const struct conform_route *r)
 {
-	const struct conform_look *l = &v->m->look;
+	const struct conform_facts *l = &v->m->facts;
 	if (r->protocol == OURS)
 		return true;
 	if (r->protocol == KERNELS)
-		return conform_look_tunnel(l, r->dev) != NULL;
+		return conform_facts_tunnel(l, r->dev) != NULL;
 	if (r->protocol != BIRDS)
 		return false;
 	for (size_t i = 0; i < v->c->n; i++)
-		if (is_block_of(
-			    v->c->members[i].look.blocks, v->c->members[i].look.n_blocks, &r->dst))
+		if (is_block_of(v->c->members[i].facts.blocks, v->c->members[i].facts.n_blocks,
+			    &r->dst))
 			return &v->c->members[i] != v->m;
 	return !v->c->has_store || is_block_of(v->c->blocks, v->c->n_blocks, &r->dst);
 }
@@ -266,8 +266,8 @@ static void check_no_others(struct view *v, struct conform_checks *out)
 	struct conform_check *k = begin(v, out, "no others", wrong);
 	(void)snprintf(k->expected, sizeof(k->expected),
 		"every route inside the pools to be roost's, or BIRD's to another node's block");
-	for (size_t i = 0; i < v->m->look.n_routes; i++) {
-		const struct conform_route *r = &v->m->look.routes[i];
+	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
+		const struct conform_route *r = &v->m->facts.routes[i];
 		if (!is_of(v, &r->dst) || !is_inside_pools(v, &r->dst))
 			continue;
 		count(v, is_explained(v, r), &r->dst, r, "");
@@ -283,8 +283,8 @@ static bool is_used(const struct conform_cluster *c, size_t f)
 		for (size_t k = 0; k < m->n_pods; k++)
 			if (m->pods[k].ip[f].family)
 				return true;
-		for (size_t k = 0; k < m->look.n_blocks; k++)
-			if ((m->look.blocks[k].addr.family == AF_INET6) == (f == 1))
+		for (size_t k = 0; k < m->facts.n_blocks; k++)
+			if ((m->facts.blocks[k].addr.family == AF_INET6) == (f == 1))
 				return true;
 	}
 	return false;

@@ -75,17 +75,17 @@ static void start(struct conform_run *r)
 			(void)snprintf(name, sizeof(name), "nodes[%zu]", i);
 		set_name(r, i, name);
 		set_name(r, i, host(r, i)->name);
-		conform_crew_start(&r->crew, i, member(r, i)->name, host(r, i)->arguments);
+		conform_probes_start(&r->probes, i, member(r, i)->name, host(r, i)->arguments);
 	}
 }
 
-/* A call of each remote that is there. */
+/* A call of each probe that is there. */
 static void ask_all(struct conform_run *r, const char *op, int ms, struct conform_calls *calls,
 	const char *what)
 {
 	for (size_t i = 0; i < r->cluster.n; i++)
 		(void)conform_calls_add(calls, i, json_pack("{s:s}", "op", op), ms);
-	(void)conform_crew_run(&r->crew, calls, 1, what);
+	(void)conform_probes_run(&r->probes, calls, 1, what);
 }
 
 /* What probes left that were killed on this node earlier, and this one could not delete. */
@@ -98,13 +98,13 @@ static void note_troubles(struct conform_run *r, const struct conform_call *c)
 		return;
 	output_clean(clean, sizeof(clean), first);
 	conform_check_set(
-		add(r, "left", c->remote, CONFORM_NODE, "what an earlier probe left to be deleted"),
+		add(r, "left", c->probe, CONFORM_NODE, "what an earlier probe left to be deleted"),
 		CONFORM_FAILED, "%s", clean);
 }
 
 static bool judge_hello(struct conform_run *r, const struct conform_call *c)
 {
-	struct conform_check *k = add(r, "probe", c->remote, CONFORM_NODE, "a probe that answers");
+	struct conform_check *k = add(r, "probe", c->probe, CONFORM_NODE, "a probe that answers");
 	if (c->result != CONFORM_ANSWERED) {
 		conform_check_set(k, CONFORM_FAILED, "%.300s", c->problem);
 		return false;
@@ -120,8 +120,8 @@ static bool judge_hello(struct conform_run *r, const struct conform_call *c)
 		return false;
 	}
 	conform_check_set(k, CONFORM_OK, "roostctl %s", clean);
-	if (!*host(r, c->remote)->name && !member(r, c->remote)->is_outside && name)
-		set_name(r, c->remote, name);
+	if (!*host(r, c->probe)->name && !member(r, c->probe)->is_outside && name)
+		set_name(r, c->probe, name);
 	note_troubles(r, c);
 	return true;
 }
@@ -130,33 +130,33 @@ static void greet(struct conform_run *r)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	ask_all(r, "hello", HELLO_MS, &calls, "probes");
-	for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++)
+	for (size_t i = 0; i < calls.n && !r->probes.interrupted; i++)
 		member(r, i)->alive = judge_hello(r, &calls.list[i]);
 }
 
-/* Looks at all nodes anew. say: a node that cannot be looked at is a failed check. */
-static void look(struct conform_run *r, bool say)
+/* Asks all nodes anew what they have. say: a node that cannot say it is a failed check. */
+static void ask_facts(struct conform_run *r, bool say)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	for (size_t i = 0; i < r->cluster.n; i++)
 		if (member(r, i)->alive)
 			(void)conform_calls_add(
 				&calls, i, json_pack("{s:s}", "op", "look"), LOOK_MS);
-	(void)conform_crew_run(&r->crew, &calls, 1, "looking at the nodes");
-	for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++) {
+	(void)conform_probes_run(&r->probes, &calls, 1, "looking at the nodes");
+	for (size_t i = 0; i < calls.n && !r->probes.interrupted; i++) {
 		const struct conform_call *c = &calls.list[i];
-		struct conform_look seen;
+		struct conform_facts seen;
 		struct err e = {0};
 		if (c->result == CONFORM_ANSWERED &&
-			conform_look_parse(c->answer, &seen, &e) == 0) {
-			conform_look_done(&member(r, c->remote)->look);
-			member(r, c->remote)->look = seen;
+			conform_facts_parse(c->answer, &seen, &e) == 0) {
+			conform_facts_done(&member(r, c->probe)->facts);
+			member(r, c->probe)->facts = seen;
 			continue;
 		}
-		member(r, c->remote)->alive = false;
+		member(r, c->probe)->alive = false;
 		if (say)
-			conform_check_set(add(r, "look", c->remote, CONFORM_NODE,
-						  "to hear what the node has"),
+			conform_check_set(
+				add(r, "look", c->probe, CONFORM_NODE, "to hear what the node has"),
 				CONFORM_FAILED, "%.300s",
 				c->result == CONFORM_ANSWERED ? e.text : c->problem);
 	}
@@ -165,11 +165,11 @@ static void look(struct conform_run *r, bool say)
 static void meet(struct conform_run *r)
 {
 	greet(r);
-	look(r, true);
+	ask_facts(r, true);
 	for (size_t i = 0; i < r->cluster.n; i++) {
 		struct conform_member *m = member(r, i);
 		if (m->alive && !*host(r, i)->name && !m->is_outside)
-			set_name(r, i, m->look.node);
+			set_name(r, i, m->facts.node);
 		if (m->alive)
 			conform_member_find_addresses(m);
 	}
@@ -198,8 +198,8 @@ static json_t *pod_request(const struct conform_run *r, size_t i, size_t pod)
 
 static void take_pod(struct conform_run *r, const struct conform_call *c, size_t pod)
 {
-	struct conform_member *m = member(r, c->remote);
-	struct conform_check *k = add(r, "pod", c->remote, pod, "to start");
+	struct conform_member *m = member(r, c->probe);
+	struct conform_check *k = add(r, "pod", c->probe, pod, "to start");
 	struct err e = {0};
 	int parsed =
 		c->result == CONFORM_ANSWERED ? conform_pod_parse(c->answer, &m->pods[pod], &e) : 0;
@@ -222,13 +222,13 @@ static void take_pod(struct conform_run *r, const struct conform_call *c, size_t
 /* One pod a node at a time: the names stay those of their places. */
 static void start_pods(struct conform_run *r)
 {
-	for (size_t pod = 0; pod < r->file->pods && !r->crew.interrupted; pod++) {
+	for (size_t pod = 0; pod < r->file->pods && !r->probes.interrupted; pod++) {
 		CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 		for (size_t i = 0; i < conform_cluster_nodes(&r->cluster); i++)
 			if (member(r, i)->alive && member(r, i)->n_pods == pod)
 				(void)conform_calls_add(&calls, i, pod_request(r, i, pod), ADD_MS);
-		(void)conform_crew_run(&r->crew, &calls, 1, "pods");
-		for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++)
+		(void)conform_probes_run(&r->probes, &calls, 1, "pods");
+		for (size_t i = 0; i < calls.n && !r->probes.interrupted; i++)
 			take_pod(r, &calls.list[i], pod);
 	}
 }
@@ -240,17 +240,17 @@ static void start_servers(struct conform_run *r)
 		if (member(r, i)->alive)
 			(void)conform_calls_add(&calls, i,
 				json_pack("{s:s,s:s}", "op", "serve", "place", ""), SERVE_MS);
-	(void)conform_crew_run(&r->crew, &calls, 1, "servers");
-	for (size_t i = 0; i < calls.n && !r->crew.interrupted; i++) {
+	(void)conform_probes_run(&r->probes, &calls, 1, "servers");
+	for (size_t i = 0; i < calls.n && !r->probes.interrupted; i++) {
 		const struct conform_call *c = &calls.list[i];
-		struct conform_member *m = member(r, c->remote);
+		struct conform_member *m = member(r, c->probe);
 		struct err e = {0};
 		if (c->result != CONFORM_ANSWERED)
 			(void)text_copy(e.text, sizeof(e.text), c->problem);
 		else if (conform_ports_parse(c->answer, &m->udp, &m->tcp, &e) == 0)
 			continue;
 		m->alive = false;
-		conform_check_set(add(r, "serve", c->remote, CONFORM_NODE, "servers on the node"),
+		conform_check_set(add(r, "serve", c->probe, CONFORM_NODE, "servers on the node"),
 			CONFORM_FAILED, "%.300s", e.text);
 	}
 }
@@ -261,11 +261,11 @@ static void settle(struct conform_run *r)
 	uint64_t end = boot_now_ns() + (uint64_t)r->file->settle_s * 1000 * MS;
 	for (;;) {
 		struct conform_checks probe = {0};
-		look(r, true);
+		ask_facts(r, true);
 		conform_routes(&r->cluster, &probe);
 		size_t wrong = conform_checks_sum(&probe).failed;
 		conform_checks_done(&probe);
-		if (!wrong || boot_now_ns() >= end || conform_crew_pause(&r->crew, STEP_MS) < 0)
+		if (!wrong || boot_now_ns() >= end || conform_probes_pause(&r->probes, STEP_MS) < 0)
 			return;
 	}
 }
@@ -283,9 +283,9 @@ static void delete_pods(struct conform_run *r)
 				json_pack("{s:s,s:s}", "op", "pod-del", "name", name), DEL_MS);
 		}
 	}
-	(void)conform_crew_run(&r->crew, &calls, 1, "deleting the pods");
+	(void)conform_probes_run(&r->probes, &calls, 1, "deleting the pods");
 	size_t n = 0;
-	for (size_t i = 0; i < conform_cluster_nodes(&r->cluster) && !r->crew.interrupted; i++) {
+	for (size_t i = 0; i < conform_cluster_nodes(&r->cluster) && !r->probes.interrupted; i++) {
 		for (size_t pod = 0; pod < member(r, i)->n_pods; pod++, n++) {
 			const struct conform_call *c = &calls.list[n];
 			bool lost = c->result == CONFORM_LOST;
@@ -299,30 +299,30 @@ static void delete_pods(struct conform_run *r)
 }
 
 /* An agent deletes links of deleted pods within a tenth of a second. */
-static void look_behind(struct conform_run *r)
+static void check_leftovers(struct conform_run *r)
 {
 	uint64_t end = boot_now_ns() + (uint64_t)GONE_MS * MS;
 	for (;;) {
 		struct conform_checks left = {0};
-		look(r, false);
+		ask_facts(r, false);
 		conform_leftovers(&r->cluster, &left);
 		size_t wrong = conform_checks_sum(&left).failed;
 		conform_checks_done(&left);
-		if (!wrong || boot_now_ns() >= end || conform_crew_pause(&r->crew, STEP_MS) < 0)
+		if (!wrong || boot_now_ns() >= end || conform_probes_pause(&r->probes, STEP_MS) < 0)
 			break;
 	}
-	if (!r->crew.interrupted)
+	if (!r->probes.interrupted)
 		conform_leftovers(&r->cluster, &r->checks);
 }
 
 static void finish(struct conform_run *r)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls ends = {0};
-	r->facts.interrupted = r->crew.interrupted;
-	conform_crew_end(&r->crew, &ends);
+	r->facts.interrupted = r->probes.interrupted;
+	conform_probes_end(&r->probes, &ends);
 	for (size_t i = 0; i < ends.n; i++)
 		if (ends.list[i].result != CONFORM_ANSWERED)
-			conform_check_set(add(r, "probe", ends.list[i].remote, CONFORM_NODE,
+			conform_check_set(add(r, "probe", ends.list[i].probe, CONFORM_NODE,
 						  "to end and leave nothing"),
 				CONFORM_FAILED, "%.300s", ends.list[i].problem);
 	conform_progress_print(stdout, &r->progress, &r->checks);
@@ -342,7 +342,7 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 {
 	uint64_t began = boot_now_ns();
 	conform_progress_open(&r->progress, r->format);
-	int error = conform_crew_open(&r->crew, r->cluster.n, &r->progress, e);
+	int error = conform_probes_open(&r->probes, r->cluster.n, &r->progress, e);
 	if (error < 0)
 		return error;
 	start(r);
@@ -352,7 +352,7 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 	conform_progress_print(stdout, &r->progress, &r->checks);
 	settle(r);
 	count(r);
-	if (!r->crew.interrupted) {
+	if (!r->probes.interrupted) {
 		conform_addresses(&r->cluster, &r->checks);
 		conform_routes(&r->cluster, &r->checks);
 		conform_progress_print(stdout, &r->progress, &r->checks);
@@ -361,9 +361,9 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 		conform_run_tries(r, first);
 		conform_run_causes(r);
 	}
-	if (!r->crew.interrupted) {
+	if (!r->probes.interrupted) {
 		delete_pods(r);
-		look_behind(r);
+		check_leftovers(r);
 	}
 	finish(r);
 	r->facts.duration_ms = (boot_now_ns() - began) / MS;
@@ -372,7 +372,7 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 
 void conform_run_done(struct conform_run *r)
 {
-	conform_crew_close(&r->crew);
+	conform_probes_close(&r->probes);
 	conform_checks_done(&r->checks);
 	conform_cluster_done(&r->cluster);
 }

@@ -11,17 +11,17 @@
 struct conform_run {
 	const struct conform_file *file;
 	struct conform_cluster cluster; /* the store's part is there from the start */
-	struct conform_crew crew;
+	struct conform_probes probes;
 	struct conform_checks checks;
 	enum conform_format format;
 	struct conform_progress progress;
-	struct conform_facts_of_run facts;
+	struct conform_totals facts;
 };
 
 /* All of it. Afterwards no probe runs and the checks are complete, as far as they were made. An
  * error: nothing was begun. */
 int conform_run_execute(struct conform_run *r, struct err *e);
-void conform_run_done(struct conform_run *r); /* takes a zeroed one with a crew without probes */
+void conform_run_done(struct conform_run *r); /* takes a zeroed one with a probes without probes */
 
 /* The tries among the checks from index first on, and why they failed. In cli/conform/tries.c and
  * cli/conform/follow.c. */

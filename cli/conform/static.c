@@ -47,8 +47,8 @@ static void check_unique(const struct conform_cluster *c, size_t member, size_t 
 	conform_check_set(k, CONFORM_OK, "nobody else");
 	for (size_t i = 0; i < conform_cluster_nodes(c); i++) {
 		const struct conform_member *m = &c->members[i];
-		for (size_t n = 0; n < m->look.n_records; n++) {
-			const struct conform_record *r = &m->look.records[n];
+		for (size_t n = 0; n < m->facts.n_records; n++) {
+			const struct conform_record *r = &m->facts.records[n];
 			if (addr_equal(&r->addr, a) && strcmp(r->state, "used") == 0 &&
 				strcmp(r->container, own->container) != 0)
 				conform_check_set(k, CONFORM_FAILED,
@@ -69,17 +69,17 @@ static void check_block(const struct conform_cluster *c, size_t member, size_t p
 	struct conform_check *k = add(out, "address", "block", m, pod, a);
 	char text[CIDR_TEXT];
 	(void)snprintf(k->expected, sizeof(k->expected), "to be of a block of %.60s", m->name);
-	if (m->look.n_blocks == 0) {
+	if (m->facts.n_blocks == 0) {
 		conform_check_set(k, CONFORM_SKIPPED, "%.60s has no node state of roost", m->name);
 		return;
 	}
 	conform_check_set(k, CONFORM_FAILED, "it is of no block of this node");
 	for (size_t i = 0; i < c->n; i++) {
 		const struct conform_member *owner = &c->members[i];
-		for (size_t b = 0; b < owner->look.n_blocks; b++) {
-			if (!cidr_contains(&owner->look.blocks[b], a))
+		for (size_t b = 0; b < owner->facts.n_blocks; b++) {
+			if (!cidr_contains(&owner->facts.blocks[b], a))
 				continue;
-			cidr_format(&owner->look.blocks[b], text);
+			cidr_format(&owner->facts.blocks[b], text);
 			conform_check_set(k, owner == m ? CONFORM_OK : CONFORM_FAILED,
 				"it is of %s, a block of %.60s", text, owner->name);
 			if (owner == m)
@@ -114,9 +114,9 @@ static void check_mtu(const struct conform_cluster *c, const struct conform_memb
 	uint32_t most = UINT32_MAX, less = 0;
 	for (size_t f = 0; f < 2; f++) {
 		uint32_t o = overhead(c, f);
-		if (!p->ip[f].family || m->look.mtu[f] <= o || m->look.mtu[f] - o >= most)
+		if (!p->ip[f].family || m->facts.mtu[f] <= o || m->facts.mtu[f] - o >= most)
 			continue;
-		most = m->look.mtu[f] - o;
+		most = m->facts.mtu[f] - o;
 		less = o;
 	}
 	if (most == UINT32_MAX) {
@@ -156,7 +156,7 @@ static void add_left(struct text *t, const char *what, const char *name)
 }
 
 static void find_left_of_pod(
-	const struct conform_look *l, const struct conform_pod *p, struct text *t)
+	const struct conform_facts *l, const struct conform_pod *p, struct text *t)
 {
 	char text[ADDR_TEXT];
 	for (size_t i = 0; i < l->n_links; i++)
@@ -196,7 +196,7 @@ void conform_leftovers(const struct conform_cluster *c, struct conform_checks *o
 			continue;
 		}
 		for (size_t n = 0; n < m->n_pods; n++)
-			find_left_of_pod(&m->look, &m->pods[n], &t);
+			find_left_of_pod(&m->facts, &m->pods[n], &t);
 		conform_check_set(
 			k, *left ? CONFORM_FAILED : CONFORM_OK, "%s", *left ? left : "none");
 	}

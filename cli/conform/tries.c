@@ -51,7 +51,7 @@ static void judge_call(struct conform_run *r, const struct conform_call *c, stru
 {
 	struct conform_outcome o;
 	struct err e = {0};
-	if (r->crew.interrupted && c->result == CONFORM_LOST)
+	if (r->probes.interrupted && c->result == CONFORM_LOST)
 		return;
 	if (c->result != CONFORM_ANSWERED)
 		conform_judge_untried(c->result == CONFORM_LOST, c->problem, k);
@@ -75,7 +75,7 @@ static void try_reach(struct conform_run *r, size_t first, int ms, size_t window
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	add_tries(r, first, CONFORM_REACH, ms, &calls);
-	(void)conform_crew_run(&r->crew, &calls, window, "packets");
+	(void)conform_probes_run(&r->probes, &calls, window, "packets");
 	judge_all(r, first, CONFORM_REACH, &calls);
 }
 
@@ -94,7 +94,7 @@ static void try_again(struct conform_run *r, size_t first)
 		n += is_unanswered(&r->checks.list[i]);
 		all += r->checks.list[i].kind == CONFORM_REACH;
 	}
-	if (n == 0 || n > all / AGAIN_PART || r->crew.interrupted)
+	if (n == 0 || n > all / AGAIN_PART || r->probes.interrupted)
 		return;
 	for (size_t i = first; i < r->checks.n; i++)
 		if (is_unanswered(&r->checks.list[i]))
@@ -143,7 +143,7 @@ static void set_mtus(struct conform_run *r, size_t first, bool raise)
 				(json_int_t)mtu),
 			SHORT_MS);
 	}
-	(void)conform_crew_run(&r->crew, &calls, 1, "MTUs");
+	(void)conform_probes_run(&r->probes, &calls, 1, "MTUs");
 }
 
 static void try_too_big(struct conform_run *r, size_t first)
@@ -153,7 +153,7 @@ static void try_too_big(struct conform_run *r, size_t first)
 	if (!calls.n)
 		return;
 	set_mtus(r, first, true);
-	(void)conform_crew_run(&r->crew, &calls, CONFORM_WINDOW, "packets that are too big");
+	(void)conform_probes_run(&r->probes, &calls, CONFORM_WINDOW, "packets that are too big");
 	set_mtus(r, first, false);
 	judge_all(r, first, CONFORM_TOO_BIG, &calls);
 }
@@ -194,7 +194,7 @@ static void judge_heard(struct conform_run *r, const struct conform_call *sent,
 	uint64_t count = 0;
 	struct addr source = {0};
 	struct err e = {0};
-	if (r->crew.interrupted || !was_sent(sent, k))
+	if (r->probes.interrupted || !was_sent(sent, k))
 		return;
 	if (heard->result != CONFORM_ANSWERED)
 		conform_judge_untried(heard->result == CONFORM_LOST, heard->problem, k);
@@ -211,8 +211,8 @@ static void try_silent(
 	CLEANUP_CONFORM_CALLS struct conform_calls heard = {0};
 	add_tries(r, first, kind, SILENT_MS, &sent);
 	add_received(r, first, kind, &heard);
-	(void)conform_crew_run(&r->crew, &sent, CONFORM_WINDOW, what);
-	(void)conform_crew_run(&r->crew, &heard, CONFORM_WINDOW, what);
+	(void)conform_probes_run(&r->probes, &sent, CONFORM_WINDOW, what);
+	(void)conform_probes_run(&r->probes, &heard, CONFORM_WINDOW, what);
 	size_t n = 0;
 	for (size_t i = first; i < r->checks.n; i++) {
 		if (!is_open(r, i, kind) || n >= sent.n)

@@ -29,7 +29,7 @@
 
 void probe_attach_done(struct probe_attach *a)
 {
-	cni_chain_done(&a->chain);
+	probe_chain_done(&a->chain);
 	free(a->path);
 	json_decref(a->runtime);
 	json_decref(a->result);
@@ -94,14 +94,14 @@ int probe_attach_set_ports(struct probe_attach *a, const json_t *ports, struct e
 		if (r < 0)
 			return r;
 	}
-	if (json_array_size(ports) && cni_chain_has(&a->chain, "portMappings"))
+	if (json_array_size(ports) && probe_chain_has(&a->chain, "portMappings"))
 		a->runtime = json_pack("{s:O}", "portMappings", ports);
 	return 0;
 }
 
-static struct cni_chain_call call_of(const struct probe_attach *a, const char *args)
+static struct probe_chain_call call_of(const struct probe_attach *a, const char *args)
 {
-	return (struct cni_chain_call){
+	return (struct probe_chain_call){
 		.container = a->container,
 		.netns = a->netns,
 		.ifname = PROBE_IFNAME,
@@ -125,7 +125,7 @@ static int note(
 	char cookie[24];
 	(void)snprintf(cookie, sizeof(cookie), "%" PRIu64, a->cookie);
 	CLEANUP_JSON json_t *doc = json_pack("{s:s,s:s,s:s,s:o}", "container", a->container,
-		"netnsCookie", cookie, "path", a->path, "network", cni_chain_document(&a->chain));
+		"netnsCookie", cookie, "path", a->path, "network", probe_chain_document(&a->chain));
 	if (a->runtime)
 		ipam_json_put(doc, "runtime", json_incref(a->runtime));
 	if (a->result)
@@ -138,8 +138,8 @@ int probe_attach_del(
 {
 	char args[128];
 	format_args(name, args);
-	const struct cni_chain_call call = call_of(a, args);
-	int r = cni_chain_del(&a->chain, &call, a->result, e);
+	const struct probe_chain_call call = call_of(a, args);
+	int r = probe_chain_del(&a->chain, &call, a->result, e);
 	if (r >= 0)
 		probe_journal_drop(j, name);
 	return r;
@@ -150,13 +150,13 @@ int probe_attach_add(
 {
 	char args[128];
 	format_args(name, args);
-	const struct cni_chain_call call = call_of(a, args);
-	int r = cni_chain_check(&a->chain, &call, e);
+	const struct probe_chain_call call = call_of(a, args);
+	int r = probe_chain_check(&a->chain, &call, e);
 	if (r >= 0)
 		r = note(a, j, name, e);
 	if (r < 0)
 		return r;
-	r = cni_chain_add(&a->chain, &call, &a->result, e);
+	r = probe_chain_add(&a->chain, &call, &a->result, e);
 	if (r >= 0)
 		r = note(a, j, name, e);
 	if (r < 0) {
@@ -180,7 +180,7 @@ static int read_attach(const json_t *doc, struct probe_attach *a, struct err *e)
 	if (r > 0)
 		r = json_get_object(doc, "", "network", &network, e);
 	if (r > 0)
-		r = cni_chain_parse(network, true, &a->chain, e) < 0 ? -EBADMSG : 1;
+		r = probe_chain_parse(network, true, &a->chain, e) < 0 ? -EBADMSG : 1;
 	if (r > 0)
 		r = json_get_object(doc, "", "runtime", &runtime, e) < 0 ? -EBADMSG : 1;
 	if (r > 0)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cli/probe/cni_chain.h"
+#include "cli/probe/chain.h"
 #include "cli/probe/journal.h"
 #include "lib/err.h"
 #include "lib/ns.h"
@@ -19,7 +19,7 @@ struct probe_attach {
 	char container[128];
 	char netns[NS_PATH]; /* "" when it is gone */
 	uint64_t cookie;     /* of the node's namespace */
-	struct cni_chain chain;
+	struct probe_chain chain;
 	char *path;	 /* ':'-separated; owned, as what follows */
 	json_t *runtime; /* capability to value; NULL: none */
 	json_t *result;	 /* of ADD; NULL before */

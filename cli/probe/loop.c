@@ -64,7 +64,7 @@ void probe_write_answers(struct probe *p)
 
 static void probe_say(struct probe *p, json_int_t id, json_t *doc)
 {
-	CLEANUP_FREE char *line = probe_line_answer(id, doc);
+	CLEANUP_FREE char *line = line_answer(id, doc);
 	size_t len = strlen(line);
 	p->answers = mem_grow(p->answers, &p->answers_room, p->answers_len + len, 1);
 	memcpy(p->answers + p->answers_len, line, len);
@@ -80,7 +80,7 @@ void probe_answer(struct probe *p, json_int_t id, json_t *doc)
 
 void probe_refuse(struct probe *p, json_int_t id, int error, const struct err *e)
 {
-	probe_say(p, id, probe_line_refusal(error, e));
+	probe_say(p, id, line_refusal(error, e));
 }
 
 void probe_on_out(struct probe *p, struct probe_watch *w, uint32_t events)

@@ -80,7 +80,7 @@ static int read_request(const json_t *request, struct probe_attach *a, struct er
 	if (r >= 0)
 		r = probe_attach_set_path(a, path, e);
 	if (r >= 0)
-		r = cni_chain_load(folder, network, &a->chain, e);
+		r = probe_chain_load(folder, network, &a->chain, e);
 	if (r >= 0)
 		r = probe_attach_set_ports(a, ports, e);
 	return r;
@@ -133,8 +133,8 @@ static int describe(const struct probe_pod *pod, json_t *answer, struct err *e)
 	ipam_json_put(answer, "gateway", output_json_text(gateway));
 	ipam_json_put(answer, "mtu", json_integer(inside.mtu));
 	ipam_json_put(answer, "hostLink", output_json_text(host.name));
-	ipam_json_put(answer, "plugins", cni_chain_types(&pod->attach.chain));
-	ipam_json_put(answer, "capabilities", cni_chain_capabilities(&pod->attach.chain));
+	ipam_json_put(answer, "plugins", probe_chain_types(&pod->attach.chain));
+	ipam_json_put(answer, "capabilities", probe_chain_capabilities(&pod->attach.chain));
 	ipam_json_put(answer, "port", json_integer(PROBE_PORT));
 	cni_result_done(&result);
 	return 0;

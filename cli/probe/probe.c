@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * roostctl probe: hands and eyes of a conformance run on one node, spoken to in lines of JSON over
+ * roostctl probe: runs the tests of a conformance run on one node, spoken to in lines of JSON over
  * stdin and stdout (docs/PROBE.md). This file is its loop: bytes into lines, a line to its operation, an
  * answer back into bytes.
  *
@@ -73,7 +73,7 @@ static const struct {
 	const char *keys[10]; /* besides id and op */
 } ops[] = {
 	{"hello", probe_hello, {NULL}},
-	{"look", probe_look, {NULL}},
+	{"look", probe_facts, {NULL}},
 	{"pod-add", probe_pod_add, {"name", "confDir", "network", "cniPath", "portMappings"}},
 	{"pod-del", probe_pod_del, {"name"}},
 	{"pod-mtu", probe_pod_mtu, {"name", "mtu"}},
@@ -139,11 +139,11 @@ static void take_line(struct probe *p)
 	json_int_t id = -1;
 	size_t len = 0;
 	struct err e = {0};
-	int r = probe_line_next(&p->line, &line, &len, &e);
+	int r = line_next(&p->line, &line, &len, &e);
 	if (r == 0)
 		return;
 	if (r > 0)
-		r = probe_line_parse(line, len, &request, &id, &op, &e);
+		r = line_parse(line, len, &request, &id, &op, &e);
 	if (r >= 0)
 		r = run(p, id, op, request, &e);
 	if (r < 0)
@@ -153,10 +153,10 @@ static void take_line(struct probe *p)
 static void read_input(struct probe *p)
 {
 	size_t room = 0;
-	char *space = probe_line_space(&p->line, &room);
+	char *space = line_space(&p->line, &room);
 	ssize_t n = read(p->in.fd, space, room);
 	if (n > 0) {
-		probe_line_filled(&p->line, (size_t)n);
+		line_filled(&p->line, (size_t)n);
 		return;
 	}
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -193,7 +193,7 @@ static bool is_stalled(const struct probe *p)
 
 static int wait_ms(const struct probe *p)
 {
-	if (!is_stalled(p) && (p->in_always || probe_line_is_waiting(&p->line)))
+	if (!is_stalled(p) && (p->in_always || line_is_waiting(&p->line)))
 		return 0;
 	uint64_t next = p->end_ns, now = boot_now_ns();
 	const uint64_t others[] = {probe_try_next(p), probe_server_next(p)};
@@ -217,7 +217,7 @@ static void tick(struct probe *p)
  * without reading does not come back. */
 static void pause_or_go_on(struct probe *p)
 {
-	bool pause = is_stalled(p) || probe_line_is_waiting(&p->line);
+	bool pause = is_stalled(p) || line_is_waiting(&p->line);
 	p->ending |= is_stalled(p) && p->in_hung_up;
 	if (pause == p->in_paused || p->in_ended)
 		return;
@@ -228,10 +228,10 @@ static void pause_or_go_on(struct probe *p)
 
 static void take_request(struct probe *p)
 {
-	if (p->in_always && !p->in_ended && !probe_line_is_waiting(&p->line))
+	if (p->in_always && !p->in_ended && !line_is_waiting(&p->line))
 		read_input(p);
 	take_line(p);
-	p->ending |= p->in_ended && !probe_line_is_waiting(&p->line);
+	p->ending |= p->in_ended && !line_is_waiting(&p->line);
 }
 
 static int loop(struct probe *p, struct err *e)
@@ -358,7 +358,7 @@ int probe_run(const struct options *o)
 	probe_watch_close(&p.out);
 	probe_watch_close(&p.signals);
 	mem_cleanup_fd(&p.epoll);
-	probe_line_done(&p.line);
+	line_done(&p.line);
 	free(p.answers);
 	return r < 0 ? 1 : status;
 }

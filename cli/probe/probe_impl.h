@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The inside of the probe (docs/PROBE.md), shared by cli/probe*.c alone: one process, one epoll
+ * The inside of the probe (docs/PROBE.md), shared by the sources of this folder alone: one process, one epoll
  * set, one event at a time. What waits for something is a watch in that set or a moment in time;
  * nothing blocks but a CNI plugin while it runs, which has a deadline.
  */
@@ -12,7 +12,7 @@
 
 #include "cli/options.h"
 #include "cli/probe/attach.h"
-#include "cli/probe/line.h"
+#include "cli/line.h"
 #include "cli/probe/loop.h"
 #include "cli/probe/message.h"
 #include "lib/addr.h"
@@ -64,7 +64,7 @@ struct probe {
 	uint64_t end_ns; /* --lifetime */
 	bool ending;
 	int64_t end_id; /* of the request "end", else -1 */
-	struct probe_line line;
+	struct line line;
 	char *answers; /* what is not yet written */
 	size_t answers_len, answers_room;
 
@@ -84,7 +84,7 @@ struct probe {
  * probe_answer(). */
 typedef int probe_op(
 	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e);
-probe_op probe_look, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve, probe_try_start,
+probe_op probe_facts, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve, probe_try_start,
 	probe_received, probe_capture_start, probe_captured;
 
 /* The key "name" or "from" of a request: a pod of ours, or NULL for "" (the node). -ENOENT. */

@@ -33,7 +33,7 @@ static void make(struct conform_cluster *c, const json_t *doc)
 	for (size_t i = 0; i < 2; i++) {
 		struct conform_member *m = &c->members[i];
 		(void)snprintf(m->name, sizeof(m->name), "n%zu", i);
-		m->alive = conform_look_parse(doc, &m->look, &e) == 0;
+		m->alive = conform_facts_parse(doc, &m->facts, &e) == 0;
 		m->n_pods = conform_pod_parse(doc, &m->pods[0], &e) == 0;
 		(void)conform_ports_parse(doc, &m->udp, &m->tcp, &e);
 		conform_member_find_addresses(m);
@@ -64,11 +64,12 @@ static void judge(const struct conform_cluster *c, const json_t *doc, struct con
 static void report(const struct conform_checks *checks)
 {
 	CLEANUP_FREE char *text = NULL;
-	size_t len = 0, from = 0;
-	const struct conform_facts_of_run facts = {0};
+	size_t len = 0;
+	struct conform_progress progress = {.format = CONFORM_TEXT};
+	const struct conform_totals facts = {0};
 	FILE *f = open_memstream(&text, &len);
 	CHECK(f);
-	conform_report_lines(f, checks, &from);
+	conform_progress_print(f, &progress, checks);
 	conform_report_end(f, checks, &facts);
 	conform_report_junit(f, checks, &facts);
 	conform_report_json(f, checks, &facts);

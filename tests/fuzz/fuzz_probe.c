@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/probe/cni_chain.h"
-#include "cli/probe/line.h"
+#include "cli/probe/chain.h"
+#include "cli/line.h"
 #include "cli/probe/message.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -27,46 +27,46 @@ static void try_line(const char *line, size_t len)
 	const char *op = NULL;
 	json_int_t id = -1;
 	struct err e = {0};
-	int r = probe_line_parse(line, len, &doc, &id, &op, &e);
+	int r = line_parse(line, len, &doc, &id, &op, &e);
 	CHECK(r < 0 ? (*e.text && !doc) : (json_is_object(doc) && op && id >= 0));
-	CLEANUP_FREE char *answer = r < 0 ? probe_line_answer(id, probe_line_refusal(r, &e)) : NULL;
+	CLEANUP_FREE char *answer = r < 0 ? line_answer(id, line_refusal(r, &e)) : NULL;
 	CHECK(r == 0 || strchr(answer, '\n') == answer + strlen(answer) - 1);
 }
 
 /* Every line that comes out; what is left is never more than a line and a piece. */
-static void take_lines(struct probe_line *l)
+static void take_lines(struct line *l)
 {
 	for (;;) {
 		CLEANUP_FREE char *line = NULL;
 		size_t len = 0;
 		struct err e = {0};
-		bool waits = probe_line_is_waiting(l);
-		int r = probe_line_next(l, &line, &len, &e);
+		bool waits = line_is_waiting(l);
+		int r = line_next(l, &line, &len, &e);
 		CHECK(r == 0 || waits);
 		if (r == 0)
 			break;
-		CHECK(r < 0 || len <= PROBE_LINE_MAX);
+		CHECK(r < 0 || len <= LINE_MAX_BYTES);
 		if (r > 0)
 			try_line(line, len);
 	}
-	CHECK(l->len <= PROBE_LINE_MAX);
+	CHECK(l->len <= LINE_MAX_BYTES);
 }
 
 static void try_stream(const uint8_t *data, size_t size)
 {
-	struct probe_line l = {0};
+	struct line l = {0};
 	size_t step = size ? (size_t)data[0] * 1024 + 1 : 1;
 	for (size_t at = 0; at < size;) {
 		size_t room = 0;
-		char *space = probe_line_space(&l, &room);
+		char *space = line_space(&l, &room);
 		size_t n = size - at < step ? size - at : step;
 		n = n < room ? n : room;
 		memcpy(space, data + at, n);
-		probe_line_filled(&l, n);
+		line_filled(&l, n);
 		at += n;
 		take_lines(&l);
 	}
-	probe_line_done(&l);
+	line_done(&l);
 }
 
 static void try_datagram(const char *bytes, size_t size)
@@ -87,14 +87,14 @@ static void try_chain(const char *bytes, size_t size)
 	if (json_parse(bytes, size, &doc, &e) < 0)
 		return;
 	for (int is_list = 0; is_list < 2; is_list++) {
-		CLEANUP_CHAIN struct cni_chain c = {0};
-		if (cni_chain_parse(doc, is_list, &c, &e) < 0)
+		CLEANUP_CHAIN struct probe_chain c = {0};
+		if (probe_chain_parse(doc, is_list, &c, &e) < 0)
 			continue;
 		for (size_t i = 0; i < json_array_size(c.plugins); i++)
-			json_decref(cni_chain_input(&c, i, doc, doc));
-		json_decref(cni_chain_types(&c));
-		json_decref(cni_chain_capabilities(&c));
-		json_decref(cni_chain_document(&c));
+			json_decref(probe_chain_input(&c, i, doc, doc));
+		json_decref(probe_chain_types(&c));
+		json_decref(probe_chain_capabilities(&c));
+		json_decref(probe_chain_document(&c));
 	}
 }
 

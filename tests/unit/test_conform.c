@@ -54,7 +54,7 @@ static void take_member(const json_t *doc, struct conform_member *m)
 	m->alive = true;
 	m->udp = m->tcp = 4000;
 	m->host_port = (uint16_t)json_integer_value(get(doc, "hostPort"));
-	if (conform_look_parse(get(doc, "look"), &m->look, &e) < 0)
+	if (conform_facts_parse(get(doc, "look"), &m->facts, &e) < 0)
 		fail_msg("%s: %s", m->name, e.text);
 	json_array_foreach (get(doc, "pods"), i, pod)
 		if (conform_pod_parse(pod, &m->pods[m->n_pods++], &e) < 0)
@@ -144,7 +144,7 @@ static void run_case(const char *dir, char *out, size_t size)
 		judge(&c, get(doc, "answers"), &checks.list[i]);
 	FILE *f = fmemopen(out, size, "w");
 	struct conform_progress progress = {.format = CONFORM_TEXT};
-	const struct conform_facts_of_run facts = {.nodes = 2, .pods = 2, .all_pairs = true};
+	const struct conform_totals facts = {.nodes = 2, .pods = 2, .all_pairs = true};
 	conform_progress_print(f, &progress, &checks);
 	conform_report_end(f, &checks, &facts);
 	(void)fclose(f);
@@ -220,7 +220,7 @@ static void junit_escapes_what_xml_would_take_for_its_own(void **state)
 	CLEANUP_FREE char *out = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&out, &len);
-	conform_report_junit(f, &checks, &(struct conform_facts_of_run){.duration_ms = 1500});
+	conform_report_junit(f, &checks, &(struct conform_totals){.duration_ms = 1500});
 	(void)fclose(f);
 	assert_string_equal(out,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -255,10 +255,10 @@ static void answers_of_the_wrong_form_are_refused(void **state)
 	};
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
 		struct err e = {0};
-		struct conform_look l;
+		struct conform_facts l;
 		CLEANUP_JSON json_t *doc = NULL;
 		assert_int_equal(json_parse(looks[i].answer, strlen(looks[i].answer), &doc, &e), 0);
-		if (conform_look_parse(doc, &l, &e) != -EBADMSG)
+		if (conform_facts_parse(doc, &l, &e) != -EBADMSG)
 			fail_msg("%s is taken", looks[i].answer);
 		if (looks[i].sentence)
 			assert_string_equal(e.text, looks[i].sentence);

@@ -65,7 +65,7 @@ static void make_node(struct world *w, size_t i)
 		.vni = 7,
 		.port = 4789};
 	w->links[i][2] = (struct conform_link){.name = "pod", .kind = "veth", .up = true};
-	m->look = (struct conform_look){.routes = w->routes[i],
+	m->facts = (struct conform_facts){.routes = w->routes[i],
 		.n_routes = 2,
 		.links = w->links[i],
 		.n_links = 3,
@@ -157,12 +157,12 @@ static void the_first_station_without_a_packet_names_the_place(void **state)
 
 static void break_forwarding(struct world *w)
 {
-	w->members[1].look.ip_forward = 0;
+	w->members[1].facts.ip_forward = 0;
 }
 
 static void break_route(struct world *w)
 {
-	w->members[0].look.n_routes = 1;
+	w->members[0].facts.n_routes = 1;
 }
 
 static void break_block(struct world *w)
@@ -177,7 +177,7 @@ static void break_device(struct world *w)
 
 static void break_tunnel(struct world *w)
 {
-	w->members[1].look.n_tunnels = 0;
+	w->members[1].facts.n_tunnels = 0;
 }
 
 static void break_tunnel_link(struct world *w)
@@ -192,8 +192,8 @@ static void break_vni(struct world *w)
 
 static void break_way_back(struct world *w)
 {
-	w->members[1].look.rp_filter = 1;
-	w->members[1].look.n_routes = 1;
+	w->members[1].facts.rp_filter = 1;
+	w->members[1].facts.n_routes = 1;
 }
 
 static void make_ipip(struct world *w)
@@ -282,7 +282,7 @@ static void both_nodes_capture_the_tunnel_of_the_other(void **state)
 	assert_true(addr_equal(&x.inner_peer, &w.k.t.source));
 	assert_true(addr_equal(&x.outer_peer[0], &w.members[1].addr[0]));
 	assert_true(addr_equal(&x.outer_peer[1], &w.members[0].addr[0]));
-	w.members[0].look.n_routes = 1;
+	w.members[0].facts.n_routes = 1;
 	w.k.t.type = "icmp";
 	conform_cause_capture(&w.c, &w.k, &x);
 	assert_string_equal(x.inner, "icmp4");

@@ -55,7 +55,7 @@ static int be_probe(const char *word)
 		else if (strcmp(word, "killed") == 0)
 			(void)raise(SIGKILL);
 		else if (strcmp(word, "endless") == 0)
-			for (size_t i = 0; i < PROBE_LINE_MAX + 10; i++)
+			for (size_t i = 0; i < LINE_MAX_BYTES + 10; i++)
 				(void)putchar('x');
 		else if (strcmp(word, "backwards") == 0 && !*held && !strstr(line, "\"end\""))
 			(void)snprintf(held, sizeof(held), "{\"id\":%lld,\"ok\":true,\"n\":%lld}\n",
@@ -75,39 +75,39 @@ static int be_probe(const char *word)
 
 static struct conform_progress quiet;
 
-static void start(struct conform_crew *c, const char *const *words, size_t n)
+static void start(struct conform_probes *c, const char *const *words, size_t n)
 {
 	struct err e;
-	assert_int_equal(conform_crew_open(c, n, &quiet, &e), 0);
+	assert_int_equal(conform_probes_open(c, n, &quiet, &e), 0);
 	for (size_t i = 0; i < n; i++) {
 		const char *const arguments[] = {"/proc/self/exe", words[i], NULL};
-		conform_crew_start(c, i, words[i], arguments);
+		conform_probes_start(c, i, words[i], arguments);
 	}
 }
 
-static void add(struct conform_calls *calls, size_t remote, int timeout_ms)
+static void add(struct conform_calls *calls, size_t probe, int timeout_ms)
 {
-	(void)conform_calls_add(calls, remote, json_pack("{s:s}", "op", "look"), timeout_ms);
+	(void)conform_calls_add(calls, probe, json_pack("{s:s}", "op", "look"), timeout_ms);
 }
 
-static void end(struct conform_crew *c)
+static void end(struct conform_probes *c)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls ends = {0};
-	conform_crew_end(c, &ends);
-	conform_crew_close(c);
+	conform_probes_end(c, &ends);
+	conform_probes_close(c);
 }
 
 static void many_calls_to_several_probes_get_their_own_answers(void **state)
 {
 	(void)state;
 	static const char *const words[] = {"sound", "backwards", "sound"};
-	struct conform_crew c;
+	struct conform_probes c;
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	start(&c, words, 3);
 	for (size_t i = 0; i < MANY; i++)
 		for (size_t k = 0; k < 3; k++)
 			add(&calls, k, 20000);
-	assert_int_equal(conform_crew_run(&c, &calls, CONFORM_WINDOW, "calls"), 0);
+	assert_int_equal(conform_probes_run(&c, &calls, CONFORM_WINDOW, "calls"), 0);
 	for (size_t i = 0; i < calls.n; i++) {
 		assert_int_equal(calls.list[i].result, CONFORM_ANSWERED);
 		assert_int_equal(json_integer_value(json_object_get(calls.list[i].answer, "n")),
@@ -133,18 +133,18 @@ static void a_broken_probe_is_given_up_with_the_reason_and_the_others_go_on(void
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		const char *const words[] = {table[i].word, "sound"};
-		struct conform_crew c;
+		struct conform_probes c;
 		CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 		start(&c, words, 2);
 		for (size_t k = 0; k < 10; k++)
 			add(&calls, k == 9, k == 9 ? 20000 : 1000);
-		assert_int_equal(conform_crew_run(&c, &calls, 4, "calls"), 0);
+		assert_int_equal(conform_probes_run(&c, &calls, 4, "calls"), 0);
 		for (size_t k = 1; k < 9; k++) {
 			assert_int_equal(calls.list[k].result, CONFORM_LOST);
 			assert_string_equal(calls.list[k].problem, table[i].problem);
 		}
 		assert_int_equal(calls.list[9].result, CONFORM_ANSWERED);
-		assert_true(c.remotes[0].gone && !c.remotes[1].gone);
+		assert_true(c.list[0].gone && !c.list[1].gone);
 		end(&c);
 	}
 }
@@ -153,12 +153,12 @@ static void a_refusal_is_no_end_and_its_words_are_cleaned(void **state)
 {
 	(void)state;
 	static const char *const words[] = {"refusing"};
-	struct conform_crew c;
+	struct conform_probes c;
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	start(&c, words, 1);
 	add(&calls, 0, 20000);
 	add(&calls, 0, 20000);
-	assert_int_equal(conform_crew_run(&c, &calls, 1, "calls"), 0);
+	assert_int_equal(conform_probes_run(&c, &calls, 1, "calls"), 0);
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(calls.list[i].result, CONFORM_REFUSED);
 		assert_string_equal(calls.list[i].problem, "no?[1m (why)");
@@ -169,14 +169,14 @@ static void a_refusal_is_no_end_and_its_words_are_cleaned(void **state)
 static void a_program_that_is_not_there_is_a_probe_that_is_gone(void **state)
 {
 	(void)state;
-	struct conform_crew c;
+	struct conform_probes c;
 	struct err e;
 	const char *const arguments[] = {"/nowhere/ssh", NULL};
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
-	assert_int_equal(conform_crew_open(&c, 1, &quiet, &e), 0);
-	conform_crew_start(&c, 0, "n", arguments);
+	assert_int_equal(conform_probes_open(&c, 1, &quiet, &e), 0);
+	conform_probes_start(&c, 0, "n", arguments);
 	add(&calls, 0, 1000);
-	assert_int_equal(conform_crew_run(&c, &calls, 1, "calls"), 0);
+	assert_int_equal(conform_probes_run(&c, &calls, 1, "calls"), 0);
 	assert_string_equal(calls.list[0].problem, "the probe of n cannot be started: cannot run "
 						   "/nowhere/ssh: No such file or directory");
 	end(&c);
@@ -186,21 +186,21 @@ static void a_signal_ends_the_calls_and_not_the_end(void **state)
 {
 	(void)state;
 	static const char *const words[] = {"silent", "sound"};
-	struct conform_crew c;
+	struct conform_probes c;
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	CLEANUP_CONFORM_CALLS struct conform_calls ends = {0};
 	start(&c, words, 2);
 	add(&calls, 0, 60000);
 	assert_int_equal(kill(getpid(), SIGTERM), 0);
-	assert_int_equal(conform_crew_run(&c, &calls, 1, "calls"), -EINTR);
+	assert_int_equal(conform_probes_run(&c, &calls, 1, "calls"), -EINTR);
 	assert_int_equal(calls.list[0].result, CONFORM_LOST);
 	assert_string_equal(calls.list[0].problem, "the run was interrupted");
-	assert_int_equal(conform_crew_pause(&c, 60000), -EINTR);
-	c.remotes[0].gone = true; /* else its silence would be waited for */
-	conform_crew_end(&c, &ends);
+	assert_int_equal(conform_probes_pause(&c, 60000), -EINTR);
+	c.list[0].gone = true; /* else its silence would be waited for */
+	conform_probes_end(&c, &ends);
 	assert_int_equal(ends.n, 1);
 	assert_int_equal(ends.list[0].result, CONFORM_ANSWERED);
-	conform_crew_close(&c);
+	conform_probes_close(&c);
 }
 
 int main(int argc, char **argv)

@@ -13,39 +13,39 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/probe/cni_chain.h"
-#include "cli/probe/line.h"
+#include "cli/probe/chain.h"
+#include "cli/line.h"
 #include "cli/probe/message.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 
 /* ---- Lines ---- */
 
-static void feed(struct probe_line *l, const char *bytes, size_t len)
+static void feed(struct line *l, const char *bytes, size_t len)
 {
 	while (len) {
 		size_t room = 0;
-		char *space = probe_line_space(l, &room);
+		char *space = line_space(l, &room);
 		size_t n = len < room ? len : room;
 		memcpy(space, bytes, n);
-		probe_line_filled(l, n);
+		line_filled(l, n);
 		bytes += n;
 		len -= n;
 	}
 }
 
-static void feed_text(struct probe_line *l, const char *text)
+static void feed_text(struct line *l, const char *text)
 {
 	feed(l, text, strlen(text));
 }
 
 /* What comes next: a line, NULL for nothing; an error as its sentence. The caller's. */
-static char *next(struct probe_line *l)
+static char *next(struct line *l)
 {
 	struct err e = {0};
 	char *line = NULL;
 	size_t len = 0;
-	int r = probe_line_next(l, &line, &len, &e);
+	int r = line_next(l, &line, &len, &e);
 	if (r < 0)
 		return mem_strdup(e.text);
 	assert_int_equal(r, line != NULL);
@@ -54,7 +54,7 @@ static char *next(struct probe_line *l)
 	return line;
 }
 
-static void assert_next(struct probe_line *l, const char *expected)
+static void assert_next(struct line *l, const char *expected)
 {
 	CLEANUP_FREE char *seen = next(l);
 	if (expected)
@@ -68,7 +68,7 @@ static void lines_come_out_whole_however_their_bytes_come_in(void **state)
 	(void)state;
 	static const char text[] = "{\"a\":1}\n\n \t\r\n{\"b\":2}\r\nhalf";
 	for (size_t step = 1; step <= sizeof(text); step++) {
-		struct probe_line l = {0};
+		struct line l = {0};
 		size_t seen = 0;
 		for (size_t at = 0; at < sizeof(text) - 1; at += step) {
 			size_t n = sizeof(text) - 1 - at;
@@ -77,11 +77,11 @@ static void lines_come_out_whole_however_their_bytes_come_in(void **state)
 				assert_string_equal(line, seen++ ? "{\"b\":2}\r" : "{\"a\":1}");
 		}
 		assert_int_equal(seen, 2);
-		assert_false(probe_line_is_waiting(&l));
+		assert_false(line_is_waiting(&l));
 		feed_text(&l, "\n");
-		assert_true(probe_line_is_waiting(&l));
+		assert_true(line_is_waiting(&l));
 		assert_next(&l, "half");
-		probe_line_done(&l);
+		line_done(&l);
 	}
 }
 
@@ -90,36 +90,36 @@ static void a_line_that_is_too_long_is_refused_once_and_passed_over(void **state
 	(void)state;
 	static const size_t more[] = {1, 2, 100000, 3000000};
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
-		struct probe_line l = {0};
-		CLEANUP_FREE char *text = mem_new(PROBE_LINE_MAX + more[i] + 1, 1);
-		memset(text, 'x', PROBE_LINE_MAX + more[i]);
+		struct line l = {0};
+		CLEANUP_FREE char *text = mem_new(LINE_MAX_BYTES + more[i] + 1, 1);
+		memset(text, 'x', LINE_MAX_BYTES + more[i]);
 		size_t refused = 0;
-		for (size_t at = 0; at < PROBE_LINE_MAX + more[i]; at += 65536) {
-			size_t n = PROBE_LINE_MAX + more[i] - at;
+		for (size_t at = 0; at < LINE_MAX_BYTES + more[i]; at += 65536) {
+			size_t n = LINE_MAX_BYTES + more[i] - at;
 			feed(&l, text + at, n < 65536 ? n : 65536);
 			for (char *line; (line = next(&l)); free(line))
 				refused += strstr(line, "a line of more than") != NULL;
 		}
 		assert_int_equal(refused, 1);
-		assert_true(l.room <= 4 * PROBE_LINE_MAX);
+		assert_true(l.room <= 4 * LINE_MAX_BYTES);
 		feed_text(&l, "rest\n{}\n");
 		assert_next(&l, "{}");
 		assert_next(&l, NULL);
-		probe_line_done(&l);
+		line_done(&l);
 	}
 }
 
 static void the_longest_line_is_let_through(void **state)
 {
 	(void)state;
-	struct probe_line l = {0};
-	CLEANUP_FREE char *text = mem_new(PROBE_LINE_MAX + 1, 1);
-	memset(text, 'x', PROBE_LINE_MAX);
-	feed(&l, text, PROBE_LINE_MAX);
+	struct line l = {0};
+	CLEANUP_FREE char *text = mem_new(LINE_MAX_BYTES + 1, 1);
+	memset(text, 'x', LINE_MAX_BYTES);
+	feed(&l, text, LINE_MAX_BYTES);
 	assert_next(&l, NULL);
 	feed_text(&l, "\n");
 	assert_next(&l, text);
-	probe_line_done(&l);
+	line_done(&l);
 }
 
 static void what_is_no_request_is_refused_with_a_sentence(void **state)
@@ -145,7 +145,7 @@ static void what_is_no_request_is_refused_with_a_sentence(void **state)
 		json_t *doc = NULL;
 		const char *op = NULL;
 		json_int_t id = -1;
-		int r = probe_line_parse(table[i].line, strlen(table[i].line), &doc, &id, &op, &e);
+		int r = line_parse(table[i].line, strlen(table[i].line), &doc, &id, &op, &e);
 		assert_int_equal(r, -EBADMSG);
 		assert_null(doc);
 		assert_int_equal(id, table[i].id);
@@ -161,7 +161,7 @@ static void an_answer_is_one_line_of_ascii(void **state)
 	(void)err_set(&e, ENOENT, "no \"\xc3\xa4\n\"");
 	err_details(&e, "why\x1b");
 	e.code = 11;
-	CLEANUP_FREE char *line = probe_line_answer(-1, probe_line_refusal(-ENOENT, &e));
+	CLEANUP_FREE char *line = line_answer(-1, line_refusal(-ENOENT, &e));
 	assert_string_equal(line, "{\"error\":\"no \\\"\\u00E4?\\\"\",\"errno\":\"ENOENT\","
 				  "\"details\":\"why?\",\"code\":11,\"id\":null}\n");
 }
@@ -246,21 +246,21 @@ static void each_plugin_gets_its_own_keys_and_what_the_runtime_adds(void **state
 		"\"capabilities\":{\"portMappings\":true,\"ips\":false}}]}");
 	CLEANUP_JSON json_t *runtime = json_of("{\"portMappings\":[1],\"ips\":[\"10.0.0.1\"]}");
 	CLEANUP_JSON json_t *prev = json_of("{\"ips\":[]}");
-	CLEANUP_CHAIN struct cni_chain c = {0};
+	CLEANUP_CHAIN struct probe_chain c = {0};
 	struct err e = {0};
-	assert_int_equal(cni_chain_parse(doc, true, &c, &e), 0);
-	CLEANUP_JSON json_t *first = cni_chain_input(&c, 0, runtime, NULL);
-	CLEANUP_JSON json_t *second = cni_chain_input(&c, 1, runtime, prev);
+	assert_int_equal(probe_chain_parse(doc, true, &c, &e), 0);
+	CLEANUP_JSON json_t *first = probe_chain_input(&c, 0, runtime, NULL);
+	CLEANUP_JSON json_t *second = probe_chain_input(&c, 1, runtime, prev);
 	assert_json(first, "{\"cniVersion\":\"0.4.0\",\"name\":\"net\",\"type\":\"a\",\"x\":1,"
 			   "\"capabilities\":{\"mac\":true}}");
 	assert_json(second,
 		"{\"cniVersion\":\"0.4.0\",\"name\":\"net\",\"type\":\"b\",\"prevResult\":{\"ips\":"
 		"[]},\"runtimeConfig\":{\"portMappings\":[1]},\"capabilities\":{\"portMappings\":"
 		"true,\"ips\":false}}");
-	assert_true(cni_chain_has(&c, "mac"));
-	assert_false(cni_chain_has(&c, "ips"));
-	CLEANUP_JSON json_t *types = cni_chain_types(&c);
-	CLEANUP_JSON json_t *capabilities = cni_chain_capabilities(&c);
+	assert_true(probe_chain_has(&c, "mac"));
+	assert_false(probe_chain_has(&c, "ips"));
+	CLEANUP_JSON json_t *types = probe_chain_types(&c);
+	CLEANUP_JSON json_t *capabilities = probe_chain_capabilities(&c);
 	assert_json(types, "[\"a\",\"b\"]");
 	assert_json(capabilities, "[\"mac\",\"portMappings\"]");
 }
@@ -271,12 +271,12 @@ static void a_chain_survives_its_own_document(void **state)
 	CLEANUP_JSON json_t *doc =
 		json_of("{\"name\":\"net\",\"cniVersions\":[\"0.3.1\",\"1.0.0\",\"9.0.0\",7],"
 			"\"type\":\"a\"}");
-	CLEANUP_CHAIN struct cni_chain c = {0}, again = {0};
+	CLEANUP_CHAIN struct probe_chain c = {0}, again = {0};
 	struct err e = {0};
-	assert_int_equal(cni_chain_parse(doc, false, &c, &e), 0);
+	assert_int_equal(probe_chain_parse(doc, false, &c, &e), 0);
 	assert_int_equal(c.version, CNI_1_0_0);
-	CLEANUP_JSON json_t *written = cni_chain_document(&c);
-	assert_int_equal(cni_chain_parse(written, true, &again, &e), 0);
+	CLEANUP_JSON json_t *written = probe_chain_document(&c);
+	assert_int_equal(probe_chain_parse(written, true, &again, &e), 0);
 	assert_string_equal(again.name, "net");
 	assert_int_equal(again.version, CNI_1_0_0);
 	assert_true(json_equal(again.plugins, c.plugins));
@@ -303,9 +303,9 @@ static void a_configuration_that_is_none_is_refused(void **state)
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		CLEANUP_JSON json_t *doc = json_of(table[i].text);
-		struct cni_chain c = {0};
+		struct probe_chain c = {0};
 		struct err e = {0};
-		assert_true(cni_chain_parse(doc, table[i].is_list, &c, &e) < 0);
+		assert_true(probe_chain_parse(doc, table[i].is_list, &c, &e) < 0);
 		assert_null(c.plugins);
 		if (!strstr(e.text, table[i].error))
 			fail_msg("%s: %s", table[i].text, e.text);
@@ -327,21 +327,21 @@ static void the_first_usable_file_of_the_folder_is_the_network(void **state)
 	(void)state;
 	char folder[] = "/tmp/roost-chain-XXXXXX";
 	struct err e = {0};
-	struct cni_chain c = {0};
+	struct probe_chain c = {0};
 	assert_non_null(mkdtemp(folder));
-	assert_int_equal(cni_chain_load(folder, NULL, &c, &e), -ENOENT);
+	assert_int_equal(probe_chain_load(folder, NULL, &c, &e), -ENOENT);
 	put_file(folder, "00.conflist", "{");
 	put_file(folder, "05.txt", "{\"name\":\"no\",\"type\":\"a\"}");
 	put_file(folder, "20.conf", "{\"name\":\"late\",\"type\":\"a\"}");
 	put_file(folder, "10.conflist", "{\"name\":\"early\",\"plugins\":[{\"type\":\"a\"}]}");
 	put_file(folder, "9.json", "{\"name\":\"last\",\"type\":\"a\"}");
-	assert_int_equal(cni_chain_load(folder, NULL, &c, &e), 0);
+	assert_int_equal(probe_chain_load(folder, NULL, &c, &e), 0);
 	assert_string_equal(c.name, "early");
-	cni_chain_done(&c);
-	assert_int_equal(cni_chain_load(folder, "last", &c, &e), 0);
+	probe_chain_done(&c);
+	assert_int_equal(probe_chain_load(folder, "last", &c, &e), 0);
 	assert_string_equal(c.name, "last");
-	cni_chain_done(&c);
-	assert_int_equal(cni_chain_load(folder, "none", &c, &e), -ENOENT);
+	probe_chain_done(&c);
+	assert_int_equal(probe_chain_load(folder, "none", &c, &e), -ENOENT);
 	assert_non_null(strstr(e.details, "00.conflist"));
 	static const char *const names[] = {
 		"00.conflist", "05.txt", "20.conf", "10.conflist", "9.json"};

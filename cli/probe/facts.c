@@ -25,7 +25,7 @@
 #include "lib/net_detail.h"
 #include "lib/net_route.h"
 
-struct look {
+struct query {
 	struct net *net;
 	struct net_detail_link *links;
 	size_t n_links;
@@ -33,27 +33,27 @@ struct look {
 	json_t *answer;
 };
 
-static const struct net_detail_link *find_link(const struct look *l, int index)
+static const struct net_detail_link *find_link(const struct query *q, int index)
 {
-	for (size_t i = 0; i < l->n_links; i++)
-		if (l->links[i].link.index == index)
-			return &l->links[i];
+	for (size_t i = 0; i < q->n_links; i++)
+		if (q->links[i].link.index == index)
+			return &q->links[i];
 	return NULL;
 }
 
-static json_t *name_of_link(const struct look *l, int index)
+static json_t *name_of_link(const struct query *q, int index)
 {
-	const struct net_detail_link *link = index ? find_link(l, index) : NULL;
+	const struct net_detail_link *link = index ? find_link(q, index) : NULL;
 	return output_json_text(link ? link->link.name : "");
 }
 
 /* ---- Links and addresses ---- */
 
-static void put_links(struct look *l)
+static void put_links(struct query *q)
 {
 	json_t *links = json_array(), *tunnels = json_array();
-	for (size_t i = 0; i < l->n_links; i++) {
-		const struct net_detail_link *d = &l->links[i];
+	for (size_t i = 0; i < q->n_links; i++) {
+		const struct net_detail_link *d = &q->links[i];
 		json_t *o = json_object();
 		ipam_json_put(o, "name", output_json_text(d->link.name));
 		ipam_json_put(o, "kind", output_json_text(d->kind));
@@ -69,19 +69,19 @@ static void put_links(struct look *l)
 		}
 		json_decref(o);
 	}
-	ipam_json_put(l->answer, "links", links);
-	ipam_json_put(l->answer, "tunnels", tunnels);
+	ipam_json_put(q->answer, "links", links);
+	ipam_json_put(q->answer, "tunnels", tunnels);
 }
 
-static int put_addresses(struct look *l, struct err *e)
+static int put_addresses(struct query *q, struct err *e)
 {
 	CLEANUP_FREE struct net_addr *addrs = NULL;
 	size_t n = 0;
 	json_t *list = json_array();
-	ipam_json_put(l->answer, "addresses", list);
-	int r = net_list_addrs(l->net, &addrs, &n, e);
+	ipam_json_put(q->answer, "addresses", list);
+	int r = net_list_addrs(q->net, &addrs, &n, e);
 	for (size_t i = 0; r >= 0 && i < n; i++) {
-		const struct net_detail_link *link = find_link(l, addrs[i].dev);
+		const struct net_detail_link *link = find_link(q, addrs[i].dev);
 		json_t *o = json_object();
 		ipam_json_put(o, "addr", ipam_json_cidr(&addrs[i].address));
 		ipam_json_put(o, "dev", output_json_text(link ? link->link.name : ""));
@@ -103,29 +103,29 @@ static json_t *setting(const char *family, const char *dev, const char *name)
 	return file_get_number(path, &value, &ignored) < 0 ? json_null() : json_integer(value);
 }
 
-static int put_uplink(struct look *l, struct net_look *look, struct err *e)
+static int put_uplink(struct query *q, struct net_look *look, struct err *e)
 {
-	int r = net_look(l->net, look, e);
+	int r = net_look(q->net, look, e);
 	if (r < 0)
 		return r;
 	if (!look->uplink.index) {
-		ipam_json_put(l->answer, "uplink", json_null());
+		ipam_json_put(q->answer, "uplink", json_null());
 		return 0;
 	}
-	l->uplink = &look->uplink;
+	q->uplink = &look->uplink;
 	json_t *o = json_object();
 	ipam_json_put(o, "dev", output_json_text(look->uplink.name));
 	ipam_json_put(o, "mtu", json_integer(look->uplink.mtu));
 	ipam_json_put(o, "mtu4", json_integer(look->uplink.mtu));
 	ipam_json_put(o, "mtu6", setting("ipv6", look->uplink.name, "mtu"));
-	ipam_json_put(l->answer, "uplink", o);
+	ipam_json_put(q->answer, "uplink", o);
 	return 0;
 }
 
-static void put_settings(const struct look *l)
+static void put_settings(const struct query *q)
 {
 	json_t *o = json_object();
-	const char *dev = l->uplink ? l->uplink->name : "all";
+	const char *dev = q->uplink ? q->uplink->name : "all";
 	ipam_json_put(o, "ip_forward", setting("ipv4", "", "ip_forward"));
 	ipam_json_put(o, "rp_filter_all", setting("ipv4", "all", "rp_filter"));
 	ipam_json_put(o, "rp_filter_uplink", setting("ipv4", dev, "rp_filter"));
@@ -134,20 +134,20 @@ static void put_settings(const struct look *l)
 		o, "fib_multipath_hash_policy", setting("ipv4", "", "fib_multipath_hash_policy"));
 	ipam_json_put(
 		o, "fib_multipath_hash_policy6", setting("ipv6", "", "fib_multipath_hash_policy"));
-	ipam_json_put(l->answer, "sysctls", o);
+	ipam_json_put(q->answer, "sysctls", o);
 }
 
 /* ---- Routes and rules ---- */
 
-static json_t *hop_json(const struct look *l, const struct net_detail_hop *h, json_t *o)
+static json_t *hop_json(const struct query *q, const struct net_detail_hop *h, json_t *o)
 {
-	ipam_json_put(o, "dev", name_of_link(l, h->dev));
+	ipam_json_put(o, "dev", name_of_link(q, h->dev));
 	ipam_json_put(o, "via", ipam_json_addr(&h->via));
 	ipam_json_put(o, "onlink", json_boolean(h->on_link));
 	return o;
 }
 
-static json_t *route_json(const struct look *l, const struct net_detail_route *r)
+static json_t *route_json(const struct query *q, const struct net_detail_route *r)
 {
 	static const struct net_detail_hop none;
 	json_t *o = json_object(), *hops = json_array();
@@ -159,9 +159,9 @@ static json_t *route_json(const struct look *l, const struct net_detail_route *r
 	ipam_json_put(o, "table", json_integer(r->table));
 	ipam_json_put(o, "mtu", json_integer(r->mtu));
 	ipam_json_put(o, "source", ipam_json_addr(&r->prefsrc));
-	(void)hop_json(l, r->n_hops ? &r->hops[0] : &none, o);
+	(void)hop_json(q, r->n_hops ? &r->hops[0] : &none, o);
 	for (size_t i = 0; i < r->n_hops; i++)
-		ipam_json_append(hops, hop_json(l, &r->hops[i], json_object()));
+		ipam_json_append(hops, hop_json(q, &r->hops[i], json_object()));
 	ipam_json_put(o, "hops", hops);
 	return o;
 }
@@ -181,25 +181,25 @@ static json_t *rule_json(const struct net_detail_rule *r, int family)
 	return o;
 }
 
-static int put_routes(struct look *l, struct err *e)
+static int put_routes(struct query *q, struct err *e)
 {
 	static const int families[] = {AF_INET, AF_INET6};
 	json_t *routes = json_array(), *rules = json_array();
-	ipam_json_put(l->answer, "routes", routes);
-	ipam_json_put(l->answer, "rules", rules);
+	ipam_json_put(q->answer, "routes", routes);
+	ipam_json_put(q->answer, "rules", rules);
 	for (size_t f = 0; f < 2; f++) {
 		CLEANUP_FREE struct net_detail_route *route = NULL;
 		CLEANUP_FREE struct net_detail_rule *rule = NULL;
 		size_t n_routes = 0, n_rules = 0;
-		int r = net_detail_routes(l->net, families[f], RT_TABLE_MAIN, &route, &n_routes, e);
+		int r = net_detail_routes(q->net, families[f], RT_TABLE_MAIN, &route, &n_routes, e);
 		if (r >= 0)
-			r = net_detail_rules(l->net, families[f], &rule, &n_rules, e);
+			r = net_detail_rules(q->net, families[f], &rule, &n_rules, e);
 		if (r == -EOPNOTSUPP || r == -EAFNOSUPPORT)
 			continue; /* a kernel without IPv6, or without policy rules */
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < n_routes; i++)
-			ipam_json_append(routes, route_json(l, &route[i]));
+			ipam_json_append(routes, route_json(q, &route[i]));
 		for (size_t i = 0; i < n_rules; i++)
 			ipam_json_append(rules, rule_json(&rule[i], families[f]));
 	}
@@ -220,13 +220,13 @@ static json_t *record_json(const struct node_entry *n)
 	return o;
 }
 
-static int put_state(const struct probe *p, const struct look *l, struct err *e)
+static int put_state(const struct probe *p, const struct query *q, struct err *e)
 {
 	struct node_view v = {0};
 	json_t *pools = json_array(), *blocks = json_array(), *records = json_array();
-	ipam_json_put(l->answer, "pools", pools);
-	ipam_json_put(l->answer, "blocks", blocks);
-	ipam_json_put(l->answer, "records", records);
+	ipam_json_put(q->answer, "pools", pools);
+	ipam_json_put(q->answer, "blocks", blocks);
+	ipam_json_put(q->answer, "records", records);
 	int r = state_look(p->options->state_dir, &v, e);
 	if (r <= 0)
 		return r;
@@ -244,7 +244,7 @@ static int put_state(const struct probe *p, const struct look *l, struct err *e)
 	return 0;
 }
 
-static int put_name(const struct probe *p, const struct look *l, struct err *e)
+static int put_name(const struct probe *p, const struct query *q, struct err *e)
 {
 	CLEANUP_CONFIG struct config c = {0};
 	const char *name = "";
@@ -252,36 +252,37 @@ static int put_name(const struct probe *p, const struct look *l, struct err *e)
 	if (r >= 0)
 		r = json_get_string(c.file, "", "node", &name, e);
 	if (r >= 0)
-		ipam_json_put(l->answer, "node", output_json_text(name));
+		ipam_json_put(q->answer, "node", output_json_text(name));
 	return r;
 }
 
-int probe_look(struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_facts(
+	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
 {
 	(void)id;
 	(void)request;
 	CLEANUP_NET struct net *net = NULL;
-	struct look l = {.answer = answer};
+	struct query q = {.answer = answer};
 	struct net_look look = {0};
 	int r = net_open(&net, e);
 	if (r < 0)
 		return r;
-	l.net = net;
-	r = net_detail_links(net, &l.links, &l.n_links, e);
+	q.net = net;
+	r = net_detail_links(net, &q.links, &q.n_links, e);
 	if (r >= 0) {
-		put_links(&l);
-		r = put_addresses(&l, e);
+		put_links(&q);
+		r = put_addresses(&q, e);
 	}
 	if (r >= 0)
-		r = put_uplink(&l, &look, e);
+		r = put_uplink(&q, &look, e);
 	if (r >= 0) {
-		put_settings(&l);
-		r = put_routes(&l, e);
+		put_settings(&q);
+		r = put_routes(&q, e);
 	}
 	if (r >= 0)
-		r = put_state(p, &l, e);
+		r = put_state(p, &q, e);
 	if (r >= 0)
-		r = put_name(p, &l, e);
-	free(l.links);
+		r = put_name(p, &q, e);
+	free(q.links);
 	return r < 0 ? r : 0;
 }

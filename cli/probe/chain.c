@@ -10,7 +10,7 @@
  * The result of ADD is kept as the last plugin printed it, since unknown keys are none of our
  * business; it is handed to DEL from version 0.4.0 on.
  */
-#include "cli/probe/cni_chain.h"
+#include "cli/probe/chain.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,10 +27,10 @@
 
 #define PLUGINS_MAX 32
 
-void cni_chain_done(struct cni_chain *c)
+void probe_chain_done(struct probe_chain *c)
 {
 	json_decref(c->plugins);
-	*c = (struct cni_chain){0};
+	*c = (struct probe_chain){0};
 }
 
 /* ---- Reading ---- */
@@ -101,9 +101,9 @@ static int take_plugins(const json_t *doc, bool is_list, json_t **out, struct er
 	return 0;
 }
 
-int cni_chain_parse(const json_t *doc, bool is_list, struct cni_chain *out, struct err *e)
+int probe_chain_parse(const json_t *doc, bool is_list, struct probe_chain *out, struct err *e)
 {
-	struct cni_chain c = {0};
+	struct probe_chain c = {0};
 	const char *name = NULL;
 	if (!json_is_object(doc))
 		return err_set(e, EBADMSG, "a network configuration is a JSON object");
@@ -116,19 +116,19 @@ int cni_chain_parse(const json_t *doc, bool is_list, struct cni_chain *out, stru
 	if (r >= 0)
 		r = take_plugins(doc, is_list, &c.plugins, e);
 	if (r < 0)
-		cni_chain_done(&c);
+		probe_chain_done(&c);
 	else
 		*out = c;
 	return r < 0 ? r : 0;
 }
 
-json_t *cni_chain_document(const struct cni_chain *c)
+json_t *probe_chain_document(const struct probe_chain *c)
 {
 	return json_pack("{s:s,s:s,s:O}", "name", c->name, "cniVersion",
 		cni_version_text(c->version), "plugins", c->plugins);
 }
 
-static int read_file(const char *path, struct cni_chain *out, struct err *e)
+static int read_file(const char *path, struct probe_chain *out, struct err *e)
 {
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	CLEANUP_FREE char *text = NULL;
@@ -141,7 +141,7 @@ static int read_file(const char *path, struct cni_chain *out, struct err *e)
 		r = json_parse(text, len, &doc, e);
 	const char *dot = strrchr(path, '.');
 	if (r >= 0)
-		r = cni_chain_parse(doc, dot && strcmp(dot, ".conflist") == 0, out, e);
+		r = probe_chain_parse(doc, dot && strcmp(dot, ".conflist") == 0, out, e);
 	return r;
 }
 
@@ -161,12 +161,12 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 /* The first file that is usable and has the name; what was wrong with others is told when there
  * is none. */
 static int choose(const char *folder, struct dirent **files, int n, const char *name,
-	struct cni_chain *out, struct err *e)
+	struct probe_chain *out, struct err *e)
 {
 	struct text wrong = TEXT_ON(e->details);
 	e->details[0] = '\0';
 	for (int i = 0; i < n; i++) {
-		CLEANUP_CHAIN struct cni_chain c = {0};
+		CLEANUP_CHAIN struct probe_chain c = {0};
 		char path[4096];
 		struct text t = TEXT_ON(path);
 		struct err why = {0};
@@ -179,7 +179,7 @@ static int choose(const char *folder, struct dirent **files, int n, const char *
 		if (name && strcmp(c.name, name) != 0)
 			continue;
 		*out = c;
-		c = (struct cni_chain){0};
+		c = (struct probe_chain){0};
 		return 0;
 	}
 	char details[sizeof(e->details)];
@@ -190,7 +190,7 @@ static int choose(const char *folder, struct dirent **files, int n, const char *
 	return r;
 }
 
-int cni_chain_load(const char *folder, const char *name, struct cni_chain *out, struct err *e)
+int probe_chain_load(const char *folder, const char *name, struct probe_chain *out, struct err *e)
 {
 	struct dirent **files = NULL;
 	int n = scandir(folder, &files, is_wanted, by_name);
@@ -205,17 +205,17 @@ int cni_chain_load(const char *folder, const char *name, struct cni_chain *out, 
 
 /* ---- Questions ---- */
 
-static const char *type_of(const struct cni_chain *c, size_t i)
+static const char *type_of(const struct probe_chain *c, size_t i)
 {
 	return json_string_value(json_object_get(json_array_get(c->plugins, i), "type"));
 }
 
-static const json_t *capabilities_of(const struct cni_chain *c, size_t i)
+static const json_t *capabilities_of(const struct probe_chain *c, size_t i)
 {
 	return json_object_get(json_array_get(c->plugins, i), "capabilities");
 }
 
-bool cni_chain_has(const struct cni_chain *c, const char *capability)
+bool probe_chain_has(const struct probe_chain *c, const char *capability)
 {
 	for (size_t i = 0; i < json_array_size(c->plugins); i++)
 		if (json_is_true(json_object_get(capabilities_of(c, i), capability)))
@@ -223,7 +223,7 @@ bool cni_chain_has(const struct cni_chain *c, const char *capability)
 	return false;
 }
 
-json_t *cni_chain_capabilities(const struct cni_chain *c)
+json_t *probe_chain_capabilities(const struct probe_chain *c)
 {
 	CLEANUP_JSON json_t *seen = json_object();
 	json_t *list = json_array(), *value;
@@ -238,7 +238,7 @@ json_t *cni_chain_capabilities(const struct cni_chain *c)
 	return list;
 }
 
-json_t *cni_chain_types(const struct cni_chain *c)
+json_t *probe_chain_types(const struct probe_chain *c)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < json_array_size(c->plugins); i++)
@@ -246,8 +246,8 @@ json_t *cni_chain_types(const struct cni_chain *c)
 	return list;
 }
 
-json_t *cni_chain_input(
-	const struct cni_chain *c, size_t i, const json_t *runtime, const json_t *prev)
+json_t *probe_chain_input(
+	const struct probe_chain *c, size_t i, const json_t *runtime, const json_t *prev)
 {
 	json_t *input = json_copy(json_array_get(c->plugins, i)), *config = json_object(), *value;
 	const char *key;
@@ -268,7 +268,7 @@ json_t *cni_chain_input(
 
 #define VARIABLES 5
 
-static void make_variables(const struct cni_chain_call *call, char *out[VARIABLES])
+static void make_variables(const struct probe_chain_call *call, char *out[VARIABLES])
 {
 	const struct {
 		const char *name, *value;
@@ -288,7 +288,7 @@ static void make_variables(const struct cni_chain_call *call, char *out[VARIABLE
 
 /* One plugin of a call. */
 struct step {
-	const struct cni_chain_call *call;
+	const struct probe_chain_call *call;
 	const char *type, *command;
 	json_t *input; /* owned */
 };
@@ -317,7 +317,8 @@ static int run(const struct step *s, json_t **out, struct err *e)
 	return r;
 }
 
-int cni_chain_check(const struct cni_chain *c, const struct cni_chain_call *call, struct err *e)
+int probe_chain_check(
+	const struct probe_chain *c, const struct probe_chain_call *call, struct err *e)
 {
 	for (size_t i = 0; i < json_array_size(c->plugins); i++) {
 		int r = exec_find(call->path, type_of(c, i), e);
@@ -327,14 +328,14 @@ int cni_chain_check(const struct cni_chain *c, const struct cni_chain_call *call
 	return 0;
 }
 
-int cni_chain_add(const struct cni_chain *c, const struct cni_chain_call *call, json_t **result,
-	struct err *e)
+int probe_chain_add(const struct probe_chain *c, const struct probe_chain_call *call,
+	json_t **result, struct err *e)
 {
 	CLEANUP_JSON json_t *last = NULL;
 	for (size_t i = 0; i < json_array_size(c->plugins); i++) {
 		json_t *answer = NULL;
 		const struct step s = {
-			call, type_of(c, i), "ADD", cni_chain_input(c, i, call->runtime, last)};
+			call, type_of(c, i), "ADD", probe_chain_input(c, i, call->runtime, last)};
 		int r = run(&s, &answer, e);
 		if (r < 0)
 			return r;
@@ -350,7 +351,7 @@ int cni_chain_add(const struct cni_chain *c, const struct cni_chain_call *call, 
 	return 0;
 }
 
-int cni_chain_del(const struct cni_chain *c, const struct cni_chain_call *call,
+int probe_chain_del(const struct probe_chain *c, const struct probe_chain_call *call,
 	const json_t *result, struct err *e)
 {
 	const json_t *prev = c->version >= CNI_0_4_0 ? result : NULL;
@@ -359,7 +360,7 @@ int cni_chain_del(const struct cni_chain *c, const struct cni_chain_call *call,
 		struct err why = {0};
 		json_t *ignored = NULL;
 		const struct step s = {
-			call, type_of(c, i), "DEL", cni_chain_input(c, i, call->runtime, prev)};
+			call, type_of(c, i), "DEL", probe_chain_input(c, i, call->runtime, prev)};
 		int r = run(&s, &ignored, &why);
 		json_decref(ignored);
 		if (r < 0 && error == 0) {

@@ -8,7 +8,7 @@
  * Ids are whole numbers from 0 on. What a line says is trusted with nothing: json_parse() bounds
  * size and depth, errors that repeat a stranger's words clean them.
  */
-#include "cli/probe/line.h"
+#include "cli/line.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,20 +20,20 @@
 
 #define CHUNK 65536
 
-void probe_line_done(struct probe_line *l)
+void line_done(struct line *l)
 {
 	free(l->buf);
-	*l = (struct probe_line){0};
+	*l = (struct line){0};
 }
 
-char *probe_line_space(struct probe_line *l, size_t *n)
+char *line_space(struct line *l, size_t *n)
 {
 	l->buf = mem_grow(l->buf, &l->room, l->len + CHUNK - 1, 1);
 	*n = CHUNK;
 	return l->buf + l->len;
 }
 
-static void drop(struct probe_line *l, size_t n)
+static void drop(struct line *l, size_t n)
 {
 	memmove(l->buf, l->buf + n, l->len - n);
 	l->len -= n;
@@ -41,7 +41,7 @@ static void drop(struct probe_line *l, size_t n)
 }
 
 /* The end of the first line, or NULL. */
-static char *find_end(struct probe_line *l)
+static char *find_end(struct line *l)
 {
 	char *end = l->len > l->seen ? memchr(l->buf + l->seen, '\n', l->len - l->seen) : NULL;
 	l->seen = end ? (size_t)(end - l->buf) : l->len;
@@ -49,7 +49,7 @@ static char *find_end(struct probe_line *l)
 }
 
 /* What belongs to a line that was refused goes at once, so that the buffer stays bounded. */
-void probe_line_filled(struct probe_line *l, size_t n)
+void line_filled(struct line *l, size_t n)
 {
 	l->len += n;
 	if (!l->too_long)
@@ -65,15 +65,15 @@ static bool is_blank(const char *line, size_t len)
 	return strspn(line, " \t\r") >= len;
 }
 
-int probe_line_next(struct probe_line *l, char **line, size_t *len, struct err *e)
+int line_next(struct line *l, char **line, size_t *len, struct err *e)
 {
 	for (;;) {
 		char *end = find_end(l);
 		size_t n = l->seen;
-		if (n > PROBE_LINE_MAX) {
+		if (n > LINE_MAX_BYTES) {
 			l->too_long = !end;
 			drop(l, end ? n + 1 : n);
-			return err_set(e, EMSGSIZE, "a line of more than %d bytes", PROBE_LINE_MAX);
+			return err_set(e, EMSGSIZE, "a line of more than %d bytes", LINE_MAX_BYTES);
 		}
 		if (!end)
 			return 0;
@@ -91,12 +91,12 @@ int probe_line_next(struct probe_line *l, char **line, size_t *len, struct err *
 	}
 }
 
-bool probe_line_is_waiting(const struct probe_line *l)
+bool line_is_waiting(const struct line *l)
 {
-	return l->len > PROBE_LINE_MAX || (l->len && memchr(l->buf, '\n', l->len));
+	return l->len > LINE_MAX_BYTES || (l->len && memchr(l->buf, '\n', l->len));
 }
 
-int probe_line_parse(
+int line_parse(
 	const char *line, size_t len, json_t **doc, json_int_t *id, const char **op, struct err *e)
 {
 	CLEANUP_JSON json_t *d = NULL;
@@ -123,7 +123,7 @@ int probe_line_parse(
 	return 0;
 }
 
-char *probe_line_answer(json_int_t id, json_t *doc)
+char *line_answer(json_int_t id, json_t *doc)
 {
 	ipam_json_put(doc, "id", id < 0 ? json_null() : json_integer(id));
 	char *text = json_dumps(doc, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -138,7 +138,7 @@ char *probe_line_answer(json_int_t id, json_t *doc)
 	return text;
 }
 
-json_t *probe_line_refusal(int error, const struct err *e)
+json_t *line_refusal(int error, const struct err *e)
 {
 	char text[sizeof(e->text)], details[sizeof(e->details)];
 	const char *name = strerrorname_np(error < 0 ? -error : error);
