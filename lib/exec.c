@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -47,18 +48,11 @@ struct child {
 	pid_t pid;
 	int pidfd;
 	int out;	/* our end of its stdout */
-	int64_t end_ms; /* CLOCK_MONOTONIC */
+	int64_t end_ms; /* boot_now_ms() */
 	char *text;	/* its stdout so far, NUL-terminated, owned */
 	size_t room;
 	size_t len;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* The first regular file of that name in a ':'-separated list of folders, as libcni looks. */
 static int find_plugin(const char *path, const char *type, char out[PATH_SIZE], struct err *e)
@@ -251,7 +245,7 @@ static int collect(struct child *c, int *status, struct err *e)
 {
 	bool open = true;
 	for (;;) {
-		int64_t left = c->end_ms - now_ms();
+		int64_t left = c->end_ms - boot_now_ms();
 		if (left <= 0)
 			return err_set(e, ETIMEDOUT, "no answer in time");
 		struct pollfd fds[] = {
@@ -353,7 +347,7 @@ int exec_call(const struct exec_call *call, json_t **out, struct err *e)
 	(void)snprintf(variable, sizeof(variable), "CNI_COMMAND=%s", call->command);
 	CLEANUP_FREE char **environment = make_environment(call, variable);
 	CLEANUP_CHILD struct child c = {
-		.pidfd = -1, .out = -1, .end_ms = now_ms() + call->timeout_ms};
+		.pidfd = -1, .out = -1, .end_ms = boot_now_ms() + call->timeout_ms};
 	error = start(file, environment, in, &c, e);
 	if (error < 0)
 		return error;

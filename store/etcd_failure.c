@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/boot.h"
+
 #define DENIED_WAIT 5000 /* ms until a refused user is tried again */
 #define DENIED_MAX 3	 /* fresh tokens that did not help */
 #define BACKOFF_MIN 50	 /* ms */
@@ -42,7 +44,7 @@ void etcd_fail(struct etcd_job *j, int error)
 
 void etcd_heard(struct etcd_driver *d)
 {
-	d->heard_ms = store_now_ms();
+	d->heard_ms = boot_now_ms();
 	d->failures = 0;
 	d->not_before_ms = 0;
 	d->denied_until_ms = 0;
@@ -54,7 +56,7 @@ static void back_off(struct etcd_driver *d)
 	unsigned int round = d->failures / d->n_endpoints;
 	int64_t wait = BACKOFF_MIN << (round < 7 ? round - 1 : 6);
 	wait = wait < BACKOFF_MAX ? wait : BACKOFF_MAX;
-	d->not_before_ms = store_now_ms() + wait - arc4random_uniform((uint32_t)wait / 2 + 1);
+	d->not_before_ms = boot_now_ms() + wait - arc4random_uniform((uint32_t)wait / 2 + 1);
 }
 
 /* The endpoint of that generation does not serve us. */
@@ -63,7 +65,7 @@ static void leave_endpoint(struct etcd_driver *d, unsigned int generation, const
 	if (generation != d->generation)
 		return;
 	if (d->failures++ == 0)
-		d->failing_since_s = store_now_ms() / 1000;
+		d->failing_since_s = boot_now_ms() / 1000;
 	if (d->failures >= d->n_endpoints) {
 		store_trouble_set(&d->trouble, "etcd at %s cannot be used: %s%s",
 			d->endpoints[d->current], why,
@@ -128,7 +130,7 @@ void etcd_deny(struct etcd_driver *d, struct etcd_job *j)
 		store_trouble_set(&j->trouble, "%s", j->why.text);
 		etcd_watch_broken(j->watch);
 		etcd_job_end_call(j);
-		j->not_before_ms = store_now_ms() + DENIED_WAIT;
+		j->not_before_ms = boot_now_ms() + DENIED_WAIT;
 	} else if (j->kind == JOB_PROBE) {
 		etcd_job_drop(d, j);
 	} else {
@@ -151,7 +153,7 @@ void etcd_deny_login(struct etcd_driver *d, struct etcd_job *login)
 {
 	store_trouble_set(&d->trouble, "%s", login->why.text);
 	d->denied = login->why;
-	d->denied_until_ms = store_now_ms() + DENIED_WAIT;
+	d->denied_until_ms = boot_now_ms() + DENIED_WAIT;
 	d->not_before_ms = d->denied_until_ms;
 	etcd_job_drop(d, login);
 	etcd_deny_waiting(d);

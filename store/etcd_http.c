@@ -35,6 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "store/store_driver.h"
@@ -120,7 +121,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user)
 {
 	(void)multi;
 	struct etcd_http *h = user;
-	h->timer_ms = timeout_ms < 0 ? INT64_MAX : store_now_ms() + timeout_ms;
+	h->timer_ms = timeout_ms < 0 ? INT64_MAX : boot_now_ms() + timeout_ms;
 	return 0;
 }
 
@@ -238,7 +239,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *user)
 	t->len += etcd_sieve(&c->sieve, bytes, n, t->p + t->len);
 	t->p[t->len] = '\0';
 	c->deadline_ms = c->stream && find_line_end(c) ? INT64_MAX
-						       : store_now_ms() + (int64_t)c->h->timeout_ms;
+						       : boot_now_ms() + (int64_t)c->h->timeout_ms;
 	return n;
 }
 
@@ -329,7 +330,7 @@ struct etcd_call *etcd_http_post(struct etcd_http *h, const char *url, const cha
 	struct call *c = mem_new(1, sizeof(*c));
 	c->h = h;
 	c->stream = stream;
-	c->deadline_ms = store_now_ms() + (int64_t)h->timeout_ms;
+	c->deadline_ms = boot_now_ms() + (int64_t)h->timeout_ms;
 	c->easy = curl_easy_init();
 	if (!c->easy)
 		err_abort("out of memory");
@@ -452,7 +453,7 @@ static void finish_all(struct etcd_http *h)
 
 static void expire(struct etcd_http *h)
 {
-	int64_t now = store_now_ms();
+	int64_t now = boot_now_ms();
 	for (struct call *c = h->calls; c; c = c->next) {
 		if (!c->easy || c->deadline_ms > now)
 			continue;
@@ -476,7 +477,7 @@ void etcd_http_pump(struct etcd_http *h)
 			   ((what & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
 		(void)curl_multi_socket_action(h->multi, ready[i].data.fd, mask, &running);
 	}
-	if (h->timer_ms <= store_now_ms()) {
+	if (h->timer_ms <= boot_now_ms()) {
 		h->timer_ms = INT64_MAX;
 		(void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}

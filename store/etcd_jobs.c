@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/boot.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -199,7 +200,7 @@ static void add_own(struct etcd_driver *d, int64_t now)
 
 void etcd_jobs_start(struct etcd_driver *d)
 {
-	int64_t now = store_now_ms();
+	int64_t now = boot_now_ms();
 	d->started_ms = now;
 	if (d->denied_until_ms > now)
 		etcd_deny_waiting(d);
@@ -224,7 +225,7 @@ void etcd_jobs_start(struct etcd_driver *d)
 
 void etcd_jobs_expire(struct etcd_driver *d)
 {
-	int64_t now = store_now_ms();
+	int64_t now = boot_now_ms();
 	for (struct etcd_job *j = d->jobs; j; j = j->next) {
 		if (j->state == JOB_READY || j->deadline_ms > now)
 			continue;

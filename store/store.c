@@ -2,9 +2,9 @@
 /*
  * The front of the cluster store: what both drivers share. It reads the URL, checks requests (a
  * driver only sees keys and sizes that are within the limits), gives out ids, and holds the one
- * descriptor of a store: an epoll set of the driver's descriptor, a timer that is armed for the
- * driver's next deadline, and an event that is raised as long as store_next() may have more. So an
- * owner that calls store_next() once per wake-up misses nothing.
+ * descriptor of a store: it wakes when the driver's descriptor is ready, when the driver's next
+ * deadline has come, and as long as store_next() may have more. So an owner that calls store_next()
+ * once per wake-up misses nothing.
  *
  * The waiting forms ask the driver for the events of their own request only, and wait on the same
  * descriptor. Events of others stay in the driver, which holds them without reading on; nothing
@@ -14,21 +14,17 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "store/store_driver.h"
 #include "lib/text.h"
+#include "lib/wait.h"
+#include "store/store_driver.h"
 
 #define TIMEOUT_MS 2000	 /* of a request, unless the options say something else */
 #define COMMIT_MS 10000	 /* of a commit, unless the caller says something else */
@@ -47,22 +43,17 @@ struct store {
 	void *d;
 	unsigned int timeout_ms;
 	uint64_t last_id;
-	int epoll, timer, more;
-	bool raised; /* the event "more" */
+	struct wait wait;
+	bool awake; /* until store_next() has nothing */
 	struct refusal *refusals, *told;
 };
 
 /* ---- shared with the drivers ---- */
 
-int64_t store_now_ms(void)
-{
-	return (int64_t)(boot_now_ns() / 1000000);
-}
-
 void store_trouble_set(struct store_trouble *t, const char *fmt, ...)
 {
 	if (!*t->text)
-		t->since_s = store_now_ms() / 1000;
+		t->since_s = boot_now_ms() / 1000;
 	char text[sizeof(t->text)];
 	va_list args;
 	va_start(args, fmt);
@@ -159,24 +150,6 @@ static const struct store_driver *find_driver(const char **url, struct err *e)
 	return NULL;
 }
 
-static int add_fd(const struct store *s, int fd)
-{
-	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
-	return fd < 0 ? -1 : epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev);
-}
-
-static int open_fds(struct store *s, struct err *e)
-{
-	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	s->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	s->more = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->epoll < 0 || add_fd(s, s->timer) < 0 || add_fd(s, s->more) < 0 ||
-		add_fd(s, s->driver->fd(s->d)) < 0)
-		return err_set(
-			e, errno, "cannot make the store's descriptors: %s", strerror(errno));
-	return 0;
-}
-
 int store_open(struct store **out, const struct store_options *o, struct err *e)
 {
 	struct store_options filled = *o;
@@ -192,14 +165,12 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	struct store *s = mem_new(1, sizeof(*s));
-	*s = (struct store){.driver = driver,
-		.timeout_ms = filled.timeout_ms,
-		.epoll = -1,
-		.timer = -1,
-		.more = -1};
+	*s = (struct store){.driver = driver, .timeout_ms = filled.timeout_ms, .wait = WAIT_CLOSED};
 	r = driver->open(&s->d, &filled, where, e);
 	if (r == 0)
-		r = open_fds(s, e);
+		r = wait_open(&s->wait, e);
+	if (r == 0)
+		r = wait_add(&s->wait, driver->fd(s->d), EPOLLIN, 0, e);
 	if (r < 0) {
 		store_close(s);
 		return r;
@@ -225,10 +196,7 @@ void store_close(struct store *s)
 		s->refusals = s->told->next;
 		free_refusal(s);
 	}
-	const int fds[] = {s->epoll, s->timer, s->more};
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
+	wait_close(&s->wait);
 	free(s);
 }
 
@@ -239,7 +207,7 @@ bool store_is_local(const struct store *s)
 
 int store_fd(const struct store *s)
 {
-	return s->epoll;
+	return wait_fd(&s->wait);
 }
 
 const char *store_trouble(const struct store *s, int64_t *since_s)
@@ -250,30 +218,20 @@ const char *store_trouble(const struct store *s, int64_t *since_s)
 
 /* ---- waking up ---- */
 
-/* The descriptor is readable until this is undone. */
-static void raise_more(struct store *s, bool on)
+/* store_next() may have something. */
+static void wake_now(struct store *s)
 {
-	uint64_t one = 1;
-	if (s->raised == on)
-		return;
-	s->raised = on;
-	/* Neither can fail: the counter is 0 or 1. */
-	ssize_t n = on ? write(s->more, &one, sizeof(one)) : read(s->more, &one, sizeof(one));
-	(void)n;
+	if (!s->awake)
+		wait_at(&s->wait, 0);
+	s->awake = true;
 }
 
-/* Arms the timer for the driver's next deadline, or ours if that is sooner. */
-static void arm(struct store *s, int64_t ours_ms)
+/* The driver has nothing before its deadline; we have a deadline, too. */
+static void wake_later(struct store *s, int64_t ours_ms)
 {
 	int64_t at = s->driver->deadline_ms(s->d);
-	at = ours_ms < at ? ours_ms : at;
-	struct itimerspec when = {0};
-	if (at != INT64_MAX) {
-		int64_t left = at - store_now_ms();
-		when.it_value.tv_sec = left > 0 ? left / 1000 : 0;
-		when.it_value.tv_nsec = left > 0 ? left % 1000 * 1000000 : 1;
-	}
-	(void)timerfd_settime(s->timer, 0, &when, NULL); /* it forgets an expiry, too */
+	s->awake = false;
+	wait_at(&s->wait, ours_ms < at ? ours_ms : at);
 }
 
 /* ---- requests ---- */
@@ -329,8 +287,8 @@ static uint64_t start_commit(
 	int error = check_txn(t, &why);
 	if (error == 0) {
 		int64_t timeout = timeout_ms ? timeout_ms : COMMIT_MS;
-		s->driver->commit(s->d, id, t, store_now_ms() + timeout, hasty);
-		raise_more(s, true);
+		s->driver->commit(s->d, id, t, boot_now_ms() + timeout, hasty);
+		wake_now(s);
 		return id;
 	}
 	struct refusal **end = &s->refusals;
@@ -338,7 +296,7 @@ static uint64_t start_commit(
 		end = &(*end)->next;
 	*end = mem_new(1, sizeof(**end));
 	**end = (struct refusal){.id = id, .why = why, .error = error};
-	raise_more(s, true);
+	wake_now(s);
 	return id;
 }
 
@@ -352,7 +310,7 @@ uint64_t store_start_watch(struct store *s, const char *prefix)
 	assert(!*prefix || store_is_key(prefix));
 	uint64_t id = ++s->last_id;
 	s->driver->watch(s->d, id, prefix, false);
-	raise_more(s, true);
+	wake_now(s);
 	return id;
 }
 
@@ -372,9 +330,10 @@ static bool tell_refusal(struct store *s, uint64_t only, struct store_event *out
 bool store_next(struct store *s, struct store_event *out)
 {
 	bool has = tell_refusal(s, 0, out) || s->driver->next(s->d, 0, out);
-	raise_more(s, has);
-	if (!has)
-		arm(s, INT64_MAX);
+	if (has)
+		wake_now(s);
+	else
+		wake_later(s, WAIT_NEVER);
 	return has;
 }
 
@@ -382,7 +341,7 @@ bool store_next(struct store *s, struct store_event *out)
 
 static int64_t wait_deadline(const struct store *s)
 {
-	return store_now_ms() + (int64_t)s->timeout_ms * WAIT_REQUESTS;
+	return boot_now_ms() + (int64_t)s->timeout_ms * WAIT_REQUESTS;
 }
 
 static int time_is_up(struct store *s, uint64_t id, struct err *e)
@@ -401,16 +360,14 @@ static int wait_next(
 	for (;;) {
 		if (tell_refusal(s, id, out) || s->driver->next(s->d, id, out))
 			break;
-		if (store_now_ms() >= deadline_ms) {
-			raise_more(s, true);
+		if (boot_now_ms() >= deadline_ms) {
+			wake_now(s);
 			return time_is_up(s, id, e);
 		}
-		raise_more(s, false);
-		arm(s, deadline_ms);
-		struct pollfd p = {.fd = s->epoll, .events = POLLIN};
-		(void)poll(&p, 1, -1); /* the timer ends it; whatever else does, we look again */
+		wake_later(s, deadline_ms);
+		wait_block(&s->wait); /* whatever ended it, we look again */
 	}
-	raise_more(s, true); /* others may have something, too */
+	wake_now(s); /* others may have something, too */
 	if (out->kind == STORE_FAILED)
 		return err_set(e, -out->error, "%s", out->what);
 	return 0;

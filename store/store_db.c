@@ -37,6 +37,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/boot.h"
 #include "lib/file.h"
 #include "lib/mem.h"
 #include "store/store_driver.h"
@@ -214,9 +215,9 @@ static int open_locked(struct store_db *db, struct err *e)
 	db->bell_fd = open_file(db->bell, e);
 	if (db->bell_fd < 0)
 		return db->bell_fd;
-	int64_t deadline = store_now_ms() + OPEN_WAIT_MS;
+	int64_t deadline = boot_now_ms() + OPEN_WAIT_MS;
 	int r = store_db_lock(db, e);
-	while (r == -EBUSY && store_now_ms() < deadline) {
+	while (r == -EBUSY && boot_now_ms() < deadline) {
 		(void)poll(NULL, 0, 5);
 		r = store_db_lock(db, e);
 	}

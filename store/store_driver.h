@@ -45,8 +45,6 @@ struct store_trouble {
 void store_trouble_set(struct store_trouble *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-int64_t store_now_ms(void); /* boot time */
-
 /* A copy that outlives the caller's, keys and values included. */
 struct store_txn *store_txn_copy(const struct store_txn *t);
 void store_txn_free(struct store_txn *t); /* takes NULL */

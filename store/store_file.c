@@ -19,6 +19,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "lib/boot.h"
 #include "lib/mem.h"
 #include "store/store_db.h"
 #include "store/store_driver.h"
@@ -197,7 +198,7 @@ static void work(struct file *f, uint64_t only)
 	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	while (read(f->inotify, events, sizeof(events)) > 0)
 		; /* what happened is asked of the store itself */
-	int64_t now = store_now_ms();
+	int64_t now = boot_now_ms();
 	if (f->look_at_ms <= now)
 		look(f, now);
 	for (struct request *r = f->requests; r; r = r->next) {
@@ -326,7 +327,7 @@ static void file_commit(
 	struct request *r = add(f, id, COMMIT);
 	r->txn = store_txn_copy(t);
 	r->deadline_ms = deadline_ms;
-	try_commit(f, r, store_now_ms());
+	try_commit(f, r, boot_now_ms());
 }
 
 static void file_get(void *driver, uint64_t id, const char *key)
