@@ -365,5 +365,5 @@ void agent_describe(const struct agent *a, char *out, size_t size)
 	const char *trouble = store_trouble(a->store, NULL);
 	(void)snprintf(out, size, "%zu blocks, BIRD %s, %s%s%zu problems", a->states.n_blocks,
 		a->bird_status.up ? "up" : "down", trouble ? trouble : "store fine", ", ",
-		a->n_problems);
+		a->problems.total);
 }

@@ -17,9 +17,10 @@
 #include "agent/report_exits.h"
 #include "agent/server.h"
 #include "agent/node_states.h"
+#include "lib/problems.h"
 #include "store/store.h"
 
-enum { AGENT_PROBLEMS = 24, AGENT_ASKERS = 64 };
+enum { AGENT_ASKERS = 64 };
 
 /* An ADD that waits for a block. */
 struct agent_asker {
@@ -61,10 +62,9 @@ struct agent {
 	uint64_t generation; /* of the text */
 	struct bird_status bird_status;
 	char why_not[2][256];
-	char problems[AGENT_PROBLEMS][256];
-	char lasting[AGENT_PROBLEMS][256]; /* found by the slow looks, kept between them */
-	char logged[AGENT_PROBLEMS][256];
-	size_t n_problems, n_lasting, n_logged;
+	struct problems problems;
+	struct problems lasting; /* found by the slow looks, kept between them */
+	struct problems logged;
 	struct report_exits exits;
 	bool has_passed, has_trusted, had_trouble;
 
@@ -112,7 +112,6 @@ int agent_remember(
 void agent_trust(struct agent *a);
 
 /* What is said: problems of the last pass, in the store and to who asks. */
-void agent_problem(struct agent *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void agent_log_problems(struct agent *a); /* those that came and went */
 void agent_say(struct agent *a, bool stopped);
 json_t *agent_report(const struct agent *a);

@@ -20,7 +20,6 @@
  */
 #include "agent/block_plan.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,18 +47,6 @@ static struct block_plan_step *add_step(
 	struct block_plan_step *s = &out->steps[out->n_steps++];
 	*s = (struct block_plan_step){.verb = verb, .block = *block, .dir = dir};
 	return s;
-}
-
-static void problem(struct planning *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void problem(struct planning *p, const char *fmt, ...)
-{
-	struct block_plan *out = p->out;
-	if (out->n_problems == sizeof(out->problems) / sizeof(out->problems[0]))
-		return;
-	va_list ap;
-	va_start(ap, fmt);
-	(void)vsnprintf(out->problems[out->n_problems++], sizeof(out->problems[0]), fmt, ap);
-	va_end(ap);
 }
 
 static const struct pending *pending_of(
@@ -157,7 +144,8 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 		if (!pool_of(p->in->mirror, &b->cidr)) {
 			char text[CIDR_TEXT];
 			cidr_format(&b->cidr, text);
-			problem(p, "block %s belongs to this node, but no pool contains it", text);
+			problems_add(&p->out->problems,
+				"block %s belongs to this node, but no pool contains it", text);
 			return;
 		}
 		(void)add_step(p, STEP_ADD, &b->cidr, dir);
@@ -184,7 +172,7 @@ static void plan_claim_again(struct planning *p, const struct node_states_block 
 	cidr_format(&s->in.cidr, text);
 	const struct replica_item *pool = pool_document(p->in, &s->in.pool);
 	if (!pool || pool->resource.pool.disabled) {
-		problem(p,
+		problems_add(&p->out->problems,
 			"block %s with %llu addresses in use is not ours in the store, and its "
 			"pool is not there to claim it again",
 			text, (unsigned long long)s->in.used);
@@ -218,7 +206,8 @@ static void plan_lost(
 		return;
 	}
 	cidr_format(&s->in.cidr, text);
-	problem(p, "block %s, of which %llu addresses are in use here, belongs to node %s", text,
+	problems_add(&p->out->problems,
+		"block %s, of which %llu addresses are in use here, belongs to node %s", text,
 		(unsigned long long)s->in.used, b->node);
 	if (!s->in.disowned)
 		(void)add_step(p, STEP_DISOWN, &s->in.cidr, s->dir);

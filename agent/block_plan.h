@@ -12,6 +12,7 @@
 #include "agent/replica.h"
 #include "agent/node_states.h"
 #include "cluster/block.h"
+#include "lib/problems.h"
 
 enum block_plan_verb {
 	STEP_ADD,	/* the store says it is ours: into the node state */
@@ -81,8 +82,7 @@ struct block_plan_answer {
 struct block_plan {
 	struct block_plan_step *steps; /* heap */
 	size_t n_steps;
-	char problems[4][256];
-	size_t n_problems;
+	struct problems problems;
 	char why_not[2][256]; /* IPv4, IPv6: no further block can be had, and why; "" */
 	struct block_plan_answer *answers; /* to each ask; heap */
 };

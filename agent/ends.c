@@ -45,7 +45,8 @@ static bool take(struct agent *a, const struct end *end)
 	if (r >= 0)
 		*end->held = got;
 	else if (r != -EAGAIN)
-		agent_problem(a, "no address for the device of %s: %s", end->what, e.text);
+		problems_add(
+			&a->problems, "no address for the device of %s: %s", end->what, e.text);
 	return !addr_equal(&had, end->held);
 }
 

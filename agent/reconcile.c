@@ -9,7 +9,6 @@
  * an earlier agent made stays as it is, and pods start from the node state.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,16 +20,6 @@
 #include "lib/mem.h"
 
 #define NODE_COMMIT_MS 5000
-
-void agent_problem(struct agent *a, const char *fmt, ...)
-{
-	if (a->n_problems == AGENT_PROBLEMS)
-		return;
-	va_list ap;
-	va_start(ap, fmt);
-	(void)vsnprintf(a->problems[a->n_problems++], sizeof(a->problems[0]), fmt, ap);
-	va_end(ap);
-}
 
 /* Addresses. */
 
@@ -78,7 +67,7 @@ static void detect(struct agent *a, const struct facts *f, uint8_t family)
 		int r = detect_find(&w, f, &found, &found_link, &e);
 		/* Without IPv6 on the host nobody expects an IPv6 address. */
 		if (r < 0 && (family == AF_INET || how->method != DETECT_FIRST_FOUND))
-			agent_problem(a, "%s", e.text);
+			problems_add(&a->problems, "%s", e.text);
 	}
 	if (!cidr_equal(&found, addr)) {
 		char text[CIDR_TEXT] = "none";
@@ -195,8 +184,7 @@ static int do_blocks(struct agent *a, const struct mirror *m)
 	for (size_t i = 0; i < a->n_askers; i++)
 		a->askers[i].answer = plan.answers[i];
 	memcpy(a->why_not, plan.why_not, sizeof(a->why_not));
-	for (size_t i = 0; i < plan.n_problems; i++)
-		agent_problem(a, "%s", plan.problems[i]);
+	problems_add_all(&a->problems, &plan.problems);
 	int changed = agent_take_steps(a, &plan, m);
 	block_plan_done(&plan);
 	return changed;
@@ -204,16 +192,13 @@ static int do_blocks(struct agent *a, const struct mirror *m)
 
 static void do_kernel(struct agent *a, const struct desired *d)
 {
-	struct kernel_problems problems = {0};
 	struct err e;
 	bool look = a->slow_at <= agent_now_ms();
 	if (tunnel_filter_sync(a->tunnel_filter, &d->tunnel_filter, look, &e) < 0)
-		agent_problem(a, "the tunnels take packets of anybody: %s", e.text);
-	(void)kernel_sync(a->kernel, &d->kernel, &problems);
-	for (size_t i = 0; i < problems.n; i++)
-		agent_problem(a, "%s", problems.text[i]);
+		problems_add(&a->problems, "the tunnels take packets of anybody: %s", e.text);
+	(void)kernel_sync(a->kernel, &d->kernel, &a->problems);
 	if (nat_sync(a->nat, &d->nat, look, &e) < 0)
-		agent_problem(a, "outgoing NAT: %s", e.text);
+		problems_add(&a->problems, "outgoing NAT: %s", e.text);
 }
 
 static void do_bird(struct agent *a, const struct desired *d)
@@ -258,7 +243,7 @@ static void look_at_source(struct agent *a, const struct desired *d)
 		addr_format(&source, texts[0]);
 		addr_format(own, texts[1]);
 		addr_format(peer, texts[2]);
-		(void)snprintf(a->lasting[a->n_lasting++], sizeof(a->lasting[0]),
+		problems_add(&a->lasting,
 			"IPIP packets to %s leave with the source %s, so it drops them, as this "
 			"node "
 			"is %s: make that the source (ip route change ... src %s), or set "
@@ -273,27 +258,25 @@ static void look_slowly(struct agent *a, const struct desired *d)
 {
 	char text[256];
 	struct err e;
-	a->n_lasting = 0;
+	a->lasting = (struct problems){0};
 	look_at_source(a, d);
 	int r = nat_check_forward(a->nat, d->nat.pools, d->nat.n_pools, text, &e);
 	if (r == 1)
-		(void)snprintf(a->lasting[a->n_lasting++], sizeof(a->lasting[0]), "%s", text);
+		problems_add(&a->lasting, "%s", text);
 	else if (r < 0)
 		log_debug("cannot look at the FORWARD chains: %s", e.text);
 }
 
 static void list_problems(struct agent *a, const struct desired *d)
 {
-	for (size_t i = 0; i < d->n_problems; i++)
-		agent_problem(a, "%s", d->problems[i]);
+	problems_add_all(&a->problems, &d->problems);
 	for (size_t i = 0; i < a->replica.n_problems; i++)
-		agent_problem(a, "%s in the store is left out: %s", a->replica.problems[i].key,
-			a->replica.problems[i].text);
-	for (size_t i = 0; i < a->n_lasting; i++)
-		agent_problem(a, "%s", a->lasting[i]);
+		problems_add(&a->problems, "%s in the store is left out: %s",
+			a->replica.problems[i].key, a->replica.problems[i].text);
+	problems_add_all(&a->problems, &a->lasting);
 	for (int i = 0; i < 2; i++)
 		if (*a->why_not[i])
-			agent_problem(a, "no further block: %s", a->why_not[i]);
+			problems_add(&a->problems, "no further block: %s", a->why_not[i]);
 }
 
 static int make(struct agent *a, const struct facts *f)
@@ -304,7 +287,7 @@ static int make(struct agent *a, const struct facts *f)
 	desired_make(&a->conf, &a->replica, f, &a->self, &d);
 	int changed = node_states_put_mirror(&a->states, &d.mirror, &e);
 	if (changed < 0) {
-		agent_problem(a, "the node state cannot be written: %s", e.text);
+		problems_add(&a->problems, "the node state cannot be written: %s", e.text);
 		changed = 0;
 	} else {
 		if (ends_hold(&a->ends, a, &d)) {
@@ -329,31 +312,31 @@ static void look_at_others(struct agent *a)
 	const char *trouble = store_trouble(a->store, NULL);
 	a->had_trouble = trouble != NULL;
 	if (trouble)
-		agent_problem(a, "%s", trouble);
+		problems_add(&a->problems, "%s", trouble);
 	else if (*a->commit_trouble)
-		agent_problem(
-			a, "the cluster store did not take the last change: %s", a->commit_trouble);
+		problems_add(&a->problems, "the cluster store did not take the last change: %s",
+			a->commit_trouble);
 	bird_status(a->bird, &a->bird_status);
 	if (*a->bird_status.trouble)
-		agent_problem(a, "%s", a->bird_status.trouble);
+		problems_add(&a->problems, "%s", a->bird_status.trouble);
 }
 
 int agent_pass(struct agent *a)
 {
 	struct facts f = {0};
 	struct err e;
-	a->n_problems = 0;
+	a->problems = (struct problems){0};
 	look_at_others(a);
 	int r = node_states_read(&a->states, agent_now_s(), &e);
 	if (r < 0)
-		agent_problem(a, "the node state cannot be read: %s", e.text);
+		problems_add(&a->problems, "the node state cannot be read: %s", e.text);
 	if (r < 0 || !replica_is_whole(&a->replica) || !a->member.joined) {
 		agent_trust(a);
 		return 0;
 	}
 	r = kernel_facts(a->kernel, &f, &e);
 	if (r < 0) {
-		agent_problem(a, "the kernel cannot be looked at: %s", e.text);
+		problems_add(&a->problems, "the kernel cannot be looked at: %s", e.text);
 		return 0;
 	}
 	detect(a, &f, AF_INET);

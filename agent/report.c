@@ -18,24 +18,19 @@
 
 #define ASK_MS 7000 /* an ADD that asks for a block waits for so long */
 
-static bool is_among(const char (*list)[256], size_t n, const char *text)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i], text) == 0)
-			return true;
-	return false;
-}
-
 void agent_log_problems(struct agent *a)
 {
-	for (size_t i = 0; i < a->n_problems; i++)
-		if (!is_among(a->logged, a->n_logged, a->problems[i]))
-			log_warning("%s", a->problems[i]);
-	for (size_t i = 0; i < a->n_logged; i++)
-		if (!is_among(a->problems, a->n_problems, a->logged[i]))
-			log_info("over: %s", a->logged[i]);
-	memcpy(a->logged, a->problems, sizeof(a->logged));
-	a->n_logged = a->n_problems;
+	const struct problems *now = &a->problems, *before = &a->logged;
+	for (size_t i = 0; i < now->kept; i++)
+		if (!problems_has(before, now->text[i]))
+			log_warning("%s", now->text[i]);
+	for (size_t i = 0; i < before->kept; i++)
+		if (!problems_has(now, before->text[i]))
+			log_info("over: %s", before->text[i]);
+	size_t more = now->total - now->kept;
+	if (more && more != before->total - before->kept)
+		log_warning("and %zu more problems", more);
+	a->logged = a->problems;
 }
 
 static void fill_blocks(const struct agent *a, struct status *s)
@@ -76,8 +71,7 @@ void agent_say(struct agent *a, bool stopped)
 	(void)text_copy(s.version, sizeof(s.version), ROOST_VERSION);
 	(void)text_clean(s.bird, sizeof(s.bird), bird_text(a));
 	(void)text_copy(s.store, sizeof(s.store), a->conf.store.url);
-	for (size_t i = 0; i < a->n_problems && i < STATUS_PROBLEMS; i++)
-		(void)json_clean(s.problems[s.n_problems++], sizeof(s.problems[0]), a->problems[i]);
+	s.n_problems = problems_lines(&a->problems, STATUS_PROBLEMS, s.problems);
 	report_exits_text(&a->exits, a->kernel, s.exits, sizeof(s.exits));
 	fill_blocks(a, &s);
 	member_say(&a->member, a->store, &s, agent_now_s());
@@ -127,9 +121,24 @@ static json_t *report_blocks(const struct agent *a)
 			"used", (json_int_t)b->used, "cooling", (json_int_t)b->cooling, "reserved",
 			(json_int_t)b->reserved, "quarantined", (json_int_t)b->quarantined, "free",
 			(json_int_t)b->free);
-		(void)json_array_append_new(list, doc);
+		json_append(list, doc);
 	}
 	return list;
+}
+
+static void report_problems(const struct agent *a, json_t *report)
+{
+	struct problems all = a->problems;
+	char lines[PROBLEMS_MAX + 1][PROBLEM_TEXT];
+	if (!a->has_passed)
+		problems_add(
+			&all, "the cluster store has not been read yet: the node stays as it was");
+	size_t n = problems_lines(&all, PROBLEMS_MAX + 1, lines);
+	json_t *list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_append(list, text_or_null(lines[i]));
+	json_put(report, "problems", list);
+	json_put(report, "problemCount", json_of_number(all.total));
 }
 
 json_t *agent_report(const struct agent *a)
@@ -137,14 +146,7 @@ json_t *agent_report(const struct agent *a)
 	int64_t since;
 	char began[32];
 	const char *trouble = store_trouble(a->store, &since);
-	json_t *problems = json_array();
 	boot_format_time(a->began_s, began);
-	for (size_t i = 0; i < a->n_problems; i++)
-		(void)json_array_append_new(problems, text_or_null(a->problems[i]));
-	if (!a->has_passed)
-		(void)json_array_append_new(problems,
-			json_string("the cluster store has not been read yet: the node stays as "
-				    "it was"));
 	json_t *store = json_pack("{s:s, s:o, s:o}", "url", a->conf.store.url, "trouble",
 		text_or_null(trouble), "sinceSeconds",
 		trouble ? json_integer(agent_now_s() - since) : json_null());
@@ -154,12 +156,13 @@ json_t *agent_report(const struct agent *a)
 		text_or_null(l->trouble), "peers", (int)l->peers, "peersUp", (int)l->peers_up);
 	char exits[sizeof(((struct status *)0)->exits)];
 	report_exits_text(&a->exits, a->kernel, exits, sizeof(exits));
-	json_t *report = json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "node",
+	json_t *report = json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:o, s:o}, s:o}", "node",
 		a->conf.node, "installation", a->member.installation, "since", began, "store",
 		store, "bird", bird, "address", "ipv4", report_address(&a->self.addr4), "ipv6",
-		report_address(&a->self.addr6), "blocks", report_blocks(a), "problems", problems);
-	(void)json_object_set_new(report, "exits", report_exits_json(&a->exits, a->kernel));
-	(void)json_object_set_new(report, "exitsText", text_or_null(exits));
+		report_address(&a->self.addr6), "blocks", report_blocks(a));
+	report_problems(a, report);
+	json_put(report, "exits", report_exits_json(&a->exits, a->kernel));
+	json_put(report, "exitsText", text_or_null(exits));
 	return report;
 }
 

@@ -188,7 +188,7 @@ static int take_step(struct agent *a, const struct block_plan_step *s)
 	if (r == -EBUSY)
 		return 0;
 	if (r < 0) {
-		agent_problem(a, "block %s: %s", text, e.text);
+		problems_add(&a->problems, "block %s: %s", text, e.text);
 		return 0;
 	}
 	log_info("block %s %s", text, verb_text(s->verb));
@@ -264,7 +264,8 @@ int agent_take_steps(struct agent *a, const struct block_plan *p, const struct m
 	a->disk_trouble[0] = '\0';
 	if (r < 0) {
 		(void)text_copy(a->disk_trouble, sizeof(a->disk_trouble), e.text);
-		agent_problem(a, "new blocks are not used, old ones not given back: %s", e.text);
+		problems_add(&a->problems, "new blocks are not used, old ones not given back: %s",
+			e.text);
 	}
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct block_plan_step *s = &p->steps[i];

@@ -5,8 +5,6 @@
  */
 #include "agent/desired/base.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 #include "lib/mem.h"
@@ -15,16 +13,6 @@ void *desired_memory(struct desired *d, size_t n, size_t size)
 {
 	d->memory = mem_grow(d->memory, &d->memory_room, d->n_memory + 1, sizeof(*d->memory));
 	return d->memory[d->n_memory++] = mem_new(n ? n : 1, size);
-}
-
-void desired_problem(struct desired *d, const char *fmt, ...)
-{
-	if (d->n_problems == DESIRED_PROBLEMS)
-		return;
-	va_list ap;
-	va_start(ap, fmt);
-	(void)vsnprintf(d->problems[d->n_problems++], sizeof(d->problems[0]), fmt, ap);
-	va_end(ap);
 }
 
 const struct cidr *desired_own(const struct desiring *g, uint8_t family)

@@ -33,8 +33,6 @@ struct desiring {
 /* Memory that belongs to the result. Zeroed; never NULL. */
 void *desired_memory(struct desired *d, size_t n, size_t size);
 
-void desired_problem(struct desired *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* Our address of a family; family 0: none. */
 const struct cidr *desired_own(const struct desiring *g, uint8_t family);
 struct addr desired_node_addr(const struct resource_node *n, uint8_t family);

@@ -47,7 +47,7 @@ static void leave_out_strays(struct desiring *g, const struct resource *pool, st
 		}
 		struct resource_node *spec = &view->nodes[i].spec;
 		*(a.family == AF_INET ? &spec->addr4 : &spec->addr6) = (struct cidr){0};
-		desired_problem(g->out,
+		problems_add(&g->out->problems,
 			"the address of node %s is inside pool %s: nothing is sent to that node",
 			n->name, pool->name);
 	}
@@ -91,18 +91,18 @@ static void take_pool(struct desiring *g, const struct resource *res)
 	const struct resource_pool *spec = &res->pool;
 	const struct desired_pool *other = overlapping(g, &spec->pool.cidr);
 	if (other) {
-		desired_problem(
-			g->out, "pool %s overlaps pool %s and is left out", res->name, other->name);
+		problems_add(&g->out->problems, "pool %s overlaps pool %s and is left out",
+			res->name, other->name);
 		return;
 	}
 	if (g->n_pools == POOL_MAX) {
-		desired_problem(g->out, "there are more than %d pools: %s is left out", POOL_MAX,
-			res->name);
+		problems_add(&g->out->problems, "there are more than %d pools: %s is left out",
+			POOL_MAX, res->name);
 		return;
 	}
 	const char *node = node_inside(g, &spec->pool.cidr);
 	if (node)
-		desired_problem(g->out,
+		problems_add(&g->out->problems,
 			"pool %s contains the address of node %s: no addresses are given from it",
 			res->name, node);
 	g->pools[g->n_pools++] = (struct desired_pool){
@@ -120,7 +120,7 @@ static void take_pools(struct desiring *g)
 		if (g->r->items[i]->resource.kind == RESOURCE_IPPOOL)
 			take_pool(g, &g->r->items[i]->resource);
 	if (g->n_pools == 0)
-		desired_problem(g->out, "there is no IPPool: no pod can get an address");
+		problems_add(&g->out->problems, "there is no IPPool: no pod can get an address");
 }
 
 /* The kernel. */
@@ -169,12 +169,12 @@ static void check_addresses(struct desiring *g)
 	for (size_t i = 0; i < g->n_pools; i++)
 		*(g->pools[i].spec->pool.cidr.addr.family == AF_INET ? &needs4 : &needs6) = true;
 	if (needs4 && !g->self->addr4.addr.family)
-		desired_problem(g->out,
+		problems_add(&g->out->problems,
 			"this node has no IPv4 address (%s): its IPv4 pods cannot "
 			"be reached from other nodes",
 			g->conf->detect4.text);
 	if (needs6 && !g->self->addr6.addr.family)
-		desired_problem(g->out,
+		problems_add(&g->out->problems,
 			"this node has no IPv6 address (%s): its IPv6 pods cannot "
 			"be reached from other nodes",
 			g->conf->detect6.text);

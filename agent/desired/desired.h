@@ -16,6 +16,7 @@
 #include "agent/kernel/kernel.h"
 #include "agent/replica.h"
 #include "ipam/mirror.h"
+#include "lib/problems.h"
 #include "lib/text.h"
 
 /* How packets for other nodes travel. */
@@ -46,8 +47,6 @@ struct desired_self {
 	size_t n_kept;
 };
 
-#define DESIRED_PROBLEMS 16
-
 struct desired {
 	struct mirror mirror;
 	bool wants_vxlan4, wants_vxlan6, wants_ipip; /* a tunnel's address is needed */
@@ -57,8 +56,7 @@ struct desired {
 	struct nat_want nat;
 	struct bird_want bird;
 	json_t *node; /* our Node document as it shall be in the store; NULL: it is so already */
-	char problems[DESIRED_PROBLEMS][256];
-	size_t n_problems;
+	struct problems problems;
 	void **memory; /* what the arrays above are made of */
 	size_t memory_room, n_memory;
 };

@@ -143,7 +143,7 @@ static void announce(struct exiting *w, const struct cidr *cidrs, size_t n, stru
 			continue;
 		}
 		cidr_format(&cidrs[i], text);
-		desired_problem(w->g->out,
+		problems_add(&w->g->out->problems,
 			"this node is an exit to %s and has no default route of its own: it is "
 			"not announced",
 			text);
@@ -177,7 +177,7 @@ static void make_family(struct exiting *w, struct cidr *own, struct cidr *blocke
 	announce(w, cidrs, n, own);
 	block(w, blocked);
 	if (w->too_far && !w->is_exit && w->n_exits == 0)
-		desired_problem(g->out,
+		problems_add(&g->out->problems,
 			"no IPv%d exit can be used from here: node %s is in another subnet, and no "
 			"tunnel leads to it",
 			w->family == AF_INET ? 4 : 6, w->too_far);
@@ -193,8 +193,8 @@ static void check_cidrs(struct desiring *g, const struct resource_exits *x)
 			if (!p)
 				continue;
 			cidr_format(c, text);
-			desired_problem(g->out, "the exit %s is inside pool %s and is left out",
-				text, p->name);
+			problems_add(&g->out->problems,
+				"the exit %s is inside pool %s and is left out", text, p->name);
 		}
 }
 

@@ -85,7 +85,7 @@ void desired_check_mtu(struct desiring *g)
 	bool other = gives(g, AF_INET);
 	for (size_t i = 0; i < g->n_pools && other; i++)
 		g->pools[i].assigns &= g->pools[i].spec->pool.cidr.addr.family == AF_INET;
-	desired_problem(g->out,
+	problems_add(&g->out->problems,
 		"the MTU of %s is %u, which leaves %u for pods, and IPv6 needs %d: %s", l->name,
 		l->mtu, mtu, MTU_IPV6,
 		other ? "new pods of this node get IPv4 addresses alone" : "no pod can start");

@@ -30,7 +30,7 @@ static void make_reserved(struct desiring *g, struct mirror *m)
 			continue;
 		for (size_t j = 0; j < res->reservation.n; j++) {
 			if (m->n_reserved == MIRROR_RESERVED) {
-				desired_problem(g->out,
+				problems_add(&g->out->problems,
 					"there are more than %d reserved prefixes: %s is not "
 					"complete",
 					MIRROR_RESERVED, res->name);
@@ -132,7 +132,7 @@ static bool has_twin(struct desiring *g)
 		if (!other)
 			continue;
 		addr_format(&desired_own(g, families[i])->addr, text);
-		desired_problem(g->out,
+		problems_add(&g->out->problems,
 			"node %s has the address %s too: this node is not registered with it; "
 			"mend one of them, or remove the other node",
 			other, text);

@@ -79,7 +79,7 @@ void desired_check_paths(struct desiring *g)
 		enum drop d = dropped(g, theirs, link);
 		if (d == DROP_NOTHING)
 			continue;
-		desired_problem(g->out,
+		problems_add(&g->out->problems,
 			"%s node %.64s are dropped by %s, whose rp_filter is 1 (strict), as "
 			"answers go through %s: sysctl -w net.ipv4.conf.%s.rp_filter=2",
 			what[d], n->name, l->name,

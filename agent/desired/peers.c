@@ -119,7 +119,7 @@ static void add_filters(
 		if (f)
 			list[out->n_filters++] = &f->resource.filter;
 		else
-			desired_problem(g->out,
+			problems_add(&g->out->problems,
 				"BGPPeer %s names BGPFilter %s, which is not there: the peer is "
 				"left out",
 				name, p->filters[i]);
@@ -143,7 +143,7 @@ static void add_peer(
 		return;
 	for (size_t i = 0; i < *n; i++)
 		if (addr_equal(&peers[i].addr, &p->addr)) {
-			desired_problem(g->out,
+			problems_add(&g->out->problems,
 				"BGPPeer %s has the address of another one and is "
 				"left out",
 				res->name);
@@ -281,7 +281,7 @@ static void say_twins(struct desiring *g)
 		if (!addr_equal(&all[i - 1], &all[i]))
 			continue;
 		addr_format(&all[i], text);
-		desired_problem(g->out, "two nodes have the address %s", text);
+		problems_add(&g->out->problems, "two nodes have the address %s", text);
 	}
 }
 

@@ -100,8 +100,10 @@ char *desired_describe(const struct desired *d)
 		CLEANUP_FREE char *doc = json_text(d->node);
 		(void)fprintf(f, "document %s\n", doc);
 	}
-	for (size_t i = 0; i < d->n_problems; i++)
-		(void)fprintf(f, "problem: %s\n", d->problems[i]);
+	for (size_t i = 0; i < d->problems.kept; i++)
+		(void)fprintf(f, "problem: %s\n", d->problems.text[i]);
+	if (d->problems.total > d->problems.kept)
+		(void)fprintf(f, "problem: and %zu more\n", d->problems.total - d->problems.kept);
 	CLEANUP_FREE char *bird = bird_config_text(&d->bird);
 	(void)fprintf(f, "\n%s", bird);
 	if (fclose(f) != 0)

@@ -346,7 +346,7 @@ static int forward(struct kernel *k, const struct kernel_want *w, struct err *e)
 }
 
 /* What a part did is added up; its error is kept and does not stop the others. */
-static void take_result(int r, const struct err *e, int *total, struct kernel_problems *problems)
+static void take_result(int r, const struct err *e, int *total, struct problems *problems)
 {
 	if (r >= 0) {
 		*total += *total >= 0 ? r : 0;
@@ -354,19 +354,13 @@ static void take_result(int r, const struct err *e, int *total, struct kernel_pr
 	}
 	if (*total >= 0)
 		*total = r;
-	const size_t room = sizeof(problems->text) / sizeof(*problems->text);
-	if (!problems || problems->n == room)
-		return;
-	(void)snprintf(problems->text[problems->n++], sizeof(*problems->text), "%s%s%s", e->text,
-		e->details[0] ? "; " : "", e->details);
+	problems_add(problems, "%s%s%s", e->text, e->details[0] ? "; " : "", e->details);
 }
 
-int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_problems *problems)
+int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *problems)
 {
 	struct err e = {0};
 	int total = 0;
-	if (problems)
-		problems->n = 0;
 	take_result(forward(k, w, &e), &e, &total, problems);
 	take_result(
 		blackholes_sync(k->net, w->blackholes, w->n_blackholes, &e), &e, &total, problems);

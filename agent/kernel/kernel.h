@@ -15,6 +15,7 @@
 #include "agent/kernel/vxlan.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/problems.h"
 
 struct kernel;
 
@@ -50,13 +51,8 @@ struct kernel_want {
 };
 
 /* Makes it so; what is so already is not touched. Returns how many changes it took. Every part is
- * tried, the first error is returned; problems (may be NULL) gets a sentence of each part that
- * failed. A foreign device in the place of ours is a problem, not removed. */
-struct kernel_problems {
-	char text[6][256];
-	size_t n;
-};
-int kernel_sync(struct kernel *k, const struct kernel_want *w, struct kernel_problems *problems);
+ * tried, the first error is returned; problems gets a sentence more for each part that failed. A foreign device in the place of ours is a problem, not removed. */
+int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *problems);
 
 /* The routes in a table of exits. */
 int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *n,

@@ -153,7 +153,7 @@ static int do_read(const json_t *o, struct err *e)
 
 static int do_sync(const json_t *o, json_t *answer)
 {
-	struct kernel_problems problems = {0};
+	struct problems problems = {0};
 	struct kernel_want w = {
 		.forward4 = json_is_true(json_object_get(o, "forward4")),
 		.forward6 = json_is_true(json_object_get(o, "forward6")),
@@ -179,7 +179,7 @@ static int do_sync(const json_t *o, json_t *answer)
 	(void)json_object_set_new(
 		answer, "us", json_integer((json_int_t)((boot_now_ns() - start) / 1000)));
 	json_t *list = json_array();
-	for (size_t i = 0; i < problems.n; i++)
+	for (size_t i = 0; i < problems.kept; i++)
 		(void)json_array_append_new(list, json_string(problems.text[i]));
 	(void)json_object_set_new(answer, "problems", list);
 	for (size_t i = 0; i < 2; i++)

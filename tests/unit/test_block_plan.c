@@ -413,8 +413,34 @@ static void a_block_in_use_whose_pool_is_gone_is_a_problem(void **state)
 	set_up(&b, "{}", HAVE({.cidr = "10.0.0.0/26", .used = 60}), ", \"disabled\": true");
 	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 0);
-	assert_int_equal(p.n_problems, 1);
-	assert_non_null(strstr(p.problems[0], "10.0.0.0/26"));
+	assert_int_equal(p.problems.total, 1);
+	assert_non_null(strstr(p.problems.text[0], "10.0.0.0/26"));
+	block_plan_done(&p);
+	replica_done(&b.replica);
+}
+
+static void no_problem_is_dropped_without_being_counted(void **state)
+{
+	enum { OTHERS = PROBLEMS_MAX + 8 };
+	struct bench b;
+	struct block_plan p;
+	struct node_states_block blocks[OTHERS];
+	(void)state;
+	set_up(&b, "{}", NULL, 0, ", \"disabled\": true");
+	for (uint32_t i = 0; i < OTHERS; i++) {
+		char text[CIDR_TEXT];
+		(void)snprintf(text, sizeof(text), "10.0.%u.0/26", i);
+		blocks[i] = (struct node_states_block){.in = {.cidr = parse(text),
+							       .pool = parse("10.0.0.0/24"),
+							       .used = 1,
+							       .cluster = true},
+			.empty_since_s = -1};
+	}
+	b.states.blocks = blocks;
+	b.states.n_blocks = OTHERS;
+	block_plan_make(&b.in, &p);
+	assert_int_equal(p.problems.kept, PROBLEMS_MAX);
+	assert_int_equal(p.problems.total, OTHERS);
 	block_plan_done(&p);
 	replica_done(&b.replica);
 }
@@ -436,6 +462,7 @@ int main(void)
 		cmocka_unit_test(claims_that_are_not_blocks_yet_count_for_the_limit),
 		cmocka_unit_test(a_drained_node_gives_everything_idle_back_and_claims_nothing),
 		cmocka_unit_test(a_block_in_use_whose_pool_is_gone_is_a_problem),
+		cmocka_unit_test(no_problem_is_dropped_without_being_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
