@@ -24,7 +24,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -32,58 +31,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/net.h"
-#include "lib/net_queue.h"
+#include "lib/netlink.h"
+#include "lib/nft_batch.h"
 
 #define TABLE "roost"
 #define PRIORITY_RAW (-300)
-
-struct nft {
-	struct mnl_socket *socket;
-	size_t used;
-	unsigned int seq;
-	_Alignas(NLMSG_ALIGNTO) char buf[4096];
-};
-
-static int open_nft(struct nft *n, struct err *e)
-{
-	n->used = 0;
-	n->seq = 0;
-	n->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!n->socket)
-		return err_set(e, errno, "cannot open an nf_tables socket: %s", strerror(errno));
-	return 0;
-}
-
-static void close_nft(struct nft *n)
-{
-	if (n->socket)
-		(void)mnl_socket_close(n->socket);
-}
-
-static struct nlmsghdr *begin(struct nft *n, uint16_t type, uint16_t flags, uint8_t family)
-{
-	struct nlmsghdr *m = mnl_nlmsg_put_header(n->buf + n->used);
-	bool control = type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END;
-	m->nlmsg_type = control ? type : (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
-	m->nlmsg_flags = NLM_F_REQUEST | flags;
-	m->nlmsg_seq = ++n->seq;
-	struct nfgenmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
-	info->nfgen_family = family;
-	info->version = NFNETLINK_V0;
-	info->res_id = control ? htons(NFNL_SUBSYS_NFTABLES) : 0;
-	return m;
-}
-
-static void end(struct nft *n, struct nlmsghdr *m)
-{
-	n->used += MNL_ALIGN(m->nlmsg_len);
-}
-
-static void control(struct nft *n, uint16_t type)
-{
-	end(n, begin(n, type, 0, AF_UNSPEC));
-}
+#define MESSAGE 1024 /* bytes of attributes at most */
 
 static void put_be32(struct nlmsghdr *m, uint16_t type, uint32_t value)
 {
@@ -158,16 +111,17 @@ static void put_drop(struct nlmsghdr *m)
 	end_expr(m, x);
 }
 
-static void put_table(struct nft *n)
+static void put_table(struct nft_batch *b)
 {
-	struct nlmsghdr *m = begin(n, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFPROTO_INET);
+	struct nlmsghdr *m =
+		nft_batch_put(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFPROTO_INET, MESSAGE);
 	mnl_attr_put_strz(m, NFTA_TABLE_NAME, TABLE);
-	end(n, m);
 }
 
-static void put_chain(struct nft *n, const char *chain, uint16_t flags)
+static void put_chain(struct nft_batch *b, const char *chain, uint16_t flags)
 {
-	struct nlmsghdr *m = begin(n, NFT_MSG_NEWCHAIN, NLM_F_CREATE | flags, NFPROTO_INET);
+	struct nlmsghdr *m =
+		nft_batch_put(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | flags, NFPROTO_INET, MESSAGE);
 	mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, TABLE);
 	mnl_attr_put_strz(m, NFTA_CHAIN_NAME, chain);
 	struct nlattr *hook = mnl_attr_nest_start(m, NFTA_CHAIN_HOOK);
@@ -176,13 +130,12 @@ static void put_chain(struct nft *n, const char *chain, uint16_t flags)
 	mnl_attr_nest_end(m, hook);
 	put_be32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
 	mnl_attr_put_strz(m, NFTA_CHAIN_TYPE, "filter");
-	end(n, m);
 }
 
-static void put_rule(struct nft *n, const char *chain, const char *prefix)
+static void put_rule(struct nft_batch *b, const char *chain, const char *prefix)
 {
-	struct nlmsghdr *m =
-		begin(n, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, NFPROTO_INET);
+	struct nlmsghdr *m = nft_batch_put(
+		b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, NFPROTO_INET, MESSAGE);
 	mnl_attr_put_strz(m, NFTA_RULE_TABLE, TABLE);
 	mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain);
 	struct nlattr *list = mnl_attr_nest_start(m, NFTA_RULE_EXPRESSIONS);
@@ -194,51 +147,14 @@ static void put_rule(struct nft *n, const char *chain, const char *prefix)
 	put_counter(m);
 	put_drop(m);
 	mnl_attr_nest_end(m, list);
-	end(n, m);
 }
 
-struct answer {
-	int error;
-	uint32_t rules; /* of a chain that was asked for */
-};
-
-static void take_reply(const struct nlmsghdr *reply, struct answer *a)
+static void take_use(const struct nlmsghdr *reply, void *arg)
 {
-	if (reply->nlmsg_type == NLMSG_ERROR) {
-		const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
-		if (!a->error)
-			a->error = -status->error;
-		return;
-	}
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg)) {
+	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
 		if (mnl_attr_get_type(attr) == NFTA_CHAIN_USE)
-			a->rules = ntohl(mnl_attr_get_u32(attr));
-	}
-}
-
-/* Sends what was built and reads until last, the message that asks for an acknowledgement, or an
- * error has been answered. */
-static int ask(struct nft *n, struct answer *a, struct err *e)
-{
-	*a = (struct answer){0};
-	if (mnl_socket_sendto(n->socket, n->buf, n->used) < 0)
-		return err_set(e, errno, "cannot talk to nf_tables: %s", strerror(errno));
-	n->used = 0;
-	_Alignas(NLMSG_ALIGNTO) char buf[8192];
-	for (bool done = false; !done;) {
-		ssize_t len = mnl_socket_recvfrom(n->socket, buf, sizeof(buf));
-		if (len < 0 && errno != EINTR)
-			return err_set(
-				e, errno, "cannot read nf_tables' answer: %s", strerror(errno));
-		int left = (int)len;
-		const struct nlmsghdr *reply = (const void *)buf;
-		for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
-			done = done || reply->nlmsg_type == NLMSG_ERROR;
-			take_reply(reply, a);
-		}
-	}
-	return 0;
+			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
 }
 
 static void chain_name(const char *prefix, char out[32])
@@ -247,95 +163,74 @@ static void chain_name(const char *prefix, char out[32])
 }
 
 /* 1: chain and rule are there, 0: not; *has_chain tells a flushed chain from a missing one. */
-static int look(struct nft *n, const char *chain, bool *has_chain, struct err *e)
+static int look(struct nft_batch *b, const char *chain, bool *has_chain, struct err *e)
 {
-	struct nlmsghdr *m = begin(n, NFT_MSG_GETCHAIN, NLM_F_ACK, NFPROTO_INET);
+	uint32_t rules = 0;
+	struct nlmsghdr *m = nft_batch_question(b, NFT_MSG_GETCHAIN, 0, NFPROTO_INET);
 	mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, TABLE);
 	mnl_attr_put_strz(m, NFTA_CHAIN_NAME, chain);
-	end(n, m);
-	struct answer a;
-	int r = ask(n, &a, e);
+	int r = nft_batch_ask(b, take_use, &rules, e);
+	*has_chain = r >= 0;
 	if (r < 0)
-		return r;
-	*has_chain = a.error == 0;
-	if (a.error && a.error != ENOENT)
-		return err_set(e, a.error, "cannot look at nf_tables chain %s: %s", chain,
-			strerror(a.error));
-	return a.error == 0 && a.rules > 0;
+		return r == -ENOENT ? 0 : r;
+	return rules > 0;
 }
 
-static int make(struct nft *n, const char *chain, const char *prefix, bool has_chain, struct err *e)
+static int make(
+	struct nft_batch *b, const char *chain, const char *prefix, bool has_chain, struct err *e)
 {
-	control(n, NFNL_MSG_BATCH_BEGIN);
-	put_table(n);
-	put_chain(n, chain, has_chain ? 0 : NLM_F_EXCL);
-	put_rule(n, chain, prefix);
-	control(n, NFNL_MSG_BATCH_END);
-	struct answer a;
-	int r = ask(n, &a, e);
-	if (r < 0)
-		return r;
-	if (a.error == EEXIST)
+	put_table(b);
+	put_chain(b, chain, has_chain ? 0 : NLM_F_EXCL);
+	put_rule(b, chain, prefix);
+	int r = nft_batch_commit(b, e);
+	if (r == -EEXIST)
 		return 0; /* another ADD was first */
-	if (a.error)
-		return err_set(e, a.error, "cannot make nf_tables chain inet %s %s: %s", TABLE,
-			chain, strerror(a.error));
-	return 1;
+	return r < 0 ? r : 1;
 }
 
 /* A socket, the chain's name, and the look. The caller closes the socket. */
 static int open_and_look(
-	struct nft *n, const char *prefix, char chain[32], bool *has_chain, struct err *e)
+	struct nft_batch *b, const char *prefix, char chain[32], bool *has_chain, struct err *e)
 {
-	n->socket = NULL;
 	*has_chain = false;
 	chain_name(prefix, chain);
-	int r = open_nft(n, e);
-	return r < 0 ? r : look(n, chain, has_chain, e);
+	int r = nft_batch_open(b, e);
+	return r < 0 ? r : look(b, chain, has_chain, e);
 }
 
 int antispoof_ensure(const char *prefix, struct err *e)
 {
-	struct nft n;
+	struct nft_batch b;
 	char chain[32];
 	bool has_chain;
-	int r = open_and_look(&n, prefix, chain, &has_chain, e);
+	int r = open_and_look(&b, prefix, chain, &has_chain, e);
 	if (r == 1)
 		r = 0;
 	else if (r == 0)
-		r = make(&n, chain, prefix, has_chain, e);
-	close_nft(&n);
+		r = make(&b, chain, prefix, has_chain, e);
+	nft_batch_close(&b);
 	return r;
 }
 
 int antispoof_has(const char *prefix, struct err *e)
 {
-	struct nft n;
+	struct nft_batch b;
 	char chain[32];
 	bool has_chain;
-	int r = open_and_look(&n, prefix, chain, &has_chain, e);
-	close_nft(&n);
+	int r = open_and_look(&b, prefix, chain, &has_chain, e);
+	nft_batch_close(&b);
 	return r;
 }
 
 int antispoof_remove(struct err *e)
 {
-	struct nft n;
-	int r = open_nft(&n, e);
+	struct nft_batch b;
+	int r = nft_batch_open(&b, e);
 	if (r < 0)
 		return r;
-	control(&n, NFNL_MSG_BATCH_BEGIN);
-	struct nlmsghdr *m = begin(&n, NFT_MSG_DELTABLE, NLM_F_ACK, NFPROTO_INET);
+	struct nlmsghdr *m = nft_batch_put(&b, NFT_MSG_DELTABLE, 0, NFPROTO_INET, MESSAGE);
 	mnl_attr_put_strz(m, NFTA_TABLE_NAME, TABLE);
-	end(&n, m);
-	control(&n, NFNL_MSG_BATCH_END);
-	struct answer a = {0};
-	r = ask(&n, &a, e);
-	close_nft(&n);
-	if (r < 0 || a.error == ENOENT)
-		return r < 0 ? r : 0;
-	if (a.error)
-		return err_set(e, a.error, "cannot remove nf_tables table inet %s: %s", TABLE,
-			strerror(a.error));
-	return 1;
+	r = nft_batch_commit(&b, e);
+	nft_batch_close(&b);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }

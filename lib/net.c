@@ -24,13 +24,10 @@
 
 int net_open(struct net **out, struct err *e)
 {
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!s)
-		return err_set(e, errno, "cannot open a netlink socket: %s", strerror(errno));
-	int on = 1;
-	/* Without these the kernel's sentences are missing, nothing else. */
-	(void)mnl_socket_setsockopt(s, NETLINK_EXT_ACK, &on, sizeof(on));
-	(void)mnl_socket_setsockopt(s, NETLINK_CAP_ACK, &on, sizeof(on));
+	struct mnl_socket *s;
+	int r = netlink_open(NETLINK_ROUTE, &s, e);
+	if (r < 0)
+		return r;
 	struct net *n = mem_new(1, sizeof(*n));
 	n->socket = s;
 	n->seq = 1;
@@ -79,37 +76,9 @@ struct net_pending *net_queue_end(struct net *n, struct nlmsghdr *message)
 	return &n->pending[n->count - 1];
 }
 
-void net_copy_text(char *dst, size_t size, const struct nlattr *attr)
-{
-	size_t len = strnlen(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
-	if (len >= size)
-		len = size - 1;
-	memcpy(dst, mnl_attr_get_payload(attr), len);
-	dst[len] = '\0';
-}
-
 void net_put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *a)
 {
 	mnl_attr_put(message, type, addr_size(a), a->bytes);
-}
-
-/* The kernel's own sentence behind an error, or "". Source: struct nlmsgerr in linux/netlink.h. */
-static void kernel_sentence(const struct nlmsghdr *reply, char *out, size_t size)
-{
-	out[0] = '\0';
-	const struct nlmsgerr *error = mnl_nlmsg_get_payload(reply);
-	size_t skip = sizeof(*error);
-	if (!(reply->nlmsg_flags & NLM_F_ACK_TLVS))
-		return;
-	if (!(reply->nlmsg_flags & NLM_F_CAPPED))
-		skip += error->msg.nlmsg_len - sizeof(error->msg);
-	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, skip)
-		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG) {
-			char text[160];
-			net_copy_text(text, sizeof(text), attr);
-			(void)snprintf(out, size, " (%s)", text);
-		}
 }
 
 static bool is_tolerated(enum net_mercy mercy, int error)
@@ -139,7 +108,7 @@ static void take_error(
 	const struct net_pending *p = &n->pending[index];
 	if (error && !o->error && !is_tolerated(p->mercy, error)) {
 		char sentence[180];
-		kernel_sentence(reply, sentence, sizeof(sentence));
+		netlink_sentence(reply, sentence, sizeof(sentence));
 		(void)err_set(e, error, "cannot %s: %s%s", p->what, strerror(error), sentence);
 		o->error = error;
 		o->at = p->tag;
@@ -164,18 +133,6 @@ static void take_datagram(
 	}
 }
 
-static int receive(struct net *n, char *buf, size_t size, struct err *e)
-{
-	for (;;) {
-		ssize_t len = mnl_socket_recvfrom(n->socket, buf, size);
-		if (len >= 0)
-			return (int)len;
-		if (errno != EINTR)
-			return err_set(
-				e, errno, "cannot read the kernel's answer: %s", strerror(errno));
-	}
-}
-
 int net_commit(struct net *n, int *at, struct err *e)
 {
 	if (n->count == 0)
@@ -190,7 +147,7 @@ int net_commit(struct net *n, int *at, struct err *e)
 		r = err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
 	_Alignas(NLMSG_ALIGNTO) char buf[NET_ANSWER_BYTES];
 	while (r >= 0 && !o.done) {
-		r = receive(n, buf, sizeof(buf), e);
+		r = netlink_receive(n->socket, buf, sizeof(buf), e);
 		if (r >= 0)
 			take_datagram(n, buf, (size_t)r, &o, e);
 	}
@@ -220,7 +177,7 @@ int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *ar
 		return err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
 	_Alignas(NLMSG_ALIGNTO) char buf[NET_REPLY_BYTES];
 	for (;;) {
-		int left = receive(n, buf, sizeof(buf), e);
+		int left = netlink_receive(n->socket, buf, sizeof(buf), e);
 		if (left < 0)
 			return left;
 		const struct nlmsghdr *reply = (const void *)buf;

@@ -63,7 +63,7 @@ static void take_tunnel_addr(const struct nlattr *attr, struct addr *out)
 static void take_vxlan(const struct nlattr *data, struct net_detail_link *out)
 {
 	const struct nlattr *attr;
-	NET_EACH_NESTED (attr, data) {
+	NETLINK_EACH_NESTED (attr, data) {
 		switch (mnl_attr_get_type(attr)) {
 		case IFLA_VXLAN_ID:
 			out->vni = mnl_attr_get_u32(attr);
@@ -86,7 +86,7 @@ static void take_vxlan(const struct nlattr *data, struct net_detail_link *out)
 static void take_ip_tunnel(const struct nlattr *data, struct net_detail_link *out)
 {
 	const struct nlattr *attr;
-	NET_EACH_NESTED (attr, data) {
+	NETLINK_EACH_NESTED (attr, data) {
 		if (mnl_attr_get_type(attr) == IFLA_IPTUN_LOCAL)
 			take_tunnel_addr(attr, &out->local);
 		else if (mnl_attr_get_type(attr) == IFLA_IPTUN_REMOTE)
@@ -97,9 +97,9 @@ static void take_ip_tunnel(const struct nlattr *data, struct net_detail_link *ou
 static void take_kind(const struct nlattr *info, struct net_detail_link *out)
 {
 	const struct nlattr *attr, *data = NULL;
-	NET_EACH_NESTED (attr, info) {
+	NETLINK_EACH_NESTED (attr, info) {
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-			net_copy_text(out->kind, sizeof(out->kind), attr);
+			netlink_copy_text(out->kind, sizeof(out->kind), attr);
 		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
 			data = attr;
 	}
@@ -114,7 +114,7 @@ static void list_link(const struct nlmsghdr *reply, void *arg)
 	struct net_detail_link *l = append(arg);
 	net_read_link(reply, &l->link);
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(struct ifinfomsg))
+	NETLINK_EACH_ATTR (attr, reply, sizeof(struct ifinfomsg))
 		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
 			take_kind(attr, l);
 }
@@ -178,7 +178,7 @@ static void take_hops(const struct nlattr *multipath, struct net_detail_route *o
 static void take_metrics(const struct nlattr *metrics, struct net_detail_route *out)
 {
 	const struct nlattr *attr;
-	NET_EACH_NESTED (attr, metrics)
+	NETLINK_EACH_NESTED (attr, metrics)
 		if (mnl_attr_get_type(attr) == RTAX_MTU)
 			out->mtu = mnl_attr_get_u32(attr);
 }
@@ -228,7 +228,7 @@ static void list_route(const struct nlmsghdr *reply, void *arg)
 	};
 	struct net_detail_hop only = {.on_link = info->rtm_flags & RTNH_F_ONLINK};
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(*info))
+	NETLINK_EACH_ATTR (attr, reply, sizeof(*info))
 		take_route_attr(attr, &r, &only);
 	if (r.table != l->table || info->rtm_flags & RTM_F_CLONED)
 		return;
@@ -295,7 +295,7 @@ static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
 		r->protocol = mnl_attr_get_u8(attr);
 		break;
 	case FRA_IIFNAME:
-		net_copy_text(r->in, sizeof(r->in), attr);
+		netlink_copy_text(r->in, sizeof(r->in), attr);
 		break;
 	case FRA_SUPPRESS_PREFIXLEN:
 		r->not_default = mnl_attr_get_u32(attr) == 0;
@@ -321,7 +321,7 @@ static void list_rule(const struct nlmsghdr *reply, void *arg)
 	r->action = info->action;
 	r->more = info->tos || info->flags;
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(*info))
+	NETLINK_EACH_ATTR (attr, reply, sizeof(*info))
 		take_rule_attr(attr, r);
 }
 

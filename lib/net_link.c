@@ -217,10 +217,10 @@ void net_add_neigh(struct net *n, int index, const struct addr *a, const uint8_t
 static bool is_kind_veth(const struct nlattr *linkinfo)
 {
 	const struct nlattr *attr;
-	NET_EACH_NESTED (attr, linkinfo)
+	NETLINK_EACH_NESTED (attr, linkinfo)
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND) {
 			char kind[16];
-			net_copy_text(kind, sizeof(kind), attr);
+			netlink_copy_text(kind, sizeof(kind), attr);
 			return strcmp(kind, "veth") == 0;
 		}
 	return false;
@@ -230,10 +230,10 @@ static bool is_kind_veth(const struct nlattr *linkinfo)
 static bool is_ipv6_disabled(const struct nlattr *spec)
 {
 	const struct nlattr *family, *attr;
-	NET_EACH_NESTED (family, spec) {
+	NETLINK_EACH_NESTED (family, spec) {
 		if (mnl_attr_get_type(family) != AF_INET6)
 			continue;
-		NET_EACH_NESTED (attr, family) {
+		NETLINK_EACH_NESTED (attr, family) {
 			const int32_t *conf = mnl_attr_get_payload(attr);
 			size_t n = mnl_attr_get_payload_len(attr) / sizeof(*conf);
 			if (mnl_attr_get_type(attr) == IFLA_INET6_CONF && n > DEVCONF_DISABLE_IPV6)
@@ -247,10 +247,10 @@ static void read_link_attr(const struct nlattr *attr, struct net_link *l)
 {
 	switch (mnl_attr_get_type(attr)) {
 	case IFLA_IFNAME:
-		net_copy_text(l->name, sizeof(l->name), attr);
+		netlink_copy_text(l->name, sizeof(l->name), attr);
 		break;
 	case IFLA_IFALIAS:
-		net_copy_text(l->alias, sizeof(l->alias), attr);
+		netlink_copy_text(l->alias, sizeof(l->alias), attr);
 		break;
 	case IFLA_ADDRESS:
 		if (mnl_attr_get_payload_len(attr) == sizeof(l->mac))
@@ -283,7 +283,7 @@ void net_read_link(const struct nlmsghdr *reply, void *arg)
 		.is_loopback = info->ifi_flags & IFF_LOOPBACK,
 	};
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(*info))
+	NETLINK_EACH_ATTR (attr, reply, sizeof(*info))
 		read_link_attr(attr, &l);
 	*(struct net_link *)arg = l;
 }
@@ -359,7 +359,7 @@ static void list_addr(const struct nlmsghdr *reply, void *arg)
 	a.address.len = info->ifa_prefixlen;
 	bool has_local = false;
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(*info)) {
+	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
 		uint16_t type = mnl_attr_get_type(attr);
 		if (type != IFA_LOCAL && (type != IFA_ADDRESS || has_local))
 			continue;

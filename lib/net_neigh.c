@@ -78,7 +78,7 @@ static void list_neigh(const struct nlmsghdr *reply, void *arg)
 	if (info->ndm_ifindex != l->index || info->ndm_family != l->family)
 		return;
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(*info)) {
+	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
 		uint16_t type = mnl_attr_get_type(attr);
 		size_t len = mnl_attr_get_payload_len(attr);
 		if (type == NDA_LLADDR && len == sizeof(entry.mac))

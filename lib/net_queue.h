@@ -4,12 +4,12 @@
  * The inside of struct net, shared by net.c (socket and queue) and net_*.c (messages and lists)
  * alone. Everybody else includes lib/net.h.
  */
-#include <libmnl/libmnl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/net.h"
+#include "lib/netlink.h"
 
 #define NET_QUEUE_BYTES 16384
 #define NET_QUEUE_MESSAGES 48
@@ -47,23 +47,7 @@ struct net_pending *net_queue_end(struct net *n, struct nlmsghdr *message);
 /* Sends a dump request and hands each reply to fn. */
 int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *arg, struct err *e);
 
-/* A string attribute that is copied with a bound. */
-void net_copy_text(char *dst, size_t size, const struct nlattr *attr);
-
 /* Reads a link's message into the struct net_link at arg. */
 void net_read_link(const struct nlmsghdr *reply, void *arg);
 
 void net_put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *a);
-
-/* libmnl's loops with the conversions that our warnings ask for. */
-#define NET_EACH_ATTR(attr, message, skip)                                                         \
-	for ((attr) = mnl_nlmsg_get_payload_offset(message, skip);                                 \
-		mnl_attr_ok(attr, (int)((const char *)mnl_nlmsg_get_payload_tail(message) -        \
-					  (const char *)(attr)));                                  \
-		(attr) = mnl_attr_next(attr))
-
-#define NET_EACH_NESTED(attr, nest)                                                                \
-	for ((attr) = mnl_attr_get_payload(nest);                                                  \
-		mnl_attr_ok(attr, (int)((const char *)mnl_attr_get_payload(nest) +                 \
-					  mnl_attr_get_payload_len(nest) - (const char *)(attr))); \
-		(attr) = mnl_attr_next(attr))

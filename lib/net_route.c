@@ -119,7 +119,7 @@ static bool read_route(const struct nlmsghdr *reply, struct net_route *out)
 	};
 	uint32_t table = info->rtm_table;
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(*info)) {
+	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
 		uint16_t type = mnl_attr_get_type(attr);
 		if (type == RTA_DST)
 			take_addr(attr, info->rtm_family, &r.dst.addr);
@@ -196,7 +196,7 @@ void net_ask_default(struct net *n, int family, struct net_route *out)
 static void take_forwarding(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
+	NETLINK_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
 		if (mnl_attr_get_type(attr) == NETCONFA_FORWARDING)
 			*(bool *)arg = mnl_attr_get_u32(attr) != 0;
 	}
@@ -219,7 +219,7 @@ static void ask_forwarding(struct net *n, int family, bool *out)
 static void take_reverse_path(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
-	NET_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
+	NETLINK_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
 		if (mnl_attr_get_type(attr) == NETCONFA_RP_FILTER)
 			*(uint32_t *)arg = mnl_attr_get_u32(attr);
 	}
