@@ -29,7 +29,7 @@ static struct cidr own_address(const struct agent *a, uint8_t family)
 	const struct replica_node *n = replica_node(&a->replica, a->conf.node);
 	if (now->addr.family || !n)
 		return *now;
-	return family == AF_INET ? n->spec.addr4 : n->spec.addr6;
+	return n->spec.addr[family_of(family)];
 }
 
 /* A pool that nobody uses yet may be a mistake: it must not take the node's address from it. */

@@ -50,12 +50,11 @@ static void add_pool(struct table *t, const struct resource *r)
 
 static void add_node(struct table *t, const struct resource *r)
 {
-	const struct cidr *addrs[] = {&r->node.addr4, &r->node.addr6};
 	table_add(t, "%s", r->name);
-	for (size_t i = 0; i < 2; i++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		char text[CIDR_TEXT] = "";
-		if (addrs[i]->addr.family)
-			cidr_format(addrs[i], text);
+		if (r->node.addr[f].addr.family)
+			cidr_format(&r->node.addr[f], text);
 		table_add(t, "%s", text);
 	}
 	add_number(t, r->node.as_number);

@@ -21,14 +21,13 @@
 
 static void format_addresses(const struct inventory_node *n, char out[ADDRESSES])
 {
-	const struct cidr *both[] = {&n->spec.addr4, &n->spec.addr6};
 	struct text t = {.buf = out, .size = ADDRESSES};
 	*out = '\0';
-	for (size_t i = 0; i < 2; i++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		char text[ADDR_TEXT];
-		if (!both[i]->addr.family)
+		if (!n->spec.addr[f].addr.family)
 			continue;
-		addr_format(&both[i]->addr, text);
+		addr_format(&n->spec.addr[f].addr, text);
 		text_add(&t, "%s%s", t.len ? ", " : "", text);
 	}
 }
@@ -86,13 +85,12 @@ static void put_number(json_t *o, const char *key, uint64_t n)
 
 static json_t *addresses_json(const struct inventory_node *n)
 {
-	const struct cidr *both[] = {&n->spec.addr4, &n->spec.addr6};
 	json_t *list = json_array();
-	for (size_t i = 0; i < 2; i++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		char text[CIDR_TEXT];
-		if (!both[i]->addr.family)
+		if (!n->spec.addr[f].addr.family)
 			continue;
-		cidr_format(both[i], text);
+		cidr_format(&n->spec.addr[f], text);
 		(void)json_array_append_new(list, output_json_text(text));
 	}
 	return list;

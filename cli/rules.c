@@ -81,9 +81,8 @@ static int check_pools(const struct rules_set *s, const struct resource *pool, s
 /* The node's address inside the pool, if any. */
 static const struct addr *find_inside(const struct cidr *pool, const struct resource_node *n)
 {
-	if (n->addr4.addr.family && cidr_contains(pool, &n->addr4.addr))
-		return &n->addr4.addr;
-	return n->addr6.addr.family && cidr_contains(pool, &n->addr6.addr) ? &n->addr6.addr : NULL;
+	const struct addr *a = &n->addr[family_of(pool->addr.family)].addr;
+	return a->family && cidr_contains(pool, a) ? a : NULL;
 }
 
 static int refuse_inside(const struct resource *pool, const struct resource *node,
@@ -157,6 +156,23 @@ static bool same_host(const struct cidr *a, const struct cidr *b)
 	return a->addr.family && addr_equal(&a->addr, &b->addr);
 }
 
+static const char *const address_places[FAMILIES] = {
+	"spec.bgp.ipv4Address", "spec.bgp.ipv6Address"};
+
+static int refuse_twin(const struct resource_node *n, const struct resource *other,
+	const char **where, struct err *e)
+{
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		char text[ADDR_TEXT];
+		if (!same_host(&n->addr[f], &other->node.addr[f]))
+			continue;
+		addr_format(&n->addr[f].addr, text);
+		*where = address_places[f];
+		return err_set(e, EINVAL, "%s is the address of Node %.100s", text, other->name);
+	}
+	return 0;
+}
+
 static int check_node(
 	const struct rules_set *s, const struct resource *node, const char **where, struct err *e)
 {
@@ -167,20 +183,14 @@ static int check_node(
 			const struct addr *inside = find_inside(&other->pool.pool.cidr, n);
 			if (!inside)
 				continue;
-			*where = inside == &n->addr4.addr ? "spec.bgp.ipv4Address"
-							  : "spec.bgp.ipv6Address";
+			*where = address_places[family_of(inside->family)];
 			return refuse_inside(other, node, inside, e);
 		}
 		if (other == node || other->kind != RESOURCE_NODE)
 			continue;
-		bool four = same_host(&n->addr4, &other->node.addr4);
-		if (four || same_host(&n->addr6, &other->node.addr6)) {
-			char text[ADDR_TEXT];
-			addr_format(four ? &n->addr4.addr : &n->addr6.addr, text);
-			*where = four ? "spec.bgp.ipv4Address" : "spec.bgp.ipv6Address";
-			return err_set(
-				e, EINVAL, "%s is the address of Node %.100s", text, other->name);
-		}
+		int r = refuse_twin(n, other, where, e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -188,10 +198,9 @@ static int check_node(
 static bool has_new_address(const struct resource *before, const struct resource *now)
 {
 	const struct resource_node *n = &now->node;
-	if (!before)
-		return n->addr4.addr.family || n->addr6.addr.family;
-	return !cidr_equal(&n->addr4, &before->node.addr4) ||
-	       !cidr_equal(&n->addr6, &before->node.addr6);
+	static const struct cidr none[FAMILIES];
+	const struct cidr *old = before ? before->node.addr : none;
+	return !cidr_equal(&n->addr[IPV4], &old[IPV4]) || !cidr_equal(&n->addr[IPV6], &old[IPV6]);
 }
 
 /* ---- Exits ---- */

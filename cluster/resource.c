@@ -199,11 +199,11 @@ static int read_node_bgp(const struct fields *spec, struct resource_node *n)
 	if (r >= 0)
 		r = fields_as_number(&bgp, "asNumber", &n->as_number);
 	if (r >= 0)
-		r = fields_host(&bgp, "ipv4Address", AF_INET, &n->addr4);
+		r = fields_host(&bgp, "ipv4Address", AF_INET, &n->addr[IPV4]);
 	if (r >= 0)
-		r = fields_host(&bgp, "ipv6Address", AF_INET6, &n->addr6);
+		r = fields_host(&bgp, "ipv6Address", AF_INET6, &n->addr[IPV6]);
 	if (r >= 0)
-		r = fields_addr(&bgp, "ipv4IPIPTunnelAddr", AF_INET, &n->ipip4);
+		r = fields_addr(&bgp, "ipv4IPIPTunnelAddr", AF_INET, &n->ipip);
 	if (r >= 0)
 		r = read_cluster_id(&bgp, &n->rr_cluster);
 	return r;
@@ -220,13 +220,13 @@ static int read_node(const struct fields *spec, struct resource *out)
 	if (r >= 0)
 		r = read_node_bgp(spec, n);
 	if (r >= 0)
-		r = fields_addr(spec, "ipv4VXLANTunnelAddr", AF_INET, &n->vxlan4);
+		r = fields_addr(spec, "ipv4VXLANTunnelAddr", AF_INET, &n->vxlan[IPV4]);
 	if (r >= 0)
-		r = fields_addr(spec, "ipv6VXLANTunnelAddr", AF_INET6, &n->vxlan6);
+		r = fields_addr(spec, "ipv6VXLANTunnelAddr", AF_INET6, &n->vxlan[IPV6]);
 	if (r >= 0)
-		r = fields_mac(spec, "vxlanTunnelMACAddr", n->vxlan_mac4);
+		r = fields_mac(spec, "vxlanTunnelMACAddr", n->vxlan_mac[IPV4]);
 	if (r >= 0)
-		r = fields_mac(spec, "vxlanTunnelMACAddrV6", n->vxlan_mac6);
+		r = fields_mac(spec, "vxlanTunnelMACAddrV6", n->vxlan_mac[IPV6]);
 	if (r >= 0)
 		r = fields_bool(spec, "drain", &n->drain);
 	if (r >= 0)

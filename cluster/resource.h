@@ -16,6 +16,7 @@
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 
 enum resource_kind {
 	RESOURCE_IPPOOL,
@@ -42,18 +43,17 @@ struct resource_pool {
 
 /* A node: what its agent found out, and what people set. Family 0: no such address. */
 struct resource_node {
-	uint32_t as_number;	  /* 0: the cluster's */
-	struct cidr addr4, addr6; /* with host bits: address and subnet */
-	struct addr ipip4;	  /* tunnel addresses, of the node's own blocks */
-	struct addr vxlan4, vxlan6;
-	uint8_t vxlan_mac4[6], vxlan_mac6[6]; /* zero: none */
-	struct addr rr_cluster;		      /* routeReflectorClusterID */
+	uint32_t as_number;		   /* 0: the cluster's */
+	struct cidr addr[FAMILIES];	   /* with host bits: address and subnet */
+	struct addr ipip, vxlan[FAMILIES]; /* of tunnels, of the node's own blocks */
+	uint8_t vxlan_mac[FAMILIES][6];	   /* zero: none */
+	struct addr rr_cluster;		   /* routeReflectorClusterID */
 	bool drain; /* takes no new pods, gives back its blocks (spec.drain, ours) */
 };
 enum resource_log { LOGS_NONE, LOGS_DEBUG, LOGS_INFO, LOGS_WARNING, LOGS_ERROR, LOGS_FATAL };
 struct resource_bgp {
-	bool has_as, has_mesh, has_port, has_log,
-		has_password; /* absent: the next one's, or default */
+	/* Absent: the next one's, or default. */
+	bool has_as, has_mesh, has_port, has_log, has_password;
 	uint32_t as_number;
 	bool mesh;
 	uint16_t port;

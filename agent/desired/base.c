@@ -22,7 +22,7 @@ const struct cidr *desired_own(const struct desiring *g, uint8_t family)
 
 struct addr desired_node_addr(const struct resource_node *n, uint8_t family)
 {
-	return family == AF_INET ? n->addr4.addr : n->addr6.addr;
+	return n->addr[family_of(family)].addr;
 }
 
 bool desired_is_near(const struct desiring *g, const struct addr *node)

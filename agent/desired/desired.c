@@ -46,7 +46,7 @@ static void leave_out_strays(struct desiring *g, const struct resource *pool, st
 			memcpy(view->nodes, g->r->nodes, view->n_nodes * sizeof(*n));
 		}
 		struct resource_node *spec = &view->nodes[i].spec;
-		*(a.family == AF_INET ? &spec->addr4 : &spec->addr6) = (struct cidr){0};
+		spec->addr[family_of(a.family)] = (struct cidr){0};
 		problems_add(&g->out->problems,
 			"the address of node %s is inside pool %s: nothing is sent to that node",
 			n->name, pool->name);

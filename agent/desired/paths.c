@@ -71,7 +71,7 @@ void desired_check_paths(struct desiring *g)
 		return;
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
 		const struct replica_node *n = &g->r->nodes[i];
-		const struct cidr *theirs = &n->spec.addr4;
+		const struct cidr *theirs = &n->spec.addr[IPV4];
 		if (!theirs->addr.family || strcmp(n->name, g->conf->node) == 0)
 			continue;
 		int link = link_to(g->f, &theirs->addr);

@@ -198,9 +198,9 @@ static struct addr vtep_of(const struct resource_node *n, uint8_t family)
 {
 	static const uint8_t none[6];
 	if (family == AF_INET)
-		return n->vxlan4;
-	return n->vxlan6.family && memcmp(n->vxlan_mac6, none, sizeof(none)) != 0
-		       ? vxlan_link_local(n->vxlan_mac6)
+		return n->vxlan[IPV4];
+	return n->vxlan[IPV6].family && memcmp(n->vxlan_mac[IPV6], none, sizeof(none)) != 0
+		       ? vxlan_link_local(n->vxlan_mac[IPV6])
 		       : (struct addr){0};
 }
 
@@ -214,7 +214,7 @@ static bool has_end(const struct routing *r, enum desired_way way, const struct 
 {
 	if (is_vxlan(way))
 		return vtep_of(n, r->family).family != 0;
-	return r->family == AF_INET && n->ipip4.family;
+	return r->family == AF_INET && n->ipip.family;
 }
 
 /* How a node is reached in a way: the subnet's route suffices, its own entry (*h), or not yet. */

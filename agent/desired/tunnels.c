@@ -35,8 +35,8 @@ static void make_vxlan_peers(struct desiring *g, uint8_t family, struct vxlan_wa
 	struct vxlan_peer *peers = desired_memory(g->out, g->r->n_nodes, sizeof(*peers));
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
 		const struct replica_node *n = &g->r->nodes[i];
-		struct addr vtep = family == AF_INET ? n->spec.vxlan4 : n->spec.vxlan6;
-		const uint8_t *mac = family == AF_INET ? n->spec.vxlan_mac4 : n->spec.vxlan_mac6;
+		struct addr vtep = n->spec.vxlan[family_of(family)];
+		const uint8_t *mac = n->spec.vxlan_mac[family_of(family)];
 		struct addr node = desired_node_addr(&n->spec, family);
 		if (!vtep.family || !node.family || !has_mac(mac) ||
 			strcmp(n->name, g->conf->node) == 0)

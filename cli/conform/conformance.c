@@ -69,8 +69,8 @@ static void take_nodes(
 			*f->nodes[i].name ? inventory_find(v, f->nodes[i].name) : NULL;
 		if (!n)
 			continue;
-		take_address(&n->spec.addr4, 0, &c->members[i]);
-		take_address(&n->spec.addr6, 1, &c->members[i]);
+		for (enum family k = IPV4; k < FAMILIES; k++)
+			take_address(&n->spec.addr[k], k, &c->members[i]);
 	}
 }
 

@@ -312,8 +312,8 @@ static json_t *local_options(const struct options *o)
 
 static json_t *node_json(const struct inventory_node *n, const char *local, const struct options *o)
 {
-	const struct addr *a =
-		n->spec.addr4.addr.family ? &n->spec.addr4.addr : &n->spec.addr6.addr;
+	const struct addr *a = n->spec.addr[IPV4].addr.family ? &n->spec.addr[IPV4].addr
+							      : &n->spec.addr[IPV6].addr;
 	char text[ADDR_TEXT], target[ADDR_TEXT + 8];
 	json_t *node = json_object(), *command = json_array();
 	ipam_json_put(node, "name", json_string(n->name));
@@ -338,7 +338,7 @@ int conform_file_from_store(const struct inventory *v, const char *local, const 
 	ipam_json_put(f.doc, "nodes", nodes);
 	for (size_t i = 0; i < v->n_nodes; i++) {
 		const struct inventory_node *n = &v->nodes[i];
-		if (n->spec.addr4.addr.family || n->spec.addr6.addr.family)
+		if (n->spec.addr[IPV4].addr.family || n->spec.addr[IPV6].addr.family)
 			(void)json_array_append_new(nodes, node_json(n, local, o));
 	}
 	int error = json_array_size(nodes) ? take(&r, &f)

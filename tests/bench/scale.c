@@ -93,11 +93,11 @@ static void look_around(struct here *h)
 	size_t n = 0;
 	h->link = (struct facts_link){
 		.index = UPLINK, .name = "eth0", .mtu = 1500, .up = true, .running = true};
-	h->addr = (struct facts_addr){.addr = own->spec.addr4, .link = UPLINK, .usable = true};
+	h->addr = (struct facts_addr){.addr = own->spec.addr[IPV4], .link = UPLINK, .usable = true};
 	h->facts = (struct facts){
 		.links = &h->link, .n_links = 1, .addrs = &h->addr, .n_addrs = 1, .n_defaults = 1};
 	h->facts.defaults[0] = (struct facts_default){
-		.via = own->spec.addr4.addr, .family = AF_INET, .link = UPLINK};
+		.via = own->spec.addr[IPV4].addr, .family = AF_INET, .link = UPLINK};
 	h->facts.defaults[0].via.bytes[3] = 1;
 	struct cidr *blocks = mem_new(replica.n_blocks, sizeof(*blocks));
 	h->states.blocks = mem_new(replica.n_blocks, sizeof(*h->states.blocks));
@@ -114,9 +114,9 @@ static void look_around(struct here *h)
 	h->states.n_blocks = n;
 	h->states.n_dirs = 1;
 	h->states.dirs[0] = (struct node_states_dir){.free4 = 32, .used = 64 * n - 32};
-	h->self = (struct desired_self){.addr4 = own->spec.addr4,
+	h->self = (struct desired_self){.addr4 = own->spec.addr[IPV4],
 		.link4 = UPLINK,
-		.vxlan4 = own->spec.vxlan4,
+		.vxlan4 = own->spec.vxlan[IPV4],
 		.announced = blocks,
 		.n_announced = n};
 }

@@ -36,9 +36,9 @@ static struct resource node_of(const char *name, const char *addr4, const char *
 	struct resource r = {.kind = RESOURCE_NODE};
 	(void)text_copy(r.name, sizeof(r.name), name);
 	if (addr4)
-		r.node.addr4 = cidr_of(addr4);
+		r.node.addr[IPV4] = cidr_of(addr4);
 	if (addr6)
-		r.node.addr6 = cidr_of(addr6);
+		r.node.addr[IPV6] = cidr_of(addr6);
 	return r;
 }
 

@@ -117,8 +117,8 @@ static void the_nodes_of_the_store_are_reached_by_ssh_and_this_machine_directly(
 	struct conform_file f;
 	struct err e = {0};
 	assert_int_equal(conform_file_from_store(&v, "a", &o, &f, &e), -ENOENT);
-	assert_int_equal(addr_parse("10.0.0.1", &nodes[0].spec.addr4.addr, &e), 0);
-	assert_int_equal(addr_parse("fd00::2", &nodes[1].spec.addr6.addr, &e), 0);
+	assert_int_equal(addr_parse("10.0.0.1", &nodes[0].spec.addr[IPV4].addr, &e), 0);
+	assert_int_equal(addr_parse("fd00::2", &nodes[1].spec.addr[IPV6].addr, &e), 0);
 	assert_int_equal(conform_file_from_store(&v, "a", &o, &f, &e), 0);
 	assert_int_equal(f.n_nodes, 2); /* c has no address */
 	assert_true(f.nodes[0].is_local);

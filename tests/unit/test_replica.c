@@ -83,7 +83,7 @@ static void a_new_list_drops_what_it_does_not_tell(void **state)
 	assert_int_equal(r.n_nodes, 3);
 	assert_string_equal(r.nodes[0].name, "0");
 	assert_string_equal(r.nodes[1].name, "b");
-	assert_int_equal(r.nodes[1].spec.addr4.addr.bytes[3], 22);
+	assert_int_equal(r.nodes[1].spec.addr[IPV4].addr.bytes[3], 22);
 	assert_null(replica_node(&r, "a"));
 	assert_int_equal(r.n_blocks, 2); /* the other part is untouched */
 	begin(&r, REPLICA_BLOCKS);

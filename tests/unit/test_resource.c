@@ -63,13 +63,13 @@ static void add_pool(struct text *t, const struct resource_pool *p)
 static void add_node(struct text *t, const struct resource_node *n)
 {
 	text_add(t, " as=%u drain=%d", n->as_number, n->drain);
-	add_cidr(t, "addr4", &n->addr4);
-	add_cidr(t, "addr6", &n->addr6);
-	add_addr(t, "ipip4", &n->ipip4);
-	add_addr(t, "vxlan4", &n->vxlan4);
-	add_addr(t, "vxlan6", &n->vxlan6);
-	add_mac(t, "mac4", n->vxlan_mac4);
-	add_mac(t, "mac6", n->vxlan_mac6);
+	add_cidr(t, "addr4", &n->addr[IPV4]);
+	add_cidr(t, "addr6", &n->addr[IPV6]);
+	add_addr(t, "ipip4", &n->ipip);
+	add_addr(t, "vxlan4", &n->vxlan[IPV4]);
+	add_addr(t, "vxlan6", &n->vxlan[IPV6]);
+	add_mac(t, "mac4", n->vxlan_mac[IPV4]);
+	add_mac(t, "mac6", n->vxlan_mac[IPV6]);
 	add_addr(t, "rr", &n->rr_cluster);
 }
 
