@@ -177,8 +177,8 @@ static void print_results(const struct apply *a, bool json, bool failed)
 			continue;
 		snapshot_label(r->kind, r->name, label);
 		if (json)
-			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "kind", kind,
-							    "name", r->name, "result", word));
+			json_append(list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
+						  r->name, "result", word));
 		else
 			(void)printf("%s %s\n", label, word);
 	}
@@ -262,7 +262,7 @@ static int print_diff(const struct plan *p, bool json)
 			continue;
 		changes++;
 		if (json)
-			json_array_append_new(list, describe_step(&p->steps[i]));
+			json_append(list, describe_step(&p->steps[i]));
 		else
 			print_step(&p->steps[i]);
 	}

@@ -100,7 +100,7 @@ int commit_hold(
 	CLEANUP_JSON json_t *disabled = json_deep_copy(pool->doc);
 	struct commit_hold hold = {.revision = 0};
 	(void)text_copy(hold.key, sizeof(hold.key), pool->key);
-	(void)json_object_set_new(json_object_get(disabled, "spec"), "disabled", json_true());
+	json_put(json_object_get(disabled, "spec"), "disabled", json_true());
 	(void)commit_add(&c, pool->key, pool->revision, disabled);
 	int r = commit_run(&c, s, e);
 	if (r > 0)

@@ -220,9 +220,8 @@ static int delete_targets(struct store *s, const struct targets *t, bool json)
 		if (delete_target(s, &t->list[i], &e) < 0)
 			failed = output_error(&e);
 		else if (json)
-			json_array_append_new(
-				list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
-					      t->list[i].name, "result", "deleted"));
+			json_append(list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
+						  t->list[i].name, "result", "deleted"));
 		else
 			(void)printf("%s deleted\n", label);
 	}

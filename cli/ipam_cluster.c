@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "cli/inventory.h"
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/output.h"
 #include "cli/config.h"
 #include "cli/table.h"
@@ -99,12 +99,12 @@ static uint64_t free_of_pool(const struct pool *p, const struct sum *s)
 
 static void put_sum(json_t *o, const struct sum *s)
 {
-	ipam_json_put(o, "blocks", output_json_number(s->blocks));
-	ipam_json_put(o, "unreportedBlocks", output_json_number(s->unreported));
-	ipam_json_put(o, "used", output_json_number(s->used));
-	ipam_json_put(o, "cooling", output_json_number(s->cooling));
-	ipam_json_put(o, "reserved", output_json_number(s->reserved));
-	ipam_json_put(o, "quarantined", output_json_number(s->quarantined));
+	json_put(o, "blocks", json_of_number(s->blocks));
+	json_put(o, "unreportedBlocks", json_of_number(s->unreported));
+	json_put(o, "used", json_of_number(s->used));
+	json_put(o, "cooling", json_of_number(s->cooling));
+	json_put(o, "reserved", json_of_number(s->reserved));
+	json_put(o, "quarantined", json_of_number(s->quarantined));
 }
 
 static json_t *pool_json(const struct inventory_pool *p, const struct sum *s)
@@ -112,24 +112,24 @@ static json_t *pool_json(const struct inventory_pool *p, const struct sum *s)
 	char cidr[CIDR_TEXT];
 	cidr_format(&p->pool.pool.cidr, cidr);
 	json_t *o = json_object();
-	ipam_json_put(o, "name", output_json_text(p->name));
-	ipam_json_put(o, "cidr", output_json_text(cidr));
-	ipam_json_put(o, "blockSize", json_integer(p->pool.pool.block_len));
-	ipam_json_put(o, "disabled", json_boolean(p->pool.disabled));
-	ipam_json_put(o, "size", output_json_number(pool_block_size(&p->pool.pool.cidr)));
-	ipam_json_put(o, "maxBlocks", output_json_number(pool_block_count(&p->pool.pool)));
+	json_put(o, "name", json_of_text(p->name));
+	json_put(o, "cidr", json_of_text(cidr));
+	json_put(o, "blockSize", json_integer(p->pool.pool.block_len));
+	json_put(o, "disabled", json_boolean(p->pool.disabled));
+	json_put(o, "size", json_of_number(pool_block_size(&p->pool.pool.cidr)));
+	json_put(o, "maxBlocks", json_of_number(pool_block_count(&p->pool.pool)));
 	put_sum(o, s);
-	ipam_json_put(o, "free", output_json_number(free_of_pool(&p->pool.pool, s)));
+	json_put(o, "free", json_of_number(free_of_pool(&p->pool.pool, s)));
 	return o;
 }
 
 static json_t *node_json(const struct inventory_node *n, const struct sum *s)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "name", output_json_text(n->name));
-	ipam_json_put(o, "agent", output_json_text(inventory_agent_text(n->agent)));
+	json_put(o, "name", json_of_text(n->name));
+	json_put(o, "agent", json_of_text(inventory_agent_text(n->agent)));
 	put_sum(o, s);
-	ipam_json_put(o, "free", output_json_number(s->free));
+	json_put(o, "free", json_of_number(s->free));
 	return o;
 }
 
@@ -137,13 +137,13 @@ static json_t *whole_json(const struct inventory *v, const struct sums *s)
 {
 	json_t *o = json_object(), *pools = json_array(), *nodes = json_array();
 	for (size_t i = 0; i < v->n_pools; i++)
-		(void)json_array_append_new(pools, pool_json(&v->pools[i], &s->pools[i]));
+		json_append(pools, pool_json(&v->pools[i], &s->pools[i]));
 	for (size_t i = 0; i < v->n_nodes; i++)
-		(void)json_array_append_new(nodes, node_json(&v->nodes[i], &s->nodes[i]));
-	ipam_json_put(o, "pools", pools);
-	ipam_json_put(o, "nodes", nodes);
-	ipam_json_put(o, "blocksWithoutPool", output_json_number(s->pools[v->n_pools].blocks));
-	ipam_json_put(o, "unreadableBlocks", output_json_number(s->nobody.blocks));
+		json_append(nodes, node_json(&v->nodes[i], &s->nodes[i]));
+	json_put(o, "pools", pools);
+	json_put(o, "nodes", nodes);
+	json_put(o, "blocksWithoutPool", json_of_number(s->pools[v->n_pools].blocks));
+	json_put(o, "unreadableBlocks", json_of_number(s->nobody.blocks));
 	return o;
 }
 

@@ -6,6 +6,7 @@
  * Addresses that nobody holds have no owner: their owner fields are empty.
  */
 #include "cli/ipam_json.h"
+#include "lib/json.h"
 
 #include <string.h>
 
@@ -13,48 +14,21 @@
 #include "ipam/node_view.h"
 #include "lib/boot.h"
 
-void ipam_json_put(json_t *object, const char *key, json_t *value)
-{
-	if (!value || json_object_set_new(object, key, value) < 0)
-		err_abort("out of memory");
-}
-
-void ipam_json_append(json_t *array, json_t *value)
-{
-	if (!value || json_array_append_new(array, value) < 0)
-		err_abort("out of memory");
-}
-
-json_t *ipam_json_addr(const struct addr *a)
-{
-	char text[ADDR_TEXT] = "";
-	if (a->family)
-		addr_format(a, text);
-	return output_json_text(text);
-}
-
-json_t *ipam_json_cidr(const struct cidr *c)
-{
-	char text[CIDR_TEXT];
-	cidr_format(c, text);
-	return output_json_text(text);
-}
-
 static json_t *text_of_time(int64_t wall_s)
 {
 	char text[32];
 	boot_format_time(wall_s, text);
-	return output_json_text(text);
+	return json_of_text(text);
 }
 
 static json_t *text_or_empty(const char *s)
 {
-	return output_json_text(s ? s : "");
+	return json_of_text(s ? s : "");
 }
 
 static void put_count(json_t *o, const char *key, uint64_t v)
 {
-	ipam_json_put(o, key, output_json_number(v));
+	json_put(o, key, json_of_number(v));
 }
 
 static const char *state_of(const struct node_block *b)
@@ -67,8 +41,8 @@ static const char *state_of(const struct node_block *b)
 static json_t *block_counts(const struct node_block *b)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "cidr", ipam_json_cidr(&b->cidr));
-	ipam_json_put(o, "state", output_json_text(state_of(b)));
+	json_put(o, "cidr", json_of_cidr(&b->cidr));
+	json_put(o, "state", json_of_text(state_of(b)));
 	put_count(o, "size", b->size);
 	put_count(o, "used", b->used);
 	put_count(o, "cooling", b->cooling);
@@ -89,7 +63,7 @@ static json_t *pool_counts(const struct node_view *v, const struct node_pool *p)
 {
 	json_t *o = json_object(), *blocks = json_array();
 	bool known = p->pool.cidr.addr.family;
-	ipam_json_put(o, "cidr", known ? ipam_json_cidr(&p->pool.cidr) : output_json_text(""));
+	json_put(o, "cidr", known ? json_of_cidr(&p->pool.cidr) : json_of_text(""));
 	put_count(o, "blockSize", p->pool.block_len);
 	put_count(o, "cooldownSeconds", p->pool.cooldown_s);
 	put_count(o, "size", p->size);
@@ -100,8 +74,8 @@ static json_t *pool_counts(const struct node_view *v, const struct node_pool *p)
 	put_count(o, "free", p->free);
 	for (size_t i = 0; i < v->n_blocks; i++)
 		if (is_in(v, &v->blocks[i], p))
-			ipam_json_append(blocks, block_counts(&v->blocks[i]));
-	ipam_json_put(o, "blocks", blocks);
+			json_append(blocks, block_counts(&v->blocks[i]));
+	json_put(o, "blocks", blocks);
 	return o;
 }
 
@@ -109,25 +83,25 @@ json_t *ipam_json_pools(const struct node_view *v)
 {
 	json_t *o = json_object(), *pools = json_array();
 	for (size_t i = 0; i < v->n_pools; i++)
-		ipam_json_append(pools, pool_counts(v, &v->pools[i]));
+		json_append(pools, pool_counts(v, &v->pools[i]));
 	struct node_pool orphans;
 	if (node_view_orphans(v, &orphans))
-		ipam_json_append(pools, pool_counts(v, &orphans));
-	ipam_json_put(o, "pools", pools);
+		json_append(pools, pool_counts(v, &orphans));
+	json_put(o, "pools", pools);
 	return o;
 }
 
 json_t *ipam_json_entry(const struct node_entry *n)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "address", ipam_json_addr(&n->addr));
-	ipam_json_put(o, "state", output_json_text(node_state_text(n->state)));
-	ipam_json_put(o, "since", text_of_time(n->since_s));
-	ipam_json_put(o, "network", text_or_empty(n->owner.network));
-	ipam_json_put(o, "containerID", text_or_empty(n->owner.container));
-	ipam_json_put(o, "interface", text_or_empty(n->owner.ifname));
-	ipam_json_put(o, "podNamespace", text_or_empty(n->owner.pod_namespace));
-	ipam_json_put(o, "podName", text_or_empty(n->owner.pod_name));
+	json_put(o, "address", json_of_addr(&n->addr));
+	json_put(o, "state", json_of_text(node_state_text(n->state)));
+	json_put(o, "since", text_of_time(n->since_s));
+	json_put(o, "network", text_or_empty(n->owner.network));
+	json_put(o, "containerID", text_or_empty(n->owner.container));
+	json_put(o, "interface", text_or_empty(n->owner.ifname));
+	json_put(o, "podNamespace", text_or_empty(n->owner.pod_namespace));
+	json_put(o, "podName", text_or_empty(n->owner.pod_name));
 	return o;
 }
 
@@ -135,7 +109,7 @@ json_t *ipam_json_entries(const struct node_view *v)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < v->n_entries; i++)
-		ipam_json_append(array, ipam_json_entry(v->entries[i]));
+		json_append(array, ipam_json_entry(v->entries[i]));
 	return array;
 }
 
@@ -149,14 +123,14 @@ json_t *ipam_json_map(const struct node_view *v)
 			if (!cidr_contains(&v->blocks[b].cidr, &n->addr))
 				continue;
 			json_t *cell = json_object();
-			ipam_json_put(cell, "address", ipam_json_addr(&n->addr));
-			ipam_json_put(cell, "state", output_json_text(node_state_text(n->state)));
-			ipam_json_append(taken, cell);
+			json_put(cell, "address", json_of_addr(&n->addr));
+			json_put(cell, "state", json_of_text(node_state_text(n->state)));
+			json_append(taken, cell);
 		}
-		ipam_json_put(block, "addresses", taken);
-		ipam_json_append(blocks, block);
+		json_put(block, "addresses", taken);
+		json_append(blocks, block);
 	}
-	ipam_json_put(o, "blocks", blocks);
+	json_put(o, "blocks", blocks);
 	return o;
 }
 
@@ -166,15 +140,15 @@ json_t *ipam_json_audit(const struct audit *a, bool ok)
 	for (size_t i = 0; i < a->n; i++) {
 		const struct audit_problem *p = &a->v[i];
 		json_t *one = json_object();
-		ipam_json_put(one, "kind", output_json_text(audit_kind_text(p->kind)));
-		ipam_json_put(one, "object", output_json_text(p->object));
-		ipam_json_put(one, "expected", output_json_text(p->expected));
-		ipam_json_put(one, "seen", output_json_text(p->seen));
-		ipam_json_put(one, "advice", output_json_text(p->advice));
-		ipam_json_put(one, "repaired", json_boolean(p->repaired));
-		ipam_json_append(problems, one);
+		json_put(one, "kind", json_of_text(audit_kind_text(p->kind)));
+		json_put(one, "object", json_of_text(p->object));
+		json_put(one, "expected", json_of_text(p->expected));
+		json_put(one, "seen", json_of_text(p->seen));
+		json_put(one, "advice", json_of_text(p->advice));
+		json_put(one, "repaired", json_boolean(p->repaired));
+		json_append(problems, one);
 	}
-	ipam_json_put(o, "ok", json_boolean(ok));
-	ipam_json_put(o, "problems", problems);
+	json_put(o, "ok", json_boolean(ok));
+	json_put(o, "problems", problems);
 	return o;
 }

@@ -14,11 +14,3 @@ json_t *ipam_json_entries(const struct node_view *v);	 /* ipam list */
 json_t *ipam_json_entry(const struct node_entry *n);	 /* one of them */
 json_t *ipam_json_map(const struct node_view *v);	 /* ipam map */
 json_t *ipam_json_audit(const struct audit *a, bool ok); /* ipam check */
-
-/* object gets key, which takes over value. */
-void ipam_json_put(json_t *object, const char *key, json_t *value);
-void ipam_json_append(json_t *array, json_t *value);
-
-/* Texts; no address is "". */
-json_t *ipam_json_addr(const struct addr *a);
-json_t *ipam_json_cidr(const struct cidr *c);

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/output.h"
 #include "cli/state.h"
 #include "ipam/node_view.h"
@@ -89,10 +89,10 @@ static void report(struct release *r, const char *address, const char *was, cons
 		return;
 	}
 	json_t *one = json_object();
-	ipam_json_put(one, "address", output_json_text(address));
-	ipam_json_put(one, "was", output_json_text(was));
-	ipam_json_put(one, "linkDeleted", output_json_text(link));
-	json_array_append_new(json_object_get(r->report, "released"), one);
+	json_put(one, "address", json_of_text(address));
+	json_put(one, "was", json_of_text(was));
+	json_put(one, "linkDeleted", json_of_text(link));
+	json_append(json_object_get(r->report, "released"), one);
 }
 
 static void report_entry(struct release *r, const struct node_entry *n, const char *link)
@@ -170,7 +170,7 @@ static void report_block(struct release *r, const struct cidr *c)
 	char cidr[CIDR_TEXT];
 	cidr_format(c, cidr);
 	if (r->report)
-		json_array_append_new(json_object_get(r->report, "blocks"), output_json_text(cidr));
+		json_append(json_object_get(r->report, "blocks"), json_of_text(cidr));
 	else
 		(void)fprintf(r->out, "%s: given up%s\n", cidr,
 			has_blackhole(r, c) ? ", its blackhole route removed" : "");
@@ -213,7 +213,7 @@ static int remove_table(struct release *r, struct err *e)
 	if (had < 0)
 		return had;
 	if (r->report)
-		ipam_json_put(r->report, "tableRemoved", json_boolean(had > 0));
+		json_put(r->report, "tableRemoved", json_boolean(had > 0));
 	else if (had > 0)
 		(void)fprintf(
 			r->out, "nf_tables table inet roost: removed, no pod is left to protect\n");
@@ -257,9 +257,9 @@ static int parse_addresses(const struct options *o, struct addr *addrs, struct e
 static json_t *empty_report(void)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "released", json_array());
-	ipam_json_put(o, "blocks", json_array());
-	ipam_json_put(o, "tableRemoved", json_false());
+	json_put(o, "released", json_array());
+	json_put(o, "blocks", json_array());
+	json_put(o, "tableRemoved", json_false());
 	return o;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/output.h"
 #include "cli/state.h"
 #include "cli/table.h"
@@ -219,9 +220,9 @@ static void show_free(const struct addr *a, const struct node_block *b, bool jso
 		return;
 	}
 	json_t *o = json_object();
-	ipam_json_put(o, "address", output_json_text(address));
-	ipam_json_put(o, "state", output_json_text(node_state_text(NODE_FREE)));
-	ipam_json_put(o, "block", output_json_text(cidr));
+	json_put(o, "address", json_of_text(address));
+	json_put(o, "state", json_of_text(node_state_text(NODE_FREE)));
+	json_put(o, "block", json_of_text(cidr));
 	output_json(o);
 }
 
@@ -245,8 +246,8 @@ static int show_address(const struct node_view *v, const struct addr *a, bool js
 	char cidr[CIDR_TEXT] = "";
 	if (b)
 		cidr_format(&b->cidr, cidr);
-	ipam_json_put(o, "block", output_json_text(cidr));
-	ipam_json_put(o, "hostInterface", output_json_text(host_link));
+	json_put(o, "block", json_of_text(cidr));
+	json_put(o, "hostInterface", json_of_text(host_link));
 	output_json(o);
 	return 0;
 }

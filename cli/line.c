@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -125,7 +124,7 @@ int line_parse(
 
 char *line_answer(json_int_t id, json_t *doc)
 {
-	ipam_json_put(doc, "id", id < 0 ? json_null() : json_integer(id));
+	json_put(doc, "id", id < 0 ? json_null() : json_integer(id));
 	char *text = json_dumps(doc, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(doc);
 	if (!text)
@@ -145,11 +144,11 @@ json_t *line_refusal(int error, const struct err *e)
 	(void)json_clean(text, sizeof(text), e->text);
 	(void)json_clean(details, sizeof(details), e->details);
 	json_t *doc = json_object();
-	ipam_json_put(doc, "error", output_json_text(text));
-	ipam_json_put(doc, "errno", output_json_text(name ? name : "EPROTO"));
+	json_put(doc, "error", json_of_text(text));
+	json_put(doc, "errno", json_of_text(name ? name : "EPROTO"));
 	if (*details)
-		ipam_json_put(doc, "details", output_json_text(details));
+		json_put(doc, "details", json_of_text(details));
 	if (e->code)
-		ipam_json_put(doc, "code", json_integer(e->code));
+		json_put(doc, "code", json_integer(e->code));
 	return doc;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cli/inventory.h"
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/output.h"
 #include "cli/config.h"
 #include "cli/table.h"
@@ -75,12 +75,12 @@ static void format_note(const struct inventory_node *n, char *out, size_t size)
 
 static void put_text(json_t *o, const char *key, const char *text)
 {
-	ipam_json_put(o, key, output_json_text(text));
+	json_put(o, key, json_of_text(text));
 }
 
 static void put_number(json_t *o, const char *key, uint64_t n)
 {
-	ipam_json_put(o, key, output_json_number(n));
+	json_put(o, key, json_of_number(n));
 }
 
 static json_t *addresses_json(const struct inventory_node *n)
@@ -91,7 +91,7 @@ static json_t *addresses_json(const struct inventory_node *n)
 		if (!n->spec.addr[f].addr.family)
 			continue;
 		cidr_format(&n->spec.addr[f], text);
-		(void)json_array_append_new(list, output_json_text(text));
+		json_append(list, json_of_text(text));
 	}
 	return list;
 }
@@ -100,9 +100,9 @@ static json_t *problems_json(const struct inventory_node *n)
 {
 	json_t *list = json_array();
 	if (*n->trouble)
-		(void)json_array_append_new(list, output_json_text(n->trouble));
+		json_append(list, json_of_text(n->trouble));
 	for (size_t i = 0; i < n->status.n_problems; i++)
-		(void)json_array_append_new(list, output_json_text(n->status.problems[i]));
+		json_append(list, json_of_text(n->status.problems[i]));
 	return list;
 }
 
@@ -114,9 +114,9 @@ static json_t *node_json(const struct inventory_node *n)
 		boot_format_time(n->status.heartbeat_s, heartbeat);
 	json_t *o = json_object();
 	put_text(o, "name", n->name);
-	ipam_json_put(o, "registered", json_boolean(n->revision != 0));
-	ipam_json_put(o, "addresses", addresses_json(n));
-	ipam_json_put(o, "drain", json_boolean(n->spec.drain));
+	json_put(o, "registered", json_boolean(n->revision != 0));
+	json_put(o, "addresses", addresses_json(n));
+	json_put(o, "drain", json_boolean(n->spec.drain));
 	put_text(o, "agent", inventory_agent_text(n->agent));
 	put_text(o, "heartbeat", heartbeat);
 	put_text(o, "version", n->status.version);
@@ -126,7 +126,7 @@ static json_t *node_json(const struct inventory_node *n)
 	put_number(o, "blockCount", n->n_blocks);
 	put_number(o, "quarantinedBlocks", n->n_quarantined);
 	put_number(o, "pods", n->pods);
-	ipam_json_put(o, "problems", problems_json(n));
+	json_put(o, "problems", problems_json(n));
 	return o;
 }
 
@@ -139,8 +139,8 @@ static json_t *block_json(const struct inventory_node *n, const struct block *b)
 	json_t *o = json_object();
 	put_text(o, "cidr", cidr);
 	put_text(o, "state", b->state == BLOCK_QUARANTINED ? "quarantined" : "owned");
-	ipam_json_put(o, "reported", json_boolean(said));
-	ipam_json_put(o, "draining", json_boolean(c->draining));
+	json_put(o, "reported", json_boolean(said));
+	json_put(o, "draining", json_boolean(c->draining));
 	put_number(o, "used", c->used);
 	put_number(o, "cooling", c->cooling);
 	put_number(o, "reserved", c->reserved);
@@ -154,8 +154,8 @@ static json_t *whole_json(const struct inventory *v, const struct inventory_node
 	json_t *o = node_json(n), *blocks = json_array();
 	for (size_t i = 0; i < v->n_blocks; i++)
 		if (strcmp(v->blocks[i].node, n->name) == 0)
-			(void)json_array_append_new(blocks, block_json(n, &v->blocks[i]));
-	ipam_json_put(o, "blocks", blocks);
+			json_append(blocks, block_json(n, &v->blocks[i]));
+	json_put(o, "blocks", blocks);
 	put_text(o, "exits", n->status.exits);
 	put_text(o, "store", n->status.store);
 	put_text(o, "installation", n->status.installation);
@@ -292,7 +292,7 @@ int nodes_list(const struct options *o)
 	}
 	json_t *list = json_array();
 	for (size_t i = 0; i < v.n_nodes; i++)
-		(void)json_array_append_new(list, node_json(&v.nodes[i]));
+		json_append(list, node_json(&v.nodes[i]));
 	output_json(list);
 	return 0;
 }

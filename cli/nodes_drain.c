@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/config.h"
 #include "cluster/keys.h"
@@ -32,10 +31,10 @@ static int change(json_t *doc, bool drain, struct err *e)
 		return 0;
 	if (!spec) {
 		spec = json_object();
-		(void)json_object_set_new(doc, "spec", spec);
+		json_put(doc, "spec", spec);
 	}
 	if (drain)
-		(void)json_object_set_new(spec, "drain", json_true());
+		json_put(spec, "drain", json_true());
 	else
 		(void)json_object_del(spec, "drain");
 	return 1;
@@ -103,9 +102,9 @@ static int drain_or_not(const struct options *o, bool drain)
 		return output_error(&e);
 	if (o->json) {
 		json_t *answer = json_object();
-		ipam_json_put(answer, "node", output_json_text(o->operands[0]));
-		ipam_json_put(answer, "drain", json_boolean(drain));
-		ipam_json_put(answer, "changed", json_boolean(r));
+		json_put(answer, "node", json_of_text(o->operands[0]));
+		json_put(answer, "drain", json_boolean(drain));
+		json_put(answer, "changed", json_boolean(r));
 		output_json(answer);
 	} else if (drain) {
 		(void)printf(

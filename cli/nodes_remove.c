@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "cli/inventory.h"
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/output.h"
 #include "cli/config.h"
 #include "cluster/keys.h"
@@ -217,10 +217,10 @@ static void print_json(const struct removal *r)
 	for (size_t i = 0; i < r->n_done; i++) {
 		char cidr[CIDR_TEXT];
 		cidr_format(&r->done[i], cidr);
-		(void)json_array_append_new(blocks, output_json_text(cidr));
+		json_append(blocks, json_of_text(cidr));
 	}
-	ipam_json_put(o, "removed", output_json_text(r->name));
-	ipam_json_put(o, r->powered_off ? "freed" : "quarantined", blocks);
+	json_put(o, "removed", json_of_text(r->name));
+	json_put(o, r->powered_off ? "freed" : "quarantined", blocks);
 	output_json(o);
 }
 

@@ -19,7 +19,7 @@
 
 /* The sequence at p: its length in bytes and code point; length 0 when it is no UTF-8 (RFC 3629:
  * no overlong forms, no surrogates, nothing beyond 10FFFF). */
-static size_t decode(const unsigned char *p, uint32_t *out)
+static size_t utf8_decode(const unsigned char *p, uint32_t *out)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 0;
@@ -48,23 +48,18 @@ static bool is_trick(uint32_t c)
 	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c == 0x061c;
 }
 
-static void replace(char *s, bool tricks)
+void output_clean(char *dst, size_t size, const char *src)
 {
-	for (unsigned char *p = (unsigned char *)s; *p;) {
+	(void)text_clean(dst, size, src);
+	for (unsigned char *p = (unsigned char *)dst; *p;) {
 		uint32_t c = 0;
-		size_t len = decode(p, &c);
-		bool bad = len == 0 || (tricks && is_trick(c));
+		size_t len = utf8_decode(p, &c);
+		bool bad = len == 0 || is_trick(c);
 		len = len ? len : 1;
 		if (bad)
 			memset(p, '?', len);
 		p += len;
 	}
-}
-
-void output_clean(char *dst, size_t size, const char *src)
-{
-	(void)text_clean(dst, size, src);
-	replace(dst, true);
 }
 
 void output_number(uint64_t v, char out[OUTPUT_NUMBER])
@@ -133,27 +128,6 @@ void output_count(uint64_t n, const char *one, const char *many, char out[64])
 	char number[OUTPUT_NUMBER];
 	output_number(n, number);
 	(void)snprintf(out, 64, "%s %s", number, n == 1 ? one : many);
-}
-
-json_t *output_json_text(const char *s)
-{
-	json_t *text = json_string(s);
-	if (text)
-		return text;
-	CLEANUP_FREE char *copy = mem_strdup(s);
-	replace(copy, false);
-	text = json_string(copy);
-	if (!text)
-		err_abort("out of memory");
-	return text;
-}
-
-json_t *output_json_number(uint64_t v)
-{
-	json_t *number = json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
-	if (!number)
-		err_abort("out of memory");
-	return number;
 }
 
 void output_json(json_t *owned)

@@ -32,10 +32,6 @@ void output_label(const struct owned_label *l, char out[OUTPUT_OWNER]);
 /* "1 block", "2 blocks". */
 void output_count(uint64_t n, const char *one, const char *many, char out[64]);
 
-/* A JSON string; bytes that are no UTF-8 become '?', nothing else is changed. */
-json_t *output_json_text(const char *s);
-/* A JSON integer; beyond INT64_MAX: INT64_MAX. */
-json_t *output_json_number(uint64_t v);
 /* Prints the document on stdout as ASCII, control characters escaped, and gives it back. */
 void output_json(json_t *owned);
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "lib/mem.h"
 
 void conform_checks_done(struct conform_checks *c)
@@ -53,19 +53,19 @@ json_t *conform_try_request(const struct conform_try *t, int tries, int timeout_
 	char text[ADDR_TEXT], place[4];
 	conform_pod_name(t->from_pod, place);
 	addr_format(&t->target, text);
-	ipam_json_put(o, "op", json_string("try"));
-	ipam_json_put(o, "from", json_string(place));
-	ipam_json_put(o, "kind", json_string(t->type));
-	ipam_json_put(o, "to", json_string(text));
+	json_put(o, "op", json_string("try"));
+	json_put(o, "from", json_string(place));
+	json_put(o, "kind", json_string(t->type));
+	json_put(o, "to", json_string(text));
 	if (t->port)
-		ipam_json_put(o, "port", json_integer(t->port));
+		json_put(o, "port", json_integer(t->port));
 	if (t->size)
-		ipam_json_put(o, "size", json_integer(t->size));
+		json_put(o, "size", json_integer(t->size));
 	if (t->df)
-		ipam_json_put(o, "df", json_true());
+		json_put(o, "df", json_true());
 	if (*t->nonce)
-		ipam_json_put(o, "nonce", json_string(t->nonce));
-	ipam_json_put(o, "tries", json_integer(tries));
-	ipam_json_put(o, "timeoutMs", json_integer(timeout_ms));
+		json_put(o, "nonce", json_string(t->nonce));
+	json_put(o, "tries", json_integer(tries));
+	json_put(o, "timeoutMs", json_integer(timeout_ms));
 	return o;
 }

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/ipam_json.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -284,12 +283,6 @@ int conform_file_parse(const char *bytes, size_t len, struct conform_file *out, 
 
 /* ---- Without a file ---- */
 
-static void add_text(json_t *list, const char *text)
-{
-	if (json_array_append_new(list, json_string(text)) < 0)
-		err_abort("out of memory");
-}
-
 /* The options that this command was given, so that the probe looks where we look. */
 static json_t *local_options(const struct options *o)
 {
@@ -304,8 +297,8 @@ static json_t *local_options(const struct options *o)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		if (!all[i].value)
 			continue;
-		add_text(list, all[i].name);
-		add_text(list, all[i].value);
+		json_append(list, json_string(all[i].name));
+		json_append(list, json_string(all[i].value));
 	}
 	return list;
 }
@@ -316,16 +309,16 @@ static json_t *node_json(const struct inventory_node *n, const char *local, cons
 							      : &n->spec.addr[IPV6].addr;
 	char text[ADDR_TEXT], target[ADDR_TEXT + 8];
 	json_t *node = json_object(), *command = json_array();
-	ipam_json_put(node, "name", json_string(n->name));
-	ipam_json_put(node, "command", command);
+	json_put(node, "name", json_string(n->name));
+	json_put(node, "command", command);
 	if (strcmp(n->name, local) == 0) {
-		ipam_json_put(node, "options", local_options(o));
+		json_put(node, "options", local_options(o));
 		return node;
 	}
 	addr_format(a, text);
 	(void)snprintf(target, sizeof(target), "root@%s", text);
-	add_text(command, "ssh");
-	add_text(command, target);
+	json_append(command, json_string("ssh"));
+	json_append(command, json_string(target));
 	return node;
 }
 
@@ -335,11 +328,11 @@ int conform_file_from_store(const struct inventory *v, const char *local, const 
 	struct reader r = {.e = e};
 	struct conform_file f = {.doc = json_object()};
 	json_t *nodes = json_array();
-	ipam_json_put(f.doc, "nodes", nodes);
+	json_put(f.doc, "nodes", nodes);
 	for (size_t i = 0; i < v->n_nodes; i++) {
 		const struct inventory_node *n = &v->nodes[i];
 		if (n->spec.addr[IPV4].addr.family || n->spec.addr[IPV6].addr.family)
-			(void)json_array_append_new(nodes, node_json(n, local, o));
+			json_append(nodes, node_json(n, local, o));
 	}
 	int error = json_array_size(nodes) ? take(&r, &f)
 					   : err_set(e, ENOENT, "the store knows no node");

@@ -10,7 +10,7 @@
 
 #include "cli/conform/cause.h"
 #include "cli/conform/run.h"
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 
 #define FOLLOWED 24 /* failures at most */
 #define TRIES 2
@@ -25,7 +25,7 @@ static void add_capture(struct conform_calls *calls, size_t member, const char *
 	json_t *o = json_pack(
 		"{s:s,s:s,s:s,s:s}", "op", "capture", "capture", name, "what", what, "peer", text);
 	if (port)
-		ipam_json_put(o, "port", json_integer(port));
+		json_put(o, "port", json_integer(port));
 	(void)conform_calls_add(calls, member, o, SLACK_MS);
 }
 

@@ -22,7 +22,6 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "lib/boot.h"
 #include "lib/json.h"
@@ -256,7 +255,7 @@ static void send_call(
 {
 	c->id = probes->next_id++;
 	c->end_ns = boot_now_ns() + (uint64_t)c->timeout_ms * MS;
-	ipam_json_put(c->request, "id", json_integer((json_int_t)c->id));
+	json_put(c->request, "id", json_integer((json_int_t)c->id));
 	CLEANUP_FREE char *text = json_text(c->request);
 	size_t len = strlen(text);
 	r->out = mem_grow(r->out, &r->out_room, r->out_len + len + 1, 1);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/output.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -86,14 +86,14 @@ static json_t *check_json(const struct conform_check *k)
 {
 	static const char *const verdicts[] = {"open", "ok", "failed", "skipped"};
 	json_t *o = json_object();
-	ipam_json_put(o, "check", output_json_text(k->what));
-	ipam_json_put(o, "group", json_string(k->group));
-	ipam_json_put(o, "family", k->family ? json_integer(k->family) : json_null());
-	ipam_json_put(o, "verdict", json_string(verdicts[k->verdict]));
-	ipam_json_put(o, "expected", output_json_text(k->expected));
-	ipam_json_put(o, "saw", output_json_text(k->saw));
+	json_put(o, "check", json_of_text(k->what));
+	json_put(o, "group", json_string(k->group));
+	json_put(o, "family", k->family ? json_integer(k->family) : json_null());
+	json_put(o, "verdict", json_string(verdicts[k->verdict]));
+	json_put(o, "expected", json_of_text(k->expected));
+	json_put(o, "saw", json_of_text(k->saw));
 	if (*k->cause)
-		ipam_json_put(o, "cause", output_json_text(k->cause));
+		json_put(o, "cause", json_of_text(k->cause));
 	return o;
 }
 
@@ -102,7 +102,7 @@ void conform_report_json(FILE *f, const struct conform_checks *c, const struct c
 	struct conform_summary s = conform_checks_sum(c);
 	json_t *doc = json_object(), *list = json_array(), *summary = json_object();
 	for (size_t i = 0; i < c->n; i++)
-		(void)json_array_append_new(list, check_json(&c->list[i]));
+		json_append(list, check_json(&c->list[i]));
 	const struct {
 		const char *key;
 		size_t value;
@@ -110,12 +110,12 @@ void conform_report_json(FILE *f, const struct conform_checks *c, const struct c
 		{"skipped", s.skipped}, {"open", s.open}, {"nodes", r->nodes}, {"pods", r->pods},
 		{"durationMs", r->duration_ms}};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		ipam_json_put(summary, numbers[i].key, output_json_number(numbers[i].value));
-	ipam_json_put(summary, "allPairs", json_boolean(r->all_pairs));
-	ipam_json_put(summary, "seed", output_json_number(r->seed));
-	ipam_json_put(summary, "interrupted", json_boolean(r->interrupted));
-	ipam_json_put(doc, "checks", list);
-	ipam_json_put(doc, "summary", summary);
+		json_put(summary, numbers[i].key, json_of_number(numbers[i].value));
+	json_put(summary, "allPairs", json_boolean(r->all_pairs));
+	json_put(summary, "seed", json_of_number(r->seed));
+	json_put(summary, "interrupted", json_boolean(r->interrupted));
+	json_put(doc, "checks", list);
+	json_put(doc, "summary", summary);
 	(void)json_dumpf(doc, f, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	(void)fprintf(f, "\n");
 	json_decref(doc);

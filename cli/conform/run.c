@@ -18,7 +18,7 @@
 #include "cli/conform/pairs.h"
 #include "cli/conform/plan.h"
 #include "cli/conform/static.h"
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/output.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -184,13 +184,13 @@ static json_t *pod_request(const struct conform_run *r, size_t i, size_t pod)
 	conform_pod_name(pod, name);
 	json_t *o = json_pack("{s:s,s:s}", "op", "pod-add", "name", name);
 	if (h->conf_dir)
-		ipam_json_put(o, "confDir", json_string(h->conf_dir));
+		json_put(o, "confDir", json_string(h->conf_dir));
 	if (h->network)
-		ipam_json_put(o, "network", json_string(h->network));
+		json_put(o, "network", json_string(h->network));
 	if (h->cni_path)
-		ipam_json_put(o, "cniPath", json_incref(h->cni_path));
+		json_put(o, "cniPath", json_incref(h->cni_path));
 	if (pod == 0)
-		ipam_json_put(o, "portMappings",
+		json_put(o, "portMappings",
 			json_pack("[{s:i,s:i,s:s}]", "hostPort", (int)r->file->host_port,
 				"containerPort", 7007, "protocol", "tcp"));
 	return o;

@@ -10,7 +10,7 @@
 
 #include "cli/conform/judge.h"
 #include "cli/conform/run.h"
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "lib/mem.h"
 
 #define TRIES 3
@@ -42,7 +42,7 @@ static void add_tries(struct conform_run *r, size_t first, enum conform_kind kin
 		char text[ADDR_TEXT];
 		addr_format(&t->source, text);
 		if (kind == CONFORM_REPEL)
-			ipam_json_put(request, "source", json_string(text));
+			json_put(request, "source", json_string(text));
 		(void)conform_calls_add(calls, t->from, request, ms + SLACK_MS);
 	}
 }

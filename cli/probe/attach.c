@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "lib/boot.h"
 #include "lib/json.h"
@@ -127,9 +126,9 @@ static int note(
 	CLEANUP_JSON json_t *doc = json_pack("{s:s,s:s,s:s,s:o}", "container", a->container,
 		"netnsCookie", cookie, "path", a->path, "network", probe_chain_document(&a->chain));
 	if (a->runtime)
-		ipam_json_put(doc, "runtime", json_incref(a->runtime));
+		json_put(doc, "runtime", json_incref(a->runtime));
 	if (a->result)
-		ipam_json_put(doc, "result", json_incref(a->result));
+		json_put(doc, "result", json_incref(a->result));
 	return probe_journal_put(j, name, doc, e);
 }
 
@@ -213,13 +212,13 @@ static void clean_pod(struct probe_journal *j, const char *name, const json_t *d
 	} else if (!this_boot || a.cookie == ns_own_cookie()) {
 		r = probe_attach_del(&a, j, name, &e);
 		if (r >= 0)
-			(void)json_array_append_new(out[0], output_json_text(a.container));
+			json_append(out[0], json_of_text(a.container));
 	}
 	if (r < 0) {
 		char text[sizeof(e.text) + 128];
 		struct text t = TEXT_ON(text);
 		text_add(&t, "%s: %s", *a.container ? a.container : name, e.text);
-		(void)json_array_append_new(out[1], output_json_text(text));
+		json_append(out[1], json_of_text(text));
 	}
 	probe_attach_done(&a);
 }

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/probe/probe_impl.h"
 #include "lib/json.h"
@@ -263,7 +262,7 @@ static json_t *describe(const struct probe_capture *c, bool out)
 		char name[IF_NAMESIZE] = "";
 		uint64_t n = out ? c->counts[i].out : c->counts[i].in;
 		if (n && if_indextoname((unsigned int)c->counts[i].link, name))
-			ipam_json_put(o, name, output_json_number(n));
+			json_put(o, name, json_of_number(n));
 	}
 	return o;
 }
@@ -283,9 +282,9 @@ int probe_captured(
 	socklen_t len = sizeof(stats);
 	(void)getsockopt(c->watch.fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);
 	read_packets(c, (int)stats.tp_packets + 1);
-	ipam_json_put(answer, "in", describe(c, false));
-	ipam_json_put(answer, "out", describe(c, true));
-	ipam_json_put(answer, "dropped", json_integer(stats.tp_drops));
+	json_put(answer, "in", describe(c, false));
+	json_put(answer, "out", describe(c, true));
+	json_put(answer, "dropped", json_integer(stats.tp_drops));
 	*at = c->next;
 	free_capture(c);
 	return 0;

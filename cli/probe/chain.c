@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/ipam_json.h"
 #include "lib/exec.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -234,7 +233,7 @@ json_t *probe_chain_capabilities(const struct probe_chain *c)
 				(void)json_object_set(seen, key, value);
 	}
 	json_object_foreach (seen, key, value)
-		(void)json_array_append_new(list, json_string(key));
+		json_append(list, json_string(key));
 	return list;
 }
 
@@ -242,7 +241,7 @@ json_t *probe_chain_types(const struct probe_chain *c)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < json_array_size(c->plugins); i++)
-		(void)json_array_append_new(list, json_string(type_of(c, i)));
+		json_append(list, json_string(type_of(c, i)));
 	return list;
 }
 
@@ -251,8 +250,8 @@ json_t *probe_chain_input(
 {
 	json_t *input = json_copy(json_array_get(c->plugins, i)), *config = json_object(), *value;
 	const char *key;
-	ipam_json_put(input, "name", json_string(c->name));
-	ipam_json_put(input, "cniVersion", json_string(cni_version_text(c->version)));
+	json_put(input, "name", json_string(c->name));
+	json_put(input, "cniVersion", json_string(cni_version_text(c->version)));
 	json_object_foreach ((json_t *)runtime, key, value)
 		if (json_is_true(json_object_get(capabilities_of(c, i), key)))
 			(void)json_object_set(config, key, value);

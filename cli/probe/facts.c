@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "cli/config.h"
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/probe/probe_impl.h"
 #include "cli/state.h"
@@ -44,7 +43,7 @@ static const struct net_detail_link *find_link(const struct query *q, int index)
 static json_t *name_of_link(const struct query *q, int index)
 {
 	const struct net_detail_link *link = index ? find_link(q, index) : NULL;
-	return output_json_text(link ? link->link.name : "");
+	return json_of_text(link ? link->link.name : "");
 }
 
 /* ---- Links and addresses ---- */
@@ -55,22 +54,22 @@ static void put_links(struct query *q)
 	for (size_t i = 0; i < q->n_links; i++) {
 		const struct net_detail_link *d = &q->links[i];
 		json_t *o = json_object();
-		ipam_json_put(o, "name", output_json_text(d->link.name));
-		ipam_json_put(o, "kind", output_json_text(d->kind));
-		ipam_json_put(o, "mtu", json_integer(d->link.mtu));
-		ipam_json_put(o, "alias", output_json_text(d->link.alias));
-		ipam_json_put(o, "up", json_boolean(d->link.up));
-		ipam_json_append(links, json_copy(o));
+		json_put(o, "name", json_of_text(d->link.name));
+		json_put(o, "kind", json_of_text(d->kind));
+		json_put(o, "mtu", json_integer(d->link.mtu));
+		json_put(o, "alias", json_of_text(d->link.alias));
+		json_put(o, "up", json_boolean(d->link.up));
+		json_append(links, json_copy(o));
 		if (strcmp(d->kind, "ipip") == 0 || strcmp(d->kind, "vxlan") == 0) {
-			ipam_json_put(o, "local", ipam_json_addr(&d->local));
-			ipam_json_put(o, "vni", json_integer(d->vni));
-			ipam_json_put(o, "port", json_integer(d->port));
-			ipam_json_append(tunnels, json_incref(o));
+			json_put(o, "local", json_of_addr(&d->local));
+			json_put(o, "vni", json_integer(d->vni));
+			json_put(o, "port", json_integer(d->port));
+			json_append(tunnels, json_incref(o));
 		}
 		json_decref(o);
 	}
-	ipam_json_put(q->answer, "links", links);
-	ipam_json_put(q->answer, "tunnels", tunnels);
+	json_put(q->answer, "links", links);
+	json_put(q->answer, "tunnels", tunnels);
 }
 
 static int put_addresses(struct query *q, struct err *e)
@@ -78,15 +77,15 @@ static int put_addresses(struct query *q, struct err *e)
 	CLEANUP_FREE struct net_addr *addrs = NULL;
 	size_t n = 0;
 	json_t *list = json_array();
-	ipam_json_put(q->answer, "addresses", list);
+	json_put(q->answer, "addresses", list);
 	int r = net_list_addrs(q->net, &addrs, &n, e);
 	for (size_t i = 0; r >= 0 && i < n; i++) {
 		const struct net_detail_link *link = find_link(q, addrs[i].dev);
 		json_t *o = json_object();
-		ipam_json_put(o, "addr", ipam_json_cidr(&addrs[i].address));
-		ipam_json_put(o, "dev", output_json_text(link ? link->link.name : ""));
-		ipam_json_put(o, "mtu", json_integer(link ? link->link.mtu : 0));
-		ipam_json_append(list, o);
+		json_put(o, "addr", json_of_cidr(&addrs[i].address));
+		json_put(o, "dev", json_of_text(link ? link->link.name : ""));
+		json_put(o, "mtu", json_integer(link ? link->link.mtu : 0));
+		json_append(list, o);
 	}
 	return r;
 }
@@ -109,16 +108,16 @@ static int put_uplink(struct query *q, struct net_look *look, struct err *e)
 	if (r < 0)
 		return r;
 	if (!look->uplink.index) {
-		ipam_json_put(q->answer, "uplink", json_null());
+		json_put(q->answer, "uplink", json_null());
 		return 0;
 	}
 	q->uplink = &look->uplink;
 	json_t *o = json_object();
-	ipam_json_put(o, "dev", output_json_text(look->uplink.name));
-	ipam_json_put(o, "mtu", json_integer(look->uplink.mtu));
-	ipam_json_put(o, "mtu4", json_integer(look->uplink.mtu));
-	ipam_json_put(o, "mtu6", setting("ipv6", look->uplink.name, "mtu"));
-	ipam_json_put(q->answer, "uplink", o);
+	json_put(o, "dev", json_of_text(look->uplink.name));
+	json_put(o, "mtu", json_integer(look->uplink.mtu));
+	json_put(o, "mtu4", json_integer(look->uplink.mtu));
+	json_put(o, "mtu6", setting("ipv6", look->uplink.name, "mtu"));
+	json_put(q->answer, "uplink", o);
 	return 0;
 }
 
@@ -126,24 +125,22 @@ static void put_settings(const struct query *q)
 {
 	json_t *o = json_object();
 	const char *dev = q->uplink ? q->uplink->name : "all";
-	ipam_json_put(o, "ip_forward", setting("ipv4", "", "ip_forward"));
-	ipam_json_put(o, "rp_filter_all", setting("ipv4", "all", "rp_filter"));
-	ipam_json_put(o, "rp_filter_uplink", setting("ipv4", dev, "rp_filter"));
-	ipam_json_put(o, "ipv6_forwarding", setting("ipv6", "all", "forwarding"));
-	ipam_json_put(
-		o, "fib_multipath_hash_policy", setting("ipv4", "", "fib_multipath_hash_policy"));
-	ipam_json_put(
-		o, "fib_multipath_hash_policy6", setting("ipv6", "", "fib_multipath_hash_policy"));
-	ipam_json_put(q->answer, "sysctls", o);
+	json_put(o, "ip_forward", setting("ipv4", "", "ip_forward"));
+	json_put(o, "rp_filter_all", setting("ipv4", "all", "rp_filter"));
+	json_put(o, "rp_filter_uplink", setting("ipv4", dev, "rp_filter"));
+	json_put(o, "ipv6_forwarding", setting("ipv6", "all", "forwarding"));
+	json_put(o, "fib_multipath_hash_policy", setting("ipv4", "", "fib_multipath_hash_policy"));
+	json_put(o, "fib_multipath_hash_policy6", setting("ipv6", "", "fib_multipath_hash_policy"));
+	json_put(q->answer, "sysctls", o);
 }
 
 /* ---- Routes and rules ---- */
 
 static json_t *hop_json(const struct query *q, const struct net_detail_hop *h, json_t *o)
 {
-	ipam_json_put(o, "dev", name_of_link(q, h->dev));
-	ipam_json_put(o, "via", ipam_json_addr(&h->via));
-	ipam_json_put(o, "onlink", json_boolean(h->on_link));
+	json_put(o, "dev", name_of_link(q, h->dev));
+	json_put(o, "via", json_of_addr(&h->via));
+	json_put(o, "onlink", json_boolean(h->on_link));
 	return o;
 }
 
@@ -151,33 +148,32 @@ static json_t *route_json(const struct query *q, const struct net_detail_route *
 {
 	static const struct net_detail_hop none;
 	json_t *o = json_object(), *hops = json_array();
-	ipam_json_put(o, "dst", ipam_json_cidr(&r->dst));
-	ipam_json_put(o, "type", output_json_text(net_detail_type(r->type)));
-	ipam_json_put(o, "protocol", json_integer(r->protocol));
-	ipam_json_put(o, "scope", json_integer(r->scope));
-	ipam_json_put(o, "metric", json_integer(r->metric));
-	ipam_json_put(o, "table", json_integer(r->table));
-	ipam_json_put(o, "mtu", json_integer(r->mtu));
-	ipam_json_put(o, "source", ipam_json_addr(&r->prefsrc));
+	json_put(o, "dst", json_of_cidr(&r->dst));
+	json_put(o, "type", json_of_text(net_detail_type(r->type)));
+	json_put(o, "protocol", json_integer(r->protocol));
+	json_put(o, "scope", json_integer(r->scope));
+	json_put(o, "metric", json_integer(r->metric));
+	json_put(o, "table", json_integer(r->table));
+	json_put(o, "mtu", json_integer(r->mtu));
+	json_put(o, "source", json_of_addr(&r->prefsrc));
 	(void)hop_json(q, r->n_hops ? &r->hops[0] : &none, o);
 	for (size_t i = 0; i < r->n_hops; i++)
-		ipam_json_append(hops, hop_json(q, &r->hops[i], json_object()));
-	ipam_json_put(o, "hops", hops);
+		json_append(hops, hop_json(q, &r->hops[i], json_object()));
+	json_put(o, "hops", hops);
 	return o;
 }
 
 static json_t *rule_json(const struct net_detail_rule *r, int family)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "family", json_integer(family == AF_INET ? 4 : 6));
-	ipam_json_put(o, "priority", json_integer(r->priority));
-	ipam_json_put(
-		o, "from", r->from.addr.family ? ipam_json_cidr(&r->from) : json_string("all"));
-	ipam_json_put(o, "to", r->to.addr.family ? ipam_json_cidr(&r->to) : json_string("all"));
-	ipam_json_put(o, "table", json_integer(r->table));
-	ipam_json_put(o, "mark", json_integer(r->mark));
-	ipam_json_put(o, "protocol", json_integer(r->protocol));
-	ipam_json_put(o, "iif", output_json_text(r->in));
+	json_put(o, "family", json_integer(family == AF_INET ? 4 : 6));
+	json_put(o, "priority", json_integer(r->priority));
+	json_put(o, "from", r->from.addr.family ? json_of_cidr(&r->from) : json_string("all"));
+	json_put(o, "to", r->to.addr.family ? json_of_cidr(&r->to) : json_string("all"));
+	json_put(o, "table", json_integer(r->table));
+	json_put(o, "mark", json_integer(r->mark));
+	json_put(o, "protocol", json_integer(r->protocol));
+	json_put(o, "iif", json_of_text(r->in));
 	return o;
 }
 
@@ -185,8 +181,8 @@ static int put_routes(struct query *q, struct err *e)
 {
 	static const int families[] = {AF_INET, AF_INET6};
 	json_t *routes = json_array(), *rules = json_array();
-	ipam_json_put(q->answer, "routes", routes);
-	ipam_json_put(q->answer, "rules", rules);
+	json_put(q->answer, "routes", routes);
+	json_put(q->answer, "rules", rules);
 	for (size_t f = 0; f < 2; f++) {
 		CLEANUP_FREE struct net_detail_route *route = NULL;
 		CLEANUP_FREE struct net_detail_rule *rule = NULL;
@@ -199,9 +195,9 @@ static int put_routes(struct query *q, struct err *e)
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < n_routes; i++)
-			ipam_json_append(routes, route_json(q, &route[i]));
+			json_append(routes, route_json(q, &route[i]));
 		for (size_t i = 0; i < n_rules; i++)
-			ipam_json_append(rules, rule_json(&rule[i], families[f]));
+			json_append(rules, rule_json(&rule[i], families[f]));
 	}
 	return 0;
 }
@@ -211,12 +207,11 @@ static int put_routes(struct query *q, struct err *e)
 static json_t *record_json(const struct node_entry *n)
 {
 	json_t *o = json_object();
-	ipam_json_put(o, "address", ipam_json_addr(&n->addr));
-	ipam_json_put(o, "state", output_json_text(node_state_text(n->state)));
-	ipam_json_put(
-		o, "container", output_json_text(n->owner.container ? n->owner.container : ""));
-	ipam_json_put(o, "ifname", output_json_text(n->owner.ifname ? n->owner.ifname : ""));
-	ipam_json_put(o, "network", output_json_text(n->owner.network ? n->owner.network : ""));
+	json_put(o, "address", json_of_addr(&n->addr));
+	json_put(o, "state", json_of_text(node_state_text(n->state)));
+	json_put(o, "container", json_of_text(n->owner.container ? n->owner.container : ""));
+	json_put(o, "ifname", json_of_text(n->owner.ifname ? n->owner.ifname : ""));
+	json_put(o, "network", json_of_text(n->owner.network ? n->owner.network : ""));
 	return o;
 }
 
@@ -224,22 +219,22 @@ static int put_state(const struct probe *p, const struct query *q, struct err *e
 {
 	struct node_view v = {0};
 	json_t *pools = json_array(), *blocks = json_array(), *records = json_array();
-	ipam_json_put(q->answer, "pools", pools);
-	ipam_json_put(q->answer, "blocks", blocks);
-	ipam_json_put(q->answer, "records", records);
+	json_put(q->answer, "pools", pools);
+	json_put(q->answer, "blocks", blocks);
+	json_put(q->answer, "records", records);
 	int r = state_look(p->options->state_dir, &v, e);
 	if (r <= 0)
 		return r;
 	for (size_t i = 0; i < v.n_pools; i++) {
 		json_t *o = json_object();
-		ipam_json_put(o, "cidr", ipam_json_cidr(&v.pools[i].pool.cidr));
-		ipam_json_put(o, "blockSize", json_integer(v.pools[i].pool.block_len));
-		ipam_json_append(pools, o);
+		json_put(o, "cidr", json_of_cidr(&v.pools[i].pool.cidr));
+		json_put(o, "blockSize", json_integer(v.pools[i].pool.block_len));
+		json_append(pools, o);
 	}
 	for (size_t i = 0; i < v.n_blocks; i++)
-		ipam_json_append(blocks, ipam_json_cidr(&v.blocks[i].cidr));
+		json_append(blocks, json_of_cidr(&v.blocks[i].cidr));
 	for (size_t i = 0; i < v.n_entries; i++)
-		ipam_json_append(records, record_json(v.entries[i]));
+		json_append(records, record_json(v.entries[i]));
 	node_view_done(&v);
 	return 0;
 }
@@ -252,7 +247,7 @@ static int put_name(const struct probe *p, const struct query *q, struct err *e)
 	if (r >= 0)
 		r = json_get_string(c.file, "", "node", &name, e);
 	if (r >= 0)
-		ipam_json_put(q->answer, "node", output_json_text(name));
+		json_put(q->answer, "node", json_of_text(name));
 	return r;
 }
 

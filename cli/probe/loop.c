@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "cli/ipam_json.h"
+#include "lib/json.h"
 #include "cli/probe/probe_impl.h"
 #include "lib/mem.h"
 
@@ -74,7 +74,7 @@ static void probe_say(struct probe *p, json_int_t id, json_t *doc)
 
 void probe_answer(struct probe *p, json_int_t id, json_t *doc)
 {
-	ipam_json_put(doc, "ok", json_true());
+	json_put(doc, "ok", json_true());
 	probe_say(p, id, doc);
 }
 

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/probe/attach.h"
 #include "cli/probe/probe_impl.h"
@@ -127,15 +126,15 @@ static int describe(const struct probe_pod *pod, json_t *answer, struct err *e)
 		(void)json_array_append(ips, json_object_get(ip, "address"));
 		gateway = g && !*gateway ? g : gateway;
 	}
-	ipam_json_put(answer, "container", output_json_text(pod->attach.container));
-	ipam_json_put(answer, "network", output_json_text(pod->attach.chain.name));
-	ipam_json_put(answer, "ips", ips);
-	ipam_json_put(answer, "gateway", output_json_text(gateway));
-	ipam_json_put(answer, "mtu", json_integer(inside.mtu));
-	ipam_json_put(answer, "hostLink", output_json_text(host.name));
-	ipam_json_put(answer, "plugins", probe_chain_types(&pod->attach.chain));
-	ipam_json_put(answer, "capabilities", probe_chain_capabilities(&pod->attach.chain));
-	ipam_json_put(answer, "port", json_integer(PROBE_PORT));
+	json_put(answer, "container", json_of_text(pod->attach.container));
+	json_put(answer, "network", json_of_text(pod->attach.chain.name));
+	json_put(answer, "ips", ips);
+	json_put(answer, "gateway", json_of_text(gateway));
+	json_put(answer, "mtu", json_integer(inside.mtu));
+	json_put(answer, "hostLink", json_of_text(host.name));
+	json_put(answer, "plugins", probe_chain_types(&pod->attach.chain));
+	json_put(answer, "capabilities", probe_chain_capabilities(&pod->attach.chain));
+	json_put(answer, "port", json_integer(PROBE_PORT));
 	cni_result_done(&result);
 	return 0;
 }
@@ -283,6 +282,6 @@ int probe_pod_mtu(
 	if (r >= 0)
 		r = set_mtu(&pod->ns, (struct net_dev){.name = PROBE_IFNAME}, (uint32_t)mtu, e);
 	if (r >= 0)
-		ipam_json_put(answer, "before", json_integer(inside.mtu));
+		json_put(answer, "before", json_integer(inside.mtu));
 	return r;
 }

@@ -25,7 +25,6 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/probe/attach.h"
 #include "cli/probe/probe_impl.h"
@@ -53,14 +52,14 @@ static int probe_hello(
 	json_t *cleaned = json_array(), *troubles = json_array();
 	struct utsname names = {0};
 	(void)uname(&names);
-	ipam_json_put(answer, "version", output_json_text(ROOST_VERSION));
-	ipam_json_put(answer, "protocol", json_integer(PROTOCOL));
-	ipam_json_put(answer, "pid", json_integer(getpid()));
-	ipam_json_put(answer, "hostname", output_json_text(names.nodename));
-	ipam_json_put(answer, "kernel", output_json_text(names.release));
-	ipam_json_put(answer, "hasIPv6", json_boolean(access("/proc/net/if_inet6", F_OK) == 0));
-	ipam_json_put(answer, "cleaned", cleaned);
-	ipam_json_put(answer, "troubles", troubles);
+	json_put(answer, "version", json_of_text(ROOST_VERSION));
+	json_put(answer, "protocol", json_integer(PROTOCOL));
+	json_put(answer, "pid", json_integer(getpid()));
+	json_put(answer, "hostname", json_of_text(names.nodename));
+	json_put(answer, "kernel", json_of_text(names.release));
+	json_put(answer, "hasIPv6", json_boolean(access("/proc/net/if_inet6", F_OK) == 0));
+	json_put(answer, "cleaned", cleaned);
+	json_put(answer, "troubles", troubles);
 	if (p->cleaned)
 		return 0;
 	p->cleaned = true;

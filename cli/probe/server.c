@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/probe/probe_impl.h"
 #include "cli/probe/message.h"
@@ -79,8 +78,8 @@ int probe_received(
 	const struct probe_heard *h = find_heard(pod ? &pod->server : &p->server, nonce);
 	if (h)
 		addr_format(&h->source, source);
-	ipam_json_put(answer, "count", output_json_number(h ? h->count : 0));
-	ipam_json_put(answer, "source", output_json_text(source));
+	json_put(answer, "count", json_of_number(h ? h->count : 0));
+	json_put(answer, "source", json_of_text(source));
 	return 0;
 }
 
@@ -363,7 +362,7 @@ int probe_serve(
 		r = probe_server_open(p, s, pod ? &pod->ns : NULL, pod ? PROBE_PORT : 0, e);
 	if (r < 0)
 		return r;
-	ipam_json_put(answer, "udp", json_integer(s->udp));
-	ipam_json_put(answer, "tcp", json_integer(s->tcp));
+	json_put(answer, "udp", json_integer(s->udp));
+	json_put(answer, "tcp", json_integer(s->tcp));
 	return 0;
 }

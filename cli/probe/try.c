@@ -17,7 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
-#include "cli/ipam_json.h"
 #include "cli/output.h"
 #include "cli/probe/socket.h"
 #include "lib/boot.h"
@@ -55,27 +54,27 @@ static json_t *describe(const struct probe_try *t)
 {
 	json_t *o = json_object();
 	char text[ADDR_TEXT];
-	ipam_json_put(o, "answered", json_boolean(t->answered));
-	ipam_json_put(o, "sent", json_integer(t->sent));
-	ipam_json_put(o, "size", output_json_number(t->size));
-	ipam_json_put(o, "nonce", output_json_text(t->nonce));
+	json_put(o, "answered", json_boolean(t->answered));
+	json_put(o, "sent", json_integer(t->sent));
+	json_put(o, "size", json_of_number(t->size));
+	json_put(o, "nonce", json_of_text(t->nonce));
 	if (t->answered)
-		ipam_json_put(o, "rttUs", output_json_number(t->rtt_ns / 1000));
+		json_put(o, "rttUs", json_of_number(t->rtt_ns / 1000));
 	if (t->seen.family) {
 		addr_format(&t->seen, text);
-		ipam_json_put(o, "source", output_json_text(text));
+		json_put(o, "source", json_of_text(text));
 	}
 	if (t->error) {
 		const char *name = strerrorname_np(t->error);
-		ipam_json_put(o, "error", output_json_text(name ? name : "EPROTO"));
+		json_put(o, "error", json_of_text(name ? name : "EPROTO"));
 	}
 	if (t->path_mtu)
-		ipam_json_put(o, "pathMtu", json_integer(t->path_mtu));
+		json_put(o, "pathMtu", json_integer(t->path_mtu));
 	if (t->mss)
-		ipam_json_put(o, "mss", json_integer(t->mss));
+		json_put(o, "mss", json_integer(t->mss));
 	if (t->icmp_from.family) {
 		addr_format(&t->icmp_from, text);
-		ipam_json_put(o, "icmpFrom", output_json_text(text));
+		json_put(o, "icmpFrom", json_of_text(text));
 	}
 	return o;
 }
