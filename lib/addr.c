@@ -23,10 +23,11 @@ int addr_parse(const char *s, struct addr *out, struct err *e)
 	return 0;
 }
 
-void addr_format(const struct addr *a, char out[ADDR_TEXT])
+char *addr_format(const struct addr *a, char out[ADDR_TEXT])
 {
 	if (!inet_ntop(a->family, a->bytes, out, ADDR_TEXT))
 		memcpy(out, "none", sizeof("none")); /* no family */
+	return out;
 }
 
 int cidr_parse(const char *s, struct cidr *out, struct err *e)
@@ -52,11 +53,10 @@ int cidr_parse(const char *s, struct cidr *out, struct err *e)
 	return 0;
 }
 
-void cidr_format(const struct cidr *c, char out[CIDR_TEXT])
+char *cidr_format(const struct cidr *c, char out[CIDR_TEXT])
 {
-	char text[ADDR_TEXT];
-	addr_format(&c->addr, text);
-	(void)snprintf(out, CIDR_TEXT, "%s/%u", text, c->len);
+	(void)snprintf(out, CIDR_TEXT, "%s/%u", ADDR_STRING(&c->addr), c->len);
+	return out;
 }
 
 uint8_t addr_bits(const struct addr *a)

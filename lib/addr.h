@@ -27,11 +27,14 @@ struct cidr {
 
 /* Strict: dotted quad without leading zeros, or RFC 4291 text without zone. -EINVAL. */
 int addr_parse(const char *s, struct addr *out, struct err *e);
-void addr_format(const struct addr *a, char out[ADDR_TEXT]);
+char *addr_format(const struct addr *a, char out[ADDR_TEXT]); /* returns out */
+/* Its text, which lives as long as the block that it stands in. */
+#define ADDR_STRING(a) addr_format((a), (char[ADDR_TEXT]){0})
 
 /* "ADDRESS/LEN"; the length is required. Host bits are kept: see cidr_has_host_bits(). -EINVAL. */
 int cidr_parse(const char *s, struct cidr *out, struct err *e);
-void cidr_format(const struct cidr *c, char out[CIDR_TEXT]);
+char *cidr_format(const struct cidr *c, char out[CIDR_TEXT]); /* returns out */
+#define CIDR_STRING(c) cidr_format((c), (char[CIDR_TEXT]){0})
 
 uint8_t addr_bits(const struct addr *a); /* 32 or 128 */
 size_t addr_size(const struct addr *a);	 /* 4 or 16 */
