@@ -15,6 +15,7 @@
 
 #include "agent/agent_impl.h"
 #include "agent/bird/config.h"
+#include "agent/kernel/ipip.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"

@@ -18,9 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "store/store.h"
 
 void replica_init(struct replica *r, const char *node)
 {

@@ -12,7 +12,6 @@
 #include "cluster/block.h"
 #include "cluster/resource.h"
 #include "lib/err.h"
-#include "store/store.h"
 
 /* A node as far as other nodes need it. */
 struct replica_node {
@@ -67,6 +66,8 @@ struct replica {
 };
 void replica_init(struct replica *r, const char *node);
 void replica_done(struct replica *r);
+
+struct store_event;
 
 /* Takes in an event of the watch of KEYS_RESOURCES or KEYS_BLOCKS. true: something changed. */
 bool replica_take(struct replica *r, int part, const struct store_event *ev);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/agent_impl.h"
+#include "cluster/block_txn.h"
 #include "lib/boot.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -137,15 +138,15 @@ static void start_transaction(struct agent *a, const struct block_plan_step *s)
 	case STEP_CLAIM:
 		if (!a->trouble_of_block) /* else it is the same every few seconds */
 			log_info("claiming block %s of pool %s", text, s->pool);
-		block_claim(t, &s->block, a->conf.node, s->pool, s->pool_revision);
+		block_txn_claim(t, &s->block, a->conf.node, s->pool, s->pool_revision);
 		break;
 	case STEP_TAKE_BACK:
 		log_warning("taking block %s back, which was quarantined", text);
-		block_take_back(t, &s->doc);
+		block_txn_take_back(t, &s->doc);
 		break;
 	default:
 		log_info("giving block %s back", text);
-		block_return(t, &s->doc);
+		block_txn_return(t, &s->doc);
 		break;
 	}
 	start(a, s, t);

@@ -24,6 +24,7 @@
 #include "lib/json.h"
 #include "cli/output.h"
 #include "cli/config.h"
+#include "cluster/block_txn.h"
 #include "cluster/keys.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -126,9 +127,9 @@ static void fill(struct batch *b, const struct removal *r, const struct inventor
 			continue;
 		struct block_txn *t = &b->blocks[b->n];
 		if (r->powered_off)
-			block_return(t, k);
+			block_txn_return(t, k);
 		else
-			block_quarantine(t, k);
+			block_txn_quarantine(t, k);
 		b->compares[b->n] = t->compares[0];
 		b->changes[2 * b->n] = t->changes[0];
 		b->changes[2 * b->n + 1] = t->changes[1];

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ownership of blocks as transactions and as a walk.
+ * The document of a block, and the walk that finds a free one.
  *
- * Every change of an owner compares what was read: a claim that there is no document, the rest the
- * revision of the document. Both keys of a block, the one under blocks/ and the one under its
- * node, get the same text in the same transaction; the first one decides, the second one is an
- * index. The text has a nonce: when the answer to a commit is lost, the driver reads the document
- * and knows from its text whether it is the one that it sent.
- *
- * The walk: the number of blocks of a pool is a power of two, so start + i * step visits every
+ * The number of blocks of a pool is a power of two, so start + i * step visits every
  * block once when step is odd. Both come from the hash of the node's name: two nodes that meet at
  * one block part at the next. As no block is visited twice, a free one is found after as many
  * steps as blocks are taken, plus one; the size of the pool does not matter.
@@ -21,11 +15,9 @@
 #include "cluster/block.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "lib/boot.h"
+#include "cluster/keys.h"
 #include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/text.h"
@@ -34,6 +26,11 @@ static const char *const states[] = {
 	[BLOCK_OWNED] = "owned",
 	[BLOCK_QUARANTINED] = "quarantined",
 };
+
+const char *block_state_name(enum block_state s)
+{
+	return states[s];
+}
 
 static int parse_document(const json_t *doc, struct block *out, struct err *e)
 {
@@ -76,71 +73,6 @@ int block_parse(
 	}
 	*out = b;
 	return 0;
-}
-
-/* The kernel's generator does not fail for so few bytes, once it is seeded. */
-static void make_nonce(char out[33])
-{
-	struct hash h; /* 16 bytes that print as hexadecimal digits */
-	if (getrandom(h.bytes, sizeof(h.bytes), 0) != sizeof(h.bytes))
-		err_abort("the kernel gives no random numbers");
-	hash_format(&h, out);
-}
-
-/* Names and times need no escapes. */
-static void format_value(struct block_txn *t, const char *node, enum block_state state)
-{
-	char now[32], nonce[33];
-	boot_format_time(boot_wall_s(), now);
-	make_nonce(nonce);
-	(void)snprintf(t->value, sizeof(t->value),
-		"{\"node\":\"%.*s\",\"state\":\"%s\",\"%s\":\"%s\",\"nonce\":\"%s\"}",
-		RESOURCE_NAME - 1, node, states[state],
-		state == BLOCK_OWNED ? "claimed" : "quarantined", now, nonce);
-}
-
-/* Both keys get value (NULL: go), if the block's document is still at revision. */
-static void change_both(struct block_txn *t, const struct cidr *block, const char *node,
-	int64_t revision, const char *value)
-{
-	keys_block(block, t->keys[0]);
-	keys_nodeblock(node, block, t->keys[1]);
-	t->compares[0] = (struct store_compare){.key = t->keys[0], .revision = revision};
-	t->changes[0] = (struct store_change){.key = t->keys[0], .value = value};
-	t->changes[1] = (struct store_change){.key = t->keys[1], .value = value};
-	t->txn = (struct store_txn){
-		.compares = t->compares,
-		.n_compares = 1,
-		.changes = t->changes,
-		.n_changes = 2,
-	};
-}
-
-void block_claim(struct block_txn *t, const struct cidr *block, const char *node,
-	const char *pool_name, int64_t pool_revision)
-{
-	format_value(t, node, BLOCK_OWNED);
-	change_both(t, block, node, 0, t->value);
-	keys_resource(RESOURCE_IPPOOL, pool_name, t->keys[2]);
-	t->compares[1] = (struct store_compare){.key = t->keys[2], .revision = pool_revision};
-	t->txn.n_compares = 2;
-}
-
-void block_return(struct block_txn *t, const struct block *b)
-{
-	change_both(t, &b->cidr, b->node, b->revision, NULL);
-}
-
-void block_quarantine(struct block_txn *t, const struct block *b)
-{
-	format_value(t, b->node, BLOCK_QUARANTINED);
-	change_both(t, &b->cidr, b->node, b->revision, t->value);
-}
-
-void block_take_back(struct block_txn *t, const struct block *b)
-{
-	format_value(t, b->node, BLOCK_OWNED);
-	change_both(t, &b->cidr, b->node, b->revision, t->value);
 }
 
 int block_compare(const struct cidr *a, const struct cidr *b)

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Who owns which block, in the cluster store. A block has one document, or none when it is free; a
- * second key under the node is always changed by the same transaction. A node uses a block only
- * after it has read its own name back from the store. docs/IPAM.md has the protocol, and what a
- * crash after each step leaves.
+ * Who owns which block: the document of a block, and the walk that finds one to claim. Pure; the
+ * transactions that change an owner are in cluster/block_txn.h.
  */
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "cluster/keys.h"
 #include "cluster/resource.h"
+#include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
-#include "store/store.h"
 
 enum block_state {
 	BLOCK_OWNED,
 	BLOCK_QUARANTINED, /* its node was removed by force: claimable by nobody */
 };
+
+const char *block_state_name(enum block_state s);
 
 struct block {
 	struct cidr cidr;
@@ -31,23 +30,6 @@ struct block {
  * fine. key is without the store's prefix. -EINVAL, -EBADMSG. */
 int block_parse(
 	const char *key, const char *value, int64_t revision, struct block *out, struct err *e);
-
-/* Transactions, ready to be committed; they own their texts, hold pointers into themselves (never
- * copy one). claim compares that the block is absent and that the pool's document is still the one
- * at pool_revision, so that a pool that was disabled or deleted meanwhile gives nothing. */
-struct block_txn {
-	struct store_txn txn;
-	struct store_compare compares[2];
-	struct store_change changes[2];
-	char keys[3][STORE_KEY_MAX];
-	char value[512];
-};
-void block_claim(struct block_txn *t, const struct cidr *block, const char *node,
-	const char *pool_name, int64_t pool_revision);
-/* The rest compares the block's document with what was read (b->revision). */
-void block_return(struct block_txn *t, const struct block *b);	   /* becomes free */
-void block_quarantine(struct block_txn *t, const struct block *b); /* keeps its node */
-void block_take_back(struct block_txn *t, const struct block *b);  /* quarantined, owned again */
 
 /* The candidate to claim of a pool: a walk that starts at a place derived from the node's name, so
  * that nodes rarely meet; is_taken says which blocks are not free. attempts (blocks already tried in

@@ -17,6 +17,8 @@ MAY_INCLUDE = {
     "cluster": {"lib", "ipam", "store", "cluster"},
     "agent": {"lib", "ipam", "store", "cluster", "agent", "agent/desired", "agent/bird", "agent/kernel",
               "agent/filter"},
+    # It makes the values that the other rooms put into effect (their want.h) from those that they found
+    # out (facts, settings, the replica): hence their names here. PURE says that nothing else comes along.
     "agent/desired": {"lib", "ipam", "cluster", "agent", "agent/desired", "agent/bird", "agent/kernel",
                       "agent/filter"},
     "agent/bird": {"lib", "cluster", "agent/bird"},
@@ -28,7 +30,7 @@ MAY_INCLUDE = {
 }
 # Headers of something that has a descriptor: a file, a socket, a process. What is pure includes none
 # of them, not even through another header.
-PURE = set() # agent/desired, once its values have headers of their own
+PURE = {"agent/desired"}
 DESCRIPTORS = {"store/store.h", "agent/kernel/kernel.h", "agent/bird/bird.h", "agent/bird/ctl.h",
                "agent/filter/nft.h", "agent/server.h", "agent/listener.h", "lib/net.h", "lib/file.h",
                "lib/ns.h", "lib/exec.h", "ipam/node.h", "ipam/agent_lock.h"}

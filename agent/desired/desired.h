@@ -11,13 +11,12 @@
 
 #include "agent/bird/want.h"
 #include "agent/agent_conf.h"
-#include "agent/kernel/facts.h"
 #include "agent/filter/want.h"
-#include "agent/kernel/kernel.h"
+#include "agent/kernel/facts.h"
+#include "agent/kernel/want.h"
 #include "agent/replica.h"
 #include "ipam/mirror.h"
 #include "lib/problems.h"
-#include "lib/text.h"
 
 /* How packets for other nodes travel. */
 enum desired_way {

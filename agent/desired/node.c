@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/desired/base.h"
+#include "agent/kernel/vtep.h"
 #include "lib/json.h"
 #include "lib/text.h"
 
@@ -103,7 +104,7 @@ static void set_vtep(json_t *spec, const struct desiring *g, uint8_t family)
 	char mac[MAC_TEXT] = "";
 	if (vtep.family) {
 		uint8_t bytes[6];
-		vxlan_mac(g->conf->node, family, bytes);
+		vtep_mac(g->conf->node, family, bytes);
 		mac_format(bytes, mac);
 	}
 	set_addr(spec, family == AF_INET ? "ipv4VXLANTunnelAddr" : "ipv6VXLANTunnelAddr", &vtep);

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "agent/desired/base.h"
+#include "agent/kernel/vtep.h"
 #include "lib/text.h"
 
 /* One family's work. */
@@ -200,7 +201,7 @@ static struct addr vtep_of(const struct resource_node *n, uint8_t family)
 	if (family == AF_INET)
 		return n->vxlan[IPV4];
 	return n->vxlan[IPV6].family && memcmp(n->vxlan_mac[IPV6], none, sizeof(none)) != 0
-		       ? vxlan_link_local(n->vxlan_mac[IPV6])
+		       ? vtep_link_local(n->vxlan_mac[IPV6])
 		       : (struct addr){0};
 }
 

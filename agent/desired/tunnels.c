@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/desired/base.h"
+#include "agent/kernel/vtep.h"
 
 enum asked { WANT_VXLAN, WANT_IPIP };
 
@@ -46,7 +47,7 @@ static void make_vxlan_peers(struct desiring *g, uint8_t family, struct vxlan_wa
 		if (family == AF_INET)
 			p->vtep4 = vtep;
 		else
-			p->vtep6 = vxlan_link_local(mac);
+			p->vtep6 = vtep_link_local(mac);
 		memcpy(p->mac, mac, sizeof(p->mac));
 	}
 	w->peers = peers;
@@ -70,7 +71,7 @@ static void make_vxlan(struct desiring *g, uint8_t family, struct vxlan_want *w,
 	w->vni = g->conf->vxlan_vni;
 	w->port = g->conf->vxlan_port;
 	w->offload = g->conf->vxlan_offload;
-	vxlan_mac(g->conf->node, family, w->mac);
+	vtep_mac(g->conf->node, family, w->mac);
 	*(family == AF_INET ? &w->vtep4 : &w->vtep6) = vtep;
 	make_vxlan_peers(g, family, w);
 }

@@ -4,20 +4,9 @@
  * The kernel's side of exits: rules that let pods look into the table of exits, and nobody else.
  * What is in the table is BIRD's. docs/EXITS.md describes both.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "lib/addr.h"
+#include "agent/kernel/want.h"
 #include "lib/err.h"
 #include "lib/net.h"
-
-struct exits_want {
-	uint32_t table;
-	bool used[2];		  /* IPv4, IPv6 */
-	const struct cidr *pools; /* whose pods use exits */
-	size_t n_pools;
-};
 
 /* Makes rules of protocol 82 and the hash policy so; without use the rules go, and what BIRD left
  * in the table. Rules of others are never touched. Returns how many changes it took. */

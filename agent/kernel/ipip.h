@@ -5,21 +5,9 @@
  * particular tunnel takes (RFC 2003; net/ipv4/ipip.c). One device reaches all peers: where a packet
  * goes is said by the next hop of its route. Used by agent/kernel/kernel.c.
  */
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "lib/addr.h"
+#include "agent/kernel/want.h"
 #include "lib/err.h"
 #include "lib/net.h"
-
-#define IPIP_DEVICE "tunl0"
-
-struct ipip_want {
-	bool on;	  /* false: our device is given back, if it is ours */
-	bool keep;	  /* when it is not on: it stays as it is */
-	struct addr addr; /* IPv4: the node's end, from its own blocks */
-	uint32_t mtu;	  /* bytes */
-};
 
 /* Returns how many changes it took; 0: all was so already. -EEXIST: somebody else uses the device,
  * which is not touched. -EOPNOTSUPP: the kernel has no IPIP (the sentence names the module). */

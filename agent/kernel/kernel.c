@@ -32,7 +32,9 @@
 
 #include "agent/kernel/blackholes.h"
 #include "agent/kernel/hostroutes.h"
+#include "agent/kernel/ipip.h"
 #include "agent/kernel/linkcache.h"
+#include "agent/kernel/vxlan.h"
 #include "agent/kernel/watch.h"
 #include "lib/forward.h"
 #include "lib/mem.h"

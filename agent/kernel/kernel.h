@@ -11,8 +11,7 @@
 
 #include "agent/kernel/exits.h"
 #include "agent/kernel/facts.h"
-#include "agent/kernel/ipip.h"
-#include "agent/kernel/vxlan.h"
+#include "agent/kernel/want.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 #include "lib/problems.h"
@@ -39,16 +38,6 @@ int kernel_route_dev(struct kernel *k, const struct addr *a);
 
 /* See agent/kernel/ipip.h. */
 bool kernel_ipip_is_theirs(struct kernel *k);
-
-/* What shall be. Borrowed. */
-struct kernel_want {
-	const struct cidr *blackholes; /* own blocks (protocol 82); of one address: none is made */
-	size_t n_blackholes;
-	bool forward4, forward6;
-	struct vxlan_want vxlan[2]; /* IPv4, IPv6 */
-	struct ipip_want ipip;
-	struct exits_want exits;
-};
 
 /* Makes it so; what is so already is not touched. Returns how many changes it took. Every part is
  * tried, the first error is returned; problems gets a sentence more for each part that failed. A foreign device in the place of ours is a problem, not removed. */

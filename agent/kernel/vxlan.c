@@ -23,10 +23,10 @@
 #include <sys/socket.h>
 
 #include "agent/kernel/tunnel.h"
+#include "agent/kernel/vtep.h"
 #include "agent/kernel/vxlan_device.h"
 #include "agent/kernel/vxlan_peers.h"
 #include "lib/file.h"
-#include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/net_link.h"
 
@@ -66,24 +66,6 @@ void vxlan_close(struct vxlan *v)
 	free(v);
 }
 
-void vxlan_mac(const char *node, uint8_t family, uint8_t out[6])
-{
-	char text[512];
-	int len = snprintf(text, sizeof(text), "vxlan %d %s", family == AF_INET ? 4 : 6, node);
-	struct hash h = hash_of(text, len < (int)sizeof(text) ? (size_t)len : sizeof(text) - 1);
-	memcpy(out, h.bytes, 6);
-	out[0] = (uint8_t)((out[0] & 0xfc) | 2); /* unicast, locally administered */
-}
-
-struct addr vxlan_link_local(const uint8_t mac[6])
-{
-	return (struct addr){
-		.family = AF_INET6,
-		.bytes = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe,
-			mac[3], mac[4], mac[5]},
-	};
-}
-
 /* Hosts that turn IPv6 off for new devices must not take the VTEP address away. */
 static int enable_ipv6(const struct vxlan_want *w, struct err *e)
 {
@@ -120,7 +102,7 @@ static int put_addresses(struct vxlan *v, int index, const struct vxlan_want *w,
 {
 	struct cidr want[3] = {cidr_of_host(&w->vtep4), cidr_of_host(&w->vtep6)};
 	if (w->vtep6.family)
-		want[2] = (struct cidr){.addr = vxlan_link_local(w->mac), .len = 64};
+		want[2] = (struct cidr){.addr = vtep_link_local(w->mac), .len = 64};
 	return tunnel_put_addresses(v->kernel.net, index, 0, want, 3, e);
 }
 

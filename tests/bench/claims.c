@@ -24,7 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cluster/block.h"
+#include "cluster/block_txn.h"
+#include "cluster/keys.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
 
@@ -115,7 +116,7 @@ static bool claim(struct node *n, const struct plan *p, size_t *conflicts)
 			.n_tried = n->n_tried};
 		if (!block_pick(&p->pool, n->walks_as, &taken, &block))
 			return false;
-		block_claim(&t, &block, n->name, "bench", p->pool_revision);
+		block_txn_claim(&t, &block, n->name, "bench", p->pool_revision);
 		int r = store_commit(n->store, &t.txn, &e);
 		if (r < 0)
 			die("a claim", &e);

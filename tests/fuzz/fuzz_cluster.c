@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/block.h"
+#include "cluster/block_txn.h"
 #include "cluster/keys.h"
 #include "cluster/status.h"
 #include "lib/json.h"
@@ -36,7 +36,7 @@ static void try_block(const char *key, const char *value)
 	CHECK(strcmp(again, key) == 0);
 	struct block_txn t;
 	struct block back;
-	block_take_back(&t, &b);
+	block_txn_take_back(&t, &b);
 	CHECK(block_parse(t.keys[0], t.value, 1, &back, &e) == 0);
 }
 

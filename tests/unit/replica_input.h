@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "agent/replica.h"
+#include "cluster/keys.h"
+#include "store/store.h"
 
 static inline void replica_feed(
 	struct replica *r, int part, enum store_event_kind kind, const char *key, const char *value)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cluster/block.h"
+#include "cluster/block_txn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -108,14 +108,14 @@ static void a_claim_compares_absence_and_the_pool(void **state)
 	(void)state;
 	struct cidr c = cidr("100.66.0.0/26");
 	struct block_txn t, again;
-	block_claim(&t, &c, "a", "default", 17);
+	block_txn_claim(&t, &c, "a", "default", 17);
 	check_written(&t, "a", BLOCK_OWNED);
 	assert_int_equal(t.txn.n_compares, 2);
 	assert_string_equal(t.txn.compares[0].key, "blocks/100.66.0.0-26");
 	assert_int_equal(t.txn.compares[0].revision, 0);
 	assert_string_equal(t.txn.compares[1].key, "resources/ippools/default");
 	assert_int_equal(t.txn.compares[1].revision, 17);
-	block_claim(&again, &c, "a", "default", 17);
+	block_txn_claim(&again, &c, "a", "default", 17);
 	assert_string_not_equal(t.value, again.value); /* the nonce */
 }
 
@@ -130,7 +130,7 @@ static void a_value_of_the_longest_name_is_whole(void **state)
 	struct block_txn t;
 	struct block back;
 	struct err e;
-	block_quarantine(&t, &b);
+	block_txn_quarantine(&t, &b);
 	assert_int_equal(block_parse(t.keys[0], t.value, 1, &back, &e), 0);
 	assert_string_equal(back.node, name);
 	assert_non_null(strstr(t.keys[1], "/2001:db8:1111:2222:3333:4444:5555:6666-128"));
@@ -141,14 +141,14 @@ static void other_changes_compare_what_was_read(void **state)
 	(void)state;
 	const struct block b = {.cidr = cidr("100.66.0.0/26"), .node = "a", .revision = 99};
 	struct block_txn t;
-	block_quarantine(&t, &b);
+	block_txn_quarantine(&t, &b);
 	check_written(&t, "a", BLOCK_QUARANTINED);
 	assert_int_equal(t.txn.n_compares, 1);
 	assert_int_equal(t.txn.compares[0].revision, 99);
-	block_take_back(&t, &b);
+	block_txn_take_back(&t, &b);
 	check_written(&t, "a", BLOCK_OWNED);
 	assert_int_equal(t.txn.compares[0].revision, 99);
-	block_return(&t, &b);
+	block_txn_return(&t, &b);
 	assert_int_equal(t.txn.n_compares, 1);
 	assert_int_equal(t.txn.compares[0].revision, 99);
 	assert_string_equal(t.txn.compares[0].key, "blocks/100.66.0.0-26");

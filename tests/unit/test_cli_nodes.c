@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cluster/block.h"
+#include "cluster/block_txn.h"
 #include "cluster/keys.h"
 #include "cluster/status.h"
 #include "lib/boot.h"
@@ -128,7 +128,7 @@ static struct cidr cidr(const char *s)
 static void put_block(const struct cidr *c, const char *node)
 {
 	struct block_txn t;
-	block_claim(&t, c, node, "default", 0);
+	block_txn_claim(&t, c, node, "default", 0);
 	t.txn.n_compares = 1; /* whatever the pool is */
 	commit(&t.txn);
 }
@@ -354,7 +354,7 @@ static void pools_are_shown_in_numbers(void **state)
 	b.revision = d.revision;
 	free(d.key);
 	free(d.value);
-	block_quarantine(&t, &b);
+	block_txn_quarantine(&t, &b);
 	commit(&t.txn);
 	assert_int_equal(run(ipam_show_cluster, NULL, OPTION_CLUSTER, false), 0);
 	forget_now(now);
@@ -555,7 +555,7 @@ static void half_a_removal_is_finished(void **state)
 		struct block_txn t;
 		assert_int_equal(
 			block_parse(docs[i].key, docs[i].value, docs[i].revision, &b, &e), 0);
-		block_quarantine(&t, &b);
+		block_txn_quarantine(&t, &b);
 		commit(&t.txn);
 	}
 	store_docs_free(docs, n);
