@@ -2,7 +2,7 @@
 /*
  * The asking side of the agent's socket. One deadline spans connecting, sending and waiting for the
  * answer; every wait is a poll() for what is left of it, so neither an agent that is stopped nor
- * one that answers a byte a second holds its asker longer than that.
+ * one that answers a byte a second holds us longer than that.
  *
  * An agent that refuses a connection says so in a line and closes, perhaps before it has read
  * anything: when sending meets a closed connection the answer is looked for all the same.

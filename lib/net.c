@@ -6,7 +6,7 @@
  * the others means success, and the usual ADD reads one datagram instead of fifteen.
  *
  * Replies are matched by sequence number: seq + index in the queue. Answers to questions inside the
- * queue go to the asker's function. Nothing here knows what the messages mean.
+ * queue go to the function of whoever asked. Nothing here knows what the messages mean.
  */
 #include "lib/net.h"
 
@@ -81,14 +81,14 @@ void net_put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *a)
 	mnl_attr_put(message, type, addr_size(a), a->bytes);
 }
 
-static bool is_tolerated(enum net_mercy mercy, int error)
+static bool is_tolerated(enum net_tolerance tolerance, int error)
 {
-	if (mercy == NET_MAY_FAIL)
+	if (tolerance == NET_MAY_FAIL)
 		return true;
-	if (mercy == NET_MAY_EXIST)
+	if (tolerance == NET_MAY_EXIST)
 		return error == EEXIST;
 	static const int lacks[] = {ENODEV, ESRCH, ENOENT, EADDRNOTAVAIL, EAFNOSUPPORT, EOPNOTSUPP};
-	for (size_t i = 0; mercy == NET_MAY_LACK && i < sizeof(lacks) / sizeof(*lacks); i++)
+	for (size_t i = 0; tolerance == NET_MAY_LACK && i < sizeof(lacks) / sizeof(*lacks); i++)
 		if (error == lacks[i])
 			return true;
 	return false;
@@ -106,7 +106,7 @@ static void take_error(
 	const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
 	int error = -status->error;
 	const struct net_pending *p = &n->pending[index];
-	if (error && !o->error && !is_tolerated(p->mercy, error)) {
+	if (error && !o->error && !is_tolerated(p->tolerance, error)) {
 		char sentence[180];
 		netlink_sentence(reply, sentence, sizeof(sentence));
 		(void)err_set(e, error, "cannot %s: %s%s", p->what, strerror(error), sentence);
@@ -162,7 +162,7 @@ int net_commit(struct net *n, int *at, struct err *e)
 
 /* Dumps: the reply is a train of datagrams that ends with NLMSG_DONE. NLM_F_DUMP_INTR says that
  * the table changed meanwhile; what was read is still true of its moment, which is all that a
- * look can promise. */
+ * list can promise. */
 int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *arg, struct err *e)
 {
 	if (!n->strict) {

@@ -28,8 +28,8 @@ void net_close(struct net *n);	  /* takes NULL */
 void net_cleanup(struct net **n); /* for CLEANUP_NET */
 #define CLEANUP_NET __attribute__((cleanup(net_cleanup)))
 
-/* What a queued message may meet without being an error. */
-enum net_mercy { NET_STRICT, NET_MAY_EXIST, NET_MAY_LACK, NET_MAY_FAIL };
+/* What a queued message may be refused for without being an error. */
+enum net_tolerance { NET_STRICT, NET_MAY_EXIST, NET_MAY_LACK, NET_MAY_FAIL };
 
 /* Sends what is queued. The first refusal that is not tolerated is returned, with what was asked
  * and the kernel's own sentence; messages behind it were still tried. The queue is empty

@@ -2,11 +2,14 @@
 /*
  * Links: veth pairs, their settings, addresses and neighbours on them. What the kernel wants
  * here is not always what one would guess; found out by trying:
- *  - the peer's attributes carry the namespace's descriptor: created there, not moved (30 times
- * faster);
- *  - IFF_UP for the peer in the creating message is refused (ENOTCONN);
- *  - IPv6 settings in the creating message are refused (EAFNOSUPPORT), so is the alias ignored:
- *    both go into a second message, before the link is up.
+ *
+ *	The peer's attributes carry the descriptor of its namespace: it is created there, not moved,
+ *	which is 30 times faster.
+ *
+ *	IFF_UP for the peer in the creating message is refused (ENOTCONN).
+ *
+ *	IPv6 settings in the creating message are refused (EAFNOSUPPORT), and the alias is ignored.
+ *	Both go into a second message, before the link is up.
  */
 #include "lib/net_link.h"
 
@@ -58,7 +61,7 @@ void net_add_ipip(struct net *n, const char *name)
 	struct nlattr *link = mnl_attr_nest_start(m, IFLA_LINKINFO);
 	mnl_attr_put_str(m, IFLA_INFO_KIND, "ipip");
 	mnl_attr_nest_end(m, link);
-	net_queue_end(n, m)->mercy = NET_MAY_EXIST;
+	net_queue_end(n, m)->tolerance = NET_MAY_EXIST;
 }
 
 static struct nlmsghdr *queue_link(struct net *n, uint16_t type, struct net_dev d, const char *what)
@@ -94,7 +97,8 @@ void net_set_no_auto_link_local(struct net *n, struct net_dev d)
 	mnl_attr_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(m, inet6);
 	mnl_attr_nest_end(m, spec);
-	net_queue_end(n, m)->mercy = NET_MAY_LACK; /* a kernel without IPv6 has nothing to set */
+	net_queue_end(n, m)->tolerance =
+		NET_MAY_LACK; /* a kernel without IPv6 has nothing to set */
 }
 
 void net_set_no_proxy_delay(struct net *n, int index)
@@ -143,27 +147,27 @@ void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu)
 	(void)net_queue_end(n, m);
 }
 
-void net_retire(struct net *n, struct net_dev d, uint32_t group)
+void net_park(struct net *n, struct net_dev d, uint32_t group)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "retire");
 	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
 	info->ifi_change = IFF_UP;
 	mnl_attr_put_u32(m, IFLA_GROUP, group);
-	net_queue_end(n, m)->mercy = NET_MAY_LACK;
+	net_queue_end(n, m)->tolerance = NET_MAY_LACK;
 }
 
-void net_del_link(struct net *n, struct net_dev d, enum net_mercy mercy)
+void net_del_link(struct net *n, struct net_dev d, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_DELLINK, d, "delete");
-	net_queue_end(n, m)->mercy = mercy;
+	net_queue_end(n, m)->tolerance = tolerance;
 }
 
-void net_del_group(struct net *n, uint32_t group, enum net_mercy mercy)
+void net_del_group(struct net *n, uint32_t group, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = net_queue(n, RTM_DELLINK, 0, "delete links of group %u", group);
 	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
 	mnl_attr_put_u32(m, IFLA_GROUP, group);
-	net_queue_end(n, m)->mercy = mercy;
+	net_queue_end(n, m)->tolerance = tolerance;
 }
 
 static struct nlmsghdr *queue_addr(
@@ -185,10 +189,11 @@ static struct nlmsghdr *queue_addr(
 	return m;
 }
 
-void net_del_addr(struct net *n, int index, const struct cidr *address, enum net_mercy mercy)
+void net_del_addr(
+	struct net *n, int index, const struct cidr *address, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = queue_addr(n, RTM_DELADDR, index, address);
-	net_queue_end(n, m)->mercy = mercy;
+	net_queue_end(n, m)->tolerance = tolerance;
 }
 
 void net_add_addr(struct net *n, int index, const struct cidr *address)
@@ -289,12 +294,12 @@ void net_read_link(const struct nlmsghdr *reply, void *arg)
 }
 
 static void queue_question(
-	struct net *n, struct net_dev d, struct net_link *out, enum net_mercy mercy)
+	struct net *n, struct net_dev d, struct net_link *out, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_GETLINK, d, "find");
 	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	struct net_pending *p = net_queue_end(n, m);
-	p->mercy = mercy;
+	p->tolerance = tolerance;
 	p->on_reply = net_read_link;
 	p->arg = out;
 }

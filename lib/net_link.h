@@ -51,16 +51,17 @@ void net_set_alias(struct net *n, struct net_dev d, const char *alias); /* and g
 void net_set_up(struct net *n, struct net_dev d);
 void net_set_down(struct net *n, struct net_dev d);
 void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu);
-void net_retire(struct net *n, struct net_dev d, uint32_t group); /* down, and into a group */
-void net_del_link(struct net *n, struct net_dev d, enum net_mercy mercy);
-void net_del_group(struct net *n, uint32_t group, enum net_mercy mercy);
+void net_park(struct net *n, struct net_dev d, uint32_t group); /* down, and into a group */
+void net_del_link(struct net *n, struct net_dev d, enum net_tolerance tolerance);
+void net_del_group(struct net *n, uint32_t group, enum net_tolerance tolerance);
 
 /* Asks within the queue: *out is filled by net_commit() if there is such a device. */
 void net_ask_link(struct net *n, const char *name, struct net_link *out);
 
 /* The address is usable at once: no duplicate address detection. */
 void net_add_addr(struct net *n, int index, const struct cidr *address);
-void net_del_addr(struct net *n, int index, const struct cidr *address, enum net_mercy mercy);
+void net_del_addr(
+	struct net *n, int index, const struct cidr *address, enum net_tolerance tolerance);
 void net_add_neigh(struct net *n, int index, const struct addr *a, const uint8_t mac[6]);
 
 /* -ENODEV. */

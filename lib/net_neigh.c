@@ -46,12 +46,13 @@ void net_put_neigh(struct net *n, int index, const struct net_neigh *entry)
 	(void)net_queue_end(n, m);
 }
 
-void net_del_neigh(struct net *n, int index, const struct net_neigh *entry, enum net_mercy mercy)
+void net_del_neigh(
+	struct net *n, int index, const struct net_neigh *entry, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = queue_entry(n, RTM_DELNEIGH, 0, index, entry, "delete");
 	if (entry->is_forwarding)
 		mnl_attr_put(m, NDA_LLADDR, sizeof(entry->mac), entry->mac);
-	net_queue_end(n, m)->mercy = mercy;
+	net_queue_end(n, m)->tolerance = tolerance;
 }
 
 struct neigh_list {

@@ -24,7 +24,8 @@ struct net_neigh {
 /* entry->is_forwarding decides which kind. An entry of that address, or MAC, is replaced in one
  * step. */
 void net_put_neigh(struct net *n, int index, const struct net_neigh *entry);
-void net_del_neigh(struct net *n, int index, const struct net_neigh *entry, enum net_mercy mercy);
+void net_del_neigh(
+	struct net *n, int index, const struct net_neigh *entry, enum net_tolerance tolerance);
 
 /* What is on one link: neighbours of a family, or the forwarding entries. A heap array, the caller
  * frees *out. A forwarding entry with several destinations is in it several times. */

@@ -16,12 +16,12 @@
 #define NET_REPLY_BYTES 32768 /* of a dump: what the kernel puts into one datagram */
 #define NET_ANSWER_BYTES 8192 /* of a single object */
 
-/* Takes one reply message of the kernel; arg is its asker's. */
+/* Takes one reply message of the kernel; arg is net_pending.arg. */
 typedef void net_reply_fn(const struct nlmsghdr *reply, void *arg);
 
 struct net_pending {
 	char what[112]; /* "add route 100.66.0.1/32", for errors */
-	enum net_mercy mercy;
+	enum net_tolerance tolerance;
 	int tag;
 	net_reply_fn *on_reply;
 	void *arg;

@@ -47,10 +47,10 @@ static struct nlmsghdr *queue_route(
 	return m;
 }
 
-void net_add_route(struct net *n, const struct net_route *r, enum net_mercy mercy)
+void net_add_route(struct net *n, const struct net_route *r, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, r, "add");
-	net_queue_end(n, m)->mercy = mercy;
+	net_queue_end(n, m)->tolerance = tolerance;
 }
 
 void net_replace_route(struct net *n, const struct net_route *r)
@@ -64,14 +64,14 @@ void net_append_route(struct net *n, const struct net_route *r)
 	(void)net_queue_end(n, queue_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, r, "add"));
 }
 
-void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy)
+void net_del_route(struct net *n, const struct net_route *r, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = queue_route(n, RTM_DELROUTE, 0, r, "delete");
 	if (!r->blackhole && !r->on_link) {
 		struct rtmsg *info = mnl_nlmsg_get_payload(m);
 		info->rtm_scope = RT_SCOPE_NOWHERE; /* any */
 	}
-	net_queue_end(n, m)->mercy = mercy;
+	net_queue_end(n, m)->tolerance = tolerance;
 }
 
 static void take_addr(const struct nlattr *attr, uint8_t family, struct addr *out)
@@ -147,7 +147,7 @@ static void one_route(const struct nlmsghdr *reply, void *arg)
 }
 
 static void queue_route_question(
-	struct net *n, const struct addr *to, struct net_route *out, enum net_mercy mercy)
+	struct net *n, const struct addr *to, struct net_route *out, enum net_tolerance tolerance)
 {
 	char text[ADDR_TEXT];
 	addr_format(to, text);
@@ -158,7 +158,7 @@ static void queue_route_question(
 	info->rtm_flags = RTM_F_FIB_MATCH;
 	net_put_addr(m, RTA_DST, to);
 	struct net_pending *p = net_queue_end(n, m);
-	p->mercy = mercy;
+	p->tolerance = tolerance;
 	p->on_reply = one_route;
 	p->arg = out;
 }
@@ -187,10 +187,11 @@ void net_ask_route(struct net *n, const struct addr *to, struct net_route *out)
  * documentation prefixes (RFC 5737, RFC 3849). A dump of the table would grow with the pods. */
 void net_ask_default(struct net *n, int family, struct net_route *out)
 {
-	static const struct addr probe4 = {.family = AF_INET, .bytes = {203, 0, 113, 1}};
-	static const struct addr probe6 = {
-		.family = AF_INET6, .bytes = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
-	queue_route_question(n, family == AF_INET ? &probe4 : &probe6, out, NET_MAY_FAIL);
+	static const struct addr probes[FAMILIES] = {
+		[IPV4] = {.family = AF_INET, .bytes = {203, 0, 113, 1}},
+		[IPV6] = {.family = AF_INET6, .bytes = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}},
+	};
+	queue_route_question(n, &probes[family_of(family)], out, NET_MAY_FAIL);
 }
 
 static void take_forwarding(const struct nlmsghdr *reply, void *arg)
@@ -202,18 +203,18 @@ static void take_forwarding(const struct nlmsghdr *reply, void *arg)
 	}
 }
 
-static void ask_forwarding(struct net *n, int family, bool *out)
+static void ask_forwarding(struct net *n, enum family f, bool *out)
 {
-	struct nlmsghdr *m = net_queue(n, RTM_GETNETCONF, 0, "read the forwarding switch of IPv%d",
-		family == AF_INET ? 4 : 6);
+	struct nlmsghdr *m =
+		net_queue(n, RTM_GETNETCONF, 0, "read the forwarding switch of %s", family_name(f));
 	struct netconfmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
-	info->ncm_family = (uint8_t)family;
+	info->ncm_family = family_af(f);
 	mnl_attr_put_u32(m, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
 	struct net_pending *p = net_queue_end(n, m);
 	p->on_reply = take_forwarding;
 	p->arg = out;
 	/* A kernel without IPv6 does not know the question. */
-	p->mercy = family == AF_INET6 ? NET_MAY_FAIL : NET_STRICT;
+	p->tolerance = f == IPV6 ? NET_MAY_FAIL : NET_STRICT;
 }
 
 static void take_reverse_path(const struct nlmsghdr *reply, void *arg)
@@ -235,7 +236,7 @@ void net_ask_reverse_path(struct net *n, int dev, uint32_t *out)
 	struct net_pending *p = net_queue_end(n, m);
 	p->on_reply = take_reverse_path;
 	p->arg = out;
-	p->mercy = NET_MAY_FAIL;
+	p->tolerance = NET_MAY_FAIL;
 }
 
 static int take_uplink(
@@ -250,20 +251,20 @@ static int take_uplink(
 	return r == -ENODEV ? 0 : r;
 }
 
-int net_look(struct net *n, struct net_look *out, struct err *e)
+int net_get_host(struct net *n, struct net_host *out, struct err *e)
 {
-	struct net_look look = {0};
-	struct net_route routes[2] = {0};
-	ask_forwarding(n, AF_INET, &look.forwards4);
-	ask_forwarding(n, AF_INET6, &look.forwards6);
-	net_ask_default(n, AF_INET, &routes[0]);
-	net_ask_default(n, AF_INET6, &routes[1]);
+	struct net_host host = {0};
+	struct net_route routes[FAMILIES] = {0};
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		ask_forwarding(n, f, &host.forwards[f]);
+		net_ask_default(n, family_af(f), &routes[f]);
+	}
 	int r = net_commit(n, NULL, e);
-	for (size_t i = 0; i < 2 && r >= 0; i++)
-		r = take_uplink(n, &routes[i], &look.uplink, e);
+	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++)
+		r = take_uplink(n, &routes[f], &host.uplink, e);
 	if (r < 0)
 		return r;
-	*out = look;
+	*out = host;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 #include "lib/net.h"
 #include "lib/net_link.h"
 
@@ -24,10 +25,10 @@ struct net_route {
 	uint32_t metric;  /* as the kernel says it; 0 adds with the family's default */
 	uint32_t table;	  /* 0: main */
 };
-void net_add_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
+void net_add_route(struct net *n, const struct net_route *r, enum net_tolerance tolerance);
 void net_replace_route(struct net *n, const struct net_route *r);
 void net_append_route(struct net *n, const struct net_route *r); /* IPv6: beside other devices' */
-void net_del_route(struct net *n, const struct net_route *r, enum net_mercy mercy);
+void net_del_route(struct net *n, const struct net_route *r, enum net_tolerance tolerance);
 
 /* Ask within the queue for the route to an address, or for the default route: *out is filled by
  * net_commit() if there is one. */
@@ -40,12 +41,12 @@ int net_find_route(struct net *n, const struct addr *to, struct net_route *out, 
 /* Ask within the queue for a device's rp_filter (0: that of all); the larger of both counts. */
 void net_ask_reverse_path(struct net *n, int dev, uint32_t *out);
 
-/* Host-wide facts, in one question. */
-struct net_look {
-	bool forwards4, forwards6; /* net.ipv4.conf.all.forwarding and IPv6's */
-	struct net_link uplink;	   /* of the default route, IPv4 first; index 0: none */
+/* Facts of the whole host, in one question. */
+struct net_host {
+	bool forwards[FAMILIES]; /* net.ipv4.conf.all.forwarding and IPv6's */
+	struct net_link uplink;	 /* of the default route, IPv4 first; index 0: none */
 };
-int net_look(struct net *n, struct net_look *out, struct err *e);
+int net_get_host(struct net *n, struct net_host *out, struct err *e);
 
 /* A heap array, the caller frees *out. protocol 0: all. Main table only. */
 int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_route **out,

@@ -44,12 +44,12 @@ void net_add_rule(struct net *n, const struct net_rule *r)
 	(void)queue_whole(n, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, r);
 }
 
-void net_del_rule(struct net *n, const struct net_rule *r, enum net_mercy mercy)
+void net_del_rule(struct net *n, const struct net_rule *r, enum net_tolerance tolerance)
 {
-	queue_whole(n, RTM_DELRULE, 0, r)->mercy = mercy;
+	queue_whole(n, RTM_DELRULE, 0, r)->tolerance = tolerance;
 }
 
-void net_del_rule_of(struct net *n, int family, uint32_t table, enum net_mercy mercy)
+void net_del_rule_of(struct net *n, int family, uint32_t table, enum net_tolerance tolerance)
 {
-	net_queue_end(n, queue_rule(n, RTM_DELRULE, 0, family, table))->mercy = mercy;
+	net_queue_end(n, queue_rule(n, RTM_DELRULE, 0, family, table))->tolerance = tolerance;
 }

@@ -21,6 +21,6 @@ struct net_rule {
 #define NET_TABLE_MAIN 254
 
 void net_add_rule(struct net *n, const struct net_rule *r);
-void net_del_rule(struct net *n, const struct net_rule *r, enum net_mercy mercy);
+void net_del_rule(struct net *n, const struct net_rule *r, enum net_tolerance tolerance);
 /* One rule of protocol 82 for a table. */
-void net_del_rule_of(struct net *n, int family, uint32_t table, enum net_mercy mercy);
+void net_del_rule_of(struct net *n, int family, uint32_t table, enum net_tolerance tolerance);

@@ -181,7 +181,7 @@ static int mark(struct net *n, const int *indexes, size_t count, struct err *e)
 {
 	const size_t at_once = 32;
 	for (size_t i = 0; i < count; i++) {
-		net_retire(n, (struct net_dev){.index = indexes[i]}, OWNED_REAP_GROUP);
+		net_park(n, (struct net_dev){.index = indexes[i]}, OWNED_REAP_GROUP);
 		if (i % at_once != at_once - 1)
 			continue;
 		int r = net_commit(n, NULL, e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text that is built piece by piece, and what names from outside must look like. The checks are byte-wise and
- * know no locale: a container id is ASCII by the CNI specification, an interface name is whatever
- * the kernel takes less what would be a trap on a terminal or in a path.
+ * Text that is built piece by piece, and what names from outside must look like. The checks are
+ * byte-wise and know no locale: a container id is ASCII by the CNI specification, an interface name
+ * is whatever the kernel takes less what would be a trap on a terminal or in a path.
  */
 #include "lib/text.h"
 

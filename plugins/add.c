@@ -90,7 +90,7 @@ static int read_facts(struct call *c, struct pod_facts *facts, struct err *e)
 		(ssize_t)sizeof(facts->random_mac))
 		return err_set(e, errno, "cannot get random bytes: %s", strerror(errno));
 	facts->random_mac[0] = (uint8_t)((facts->random_mac[0] & 0xfe) | 2); /* local, unicast */
-	int r = net_look(c->host, &facts->host, e);
+	int r = net_get_host(c->host, &facts->host, e);
 	if (r < 0)
 		return r;
 	/* As far as one can say before the addresses are there. */

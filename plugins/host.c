@@ -21,13 +21,13 @@ static int forward(struct net *host, uint8_t family, struct err *e)
 	return r;
 }
 
-int host_prepare(const struct pod *p, const struct net_look *look, const char *prefix,
+int host_prepare(const struct pod *p, const struct net_host *look, const char *prefix,
 	struct net *host, struct err *e)
 {
 	int r = 0;
-	if (p->has4 && !look->forwards4)
+	if (p->has4 && !look->forwards[IPV4])
 		r = forward(host, AF_INET, e);
-	if (r >= 0 && p->has6 && !look->forwards6)
+	if (r >= 0 && p->has6 && !look->forwards[IPV6])
 		r = forward(host, AF_INET6, e);
 	if (r >= 0)
 		r = antispoof_ensure(prefix, e);

@@ -10,6 +10,6 @@
 #include "lib/net_route.h"
 #include "plugins/pod.h"
 
-/* look: what net_look() said a moment ago. */
-int host_prepare(const struct pod *p, const struct net_look *look, const char *prefix,
+/* look: what net_get_host() said a moment ago. */
+int host_prepare(const struct pod *p, const struct net_host *look, const char *prefix,
 	struct net *host, struct err *e);

@@ -56,7 +56,7 @@ struct pod {
 
 /* Facts of the moment that the plan needs. */
 struct pod_facts {
-	struct net_look host;
+	struct net_host host;
 	uint8_t random_mac[6];
 	bool is_second4, is_second6; /* another interface has a default route of the family */
 };

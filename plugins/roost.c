@@ -61,7 +61,7 @@ static int status_mtu(struct call *c, struct err *e)
 	struct pod_facts facts = {0};
 	int r = net_open(&c->host, e);
 	if (r >= 0)
-		r = net_look(c->host, &facts.host, e);
+		r = net_get_host(c->host, &facts.host, e);
 	if (r >= 0)
 		r = pod_check_mtu(&c->conf, &facts, conf_has_pool(&c->conf, AF_INET6), e);
 	if (r < 0)

@@ -242,18 +242,18 @@ static int finish_host(const struct pod *p, struct net *host, int link, struct e
 	return r == -EEXIST && at ? explain_route(&p->addrs[at - 1].addr, host, e) : r;
 }
 
-static void queue_route_inside(
-	struct net *inside, int link, const struct cidr *dst, uint32_t table, enum net_mercy mercy)
+static void queue_route_inside(struct net *inside, int link, const struct cidr *dst, uint32_t table,
+	enum net_tolerance tolerance)
 {
 	struct net_route r = {
 		.dst = *dst,
 		.via = gateway_of(dst->addr.family),
 		.dev = link,
 		.protocol = NET_PROTO_BOOT,
-		.via_is_near = table || mercy == NET_MAY_EXIST,
+		.via_is_near = table || tolerance == NET_MAY_EXIST,
 		.table = table,
 	};
-	net_add_route(inside, &r, mercy);
+	net_add_route(inside, &r, tolerance);
 }
 
 /* The first interface of a family: the main table. */

@@ -168,12 +168,12 @@ static int read_routes(struct kernel *k, struct facts *f, struct err *e)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
 	struct net_route routes[2] = {0};
-	struct net_look look;
+	struct net_host look;
 	for (size_t i = 0; i < 2; i++)
 		net_ask_default(k->net, families[i], &routes[i]);
 	int r = net_commit(k->net, NULL, e);
 	if (r >= 0)
-		r = net_look(k->net, &look, e);
+		r = net_get_host(k->net, &look, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < 2; i++)
@@ -183,8 +183,8 @@ static int read_routes(struct kernel *k, struct facts *f, struct err *e)
 				.family = families[i],
 				.link = routes[i].dev,
 			};
-	f->forwards4 = look.forwards4;
-	f->forwards6 = look.forwards6;
+	f->forwards4 = look.forwards[IPV4];
+	f->forwards6 = look.forwards[IPV6];
 	return 0;
 }
 
@@ -333,14 +333,14 @@ int kernel_reap(struct kernel *k, struct err *e)
 
 static int forward(struct kernel *k, const struct kernel_want *w, struct err *e)
 {
-	struct net_look look;
+	struct net_host look;
 	int changes = 0;
-	int r = net_look(k->net, &look, e);
-	if (r >= 0 && w->forward4 && !look.forwards4) {
+	int r = net_get_host(k->net, &look, e);
+	if (r >= 0 && w->forward4 && !look.forwards[IPV4]) {
 		r = forward_on(k->net, AF_INET, NULL, e);
 		changes++;
 	}
-	if (r >= 0 && w->forward6 && !look.forwards6) {
+	if (r >= 0 && w->forward6 && !look.forwards[IPV6]) {
 		r = forward_on(k->net, AF_INET6, NULL, e);
 		changes++;
 	}

@@ -102,9 +102,9 @@ static json_t *setting(const char *family, const char *dev, const char *name)
 	return file_get_number(path, &value, &ignored) < 0 ? json_null() : json_integer(value);
 }
 
-static int put_uplink(struct query *q, struct net_look *look, struct err *e)
+static int put_uplink(struct query *q, struct net_host *look, struct err *e)
 {
-	int r = net_look(q->net, look, e);
+	int r = net_get_host(q->net, look, e);
 	if (r < 0)
 		return r;
 	if (!look->uplink.index) {
@@ -258,7 +258,7 @@ int probe_facts(
 	(void)request;
 	CLEANUP_NET struct net *net = NULL;
 	struct query q = {.answer = answer};
-	struct net_look look = {0};
+	struct net_host look = {0};
 	int r = net_open(&net, e);
 	if (r < 0)
 		return r;
