@@ -17,16 +17,9 @@
 #include "cluster/block.h"
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
+#include "ipam/session.h"
 #include "lib/file.h"
 #include "lib/mem.h"
-#include "lib/net.h"
-#include "lib/owned.h"
-
-static void close_node(struct node **n)
-{
-	node_close(*n);
-}
-#define CLEANUP_NODE __attribute__((cleanup(close_node)))
 
 int node_states_open(struct node_states *s, const struct agent_conf *c, struct err *e)
 {
@@ -56,27 +49,11 @@ void node_states_close(struct node_states *s)
 	*s = (struct node_states){0};
 }
 
-/* What lives in the kernel, for a state that knows nothing. */
-static int adopt(struct node *n, struct err *e)
-{
-	CLEANUP_NET struct net *net = NULL;
-	struct owned kernel;
-	int r = net_open(&net, e);
-	if (r >= 0)
-		r = owned_list(net, &kernel, e);
-	if (r < 0)
-		return r;
-	r = node_adopt(n, &kernel, e);
-	owned_done(&kernel);
-	return r;
-}
-
 static int open_state(const struct node_states *s, size_t dir, struct node **out, struct err *e)
 {
+	CLEANUP_NET struct net *net = NULL;
 	int r = node_open(out, s->dirs[dir].path, NODE_SHARED, e);
-	if (r >= 0 && node_needs_adoption(*out, true))
-		r = adopt(*out, e);
-	return r;
+	return r < 0 ? r : session_adopt(*out, &net, e);
 }
 
 static int count_free(struct node *n, struct node_states_dir *d, struct err *e)
@@ -131,7 +108,7 @@ static void take_block(
 
 static int read_dir(struct reading *r, const struct node_states *old, size_t dir, struct err *e)
 {
-	CLEANUP_NODE struct node *n = NULL;
+	CLEANUP_SESSION struct node *n = NULL;
 	struct node_view view;
 	struct node_states_dir *d = &r->next->dirs[dir];
 	int result = open_state(old, dir, &n, e);
@@ -202,7 +179,7 @@ int node_states_poll(struct node_states *s, struct err *e)
 {
 	int changed = 0;
 	for (size_t i = 0; i < s->n_dirs; i++) {
-		CLEANUP_NODE struct node *n = NULL;
+		CLEANUP_SESSION struct node *n = NULL;
 		struct node_states_dir *d = &s->dirs[i];
 		struct node_states_dir before = *d;
 		int r = open_state(s, i, &n, e);
@@ -219,7 +196,7 @@ bool node_states_has_mirror(const struct node_states *s)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
 	for (size_t i = 0; i < s->n_dirs; i++) {
-		CLEANUP_NODE struct node *n = NULL;
+		CLEANUP_SESSION struct node *n = NULL;
 		struct err e;
 		if (open_state(s, i, &n, &e) >= 0 && node_get_mirror(n, m, &e) == 1)
 			return true;
@@ -231,7 +208,7 @@ int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct
 {
 	int changed = 0;
 	for (size_t i = 0; i < s->n_dirs; i++) {
-		CLEANUP_NODE struct node *n = NULL;
+		CLEANUP_SESSION struct node *n = NULL;
 		int r = open_state(s, i, &n, e);
 		if (r >= 0)
 			r = node_put_mirror(n, m, e);
@@ -248,7 +225,7 @@ typedef int change_fn(struct node *n, const struct cidr *block, struct err *e);
 static int change(
 	struct node_states *s, size_t dir, const struct cidr *block, change_fn *fn, struct err *e)
 {
-	CLEANUP_NODE struct node *n = NULL;
+	CLEANUP_SESSION struct node *n = NULL;
 	int r = open_state(s, dir, &n, e);
 	return r < 0 ? r : fn(n, block, e);
 }
@@ -287,7 +264,7 @@ int node_states_tunnel(
 {
 	int r = err_set(e, EAGAIN, "no state folder");
 	for (size_t i = 0; i < s->n_dirs; i++) {
-		CLEANUP_NODE struct node *n = NULL;
+		CLEANUP_SESSION struct node *n = NULL;
 		r = open_state(s, i, &n, e);
 		if (r >= 0)
 			r = node_assign_tunnel(n, what, family, out, e);
@@ -300,7 +277,7 @@ int node_states_tunnel(
 void node_states_release_tunnel(struct node_states *s, const char *what, uint8_t family)
 {
 	for (size_t i = 0; i < s->n_dirs; i++) {
-		CLEANUP_NODE struct node *n = NULL;
+		CLEANUP_SESSION struct node *n = NULL;
 		struct err e;
 		if (open_state(s, i, &n, &e) >= 0)
 			(void)node_release_tunnel(n, what, family, &e);

@@ -22,6 +22,8 @@
 #include "cli/output.h"
 #include "cli/repair.h"
 #include "cli/state.h"
+#include "ipam/registry.h"
+#include "ipam/session.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -54,13 +56,13 @@ static void look_done(struct look *l)
 static int look_at_kernel(const char *dir, struct look *l, struct err *e)
 {
 	size_t n_addrs = 0, n_links = 0, n_others = 0;
-	int r = state_kernel(&l->net, &l->kernel, e);
+	int r = session_kernel(&l->net, &l->kernel, e);
 	if (r >= 0)
 		r = net_list_addrs(l->net, &l->addrs, &n_addrs, e);
 	if (r >= 0)
 		r = net_list_links(l->net, &l->links, &n_links, e);
 	if (r >= 0)
-		r = state_others(dir, &l->others, &n_others, e);
+		r = registry_list_others(dir, &l->others, &n_others, e);
 	if (r < 0)
 		return r;
 	l->in = (struct audit_input){.view = &l->view,

@@ -22,6 +22,7 @@
 #include "cli/output.h"
 #include "cli/state.h"
 #include "ipam/node_view.h"
+#include "ipam/session.h"
 #include "lib/antispoof.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -202,7 +203,7 @@ static void report_kept(struct release *r, const struct node_view *now)
 static int remove_table(struct release *r, struct err *e)
 {
 	struct owned now = {0};
-	int done = state_kernel(&r->net, &now, e);
+	int done = session_kernel(&r->net, &now, e);
 	if (done < 0)
 		return done;
 	bool last = now.n_links == 0 && now.n_blocks == 0;
@@ -267,7 +268,7 @@ static int act(struct release *r, const struct options *o, const struct addr *ad
 {
 	int done = node_list(r->node, &r->view, e);
 	if (done >= 0)
-		done = state_kernel(&r->net, &r->kernel, e);
+		done = session_kernel(&r->net, &r->kernel, e);
 	if (done < 0)
 		return done;
 	if (o->given & OPTION_IDLE_BLOCKS)

@@ -14,6 +14,7 @@
 #include "cli/state.h"
 #include "cli/table.h"
 #include "ipam/node_view.h"
+#include "ipam/session.h"
 #include "lib/boot.h"
 #include "lib/text.h"
 
@@ -134,7 +135,7 @@ static bool find_host_link(const struct node_entry *n, char out[NET_NAME])
 	CLEANUP_NET struct net *net = NULL;
 	struct owned kernel = {0};
 	bool found = false;
-	if (n->state != NODE_USED || state_kernel(&net, &kernel, &ignored) < 0)
+	if (n->state != NODE_USED || session_kernel(&net, &kernel, &ignored) < 0)
 		return false;
 	for (size_t i = 0; i < kernel.n_links && !found; i++) {
 		found = hash_equal(&kernel.links[i].label.owner, &n->owner.hash);

@@ -16,17 +16,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/output.h"
-#include "ipam/registry.h"
-#include "lib/boot.h"
+#include "ipam/session.h"
 #include "lib/deadline.h"
-#include "lib/mem.h"
 #include "lib/text.h"
 
 #define SECONDS 10
@@ -44,17 +41,15 @@ static void answer(const char *dir, const char *what)
 	deadline_answer(clean);
 }
 
-static void guard(const char *dir)
+/* What the process says when reading the state ends in a fault. */
+static void fault_text(const char *dir, char out[1024])
 {
-	char text[1024], mark[4096];
-	struct text t = TEXT_ON(text);
+	struct text t = {.buf = out, .size = 1024};
 	text_add(&t,
 		"roostctl: the node state in %.400s is damaged: reading it ended in a fault; the "
 		"next "
 		"ADD, or `roostctl ipam check --repair`, sets it aside and rebuilds it\n",
 		dir);
-	node_fault_mark(dir, mark, sizeof(mark));
-	deadline_guard_fault(text, mark);
 }
 
 static void begin(const char *dir)
@@ -65,7 +60,6 @@ static void begin(const char *dir)
 	answer(dir, "another process holds its lock for more than 10 seconds, nothing was done "
 		    "(to find it: fuser -v on the files in there)");
 	deadline_start(SECONDS);
-	guard(dir);
 }
 
 static void end(void)
@@ -89,9 +83,11 @@ static void say_none(const char *dir)
 int state_look(const char *dir, struct node_view *out, struct err *e)
 {
 	struct node *n = NULL;
+	char fault[1024];
 	*out = (struct node_view){0};
+	fault_text(dir, fault);
 	begin(dir);
-	int r = node_open(&n, dir, NODE_READ, e);
+	int r = session_open(&n, dir, NODE_READ, fault, e);
 	if (r >= 0)
 		r = node_list(n, out, e);
 	node_close(n);
@@ -102,39 +98,21 @@ int state_look(const char *dir, struct node_view *out, struct err *e)
 	return 0;
 }
 
-/* What lives already must be known before anything is changed. */
-static int adopt(struct node *n, struct err *e)
-{
-	if (!node_needs_adoption(n, true))
-		return 0;
-	CLEANUP_NET struct net *net = NULL;
-	struct owned kernel = {0};
-	int r = state_kernel(&net, &kernel, e);
-	if (r < 0)
-		return r;
-	r = node_adopt(n, &kernel, e);
-	owned_done(&kernel);
-	return r;
-}
-
-/* Whether there is something to open: opening for a change would make it. */
-static int probe(const char *dir, bool heal, struct err *e)
-{
-	struct node *n = NULL;
-	int r = node_open(&n, dir, NODE_READ, e);
-	node_close(n);
-	return r == -EUCLEAN && heal ? 0 : r;
-}
-
+/* Looks first whether there is something to open: opening for a change would make it. */
 int state_open(const char *dir, bool heal, struct node **out, struct err *e)
 {
+	CLEANUP_NET struct net *net = NULL;
 	struct node *n = NULL;
+	char fault[1024];
+	fault_text(dir, fault);
 	begin(dir);
-	int r = probe(dir, heal, e);
+	int r = session_open(&n, dir, NODE_READ, fault, e);
+	node_close(n);
+	n = NULL;
+	if (r >= 0 || (r == -EUCLEAN && heal))
+		r = session_open(&n, dir, NODE_EXCLUSIVE, fault, e);
 	if (r >= 0)
-		r = node_open(&n, dir, NODE_EXCLUSIVE, e);
-	if (r >= 0)
-		r = adopt(n, e);
+		r = session_adopt(n, &net, e);
 	if (r < 0) {
 		state_close(n);
 		if (r == -ENOENT)
@@ -155,36 +133,4 @@ void state_close(struct node *n)
 {
 	node_close(n);
 	end();
-}
-
-int state_kernel(struct net **net, struct owned *out, struct err *e)
-{
-	if (!*net) {
-		int r = net_open(net, e);
-		if (r < 0)
-			return r;
-	}
-	return owned_list(*net, out, e);
-}
-
-int state_others(const char *dir, struct cidr **out, size_t *n, struct err *e)
-{
-	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
-	CLEANUP_FREE struct registry_entry *entries = NULL;
-	size_t count = 0;
-	int r = boot_id(boot, e);
-	if (r < 0)
-		return r;
-	if (!realpath(dir, absolute)) /* no folder, so none of the others is it */
-		(void)text_copy(absolute, sizeof(absolute), dir);
-	const struct registry_self self = {.root = REGISTRY_ROOT, .boot = boot, .dir = absolute};
-	r = registry_list(&self, &entries, &count, e);
-	if (r < 0)
-		return r;
-	*out = mem_new(count, sizeof(**out));
-	*n = 0;
-	for (size_t i = 0; i < count; i++)
-		if (entries[i].holder == REGISTRY_OTHER)
-			(*out)[(*n)++] = entries[i].block;
-	return 0;
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * How commands get at the node state and at the kernel: under a deadline, guarded against a damaged
- * file, with one sentence for "there is no state". The namespace is the caller's own.
+ * How commands get at the node state (ipam/session.h): under a deadline, guarded against a damaged file,
+ * with one sentence for "there is no state". The namespace is the caller's own.
  */
 #include <stdbool.h>
 
 #include "ipam/node.h"
 #include "lib/err.h"
-#include "lib/net.h"
-#include "lib/owned.h"
 
 /* Everything in the state as of now; *out is empty when there is none of this boot (returns 0 and
  * says so on stderr; with a state 1). Free it with node_view_done(). */
@@ -20,10 +18,3 @@ int state_look(const char *dir, struct node_view *out, struct err *e);
  * it with state_close(). */
 int state_open(const char *dir, bool heal, struct node **out, struct err *e);
 void state_close(struct node *n); /* takes NULL */
-
-/* What of ours the kernel has. */
-int state_kernel(struct net **net, struct owned *out, struct err *e);
-
-/* The blocks that other living state folders of this host hold: heap array, the caller frees
- * *out. */
-int state_others(const char *dir, struct cidr **out, size_t *n, struct err *e);

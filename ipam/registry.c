@@ -317,3 +317,25 @@ int registry_list(
 	(void)closedir(d);
 	return 0;
 }
+
+int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct err *e)
+{
+	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
+	CLEANUP_FREE struct registry_entry *entries = NULL;
+	size_t count = 0;
+	int r = boot_id(boot, e);
+	if (r < 0)
+		return r;
+	if (!realpath(dir, absolute)) /* no folder, so none of the others is it */
+		(void)text_copy(absolute, sizeof(absolute), dir);
+	const struct registry_self self = {.root = REGISTRY_ROOT, .boot = boot, .dir = absolute};
+	r = registry_list(&self, &entries, &count, e);
+	if (r < 0)
+		return r;
+	*out = mem_new(count, sizeof(**out));
+	*n = 0;
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].holder == REGISTRY_OTHER)
+			(*out)[(*n)++] = entries[i].block;
+	return 0;
+}

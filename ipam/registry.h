@@ -55,3 +55,7 @@ struct registry_entry {
 };
 int registry_list(
 	const struct registry_self *self, struct registry_entry **out, size_t *n, struct err *e);
+
+/* The blocks that other living state folders of this host hold, for whoever looks at a folder without a
+ * state. Heap array, the caller frees *out. */
+int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct err *e);

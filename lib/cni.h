@@ -66,6 +66,8 @@ struct cni_attachment {
 int cni_valid_attachments(
 	const struct cni_request *r, struct cni_attachment **out, size_t *n, struct err *e);
 
+#define CNI_NOT_AVAILABLE 50 /* STATUS: the plugin cannot serve ADD (CNI SPEC.md, error codes) */
+
 /* The one table from errno to CNI code (docs/CNI.md); e->code wins when set. */
 unsigned int cni_code(int error, const struct err *e);
 

@@ -21,7 +21,7 @@
 #include "plugins/gateway.h"
 #include "plugins/host.h"
 #include "plugins/pod.h"
-#include "plugins/state.h"
+#include "plugins/addresses.h"
 #include "plugins/wire.h"
 
 #define CODE_KERNEL 101 /* docs/CNI.md */
@@ -53,10 +53,10 @@ static int foreign_addresses(struct call *c, struct pod_addresses *out, struct e
 static int own_addresses(
 	struct call *c, struct node_leases *leases, struct pod_addresses *out, struct err *e)
 {
-	struct owner owner = state_owner(c->request, false, c->ns.cookie);
+	struct owner owner = addresses_owner(c->request, false, c->ns.cookie);
 	int r = remove_stale(c, &owner.hash, e);
 	if (r >= 0)
-		r = state_assign(c->node, c->request, &c->conf, &owner, leases, e);
+		r = addresses_assign(c->node, c->request, &c->conf, &owner, leases, e);
 	if (r < 0)
 		return r;
 	*out = (struct pod_addresses){0};
@@ -251,7 +251,7 @@ int call_add(struct call *c, struct err *e)
 	if (r >= 0)
 		r = call_open_state(c, NODE_SHARED, e);
 	if (r >= 0 && c->conf.cluster)
-		r = state_load(c->node, &c->conf, e);
+		r = addresses_load(c->node, &c->conf, e);
 	if (r >= 0)
 		r = call_lock_attachment(c, e);
 	if (r < 0)

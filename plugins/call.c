@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "lib/file.h"
+#include "ipam/session.h"
 #include "lib/deadline.h"
-#include "lib/owned.h"
-#include "plugins/state.h"
+#include "lib/file.h"
+#include "plugins/guard.h"
 
 void call_done(struct call *c)
 {
@@ -37,18 +37,6 @@ int call_open_pod(struct call *c, struct err *e)
 	return r;
 }
 
-/* A state that knows nothing yet is told what lives in the kernel. */
-static int adopt(struct call *c, struct err *e)
-{
-	struct owned kernel;
-	int r = owned_list(c->host, &kernel, e);
-	if (r < 0)
-		return r;
-	r = node_adopt(c->node, &kernel, e);
-	owned_done(&kernel);
-	return r;
-}
-
 static int lock_folder(struct call *c, bool exclusive, struct err *e)
 {
 	char path[300];
@@ -66,10 +54,8 @@ int call_open_state(struct call *c, enum node_mode mode, struct err *e)
 {
 	if (!c->conf.in_process)
 		return lock_folder(c, mode == NODE_EXCLUSIVE, e);
-	int r = state_open(c->request, &c->conf, mode, &c->node, e);
-	if (r >= 0 && mode != NODE_READ && node_needs_adoption(c->node, true))
-		r = adopt(c, e);
-	return r;
+	int r = guard_open(c->request, &c->conf, mode, &c->node, e);
+	return r < 0 || mode == NODE_READ ? r : session_adopt(c->node, &c->host, e);
 }
 
 struct hash call_owner(const struct call *c)

@@ -23,7 +23,7 @@
 struct conf {
 	char state_dir[256];  /* absolute */
 	uint32_t mtu;	      /* bytes; 0: see the next two */
-	uint32_t cluster_mtu; /* what state_load() read in the copy; 0: from the uplink */
+	uint32_t cluster_mtu; /* what addresses_load() read in the copy; 0: from the uplink */
 	bool uplink_mtu;      /* the smaller of that and the uplink's */
 	char prefix[OWNED_PREFIX_MAX + 1];
 	bool forwarding; /* allowIPForwarding */
@@ -31,7 +31,7 @@ struct conf {
 	char log_file[256]; /* empty: stderr only */
 	char ipam_type[64];
 	bool in_process; /* the ipam_type is our own */
-	bool cluster;	 /* it has no pools: state_load() takes them from the node state */
+	bool cluster;	 /* it has no pools: addresses_load() takes them from the node state */
 	struct pool pools[POOL_MAX];
 	size_t n_pools;
 	struct addr gateways[2]; /* ipam.gateway, at most one of a family */

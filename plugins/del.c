@@ -16,7 +16,6 @@
 #include "lib/owned.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
-#include "plugins/state.h"
 #include "plugins/wire.h"
 
 /* Keeps the first of several errors: DEL does every step, then reports. */

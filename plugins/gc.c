@@ -11,7 +11,7 @@
 #include "lib/owned.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
-#include "plugins/state.h"
+#include "plugins/addresses.h"
 
 /* Links of this network that no valid attachment explains, by their labels. */
 static size_t stale_links(const struct call *c, const struct owned *kernel,
@@ -21,7 +21,7 @@ static size_t stale_links(const struct call *c, const struct owned *kernel,
 	for (size_t i = 0; i < kernel->n_links; i++) {
 		const struct owned_link *l = &kernel->links[i];
 		if (strcmp(l->label.network, c->request->network) == 0 &&
-			!state_is_valid(valid, n_valid, &l->label.owner))
+			!addresses_is_valid(valid, n_valid, &l->label.owner))
 			indexes[n++] = l->link.index;
 	}
 	return n;
@@ -46,7 +46,7 @@ static int collect_links(struct call *c, const struct hash *stale, size_t n_stal
 	CLEANUP_FREE struct hash *valid = NULL;
 	size_t n_valid = 0;
 	struct owned kernel;
-	int r = state_valid(c->request, &valid, &n_valid, e);
+	int r = addresses_valid(c->request, &valid, &n_valid, e);
 	if (r >= 0)
 		r = owned_list(c->host, &kernel, e);
 	if (r < 0)
@@ -76,7 +76,7 @@ int call_gc(struct call *c, struct err *e)
 	if (r >= 0)
 		r = call_open_state(c, NODE_EXCLUSIVE, e);
 	if (r >= 0 && c->node)
-		r = state_stale(c->node, c->request, &stale, &n_stale, e);
+		r = addresses_stale(c->node, c->request, &stale, &n_stale, e);
 	if (r >= 0)
 		r = collect_links(c, stale, n_stale, e);
 	if (r < 0)

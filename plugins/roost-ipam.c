@@ -12,24 +12,24 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ipam/node.h"
+#include "ipam/session.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
 #include "lib/deadline.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/ns.h"
+#include "plugins/addresses.h"
+#include "plugins/cni_main.h"
 #include "plugins/conf.h"
 #include "plugins/gateway.h"
-#include "plugins/state.h"
-
-#define DEADLINE_S 15
+#include "plugins/guard.h"
 
 static int open_state(const struct cni_request *r, const struct conf *c, enum node_mode mode,
 	struct node **out, struct err *e)
 {
-	int result = state_open(r, c, mode, out, e);
-	if (result >= 0 && mode != NODE_READ && node_needs_adoption(*out, false))
+	int result = guard_open(r, c, mode, out, e);
+	if (result >= 0 && node_needs_adoption(*out, false))
 		result = node_adopt(*out, NULL, e);
 	return result;
 }
@@ -86,19 +86,19 @@ static int add(const struct cni_request *r, struct conf *c, struct err *e)
 {
 	uint64_t cookie = 0;
 	bool lives = false;
-	CLEANUP_NODE struct node *node = NULL;
+	CLEANUP_SESSION struct node *node = NULL;
 	struct node_leases leases;
 	int done = look_into_pod(r, &cookie, &lives, e);
 	if (done >= 0)
 		done = open_state(r, c, NODE_SHARED, &node, e);
 	if (done >= 0 && c->cluster)
-		done = state_load(node, c, e);
+		done = addresses_load(node, c, e);
 	if (done < 0)
 		return done;
-	struct owner owner = state_owner(r, true, cookie);
+	struct owner owner = addresses_owner(r, true, cookie);
 	done = lives ? refuse_repeated(node, r, &owner, e) : 0;
 	if (done >= 0)
-		done = state_assign(node, r, c, &owner, &leases, e);
+		done = addresses_assign(node, r, c, &owner, &leases, e);
 	if (done < 0)
 		return done;
 	struct cni_result result;
@@ -115,7 +115,7 @@ static int add(const struct cni_request *r, struct conf *c, struct err *e)
 
 static int del(const struct cni_request *r, const struct conf *c, struct err *e)
 {
-	CLEANUP_NODE struct node *node = NULL;
+	CLEANUP_SESSION struct node *node = NULL;
 	struct hash owner = owner_hash(r->network, r->container, r->ifname);
 	int done = open_state(r, c, NODE_SHARED, &node, e);
 	return done < 0 ? done : node_release(node, &owner, 1, e);
@@ -123,31 +123,32 @@ static int del(const struct cni_request *r, const struct conf *c, struct err *e)
 
 static int check(const struct cni_request *r, const struct conf *c, struct err *e)
 {
-	CLEANUP_NODE struct node *node = NULL;
-	int done = open_state(r, c, NODE_READ, &node, e);
-	return done < 0 ? done : state_check(node, r, e);
+	CLEANUP_SESSION struct node *node = NULL;
+	int done = guard_open(r, c, NODE_READ, &node, e);
+	return done < 0 ? done : addresses_check(node, r, e);
 }
 
 static int gc(const struct cni_request *r, const struct conf *c, struct err *e)
 {
-	CLEANUP_NODE struct node *node = NULL;
+	CLEANUP_SESSION struct node *node = NULL;
 	CLEANUP_FREE struct hash *stale = NULL;
 	size_t n = 0;
 	int done = open_state(r, c, NODE_EXCLUSIVE, &node, e);
 	if (done >= 0)
-		done = state_stale(node, r, &stale, &n, e);
+		done = addresses_stale(node, r, &stale, &n, e);
 	return done < 0 ? done : node_release(node, stale, n, e);
 }
 
-static int run(const struct cni_request *r, struct err *e)
+static int run(const struct cni_request *r, struct err *late, struct err *e)
 {
+	(void)late;
 	struct conf c;
 	bool find = r->command == CNI_DEL || r->command == CNI_GC;
 	int done = conf_parse_ipam(r->conf, find ? CONF_FIND : CONF_FULL, &c, e);
 	if (done < 0)
 		return done;
 	log_set_level(c.log_level);
-	state_deadline(r, &c, DEADLINE_S);
+	guard_deadline(r, &c, CNI_MAIN_DEADLINE_S);
 	switch (r->command) {
 	case CNI_ADD:
 		return add(r, &c, e);
@@ -158,7 +159,7 @@ static int run(const struct cni_request *r, struct err *e)
 	case CNI_GC:
 		return gc(r, &c, e);
 	case CNI_STATUS:
-		return state_status(r, &c, e);
+		return addresses_status(r, &c, e);
 	case CNI_VERSION:
 		break; /* answered by cni_read() */
 	}
@@ -167,21 +168,5 @@ static int run(const struct cni_request *r, struct err *e)
 
 int main(void)
 {
-	struct err e, late;
-	struct cni_request request;
-	log_init("roost-ipam");
-	deadline_start(DEADLINE_S); /* a runtime may never close our stdin */
-	int r = cni_read("CNI roost-ipam plugin v" ROOST_VERSION, &request, &late, &e);
-	if (r > 0)
-		return 0;
-	if (r < 0)
-		return cni_fail(request.version, r, &e);
-	r = run(&request, &e);
-	if (r >= 0 && late.text[0]) {
-		r = -EINVAL;
-		e = late;
-	}
-	int exit_status = r < 0 ? cni_fail(request.version, r, &e) : 0;
-	cni_request_done(&request);
-	return exit_status;
+	return cni_main("roost-ipam", run);
 }

@@ -11,17 +11,17 @@
 #include "lib/cni_result.h"
 #include "lib/deadline.h"
 #include "lib/log.h"
+#include "plugins/addresses.h"
 #include "plugins/call.h"
 #include "plugins/check.h"
+#include "plugins/cni_main.h"
 #include "plugins/conf.h"
 #include "plugins/foreign.h"
+#include "plugins/guard.h"
 #include "plugins/pod.h"
-#include "plugins/state.h"
 
-#define DEADLINE_S 15
 #define DEADLINE_GC_S 45
 #define DEADLINE_FOREIGN_S 110 /* an IPAM plugin may ask a DHCP server */
-#define CODE_NOT_AVAILABLE 50  /* STATUS (CNI SPEC.md, error codes) */
 
 static int check_antispoof(struct call *c, struct err *e)
 {
@@ -52,7 +52,7 @@ static int check(struct call *c, struct err *e)
 	if (!c->conf.in_process)
 		return foreign_run(c->request, c->conf.ipam_type, "CHECK", e);
 	r = call_open_state(c, NODE_READ, e);
-	return r < 0 ? r : state_check(c->node, c->request, e);
+	return r < 0 ? r : addresses_check(c->node, c->request, e);
 }
 
 /* An MTU that no IPv6 pod can have, configured or the uplink's. */
@@ -65,13 +65,13 @@ static int status_mtu(struct call *c, struct err *e)
 	if (r >= 0)
 		r = pod_check_mtu(&c->conf, &facts, conf_has_pool(&c->conf, AF_INET6), e);
 	if (r < 0)
-		e->code = CODE_NOT_AVAILABLE;
+		e->code = CNI_NOT_AVAILABLE;
 	return r;
 }
 
 static int status(struct call *c, struct err *e)
 {
-	int r = c->conf.in_process ? state_status(c->request, &c->conf, e) : 0;
+	int r = c->conf.in_process ? addresses_status(c->request, &c->conf, e) : 0;
 	if (r >= 0)
 		r = status_mtu(c, e);
 	if (r < 0 || c->conf.in_process)
@@ -82,7 +82,7 @@ static int status(struct call *c, struct err *e)
 	if (supports == 0)
 		(void)err_set(e, EAGAIN, "IPAM plugin %s does not support CNI version %s",
 			c->conf.ipam_type, cni_version_text(c->request->version));
-	e->code = CODE_NOT_AVAILABLE;
+	e->code = CNI_NOT_AVAILABLE;
 	return -EAGAIN;
 }
 
@@ -107,12 +107,12 @@ static int configure(struct call *c, struct err *late, struct err *e)
 	struct err log;
 	if (c->conf.log_file[0] && log_open_file(c->conf.log_file, &log) < 0)
 		log_warning("%s", log.text);
-	unsigned int seconds = c->request->command == CNI_GC ? DEADLINE_GC_S : DEADLINE_S;
-	state_deadline(c->request, &c->conf, c->conf.in_process ? seconds : DEADLINE_FOREIGN_S);
+	unsigned int seconds = c->request->command == CNI_GC ? DEADLINE_GC_S : CNI_MAIN_DEADLINE_S;
+	guard_deadline(c->request, &c->conf, c->conf.in_process ? seconds : DEADLINE_FOREIGN_S);
 	return 0;
 }
 
-static int run(struct call *c, struct err *late, struct err *e)
+static int run_call(struct call *c, struct err *late, struct err *e)
 {
 	int r = configure(c, late, e);
 	if (r < 0)
@@ -134,29 +134,17 @@ static int run(struct call *c, struct err *late, struct err *e)
 	return 0;
 }
 
+static int run(const struct cni_request *request, struct err *late, struct err *e)
+{
+	struct call c = CALL_OF(request);
+	int r = run_call(&c, late, e);
+	call_done(&c);
+	if (r < 0 || late->text[0])
+		log_error("%s", r < 0 ? e->text : late->text);
+	return r;
+}
+
 int main(void)
 {
-	struct err e, late;
-	struct cni_request request;
-	log_init("roost");
-	deadline_start(DEADLINE_S); /* a runtime may never close our stdin */
-	int r = cni_read("CNI roost plugin v" ROOST_VERSION, &request, &late, &e);
-	if (r > 0)
-		return 0;
-	if (r < 0)
-		return cni_fail(request.version, r, &e);
-	struct call c = CALL_OF(&request);
-	r = run(&c, &late, &e);
-	if (r >= 0 && late.text[0]) {
-		r = -EINVAL;
-		e = late;
-	}
-	call_done(&c);
-	int exit_status = 0;
-	if (r < 0) {
-		log_error("%s", e.text);
-		exit_status = cni_fail(request.version, r, &e);
-	}
-	cni_request_done(&request);
-	return exit_status;
+	return cni_main("roost", run);
 }

@@ -27,6 +27,7 @@
 
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
+#include "ipam/session.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
@@ -47,19 +48,13 @@ struct standin {
 	char requests[4096];
 };
 
-static int with_node(const struct standin *s, const char *verb, const struct cidr *block,
-	char out[256], struct err *e)
+static int with_node(
+	struct standin *s, const char *verb, const struct cidr *block, char out[256], struct err *e)
 {
 	struct node *n = NULL;
 	int r = node_open(&n, s->dir, NODE_SHARED, e);
-	if (r == 0 && node_needs_adoption(n, true)) {
-		struct owned kernel;
-		r = owned_list(s->net, &kernel, e);
-		if (r == 0)
-			r = node_adopt(n, &kernel, e);
-		if (r == 0)
-			owned_done(&kernel);
-	}
+	if (r >= 0)
+		r = session_adopt(n, &s->net, e);
 	struct addr a;
 	uint64_t now_free = 0, cooling = 0;
 	if (r < 0)

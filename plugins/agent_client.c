@@ -9,7 +9,7 @@
  * Nothing is locked meanwhile that would keep the agent from writing the node state: no transaction
  * is open, and the folder's lock is shared.
  */
-#include "plugins/cluster.h"
+#include "plugins/agent_client.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -29,7 +29,7 @@
 #define ROOM_MS 2000	     /* of the question in STATUS */
 #define MS UINT64_C(1000000) /* in ns */
 
-int cluster_unknown(const char *dir, struct err *e)
+int agent_client_unknown(const char *dir, struct err *e)
 {
 	if (agent_lock_is_held(dir)) {
 		(void)err_set(e, EAGAIN,
@@ -118,8 +118,8 @@ static void explain(const struct err *why, bool agent, struct err *e)
 			e, "roostd gave blocks, but their addresses were taken at once; try again");
 }
 
-int cluster_assign(struct node *n, const char *dir, struct node_want *w, struct node_leases *out,
-	struct err *e)
+int agent_client_assign(struct node *n, const char *dir, struct node_want *w,
+	struct node_leases *out, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
 	struct err why = {0};
@@ -152,7 +152,7 @@ int cluster_assign(struct node *n, const char *dir, struct node_want *w, struct 
 	return r;
 }
 
-int cluster_has_room(struct node *n, const char *dir, const char *socket, struct err *e)
+int agent_client_has_room(struct node *n, const char *dir, const char *socket, struct err *e)
 {
 	CLEANUP_JSON json_t *request = new_request("room", dir, node_lacking(n));
 	CLEANUP_JSON json_t *answer = NULL;

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The node state as the CNI executables use it. Three guards stand around it: a timer, since a
- * stopped process may hold a lock; a fault handler, since a file cut short under a memory map ends
- * in SIGBUS; and the state's own checks. All three end in a JSON error.
- *
- * A call's answer to "I ran out of time" is prepared before it can be needed, as a signal
- * handler cannot format.
+ * The wishes of a request against the configuration (one address of a family, pools by name), and
+ * what a request's attachments say about records: which are valid, which are stale, which prevResult
+ * must have.
  */
-#include "plugins/state.h"
+#include "plugins/addresses.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,65 +12,21 @@
 
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
+#include "ipam/session.h"
 #include "lib/cni_result.h"
-#include "lib/deadline.h"
 #include "lib/json.h"
-#include "lib/log.h"
 #include "lib/mem.h"
-#include "plugins/cluster.h"
+#include "plugins/agent_client.h"
+#include "plugins/guard.h"
 
-#define CODE_NOT_AVAILABLE 50 /* STATUS: the plugin cannot serve ADD (CNI SPEC.md, error codes) */
-#define ANSWER_BYTES 4096
-
-void state_deadline(const struct cni_request *r, const struct conf *c, unsigned int seconds)
-{
-	struct err e;
-	(void)err_set(&e, ETIMEDOUT, "gave up while " DEADLINE_DOING);
-	if (r->command == CNI_STATUS)
-		e.code = CODE_NOT_AVAILABLE;
-	err_details(&e,
-		"after %u s; the node state is in %s. Try again: what was begun is undone by DEL "
-		"or the next ADD",
-		seconds, c->state_dir);
-	char answer[ANSWER_BYTES];
-	cni_error_format(answer, sizeof(answer), r->version, ETIMEDOUT, &e);
-	deadline_answer(answer);
-	deadline_doing("starting");
-	deadline_start(seconds);
-}
-
-static void guard_faults(const struct cni_request *r, const struct conf *c)
-{
-	struct err e;
-	(void)err_set(&e, EUCLEAN, "the node state in %s is damaged", c->state_dir);
-	err_details(&e, "the next call sets it aside and rebuilds it from the kernel");
-	char answer[ANSWER_BYTES];
-	cni_error_format(answer, sizeof(answer), r->version, EUCLEAN, &e);
-	char mark[512];
-	node_fault_mark(c->state_dir, mark, sizeof(mark));
-	deadline_guard_fault(answer, mark);
-}
-
-int state_open(const struct cni_request *r, const struct conf *c, enum node_mode mode,
-	struct node **out, struct err *e)
-{
-	deadline_doing("waiting for the lock of the node state");
-	guard_faults(r, c);
-	int result = node_open(out, c->state_dir, mode, e);
-	if (result >= 0 && node_set_aside(*out))
-		log_error("the node state was damaged: kept as %s, rebuilding from the kernel",
-			node_set_aside(*out));
-	return result;
-}
-
-int state_load(struct node *n, struct conf *c, struct err *e)
+int addresses_load(struct node *n, struct conf *c, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
 	int r = node_get_mirror(n, m, e);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return cluster_unknown(c->state_dir, e);
+		return agent_client_unknown(c->state_dir, e);
 	r = mirror_pools(m, c->pools, &c->n_pools, e);
 	for (size_t i = 0; r == 0 && i < c->n_pools; i++) {
 		uint32_t mtu = c->pools[i].cidr.addr.family == AF_INET ? m->mtu4 : m->mtu6;
@@ -84,7 +37,7 @@ int state_load(struct node *n, struct conf *c, struct err *e)
 	return r;
 }
 
-struct owner state_owner(const struct cni_request *r, bool foreign, uint64_t netns)
+struct owner addresses_owner(const struct cni_request *r, bool foreign, uint64_t netns)
 {
 	struct owner o = owner_of(r->network, r->container, r->ifname);
 	o.pod_namespace = r->wishes.pod_namespace;
@@ -142,7 +95,7 @@ static int choose_pools(
 	return 0;
 }
 
-int state_assign(struct node *n, const struct cni_request *r, const struct conf *c,
+int addresses_assign(struct node *n, const struct cni_request *r, const struct conf *c,
 	const struct owner *owner, struct node_leases *out, struct err *e)
 {
 	struct addr wanted[2];
@@ -166,11 +119,11 @@ int state_assign(struct node *n, const struct cni_request *r, const struct conf 
 		.gateways = c->gateways,
 		.n_gateways = c->n_gateways,
 	};
-	return c->cluster ? cluster_assign(n, c->state_dir, &want, out, e)
+	return c->cluster ? agent_client_assign(n, c->state_dir, &want, out, e)
 			  : node_assign(n, &want, out, e);
 }
 
-int state_valid(const struct cni_request *r, struct hash **out, size_t *count, struct err *e)
+int addresses_valid(const struct cni_request *r, struct hash **out, size_t *count, struct err *e)
 {
 	CLEANUP_FREE struct cni_attachment *attachments = NULL;
 	size_t n = 0;
@@ -186,18 +139,18 @@ int state_valid(const struct cni_request *r, struct hash **out, size_t *count, s
 	return 0;
 }
 
-bool state_is_valid(const struct hash *valid, size_t count, const struct hash *owner)
+bool addresses_is_valid(const struct hash *valid, size_t count, const struct hash *owner)
 {
 	return count && bsearch(owner, valid, count, sizeof(*valid), hash_compare);
 }
 
-int state_stale(struct node *n, const struct cni_request *r, struct hash **out, size_t *count,
+int addresses_stale(struct node *n, const struct cni_request *r, struct hash **out, size_t *count,
 	struct err *e)
 {
 	CLEANUP_FREE struct hash *valid = NULL;
 	size_t n_valid = 0;
 	struct node_view view;
-	int result = state_valid(r, &valid, &n_valid, e);
+	int result = addresses_valid(r, &valid, &n_valid, e);
 	if (result >= 0)
 		result = node_list(n, &view, e);
 	if (result < 0)
@@ -207,7 +160,7 @@ int state_stale(struct node *n, const struct cni_request *r, struct hash **out, 
 	for (size_t i = 0; i < view.n_entries; i++) {
 		const struct node_entry *entry = view.entries[i];
 		if (entry->state == NODE_USED && strcmp(entry->owner.network, r->network) == 0 &&
-			!state_is_valid(valid, n_valid, &entry->owner.hash))
+			!addresses_is_valid(valid, n_valid, &entry->owner.hash))
 			stale[found++] = entry->owner.hash;
 	}
 	node_view_done(&view);
@@ -230,7 +183,7 @@ static bool result_has(const struct cni_result *result, const struct addr *a)
 	return false;
 }
 
-int state_check(struct node *n, const struct cni_request *r, struct err *e)
+int addresses_check(struct node *n, const struct cni_request *r, struct err *e)
 {
 	struct hash owner = owner_hash(r->network, r->container, r->ifname);
 	struct node_leases leases;
@@ -261,33 +214,33 @@ int state_check(struct node *n, const struct cni_request *r, struct err *e)
 static int status_in_cluster(struct node *n, struct conf *c, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
-	int r = state_load(n, c, e);
+	int r = addresses_load(n, c, e);
 	if (r >= 0)
 		r = node_get_mirror(n, m, e);
 	if (r < 0)
 		return r;
 	r = node_can_assign_mirror(n, m, e);
 	return r == -EAGAIN && agent_lock_is_held(c->state_dir)
-		       ? cluster_has_room(n, c->state_dir, m->socket, e)
+		       ? agent_client_has_room(n, c->state_dir, m->socket, e)
 		       : r;
 }
 
 static int status_of(const struct cni_request *r, struct conf *c, struct err *e)
 {
-	CLEANUP_NODE struct node *n = NULL;
-	int result = state_open(r, c, NODE_READ, &n, e);
+	CLEANUP_SESSION struct node *n = NULL;
+	int result = guard_open(r, c, NODE_READ, &n, e);
 	if (result == -ENOENT || result == -EUCLEAN) /* the next ADD begins a state */
-		return c->cluster ? cluster_unknown(c->state_dir, e) : 0;
+		return c->cluster ? agent_client_unknown(c->state_dir, e) : 0;
 	if (result < 0)
 		return result;
 	return c->cluster ? status_in_cluster(n, c, e)
 			  : node_can_assign(n, c->pools, c->n_pools, e);
 }
 
-int state_status(const struct cni_request *r, struct conf *c, struct err *e)
+int addresses_status(const struct cni_request *r, struct conf *c, struct err *e)
 {
 	int result = status_of(r, c, e);
 	if (result < 0)
-		e->code = CODE_NOT_AVAILABLE;
+		e->code = CNI_NOT_AVAILABLE;
 	return result;
 }
