@@ -38,14 +38,6 @@ static bool is_true(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-static void line(const char *name, const char *value)
-{
-	char clean[1200];
-	output_clean(clean, sizeof(clean), value);
-	if (*clean)
-		(void)printf("%-14s%s\n", name, clean);
-}
-
 static void print_store(const json_t *store)
 {
 	char text[1100];
@@ -55,7 +47,7 @@ static void print_store(const json_t *store)
 	if (*trouble)
 		text_add(&t, ", unusable for %lld s: %.400s", number_of(store, "sinceSeconds"),
 			trouble);
-	line("store", text);
+	output_line("store", text);
 }
 
 static void print_bird(const json_t *bird)
@@ -73,7 +65,7 @@ static void print_bird(const json_t *bird)
 			number_of(bird, "peers"));
 	if (*trouble)
 		text_add(&t, ": %.400s", trouble);
-	line("bird", text);
+	output_line("bird", text);
 }
 
 static void print_address(const json_t *address)
@@ -82,29 +74,27 @@ static void print_address(const json_t *address)
 	struct text t = TEXT_ON(text);
 	const char *v4 = text_of(address, "ipv4"), *v6 = text_of(address, "ipv6");
 	text_add(&t, "%.60s%s%.60s", v4, *v4 && *v6 ? ", " : "", v6);
-	line("address", *text ? text : "none found");
+	output_line("address", *text ? text : "none found");
+}
+
+/* Beyond INT64_MAX is how our documents say "more than fits". */
+static uint64_t count_of(const json_t *block, const char *key)
+{
+	long long n = number_of(block, key);
+	return n == INT64_MAX ? UINT64_MAX : (uint64_t)n;
 }
 
 static void print_blocks(const json_t *blocks)
 {
-	static const struct table_column columns[] = {{"BLOCK", false}, {"POOL", false},
-		{"STATE", false}, {"USED", true}, {"COOLING", true}, {"RESERVED", true},
-		{"QUARANTINED", true}, {"FREE", true}, {"STATE-DIR", false}};
-	static const char *const counts[] = {"used", "cooling", "reserved", "quarantined", "free"};
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
+	table_init(&t, "BLOCK|POOL|STATE|>USED|>COOLING|>RESERVED|>QUARANTINED|>FREE|STATE-DIR");
 	for (size_t i = 0; i < json_array_size(blocks); i++) {
 		const json_t *b = json_array_get(blocks, i);
-		table_add(&t, "%s", text_of(b, "cidr"));
-		table_add(&t, "%s", text_of(b, "pool"));
-		table_add(&t, "%s", text_of(b, "state"));
-		for (size_t k = 0; k < 5; k++) {
-			char number[OUTPUT_NUMBER];
-			long long n = number_of(b, counts[k]);
-			output_number(n == INT64_MAX ? UINT64_MAX : (uint64_t)n, number);
-			table_add(&t, "%s", number);
-		}
-		table_add(&t, "%s", text_of(b, "stateDir"));
+		table_row(&t, text_of(b, "cidr"), text_of(b, "pool"), text_of(b, "state"),
+			NUMBER_STRING(count_of(b, "used")), NUMBER_STRING(count_of(b, "cooling")),
+			NUMBER_STRING(count_of(b, "reserved")),
+			NUMBER_STRING(count_of(b, "quarantined")),
+			NUMBER_STRING(count_of(b, "free")), text_of(b, "stateDir"));
 	}
 	(void)printf("\n");
 	table_print(&t, stdout);
@@ -114,19 +104,19 @@ static void print_answer(const json_t *a)
 {
 	const json_t *problems = json_object_get(a, "problems");
 	const json_t *blocks = json_object_get(a, "blocks");
-	line("node", text_of(a, "node"));
-	line("installation", text_of(a, "installation"));
-	line("running since", text_of(a, "since"));
+	output_line("node", text_of(a, "node"));
+	output_line("installation", text_of(a, "installation"));
+	output_line("running since", text_of(a, "since"));
 	print_address(json_object_get(a, "address"));
 	print_store(json_object_get(a, "store"));
 	print_bird(json_object_get(a, "bird"));
-	line("exits", text_of(a, "exitsText"));
+	output_line("exits", text_of(a, "exitsText"));
 	for (size_t i = 0; i < json_array_size(problems); i++) {
 		const char *text = json_string_value(json_array_get(problems, i));
-		line("problem", text ? text : "?");
+		output_line("problem", text ? text : "?");
 	}
 	if (json_array_size(problems) == 0)
-		line("problems", "none");
+		output_line("problems", "none");
 	if (json_array_size(blocks) > 0)
 		print_blocks(blocks);
 }

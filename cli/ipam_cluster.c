@@ -18,51 +18,48 @@
 #include "cli/table.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
+#include "lib/search.h"
 
 struct sum {
 	uint64_t blocks, unreported; /* the latter are among the former */
 	uint64_t used, cooling, reserved, quarantined, free;
 };
 
-static void add(uint64_t *sum, uint64_t n)
+static void sum_add(uint64_t *sum, uint64_t n)
 {
 	*sum = n > UINT64_MAX - *sum ? UINT64_MAX : *sum + n;
 }
 
-static void add_block(struct sum *s, const struct block *b, const struct status_block *said)
+static void sum_add_block(struct sum *s, const struct block *b, const struct status_block *said)
 {
 	s->blocks++;
 	if (b->state == BLOCK_QUARANTINED) {
-		add(&s->quarantined, pool_block_size(&b->cidr));
+		sum_add(&s->quarantined, pool_block_size(&b->cidr));
 		return;
 	}
 	if (!said) {
 		s->unreported++;
 		return;
 	}
-	add(&s->used, said->used);
-	add(&s->cooling, said->cooling);
-	add(&s->reserved, said->reserved);
-	add(&s->quarantined, said->quarantined);
-	add(&s->free, said->free);
+	sum_add(&s->used, said->used);
+	sum_add(&s->cooling, said->cooling);
+	sum_add(&s->reserved, said->reserved);
+	sum_add(&s->quarantined, said->quarantined);
+	sum_add(&s->free, said->free);
 }
 
-/* Pools are sorted and do not overlap. */
+/* Pools are sorted and do not overlap: that of a block is the last one that does not begin behind it. */
+static int compare_pool(const void *pool, const void *block)
+{
+	const struct cidr *c = &((const struct inventory_pool *)pool)->pool.pool.cidr, *b = block;
+	return cidr_contains(c, &b->addr) && c->len <= b->len ? 0 : cidr_compare(c, b);
+}
+
 static size_t pool_of(const struct inventory *v, const struct block *b)
 {
-	size_t low = 0;
-	size_t high = v->n_pools;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const struct cidr *c = &v->pools[middle].pool.pool.cidr;
-		if (cidr_contains(c, &b->cidr.addr) && c->len <= b->cidr.len)
-			return middle;
-		if (block_compare(c, &b->cidr) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return v->n_pools;
+	const struct inventory_pool *p =
+		search_find(v->pools, v->n_pools, sizeof(*p), &b->cidr, compare_pool);
+	return p ? (size_t)(p - v->pools) : v->n_pools;
 }
 
 struct sums {
@@ -79,8 +76,8 @@ static void make_sums(const struct inventory *v, struct sums *out)
 		const struct block *b = &v->blocks[i];
 		const struct inventory_node *n = *b->node ? inventory_find(v, b->node) : NULL;
 		const struct status_block *said = inventory_counts(n, &b->cidr);
-		add_block(&out->pools[pool_of(v, b)], b, said);
-		add_block(n ? &out->nodes[n - v->nodes] : &out->nobody, b, said);
+		sum_add_block(&out->pools[pool_of(v, b)], b, said);
+		sum_add_block(n ? &out->nodes[n - v->nodes] : &out->nobody, b, said);
 	}
 }
 
@@ -88,38 +85,34 @@ static void make_sums(const struct inventory *v, struct sums *out)
 static uint64_t free_of_pool(const struct pool *p, const struct sum *s)
 {
 	uint64_t size = pool_block_size(&p->cidr), other = 0;
-	add(&other, s->used);
-	add(&other, s->cooling);
-	add(&other, s->reserved);
-	add(&other, s->quarantined);
+	sum_add(&other, s->used);
+	sum_add(&other, s->cooling);
+	sum_add(&other, s->reserved);
+	sum_add(&other, s->quarantined);
 	return other > size ? 0 : size - other;
 }
 
 /* ---- For programs ---- */
 
-static void put_sum(json_t *o, const struct sum *s)
+static void put_sum(json_t *o, const struct sum *s, uint64_t free)
 {
+	struct sum all = *s;
+	all.free = free;
 	json_put(o, "blocks", json_of_number(s->blocks));
 	json_put(o, "unreportedBlocks", json_of_number(s->unreported));
-	json_put(o, "used", json_of_number(s->used));
-	json_put(o, "cooling", json_of_number(s->cooling));
-	json_put(o, "reserved", json_of_number(s->reserved));
-	json_put(o, "quarantined", json_of_number(s->quarantined));
+	OUTPUT_PUT_COUNTS(o, &all);
 }
 
 static json_t *pool_json(const struct inventory_pool *p, const struct sum *s)
 {
-	char cidr[CIDR_TEXT];
-	cidr_format(&p->pool.pool.cidr, cidr);
 	json_t *o = json_object();
 	json_put(o, "name", json_of_text(p->name));
-	json_put(o, "cidr", json_of_text(cidr));
+	json_put(o, "cidr", json_of_cidr(&p->pool.pool.cidr));
 	json_put(o, "blockSize", json_integer(p->pool.pool.block_len));
 	json_put(o, "disabled", json_boolean(p->pool.disabled));
 	json_put(o, "size", json_of_number(pool_block_size(&p->pool.pool.cidr)));
 	json_put(o, "maxBlocks", json_of_number(pool_block_count(&p->pool.pool)));
-	put_sum(o, s);
-	json_put(o, "free", json_of_number(free_of_pool(&p->pool.pool, s)));
+	put_sum(o, s, free_of_pool(&p->pool.pool, s));
 	return o;
 }
 
@@ -128,8 +121,7 @@ static json_t *node_json(const struct inventory_node *n, const struct sum *s)
 	json_t *o = json_object();
 	json_put(o, "name", json_of_text(n->name));
 	json_put(o, "agent", json_of_text(inventory_agent_text(n->agent)));
-	put_sum(o, s);
-	json_put(o, "free", json_of_number(s->free));
+	put_sum(o, s, s->free);
 	return o;
 }
 
@@ -149,98 +141,46 @@ static json_t *whole_json(const struct inventory *v, const struct sums *s)
 
 /* ---- For people ---- */
 
-static void add_number(struct table *t, uint64_t n)
+static void print_pools(const struct inventory *v, const struct sums *sums)
 {
-	char text[OUTPUT_NUMBER];
-	output_number(n, text);
-	table_add(t, "%s", text);
-}
-
-static void add_sum(struct table *t, const struct sum *s)
-{
-	add_number(t, s->used);
-	add_number(t, s->cooling);
-	add_number(t, s->reserved);
-	add_number(t, s->quarantined);
-}
-
-/* An IPv6 pool may have more addresses than a number holds; its length says how many. */
-static void add_of_pool(struct table *t, const struct pool *p, uint64_t n)
-{
-	if (pool_block_size(&p->cidr) == UINT64_MAX)
-		table_add(t, "%s2^%d", n == UINT64_MAX ? "" : "~",
-			addr_bits(&p->cidr.addr) - p->cidr.len);
-	else
-		add_number(t, n);
-}
-
-static void add_pool(struct table *t, const struct inventory_pool *p, const struct sum *s)
-{
-	const struct pool *pool = &p->pool.pool;
-	char cidr[CIDR_TEXT], blocks[OUTPUT_NUMBER], most[OUTPUT_NUMBER], percent[OUTPUT_NUMBER];
-	cidr_format(&pool->cidr, cidr);
-	output_number(s->blocks, blocks);
-	output_number(pool_block_count(pool), most);
-	if (pool_block_count(pool) == UINT64_MAX)
-		(void)snprintf(most, sizeof(most), "2^%d", pool->block_len - pool->cidr.len);
-	output_percent(s->used, pool_block_size(&pool->cidr), percent);
-	table_add(t, "%s", p->name);
-	table_add(t, "%s", cidr);
-	table_add(t, "%s of %s /%d", blocks, most, pool->block_len);
-	add_of_pool(t, pool, pool_block_size(&pool->cidr));
-	add_sum(t, s);
-	add_of_pool(t, pool, free_of_pool(pool, s));
-	table_add(t, "%s", percent);
-	table_add(t, "%s", p->pool.disabled ? "disabled" : "");
-}
-
-static void print_pools(const struct inventory *v, const struct sums *s)
-{
-	static const struct table_column columns[] = {{"POOL", false}, {"CIDR", false},
-		{"BLOCKS", false}, {"SIZE", true}, {"USED", true}, {"COOLING", true},
-		{"RESERVED", true}, {"QUARANTINED", true}, {"FREE", true}, {"USED%", true},
-		{"NOTE", false}};
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-	for (size_t i = 0; i < v->n_pools; i++)
-		add_pool(&t, &v->pools[i], &s->pools[i]);
+	table_init(&t,
+		"POOL|CIDR|BLOCKS|>SIZE|>USED|>COOLING|>RESERVED|>QUARANTINED|>FREE|>USED%|NOTE");
+	for (size_t i = 0; i < v->n_pools; i++) {
+		const struct pool *p = &v->pools[i].pool.pool;
+		const struct sum *s = &sums->pools[i];
+		uint64_t size = pool_block_size(&p->cidr);
+		table_row(&t, v->pools[i].name, CIDR_STRING(&p->cidr), BLOCKS_STRING(s->blocks, p),
+			ADDRESSES_STRING(&p->cidr, size, size), COUNT_CELLS(s),
+			ADDRESSES_STRING(&p->cidr, free_of_pool(p, s), size),
+			PERCENT_STRING(s->used, size), v->pools[i].pool.disabled ? "disabled" : "");
+	}
 	table_print(&t, stdout);
 }
 
-static void add_node(struct table *t, const struct inventory_node *n, const struct sum *s)
+static void print_nodes(const struct inventory *v, const struct sums *sums)
 {
-	char said[32] = "never";
-	if (n->agent != AGENT_NEVER && n->agent != AGENT_UNKNOWN)
-		boot_format_time(n->status.heartbeat_s, said);
-	table_add(t, "%s", n->name);
-	add_number(t, s->blocks);
-	add_sum(t, s);
-	add_number(t, s->free);
-	table_add(t, "%s", said);
-	if (s->unreported)
-		table_add(t, "%llu not reported yet", (unsigned long long)s->unreported);
-	else
-		table_add(t, "%s", "");
-}
-
-static void print_nodes(const struct inventory *v, const struct sums *s)
-{
-	static const struct table_column columns[] = {{"NODE", false}, {"BLOCKS", true},
-		{"USED", true}, {"COOLING", true}, {"RESERVED", true}, {"QUARANTINED", true},
-		{"FREE", true}, {"SAID", false}, {"NOTE", false}};
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-	for (size_t i = 0; i < v->n_nodes; i++)
-		add_node(&t, &v->nodes[i], &s->nodes[i]);
+	table_init(&t, "NODE|>BLOCKS|>USED|>COOLING|>RESERVED|>QUARANTINED|>FREE|SAID|NOTE");
+	for (size_t i = 0; i < v->n_nodes; i++) {
+		const struct inventory_node *n = &v->nodes[i];
+		const struct sum *s = &sums->nodes[i];
+		bool never = n->agent == AGENT_NEVER || n->agent == AGENT_UNKNOWN;
+		char note[48] = "";
+		if (s->unreported)
+			(void)snprintf(note, sizeof(note), "%llu not reported yet",
+				(unsigned long long)s->unreported);
+		table_row(&t, n->name, NUMBER_STRING(s->blocks), COUNT_CELLS(s),
+			NUMBER_STRING(s->free),
+			never ? "never" : TIME_STRING(n->status.heartbeat_s), note);
+	}
 	table_print(&t, stdout);
 }
 
 static void print_strays(uint64_t n, const char *what)
 {
-	char count[64];
-	output_count(n, "block", "blocks", count);
 	if (n)
-		(void)printf("%s %s\n", count, what);
+		(void)printf("%s %s\n", COUNT_STRING(n, "block", "blocks"), what);
 }
 
 int ipam_show_cluster(const struct options *o)

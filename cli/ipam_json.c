@@ -14,21 +14,9 @@
 #include "ipam/node_view.h"
 #include "lib/boot.h"
 
-static json_t *text_of_time(int64_t wall_s)
-{
-	char text[32];
-	boot_format_time(wall_s, text);
-	return json_of_text(text);
-}
-
 static json_t *text_or_empty(const char *s)
 {
 	return json_of_text(s ? s : "");
-}
-
-static void put_count(json_t *o, const char *key, uint64_t v)
-{
-	json_put(o, key, json_of_number(v));
 }
 
 static const char *state_of(const struct node_block *b)
@@ -43,12 +31,8 @@ static json_t *block_counts(const struct node_block *b)
 	json_t *o = json_object();
 	json_put(o, "cidr", json_of_cidr(&b->cidr));
 	json_put(o, "state", json_of_text(state_of(b)));
-	put_count(o, "size", b->size);
-	put_count(o, "used", b->used);
-	put_count(o, "cooling", b->cooling);
-	put_count(o, "reserved", b->reserved);
-	put_count(o, "quarantined", b->quarantined);
-	put_count(o, "free", b->free);
+	json_put(o, "size", json_of_number(b->size));
+	OUTPUT_PUT_COUNTS(o, b);
 	return o;
 }
 
@@ -64,14 +48,10 @@ static json_t *pool_counts(const struct node_view *v, const struct node_pool *p)
 	json_t *o = json_object(), *blocks = json_array();
 	bool known = p->pool.cidr.addr.family;
 	json_put(o, "cidr", known ? json_of_cidr(&p->pool.cidr) : json_of_text(""));
-	put_count(o, "blockSize", p->pool.block_len);
-	put_count(o, "cooldownSeconds", p->pool.cooldown_s);
-	put_count(o, "size", p->size);
-	put_count(o, "used", p->used);
-	put_count(o, "cooling", p->cooling);
-	put_count(o, "reserved", p->reserved);
-	put_count(o, "quarantined", p->quarantined);
-	put_count(o, "free", p->free);
+	json_put(o, "blockSize", json_of_number(p->pool.block_len));
+	json_put(o, "cooldownSeconds", json_of_number(p->pool.cooldown_s));
+	json_put(o, "size", json_of_number(p->size));
+	OUTPUT_PUT_COUNTS(o, p);
 	for (size_t i = 0; i < v->n_blocks; i++)
 		if (is_in(v, &v->blocks[i], p))
 			json_append(blocks, block_counts(&v->blocks[i]));
@@ -96,7 +76,7 @@ json_t *ipam_json_entry(const struct node_entry *n)
 	json_t *o = json_object();
 	json_put(o, "address", json_of_addr(&n->addr));
 	json_put(o, "state", json_of_text(node_state_text(n->state)));
-	json_put(o, "since", text_of_time(n->since_s));
+	json_put(o, "since", json_of_text(TIME_STRING(n->since_s)));
 	json_put(o, "network", text_or_empty(n->owner.network));
 	json_put(o, "containerID", text_or_empty(n->owner.container));
 	json_put(o, "interface", text_or_empty(n->owner.ifname));

@@ -9,36 +9,22 @@
 #include "cli/state.h"
 #include "cli/table.h"
 #include "lib/boot.h"
-
-static const char *or_empty(const char *s)
-{
-	return s ? s : "";
-}
-
-static void add_row(struct table *t, const struct node_entry *n, bool wide)
-{
-	char address[ADDR_TEXT], since[32];
-	addr_format(&n->addr, address);
-	boot_format_time(n->since_s, since);
-	const char *namespace = or_empty(n->owner.pod_namespace);
-	table_add(t, "%s", address);
-	table_add(t, "%s", node_state_text(n->state));
-	table_add(t, "%s", since);
-	table_add(t, "%s", or_empty(n->owner.network));
-	table_add(t, "%s%s%s", namespace, *namespace ? "/" : "", or_empty(n->owner.pod_name));
-	table_add(t, "%.*s", wide ? 1023 : 12, or_empty(n->owner.container));
-	table_add(t, "%s", or_empty(n->owner.ifname));
-}
+#include "lib/text.h"
 
 static void print_list(const struct node_view *v, bool wide)
 {
-	static const struct table_column columns[] = {{"ADDRESS", false}, {"STATE", false},
-		{"SINCE", false}, {"NETWORK", false}, {"POD", false}, {"CONTAINER", false},
-		{"INTERFACE", false}};
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-	for (size_t i = 0; i < v->n_entries; i++)
-		add_row(&t, v->entries[i], wide);
+	table_init(&t, "ADDRESS|STATE|SINCE|NETWORK|POD|CONTAINER|INTERFACE");
+	for (size_t i = 0; i < v->n_entries; i++) {
+		const struct node_entry *n = v->entries[i];
+		CLEANUP_TEXT struct text pod = {0}, container = {0};
+		output_add_pod(&pod, &n->owner);
+		text_add(&container, "%.*s", wide ? 1023 : 12,
+			n->owner.container ? n->owner.container : "");
+		table_row(&t, ADDR_STRING(&n->addr), node_state_text(n->state),
+			TIME_STRING(n->since_s), n->owner.network, pod.buf, container.buf,
+			n->owner.ifname);
+	}
 	table_print(&t, stdout);
 }
 

@@ -16,18 +16,18 @@
 #include "cli/output.h"
 #include "lib/text.h"
 
-static const struct look {
+static const struct symbol {
 	char cell;
 	const char *color; /* SGR parameters */
 	const char *meaning;
-} looks[] = {
+} symbols[] = {
 	[NODE_USED] = {'#', "1;32", "used"},
 	[NODE_COOLING] = {'~', "33", "cooling down"},
 	[NODE_RESERVED] = {'R', "1;36", "reserved"},
 	[NODE_QUARANTINED] = {'?', "1;31", "quarantined"},
 	[NODE_FREE] = {'.', "2", "free"},
 };
-#define N_LOOKS (sizeof(looks) / sizeof(looks[0]))
+#define N_SYMBOLS (sizeof(symbols) / sizeof(symbols[0]))
 
 struct drawing {
 	FILE *f;
@@ -43,9 +43,9 @@ static void print_run(FILE *f, enum node_addr_state s, size_t count, bool color)
 	if (count == 0)
 		return;
 	if (color)
-		(void)fprintf(f, "\033[%sm", looks[s].color);
+		(void)fprintf(f, "\033[%sm", symbols[s].color);
 	for (size_t i = 0; i < count; i++)
-		(void)fputc(looks[s].cell, f);
+		(void)fputc(symbols[s].cell, f);
 	if (color)
 		(void)fputs("\033[0m", f);
 }
@@ -80,24 +80,15 @@ static size_t fill_row(const struct node_view *v, const struct cidr *row, size_t
 	return n;
 }
 
-static void add_count(struct text *t, uint64_t n, const char *what)
-{
-	char number[OUTPUT_NUMBER];
-	if (n == 0)
-		return;
-	output_number(n, number);
-	text_add(t, "%s%s %s", t->len ? ", " : "", number, what);
-}
-
 static void describe(const struct node_block *b, char out[200])
 {
 	struct text t = {.buf = out, .size = 200};
 	out[0] = '\0';
-	add_count(&t, b->used, "used");
-	add_count(&t, b->cooling, "cooling");
-	add_count(&t, b->reserved, "reserved");
-	add_count(&t, b->quarantined, "quarantined");
-	add_count(&t, b->free, "free");
+	output_add_part(&t, b->used, "used");
+	output_add_part(&t, b->cooling, "cooling");
+	output_add_part(&t, b->reserved, "reserved");
+	output_add_part(&t, b->quarantined, "quarantined");
+	output_add_part(&t, b->free, "free");
 }
 
 static size_t first_entry(const struct node_view *v, const struct cidr *block)
@@ -121,11 +112,6 @@ static void print_row(const struct drawing *d, const char *label, const struct c
 	(void)fputc('\n', d->f);
 }
 
-static void row_label(const struct cidr *row, char out[CIDR_TEXT])
-{
-	addr_format(&row->addr, out);
-}
-
 static void print_whole(
 	const struct drawing *d, const struct node_block *b, const char *cidr, const char *counts)
 {
@@ -134,7 +120,7 @@ static void print_whole(
 		struct addr first = addr_plus(&b->cidr.addr, at);
 		struct cidr row = row_of(&b->cidr, &first);
 		char label[CIDR_TEXT];
-		row_label(&row, label);
+		(void)addr_format(&row.addr, label);
 		print_row(d, at ? label : cidr, &row, &i, at ? NULL : counts);
 	}
 }
@@ -147,7 +133,7 @@ static void print_sparse(
 	while (i < d->v->n_entries && cidr_contains(&b->cidr, &d->v->entries[i]->addr)) {
 		struct cidr row = row_of(&b->cidr, &d->v->entries[i]->addr);
 		char label[CIDR_TEXT];
-		row_label(&row, label);
+		(void)addr_format(&row.addr, label);
 		print_row(d, label, &row, &i, NULL);
 	}
 }
@@ -181,7 +167,7 @@ static void measure_block(struct drawing *d, const struct node_block *b)
 	if (b->size <= MAP_WHOLE) {
 		struct addr last = addr_plus(&b->cidr.addr, b->size - 1);
 		struct cidr row = row_of(&b->cidr, &last);
-		row_label(&row, label);
+		(void)addr_format(&row.addr, label);
 		widen(d, label);
 		return;
 	}
@@ -189,7 +175,7 @@ static void measure_block(struct drawing *d, const struct node_block *b)
 		if (!cidr_contains(&b->cidr, &d->v->entries[i]->addr))
 			continue;
 		struct cidr row = row_of(&b->cidr, &d->v->entries[i]->addr);
-		row_label(&row, label);
+		(void)addr_format(&row.addr, label);
 		widen(d, label);
 	}
 }
@@ -198,10 +184,10 @@ static void print_legend(const struct drawing *d, bool sparse)
 {
 	static const enum node_addr_state order[] = {
 		NODE_USED, NODE_COOLING, NODE_RESERVED, NODE_QUARANTINED, NODE_FREE};
-	for (size_t i = 0; i < N_LOOKS; i++) {
+	for (size_t i = 0; i < N_SYMBOLS; i++) {
 		(void)fputs(i ? "   " : "", d->f);
 		print_run(d->f, order[i], 1, d->color);
-		(void)fprintf(d->f, " %s", looks[order[i]].meaning);
+		(void)fprintf(d->f, " %s", symbols[order[i]].meaning);
 	}
 	(void)fputc('\n', d->f);
 	if (sparse)

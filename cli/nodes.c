@@ -17,49 +17,45 @@
 #include "lib/boot.h"
 #include "lib/text.h"
 
-#define ADDRESSES (2 * ADDR_TEXT + 2)
+#define TEXT 400 /* bytes of a value in a line or a cell */
 
-static void format_addresses(const struct inventory_node *n, char out[ADDRESSES])
+static void format_addresses(const struct inventory_node *n, char out[TEXT])
 {
-	struct text t = {.buf = out, .size = ADDRESSES};
+	struct text t = {.buf = out, .size = TEXT};
 	*out = '\0';
-	for (enum family f = IPV4; f < FAMILIES; f++) {
-		char text[ADDR_TEXT];
-		if (!n->spec.addr[f].addr.family)
-			continue;
-		addr_format(&n->spec.addr[f].addr, text);
-		text_add(&t, "%s%s", t.len ? ", " : "", text);
-	}
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (n->spec.addr[f].addr.family)
+			text_add(&t, "%s%s", t.len ? ", " : "", ADDR_STRING(&n->spec.addr[f].addr));
 }
 
 /* "live", "stale since 2026-03-02T09:14:53Z". */
-static void format_agent(const struct inventory_node *n, char out[64])
+static void format_agent(const struct inventory_node *n, char out[TEXT])
 {
-	char when[32];
-	boot_format_time(n->status.heartbeat_s, when);
+	const char *when = TIME_STRING(n->status.heartbeat_s);
 	bool since = n->agent == AGENT_STOPPED || n->agent == AGENT_STALE;
 	if (n->agent == AGENT_AHEAD)
-		(void)snprintf(out, 64, "clock ahead: %s", when);
+		(void)snprintf(out, TEXT, "clock ahead: %s", when);
 	else
-		(void)snprintf(out, 64, "%s%s%s", inventory_agent_text(n->agent),
+		(void)snprintf(out, TEXT, "%s%s%s", inventory_agent_text(n->agent),
 			since ? " since " : "", since ? when : "");
 }
 
 /* What a dead agent said of BIRD long ago is no news. */
-static void format_bird(const struct inventory_node *n, bool brief, char out[200])
+static void format_bird(const struct inventory_node *n, bool brief, char out[TEXT])
 {
 	*out = '\0';
 	if (n->agent != AGENT_LIVE)
 		return;
 	if (strcmp(n->status.bird, "up") == 0)
-		(void)snprintf(out, 200, "up, %u of %u peers", n->status.peers_up, n->status.peers);
+		(void)snprintf(
+			out, TEXT, "up, %u of %u peers", n->status.peers_up, n->status.peers);
 	else
-		(void)snprintf(out, 200, "%.*s", brief ? 30 : 159, n->status.bird);
+		(void)snprintf(out, TEXT, "%.*s", brief ? 30 : 159, n->status.bird);
 }
 
-static void format_note(const struct inventory_node *n, char *out, size_t size)
+static void format_note(const struct inventory_node *n, char out[TEXT])
 {
-	struct text t = {.buf = out, .size = size};
+	struct text t = {.buf = out, .size = TEXT};
 	*out = '\0';
 	if (*n->trouble)
 		text_add(&t, "%s", n->trouble);
@@ -73,26 +69,12 @@ static void format_note(const struct inventory_node *n, char *out, size_t size)
 
 /* ---- For programs ---- */
 
-static void put_text(json_t *o, const char *key, const char *text)
-{
-	json_put(o, key, json_of_text(text));
-}
-
-static void put_number(json_t *o, const char *key, uint64_t n)
-{
-	json_put(o, key, json_of_number(n));
-}
-
 static json_t *addresses_json(const struct inventory_node *n)
 {
 	json_t *list = json_array();
-	for (enum family f = IPV4; f < FAMILIES; f++) {
-		char text[CIDR_TEXT];
-		if (!n->spec.addr[f].addr.family)
-			continue;
-		cidr_format(&n->spec.addr[f], text);
-		json_append(list, json_of_text(text));
-	}
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (n->spec.addr[f].addr.family)
+			json_append(list, json_of_cidr(&n->spec.addr[f]));
 	return list;
 }
 
@@ -109,23 +91,21 @@ static json_t *problems_json(const struct inventory_node *n)
 /* The keys of node list; node show adds some. */
 static json_t *node_json(const struct inventory_node *n)
 {
-	char heartbeat[32] = "";
-	if (n->agent != AGENT_NEVER && n->agent != AGENT_UNKNOWN)
-		boot_format_time(n->status.heartbeat_s, heartbeat);
+	bool silent = n->agent == AGENT_NEVER || n->agent == AGENT_UNKNOWN;
 	json_t *o = json_object();
-	put_text(o, "name", n->name);
+	json_put(o, "name", json_of_text(n->name));
 	json_put(o, "registered", json_boolean(n->revision != 0));
 	json_put(o, "addresses", addresses_json(n));
 	json_put(o, "drain", json_boolean(n->spec.drain));
-	put_text(o, "agent", inventory_agent_text(n->agent));
-	put_text(o, "heartbeat", heartbeat);
-	put_text(o, "version", n->status.version);
-	put_text(o, "bird", n->status.bird);
-	put_number(o, "peers", n->status.peers);
-	put_number(o, "peersUp", n->status.peers_up);
-	put_number(o, "blockCount", n->n_blocks);
-	put_number(o, "quarantinedBlocks", n->n_quarantined);
-	put_number(o, "pods", n->pods);
+	json_put(o, "agent", json_of_text(inventory_agent_text(n->agent)));
+	json_put(o, "heartbeat", json_of_text(silent ? "" : TIME_STRING(n->status.heartbeat_s)));
+	json_put(o, "version", json_of_text(n->status.version));
+	json_put(o, "bird", json_of_text(n->status.bird));
+	json_put(o, "peers", json_of_number(n->status.peers));
+	json_put(o, "peersUp", json_of_number(n->status.peers_up));
+	json_put(o, "blockCount", json_of_number(n->n_blocks));
+	json_put(o, "quarantinedBlocks", json_of_number(n->n_quarantined));
+	json_put(o, "pods", json_of_number(n->pods));
 	json_put(o, "problems", problems_json(n));
 	return o;
 }
@@ -134,18 +114,12 @@ static json_t *block_json(const struct inventory_node *n, const struct block *b)
 {
 	const struct status_block none = {0}, *said = inventory_counts(n, &b->cidr);
 	const struct status_block *c = said ? said : &none;
-	char cidr[CIDR_TEXT];
-	cidr_format(&b->cidr, cidr);
 	json_t *o = json_object();
-	put_text(o, "cidr", cidr);
-	put_text(o, "state", b->state == BLOCK_QUARANTINED ? "quarantined" : "owned");
+	json_put(o, "cidr", json_of_cidr(&b->cidr));
+	json_put(o, "state", json_of_text(b->state == BLOCK_QUARANTINED ? "quarantined" : "owned"));
 	json_put(o, "reported", json_boolean(said));
 	json_put(o, "draining", json_boolean(c->draining));
-	put_number(o, "used", c->used);
-	put_number(o, "cooling", c->cooling);
-	put_number(o, "reserved", c->reserved);
-	put_number(o, "quarantined", c->quarantined);
-	put_number(o, "free", c->free);
+	OUTPUT_PUT_COUNTS(o, c);
 	return o;
 }
 
@@ -156,117 +130,77 @@ static json_t *whole_json(const struct inventory *v, const struct inventory_node
 		if (strcmp(v->blocks[i].node, n->name) == 0)
 			json_append(blocks, block_json(n, &v->blocks[i]));
 	json_put(o, "blocks", blocks);
-	put_text(o, "exits", n->status.exits);
-	put_text(o, "store", n->status.store);
-	put_text(o, "installation", n->status.installation);
-	put_text(o, "instance", n->status.instance);
-	put_text(o, "boot", n->status.boot);
+	json_put(o, "exits", json_of_text(n->status.exits));
+	json_put(o, "store", json_of_text(n->status.store));
+	json_put(o, "installation", json_of_text(n->status.installation));
+	json_put(o, "instance", json_of_text(n->status.instance));
+	json_put(o, "boot", json_of_text(n->status.boot));
 	return o;
 }
 
 /* ---- For people ---- */
 
-static void add_row(struct table *t, const struct inventory_node *n)
-{
-	char text[400];
-	table_add(t, "%s", n->name);
-	format_addresses(n, text);
-	table_add(t, "%s", text);
-	format_agent(n, text);
-	table_add(t, "%s", text);
-	format_bird(n, true, text);
-	table_add(t, "%s", text);
-	table_add(t, "%zu", n->n_blocks);
-	output_number(n->pods, text);
-	table_add(t, "%s", text);
-	table_add(t, "%s", n->status.version);
-	table_add(t, "%zu", n->status.n_problems);
-	format_note(n, text, sizeof(text));
-	table_add(t, "%s", text);
-}
-
 static void print_nodes(const struct inventory *v)
 {
-	static const struct table_column columns[] = {{"NAME", false}, {"ADDRESS", false},
-		{"AGENT", false}, {"BIRD", false}, {"BLOCKS", true}, {"PODS", true},
-		{"VERSION", false}, {"PROBLEMS", true}, {"NOTE", false}};
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
-	for (size_t i = 0; i < v->n_nodes; i++)
-		add_row(&t, &v->nodes[i]);
+	table_init(&t, "NAME|ADDRESS|AGENT|BIRD|>BLOCKS|>PODS|VERSION|>PROBLEMS|NOTE");
+	for (size_t i = 0; i < v->n_nodes; i++) {
+		const struct inventory_node *n = &v->nodes[i];
+		char addresses[TEXT], agent[TEXT], bird[TEXT], note[TEXT];
+		format_addresses(n, addresses);
+		format_agent(n, agent);
+		format_bird(n, true, bird);
+		format_note(n, note);
+		table_row(&t, n->name, addresses, agent, bird, NUMBER_STRING(n->n_blocks),
+			NUMBER_STRING(n->pods), n->status.version,
+			NUMBER_STRING(n->status.n_problems), note);
+	}
 	table_print(&t, stdout);
-}
-
-static void line(const char *name, const char *value)
-{
-	char clean[600];
-	output_clean(clean, sizeof(clean), value);
-	if (*clean)
-		(void)printf("%-14s%s\n", name, clean);
 }
 
 static void print_head(const struct inventory_node *n)
 {
-	char text[400], pods[OUTPUT_NUMBER];
-	line("node", n->name);
+	char text[TEXT];
+	output_line("node", n->name);
 	format_addresses(n, text);
-	line("address", text);
+	output_line("address", text);
 	format_agent(n, text);
-	line("agent", text);
-	line("version", n->status.version);
+	output_line("agent", text);
+	output_line("version", n->status.version);
 	format_bird(n, false, text);
-	line("bird", text);
+	output_line("bird", text);
 	if (n->agent == AGENT_LIVE)
-		line("exits", n->status.exits);
-	line("store", n->status.store);
-	line("installation", n->status.installation);
-	output_number(n->pods, pods);
-	line("pods", pods);
-	format_note(n, text, sizeof(text));
-	line("note", text);
+		output_line("exits", n->status.exits);
+	output_line("store", n->status.store);
+	output_line("installation", n->status.installation);
+	output_line("pods", NUMBER_STRING(n->pods));
+	format_note(n, text);
+	output_line("note", text);
 	for (size_t i = 0; i < n->status.n_problems; i++)
-		line("problem", n->status.problems[i]);
+		output_line("problem", n->status.problems[i]);
 }
 
-static void add_count(struct table *t, bool known, uint64_t n)
+static void add_block(struct table *t, const struct block *b, const struct status_block *c)
 {
-	char text[OUTPUT_NUMBER] = "?";
-	if (known)
-		output_number(n, text);
-	table_add(t, "%s", text);
-}
-
-static void add_block(struct table *t, const struct inventory_node *n, const struct block *b)
-{
-	const struct status_block none = {0}, *said = inventory_counts(n, &b->cidr);
-	const struct status_block *c = said ? said : &none;
-	char cidr[CIDR_TEXT];
-	cidr_format(&b->cidr, cidr);
-	table_add(t, "%s", cidr);
-	table_add(t, "%s",
-		b->state == BLOCK_QUARANTINED ? "quarantined"
-		: c->draining		      ? "draining"
-					      : "owned");
-	add_count(t, said, c->used);
-	add_count(t, said, c->cooling);
-	add_count(t, said, c->reserved);
-	add_count(t, said, c->quarantined);
-	add_count(t, said, c->free);
+	const char *state = b->state == BLOCK_QUARANTINED ? "quarantined"
+			    : c && c->draining		  ? "draining"
+							  : "owned";
+	if (c)
+		table_row(t, CIDR_STRING(&b->cidr), state, COUNT_CELLS(c), NUMBER_STRING(c->free));
+	else
+		table_row(t, CIDR_STRING(&b->cidr), state, "?", "?", "?", "?", "?");
 }
 
 static void print_node(const struct inventory *v, const struct inventory_node *n)
 {
-	static const struct table_column columns[] = {{"BLOCK", false}, {"STATE", false},
-		{"USED", true}, {"COOLING", true}, {"RESERVED", true}, {"QUARANTINED", true},
-		{"FREE", true}};
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, sizeof(columns) / sizeof(columns[0]));
+	table_init(&t, "BLOCK|STATE|>USED|>COOLING|>RESERVED|>QUARANTINED|>FREE");
 	print_head(n);
 	if (n->n_blocks == 0)
 		return;
 	for (size_t i = 0; i < v->n_blocks; i++)
 		if (strcmp(v->blocks[i].node, n->name) == 0)
-			add_block(&t, n, &v->blocks[i]);
+			add_block(&t, &v->blocks[i], inventory_counts(n, &v->blocks[i].cidr));
 	(void)printf("\n");
 	table_print(&t, stdout);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -62,26 +63,41 @@ void output_clean(char *dst, size_t size, const char *src)
 	}
 }
 
-void output_number(uint64_t v, char out[OUTPUT_NUMBER])
+char *output_number(uint64_t v, char out[OUTPUT_NUMBER])
 {
-	if (v == UINT64_MAX) {
-		(void)snprintf(out, OUTPUT_NUMBER, "2^64+");
-		return;
-	}
-	if (v < 1U << 20) {
-		(void)snprintf(out, OUTPUT_NUMBER, "%llu", (unsigned long long)v);
-		return;
-	}
-	int low = 63 - __builtin_clzll(v);
+	int low = 63 - __builtin_clzll(v | 1);
 	bool exact = (v & (v - 1)) == 0;
-	int near = !exact && low > 0 && (v >> (low - 1) & 1) ? low + 1 : low;
-	if (exact || v >= 1000000000)
-		(void)snprintf(out, OUTPUT_NUMBER, "%s2^%d", exact ? "" : "~", near);
-	else
+	if (v == UINT64_MAX)
+		(void)snprintf(out, OUTPUT_NUMBER, "2^64+");
+	else if (v < 1U << 20 || (!exact && v < 1000000000))
 		(void)snprintf(out, OUTPUT_NUMBER, "%llu", (unsigned long long)v);
+	else
+		(void)snprintf(out, OUTPUT_NUMBER, "%s2^%d", exact ? "" : "~",
+			low + (!exact && v >> (low - 1) & 1));
+	return out;
 }
 
-void output_percent(uint64_t part, uint64_t whole, char out[OUTPUT_NUMBER])
+char *output_addresses(const struct cidr *c, uint64_t n, uint64_t size, char out[OUTPUT_NUMBER])
+{
+	if (size != UINT64_MAX)
+		return output_number(n, out);
+	(void)snprintf(
+		out, OUTPUT_NUMBER, "%s2^%d", n == size ? "" : "~", addr_bits(&c->addr) - c->len);
+	return out;
+}
+
+char *output_blocks(uint64_t n, const struct pool *p, char out[OUTPUT_BLOCKS])
+{
+	char most[OUTPUT_NUMBER];
+	if (pool_block_count(p) == UINT64_MAX)
+		(void)snprintf(most, sizeof(most), "2^%d", p->block_len - p->cidr.len);
+	else
+		(void)output_number(pool_block_count(p), most);
+	(void)snprintf(out, OUTPUT_BLOCKS, "%s of %s /%d", NUMBER_STRING(n), most, p->block_len);
+	return out;
+}
+
+char *output_percent(uint64_t part, uint64_t whole, char out[OUTPUT_NUMBER])
 {
 	double percent = whole ? 100.0 * (double)part / (double)whole : 0;
 	if (part == 0 || whole == 0)
@@ -90,13 +106,12 @@ void output_percent(uint64_t part, uint64_t whole, char out[OUTPUT_NUMBER])
 		(void)snprintf(out, OUTPUT_NUMBER, "<0.1%%");
 	else if (part >= whole)
 		(void)snprintf(out, OUTPUT_NUMBER, "100%%");
-	else if (percent > 99.9)
-		(void)snprintf(out, OUTPUT_NUMBER, "99.9%%");
 	else
-		(void)snprintf(out, OUTPUT_NUMBER, "%.1f%%", percent);
+		(void)snprintf(out, OUTPUT_NUMBER, "%.1f%%", percent > 99.9 ? 99.9 : percent);
+	return out;
 }
 
-static void owner_phrase(const char *pod, const char *network, const char *container,
+static char *owner_phrase(const char *pod, const char *network, const char *container,
 	const char *ifname, bool foreign, char out[OUTPUT_OWNER])
 {
 	char raw[OUTPUT_OWNER];
@@ -107,27 +122,54 @@ static void owner_phrase(const char *pod, const char *network, const char *conta
 		text_add(&t, "container %.12s (network %.40s", container, network);
 	text_add(&t, ", %.15s%s)", ifname, foreign ? ", wired by another plugin" : "");
 	output_clean(out, OUTPUT_OWNER, raw);
+	return out;
 }
 
-void output_owner(const struct owner *o, char out[OUTPUT_OWNER])
+void output_add_pod(struct text *t, const struct owner *o)
+{
+	if (o->pod_name && *o->pod_name)
+		text_add(t, "%s%s%s", o->pod_namespace, *o->pod_namespace ? "/" : "", o->pod_name);
+}
+
+char *output_owner(const struct owner *o, char out[OUTPUT_OWNER])
 {
 	char pod[201] = "";
 	struct text t = TEXT_ON(pod);
-	if (*o->pod_name)
-		text_add(&t, "%s%s%s", o->pod_namespace, *o->pod_namespace ? "/" : "", o->pod_name);
-	owner_phrase(pod, o->network, o->container, o->ifname, o->foreign, out);
+	output_add_pod(&t, o);
+	return owner_phrase(pod, o->network, o->container, o->ifname, o->foreign, out);
 }
 
-void output_label(const struct owned_label *l, char out[OUTPUT_OWNER])
+char *output_label(const struct owned_label *l, char out[OUTPUT_OWNER])
 {
-	owner_phrase(l->pod + (*l->pod == '/'), l->network, l->container, l->ifname, false, out);
+	return owner_phrase(
+		l->pod + (*l->pod == '/'), l->network, l->container, l->ifname, false, out);
 }
 
-void output_count(uint64_t n, const char *one, const char *many, char out[64])
+char *output_count(uint64_t n, const char *one, const char *many, char out[OUTPUT_COUNT])
 {
-	char number[OUTPUT_NUMBER];
-	output_number(n, number);
-	(void)snprintf(out, 64, "%s %s", number, n == 1 ? one : many);
+	(void)snprintf(out, OUTPUT_COUNT, "%s %s", NUMBER_STRING(n), n == 1 ? one : many);
+	return out;
+}
+
+void output_put_counts(json_t *object, const uint64_t counts[5])
+{
+	static const char *const keys[] = {"used", "cooling", "reserved", "quarantined", "free"};
+	for (size_t i = 0; i < 5; i++)
+		json_put(object, keys[i], json_of_number(counts[i]));
+}
+
+void output_add_part(struct text *t, uint64_t n, const char *what)
+{
+	if (n)
+		text_add(t, "%s%s %s", t->len ? ", " : "", NUMBER_STRING(n), what);
+}
+
+void output_line(const char *name, const char *value)
+{
+	char clean[1200];
+	output_clean(clean, sizeof(clean), value ? value : "");
+	if (*clean)
+		(void)printf("%-14s%s\n", name, clean);
 }
 
 void output_json(json_t *owned)
@@ -157,12 +199,27 @@ int output_error(const struct err *e)
 	return 1;
 }
 
-int output_complain(const char *fmt, ...)
+__attribute__((format(printf, 1, 0))) static void complain(const char *fmt, va_list args)
 {
 	struct err e = {0};
+	(void)vsnprintf(e.text, sizeof(e.text), fmt, args);
+	(void)output_error(&e);
+}
+
+int output_complain(const char *fmt, ...)
+{
 	va_list args;
 	va_start(args, fmt);
-	(void)vsnprintf(e.text, sizeof(e.text), fmt, args);
+	complain(fmt, args);
 	va_end(args);
-	return output_error(&e);
+	return 1;
+}
+
+int output_usage(const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	complain(fmt, args);
+	va_end(args);
+	return 2;
 }

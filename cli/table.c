@@ -7,7 +7,6 @@
 #include "cli/table.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "cli/output.h"
@@ -15,9 +14,17 @@
 
 #define GAP 2 /* blanks between columns */
 
-void table_init(struct table *t, const struct table_column *columns, size_t n)
+void table_init(struct table *t, const char *titles)
 {
-	*t = (struct table){.columns = columns, .n_columns = n};
+	const char *cells[TABLE_COLUMNS];
+	CLEANUP_FREE char *copy = mem_strdup(titles);
+	*t = (struct table){.n_columns = 0};
+	for (char *rest = copy, *title; (title = strsep(&rest, "|")); t->n_columns++) {
+		assert(t->n_columns < TABLE_COLUMNS);
+		t->right[t->n_columns] = *title == '>';
+		cells[t->n_columns] = title + (*title == '>');
+	}
+	table_add(t, cells, t->n_columns);
 }
 
 void table_done(struct table *t)
@@ -28,22 +35,17 @@ void table_done(struct table *t)
 	*t = (struct table){0};
 }
 
-void table_add(struct table *t, const char *fmt, ...)
+void table_add(struct table *t, const char *const *cells, size_t n)
 {
-	va_list args, again;
-	va_start(args, fmt);
-	va_copy(again, args);
-	int len = vsnprintf(NULL, 0, fmt, args);
-	assert(len >= 0);
-	size_t size = (size_t)len + 1;
-	CLEANUP_FREE char *raw = mem_new(size, 1);
-	(void)vsnprintf(raw, size, fmt, again);
-	va_end(again);
-	va_end(args);
-	char *clean = mem_new(size, 1);
-	output_clean(clean, size, raw);
-	t->cells = mem_grow(t->cells, &t->room, t->n_cells, sizeof(*t->cells));
-	t->cells[t->n_cells++] = clean;
+	assert(n == t->n_columns);
+	for (size_t i = 0; i < n; i++) {
+		const char *raw = cells[i] ? cells[i] : "";
+		size_t size = strlen(raw) + 1;
+		char *clean = mem_new(size, 1);
+		output_clean(clean, size, raw);
+		t->cells = mem_grow(t->cells, &t->room, t->n_cells, sizeof(*t->cells));
+		t->cells[t->n_cells++] = clean;
+	}
 }
 
 static size_t width_of(const char *s)
@@ -56,7 +58,7 @@ static size_t width_of(const char *s)
 
 static size_t column_width(const struct table *t, size_t column)
 {
-	size_t width = width_of(t->columns[column].title);
+	size_t width = 0;
 	for (size_t i = column; i < t->n_cells; i += t->n_columns) {
 		size_t w = width_of(t->cells[i]);
 		width = w > width ? w : width;
@@ -81,19 +83,14 @@ static void print_cell(FILE *f, const char *text, size_t width, bool right, size
 
 void table_print(const struct table *t, FILE *f)
 {
-	assert(t->n_columns);
-	CLEANUP_FREE size_t *widths = mem_new(t->n_columns, sizeof(*widths));
+	size_t widths[TABLE_COLUMNS], owed = 0;
 	for (size_t c = 0; c < t->n_columns; c++)
 		widths[c] = column_width(t, c);
-	size_t owed = 0;
-	for (size_t c = 0; c < t->n_columns; c++)
-		print_cell(f, t->columns[c].title, widths[c], t->columns[c].right, &owed);
-	(void)fputc('\n', f);
 	for (size_t i = 0; i < t->n_cells; i++) {
 		size_t c = i % t->n_columns;
 		if (c == 0)
 			owed = 0;
-		print_cell(f, t->cells[i], widths[c], t->columns[c].right, &owed);
+		print_cell(f, t->cells[i], widths[c], t->right[c], &owed);
 		if (c + 1 == t->n_columns)
 			(void)fputc('\n', f);
 	}

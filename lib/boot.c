@@ -61,10 +61,11 @@ int64_t boot_wall_s(void)
 	return t.tv_sec;
 }
 
-void boot_format_time(int64_t wall_s, char out[32])
+char *boot_format_time(int64_t wall_s, char out[BOOT_TIME_TEXT])
 {
 	time_t t = wall_s;
 	struct tm tm;
-	if (!gmtime_r(&t, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		(void)snprintf(out, 32, "unknown");
+	if (!gmtime_r(&t, &tm) || strftime(out, BOOT_TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		(void)snprintf(out, BOOT_TIME_TEXT, "unknown");
+	return out;
 }

@@ -15,4 +15,7 @@ int boot_id(char out[BOOT_ID_TEXT], struct err *e);
 uint64_t boot_now_ns(void); /* CLOCK_BOOTTIME: never jumps; ages and cool-downs */
 int64_t boot_now_ms(void);  /* the same clock, milliseconds: deadlines and retries */
 int64_t boot_wall_s(void);  /* CLOCK_REALTIME, seconds; only for showing */
-void boot_format_time(int64_t wall_s, char out[32]); /* RFC 3339, UTC */
+/* RFC 3339, UTC; returns out. As an expression: TIME_STRING(). */
+#define BOOT_TIME_TEXT 32
+char *boot_format_time(int64_t wall_s, char out[BOOT_TIME_TEXT]);
+#define TIME_STRING(wall_s) boot_format_time((wall_s), (char[BOOT_TIME_TEXT]){0})

@@ -25,16 +25,16 @@ static char *printed(const struct table *t)
 	return text;
 }
 
-static const struct table_column columns[] = {{"NAME", false}, {"SIZE", true}, {"NOTE", false}};
+#define COLUMNS "NAME|>SIZE|NOTE"
 
 static void columns_are_as_wide_as_their_widest_cell(void **state)
 {
 	(void)state;
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, 3);
+	table_init(&t, COLUMNS);
 	const char *cells[] = {"10.0.0.0/16", "65536", "x", "a", "1", "longer than its title"};
-	for (size_t i = 0; i < 6; i++)
-		table_add(&t, "%s", cells[i]);
+	for (size_t i = 0; i < 6; i += 3)
+		table_add(&t, cells + i, 3);
 	CLEANUP_FREE char *text = printed(&t);
 	assert_string_equal(text, "NAME          SIZE  NOTE\n"
 				  "10.0.0.0/16  65536  x\n"
@@ -45,10 +45,10 @@ static void no_line_ends_in_blanks(void **state)
 {
 	(void)state;
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, 3);
+	table_init(&t, COLUMNS);
 	const char *cells[] = {"long name", "1", "", "", "", "", "a", "", "note"};
-	for (size_t i = 0; i < 9; i++)
-		table_add(&t, "%s", cells[i]);
+	for (size_t i = 0; i < 9; i += 3)
+		table_add(&t, cells + i, 3);
 	CLEANUP_FREE char *text = printed(&t);
 	assert_string_equal(text, "NAME       SIZE  NOTE\n"
 				  "long name     1\n"
@@ -60,10 +60,10 @@ static void characters_count_not_bytes(void **state)
 {
 	(void)state;
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, 3);
+	table_init(&t, COLUMNS);
 	const char *cells[] = {"käse", "1", "x", "cheese", "2", "y"};
-	for (size_t i = 0; i < 6; i++)
-		table_add(&t, "%s", cells[i]);
+	for (size_t i = 0; i < 6; i += 3)
+		table_add(&t, cells + i, 3);
 	CLEANUP_FREE char *text = printed(&t);
 	assert_string_equal(text, "NAME    SIZE  NOTE\n"
 				  "käse       1  x\n"
@@ -74,7 +74,7 @@ static void a_table_without_rows_is_its_titles(void **state)
 {
 	(void)state;
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, 3);
+	table_init(&t, COLUMNS);
 	CLEANUP_FREE char *text = printed(&t);
 	assert_string_equal(text, "NAME  SIZE  NOTE\n");
 }
@@ -113,10 +113,8 @@ static void cells_are_cleaned(void **state)
 {
 	(void)state;
 	CLEANUP_TABLE struct table t;
-	table_init(&t, columns, 3);
-	table_add(&t, "%s", "\033]0;title\a");
-	table_add(&t, "%d", 1);
-	table_add(&t, "%s", "");
+	table_init(&t, COLUMNS);
+	table_row(&t, "\033]0;title\a", "1", NULL);
 	CLEANUP_FREE char *text = printed(&t);
 	assert_null(strchr(text, '\033'));
 	assert_null(strchr(text, '\a'));
