@@ -89,7 +89,7 @@ int json_parse(const char *bytes, size_t len, json_t **out, struct err *e)
 	return 0;
 }
 
-static const char *type_text(const json_t *value)
+const char *json_type_text(const json_t *value)
 {
 	static const char *const names[] = {
 		[JSON_OBJECT] = "an object",
@@ -108,7 +108,7 @@ static int wrong_type(
 	const char *where, const char *key, const char *wanted, const json_t *value, struct err *e)
 {
 	return err_set(e, EBADMSG, "%s%s%s must be %s, not %s", where, *where ? "." : "", key,
-		wanted, type_text(value));
+		wanted, json_type_text(value));
 }
 
 /* The value, or NULL when the key is absent or null; 0, 1 or an error. */
@@ -119,7 +119,7 @@ static int find(
 		return 0;
 	if (!json_is_object(object))
 		return err_set(e, EBADMSG, "%s must be an object, not %s",
-			*where ? where : "the document", type_text(object));
+			*where ? where : "the document", json_type_text(object));
 	json_t *value = json_object_get(object, key);
 	if (!value || json_is_null(value))
 		return 0;

@@ -33,6 +33,9 @@ int json_get_object(
 int json_get_array(
 	const json_t *object, const char *where, const char *key, json_t **out, struct err *e);
 
+/* "a string", "an object"; NULL is "absent". */
+const char *json_type_text(const json_t *value);
+
 /* A key without regard to case (Go's encoding/json folds it, so do runtimes); an exact match
  * is preferred. Borrowed; NULL when absent. */
 json_t *json_get_folded(const json_t *object, const char *key);

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading and writing by a table. The reader goes through the members in the order of the table, so
+ * the first error is the same whatever the order in the document; members that the table does not
+ * have come before all others.
+ *
+ * A place is a chain on the stack, from the value up to the document; its text is made only when
+ * there is an error to tell. What an error repeats of a document is cleaned.
+ *
+ * A list that fails half-way leaves what it has read, with its count, so that whoever owns the struct
+ * frees it as always.
+ */
+#include "lib/schema.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/addr.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+#define SHOWN 64 /* bytes of a document's text that an error repeats */
+
+/* ---- Places and errors ---- */
+
+static void add_place(const struct schema_at *at, struct text *t)
+{
+	if (!at->above)
+		return;
+	add_place(at->above, t);
+	if (at->key)
+		text_add(t, "%s%s", t->len && *at->key ? "." : "", at->key);
+	else
+		text_add(t, "[%zu]", at->index);
+}
+
+void schema_place(const struct schema_at *at, char out[SCHEMA_PLACE])
+{
+	char raw[SCHEMA_PLACE] = "";
+	struct text t = TEXT_ON(raw);
+	add_place(at, &t);
+	(void)json_clean(out, SCHEMA_PLACE, raw);
+}
+
+int schema_refuse(const struct schema_at *at, int errnum, const char *fmt, ...)
+{
+	struct err *e = at->reader->e;
+	char raw[sizeof(e->text)], clean[sizeof(e->text)], place[SCHEMA_PLACE];
+	va_list args;
+	va_start(args, fmt);
+	(void)vsnprintf(raw, sizeof(raw), fmt, args);
+	va_end(args);
+	(void)json_clean(clean, sizeof(clean), raw);
+	schema_place(at, place);
+	if (at->reader->where)
+		(void)text_copy(at->reader->where, SCHEMA_PLACE, place);
+	return err_set(e, errnum, "%.200s %s", *place ? place : "the document", clean);
+}
+
+int schema_refuse_type(const struct schema_at *at, const char *wanted, const json_t *value)
+{
+	if (at->above && !at->key)
+		return schema_refuse(at, EBADMSG, "%s %s", at->reader->element, wanted);
+	return schema_refuse(at, EBADMSG, "must be %s, not %s", wanted, json_type_text(value));
+}
+
+int schema_get_text(const struct schema_at *at, const json_t *value, const char **out)
+{
+	*out = json_string_value(value);
+	return *out ? 0 : schema_refuse_type(at, "a string", value);
+}
+
+int schema_get_number(
+	const struct schema_at *at, const json_t *value, int64_t min, int64_t max, int64_t *out)
+{
+	if (!json_is_integer(value))
+		return schema_refuse_type(at, "a whole number", value);
+	int64_t n = json_integer_value(value);
+	if (n < min || n > max)
+		return schema_refuse(at, EBADMSG,
+			"is %" PRId64 ", must be between %" PRId64 " and %" PRId64, n, min, max);
+	*out = n;
+	return 0;
+}
+
+/* ---- Types ---- */
+
+static int read_text(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = NULL;
+	int r = schema_get_text(at, value, &text);
+	if (r == 0)
+		(void)json_clean(out, m->size, text);
+	return r;
+}
+
+static json_t *write_text(const struct schema_member *m, const void *in)
+{
+	CLEANUP_FREE char *clean = mem_new(1, m->size);
+	(void)json_clean(clean, m->size, in);
+	return json_string(clean);
+}
+
+static int read_bool(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)m;
+	if (!json_is_boolean(value))
+		return schema_refuse_type(at, "true or false", value);
+	*(bool *)out = json_is_true(value);
+	return 0;
+}
+
+static json_t *write_bool(const struct schema_member *m, const void *in)
+{
+	(void)m;
+	return json_boolean(*(const bool *)in);
+}
+
+/* Size 0: the field is nowhere. */
+static void put_number(void *out, size_t size, int64_t n)
+{
+	const uint8_t n8 = (uint8_t)n;
+	const uint16_t n16 = (uint16_t)n;
+	const uint32_t n32 = (uint32_t)n;
+	const void *of[] = {[0] = &n, [1] = &n8, [2] = &n16, [4] = &n32, [8] = &n};
+	memcpy(out, of[size], size);
+}
+
+static int64_t get_number(const void *in, size_t size)
+{
+	switch (size) {
+	case 1:
+		return *(const uint8_t *)in;
+	case 2:
+		return *(const uint16_t *)in;
+	case 4:
+		return *(const uint32_t *)in;
+	default:
+		return *(const int64_t *)in;
+	}
+}
+
+static int read_number(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	int64_t n = 0;
+	int64_t widest = m->size < sizeof(n) ? ((int64_t)1 << m->size * 8) - 1 : INT64_MAX;
+	int r = schema_get_number(at, value, m->min, m->max || m->min ? m->max : widest, &n);
+	if (r == 0)
+		put_number(out, m->size, n);
+	return r;
+}
+
+static json_t *write_number(const struct schema_member *m, const void *in)
+{
+	return json_integer(get_number(in, m->size));
+}
+
+static int read_count(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)m;
+	int64_t n = 0;
+	int r = schema_get_number(at, value, 0, INT64_MAX, &n);
+	if (r == 0)
+		*(uint64_t *)out = n == INT64_MAX ? UINT64_MAX : (uint64_t)n;
+	return r;
+}
+
+static json_t *write_count(const struct schema_member *m, const void *in)
+{
+	(void)m;
+	uint64_t n = *(const uint64_t *)in;
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static int read_word(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = NULL;
+	char list[256];
+	struct text t = TEXT_ON(list);
+	int r = schema_get_text(at, value, &text);
+	for (size_t i = 0; r == 0 && m->words[i]; i++) {
+		if (strcmp(text, m->words[i]) == 0) {
+			put_number(out, m->size, (int64_t)i);
+			return 0;
+		}
+		text_add(&t, "%s%s", i == 0 ? "" : m->words[i + 1] ? ", " : " or ", m->words[i]);
+	}
+	return r < 0 ? r : schema_refuse(at, EINVAL, "is \"%.*s\", must be %s", SHOWN, text, list);
+}
+
+static json_t *write_word(const struct schema_member *m, const void *in)
+{
+	return json_string(m->words[get_number(in, m->size)]);
+}
+
+static int read_name(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = NULL;
+	int r = schema_get_text(at, value, &text);
+	if (r == 0 && !text_is_dns_name(text) && (*text || !(m->flags & SCHEMA_EMPTY)))
+		return schema_refuse(at, EINVAL, "is no name");
+	if (r == 0)
+		(void)text_copy(out, m->size, text);
+	return r;
+}
+
+static int read_addr(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = NULL;
+	struct addr a = {0};
+	struct err ignored;
+	int r = schema_get_text(at, value, &text);
+	if (r < 0)
+		return r;
+	if (*text && (addr_parse(text, &a, &ignored) < 0 || (m->family && a.family != m->family)))
+		return schema_refuse(at, EINVAL, "is no address");
+	*(struct addr *)out = a;
+	return 0;
+}
+
+static json_t *write_addr(const struct schema_member *m, const void *in)
+{
+	(void)m;
+	return json_of_addr(in);
+}
+
+static int read_prefix(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)m;
+	const char *text = "";
+	struct cidr c;
+	struct err ignored;
+	int r = value ? schema_get_text(at, value, &text) : 0;
+	if (r < 0)
+		return r;
+	if (cidr_parse(text, &c, &ignored) < 0 || cidr_has_host_bits(&c))
+		return schema_refuse(at, EINVAL, "is no prefix");
+	*(struct cidr *)out = c;
+	return 0;
+}
+
+static json_t *write_prefix(const struct schema_member *m, const void *in)
+{
+	(void)m;
+	return json_of_cidr(in);
+}
+
+static int read_mac(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)m;
+	const char *text = NULL;
+	int r = schema_get_text(at, value, &text);
+	if (r < 0 || !*text)
+		return r;
+	return mac_parse(text, out) ? 0
+				    : schema_refuse(at, EINVAL,
+					      "is \"%.*s\", must be a MAC address like "
+					      "66:3e:04:aa:bb:cc",
+					      SHOWN, text);
+}
+
+static json_t *write_mac(const struct schema_member *m, const void *in)
+{
+	static const uint8_t none[6];
+	char text[MAC_TEXT] = "";
+	(void)m;
+	if (memcmp(in, none, sizeof(none)) != 0)
+		mac_format(in, text);
+	return json_string(text);
+}
+
+static int read_object(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	return schema_read_object(at, m->schema, value, out);
+}
+
+static json_t *write_object(const struct schema_member *m, const void *in)
+{
+	return schema_write(m->schema, in);
+}
+
+/* array: the first element's place; NULL: to be made, and its pointer goes to *out. */
+static int read_elements(const struct schema_at *at, const json_t *value,
+	const struct schema_member *m, void *out, char *array)
+{
+	size_t n = json_array_size(value), max = m->max ? (size_t)m->max : SIZE_MAX;
+	size_t *count = (size_t *)((char *)out - m->offset + m->count);
+	assert(m->of->size);
+	if (!json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	if (n > max && !(m->flags & SCHEMA_CUT))
+		return schema_refuse(
+			at, EINVAL, "has %zu entries, at most %zu are possible", n, max);
+	if (!array && n) {
+		array = mem_new(n, m->of->size);
+		memcpy(out, &array, sizeof(array));
+	}
+	for (size_t i = 0; i < n && i < max; i++) {
+		const struct schema_at here = {at->reader, at, NULL, i};
+		int r = m->of->type->read(
+			&here, json_array_get(value, i), m->of, array + i * m->of->size);
+		if (r < 0)
+			return r;
+		*count = i + 1;
+	}
+	return 0;
+}
+
+static json_t *write_elements(const struct schema_member *m, const void *in, const char *array)
+{
+	json_t *list = json_array();
+	size_t n = *(const size_t *)((const char *)in - m->offset + m->count);
+	for (size_t i = 0; i < n; i++)
+		json_append(list, m->of->type->write(m->of, array + i * m->of->size));
+	return list;
+}
+
+static int read_list(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	return read_elements(at, value, m, out, out);
+}
+
+static json_t *write_list(const struct schema_member *m, const void *in)
+{
+	return write_elements(m, in, in);
+}
+
+static int read_heap(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	return read_elements(at, value, m, out, NULL);
+}
+
+static json_t *write_heap(const struct schema_member *m, const void *in)
+{
+	const char *array = NULL;
+	memcpy(&array, in, sizeof(array));
+	return write_elements(m, in, array);
+}
+
+const struct schema_type schema_text = {read_text, write_text};
+const struct schema_type schema_bool = {read_bool, write_bool};
+const struct schema_type schema_number = {read_number, write_number};
+const struct schema_type schema_count = {read_count, write_count};
+const struct schema_type schema_word = {read_word, write_word};
+const struct schema_type schema_name = {read_name, write_text};
+const struct schema_type schema_addr = {read_addr, write_addr};
+const struct schema_type schema_prefix = {read_prefix, write_prefix};
+const struct schema_type schema_mac = {read_mac, write_mac};
+const struct schema_type schema_object = {read_object, write_object};
+const struct schema_type schema_list = {read_list, write_list};
+const struct schema_type schema_heap = {read_heap, write_heap};
+
+/* ---- The two that go through a table ---- */
+
+static bool is_known(const struct schema *s, const char *key)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->members[i].key && strcmp(s->members[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+static int check_keys(const struct schema_at *at, const struct schema *s, const json_t *object)
+{
+	const char *key;
+	json_t *value = NULL;
+	json_object_foreach ((json_t *)object, key, value)
+		if (!is_known(s, key))
+			return at->reader->unknown(SCHEMA_IN(at, key), s);
+	return 0;
+}
+
+static int read_member(
+	const struct schema_at *at, const struct schema_member *m, const json_t *object, char *base)
+{
+	if (!m->key)
+		return m->type->read(at, object, m, base);
+	const struct schema_at *here = SCHEMA_IN(at, m->key);
+	const json_t *value = json_object_get(object, m->key);
+	if (json_is_null(value))
+		value = NULL;
+	if (!value && m->flags & SCHEMA_REQUIRED)
+		return schema_refuse(here, EINVAL, "is missing");
+	if (!m->type || (!value && !(m->flags & SCHEMA_ALWAYS)))
+		return 0;
+	int r = m->type->read(here, value, m, base + m->offset);
+	if (r == 0 && m->has)
+		*(bool *)(base + m->has - 1) = true;
+	return r;
+}
+
+int schema_read_object(
+	const struct schema_at *at, const struct schema *s, const json_t *object, void *out)
+{
+	if (!json_is_object(object))
+		return schema_refuse_type(at, "an object", object);
+	int r = at->reader->unknown ? check_keys(at, s, object) : 0;
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		r = read_member(at, &s->members[i], object, out);
+	return r;
+}
+
+int schema_read(const struct schema *s, const json_t *doc, void *out, struct err *e)
+{
+	const struct schema_reader reader = {.element = "is not", .e = e};
+	const struct schema_at top = {.reader = &reader};
+	if (!json_is_object(doc))
+		return err_set(e, EBADMSG, "not an object");
+	return schema_read_object(&top, s, doc, out) < 0 ? -EBADMSG : 0;
+}
+
+json_t *schema_write(const struct schema *s, const void *in)
+{
+	json_t *object = json_object();
+	for (size_t i = 0; i < s->n; i++) {
+		const struct schema_member *m = &s->members[i];
+		if (!m->key || !m->type || !m->type->write)
+			continue;
+		json_t *value = m->type->write(m, (const char *)in + m->offset);
+		if (value)
+			json_put(object, m->key, value);
+	}
+	return object;
+}
