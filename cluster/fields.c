@@ -1,233 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Typed access to the fields of resources. lib/json.h reads types; here are the meanings that
- * several kinds share, and the rule that every error names its place, twice: in its sentence, for
- * people, and alone, so that a caller with a file can look up the line.
+ * Types of the fields of resources: lib/schema.h has the plain ones, here are the meanings that several
+ * kinds share. Every error names its place, twice: in its sentence, for people, and alone, so that a
+ * caller with a file can look up the line.
  *
  * The documents come from manifests and from a store that anybody may have written. Texts that go
- * on to BIRD or nft are checked here, character by character, to be of an alphabet in which nothing
+ * on to BIRD or nf_tables are checked here, character by character, to be of an alphabet in which nothing
  * can be closed or begun. What an error repeats of a document is shortened and cleaned.
  */
 #include "cluster/fields.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "ipam/pool.h"
-#include "lib/json.h"
 #include "lib/selector.h"
 #include "lib/text.h"
 
 #define SHOWN 64 /* bytes of a document's text that an error repeats */
 
-static void join(const char *path, const char *key, char out[RESOURCE_WHERE])
+int fields_unknown(const struct schema_at *member, const struct schema *s)
 {
-	char raw[RESOURCE_WHERE];
-	struct text t = TEXT_ON(raw);
-	text_add(&t, "%s%s%s", path, *path && *key ? "." : "", key);
-	(void)json_clean(out, RESOURCE_WHERE, raw);
+	char place[SCHEMA_PLACE];
+	schema_place(member->above, place);
+	(void)schema_refuse(member, EINVAL, "is not supported by roost");
+	struct text list = TEXT_ON(member->reader->e->details);
+	text_add(&list, "%s may have", *place ? place : "the document");
+	for (size_t i = 0, n = 0; i < s->n; i++)
+		if (s->members[i].key)
+			text_add(&list, "%s %s", n++ ? "," : "", s->members[i].key);
+	return -EINVAL;
 }
 
-int fields_refuse(const struct fields *f, const char *key, int errnum, const char *fmt, ...)
+int fields_refuse_name(const struct schema_at *at, const char *name, const char *what)
 {
-	char raw[sizeof(f->e->text)], clean[sizeof(f->e->text)];
-	va_list args;
-	va_start(args, fmt);
-	(void)vsnprintf(raw, sizeof(raw), fmt, args);
-	va_end(args);
-	(void)json_clean(clean, sizeof(clean), raw);
-	join(f->path, key, f->where);
-	return err_set(f->e, errnum, "%.200s %s", *f->where ? f->where : "the document", clean);
+	(void)text_copy(at->reader->where, SCHEMA_PLACE, "metadata.name");
+	return err_set(at->reader->e, EINVAL, "metadata.name is \"%.60s\", %s", name, what);
 }
 
-int fields_refuse_name(const struct fields *f, const char *name, const char *what)
+static int read_name(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	(void)text_copy(f->where, RESOURCE_WHERE, "metadata.name");
-	return err_set(f->e, EINVAL, "metadata.name is \"%.60s\", %s", name, what);
-}
-
-static bool is_listed(const char *key, const char *const known[])
-{
-	for (size_t i = 0; known[i]; i++)
-		if (strcmp(key, known[i]) == 0)
-			return true;
-	return false;
-}
-
-int fields_check(const struct fields *f, const char *const known[])
-{
-	const char *key;
-	json_t *value = NULL;
-	json_object_foreach ((json_t *)f->object, key, value) {
-		if (is_listed(key, known))
-			continue;
-		(void)fields_refuse(f, key, EINVAL, "is not supported by roost");
-		struct text list = TEXT_ON(f->e->details);
-		text_add(&list, "%s may have", *f->path ? f->path : "the document");
-		for (size_t i = 0; known[i]; i++)
-			text_add(&list, "%s %s", i ? "," : "", known[i]);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* A getter of lib/json.h has answered: its error has the place in its sentence already. */
-static int answer(const struct fields *f, const char *key, int r)
-{
+	const char *text = NULL;
+	int r = schema_get_text(at, value, &text);
 	if (r < 0)
-		join(f->path, key, f->where);
-	return r;
-}
-
-int fields_object(const struct fields *f, const char *key, struct fields *out)
-{
-	json_t *object = NULL;
-	int r = answer(f, key, json_get_object(f->object, f->path, key, &object, f->e));
-	if (r < 0)
-		return r;
-	*out = (struct fields){.object = object, .where = f->where, .e = f->e};
-	join(f->path, key, out->path);
-	return r;
-}
-
-int fields_element(
-	const struct fields *f, const char *key, size_t i, const json_t *value, struct fields *out)
-{
-	struct fields element = {.object = value, .where = f->where, .e = f->e};
-	char name[80];
-	(void)snprintf(name, sizeof(name), "%.40s[%zu]", key, i);
-	join(f->path, name, element.path);
-	if (!json_is_object(value))
-		return fields_refuse(f, name, EBADMSG, "must be an object");
-	*out = element;
-	return 1;
-}
-
-int fields_string(const struct fields *f, const char *key, const char **out)
-{
-	return answer(f, key, json_get_string(f->object, f->path, key, out, f->e));
-}
-
-int fields_bool(const struct fields *f, const char *key, bool *out)
-{
-	return answer(f, key, json_get_bool(f->object, f->path, key, out, f->e));
-}
-
-int fields_number(const struct fields *f, const char *key, int64_t min, int64_t max, int64_t *out)
-{
-	return answer(f, key, json_get_number(f->object, f->path, key, min, max, out, f->e));
-}
-
-int fields_array(const struct fields *f, const char *key, size_t max, json_t **out)
-{
-	json_t *array = NULL;
-	int r = answer(f, key, json_get_array(f->object, f->path, key, &array, f->e));
-	if (r <= 0)
-		return r;
-	if (json_array_size(array) > max)
-		return fields_refuse(f, key, EINVAL, "has %zu entries, at most %zu are possible",
-			json_array_size(array), max);
-	*out = array;
-	return 1;
-}
-
-int fields_string_at(
-	const struct fields *f, const char *key, size_t i, const json_t *array, const char **out)
-{
-	const json_t *value = json_array_get(array, i);
-	char name[80];
-	(void)snprintf(name, sizeof(name), "%.40s[%zu]", key, i);
-	if (!json_is_string(value))
-		return fields_refuse(f, name, EBADMSG, "must be a string");
-	*out = json_string_value(value);
-	return 1;
-}
-
-int fields_word(
-	const struct fields *f, const char *key, const char *const words[], size_t n, size_t *out)
-{
-	const char *text = NULL;
-	int r = fields_string(f, key, &text);
-	if (r <= 0)
-		return r;
-	char list[256];
-	struct text t = TEXT_ON(list);
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(text, words[i]) == 0) {
-			*out = i;
-			return 1;
-		}
-		text_add(&t, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", words[i]);
-	}
-	return fields_refuse(f, key, EINVAL, "is \"%.*s\", must be %s", SHOWN, text, list);
-}
-
-int fields_only(const struct fields *f, const char *key, const char *word)
-{
-	const char *text = NULL;
-	int r = fields_string(f, key, &text);
-	if (r <= 0 || !*text || strcmp(text, word) == 0)
-		return r;
-	return fields_refuse(f, key, EINVAL, "\"%.*s\" is not supported by roost, only \"%s\" is",
-		SHOWN, text, word);
-}
-
-int fields_only_empty(const struct fields *f, const char *key)
-{
-	json_t *array = NULL;
-	int r = answer(f, key, json_get_array(f->object, f->path, key, &array, f->e));
-	if (r <= 0 || json_array_size(array) == 0)
-		return r;
-	return fields_refuse(f, key, EINVAL, "is not supported by roost, but for an empty list");
-}
-
-int fields_only_bool(const struct fields *f, const char *key, bool value)
-{
-	bool seen = value;
-	int r = fields_bool(f, key, &seen);
-	if (r <= 0 || seen == value)
-		return r;
-	return fields_refuse(
-		f, key, EINVAL, "%s is not supported by roost", seen ? "true" : "false");
-}
-
-int fields_name(const struct fields *f, const char *key, char out[RESOURCE_NAME])
-{
-	const char *text = NULL;
-	int r = fields_string(f, key, &text);
-	if (r <= 0)
 		return r;
 	if (*text && !text_is_dns_name(text))
-		return fields_refuse(f, key, EINVAL,
+		return schema_refuse(at, EINVAL,
 			"\"%.*s\" is not a name (a-z, 0-9, dashes and dots, 253 characters at "
 			"most)",
 			SHOWN, text);
-	(void)text_copy(out, RESOURCE_NAME, text);
-	return *text ? 1 : 0;
+	(void)text_copy(out, m->size, text);
+	return 0;
 }
 
-int fields_selector(const struct fields *f, const char *key, char out[RESOURCE_SELECTOR])
+static int read_selector(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
 	struct err why = {0};
-	int r = fields_string(f, key, &text);
-	if (r <= 0)
+	int r = schema_get_text(at, value, &text);
+	if (r < 0)
 		return r;
 	for (const char *p = text; *p; p++)
 		if ((*p < ' ' && *p != '\t') || *p > '~')
-			return fields_refuse(f, key, EINVAL,
+			return schema_refuse(at, EINVAL,
 				"is not a selector: column %zu: not printable ASCII",
 				(size_t)(p - text) + 1);
-	if (strlen(text) >= RESOURCE_SELECTOR)
-		return fields_refuse(
-			f, key, EINVAL, "is longer than %d characters", RESOURCE_SELECTOR - 1);
+	if (strlen(text) >= m->size)
+		return schema_refuse(at, EINVAL, "is longer than %zu characters", m->size - 1);
 	if (selector_check(text, &why) < 0)
-		return fields_refuse(f, key, EINVAL, "is not a selector: %s", why.text);
-	(void)text_copy(out, RESOURCE_SELECTOR, text);
-	return 1;
+		return schema_refuse(at, EINVAL, "is not a selector: %s", why.text);
+	(void)text_copy(out, m->size, text);
+	return 0;
 }
 
 /* Digits, as a number up to max; whole: nothing follows. */
@@ -262,24 +109,23 @@ static bool parse_as(const char *s, uint32_t *out)
 	return *out != 0;
 }
 
-int fields_as_number(const struct fields *f, const char *key, uint32_t *out)
+static int read_as_number(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	const json_t *value = json_object_get(f->object, key);
+	(void)m;
+	int64_t n = 0;
+	uint32_t as = 0;
+	const char *text = json_string_value(value);
 	if (json_is_real(value))
-		return fields_refuse(
-			f, key, EINVAL, "is a fraction; an AS number with a dot needs quotes");
-	if (json_is_string(value)) {
-		const char *text = json_string_value(value);
-		if (parse_as(text, out))
-			return 1;
-		return fields_refuse(f, key, EINVAL,
+		return schema_refuse(
+			at, EINVAL, "is a fraction; an AS number with a dot needs quotes");
+	if (text && !parse_as(text, &as))
+		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be an AS number (1 to 4294967295, or \"1.2\")", SHOWN,
 			text);
-	}
-	int64_t n = 0;
-	int r = fields_number(f, key, 1, UINT32_MAX, &n);
-	if (r > 0)
-		*out = (uint32_t)n;
+	int r = text ? 0 : schema_get_number(at, value, 1, UINT32_MAX, &n);
+	if (r == 0)
+		*(uint32_t *)out = text ? as : (uint32_t)n;
 	return r;
 }
 
@@ -304,49 +150,54 @@ static bool parse_seconds(const char *s, uint64_t *out)
 	return true;
 }
 
-int fields_seconds(
-	const struct fields *f, const char *key, uint32_t min, uint32_t max, uint32_t *out)
+static int read_seconds(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
 	uint64_t n = 0;
-	int r = fields_string(f, key, &text);
-	if (r <= 0)
-		return r;
-	if (!parse_seconds(text, &n))
-		return fields_refuse(f, key, EINVAL,
-			"is \"%.*s\", must be a time in whole seconds like \"120s\" or \"2m\"",
-			SHOWN, text);
-	if (n < min || n > max)
-		return fields_refuse(f, key, EINVAL, "is %llu seconds, must be between %u and %u",
-			(unsigned long long)n, min, max);
-	*out = (uint32_t)n;
-	return 1;
-}
-
-int fields_password(const struct fields *f, const char *key, char out[RESOURCE_PASSWORD])
-{
-	static const char *const known[] = {"text", NULL};
-	struct fields password;
-	const char *text = NULL;
-	int r = fields_object(f, key, &password);
-	if (r <= 0)
-		return r;
-	r = fields_check(&password, known);
-	if (r == 0)
-		r = fields_string(&password, "text", &text);
+	int r = schema_get_text(at, value, &text);
 	if (r < 0)
 		return r;
-	if (!text || !*text)
-		return fields_refuse(&password, "text", EINVAL, "is missing");
-	if (strlen(text) >= RESOURCE_PASSWORD)
-		return fields_refuse(&password, "text", EINVAL, "is longer than %d characters",
-			RESOURCE_PASSWORD - 1);
+	if (!parse_seconds(text, &n))
+		return schema_refuse(at, EINVAL,
+			"is \"%.*s\", must be a time in whole seconds like \"120s\" or \"2m\"",
+			SHOWN, text);
+	if (n < (uint64_t)m->min || n > (uint64_t)m->max)
+		return schema_refuse(at, EINVAL, "is %llu seconds, must be between %d and %d",
+			(unsigned long long)n, (int)m->min, (int)m->max);
+	*(uint32_t *)out = (uint32_t)n;
+	return 0;
+}
+
+static int read_secret(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = "";
+	int r = value ? schema_get_text(at, value, &text) : 0;
+	if (r < 0)
+		return r;
+	if (!*text)
+		return schema_refuse(at, EINVAL, "is missing");
+	if (strlen(text) >= m->size)
+		return schema_refuse(at, EINVAL, "is longer than %zu characters", m->size - 1);
 	for (const char *p = text; *p; p++)
 		if (*p < ' ' || *p > '~' || *p == '"' || *p == '\\')
-			return fields_refuse(&password, "text", EINVAL,
+			return schema_refuse(at, EINVAL,
 				"must be printable ASCII without double quote and backslash");
-	(void)text_copy(out, RESOURCE_PASSWORD, text);
-	return 1;
+	(void)text_copy(out, m->size, text);
+	return 0;
+}
+
+static const struct schema_member password_members[] = {
+	{"text", SCHEMA_READER(read_secret), .size = RESOURCE_PASSWORD, .flags = SCHEMA_ALWAYS},
+};
+static const struct schema password = SCHEMA_OF(password_members);
+
+static int read_password(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)m;
+	return schema_read_object(at, &password, value, out);
 }
 
 static const char *family_text(int family)
@@ -354,33 +205,16 @@ static const char *family_text(int family)
 	return family == AF_INET ? "an IPv4" : family == AF_INET6 ? "an IPv6" : "an IP";
 }
 
-int fields_check_host(const struct fields *f, const char *key, const struct addr *a)
+int fields_check_host(const struct schema_at *at, const struct addr *a)
 {
 	struct cidr host = cidr_of_host(a);
 	const char *special = pool_special(&host);
 	if (!special)
-		return 1;
+		return 0;
 	char text[ADDR_TEXT];
 	addr_format(a, text);
-	return fields_refuse(
-		f, key, EINVAL, "is %s, which is among the %s: no host has it", text, special);
-}
-
-int fields_addr(const struct fields *f, const char *key, int family, struct addr *out)
-{
-	const char *text = NULL;
-	struct err ignored;
-	struct addr a;
-	int r = fields_string(f, key, &text);
-	if (r <= 0 || !*text)
-		return r < 0 ? r : 0;
-	if (addr_parse(text, &a, &ignored) < 0 || (family && a.family != family))
-		return fields_refuse(f, key, EINVAL, "is \"%.*s\", must be %s address", SHOWN, text,
-			family_text(family));
-	r = fields_check_host(f, key, &a);
-	if (r > 0)
-		*out = a;
-	return r;
+	return schema_refuse(
+		at, EINVAL, "is %s, which is among the %s: no host has it", text, special);
 }
 
 /* ADDRESS or ADDRESS/LEN. */
@@ -403,50 +237,127 @@ static bool parse_prefix(const char *text, int family, struct cidr *out)
 	return true;
 }
 
-int fields_host(const struct fields *f, const char *key, int family, struct cidr *out)
+static int read_addr(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
-	struct cidr c;
-	int r = fields_string(f, key, &text);
-	if (r <= 0 || !*text)
-		return r < 0 ? r : 0;
-	if (!parse_prefix(text, family, &c))
-		return fields_refuse(f, key, EINVAL,
-			"is \"%.*s\", must be %s address, with or without the length of its subnet",
-			SHOWN, text, family_text(family));
-	r = fields_check_host(f, key, &c.addr);
-	if (r > 0)
-		*out = c;
+	struct err ignored;
+	struct addr a;
+	int r = schema_get_text(at, value, &text);
+	if (r < 0 || !*text)
+		return r;
+	if (addr_parse(text, &a, &ignored) < 0 || (m->family && a.family != m->family))
+		return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s address", SHOWN, text,
+			family_text(m->family));
+	r = fields_check_host(at, &a);
+	if (r == 0)
+		*(struct addr *)out = a;
 	return r;
 }
 
-int fields_parse_prefix(
-	const struct fields *f, const char *key, const char *text, int family, struct cidr *out)
+static int read_host(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
+	const char *text = NULL;
 	struct cidr c;
-	if (!parse_prefix(text, family, &c))
-		return fields_refuse(f, key, EINVAL,
-			"is \"%.*s\", must be %s prefix (ADDRESS/LENGTH)", SHOWN, text,
-			family_text(family));
+	int r = schema_get_text(at, value, &text);
+	if (r < 0 || !*text)
+		return r;
+	if (!parse_prefix(text, m->family, &c))
+		return schema_refuse(at, EINVAL,
+			"is \"%.*s\", must be %s address, with or without the length of its subnet",
+			SHOWN, text, family_text(m->family));
+	r = fields_check_host(at, &c.addr);
+	if (r == 0)
+		*(struct cidr *)out = c;
+	return r;
+}
+
+static int read_prefix(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = NULL;
+	struct cidr c;
+	int r = schema_get_text(at, value, &text);
+	if (r < 0)
+		return r;
+	if (!parse_prefix(text, m->family, &c))
+		return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s prefix (ADDRESS/LENGTH)",
+			SHOWN, text, family_text(m->family));
 	if (cidr_has_host_bits(&c)) {
 		struct cidr masked = cidr_masked(&c.addr, c.len);
 		char meant[CIDR_TEXT];
 		cidr_format(&masked, meant);
-		return fields_refuse(f, key, EINVAL,
-			"is %.*s, which has host bits; the prefix is %s", SHOWN, text, meant);
+		return schema_refuse(at, EINVAL, "is %.*s, which has host bits; the prefix is %s",
+			SHOWN, text, meant);
 	}
-	*out = c;
-	return 1;
+	*(struct cidr *)out = c;
+	return 0;
 }
 
-int fields_mac(const struct fields *f, const char *key, uint8_t out[6])
+static int read_any_list(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)out;
+	if (!json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	if (json_array_size(value) > (size_t)m->max)
+		return schema_refuse(at, EINVAL, "has %zu entries, at most %d are possible",
+			json_array_size(value), (int)m->max);
+	return 0;
+}
+
+static int read_only_word(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
-	int r = fields_string(f, key, &text);
-	if (r <= 0 || !*text)
-		return r < 0 ? r : 0;
-	if (!mac_parse(text, out))
-		return fields_refuse(f, key, EINVAL,
-			"is \"%.*s\", must be a MAC address like 66:3e:04:aa:bb:cc", SHOWN, text);
-	return 1;
+	(void)out;
+	int r = schema_get_text(at, value, &text);
+	if (r < 0 || !*text || strcmp(text, m->words[0]) == 0)
+		return r;
+	return schema_refuse(at, EINVAL, "\"%.*s\" is not supported by roost, only \"%s\" is",
+		SHOWN, text, m->words[0]);
 }
+
+static int read_any_bool(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	bool ignored;
+	(void)out;
+	return schema_bool.read(at, value, m, &ignored);
+}
+
+static int read_only_bool(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	int r = read_any_bool(at, value, m, out);
+	if (r < 0 || json_is_true(value) == (m->max != 0))
+		return r;
+	return schema_refuse(
+		at, EINVAL, "%s is not supported by roost", json_is_true(value) ? "true" : "false");
+}
+
+static int read_only_empty(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)m, (void)out;
+	if (!json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	if (json_array_size(value) == 0)
+		return 0;
+	return schema_refuse(at, EINVAL, "is not supported by roost, but for an empty list");
+}
+
+const struct schema_type fields_name = {.read = read_name};
+const struct schema_type fields_selector = {.read = read_selector};
+const struct schema_type fields_as_number = {.read = read_as_number};
+const struct schema_type fields_seconds = {.read = read_seconds};
+const struct schema_type fields_password = {.read = read_password};
+const struct schema_type fields_addr = {.read = read_addr};
+const struct schema_type fields_host = {.read = read_host};
+const struct schema_type fields_prefix = {.read = read_prefix};
+const struct schema_type fields_list = {.read = read_any_list};
+const struct schema_type fields_bool = {.read = read_any_bool};
+const struct schema_type fields_only_word = {.read = read_only_word};
+const struct schema_type fields_only_bool = {.read = read_only_bool};
+const struct schema_type fields_only_empty = {.read = read_only_empty};

@@ -14,92 +14,66 @@
 
 #include "cluster/resource.h"
 #include "cluster/resource_impl.h"
-#include "lib/mem.h"
 #include "lib/text.h"
 
 #define RESTART_MAX_S 4095
 #define KEEPALIVE_MAX_S 21845
 
+#define IN(field) SCHEMA_AT(struct resource, field)
+#define HAS(field) SCHEMA_HAS(struct resource, field)
+
 /* What is of the whole cluster cannot be set for one node. */
-static int check_node_bgp(const struct fields *spec)
+static int check_scope(
+	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
 	static const char *const clusterwide[] = {"asNumber", "nodeToNodeMeshEnabled",
 		"nodeMeshPassword", "nodeMeshMaxRestartTime", "exits", "exitBFD", "exitPort",
 		"exitFallback"};
+	const char *name = ((const struct resource *)out)->name;
+	(void)m;
+	if (strcmp(name, "default") == 0)
+		return 0;
+	if (strncmp(name, "node.", 5) != 0 || !text_is_dns_name(name + 5))
+		return fields_refuse_name(
+			at, name, "must be default, or node. and the name of a node");
 	for (size_t i = 0; i < sizeof(clusterwide) / sizeof(clusterwide[0]); i++) {
-		const json_t *value = json_object_get(spec->object, clusterwide[i]);
+		const json_t *value = json_object_get(spec, clusterwide[i]);
 		if (value && !json_is_null(value))
-			return fields_refuse(spec, clusterwide[i], EINVAL,
+			return schema_refuse(SCHEMA_IN(at, clusterwide[i]), EINVAL,
 				"is of the whole cluster: only BGPConfiguration default has it");
 	}
 	return 0;
 }
 
-static int read_log(const struct fields *spec, struct resource_bgp *b)
-{
-	static const char *const words[] = {"None", "Debug", "Info", "Warning", "Error", "Fatal"};
-	size_t n = LOGS_NONE;
-	int r = fields_word(spec, "logSeverityScreen", words, 6, &n);
-	b->has_log = r > 0;
-	b->log = (enum resource_log)n;
-	return r;
-}
-
-static int read_port(const struct fields *spec, struct resource_bgp *b)
-{
-	int64_t port = 0;
-	int r = fields_number(spec, "listenPort", 1, 65535, &port);
-	b->has_port = r > 0;
-	b->port = (uint16_t)port;
-	return r;
-}
-
-/* Fields that Calico's exports may have with a value that means nothing. */
-static int check_bgp_defaults(const struct fields *spec)
-{
-	static const char *const lists[] = {"serviceClusterIPs", "serviceExternalIPs",
-		"serviceLoadBalancerIPs", "communities", "prefixAdvertisements",
-		"ignoredInterfaces"};
-	int r = fields_only(spec, "bindMode", "None");
-	for (size_t i = 0; r >= 0 && i < sizeof(lists) / sizeof(lists[0]); i++)
-		r = fields_only_empty(spec, lists[i]);
-	return r;
-}
-
-int resource_read_bgp(const struct fields *spec, struct resource *out)
-{
-	static const char *const known[] = {"asNumber", "nodeToNodeMeshEnabled", "listenPort",
-		"logSeverityScreen", "nodeMeshMaxRestartTime", "nodeMeshPassword", "bindMode",
-		"serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs", "communities",
-		"prefixAdvertisements", "ignoredInterfaces", "exits", "exitBFD", "exitPort",
-		"exitFallback", NULL};
-	struct resource_bgp *b = &out->bgp;
-	bool node = strncmp(out->name, "node.", 5) == 0 && text_is_dns_name(out->name + 5);
-	if (!node && strcmp(out->name, "default") != 0)
-		return fields_refuse_name(
-			spec, out->name, "must be default, or node. and the name of a node");
-	int r = fields_check(spec, known);
-	if (r >= 0 && node)
-		r = check_node_bgp(spec);
-	if (r >= 0)
-		r = fields_as_number(spec, "asNumber", &b->as_number);
-	b->has_as = r > 0;
-	if (r >= 0)
-		r = fields_bool(spec, "nodeToNodeMeshEnabled", &b->mesh);
-	b->has_mesh = r > 0;
-	if (r >= 0)
-		r = read_port(spec, b);
-	if (r >= 0)
-		r = read_log(spec, b);
-	if (r >= 0)
-		r = fields_seconds(spec, "nodeMeshMaxRestartTime", 1, RESTART_MAX_S, &b->restart_s);
-	if (r >= 0)
-		r = fields_password(spec, "nodeMeshPassword", b->password);
-	b->has_password = r > 0;
-	if (r >= 0)
-		r = resource_read_exits(spec, &b->exits);
-	return r < 0 ? r : check_bgp_defaults(spec);
-}
+/* The last ones are fields that Calico's exports may have with a value that means nothing. */
+static const char *const logs[] = {"None", "Debug", "Info", "Warning", "Error", "Fatal", NULL};
+static const char *const fallbacks[] = {"NodeDefault", "Unreachable", NULL};
+static const struct schema_member bgp_members[] = {
+	{.type = SCHEMA_READER(check_scope)},
+	{"asNumber", &fields_as_number, IN(bgp.as_number), .has = HAS(bgp.has_as)},
+	{"nodeToNodeMeshEnabled", &schema_bool, IN(bgp.mesh), .has = HAS(bgp.has_mesh)},
+	{"listenPort", &schema_number, IN(bgp.port), .min = 1, .max = UINT16_MAX,
+		.has = HAS(bgp.has_port)},
+	{"logSeverityScreen", &schema_word, IN(bgp.log), .words = logs, .has = HAS(bgp.has_log)},
+	{"nodeMeshMaxRestartTime", &fields_seconds, IN(bgp.restart_s), .min = 1,
+		.max = RESTART_MAX_S},
+	{"nodeMeshPassword", &fields_password, IN(bgp.password), .has = HAS(bgp.has_password)},
+	{"bindMode", &fields_only_word, .words = FIELDS_WORD("None")},
+	{.key = "serviceClusterIPs", .type = &fields_only_empty},
+	{.key = "serviceExternalIPs", .type = &fields_only_empty},
+	{.key = "serviceLoadBalancerIPs", .type = &fields_only_empty},
+	{.key = "communities", .type = &fields_only_empty},
+	{.key = "prefixAdvertisements", .type = &fields_only_empty},
+	{.key = "ignoredInterfaces", .type = &fields_only_empty},
+	{"exits", &schema_heap, IN(bgp.exits.list), .max = RESOURCE_EXITS,
+		.count = offsetof(struct resource, bgp.exits.n),
+		.of = SCHEMA_ELEMENT(
+			&schema_object, sizeof(struct resource_exit), .schema = &resource_exit)},
+	{"exitBFD", &schema_object, IN(bgp.exits), .schema = &resource_exit_bfd},
+	{"exitPort", &schema_number, IN(bgp.exits.port), .min = 1, .max = UINT16_MAX},
+	{"exitFallback", &schema_word, IN(bgp.exits.required), .words = fallbacks},
+};
+const struct schema resource_bgp_spec = SCHEMA_OF(bgp_members);
 
 static bool parse_port(const char *s, uint16_t *out)
 {
@@ -137,204 +111,163 @@ static bool parse_endpoint(const char *s, struct addr *addr, uint16_t *port)
 	return *end == ':' && parse_port(end + 1, port);
 }
 
-static int read_endpoint(const struct fields *spec, struct resource_peer *p)
+static int read_endpoint(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	const char *text = NULL;
-	int r = fields_string(spec, "peerIP", &text);
+	struct resource_peer *p = out;
+	const char *text = "";
+	(void)m;
+	int r = value ? schema_get_text(at, value, &text) : 0;
 	if (r < 0)
 		return r;
-	if (!text || !*text)
-		return fields_refuse(spec, "peerIP", EINVAL,
-			"is missing: peers are given by address, one for each BGPPeer");
+	if (!*text)
+		return schema_refuse(
+			at, EINVAL, "is missing: peers are given by address, one for each BGPPeer");
 	if (!parse_endpoint(text, &p->addr, &p->port))
-		return fields_refuse(spec, "peerIP", EINVAL,
+		return schema_refuse(at, EINVAL,
 			"is \"%.64s\", must be ADDRESS, IPV4:PORT or [IPV6]:PORT", text);
-	return fields_check_host(spec, "peerIP", &p->addr);
+	return fields_check_host(at, &p->addr);
 }
 
-/* Zero: off. */
-static int read_ttl(const struct fields *spec, struct resource_peer *p)
+static int read_filter_name(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	int64_t hops = 0;
-	int r = fields_number(spec, "ttlSecurity", 0, 255, &hops);
-	p->ttl = (uint8_t)hops;
-	return r;
+	const char *name = NULL;
+	int r = schema_get_text(at, value, &name);
+	if (r < 0)
+		return r;
+	if (!text_is_dns_name(name))
+		return schema_refuse(
+			at, EINVAL, "is \"%.64s\", must be the name of a BGPFilter", name);
+	(void)text_copy(out, m->size, name);
+	return 0;
 }
 
-static int read_filters(const struct fields *spec, struct resource_peer *p)
+static int check_peer_nodes(
+	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
-	const size_t room = sizeof(p->filters) / sizeof(p->filters[0]);
-	json_t *names = NULL;
-	int r = fields_array(spec, "filters", room, &names);
-	for (size_t i = 0; r >= 0 && i < json_array_size(names); i++) {
-		const char *name = NULL;
-		char key[64];
-		(void)snprintf(key, sizeof(key), "filters[%zu]", i);
-		r = fields_string_at(spec, "filters", i, names, &name);
-		if (r < 0)
-			return r;
-		if (!text_is_dns_name(name))
-			return fields_refuse(spec, key, EINVAL,
-				"is \"%.64s\", must be the name of a BGPFilter", name);
-		(void)text_copy(p->filters[p->n_filters++], RESOURCE_NAME, name);
-	}
-	return r;
-}
-
-static int check_peer_defaults(const struct fields *spec)
-{
-	static const char *const words[][2] = {{"peerSelector", ""}, {"sourceAddress", "UseNodeIP"},
-		{"nextHopMode", "Auto"}, {"reversePeering", "Auto"}};
-	int64_t ignored = 0;
-	int r = 0;
-	for (size_t i = 0; r >= 0 && i < sizeof(words) / sizeof(words[0]); i++)
-		r = fields_only(spec, words[i][0], words[i][1]);
-	if (r >= 0)
-		r = fields_number(spec, "numAllowedLocalASNumbers", 0, 0, &ignored);
-	return r;
-}
-
-static int read_peer_nodes(const struct fields *spec, struct resource_peer *p)
-{
-	int r = fields_name(spec, "node", p->node);
-	if (r >= 0)
-		r = fields_selector(spec, "nodeSelector", p->selector);
-	if (r >= 0 && *p->node && *p->selector)
-		return fields_refuse(
-			spec, "nodeSelector", EINVAL, "cannot be used together with node");
-	return r;
+	const struct resource_peer *p = &((const struct resource *)out)->peer;
+	(void)spec, (void)m;
+	return *p->node && *p->selector ? schema_refuse(SCHEMA_IN(at, "nodeSelector"), EINVAL,
+						  "cannot be used together with node")
+					: 0;
 }
 
 /* A session is of one family, and so is what it brings. */
-static int read_peer_exits(const struct fields *spec, struct resource_peer *p)
+static int check_peer_exits(
+	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
-	int r = fields_bool(spec, "bfd", &p->bfd);
-	if (r >= 0)
-		r = resource_read_exit_cidrs(spec, "exits", p->exits, &p->n_exits);
-	for (size_t i = 0; r >= 0 && i < p->n_exits; i++) {
-		char key[64];
-		(void)snprintf(key, sizeof(key), "exits[%zu]", i);
+	const struct resource_peer *p = &((const struct resource *)out)->peer;
+	(void)spec, (void)m;
+	for (size_t i = 0; i < p->n_exits; i++) {
+		const struct schema_at here = {at->reader, SCHEMA_IN(at, "exits"), NULL, i};
 		if (p->exits[i].addr.family != p->addr.family)
-			return fields_refuse(spec, key, EINVAL,
+			return schema_refuse(&here, EINVAL,
 				"is not of the family of peerIP: a peer brings routes of its own "
 				"family");
 	}
+	return 0;
+}
+
+static const struct schema_member peer_members[] = {
+	{"peerIP", SCHEMA_READER(read_endpoint), IN(peer), .flags = SCHEMA_ALWAYS},
+	{"asNumber", &fields_as_number, IN(peer.as_number), .flags = SCHEMA_REQUIRED},
+	{"node", &fields_name, IN(peer.node)},
+	{"nodeSelector", &fields_selector, IN(peer.selector)},
+	{.type = SCHEMA_READER(check_peer_nodes)},
+	{"password", &fields_password, IN(peer.password)},
+	{"keepaliveTime", &fields_seconds, IN(peer.keepalive_s), .min = 1, .max = KEEPALIVE_MAX_S},
+	{"maxRestartTime", &fields_seconds, IN(peer.restart_s), .min = 1, .max = RESTART_MAX_S},
+	{"ttlSecurity", &schema_number, IN(peer.ttl)}, /* 0: off */
+	{"keepOriginalNextHop", &schema_bool, IN(peer.keep_next_hop)},
+	{"filters", &schema_list, IN(peer.filters),
+		.max = sizeof(((struct resource *)0)->peer.filters) / RESOURCE_NAME,
+		.count = offsetof(struct resource, peer.n_filters),
+		.of = SCHEMA_ELEMENT(SCHEMA_READER(read_filter_name), RESOURCE_NAME)},
+	{"peerSelector", &fields_only_word, .words = FIELDS_WORD("")},
+	{"sourceAddress", &fields_only_word, .words = FIELDS_WORD("UseNodeIP")},
+	{"nextHopMode", &fields_only_word, .words = FIELDS_WORD("Auto")},
+	{"reversePeering", &fields_only_word, .words = FIELDS_WORD("Auto")},
+	{.key = "numAllowedLocalASNumbers", .type = &schema_number}, /* 0 */
+	{"exits", &schema_list, IN(peer.exits), .max = RESOURCE_EXIT_CIDRS,
+		.count = offsetof(struct resource, peer.n_exits),
+		.of = SCHEMA_ELEMENT(&resource_exit_cidr, sizeof(struct cidr))},
+	{"bfd", &schema_bool, IN(peer.bfd)},
+	{.type = SCHEMA_READER(check_peer_exits)},
+};
+const struct schema resource_peer_spec = SCHEMA_OF(peer_members);
+
+/* min, or max: it is not below min. */
+static int read_length(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	struct resource_rule *rule = out;
+	int64_t n = 0;
+	int r = schema_get_number(at, value, m->max ? rule->min_len : rule->cidr.len,
+		addr_bits(&rule->cidr.addr), &n);
+	if (r == 0)
+		*(m->max ? &rule->max_len : &rule->min_len) = (uint8_t)n;
 	return r;
 }
 
-int resource_read_peer(const struct fields *spec, struct resource *out)
+static const struct schema_member length_members[] = {
+	{"min", SCHEMA_READER(read_length), .max = false},
+	{"max", SCHEMA_READER(read_length), .max = true},
+};
+static const struct schema lengths = SCHEMA_OF(length_members);
+
+static int read_lengths(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	static const char *const known[] = {"peerIP", "asNumber", "node", "nodeSelector",
-		"password", "keepaliveTime", "maxRestartTime", "ttlSecurity", "keepOriginalNextHop",
-		"filters", "peerSelector", "sourceAddress", "nextHopMode", "reversePeering",
-		"numAllowedLocalASNumbers", "exits", "bfd", NULL};
-	struct resource_peer *p = &out->peer;
-	int r = fields_check(spec, known);
-	if (r >= 0)
-		r = read_endpoint(spec, p);
-	if (r >= 0)
-		r = fields_as_number(spec, "asNumber", &p->as_number);
-	if (r == 0)
-		return fields_refuse(spec, "asNumber", EINVAL, "is missing");
-	if (r >= 0)
-		r = read_peer_nodes(spec, p);
-	if (r >= 0)
-		r = fields_password(spec, "password", p->password);
-	if (r >= 0)
-		r = fields_seconds(spec, "keepaliveTime", 1, KEEPALIVE_MAX_S, &p->keepalive_s);
-	if (r >= 0)
-		r = fields_seconds(spec, "maxRestartTime", 1, RESTART_MAX_S, &p->restart_s);
-	if (r >= 0)
-		r = read_ttl(spec, p);
-	if (r >= 0)
-		r = fields_bool(spec, "keepOriginalNextHop", &p->keep_next_hop);
-	if (r >= 0)
-		r = read_filters(spec, p);
-	if (r >= 0)
-		r = read_peer_exits(spec, p);
-	return r < 0 ? r : check_peer_defaults(spec);
+	struct resource_rule *rule = out;
+	(void)m;
+	if (json_is_object(value) && (!rule->cidr.addr.family || !rule->in))
+		return schema_refuse(at, EINVAL, "needs a cidr, and In or NotIn as matchOperator");
+	rule->min_len = rule->cidr.len;
+	rule->max_len = addr_bits(&rule->cidr.addr);
+	return schema_read_object(at, &lengths, value, rule);
 }
 
-static int read_length(const struct fields *rule, struct resource_rule *out)
+static int read_operator(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	static const char *const known[] = {"min", "max", NULL};
-	struct fields lengths;
-	int r = fields_object(rule, "prefixLength", &lengths);
-	if (r <= 0)
+	struct resource_rule *rule = out;
+	const struct schema_member word = {.size = 1, .words = m->words};
+	uint8_t op = 0;
+	int r = value ? schema_word.read(at, value, &word, &op) : 0;
+	if (r < 0)
 		return r;
-	int64_t min = out->cidr.len, max = addr_bits(&out->cidr.addr);
-	if (!out->cidr.addr.family || !out->in)
-		return fields_refuse(rule, "prefixLength", EINVAL,
-			"needs a cidr, and In or NotIn as matchOperator");
-	r = fields_check(&lengths, known);
-	if (r >= 0)
-		r = fields_number(&lengths, "min", min, max, &min);
-	if (r >= 0)
-		r = fields_number(&lengths, "max", min, max, &max);
-	out->min_len = (uint8_t)min;
-	out->max_len = (uint8_t)max;
-	return r;
-}
-
-static int read_match(const struct fields *rule, int family, struct resource_rule *out)
-{
-	static const char *const operators[] = {"Equal", "NotEqual", "In", "NotIn"};
-	const char *cidr = NULL;
-	size_t op = 0;
-	int has_cidr = fields_string(rule, "cidr", &cidr);
-	if (has_cidr < 0)
-		return has_cidr;
-	int has_op = fields_word(rule, "matchOperator", operators, 4, &op);
-	if (has_op < 0)
-		return has_op;
-	if (has_cidr != has_op)
-		return fields_refuse(rule, has_cidr ? "matchOperator" : "cidr", EINVAL,
+	if (!value != !rule->cidr.addr.family)
+		return schema_refuse(value ? SCHEMA_IN(at->above, "cidr") : at, EINVAL,
 			"is missing: cidr and matchOperator come together");
-	out->in = op >= 2;
-	out->negate = op & 1;
-	return has_cidr ? fields_parse_prefix(rule, "cidr", cidr, family, &out->cidr) : 0;
+	rule->in = op >= 2;
+	rule->negate = op & 1;
+	return 0;
 }
 
-static int read_rule(const struct fields *rule, int family, struct resource_rule *out)
-{
-	static const char *const known[] = {
-		"action", "cidr", "matchOperator", "prefixLength", NULL};
-	static const char *const actions[] = {"Reject", "Accept"};
-	size_t action = 0;
-	int r = fields_check(rule, known);
-	if (r >= 0)
-		r = fields_word(rule, "action", actions, 2, &action);
-	if (r == 0)
-		return fields_refuse(rule, "action", EINVAL, "is missing");
-	out->accept = action;
-	if (r >= 0)
-		r = read_match(rule, family, out);
-	if (r >= 0)
-		r = read_length(rule, out);
-	return r;
-}
-
-int resource_read_filter(const struct fields *spec, struct resource *out)
-{
-	static const char *const known[] = {"importV4", "importV6", "exportV4", "exportV6", NULL};
-	struct resource_filter *f = &out->filter;
-	int r = fields_check(spec, known);
-	for (size_t i = 0; r >= 0 && i < 4; i++) {
-		json_t *rules = NULL, *rule = NULL;
-		size_t n = 0;
-		r = fields_array(spec, known[i], RESOURCE_LIST, &rules);
-		if (r <= 0)
-			continue;
-		f->rules[i] = mem_new(json_array_size(rules), sizeof(*f->rules[i]));
-		json_array_foreach (rules, n, rule) {
-			struct fields one;
-			r = fields_element(spec, known[i], n, rule, &one);
-			if (r >= 0)
-				r = read_rule(&one, i & 1 ? AF_INET6 : AF_INET, &f->rules[i][n]);
-			if (r < 0)
-				return r;
-			f->n_rules[i]++;
-		}
+static const char *const actions[] = {"Reject", "Accept", NULL};
+static const char *const operators[] = {"Equal", "NotEqual", "In", "NotIn", NULL};
+#define RULE(field) SCHEMA_AT(struct resource_rule, field)
+#define RULE_MEMBERS(af)                                                                           \
+	{                                                                                          \
+		{"action", &schema_word, RULE(accept), .flags = SCHEMA_REQUIRED,                   \
+			.words = actions},                                                         \
+			{"cidr", &fields_prefix, RULE(cidr), .family = (af)},                      \
+			{"matchOperator", SCHEMA_READER(read_operator), .flags = SCHEMA_ALWAYS,    \
+				.words = operators},                                               \
+			{.key = "prefixLength", .type = SCHEMA_READER(read_lengths)},              \
 	}
-	return r;
-}
+static const struct schema_member rules4[] = RULE_MEMBERS(AF_INET);
+static const struct schema_member rules6[] = RULE_MEMBERS(AF_INET6);
+static const struct schema rule4 = SCHEMA_OF(rules4), rule6 = SCHEMA_OF(rules6);
+#define RULES(key, i, form)                                                                        \
+	{                                                                                          \
+		(key), &schema_heap, IN(filter.rules[i]),                                          \
+			.max = RESOURCE_LIST,                                                      \
+			.count = offsetof(struct resource, filter.n_rules[i]),                     \
+			.of = SCHEMA_ELEMENT(                                                      \
+				&schema_object, sizeof(struct resource_rule), .schema = (form))    \
+	}
+static const struct schema_member filter_members[] = {RULES("importV4", 0, &rule4),
+	RULES("importV6", 1, &rule6), RULES("exportV4", 2, &rule4), RULES("exportV6", 3, &rule6)};
+const struct schema resource_filter_spec = SCHEMA_OF(filter_members);

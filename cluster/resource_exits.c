@@ -6,122 +6,67 @@
  * it has to be said.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "cluster/resource_impl.h"
 #include "ipam/pool.h"
-#include "lib/mem.h"
 
 #define SPECIAL_LEN 8 /* prefixes that are wider are never special as a whole */
 
-static int read_cidr(const struct fields *f, const char *key, const char *text,
-	const struct cidr *before, size_t n, struct cidr *out)
+static int read_exit_cidr(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	int r = fields_parse_prefix(f, key, text, 0, out);
-	if (r < 0)
-		return r;
-	const char *what = out->len >= SPECIAL_LEN ? pool_special(out) : NULL;
+	const struct cidr *c = out, *before = c - at->index;
+	int r = fields_prefix.read(at, value, m, out);
+	const char *text = json_string_value(value);
+	const char *what = r == 0 && c->len >= SPECIAL_LEN ? pool_special(c) : NULL;
 	if (what)
-		return fields_refuse(f, key, EINVAL, "is %.60s, which contains %s", text, what);
-	for (size_t i = 0; i < n; i++)
-		if (cidr_equal(&before[i], out))
-			return fields_refuse(
-				f, key, EINVAL, "is %.60s, which is there twice", text);
-	return 0;
-}
-
-int resource_read_exit_cidrs(
-	const struct fields *f, const char *key, struct cidr out[RESOURCE_EXIT_CIDRS], size_t *n)
-{
-	json_t *list = NULL;
-	int r = fields_array(f, key, RESOURCE_EXIT_CIDRS, &list);
-	for (size_t i = 0; r >= 0 && i < json_array_size(list); i++) {
-		const char *text = NULL;
-		char place[64];
-		(void)snprintf(place, sizeof(place), "%s[%zu]", key, i);
-		r = fields_string_at(f, key, i, list, &text);
-		if (r >= 0)
-			r = read_cidr(f, place, text, out, *n, &out[*n]);
-		*n += r >= 0;
-	}
+		return schema_refuse(at, EINVAL, "is %.60s, which contains %s", text, what);
+	for (size_t i = 0; r == 0 && i < at->index; i++)
+		if (cidr_equal(&before[i], c))
+			return schema_refuse(at, EINVAL, "is %.60s, which is there twice", text);
 	return r;
 }
 
-static int read_exit(const struct fields *f, struct resource_exit *out)
+static int check_exit(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	static const char *const known[] = {"nodeSelector", "cidrs", NULL};
-	int r = fields_check(f, known);
-	if (r >= 0)
-		r = fields_selector(f, "nodeSelector", out->selector);
-	if (r >= 0 && !*out->selector)
-		return fields_refuse(f, "nodeSelector", EINVAL,
+	const struct resource_exit *x = out;
+	(void)value, (void)m;
+	if (!*x->selector)
+		return schema_refuse(SCHEMA_IN(at, "nodeSelector"), EINVAL,
 			"is missing: it says which nodes are exits, all() would leave none to use "
 			"them");
-	if (r >= 0)
-		r = resource_read_exit_cidrs(f, "cidrs", out->cidrs, &out->n_cidrs);
-	if (r >= 0 && out->n_cidrs == 0)
-		return fields_refuse(f, "cidrs", EINVAL,
-			"is missing: it says where the exits lead, 0.0.0.0/0 and ::/0 are "
-			"everywhere");
+	return x->n_cidrs ? 0
+			  : schema_refuse(SCHEMA_IN(at, "cidrs"), EINVAL,
+				    "is missing: it says where the exits lead, 0.0.0.0/0 and ::/0 "
+				    "are everywhere");
+}
+
+static int read_enabled(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	int r = schema_bool.read(at, value, m, out);
+	if (r == 0)
+		*(bool *)out = !*(bool *)out;
 	return r;
 }
 
-static int read_list(const struct fields *spec, struct resource_exits *x)
-{
-	json_t *list = NULL, *one = NULL;
-	size_t i;
-	int r = fields_array(spec, "exits", RESOURCE_EXITS, &list);
-	if (r <= 0 || json_array_size(list) == 0)
-		return r;
-	x->list = mem_new(json_array_size(list), sizeof(*x->list));
-	json_array_foreach (list, i, one) {
-		struct fields f;
-		r = fields_element(spec, "exits", i, one, &f);
-		if (r >= 0)
-			r = read_exit(&f, &x->list[i]);
-		if (r < 0)
-			return r;
-		x->n++;
-	}
-	return r;
-}
+const struct schema_type resource_exit_cidr = {.read = read_exit_cidr};
 
-static int read_bfd(const struct fields *spec, struct resource_exits *x)
-{
-	static const char *const known[] = {"enabled", "intervalMs", "multiplier", NULL};
-	struct fields bfd;
-	bool on = true;
-	int64_t interval = 0, multiplier = 0;
-	int r = fields_object(spec, "exitBFD", &bfd);
-	if (r <= 0)
-		return r;
-	r = fields_check(&bfd, known);
-	if (r >= 0)
-		r = fields_bool(&bfd, "enabled", &on);
-	if (r >= 0)
-		r = fields_number(&bfd, "intervalMs", 20, 10000, &interval);
-	if (r >= 0)
-		r = fields_number(&bfd, "multiplier", 2, 50, &multiplier);
-	x->no_bfd = !on;
-	x->bfd_interval_ms = (uint16_t)interval;
-	x->bfd_multiplier = (uint8_t)multiplier;
-	return r;
-}
+#define EXIT(field) SCHEMA_AT(struct resource_exit, field)
+static const struct schema_member exit_members[] = {
+	{"nodeSelector", &fields_selector, EXIT(selector)},
+	{"cidrs", &schema_list, EXIT(cidrs), .max = RESOURCE_EXIT_CIDRS,
+		.count = offsetof(struct resource_exit, n_cidrs),
+		.of = SCHEMA_ELEMENT(&resource_exit_cidr, sizeof(struct cidr))},
+	{.type = SCHEMA_READER(check_exit)},
+};
+const struct schema resource_exit = SCHEMA_OF(exit_members);
 
-int resource_read_exits(const struct fields *spec, struct resource_exits *x)
-{
-	static const char *const fallbacks[] = {"NodeDefault", "Unreachable"};
-	int64_t port = 0;
-	size_t fallback = 0;
-	int r = read_list(spec, x);
-	if (r >= 0)
-		r = read_bfd(spec, x);
-	if (r >= 0)
-		r = fields_number(spec, "exitPort", 1, 65535, &port);
-	if (r >= 0)
-		r = fields_word(spec, "exitFallback", fallbacks, 2, &fallback);
-	x->port = (uint16_t)port;
-	x->required = fallback == 1;
-	return r;
-}
+#define EXITS(field) SCHEMA_AT(struct resource_exits, field)
+static const struct schema_member bfd_members[] = {
+	{"enabled", SCHEMA_READER(read_enabled), EXITS(no_bfd)},
+	{"intervalMs", &schema_number, EXITS(bfd_interval_ms), .min = 20, .max = 10000},
+	{"multiplier", &schema_number, EXITS(bfd_multiplier), .min = 2, .max = 50},
+};
+const struct schema resource_exit_bfd = SCHEMA_OF(bfd_members);
