@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events and times. agent_step() drains what is ready (store, kernel, BIRD, askers), does what is
+ * Events and times. agent_step() drains what is ready (store, kernel, BIRD, waiters), does what is
  * due, and says when it wants to be called again. Nothing here waits: the store and BIRD are spoken
  * to without blocking, and netlink and the node states answer at once. So an ADD gets its block,
  * and marked links are reaped, while etcd and BIRD are stopped.
  *
- * Times: a pass follows an event of the store or an asker at once, other events after a moment, so
+ * Times: a pass follows an event of the store or a waiter at once, other events after a moment, so
  * that a burst of them is one pass; free addresses are counted every second; everything is looked
  * at anew every half minute, whatever happened.
  */
@@ -24,42 +24,27 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-#define SOON_MS 100	/* events that are not urgent are gathered for so long */
 #define POLL_MS 1000	/* free addresses are counted */
 #define SLOW_MS 30000	/* everything is looked at anew */
-#define SAY_MS 500	/* what is said of itself is looked at */
+#define PUBLISH_MS 500	/* what is said of itself is looked at */
 #define REAP_MS 40	/* marked links are gathered for so long */
 #define REST_FROM_MS 20 /* a pass that took so long is followed by a rest */
 #define CLOSE_MS 1000
 #define PASSES 8 /* in a row, before events are looked at again */
 
-int64_t agent_now_ms(void)
-{
-	return (int64_t)(boot_now_ns() / 1000000);
-}
-
-void agent_want_pass(struct agent *a, bool at_once)
-{
-	int64_t at = agent_now_ms() + (at_once ? 0 : SOON_MS);
-	if (at < a->rest_until)
-		at = a->rest_until;
-	if (!a->pass_at || at < a->pass_at)
-		a->pass_at = at;
-}
-
 /* In a large cluster a pass takes long and something happens all the time: four fifths of the time
  * stay for others. */
-static int pass(struct agent *a)
+static int run_pass(struct agent *a)
 {
-	int64_t began = agent_now_ms();
-	a->pass_at = 0;
-	int r = agent_pass(a);
-	for (size_t i = 0; i < a->n_askers; i++)
-		a->askers[i].seen = true;
-	int64_t took = agent_now_ms() - began;
+	int64_t began = boot_now_ms();
+	a->reconcile_at = 0;
+	int r = reconcile(a);
+	for (size_t i = 0; i < a->n_waiters; i++)
+		a->waiters[i].seen = true;
+	int64_t took = boot_now_ms() - began;
 	a->rest_until =
 		took < REST_FROM_MS ? 0 : began + took + (4 * took < 1000 ? 4 * took : 1000);
-	agent_log_problems(a);
+	log_problems(a);
 	return r;
 }
 
@@ -116,8 +101,14 @@ static int open_data(struct agent *a, struct err *e)
 /* Where each block was before: a block that the store says is ours goes there again. */
 static void note_homes(struct agent *a)
 {
-	for (size_t i = 0; i < a->known.n_blocks; i++)
-		agent_note_home(a, &a->known.blocks[i].cidr, a->known.blocks[i].state_dir);
+	for (size_t i = 0; i < a->known.n_blocks; i++) {
+		const struct lastknown_block *b = &a->known.blocks[i];
+		pending_add(&a->pending, &(struct pending){
+						 .block = b->cidr,
+						 .dir = node_states_dir(&a->states, b->state_dir),
+						 .kind = PENDING_HOME,
+					 });
+	}
 }
 
 static int open_all(struct agent *a, struct err *e)
@@ -151,7 +142,7 @@ int agent_open(struct agent **out, const struct agent_conf *c, struct err *e)
 	a->conf = *c;
 	a->data_lock = -1;
 	a->began_s = boot_wall_s();
-	a->poll_at = a->slow_at = a->say_at = agent_now_ms();
+	a->poll_at = a->slow_at = a->publish_at = boot_now_ms();
 	int r = open_all(a, e);
 	if (r < 0) {
 		agent_close(a);
@@ -164,16 +155,16 @@ int agent_open(struct agent **out, const struct agent_conf *c, struct err *e)
 /* Says goodbye in the store, as long as that takes no time. */
 static void say_goodbye(struct agent *a)
 {
-	int64_t until = agent_now_ms() + CLOSE_MS;
+	int64_t until = boot_now_ms() + CLOSE_MS;
 	if (!a->member.joined || *a->member.refusal || store_trouble(a->store, NULL))
 		return;
 	bool said = false;
-	while (agent_now_ms() < until && !(said && !a->member.commit)) {
+	while (boot_now_ms() < until && !(said && !a->member.commit)) {
 		struct pollfd p = {.fd = store_fd(a->store), .events = POLLIN};
 		struct store_event ev;
 		if (!a->member.commit) {
 			a->member.next_s = 0;
-			agent_say(a, true);
+			publish_status(a, true);
 			said = true;
 		}
 		(void)poll(&p, 1, 50);
@@ -197,8 +188,8 @@ void agent_close(struct agent *a)
 	kernel_close(a->kernel);
 	store_close(a->store);
 	node_states_close(&a->states);
-	for (size_t i = 0; i < a->n_askers; i++)
-		free(a->askers[i].pools);
+	for (size_t i = 0; i < a->n_waiters; i++)
+		free(a->waiters[i].pools);
 	member_done(&a->member);
 	replica_done(&a->replica);
 	lastknown_done(&a->known);
@@ -208,8 +199,9 @@ void agent_close(struct agent *a)
 	free((void *)a->self.announced);
 	free((void *)a->self.kept);
 	free(a->bird_text);
-	free(a->pending);
-	free(a->withdrawn);
+	free(a->exits.own);
+	pending_done(&a->pending);
+	withdrawn_done(&a->withdrawn);
 	free(a);
 }
 
@@ -227,29 +219,29 @@ static void end_node_commit(struct agent *a, const struct store_event *ev)
 	if (ev->kind == STORE_FAILED)
 		log_debug("cannot write the Node document, trying again: %s", ev->what);
 	if (ev->kind != STORE_DONE)
-		a->node_retry_at = agent_now_ms() + 1000;
-	agent_want_pass(a, false);
+		a->node_retry_at = boot_now_ms() + 1000;
+	agent_want_reconcile(a, AGENT_SOON);
 }
 
 static void take_store_event(struct agent *a, const struct store_event *ev)
 {
-	agent_note_commit(a, ev);
+	note_commit(a, ev);
 	if (ev->id == a->watch_status || ev->id == a->member.commit) {
 		bool was = a->member.joined;
 		member_take(&a->member, ev);
 		if (a->member.joined != was)
-			agent_want_pass(a, true);
-		a->say_at = agent_now_ms();
+			agent_want_reconcile(a, AGENT_AT_ONCE);
+		a->publish_at = boot_now_ms();
 	} else if (ev->id == a->watch_resources) {
 		if (replica_take(&a->replica, REPLICA_RESOURCES, ev))
-			agent_want_pass(a, true);
+			agent_want_reconcile(a, AGENT_AT_ONCE);
 	} else if (ev->id == a->watch_blocks) {
 		if (replica_take(&a->replica, REPLICA_BLOCKS, ev))
-			agent_want_pass(a, true);
+			agent_want_reconcile(a, AGENT_AT_ONCE);
 	} else if (ev->id == a->node_commit) {
 		end_node_commit(a, ev);
-	} else if (agent_end_commit(a, ev)) {
-		agent_want_pass(a, true);
+	} else if (end_block_commit(a, ev)) {
+		agent_want_reconcile(a, AGENT_AT_ONCE);
 	}
 }
 
@@ -260,9 +252,9 @@ static void take_kernel(struct agent *a)
 	if (r < 0)
 		log_warning("cannot read what the kernel tells: %s", e.text);
 	if (r == KERNEL_REAP && !a->reap_at)
-		a->reap_at = agent_now_ms() + REAP_MS;
+		a->reap_at = boot_now_ms() + REAP_MS;
 	if (r == KERNEL_CHANGED)
-		agent_want_pass(a, false);
+		agent_want_reconcile(a, AGENT_SOON);
 }
 
 static void take_bird(struct agent *a)
@@ -272,7 +264,7 @@ static void take_bird(struct agent *a)
 	if (r < 0)
 		log_warning("BIRD: %s", e.text);
 	if (r > 0)
-		agent_want_pass(a, true);
+		agent_want_reconcile(a, AGENT_AT_ONCE);
 }
 
 static void take_events(struct agent *a)
@@ -285,7 +277,7 @@ static void take_events(struct agent *a)
 	take_kernel(a);
 	take_bird(a);
 	while (server_next(a->server, &id, &request))
-		agent_handle(a, id, request);
+		handle_request(a, id, request);
 }
 
 static bool is_due(int64_t *at, int64_t now, int64_t period)
@@ -298,7 +290,7 @@ static bool is_due(int64_t *at, int64_t now, int64_t period)
 
 static void do_due(struct agent *a)
 {
-	int64_t now = agent_now_ms();
+	int64_t now = boot_now_ms();
 	struct err e;
 	/* The kernel is silent about a mark on a link that is down already. */
 	if (a->slow_at <= now)
@@ -310,28 +302,28 @@ static void do_due(struct agent *a)
 		if (r < 0)
 			log_warning("cannot count free addresses: %s", e.text);
 		if (r != 0 || a->had_trouble != (store_trouble(a->store, NULL) != NULL))
-			agent_want_pass(a, true);
-		agent_forget_notes(a);
+			agent_want_reconcile(a, AGENT_AT_ONCE);
+		pending_expire(&a->pending, now / 1000);
 	}
 	if (is_due(&a->commit_retry_at, now, 0))
-		agent_want_pass(a, true);
+		agent_want_reconcile(a, AGENT_AT_ONCE);
 	if (a->slow_at <= now)
-		agent_want_pass(a, true); /* the pass itself sets the next time */
-	for (int i = 0; i < PASSES && a->pass_at && a->pass_at <= agent_now_ms(); i++) {
-		if (pass(a) > 0)
-			agent_want_pass(a, true);
+		agent_want_reconcile(a, AGENT_AT_ONCE); /* the pass itself sets the next time */
+	for (int i = 0; i < PASSES && a->reconcile_at && a->reconcile_at <= boot_now_ms(); i++) {
+		if (run_pass(a) > 0)
+			agent_want_reconcile(a, AGENT_AT_ONCE);
 	}
 	if (a->slow_at <= now)
 		a->slow_at = now + SLOW_MS;
-	agent_answer_askers(a);
-	if (is_due(&a->say_at, now, SAY_MS))
-		agent_say(a, false);
+	answer_waiters(a);
+	if (is_due(&a->publish_at, now, PUBLISH_MS))
+		publish_status(a, false);
 }
 
 static unsigned int next_wait(const struct agent *a)
 {
-	int64_t now = agent_now_ms();
-	const int64_t at[] = {a->pass_at, a->reap_at, a->poll_at, a->slow_at, a->say_at};
+	int64_t now = boot_now_ms();
+	const int64_t at[] = {a->reconcile_at, a->reap_at, a->poll_at, a->slow_at, a->publish_at};
 	int64_t wait = POLL_MS;
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
 		if (at[i] && at[i] - now < wait)
@@ -356,8 +348,8 @@ void agent_reload(struct agent *a, const struct agent_conf *c)
 	a->conf.detect4 = c->detect4;
 	a->conf.detect6 = c->detect6;
 	a->conf.routes_static = c->routes_static;
-	a->slow_at = agent_now_ms();
-	agent_want_pass(a, true);
+	a->slow_at = boot_now_ms();
+	agent_want_reconcile(a, AGENT_AT_ONCE);
 }
 
 void agent_describe(const struct agent *a, char *out, size_t size)

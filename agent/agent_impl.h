@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of struct agent, for the sources that implement agent/agent.h: agent.c (events and times),
- * reconcile.c (making the node as it shall be), steps.c (blocks), report.c (what it says of itself).
+ * Inside of struct agent, for the sources that implement agent/agent.h. From the top: agent.c (events
+ * and times), reconcile.c (the node as it shall be), requests.c (what others ask), report.c (what it
+ * says of itself), block_steps.c (blocks), reboot.c (what survives one), agent_impl.c.
  */
 #include "agent/agent.h"
 #include "agent/bird/bird.h"
 #include "agent/block_plan.h"
 #include "agent/desired/desired.h"
-#include "agent/ends.h"
-#include "agent/lastknown.h"
-#include "agent/member.h"
 #include "agent/filter/nat.h"
 #include "agent/filter/tunnel_filter.h"
-#include "agent/replica.h"
-#include "agent/report_exits.h"
-#include "agent/server.h"
+#include "agent/kernel/kernel.h"
+#include "agent/lastknown.h"
+#include "agent/member.h"
 #include "agent/node_states.h"
+#include "agent/pending.h"
+#include "agent/replica.h"
+#include "agent/server.h"
+#include "agent/tunnel_addresses.h"
+#include "agent/withdrawn.h"
 #include "lib/problems.h"
 #include "store/store.h"
 
-enum { AGENT_ASKERS = 64 };
+enum { AGENT_WAITERS = 64 };
 
 /* An ADD that waits for a block. */
-struct agent_asker {
+struct agent_waiter {
 	uint64_t id; /* of the server's request */
 	struct block_plan_ask ask;
 	struct cidr *pools; /* of the ask; heap */
@@ -32,10 +35,12 @@ struct agent_asker {
 	struct block_plan_answer answer; /* of the last one */
 };
 
-/* A draining block, and the BIRD text since which it is not announced. */
-struct agent_withdrawn {
-	struct cidr block;
-	uint64_t generation;
+/* What is said of exits. */
+struct agent_exits {
+	struct cidr *own; /* announced by this node; heap */
+	size_t n_own;
+	bool used; /* by this node's pods */
+	uint32_t table;
 };
 
 struct agent {
@@ -51,9 +56,10 @@ struct agent {
 	struct bird *bird;
 	struct server *server;
 	struct node_states states;
-	struct ends ends;
+	struct tunnel_addresses tunnels;
 	struct lastknown known; /* what the file in the data folder says */
 	char *known_text;	/* the same, to see whether it has to be written */
+	bool uses_known;	/* it became the node state, as the store cannot be read */
 	int data_lock;
 	int64_t began_s; /* wall clock */
 
@@ -61,19 +67,17 @@ struct agent {
 	char *bird_text;
 	uint64_t generation; /* of the text */
 	struct bird_status bird_status;
-	char why_not[2][256];
+	char why_not[FAMILIES][256];
 	struct problems problems;
-	struct problems lasting; /* found by the slow looks, kept between them */
+	struct problems lasting; /* found by what is looked at slowly, kept meanwhile */
 	struct problems logged;
-	struct report_exits exits;
-	bool has_passed, has_trusted, had_trouble;
+	struct agent_exits exits;
+	bool has_reconciled, had_trouble;
 
-	struct pending *pending;
-	size_t n_pending, room_pending;
-	struct agent_withdrawn *withdrawn;
-	size_t n_withdrawn, room_withdrawn;
-	struct agent_asker askers[AGENT_ASKERS];
-	size_t n_askers;
+	struct pending_list pending;
+	struct withdrawn_list withdrawn;
+	struct agent_waiter waiters[AGENT_WAITERS];
+	size_t n_waiters;
 	uint64_t node_commit;	  /* of our Node document, under way */
 	char commit_trouble[256]; /* the store takes no changes, and why; "" it does */
 	bool trouble_of_block;	  /* met by a block, not by what the agent says of itself */
@@ -81,39 +85,34 @@ struct agent {
 	char disk_trouble[256]; /* of the last pass: why new blocks may not be used; "" they may */
 
 	/* When (boot time, ms). 0: not wanted. */
-	int64_t pass_at, reap_at, poll_at, slow_at, say_at;
+	int64_t reconcile_at, reap_at, poll_at, slow_at, publish_at;
 	int64_t node_retry_at, commit_retry_at, rest_until;
 };
 
-int64_t agent_now_ms(void);
-static inline int64_t agent_now_s(void)
-{
-	return agent_now_ms() / 1000;
-}
+/* After so long at the latest, but not while it rests after a long pass. */
+enum { AGENT_AT_ONCE = 0, AGENT_SOON = 100 /* ms: events that are not urgent are gathered */ };
+void agent_want_reconcile(struct agent *a, int64_t in_ms);
 
-void agent_want_pass(struct agent *a, bool at_once); /* at once, or soon */
+/* One pass: makes everything as it shall be. 1: something changed that calls for another at once. */
+int reconcile(struct agent *a);
 
-/* Makes everything as it shall be. 1: something changed that calls for another pass at once. */
-int agent_pass(struct agent *a);
-
-/* Blocks: takes the steps of a plan (1: a node state changed), and the end of a transaction (true: it
- * was one of a block). Notes past their time go. */
-int agent_take_steps(struct agent *a, const struct block_plan *p, const struct mirror *m);
-bool agent_end_commit(struct agent *a, const struct store_event *ev);
-void agent_note_commit(struct agent *a, const struct store_event *ev); /* the end of any of ours */
-void agent_forget_notes(struct agent *a);
-void agent_note_home(struct agent *a, const struct cidr *block, const char *dir);
+/* Takes the steps of a plan. 1: a node state changed. */
+int apply_block_plan(struct agent *a, const struct block_plan *p, const struct mirror *m);
+/* The end of any transaction of ours; and of one of a block: true, it was one. */
+void note_commit(struct agent *a, const struct store_event *ev);
+bool end_block_commit(struct agent *a, const struct store_event *ev);
 
 /* Before a block is used: what must survive a reboot is on the disk. adding may be NULL. */
-int agent_remember(
+int save_last_known(
 	struct agent *a, const struct mirror *m, const struct block_plan *adding, struct err *e);
+/* After a reboot without the store, in each pass: what was saved is the node state. */
+void use_last_known(struct agent *a);
 
-/* After a reboot without the store: what is remembered becomes the node state. */
-void agent_trust(struct agent *a);
+/* What is said of this node: in the log, in the store, to who asks. */
+void log_problems(struct agent *a); /* those that came and went */
+void publish_status(struct agent *a, bool stopped);
+json_t *report_status(const struct agent *a);
 
-/* What is said: problems of the last pass, in the store and to who asks. */
-void agent_log_problems(struct agent *a); /* those that came and went */
-void agent_say(struct agent *a, bool stopped);
-json_t *agent_report(const struct agent *a);
-void agent_handle(struct agent *a, uint64_t id, const json_t *request);
-void agent_answer_askers(struct agent *a);
+/* What others ask. An ADD that waits for a block is answered after the pass that saw it. */
+void handle_request(struct agent *a, uint64_t id, const json_t *request);
+void answer_waiters(struct agent *a);

@@ -31,13 +31,8 @@ struct planning {
 	const struct block_plan_input *in;
 	struct block_plan *out;
 	size_t room;
-	bool shrunk[AGENT_CONF_STATE_DIRS][2];
+	bool shrunk[AGENT_CONF_STATE_DIRS][FAMILIES];
 };
-
-static int family_index(const struct cidr *c)
-{
-	return c->addr.family == AF_INET ? 0 : 1;
-}
 
 static struct block_plan_step *add_step(
 	struct planning *p, enum block_plan_verb verb, const struct cidr *block, size_t dir)
@@ -49,18 +44,18 @@ static struct block_plan_step *add_step(
 	return s;
 }
 
-static const struct pending *pending_of(
-	const struct block_plan_input *in, const struct cidr *block, enum pending_kind note)
-{
-	for (size_t i = 0; i < in->n_pending; i++)
-		if (in->pending[i].note == note && cidr_equal(&in->pending[i].block, block))
-			return &in->pending[i];
-	return NULL;
-}
-
 static bool is_under_way(const struct block_plan_input *in, const struct cidr *block)
 {
-	return pending_of(in, block, PENDING_UNDER_WAY) != NULL;
+	return pending_find(in->pending, block, PENDING_CLAIM) ||
+	       pending_find(in->pending, block, PENDING_TAKE_BACK) ||
+	       pending_find(in->pending, block, PENDING_RETURN);
+}
+
+/* A transaction ended, and the watch will show what became of it. */
+static bool is_tried(const struct block_plan_input *in, const struct cidr *block)
+{
+	return pending_find(in->pending, block, PENDING_CLAIMED) ||
+	       pending_find(in->pending, block, PENDING_CONFLICT);
 }
 
 static bool is_ours(const struct block_plan_input *in, const struct replica_block *b)
@@ -99,24 +94,18 @@ static const struct replica_item *pool_document(
 	return NULL;
 }
 
-static uint64_t free_of(const struct node_states_dir *d, int family)
-{
-	return family == 0 ? d->free4 : d->free6;
-}
-
 /* Where a new block goes: where it was meant for, else where addresses are fewest. */
 static size_t home_of(const struct block_plan_input *in, const struct cidr *block)
 {
-	const struct pending *p = pending_of(in, block, PENDING_CLAIMED);
+	const struct pending *p = pending_find(in->pending, block, PENDING_CLAIMED);
 	if (!p)
-		p = pending_of(in, block, PENDING_HOME);
+		p = pending_find(in->pending, block, PENDING_HOME);
 	if (p && p->dir < in->states->n_dirs)
 		return p->dir;
-	int family = family_index(block);
+	enum family family = family_of(block->addr.family);
 	size_t best = 0;
 	for (size_t i = 1; i < in->states->n_dirs; i++)
-		if (free_of(&in->states->dirs[i], family) <
-			free_of(&in->states->dirs[best], family))
+		if (in->states->dirs[i].free[family] < in->states->dirs[best].free[family])
 			best = i;
 	return best;
 }
@@ -133,10 +122,8 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 	const struct node_states_block *s = node_states_find(p->in->states, &b->cidr);
 	if (is_under_way(p->in, &b->cidr))
 		return;
-	bool tried = pending_of(p->in, &b->cidr, PENDING_CLAIMED) ||
-		     pending_of(p->in, &b->cidr, PENDING_CONFLICT);
-	if (tried && (b->state == BLOCK_QUARANTINED || (s && s->in.draining)))
-		return; /* the watch will show what became of it */
+	if (is_tried(p->in, &b->cidr) && (b->state == BLOCK_QUARANTINED || (s && s->in.draining)))
+		return;
 	if (b->state == BLOCK_QUARANTINED) {
 		set_doc(add_step(p, s ? STEP_TAKE_BACK : STEP_RETURN, &b->cidr, 0), b);
 	} else if (!s || s->in.disowned) {
@@ -157,7 +144,7 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 static bool is_idle(const struct block_plan_input *in, const struct node_states_block *s)
 {
 	const struct mirror_pool *pool = pool_of(in->mirror, &s->in.cidr);
-	uint64_t all = free_of(&in->states->dirs[s->dir], family_index(&s->in.cidr));
+	uint64_t all = in->states->dirs[s->dir].free[family_of(s->in.cidr.addr.family)];
 	if (s->empty_since_s < 0)
 		return false;
 	if (in->drain || !pool || !pool->assigns)
@@ -178,8 +165,7 @@ static void plan_claim_again(struct planning *p, const struct node_states_block 
 			text, (unsigned long long)s->in.used);
 		return;
 	}
-	if (pending_of(p->in, &s->in.cidr, PENDING_CLAIMED) ||
-		pending_of(p->in, &s->in.cidr, PENDING_CONFLICT))
+	if (is_tried(p->in, &s->in.cidr))
 		return;
 	struct block_plan_step *step = add_step(p, STEP_CLAIM, &s->in.cidr, s->dir);
 	(void)text_copy(step->pool, sizeof(step->pool), pool->resource.name);
@@ -219,7 +205,7 @@ static void plan_states(struct planning *p)
 	for (size_t i = 0; i < states->n_blocks; i++) {
 		const struct node_states_block *s = &states->blocks[i];
 		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
-		bool *shrunk = &p->shrunk[s->dir][family_index(&s->in.cidr)];
+		bool *shrunk = &p->shrunk[s->dir][family_of(s->in.cidr.addr.family)];
 		if (is_under_way(p->in, &s->in.cidr))
 			continue;
 		if (!b || !is_ours(p->in, b)) {
@@ -239,7 +225,7 @@ static bool may_use(const struct block_plan_ask *ask, const struct cidr *pool)
 	bool any = !ask->n_pools;
 	for (size_t i = 0; i < ask->n_pools && !any; i++)
 		any = cidr_equal(&ask->pools[i], pool);
-	return any && family_index(pool) == ask->family;
+	return any && family_of(pool->addr.family) == ask->family;
 }
 
 /* Whether the ask may have addresses of this block. */
@@ -273,9 +259,9 @@ static bool is_new(const struct block_plan_input *in, const struct cidr *block)
 static bool is_growing(const struct planning *p, const struct block_plan_ask *ask)
 {
 	const struct block_plan_input *in = p->in;
-	for (size_t i = 0; i < in->n_pending; i++) {
-		const struct pending *n = &in->pending[i];
-		if ((n->note == PENDING_UNDER_WAY || n->note == PENDING_CLAIMED) &&
+	for (size_t i = 0; i < in->pending->n; i++) {
+		const struct pending *n = &in->pending->v[i];
+		if ((pending_is_under_way(n) || n->kind == PENDING_CLAIMED) &&
 			!node_states_find(in->states, &n->block) &&
 			suits(ask, in->mirror, n->dir, &n->block))
 			return true;
@@ -299,10 +285,9 @@ static void use_again(
 	for (size_t i = 0; !step && i < p->out->n_steps; i++)
 		if (cidr_equal(&p->out->steps[i].block, block))
 			step = &p->out->steps[i]; /* its RETURN */
-	bool safe = pending_of(p->in, block, PENDING_TAKEN) != NULL;
-	if (!safe && (pending_of(p->in, block, PENDING_CLAIMED) ||
-			     pending_of(p->in, block, PENDING_CONFLICT)))
-		return; /* the watch will show what became of it */
+	bool safe = pending_find(p->in->pending, block, PENDING_TAKEN) != NULL;
+	if (!safe && is_tried(p->in, block))
+		return;
 	if (!step)
 		step = add_step(p, STEP_ADD, block, s->dir);
 	step->verb = safe ? STEP_ADD : STEP_TAKE_BACK;
@@ -342,10 +327,10 @@ static bool pick(struct planning *p, const struct mirror_pool *pool, size_t dir,
 static size_t list_tried(const struct planning *p, struct cidr **out)
 {
 	size_t n = 0;
-	struct cidr *tried = mem_new(p->in->n_pending + p->out->n_steps + 1, sizeof(*tried));
-	for (size_t i = 0; i < p->in->n_pending; i++)
-		if (p->in->pending[i].note != PENDING_HOME)
-			tried[n++] = p->in->pending[i].block;
+	struct cidr *tried = mem_new(p->in->pending->n + p->out->n_steps + 1, sizeof(*tried));
+	for (size_t i = 0; i < p->in->pending->n; i++)
+		if (p->in->pending->v[i].kind != PENDING_HOME)
+			tried[n++] = p->in->pending->v[i].block;
 	for (size_t i = 0; i < p->out->n_steps; i++)
 		if (p->out->steps[i].verb == STEP_CLAIM)
 			tried[n++] = p->out->steps[i].block;
@@ -378,10 +363,9 @@ static bool pick_any(struct planning *p, const struct block_plan_ask *ask, size_
 static size_t count_blocks(const struct planning *p)
 {
 	size_t n = p->in->states->n_blocks;
-	for (size_t i = 0; i < p->in->n_pending; i++) {
-		const struct pending *k = &p->in->pending[i];
-		bool claims = k->note == PENDING_CLAIMED ||
-			      (k->note == PENDING_UNDER_WAY && k->verb == STEP_CLAIM);
+	for (size_t i = 0; i < p->in->pending->n; i++) {
+		const struct pending *k = &p->in->pending->v[i];
+		bool claims = k->kind == PENDING_CLAIMED || k->kind == PENDING_CLAIM;
 		n += claims && !node_states_find(p->in->states, &k->block);
 	}
 	for (size_t i = 0; i < p->out->n_steps; i++)
@@ -394,7 +378,7 @@ static void claim_for(struct planning *p, const struct block_plan_ask *ask, char
 {
 	size_t usable;
 	size_t blocks = count_blocks(p);
-	const char *family = ask->family == 0 ? "IPv4" : "IPv6";
+	const char *family = family_name(ask->family);
 	const char *whom = ask->n_pools ? "this pod" : "this node";
 	if (p->in->max_blocks && blocks >= p->in->max_blocks)
 		(void)snprintf(why, 256, "this node has %zu blocks, and maxBlocksPerHost is %u",
@@ -416,10 +400,10 @@ static void plan_claim(
 		claim_for(p, ask, why);
 }
 
-static bool has_pool(const struct mirror *m, int family)
+static bool has_pool(const struct mirror *m, enum family family)
 {
 	for (size_t i = 0; i < m->n_pools; i++)
-		if (m->pools[i].assigns && family_index(&m->pools[i].pool.cidr) == family)
+		if (m->pools[i].assigns && family_of(m->pools[i].pool.cidr.addr.family) == family)
 			return true;
 	return false;
 }
@@ -435,7 +419,7 @@ static void plan_claims(struct planning *p)
 		plan_claim(p, &in->asks[i], 1, answers[i].why_not);
 	}
 	for (size_t dir = 0; dir < in->states->n_dirs; dir++)
-		for (int family = 0; family < 2; family++)
+		for (enum family family = IPV4; family < FAMILIES; family++)
 			if (has_pool(in->mirror, family))
 				plan_claim(p,
 					&(struct block_plan_ask){.dir = dir, .family = family},

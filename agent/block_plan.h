@@ -9,9 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/pending.h"
 #include "agent/replica.h"
 #include "agent/node_states.h"
 #include "cluster/block.h"
+#include "lib/family.h"
 #include "lib/problems.h"
 
 enum block_plan_verb {
@@ -32,27 +34,10 @@ struct block_plan_step {
 	struct block doc; /* TAKE_BACK, RETURN: as read */
 };
 
-/* What is known of a block beside the store and the node states. */
-enum pending_kind {
-	PENDING_UNDER_WAY, /* a transaction of ours */
-	PENDING_CONFLICT,  /* one was in vain; not to be tried again until then */
-	PENDING_CLAIMED,   /* one succeeded; the watch will show it */
-	PENDING_TAKEN, /* a TAKE_BACK succeeded: no earlier RETURN can be carried out any more */
-	PENDING_HOME,  /* it was in that state folder before a restart */
-};
-struct pending {
-	struct cidr block;
-	size_t dir;
-	enum pending_kind note;
-	enum block_plan_verb verb; /* UNDER_WAY: what it does */
-	uint64_t id;		   /* UNDER_WAY: of the store's request */
-	int64_t until_s;	   /* boot time: void after; UNDER_WAY and HOME: never */
-};
-
 /* An ADD that waits for an address. */
 struct block_plan_ask {
 	size_t dir;
-	int family;		  /* 0 IPv4, 1 IPv6 */
+	enum family family;
 	const struct cidr *pools; /* the only ones it may use */
 	size_t n_pools;		  /* 0: any */
 };
@@ -62,8 +47,7 @@ struct block_plan_input {
 	const struct replica *replica; /* whole */
 	const struct mirror *mirror;
 	const struct node_states *states;
-	const struct pending *pending;
-	size_t n_pending;
+	const struct pending_list *pending;
 	const struct cidr *withdrawn; /* BIRD runs without these draining blocks, confirmed */
 	size_t n_withdrawn;
 	uint64_t headroom; /* free addresses a family and state folder */
@@ -83,7 +67,7 @@ struct block_plan {
 	struct block_plan_step *steps; /* heap */
 	size_t n_steps;
 	struct problems problems;
-	char why_not[2][256]; /* IPv4, IPv6: no further block can be had, and why; "" */
+	char why_not[FAMILIES][256];	   /* no further block can be had, and why; "" */
 	struct block_plan_answer *answers; /* to each ask; heap */
 };
 void block_plan_make(const struct block_plan_input *in, struct block_plan *out);

@@ -59,8 +59,10 @@ static int open_state(const struct node_states *s, size_t dir, struct node **out
 static int count_free(struct node *n, struct node_states_dir *d, struct err *e)
 {
 	uint64_t cooling;
-	int r = node_count_free(n, AF_INET, &d->free4, &cooling, e);
-	return r < 0 ? r : node_count_free(n, AF_INET6, &d->free6, &cooling, e);
+	int r = 0;
+	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++)
+		r = node_count_free(n, family_af(f), &d->free[f], &cooling, e);
+	return r;
 }
 
 static int compare(const void *a, const void *b)
@@ -132,7 +134,7 @@ static bool differ(const struct node_states *a, const struct node_states *b)
 	if (a->n_blocks != b->n_blocks || a->n_embedded != b->n_embedded)
 		return true;
 	for (size_t i = 0; i < a->n_dirs; i++)
-		if (a->dirs[i].free4 != b->dirs[i].free4 || a->dirs[i].free6 != b->dirs[i].free6 ||
+		if (memcmp(a->dirs[i].free, b->dirs[i].free, sizeof(a->dirs[i].free)) != 0 ||
 			a->dirs[i].used != b->dirs[i].used)
 			return true;
 	for (size_t i = 0; i < a->n_blocks; i++) {
@@ -187,21 +189,22 @@ int node_states_poll(struct node_states *s, struct err *e)
 			r = count_free(n, d, e);
 		if (r < 0)
 			return r;
-		changed |= before.free4 != d->free4 || before.free6 != d->free6;
+		changed |= memcmp(before.free, d->free, sizeof(d->free)) != 0;
 	}
 	return changed;
 }
 
-bool node_states_has_mirror(const struct node_states *s)
+int node_states_has_mirror(const struct node_states *s, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
-	for (size_t i = 0; i < s->n_dirs; i++) {
+	int r = 0;
+	for (size_t i = 0; i < s->n_dirs && r == 0; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
-		struct err e;
-		if (open_state(s, i, &n, &e) >= 0 && node_get_mirror(n, m, &e) == 1)
-			return true;
+		r = open_state(s, i, &n, e);
+		if (r >= 0)
+			r = node_get_mirror(n, m, e);
 	}
-	return false;
+	return r;
 }
 
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e)
@@ -274,12 +277,28 @@ int node_states_tunnel(
 	return r;
 }
 
-void node_states_release_tunnel(struct node_states *s, const char *what, uint8_t family)
+int node_states_release_tunnel(
+	struct node_states *s, const char *what, uint8_t family, struct err *e)
 {
+	int result = 0;
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
-		struct err e;
-		if (open_state(s, i, &n, &e) >= 0)
-			(void)node_release_tunnel(n, what, family, &e);
+		struct err why;
+		int r = open_state(s, i, &n, &why);
+		if (r >= 0)
+			r = node_release_tunnel(n, what, family, &why);
+		if (r < 0 && result == 0) {
+			result = r;
+			*e = why;
+		}
 	}
+	return result;
+}
+
+size_t node_states_dir(const struct node_states *s, const char *path)
+{
+	for (size_t i = 0; i < s->n_dirs; i++)
+		if (strcmp(s->dirs[i].path, path) == 0)
+			return i;
+	return 0;
 }

@@ -14,6 +14,7 @@
 #include "ipam/node_view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 
 /* A block that the cluster gave to this node. */
 struct node_states_block {
@@ -23,10 +24,10 @@ struct node_states_block {
 };
 
 struct node_states_dir {
-	const char *path;      /* borrowed */
-	int lock;	       /* says that this agent lives */
-	uint64_t free4, free6; /* addresses that an ADD would get at once */
-	uint64_t used;	       /* all families, embedded blocks included */
+	const char *path;	 /* borrowed */
+	int lock;		 /* says that this agent lives */
+	uint64_t free[FAMILIES]; /* addresses that an ADD would get at once */
+	uint64_t used;		 /* all families, embedded blocks included */
 };
 
 struct node_states {
@@ -49,8 +50,8 @@ int node_states_read(struct node_states *s, int64_t now_s, struct err *e);
 /* Only the numbers of free addresses. 1: they differ. */
 int node_states_poll(struct node_states *s, struct err *e);
 
-/* Whether an agent has told these states of pools in this boot. */
-bool node_states_has_mirror(const struct node_states *s);
+/* 1: an agent has told one of these states of pools in this boot; 0: none. */
+int node_states_has_mirror(const struct node_states *s, struct err *e);
 
 /* One change, in one folder, or in all (the mirror). They return what the functions of
  * ipam/node_cluster.h return. */
@@ -68,7 +69,12 @@ int node_states_disown_block(
  * folder that has one. -EAGAIN: none is free. */
 int node_states_tunnel(
 	struct node_states *s, const char *what, uint8_t family, struct addr *out, struct err *e);
-void node_states_release_tunnel(struct node_states *s, const char *what, uint8_t family);
+/* Of every folder that has one; those that can be released are, the first error is returned. */
+int node_states_release_tunnel(
+	struct node_states *s, const char *what, uint8_t family, struct err *e);
+
+/* The index of a state folder, 0 for one that is not looked after any more. */
+size_t node_states_dir(const struct node_states *s, const char *path);
 
 const struct node_states_block *node_states_find(
 	const struct node_states *s, const struct cidr *block); /* NULL */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "agent/agent_impl.h"
+#include "lib/boot.h"
 #include "agent/bird/config.h"
 #include "agent/kernel/ipip.h"
 #include "lib/json.h"
@@ -110,44 +111,7 @@ static void list_blocks(struct agent *a)
 	a->self.n_kept = n_kept;
 }
 
-/* Withdrawn blocks. */
-
-static void note_withdrawn(struct agent *a)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < a->n_withdrawn; i++) {
-		const struct node_states_block *s =
-			node_states_find(&a->states, &a->withdrawn[i].block);
-		if (s && s->in.draining)
-			a->withdrawn[kept++] = a->withdrawn[i];
-	}
-	a->n_withdrawn = kept;
-	for (size_t i = 0; i < a->states.n_blocks; i++) {
-		const struct node_block *b = &a->states.blocks[i].in;
-		bool known = !b->draining;
-		for (size_t j = 0; j < kept && !known; j++)
-			known = cidr_equal(&a->withdrawn[j].block, &b->cidr);
-		if (known)
-			continue;
-		a->withdrawn = mem_grow(
-			a->withdrawn, &a->room_withdrawn, a->n_withdrawn, sizeof(*a->withdrawn));
-		a->withdrawn[a->n_withdrawn++] =
-			(struct agent_withdrawn){.block = b->cidr, .generation = a->generation};
-	}
-}
-
-/* Those that BIRD has confirmed to run without. */
-static size_t list_withdrawn(const struct agent *a, struct cidr *out)
-{
-	const struct bird_status *l = &a->bird_status;
-	size_t n = 0;
-	for (size_t i = 0; i < a->n_withdrawn; i++)
-		if (l->up && !l->recovering && l->loaded >= a->withdrawn[i].generation)
-			out[n++] = a->withdrawn[i].block;
-	return n;
-}
-
-/* Doing. */
+/* Making it so. */
 
 static uint32_t max_blocks(const struct agent *a)
 {
@@ -156,45 +120,44 @@ static uint32_t max_blocks(const struct agent *a)
 	return i ? i->resource.ipam.max_blocks : 0;
 }
 
-static int do_blocks(struct agent *a, const struct mirror *m)
+static int sync_blocks(struct agent *a, const struct mirror *m)
 {
-	struct block_plan_ask asks[AGENT_ASKERS];
-	CLEANUP_FREE struct cidr *withdrawn = mem_new(a->n_withdrawn + 1, sizeof(*withdrawn));
+	struct block_plan_ask asks[AGENT_WAITERS];
+	CLEANUP_FREE struct cidr *withdrawn = mem_new(a->withdrawn.n + 1, sizeof(*withdrawn));
 	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
 	struct block_plan_input in = {
 		.node = a->conf.node,
 		.replica = &a->replica,
 		.mirror = m,
 		.states = &a->states,
-		.pending = a->pending,
-		.n_pending = a->n_pending,
+		.pending = &a->pending,
 		.withdrawn = withdrawn,
-		.n_withdrawn = list_withdrawn(a, withdrawn),
+		.n_withdrawn = withdrawn_confirmed(&a->withdrawn, &a->bird_status, withdrawn),
 		.headroom = a->conf.headroom,
 		.max_blocks = max_blocks(a),
 		.idle_s = a->conf.idle_block_s,
-		.now_s = agent_now_s(),
+		.now_s = boot_now_ms() / 1000,
 		.drain = node && node->spec.drain,
 		.asks = asks,
-		.n_asks = a->n_askers,
+		.n_asks = a->n_waiters,
 	};
 	struct block_plan plan;
-	for (size_t i = 0; i < a->n_askers; i++)
-		asks[i] = a->askers[i].ask;
+	for (size_t i = 0; i < a->n_waiters; i++)
+		asks[i] = a->waiters[i].ask;
 	block_plan_make(&in, &plan);
-	for (size_t i = 0; i < a->n_askers; i++)
-		a->askers[i].answer = plan.answers[i];
+	for (size_t i = 0; i < a->n_waiters; i++)
+		a->waiters[i].answer = plan.answers[i];
 	memcpy(a->why_not, plan.why_not, sizeof(a->why_not));
 	problems_add_all(&a->problems, &plan.problems);
-	int changed = agent_take_steps(a, &plan, m);
+	int changed = apply_block_plan(a, &plan, m);
 	block_plan_done(&plan);
 	return changed;
 }
 
-static void do_kernel(struct agent *a, const struct desired *d)
+static void sync_kernel(struct agent *a, const struct desired *d)
 {
 	struct err e;
-	bool look = a->slow_at <= agent_now_ms();
+	bool look = a->slow_at <= boot_now_ms();
 	if (tunnel_filter_sync(a->tunnel_filter, &d->tunnel_filter, look, &e) < 0)
 		problems_add(&a->problems, "the tunnels take packets of anybody: %s", e.text);
 	(void)kernel_sync(a->kernel, &d->kernel, &a->problems);
@@ -202,7 +165,7 @@ static void do_kernel(struct agent *a, const struct desired *d)
 		problems_add(&a->problems, "outgoing NAT: %s", e.text);
 }
 
-static void do_bird(struct agent *a, const struct desired *d)
+static void sync_bird(struct agent *a, const struct desired *d)
 {
 	char *text = bird_config_text(&d->bird);
 	if (!a->bird_text || strcmp(a->bird_text, text) != 0) {
@@ -212,13 +175,13 @@ static void do_bird(struct agent *a, const struct desired *d)
 	} else {
 		free(text);
 	}
-	note_withdrawn(a);
+	withdrawn_follow(&a->withdrawn, &a->states, a->generation);
 }
 
-static void do_node(struct agent *a, const struct desired *d)
+static void sync_node(struct agent *a, const struct desired *d)
 {
 	char key[STORE_KEY_MAX];
-	if (!d->node || a->node_commit || agent_now_ms() < a->node_retry_at)
+	if (!d->node || a->node_commit || boot_now_ms() < a->node_retry_at)
 		return;
 	CLEANUP_FREE char *value = json_text(d->node);
 	keys_resource(RESOURCE_NODE, a->conf.node, key);
@@ -268,40 +231,88 @@ static void look_slowly(struct agent *a, const struct desired *d)
 		log_debug("cannot look at the FORWARD chains: %s", e.text);
 }
 
+/* Documents last: they may be many. */
 static void list_problems(struct agent *a, const struct desired *d)
 {
 	problems_add_all(&a->problems, &d->problems);
+	problems_add_all(&a->problems, &a->lasting);
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (*a->why_not[f])
+			problems_add(&a->problems, "no further block: %s", a->why_not[f]);
 	for (size_t i = 0; i < a->replica.n_problems; i++)
 		problems_add(&a->problems, "%s in the store is left out: %s",
 			a->replica.problems[i].key, a->replica.problems[i].text);
-	problems_add_all(&a->problems, &a->lasting);
-	for (int i = 0; i < 2; i++)
-		if (*a->why_not[i])
-			problems_add(&a->problems, "no further block: %s", a->why_not[i]);
 }
 
-static int make(struct agent *a, const struct facts *f)
+/* What tunnels' addresses are to desired_make(). */
+static void show_tunnels(struct agent *a)
 {
-	struct desired d;
+	const struct tunnel_addresses *t = &a->tunnels;
+	a->self.vxlan4 = t->held[TUNNEL_VXLAN4];
+	a->self.vxlan6 = t->held[TUNNEL_VXLAN6];
+	a->self.ipip4 = t->held[TUNNEL_IPIP];
+	memcpy(a->self.former, t->previous, sizeof(a->self.former));
+}
+
+/* true: what is desired has to be made anew. */
+static bool sync_tunnel_addresses(struct agent *a, const struct desired *d)
+{
+	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
+	int64_t again = INT64_MAX;
+	const struct tunnel_addresses_input in = {
+		.desired = d,
+		.is_exit = a->exits.n_own > 0,
+		.drain = node && node->spec.drain,
+		.now_ms = boot_now_ms(),
+	};
+	bool changed = tunnel_addresses_sync(&a->tunnels, &in, &a->states, &again, &a->problems);
+	if (again != INT64_MAX)
+		agent_want_reconcile(a, again - in.now_ms);
+	show_tunnels(a);
+	return changed;
+}
+
+static void note_exits(struct agent *a, const struct desired *d)
+{
+	const struct bird_exits *b = &d->bird.exits;
+	free(a->exits.own);
+	a->exits = (struct agent_exits){
+		.own = mem_new(b->n_own + 1, sizeof(*b->own)),
+		.n_own = b->n_own,
+		.used = b->used[0] || b->used[1],
+		.table = b->table,
+	};
+	for (size_t i = 0; i < b->n_own; i++)
+		a->exits.own[i] = b->own[i];
+}
+
+/* 1: a node state changed. */
+static int sync_states(struct agent *a, const struct facts *f, struct desired *d)
+{
 	struct err e;
-	list_blocks(a);
-	desired_make(&a->conf, &a->replica, f, &a->self, &d);
-	int changed = node_states_put_mirror(&a->states, &d.mirror, &e);
+	int changed = node_states_put_mirror(&a->states, &d->mirror, &e);
 	if (changed < 0) {
 		problems_add(&a->problems, "the node state cannot be written: %s", e.text);
-		changed = 0;
-	} else {
-		if (ends_hold(&a->ends, a, &d)) {
-			desired_done(&d);
-			desired_make(&a->conf, &a->replica, f, &a->self, &d);
-		}
-		changed |= do_blocks(a, &d.mirror);
+		return 0;
 	}
-	do_kernel(a, &d);
-	do_bird(a, &d);
-	report_exits_note(&a->exits, &d);
-	do_node(a, &d);
-	if (a->slow_at <= agent_now_ms())
+	if (sync_tunnel_addresses(a, d)) {
+		desired_done(d);
+		desired_make(&a->conf, &a->replica, f, &a->self, d);
+	}
+	return changed | sync_blocks(a, &d->mirror);
+}
+
+static int sync_all(struct agent *a, const struct facts *f)
+{
+	struct desired d;
+	list_blocks(a);
+	desired_make(&a->conf, &a->replica, f, &a->self, &d);
+	int changed = sync_states(a, f, &d);
+	sync_kernel(a, &d);
+	sync_bird(a, &d);
+	note_exits(a, &d);
+	sync_node(a, &d);
+	if (a->slow_at <= boot_now_ms())
 		look_slowly(a, &d);
 	list_problems(a, &d);
 	desired_done(&d);
@@ -322,17 +333,17 @@ static void look_at_others(struct agent *a)
 		problems_add(&a->problems, "%s", a->bird_status.trouble);
 }
 
-int agent_pass(struct agent *a)
+int reconcile(struct agent *a)
 {
 	struct facts f = {0};
 	struct err e;
 	a->problems = (struct problems){0};
 	look_at_others(a);
-	int r = node_states_read(&a->states, agent_now_s(), &e);
+	int r = node_states_read(&a->states, boot_now_ms() / 1000, &e);
 	if (r < 0)
 		problems_add(&a->problems, "the node state cannot be read: %s", e.text);
 	if (r < 0 || !replica_is_whole(&a->replica) || !a->member.joined) {
-		agent_trust(a);
+		use_last_known(a);
 		return 0;
 	}
 	r = kernel_facts(a->kernel, &f, &e);
@@ -343,8 +354,8 @@ int agent_pass(struct agent *a)
 	detect(a, &f, AF_INET);
 	detect(a, &f, AF_INET6);
 	a->self.ipip_is_theirs = kernel_ipip_is_theirs(a->kernel);
-	int changed = make(a, &f);
+	int changed = sync_all(a, &f);
 	facts_done(&f);
-	a->has_passed = true;
+	a->has_reconciled = true;
 	return changed;
 }

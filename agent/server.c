@@ -10,7 +10,7 @@
  * and there is no queue of lines here. Reading and writing have a deadline, an open request has
  * none: how long an answer takes is the agent's business.
  *
- * An asker may close its sending side and still wait; it is gone when both sides are closed. Its
+ * A client may close its sending side and still wait; it is gone when both sides are closed. Its
  * open request stays a place of the 64 until it is answered, so that nobody piles up work by asking
  * and leaving. Who is the one too many gets a sentence and is closed.
  */
@@ -30,13 +30,14 @@
 #include "lib/mem.h"
 
 #define SECOND 1000000000u
-#define TURNS 64 /* events that one call looks at, so that no asker keeps the agent from its work */
+#define TURNS                                                                                      \
+	64 /* events that one call looks at, so that no client keeps the agent from its work */
 
 enum phase { PHASE_FREE, PHASE_READS, PHASE_OPEN, PHASE_WRITES };
 
 struct connection {
 	enum phase phase;
-	int fd; /* -1: the asker is gone, its request is still open */
+	int fd; /* -1: the client is gone, its request is still open */
 	uint64_t id;
 	uint64_t deadline_ns;
 	json_t *request; /* OPEN */
@@ -107,7 +108,7 @@ static void forget_bytes(struct connection *c)
 	c->len = c->room = c->done = 0;
 }
 
-/* The asker is gone; an open request keeps its place. */
+/* The client is gone; an open request keeps its place. */
 static void hang_up(struct server *s, struct connection *c)
 {
 	mem_cleanup_fd(&c->fd); /* closing takes it out of the epoll set */
@@ -228,7 +229,7 @@ static bool take_line(struct server *s, struct connection *c)
 	return true;
 }
 
-/* Takes what is there, up to the end of a line. 1: the line is complete, 0: wait, -1: the asker
+/* Takes what is there, up to the end of a line. 1: the line is complete, 0: wait, -1: the client
  * sends nothing more. */
 static int read_some(struct connection *c)
 {
@@ -331,7 +332,7 @@ static bool let_in(struct server *s, int fd)
 		turn_away(fd, EAGAIN, "the agent has 64 connections already, try again");
 		return false;
 	}
-	struct err ignored; /* out of kernel memory: the asker sees a closed connection */
+	struct err ignored; /* out of kernel memory: the client sees a closed connection */
 	if (watch(s, fd, (uint32_t)(c - s->connections), &ignored) < 0)
 		return false;
 	*c = (struct connection){.fd = fd};

@@ -26,7 +26,7 @@ int server_fd(const struct server *s); /* epoll: readable: call server_next() */
  * now. *request is borrowed until the answer. */
 bool server_next(struct server *s, uint64_t *id, const json_t **request);
 
-/* Ends a request whose asker may be gone meanwhile. answer is taken over. */
+/* Ends a request whose client may be gone meanwhile. answer is taken over. */
 void server_answer(struct server *s, uint64_t id, json_t *answer);
 void server_refuse(struct server *s, uint64_t id, int error, const struct err *e);
 

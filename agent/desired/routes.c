@@ -14,7 +14,7 @@
  * A tunnel is used when both its ends are there, which the Node documents say: ours, too, so that
  * the device is there long before BIRD hears of it. While an encapsulation changes, nodes that
  * have no end of the new tunnel yet are reached in the former way; theirs and ours stand for a
- * while longer (agent/ends.h). So no packet is lost.
+ * while longer (agent/tunnel_addresses.h). So no packet is lost.
  */
 #include <stdlib.h>
 #include <string.h>

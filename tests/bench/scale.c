@@ -113,7 +113,7 @@ static void look_around(struct here *h)
 	}
 	h->states.n_blocks = n;
 	h->states.n_dirs = 1;
-	h->states.dirs[0] = (struct node_states_dir){.free4 = 32, .used = 64 * n - 32};
+	h->states.dirs[0] = (struct node_states_dir){.free = {32}, .used = 64 * n - 32};
 	h->self = (struct desired_self){.addr4 = own->spec.addr[IPV4],
 		.link4 = UPLINK,
 		.vxlan4 = own->spec.vxlan[IPV4],
@@ -123,10 +123,12 @@ static void look_around(struct here *h)
 
 static double time_blocks(const struct here *h, const struct mirror *m)
 {
+	const struct pending_list nothing = {0};
 	struct block_plan_input in = {.node = OURS,
 		.replica = &replica,
 		.mirror = m,
 		.states = &h->states,
+		.pending = &nothing,
 		.headroom = 16};
 	struct block_plan plan;
 	uint64_t began = boot_now_ns();

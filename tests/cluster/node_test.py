@@ -76,6 +76,31 @@ def a_node_that_trusts_its_last_blocks_boots_without_the_store():
 
 
 @test
+def a_node_that_trusts_its_last_blocks_says_which_blackhole_is_missing():
+    with Cluster(encap="vxlan-cross-subnet", families=(4,), store="etcd",
+                 settings={"trustLastBlocks": True}) as c:
+        started(c)
+        node = c.nodes[2]
+        blocks = node.blackholes()
+        c.store.kill()
+        node.reboot()
+        node.ns.ip(f"route add blackhole {blocks[0]}")
+        node.start()
+
+        def said():
+            return [p for p in node.status().get("problems", [])
+                    if "somebody else's route has the place of a block's blackhole" in p]
+
+        step(until(said, "the problem to be said")[0])
+        true(blocks[0] not in node.blackholes(), "the place to be taken")
+        node.ns.ip(f"route del blackhole {blocks[0]} proto boot")
+        node.sync()
+        until(lambda: node.blackholes() == blocks, "the blackhole to be made after all")
+        until(lambda: not said(), "the problem to be over")
+        step("still without the store: made as soon as the place is free")
+
+
+@test
 def a_node_with_another_address_is_followed():
     with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
         started(c)

@@ -31,6 +31,7 @@ struct bench {
 	struct replica replica;
 	struct mirror mirror;
 	struct node_states states;
+	struct pending_list pending;
 	struct node_states_block blocks[8];
 	struct block_plan_input in;
 };
@@ -76,13 +77,14 @@ static void set_up(
 				have[i].used || have[i].cooling ? -1 : have[i].empty_since_s,
 		};
 		if (!have[i].draining && !have[i].disowned)
-			b->states.dirs[0].free4 += b->blocks[i].in.free;
+			b->states.dirs[0].free[IPV4] += b->blocks[i].in.free;
 	}
 	b->in = (struct block_plan_input){
 		.node = "a",
 		.replica = &b->replica,
 		.mirror = &b->mirror,
 		.states = &b->states,
+		.pending = &b->pending,
 		.headroom = 16,
 		.idle_s = 300,
 		.now_s = 1000,
@@ -192,7 +194,7 @@ static void a_draining_block_that_is_needed_stays(void **state)
 	struct bench b;
 	(void)state;
 	struct cidr block = parse("10.0.0.64/26");
-	struct pending note = {.block = block, .note = PENDING_TAKEN};
+	struct pending note = {.block = block, .kind = PENDING_TAKEN};
 	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
 	/* An earlier RETURN might still be carried out: first the document gets a new revision. */
 	set_up(&b, store, two, 2, "");
@@ -202,13 +204,11 @@ static void a_draining_block_that_is_needed_stays(void **state)
 	b.in.n_withdrawn = 1;
 	plan_is(&b, "TAKE_BACK 10.0.0.64/26");
 	set_up(&b, store, two, 2, "");
-	b.in.pending = &note;
-	b.in.n_pending = 1;
+	b.in.pending = &(struct pending_list){.v = &note, .n = 1};
 	plan_is(&b, "ADD 10.0.0.64/26");
 	set_up(&b, store, two, 2, "");
-	note.note = PENDING_CONFLICT;
-	b.in.pending = &note;
-	b.in.n_pending = 1;
+	note.kind = PENDING_CONFLICT;
+	b.in.pending = &(struct pending_list){.v = &note, .n = 1};
 	plan_is(&b, "");
 }
 
@@ -233,28 +233,25 @@ static void a_claim_comes_before_the_free_addresses_run_out(void **state)
 static void one_claim_at_a_time(void **state)
 {
 	struct bench b;
-	struct pending under_way = {.block = parse("10.0.0.64/26"), .note = PENDING_UNDER_WAY};
+	struct pending under_way = {.block = parse("10.0.0.64/26"), .kind = PENDING_CLAIM};
 	(void)state;
 	set_up(&b, "{}", NOTHING, "");
-	b.in.pending = &under_way;
-	b.in.n_pending = 1;
+	b.in.pending = &(struct pending_list){.v = &under_way, .n = 1};
 	plan_is(&b, "");
 	set_up(&b, "{}", NOTHING, "");
-	under_way.note = PENDING_CLAIMED; /* the watch has not shown it yet */
-	b.in.pending = &under_way;
-	b.in.n_pending = 1;
+	under_way.kind = PENDING_CLAIMED; /* the watch has not shown it yet */
+	b.in.pending = &(struct pending_list){.v = &under_way, .n = 1};
 	plan_is(&b, "");
 }
 
 static void the_last_free_block_is_found(void **state)
 {
 	struct bench b;
-	struct pending conflict = {.block = parse("10.0.0.64/26"), .note = PENDING_CONFLICT};
+	struct pending conflict = {.block = parse("10.0.0.64/26"), .kind = PENDING_CONFLICT};
 	const char *store = "{\"10.0.0.0/26\": \"b\", \"10.0.0.128/26\": \"?\"}";
 	(void)state;
 	set_up(&b, store, NOTHING, "");
-	b.in.pending = &conflict;
-	b.in.n_pending = 1;
+	b.in.pending = &(struct pending_list){.v = &conflict, .n = 1};
 	plan_is(&b, "CLAIM 10.0.0.192/26");
 }
 
@@ -321,7 +318,7 @@ static void who_may_use_one_pool_only_gets_a_block_of_it(void **state)
 	struct bench b;
 	struct block_plan_ask ask;
 	struct block_plan p;
-	struct pending note = {.note = PENDING_CLAIMED};
+	struct pending note = {.kind = PENDING_CLAIMED};
 	(void)state;
 	/* However much is free in others. */
 	set_up_choice(&b, 1, &ask);
@@ -334,8 +331,7 @@ static void who_may_use_one_pool_only_gets_a_block_of_it(void **state)
 	/* Once: until the watch shows it. */
 	note.block = p.steps[0].block;
 	block_plan_done(&p);
-	b.in.pending = &note;
-	b.in.n_pending = 1;
+	b.in.pending = &(struct pending_list){.v = &note, .n = 1};
 	plan_is(&b, "");
 	/* Its claim counts for the headroom, too: one block, not two. */
 	set_up_choice(&b, 63, &ask);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's socket against good, slow, rude and vanishing askers. Server and askers are in this
- * process: what an asker sends is there when the server looks next.
+ * The agent's socket against good, slow, rude and vanishing clients. Server and clients are in this
+ * process: what a client sends is there when the server looks next.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +102,7 @@ static void look(void)
 	assert_null(next(&id));
 }
 
-/* What an asker has got so far; "" for the end of the connection, NULL for nothing. */
+/* What a client has got so far; "" for the end of the connection, NULL for nothing. */
 static const char *got(int fd)
 {
 	static char text[ANSWER_MAX];
