@@ -136,8 +136,9 @@ static void nft_batch_describe(const struct nlmsghdr *m, char *out, size_t size)
 	const struct nft_batch_kind *k = &kinds[(m->nlmsg_type & 0xff) % NFT_MSG_MAX];
 	char table[64] = "", name[64] = "";
 	const struct nlattr *attr;
-	if (m->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || !k->words) {
-		(void)snprintf(out, size, "change or read nf_tables");
+	bool whole = m->nlmsg_type == NFNL_MSG_BATCH_BEGIN;
+	if (whole || !k->words) {
+		(void)snprintf(out, size, "%s nf_tables", whole ? "change" : "read");
 		return;
 	}
 	NETLINK_EACH_ATTR (attr, m, sizeof(*info)) {

@@ -44,6 +44,7 @@ HOMES = {
     "yaml.h": {"lib/yaml.c"},
     "netlink/": {"agent/kernel/kernel.c", "agent/kernel/linkcache.c", "agent/kernel/vxlan_device.c"},
     "nftables/": {"agent/filter/nft.c"},
+    "libnftnl/": {"lib/nft_build.c", "lib/nft_read.c", "lib/nft_rule.c", "lib/nft_table.c"},
     "systemd/": {"agent/roostd.c"},
 }
 SETNS = {"lib/ns.c"}

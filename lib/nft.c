@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changes. A table that differs in more than elements of named sets is replaced: made (in case that there is
+ * none), deleted, made again, in one batch, of which no packet sees the middle.
+ *
+ * Whether somebody changed a table of ours is known by the generation of the rule set, a number that
+ * every commit of anybody moves. As long as it is the one at which the table was seen to be right
+ * nothing is read. Only a commit that moved it by one was alone; after another the table is read once.
+ */
+#include "lib/nft.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "lib/nft_impl.h"
+
+int nft_open(struct nft **out, struct err *e)
+{
+	struct nft *n = mem_new(1, sizeof(*n));
+	int r = nft_batch_open(&n->batch, e);
+	if (r < 0) {
+		free(n);
+		return r;
+	}
+	*out = n;
+	return 0;
+}
+
+void nft_close(struct nft *n)
+{
+	if (!n)
+		return;
+	nft_batch_close(&n->batch);
+	free(n);
+}
+
+int nft_replace(struct nft *n, const struct nft_table *t, struct err *e)
+{
+	nft_put_head(&n->batch, t);
+	nft_put_delete(&n->batch, t->family, t->name);
+	nft_put_head(&n->batch, t);
+	nft_put_contents(&n->batch, t);
+	return nft_batch_commit(&n->batch, e);
+}
+
+int nft_delete(struct nft *n, uint8_t family, const char *name, struct err *e)
+{
+	nft_put_delete(&n->batch, family, name);
+	return nft_batch_commit(&n->batch, e);
+}
+
+/* Elements of a that b lacks. Both are sorted. */
+static size_t nft_set_minus(const struct nft_set *a, const struct nft_set *b, const uint8_t **out)
+{
+	size_t stride = nft_set_stride(a), n = 0;
+	for (size_t i = 0, j = 0; i < a->n;) {
+		int r = j < b->n ? memcmp(a->bytes + i * stride, b->bytes + j * stride, stride)
+				 : -1;
+		if (r < 0)
+			out[n++] = a->bytes + i * stride;
+		i += r <= 0;
+		j += r >= 0;
+	}
+	return n;
+}
+
+/* Deletions first: a key may stay with other data. */
+static void nft_put_difference(
+	struct nft_batch *b, const struct nft_table *t, struct nft_set *from, struct nft_set *to)
+{
+	nft_set_sort(from);
+	nft_set_sort(to);
+	const uint8_t **list = mem_new(from->n + to->n + 1, sizeof(*list));
+	nft_put_elements(b, NFT_MSG_DELSETELEM, t, to, list, nft_set_minus(from, to, list));
+	nft_put_elements(b, NFT_MSG_NEWSETELEM, t, to, list, nft_set_minus(to, from, list));
+	free((void *)list);
+}
+
+int nft_change(struct nft *n, struct nft_table *from, struct nft_table *to, struct err *e)
+{
+	if (!nft_table_alike(from, to))
+		return nft_replace(n, to, e);
+	for (size_t i = 0; i < to->n_sets; i++)
+		if (!(to->sets[i].flags & NFT_SET_ANONYMOUS))
+			nft_put_difference(&n->batch, to,
+				nft_table_find_set(from, to->sets[i].name), &to->sets[i]);
+	return nft_batch_commit(&n->batch, e);
+}
+
+/*
+ * A table that is kept.
+ */
+
+static void nft_kept_set(struct nft_kept *k, struct nft_table *made, uint32_t generation)
+{
+	if (made != k->made)
+		nft_table_free(k->made);
+	*k = (struct nft_kept){.made = made, .known = true, .generation = generation};
+}
+
+void nft_kept_done(struct nft_kept *k)
+{
+	nft_table_free(k->made);
+	*k = (struct nft_kept){0};
+}
+
+/* Reads the table into k, unless nobody changed anything since. */
+static int nft_kept_look(
+	struct nft *n, struct nft_kept *k, uint8_t family, const char *name, struct err *e)
+{
+	uint32_t generation;
+	struct nft_table *now = NULL;
+	int r = nft_batch_generation(&n->batch, &generation, e);
+	if (r < 0 || (k->known && k->generation && generation == k->generation))
+		return r;
+	r = nft_read(n, family, name, &now, e);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	nft_kept_set(k, now, generation);
+	return 0;
+}
+
+/* Commits the change to want, and finds out whether nobody else did at the same time. */
+static int nft_kept_commit(struct nft *n, struct nft_kept *k, uint8_t family, const char *name,
+	struct nft_table *want, struct err *e)
+{
+	uint32_t before = 0, after = 0;
+	int r = nft_batch_generation(&n->batch, &before, e);
+	if (r >= 0)
+		r = !want     ? nft_delete(n, family, name, e)
+		    : k->made ? nft_change(n, k->made, want, e)
+			      : nft_replace(n, want, e);
+	/* Somebody was there since: it is not as we left it. */
+	if (r == -ENOENT && !want)
+		r = 0;
+	else if ((r == -ENOENT || r == -EEXIST) && k->made)
+		r = nft_replace(n, want, e);
+	if (r >= 0)
+		r = nft_batch_generation(&n->batch, &after, e);
+	nft_kept_set(k, r < 0 ? NULL : want, after == before + 1 ? after : 0);
+	k->known = r >= 0;
+	return r < 0 ? r : 1;
+}
+
+int nft_sync(struct nft *n, struct nft_kept *k, uint8_t family, const char *name,
+	struct nft_table *want, bool look, struct err *e)
+{
+	int r = look || !k->known ? nft_kept_look(n, k, family, name, e) : 0;
+	bool same = want && k->made ? nft_table_equal(want, k->made) : want == k->made;
+	if (r >= 0 && !same) {
+		r = nft_kept_commit(n, k, family, name, want, e);
+		if (r >= 0)
+			return r;
+	}
+	if (want != k->made)
+		nft_table_free(want);
+	return r < 0 ? r : 0;
+}
