@@ -56,6 +56,12 @@ void text_add_char(struct text *t, char c)
 	text_add_bytes(t, &c, 1);
 }
 
+char *text_reserve(struct text *t, size_t len)
+{
+	(void)make_room(t, len);
+	return t->buf + t->len;
+}
+
 char *text_take(struct text *t)
 {
 	text_add_bytes(t, "", 0);

@@ -27,6 +27,10 @@ void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf
 void text_add_char(struct text *t, char c);
 void text_add_bytes(struct text *t, const char *bytes, size_t len); /* NUL bytes too */
 
+/* Growing texts: makes room for len more bytes behind the end. The caller writes them there, adds to
+ * t->len what it wrote, and terminates. */
+char *text_reserve(struct text *t, size_t len);
+
 /* The text of a growing one, "" when nothing was added; the caller frees it. Leaves t empty. */
 char *text_take(struct text *t);
 

@@ -75,78 +75,78 @@ void etcd_commit_free(struct etcd_commit *c)
 	free(c);
 }
 
-static void add_key(const struct etcd_commit *c, struct etcd_text *body, const char *key)
+static void add_key(const struct etcd_commit *c, struct text *body, const char *key)
 {
 	char whole[2 * STORE_KEY_MAX];
 	struct text t = TEXT_ON(whole);
 	text_add(&t, "%s%s", c->prefix, key);
-	etcd_addf(body, "\"key\":");
+	text_add(body, "\"key\":");
 	etcd_add_base64(body, whole, t.len);
 }
 
-static void add_comma(struct etcd_text *body)
+static void add_comma(struct text *body)
 {
-	char last = body->p[body->len - 1];
+	char last = body->buf[body->len - 1];
 	if (last == '}' || last == ']')
-		etcd_add(body, ",", 1);
+		text_add_char(body, ',');
 }
 
-static void add_revision_compare(const struct etcd_commit *c, struct etcd_text *body,
+static void add_revision_compare(const struct etcd_commit *c, struct text *body,
 	const struct store_compare *compare, const char *result)
 {
 	add_comma(body);
-	etcd_addf(body, "{\"target\":\"MOD\",\"result\":\"%s\",\"mod_revision\":\"%" PRId64 "\",",
+	text_add(body, "{\"target\":\"MOD\",\"result\":\"%s\",\"mod_revision\":\"%" PRId64 "\",",
 		result, compare->revision);
 	add_key(c, body, compare->key);
-	etcd_addf(body, "}");
+	text_add(body, "}");
 }
 
-static void add_compares(const struct etcd_commit *c, struct etcd_text *body)
+static void add_compares(const struct etcd_commit *c, struct text *body)
 {
-	etcd_addf(body, "\"compare\":[");
+	text_add(body, "\"compare\":[");
 	for (size_t i = 0; i < c->txn->n_compares; i++)
 		add_revision_compare(c, body, &c->txn->compares[i], "EQUAL");
-	etcd_addf(body, "]");
+	text_add(body, "]");
 }
 
-static void add_changes(const struct etcd_commit *c, struct etcd_text *body)
+static void add_changes(const struct etcd_commit *c, struct text *body)
 {
-	etcd_addf(body, ",\"success\":[");
+	text_add(body, ",\"success\":[");
 	for (size_t i = 0; i < c->txn->n_changes; i++) {
 		const struct store_change *change = &c->txn->changes[i];
 		add_comma(body);
-		etcd_addf(
+		text_add(
 			body, change->value ? "{\"request_put\":{" : "{\"request_delete_range\":{");
 		add_key(c, body, change->key);
 		if (change->value) {
-			etcd_addf(body, ",\"value\":");
+			text_add(body, ",\"value\":");
 			etcd_add_base64(body, change->value, strlen(change->value));
 		}
-		etcd_addf(body, "}}");
+		text_add(body, "}}");
 	}
-	etcd_addf(body, "]");
+	text_add(body, "]");
 }
 
-static void add_plain(const struct etcd_commit *c, struct etcd_text *body)
+static void add_plain(const struct etcd_commit *c, struct text *body)
 {
-	etcd_addf(body, "{");
+	text_add(body, "{");
 	add_compares(c, body);
 	add_changes(c, body);
-	etcd_addf(body, "}");
+	text_add(body, "}");
 }
 
 /* The revision of a document; its value is known or does not matter. */
-static void add_look(const struct etcd_commit *c, struct etcd_text *body, const char *key)
+static void add_look(const struct etcd_commit *c, struct text *body, const char *key)
 {
-	etcd_addf(body, "{\"request_range\":{\"keys_only\":true,");
+	text_add(body, "{\"request_range\":{\"keys_only\":true,");
 	add_key(c, body, key);
-	etcd_addf(body, "}}");
+	text_add(body, "}}");
 }
 
 /* Whether the documents are as we wanted them. */
-static void add_wanted(const struct etcd_commit *c, struct etcd_text *body)
+static void add_wanted(const struct etcd_commit *c, struct text *body)
 {
-	etcd_addf(body, "\"compare\":[");
+	text_add(body, "\"compare\":[");
 	for (size_t i = 0; i < c->txn->n_changes; i++) {
 		const struct store_change *change = &c->txn->changes[i];
 		const struct store_compare absent = {.key = change->key};
@@ -156,15 +156,15 @@ static void add_wanted(const struct etcd_commit *c, struct etcd_text *body)
 			continue;
 		}
 		add_comma(body);
-		etcd_addf(body, "{\"target\":\"VALUE\",\"result\":\"EQUAL\",");
+		text_add(body, "{\"target\":\"VALUE\",\"result\":\"EQUAL\",");
 		add_key(c, body, change->key);
-		etcd_addf(body, ",\"value\":");
+		text_add(body, ",\"value\":");
 		etcd_add_base64(body, change->value, strlen(change->value));
-		etcd_addf(body, "}");
+		text_add(body, "}");
 		if (compare)
 			add_revision_compare(c, body, compare, "NOT_EQUAL");
 	}
-	etcd_addf(body, "]");
+	text_add(body, "]");
 }
 
 static const struct store_change *first_put(const struct store_txn *t)
@@ -175,21 +175,21 @@ static const struct store_change *first_put(const struct store_txn *t)
 	return NULL;
 }
 
-static void add_question(const struct etcd_commit *c, struct etcd_text *body)
+static void add_question(const struct etcd_commit *c, struct text *body)
 {
 	const struct store_change *put = first_put(c->txn);
-	etcd_addf(body, "{");
+	text_add(body, "{");
 	add_wanted(c, body);
-	etcd_addf(body, ",\"success\":[");
+	text_add(body, ",\"success\":[");
 	if (put)
 		add_look(c, body, put->key);
-	etcd_addf(body, "],\"failure\":[{\"request_txn\":{");
+	text_add(body, "],\"failure\":[{\"request_txn\":{");
 	add_compares(c, body);
 	add_changes(c, body);
-	etcd_addf(body, ",\"failure\":[");
+	text_add(body, ",\"failure\":[");
 	if (c->witness)
 		add_look(c, body, c->witness->key);
-	etcd_addf(body, "]}}]}");
+	text_add(body, "]}}]}");
 }
 
 /* A transaction without changes can simply be asked again. */
@@ -198,12 +198,12 @@ static bool is_question(const struct etcd_commit *c)
 	return c->unknown && c->txn->n_changes > 0;
 }
 
-const char *etcd_commit_compose(const struct etcd_commit *c, struct etcd_text *body)
+const char *etcd_commit_compose(const struct etcd_commit *c, struct text *body)
 {
 	if (c->look_at) {
-		etcd_addf(body, "{\"revision\":\"%" PRId64 "\",", c->look_at);
+		text_add(body, "{\"revision\":\"%" PRId64 "\",", c->look_at);
 		add_key(c, body, c->witness->key);
-		etcd_addf(body, "}");
+		text_add(body, "}");
 		return "/v3/kv/range";
 	}
 	if (is_question(c))
@@ -299,13 +299,13 @@ static enum etcd_verdict take_question(struct etcd_commit *c, struct etcd_answer
 	return r ? look_at(c, kv.mod_revision, out, over, e) : conflict(out, over);
 }
 
-enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct etcd_text *text,
+enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct text *text,
 	struct store_event *out, bool *over, struct err *e)
 {
 	struct etcd_answer a;
 	int error;
 	*over = false;
-	if (etcd_read(text->p, text->len, &a, e) < 0)
+	if (etcd_read(text->buf, text->len, &a, e) < 0)
 		return ETCD_AGAIN;
 	enum etcd_verdict v = etcd_judge(status, &a, &error, e);
 	if (v == ETCD_COMPACTED && c->look_at)

@@ -14,11 +14,11 @@ struct etcd_commit *etcd_commit_new(const char *prefix, const struct store_txn *
 void etcd_commit_free(struct etcd_commit *c);					    /* takes NULL */
 
 /* The next request. Returns the path. */
-const char *etcd_commit_compose(const struct etcd_commit *c, struct etcd_text *body);
+const char *etcd_commit_compose(const struct etcd_commit *c, struct text *body);
 
 /* What came. FINE: *out has its kind, or kind and error with a sentence in e; or there is a further
  * question, then *over is false. FINAL: *error. */
-enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct etcd_text *text,
+enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct text *text,
 	struct store_event *out, bool *over, struct err *e);
 
 /* The answer was lost: what was sent may be carried out, now or soon. */

@@ -208,17 +208,17 @@ int etcd_http_check_url(const char *url, struct err *e)
 
 static char *find_line_end(const struct call *c)
 {
-	const struct etcd_text *t = &c->public.body;
-	return t->len > c->read ? memchr(t->p + c->read, '\n', t->len - c->read) : NULL;
+	const struct text *t = &c->public.body;
+	return t->len > c->read ? memchr(t->buf + c->read, '\n', t->len - c->read) : NULL;
 }
 
 /* Drops what was taken, before more is added. */
 static void compact(struct call *c)
 {
-	struct etcd_text *t = &c->public.body;
+	struct text *t = &c->public.body;
 	if (c->read == 0)
 		return;
-	memmove(t->p, t->p + c->read, t->len - c->read);
+	memmove(t->buf, t->buf + c->read, t->len - c->read);
 	t->len -= c->read;
 	c->read = 0;
 }
@@ -227,7 +227,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *user)
 {
 	(void)size; /* always 1 */
 	struct call *c = user;
-	struct etcd_text *t = &c->public.body;
+	struct text *t = &c->public.body;
 	if (c->stream && (c->held || (t->len - c->read > HOLD_AT && find_line_end(c))))
 		return CURL_WRITEFUNC_PAUSE;
 	compact(c);
@@ -235,9 +235,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *user)
 		c->too_large = true;
 		return 0;
 	}
-	t->p = mem_grow(t->p, &t->room, t->len + n, 1);
-	t->len += etcd_sieve(&c->sieve, bytes, n, t->p + t->len);
-	t->p[t->len] = '\0';
+	t->len += etcd_sieve(&c->sieve, bytes, n, text_reserve(t, n));
+	t->buf[t->len] = '\0';
 	c->deadline_ms = c->stream && find_line_end(c) ? INT64_MAX
 						       : boot_now_ms() + (int64_t)c->h->timeout_ms;
 	return n;
@@ -325,7 +324,7 @@ static void set_request(struct call *c, const char *url, const char *path, const
 }
 
 struct etcd_call *etcd_http_post(struct etcd_http *h, const char *url, const char *path,
-	const char *token, const struct etcd_text *body, bool stream)
+	const char *token, const struct text *body, bool stream)
 {
 	struct call *c = mem_new(1, sizeof(*c));
 	c->h = h;
@@ -337,7 +336,7 @@ struct etcd_call *etcd_http_post(struct etcd_http *h, const char *url, const cha
 	set_transport(c);
 	set_request(c, url, path, token);
 	(void)curl_easy_setopt(c->easy, CURLOPT_POSTFIELDSIZE, (long)body->len);
-	(void)curl_easy_setopt(c->easy, CURLOPT_COPYPOSTFIELDS, body->p);
+	(void)curl_easy_setopt(c->easy, CURLOPT_COPYPOSTFIELDS, body->buf);
 	c->next = h->calls;
 	h->calls = c;
 	struct quiet q = block_sigpipe();
@@ -369,7 +368,7 @@ void etcd_call_free(struct etcd_call *public)
 	while (*p != c)
 		p = &(*p)->next;
 	*p = c->next;
-	etcd_text_free(&c->public.body);
+	text_free(&c->public.body);
 	free(c);
 }
 
@@ -380,8 +379,8 @@ char *etcd_call_line(struct etcd_call *public, size_t *len)
 	if (!end)
 		return NULL;
 	c->held = true;
-	*len = (size_t)(end - (c->public.body.p + c->read));
-	return c->public.body.p + c->read;
+	*len = (size_t)(end - (c->public.body.buf + c->read));
+	return c->public.body.buf + c->read;
 }
 
 void etcd_call_taken(struct etcd_call *public)
@@ -391,7 +390,7 @@ void etcd_call_taken(struct etcd_call *public)
 	if (!c->held || !end)
 		return;
 	c->held = false;
-	c->read = (size_t)(end - c->public.body.p) + 1;
+	c->read = (size_t)(end - c->public.body.buf) + 1;
 	if (!c->easy || find_line_end(c))
 		return;
 	struct quiet q = block_sigpipe();

@@ -37,17 +37,17 @@ enum etcd_call_state {
 
 struct etcd_call {
 	enum etcd_call_state state;
-	bool sent;	       /* the server may have seen it */
-	bool timed_out;	       /* UNSENT, LOST: for want of an answer */
-	long status;	       /* ANSWERED: HTTP's */
-	struct etcd_text body; /* ANSWERED */
-	char why[256];	       /* UNSENT, LOST: what happened */
+	bool sent;	  /* the server may have seen it */
+	bool timed_out;	  /* UNSENT, LOST: for want of an answer */
+	long status;	  /* ANSWERED: HTTP's */
+	struct text body; /* ANSWERED */
+	char why[256];	  /* UNSENT, LOST: what happened */
 };
 
 /* POSTs body to url and path. token (NULL: none) and body are copied. stream: the answer is lines
  * without end; the timeout holds for the first only. */
 struct etcd_call *etcd_http_post(struct etcd_http *h, const char *url, const char *path,
-	const char *token, const struct etcd_text *body, bool stream);
+	const char *token, const struct text *body, bool stream);
 void etcd_call_free(struct etcd_call *c); /* takes NULL; a running one is broken off */
 
 /* The oldest line of a stream that was not taken, NULL when there is none. Nothing of it moves

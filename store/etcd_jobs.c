@@ -116,21 +116,21 @@ static int read_password(const struct etcd_driver *d, char out[PASSWORD_MAX + 1]
 	return 0;
 }
 
-static int compose_login(const struct etcd_driver *d, struct etcd_text *body, struct err *e)
+static int compose_login(const struct etcd_driver *d, struct text *body, struct err *e)
 {
 	char password[PASSWORD_MAX + 1];
 	int r = read_password(d, password, e);
-	etcd_addf(body, "{\"name\":");
+	text_add(body, "{\"name\":");
 	etcd_add_quoted(body, d->user);
-	etcd_addf(body, ",\"password\":");
+	text_add(body, ",\"password\":");
 	etcd_add_quoted(body, password);
-	etcd_addf(body, "}");
+	text_add(body, "}");
 	explicit_bzero(password, sizeof(password));
 	return r;
 }
 
 static const char *compose(
-	const struct etcd_driver *d, struct etcd_job *j, struct etcd_text *body, bool *is_stream)
+	const struct etcd_driver *d, struct etcd_job *j, struct text *body, bool *is_stream)
 {
 	*is_stream = false;
 	switch (j->kind) {
@@ -141,17 +141,16 @@ static const char *compose(
 	case JOB_WATCH:
 		return etcd_watch_compose(j->watch, body, is_stream);
 	default:
-		etcd_addf(
-			body, j->kind == JOB_PROBE ? "{\"keys_only\":true,\"key\":" : "{\"key\":");
+		text_add(body, j->kind == JOB_PROBE ? "{\"keys_only\":true,\"key\":" : "{\"key\":");
 		etcd_add_base64(body, j->key, strlen(j->key));
-		etcd_addf(body, "}");
+		text_add(body, "}");
 		return "/v3/kv/range";
 	}
 }
 
 static void start(struct etcd_driver *d, struct etcd_job *j)
 {
-	struct etcd_text body = {0};
+	struct text body = {0};
 	bool is_stream = false;
 	const char *path = compose(d, j, &body, &is_stream);
 	if (path) {
@@ -163,9 +162,9 @@ static void start(struct etcd_driver *d, struct etcd_job *j)
 		j->generation = d->generation;
 		j->state = JOB_RUNNING;
 	}
-	if (j->kind == JOB_LOGIN && body.p)
-		explicit_bzero(body.p, body.len);
-	etcd_text_free(&body);
+	if (j->kind == JOB_LOGIN && body.buf)
+		explicit_bzero(body.buf, body.len);
+	text_free(&body);
 	if (!path)
 		etcd_deny_login(d, j);
 }

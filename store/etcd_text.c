@@ -10,10 +10,6 @@
  */
 #include "store/etcd_text.h"
 
-#include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/mem.h"
@@ -23,37 +19,10 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void etcd_text_free(struct etcd_text *t)
-{
-	free(t->p);
-	*t = (struct etcd_text){0};
-}
-
-void etcd_add(struct etcd_text *t, const char *bytes, size_t len)
-{
-	t->p = mem_grow(t->p, &t->room, t->len + len, 1);
-	if (len)
-		memcpy(t->p + t->len, bytes, len);
-	t->len += len;
-	t->p[t->len] = '\0';
-}
-
-void etcd_addf(struct etcd_text *t, const char *fmt, ...)
-{
-	char part[512];
-	va_list args;
-	va_start(args, fmt);
-	int n = vsnprintf(part, sizeof(part), fmt, args);
-	va_end(args);
-	assert(n >= 0 && (size_t)n < sizeof(part)); /* long parts are no business of a format */
-	etcd_add(t, part, (size_t)n);
-}
-
-void etcd_add_base64(struct etcd_text *t, const char *bytes, size_t len)
+void etcd_add_base64(struct text *t, const char *bytes, size_t len)
 {
 	const unsigned char *in = (const unsigned char *)bytes;
-	t->p = mem_grow(t->p, &t->room, t->len + 4 * ((len + 2) / 3) + 2, 1);
-	char *out = t->p + t->len;
+	char *out = text_reserve(t, 4 * ((len + 2) / 3) + 2);
 	*out++ = '"';
 	for (size_t i = 0; i < len; i += 3) {
 		size_t left = len - i;
@@ -67,29 +36,29 @@ void etcd_add_base64(struct etcd_text *t, const char *bytes, size_t len)
 	}
 	*out++ = '"';
 	*out = '\0';
-	t->len = (size_t)(out - t->p);
+	t->len = (size_t)(out - t->buf);
 }
 
-void etcd_add_quoted(struct etcd_text *t, const char *s)
+void etcd_add_quoted(struct text *t, const char *s)
 {
-	etcd_add(t, "\"", 1);
+	text_add_char(t, '"');
 	for (; *s; s++) {
 		if (*s == '"' || *s == '\\' || (unsigned char)*s < 0x20)
-			etcd_addf(t, "\\u%04x", (unsigned int)(unsigned char)*s);
+			text_add(t, "\\u%04x", (unsigned int)(unsigned char)*s);
 		else
-			etcd_add(t, s, 1);
+			text_add_char(t, *s);
 	}
-	etcd_add(t, "\"", 1);
+	text_add_char(t, '"');
 }
 
-void etcd_add_range(struct etcd_text *t, const char *prefix, const struct etcd_text *from)
+void etcd_add_range(struct text *t, const char *prefix, const struct text *from)
 {
 	size_t len = strlen(prefix);
-	etcd_add(t, "\"key\":", 6);
-	etcd_add_base64(t, from ? from->p : prefix, from ? from->len : len);
+	text_add(t, "\"key\":");
+	etcd_add_base64(t, from ? from->buf : prefix, from ? from->len : len);
 	CLEANUP_FREE char *end = mem_strdup(prefix);
 	end[len - 1]++; /* prefixes are not empty, and ASCII: there is a next one */
-	etcd_add(t, ",\"range_end\":", 13);
+	text_add(t, ",\"range_end\":");
 	etcd_add_base64(t, end, len);
 }
 

@@ -38,7 +38,7 @@ struct etcd_watch {
 	bool once;
 	enum phase phase;
 	unsigned int limit;
-	struct etcd_text from; /* LIST: where the next page begins; empty: at the prefix */
+	struct text from;      /* LIST: where the next page begins; empty: at the prefix */
 	int64_t list_revision; /* 0: the first page will tell */
 	int64_t revision;      /* the bookmark */
 	uint64_t cluster;
@@ -53,11 +53,10 @@ struct etcd_watch {
 struct etcd_watch *etcd_watch_new(const char *prefix, const char *what, bool once)
 {
 	struct etcd_watch *w = mem_new(1, sizeof(*w));
-	struct etcd_text whole = {0};
-	etcd_add(&whole, prefix, strlen(prefix));
-	etcd_add(&whole, what, strlen(what));
+	struct text whole = {0};
+	text_add(&whole, "%s%s", prefix, what);
 	*w = (struct etcd_watch){
-		.prefix = whole.p,
+		.prefix = whole.buf,
 		.skip = strlen(prefix),
 		.once = once,
 		.limit = PAGE,
@@ -70,35 +69,35 @@ void etcd_watch_free(struct etcd_watch *w)
 	if (!w)
 		return;
 	free(w->prefix);
-	etcd_text_free(&w->from);
+	text_free(&w->from);
 	free(w);
 }
 
-const char *etcd_watch_compose(const struct etcd_watch *w, struct etcd_text *body, bool *is_stream)
+const char *etcd_watch_compose(const struct etcd_watch *w, struct text *body, bool *is_stream)
 {
 	assert(w->phase != DONE);
 	*is_stream = w->phase == STREAM;
 	if (w->phase == STREAM) {
-		etcd_addf(body, "{\"create_request\":{");
+		text_add(body, "{\"create_request\":{");
 		etcd_add_range(body, w->prefix, NULL);
-		etcd_addf(body,
+		text_add(body,
 			",\"start_revision\":\"%" PRId64
 			"\",\"progress_notify\":true,\"fragment\":true}}",
 			w->revision + 1);
 		return "/v3/watch";
 	}
-	etcd_addf(body, "{");
+	text_add(body, "{");
 	if (w->phase == CHECK) {
-		etcd_addf(body, "\"key\":");
+		text_add(body, "\"key\":");
 		etcd_add_base64(body, w->prefix, strlen(w->prefix));
-		etcd_addf(body, ",\"keys_only\":true}");
+		text_add(body, ",\"keys_only\":true}");
 		return "/v3/kv/range";
 	}
 	etcd_add_range(body, w->prefix, w->from.len ? &w->from : NULL);
-	etcd_addf(body, ",\"limit\":\"%u\"", w->limit);
+	text_add(body, ",\"limit\":\"%u\"", w->limit);
 	if (w->list_revision)
-		etcd_addf(body, ",\"revision\":\"%" PRId64 "\"", w->list_revision);
-	etcd_addf(body, "}");
+		text_add(body, ",\"revision\":\"%" PRId64 "\"", w->list_revision);
+	text_add(body, "}");
 	return "/v3/kv/range";
 }
 
@@ -203,11 +202,12 @@ void etcd_watch_broken(struct etcd_watch *w)
 static bool step(struct etcd_watch *w, const struct etcd_kv *kv)
 {
 	size_t shorter = kv->key_len < w->from.len ? kv->key_len : w->from.len;
-	int order = shorter ? memcmp(kv->key, w->from.p, shorter) : 0;
+	int order = shorter ? memcmp(kv->key, w->from.buf, shorter) : 0;
 	if (order < 0 || (order == 0 && kv->key_len < w->from.len))
 		return false;
 	w->from.len = 0;
-	etcd_add(&w->from, kv->key, kv->key_len + 1); /* and its NUL: the next key there can be */
+	text_add_bytes(
+		&w->from, kv->key, kv->key_len + 1); /* and its NUL: the next key there can be */
 	return true;
 }
 

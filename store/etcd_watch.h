@@ -18,7 +18,7 @@ struct etcd_watch *etcd_watch_new(const char *prefix, const char *what, bool onc
 void etcd_watch_free(struct etcd_watch *w); /* takes NULL */
 
 /* The next request: its body, and whether its answer is a stream. Returns the path. */
-const char *etcd_watch_compose(const struct etcd_watch *w, struct etcd_text *body, bool *is_stream);
+const char *etcd_watch_compose(const struct etcd_watch *w, struct text *body, bool *is_stream);
 
 /* What came: an answer, or a line of the stream. It stays, and is changed, until etcd_watch_next()
  * said that it is used up or etcd_watch_broken() was called. */

@@ -24,12 +24,11 @@
 
 #define ROUNDS_MAX 64 /* of messages without an event, in one next() */
 
-static void take_login(
-	struct etcd_driver *d, struct etcd_job *j, struct etcd_text *body, long status)
+static void take_login(struct etcd_driver *d, struct etcd_job *j, struct text *body, long status)
 {
 	struct etcd_answer a;
 	int error;
-	if (etcd_read(body->p, body->len, &a, &j->why) < 0) {
+	if (etcd_read(body->buf, body->len, &a, &j->why) < 0) {
 		etcd_again(d, j, false, false);
 		return;
 	}
@@ -55,12 +54,12 @@ static void take_login(
 }
 
 static enum etcd_verdict take_get(
-	struct etcd_driver *d, struct etcd_job *j, struct etcd_text *body, long status)
+	struct etcd_driver *d, struct etcd_job *j, struct text *body, long status)
 {
 	struct etcd_answer a;
 	struct etcd_kv kv;
 	int error;
-	if (etcd_read(body->p, body->len, &a, &j->why) < 0)
+	if (etcd_read(body->buf, body->len, &a, &j->why) < 0)
 		return ETCD_AGAIN;
 	enum etcd_verdict v = etcd_judge(status, &a, &error, &j->why);
 	if (v == ETCD_FINAL || v == ETCD_COMPACTED)
@@ -108,7 +107,7 @@ static void judge(struct etcd_driver *d, struct etcd_job *j, enum etcd_verdict v
 
 static void take_answer(struct etcd_driver *d, struct etcd_job *j)
 {
-	struct etcd_text *body = &j->call->body;
+	struct text *body = &j->call->body;
 	long status = j->call->status;
 	bool over = true;
 	enum etcd_verdict v;
@@ -117,9 +116,9 @@ static void take_answer(struct etcd_driver *d, struct etcd_job *j)
 		return;
 	}
 	if (body->len == 0)
-		etcd_add(body, "", 0); /* there is a text at least */
+		text_add_bytes(body, "", 0); /* there is a text at least */
 	if (j->kind == JOB_WATCH)
-		v = etcd_watch_take(j->watch, status, body->p, body->len, &j->why);
+		v = etcd_watch_take(j->watch, status, body->buf, body->len, &j->why);
 	else if (j->kind == JOB_COMMIT)
 		v = etcd_commit_take(j->commit, status, body, &j->result, &over, &j->why);
 	else
@@ -360,10 +359,9 @@ static void etcd_start_get(void *driver, uint64_t id, const char *key)
 {
 	struct etcd_driver *d = driver;
 	struct etcd_job *j = etcd_job_add(d, id, JOB_GET);
-	struct etcd_text whole = {0};
-	etcd_add(&whole, d->prefix, strlen(d->prefix));
-	etcd_add(&whole, key, strlen(key));
-	j->key = whole.p;
+	struct text whole = {0};
+	text_add(&whole, "%s%s", d->prefix, key);
+	j->key = whole.buf;
 	j->hasty = true;
 	etcd_jobs_start(d);
 }

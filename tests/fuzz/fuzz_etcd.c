@@ -30,59 +30,59 @@ static void check_event(const struct store_event *ev)
 }
 
 /* A line through the sieve, without slack behind it but for the terminator. */
-static struct etcd_text sieve(const char *line, size_t len)
+static struct text sieve(const char *line, size_t len)
 {
 	CLEANUP_FREE char *out = mem_new(len + 1, 1);
 	struct etcd_sieve s = {0};
 	size_t n = etcd_sieve(&s, line, len, out);
 	CHECK(n <= len);
-	struct etcd_text t = {.p = mem_new(n + 1, 1), .len = n, .room = n + 1};
-	memcpy(t.p, out, n);
+	struct text t = {.buf = mem_new(n + 1, 1), .size = n + 1, .len = n, .grows = true};
+	memcpy(t.buf, out, n);
 	return t;
 }
 
 static void tell_watch(struct etcd_watch *w, const char *line, size_t len)
 {
-	struct etcd_text t = sieve(line, len);
+	struct text t = sieve(line, len);
 	struct store_event ev;
 	struct err e;
 	bool is_stream;
 	int r = 0;
 	if (etcd_watch_is_done(w)) {
-		etcd_text_free(&t);
+		text_free(&t);
 		return;
 	}
-	if (etcd_watch_take(w, 200, t.p, t.len, &e) == ETCD_FINE)
+	if (etcd_watch_take(w, 200, t.buf, t.len, &e) == ETCD_FINE)
 		while ((r = etcd_watch_next(w, &ev, &e)) > 0)
 			check_event(&ev);
 	else
 		r = -1;
 	if (r < 0)
 		etcd_watch_broken(w);
-	etcd_text_free(&t);
+	text_free(&t);
 	if (etcd_watch_is_done(w))
 		return;
-	struct etcd_text body = {0};
+	struct text body = {0};
 	CHECK(etcd_watch_compose(w, &body, &is_stream)[0] == '/');
-	CHECK(body.p[body.len - 1] == '}');
-	etcd_text_free(&body);
+	CHECK(body.buf[body.len - 1] == '}');
+	text_free(&body);
 }
 
 /* true: it is over. */
 static bool tell_commit(struct etcd_commit *c, const char *line, size_t len)
 {
-	struct etcd_text t = sieve(line, len);
+	struct text t = sieve(line, len);
 	struct store_event ev = {0};
 	struct err e;
 	bool over;
 	enum etcd_verdict v = etcd_commit_take(c, 200, &t, &ev, &over, &e);
-	etcd_text_free(&t);
+	text_free(&t);
 	if (v == ETCD_AGAIN)
 		etcd_commit_lost(c);
 	CHECK(!over || ev.kind <= STORE_FAILED);
-	struct etcd_text body = {0};
+	struct text body = {0};
 	CHECK(etcd_commit_compose(c, &body)[0] == '/');
-	etcd_text_free(&body);
+	text_free(&body);
 	return over;
 }
 

@@ -32,18 +32,18 @@ static void base64_is_padded_and_comes_back(void **state)
 	} table[] = {{"", "\"\""}, {"f", "\"Zg==\""}, {"fo", "\"Zm8=\""}, {"foo", "\"Zm9v\""},
 		{"foob", "\"Zm9vYg==\""}, {"\xff\xfe\xfb", "\"//77\""}, {">>>", "\"Pj4+\""}};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct etcd_text t = {0};
+		struct text t = {0};
 		struct etcd_kv kv;
 		struct err e;
 		etcd_add_base64(&t, table[i].bytes, strlen(table[i].bytes));
-		assert_string_equal(t.p, table[i].text);
+		assert_string_equal(t.buf, table[i].text);
 		CLEANUP_FREE char *list = NULL;
-		assert_true(asprintf(&list, "{\"key\":\"aw==\",\"value\":%s}", t.p) > 0);
+		assert_true(asprintf(&list, "{\"key\":\"aw==\",\"value\":%s}", t.buf) > 0);
 		struct etcd_list l = {list, list + strlen(list)};
 		assert_int_equal(etcd_next_kv(&l, &kv, &e), 1);
 		assert_string_equal(kv.key, "k");
 		assert_string_equal(kv.value, table[i].bytes);
-		etcd_text_free(&t);
+		text_free(&t);
 	}
 }
 
@@ -156,13 +156,13 @@ static void expect(struct etcd_watch *w, const char *answer, const char *events)
 /* The next request must have these words. */
 static void asks(struct etcd_watch *w, const char *path, const char *words)
 {
-	struct etcd_text body = {0};
+	struct text body = {0};
 	bool is_stream;
 	assert_string_equal(etcd_watch_compose(w, &body, &is_stream), path);
 	assert_int_equal(is_stream, strcmp(path, "/v3/watch") == 0);
-	if (!strstr(body.p, words))
-		fail_msg("%s is not in %s", words, body.p);
-	etcd_text_free(&body);
+	if (!strstr(body.buf, words))
+		fail_msg("%s is not in %s", words, body.buf);
+	text_free(&body);
 }
 
 static struct etcd_watch *streaming(int at)
@@ -333,20 +333,20 @@ static struct etcd_commit *make_commit(int64_t revision)
 static enum etcd_verdict answer(
 	struct etcd_commit *c, const char *text, struct store_event *out, bool *over, struct err *e)
 {
-	struct etcd_text t = {0};
-	etcd_add(&t, text, strlen(text));
+	struct text t = {0};
+	text_add_bytes(&t, text, strlen(text));
 	enum etcd_verdict v = etcd_commit_take(c, 200, &t, out, over, e);
-	etcd_text_free(&t);
+	text_free(&t);
 	return v;
 }
 
 static void requires(struct etcd_commit *c, const char *path, const char *words)
 {
-	struct etcd_text body = {0};
+	struct text body = {0};
 	assert_string_equal(etcd_commit_compose(c, &body), path);
-	if (!strstr(body.p, words))
-		fail_msg("%s is not in %s", words, body.p);
-	etcd_text_free(&body);
+	if (!strstr(body.buf, words))
+		fail_msg("%s is not in %s", words, body.buf);
+	text_free(&body);
 }
 
 #define QUESTION_FAILED(kvs)                                                                       \

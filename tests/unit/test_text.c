@@ -58,6 +58,10 @@ static void growing_text_is_never_cut(void **state)
 	text_add_char(&t, 'c');
 	assert_int_equal(t.len, 4);
 	assert_memory_equal(t.buf, "a\0bc", 5);
+	memset(text_reserve(&t, 3000), 'x', 3000);
+	t.len += 3000;
+	text_add(&t, "end");
+	assert_string_equal(t.buf + 4 + 2999, "xend");
 }
 
 static void taken_text_is_the_callers_and_leaves_an_empty_one(void **state)
