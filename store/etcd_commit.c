@@ -38,7 +38,7 @@ struct etcd_commit {
 	/* The document whose history decides; NULL: none. */
 	const struct store_change *witness;
 	int64_t compared; /* its revision in the comparison */
-	int64_t look_at;  /* revision to read it at; 0: no need so far */
+	int64_t read_at;  /* revision to read it at; 0: no need so far */
 	unsigned int steps;
 };
 
@@ -136,7 +136,7 @@ static void add_plain(const struct etcd_commit *c, struct text *body)
 }
 
 /* The revision of a document; its value is known or does not matter. */
-static void add_look(const struct etcd_commit *c, struct text *body, const char *key)
+static void add_read(const struct etcd_commit *c, struct text *body, const char *key)
 {
 	text_add(body, "{\"request_range\":{\"keys_only\":true,");
 	add_key(c, body, key);
@@ -182,13 +182,13 @@ static void add_question(const struct etcd_commit *c, struct text *body)
 	add_wanted(c, body);
 	text_add(body, ",\"success\":[");
 	if (put)
-		add_look(c, body, put->key);
+		add_read(c, body, put->key);
 	text_add(body, "],\"failure\":[{\"request_txn\":{");
 	add_compares(c, body);
 	add_changes(c, body);
 	text_add(body, ",\"failure\":[");
 	if (c->witness)
-		add_look(c, body, c->witness->key);
+		add_read(c, body, c->witness->key);
 	text_add(body, "]}}]}");
 }
 
@@ -200,8 +200,8 @@ static bool is_question(const struct etcd_commit *c)
 
 const char *etcd_commit_compose(const struct etcd_commit *c, struct text *body)
 {
-	if (c->look_at) {
-		text_add(body, "{\"revision\":\"%" PRId64 "\",", c->look_at);
+	if (c->read_at) {
+		text_add(body, "{\"revision\":\"%" PRId64 "\",", c->read_at);
 		add_key(c, body, c->witness->key);
 		text_add(body, "}");
 		return "/v3/kv/range";
@@ -213,21 +213,21 @@ const char *etcd_commit_compose(const struct etcd_commit *c, struct text *body)
 	return "/v3/kv/txn";
 }
 
-static enum etcd_verdict done(struct store_event *out, bool *over, int64_t revision)
+static enum etcd_verdict commit_done(struct store_event *out, bool *over, int64_t revision)
 {
 	*out = (struct store_event){.kind = STORE_DONE, .revision = revision};
 	*over = true;
 	return ETCD_FINE;
 }
 
-static enum etcd_verdict conflict(struct store_event *out, bool *over)
+static enum etcd_verdict commit_conflict(struct store_event *out, bool *over)
 {
 	*out = (struct store_event){.kind = STORE_CONFLICT};
 	*over = true;
 	return ETCD_FINE;
 }
 
-static enum etcd_verdict nobody_knows(struct store_event *out, bool *over, struct err *e)
+static enum etcd_verdict commit_unknown(struct store_event *out, bool *over, struct err *e)
 {
 	int r = err_set(e, ETIMEDOUT,
 		"etcd's answer was lost and the documents were changed by others since: "
@@ -238,14 +238,14 @@ static enum etcd_verdict nobody_knows(struct store_event *out, bool *over, struc
 }
 
 /* The next question: what was the witness at this revision? */
-static enum etcd_verdict look_at(
+static enum etcd_verdict commit_read_at(
 	struct etcd_commit *c, int64_t revision, struct store_event *out, bool *over, struct err *e)
 {
 	if (revision <= c->compared)
-		return conflict(out, over);
+		return commit_conflict(out, over);
 	if (++c->steps > STEPS_MAX)
-		return nobody_knows(out, over, e);
-	c->look_at = revision;
+		return commit_unknown(out, over, e);
+	c->read_at = revision;
 	*over = false;
 	return ETCD_FINE;
 }
@@ -264,14 +264,14 @@ static enum etcd_verdict take_version(struct etcd_commit *c, struct etcd_answer 
 	if (r < 0)
 		return ETCD_AGAIN;
 	if (r == 0 || kv.mod_revision <= c->compared)
-		return conflict(out, over);
+		return commit_conflict(out, over);
 	if (kv.value && strcmp(kv.value, c->witness->value) == 0)
-		return done(out, over, kv.mod_revision);
-	if (kv.mod_revision > c->look_at) {
+		return commit_done(out, over, kv.mod_revision);
+	if (kv.mod_revision > c->read_at) {
 		(void)err_set(e, EBADMSG, "an answer that is not etcd's: a version of the future");
 		return ETCD_AGAIN;
 	}
-	return look_at(c, kv.mod_revision - 1, out, over, e);
+	return commit_read_at(c, kv.mod_revision - 1, out, over, e);
 }
 
 static enum etcd_verdict take_question(struct etcd_commit *c, struct etcd_answer *a,
@@ -284,19 +284,20 @@ static enum etcd_verdict take_question(struct etcd_commit *c, struct etcd_answer
 		return ETCD_AGAIN;
 	if (a->succeeded) {
 		r = first_kv(&inner.kvs, &kv, e);
-		return r < 0 ? ETCD_AGAIN : done(out, over, r ? kv.mod_revision : a->revision);
+		return r < 0 ? ETCD_AGAIN
+			     : commit_done(out, over, r ? kv.mod_revision : a->revision);
 	}
 	if (r == 0) {
 		(void)err_set(e, EBADMSG, "an answer that is not etcd's: no response");
 		return ETCD_AGAIN;
 	}
 	if (inner.succeeded)
-		return done(out, over, a->revision);
-	struct etcd_answer look = {0};
-	r = inner.responses.at ? etcd_next_response(&inner.responses, &look, e) : 0;
-	if (r < 0 || (r > 0 && (r = first_kv(&look.kvs, &kv, e)) < 0))
+		return commit_done(out, over, a->revision);
+	struct etcd_answer read = {0};
+	r = inner.responses.at ? etcd_next_response(&inner.responses, &read, e) : 0;
+	if (r < 0 || (r > 0 && (r = first_kv(&read.kvs, &kv, e)) < 0))
 		return ETCD_AGAIN;
-	return r ? look_at(c, kv.mod_revision, out, over, e) : conflict(out, over);
+	return r ? commit_read_at(c, kv.mod_revision, out, over, e) : commit_conflict(out, over);
 }
 
 enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct text *text,
@@ -308,24 +309,24 @@ enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct te
 	if (etcd_read(text->buf, text->len, &a, e) < 0)
 		return ETCD_AGAIN;
 	enum etcd_verdict v = etcd_judge(status, &a, &error, e);
-	if (v == ETCD_COMPACTED && c->look_at)
-		return nobody_knows(out, over, e);
+	if (v == ETCD_COMPACTED && c->read_at)
+		return commit_unknown(out, over, e);
 	if (v == ETCD_FINAL || v == ETCD_COMPACTED) {
 		*out = (struct store_event){.kind = STORE_FAILED, .error = error};
 		return ETCD_FINAL;
 	}
 	if (v != ETCD_FINE)
 		return v;
-	if (c->look_at)
+	if (c->read_at)
 		return take_version(c, &a, out, over, e);
 	if (is_question(c))
 		return take_question(c, &a, out, over, e);
-	return a.succeeded ? done(out, over, a.revision) : conflict(out, over);
+	return a.succeeded ? commit_done(out, over, a.revision) : commit_conflict(out, over);
 }
 
 void etcd_commit_lost(struct etcd_commit *c)
 {
-	if (!c->look_at)
+	if (!c->read_at)
 		c->unknown = true;
 }
 

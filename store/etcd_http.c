@@ -206,14 +206,14 @@ int etcd_http_check_url(const char *url, struct err *e)
 	return 0;
 }
 
-static char *find_line_end(const struct call *c)
+static char *call_line_end(const struct call *c)
 {
 	const struct text *t = &c->public.body;
 	return t->len > c->read ? memchr(t->buf + c->read, '\n', t->len - c->read) : NULL;
 }
 
 /* Drops what was taken, before more is added. */
-static void compact(struct call *c)
+static void call_compact(struct call *c)
 {
 	struct text *t = &c->public.body;
 	if (c->read == 0)
@@ -228,16 +228,16 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *user)
 	(void)size; /* always 1 */
 	struct call *c = user;
 	struct text *t = &c->public.body;
-	if (c->stream && (c->held || (t->len - c->read > HOLD_AT && find_line_end(c))))
+	if (c->stream && (c->held || (t->len - c->read > HOLD_AT && call_line_end(c))))
 		return CURL_WRITEFUNC_PAUSE;
-	compact(c);
+	call_compact(c);
 	if (t->len + n > ETCD_ANSWER_MAX) {
 		c->too_large = true;
 		return 0;
 	}
 	t->len += etcd_sieve(&c->sieve, bytes, n, text_reserve(t, n));
 	t->buf[t->len] = '\0';
-	c->deadline_ms = c->stream && find_line_end(c) ? INT64_MAX
+	c->deadline_ms = c->stream && call_line_end(c) ? INT64_MAX
 						       : boot_now_ms() + (int64_t)c->h->timeout_ms;
 	return n;
 }
@@ -345,7 +345,7 @@ struct etcd_call *etcd_http_post(struct etcd_http *h, const char *url, const cha
 	return &c->public;
 }
 
-static void release(struct call *c)
+static void call_release(struct call *c)
 {
 	if (!c->easy)
 		return;
@@ -362,7 +362,7 @@ void etcd_call_free(struct etcd_call *public)
 		return;
 	struct call *c = (struct call *)public; /* its first member */
 	struct quiet q = block_sigpipe();
-	release(c);
+	call_release(c);
 	restore_sigpipe(&q);
 	struct call **p = &c->h->calls;
 	while (*p != c)
@@ -375,7 +375,7 @@ void etcd_call_free(struct etcd_call *public)
 char *etcd_call_line(struct etcd_call *public, size_t *len)
 {
 	struct call *c = (struct call *)public;
-	char *end = find_line_end(c);
+	char *end = call_line_end(c);
 	if (!end)
 		return NULL;
 	c->held = true;
@@ -386,12 +386,12 @@ char *etcd_call_line(struct etcd_call *public, size_t *len)
 void etcd_call_taken(struct etcd_call *public)
 {
 	struct call *c = (struct call *)public;
-	char *end = find_line_end(c);
+	char *end = call_line_end(c);
 	if (!c->held || !end)
 		return;
 	c->held = false;
 	c->read = (size_t)(end - c->public.body.buf) + 1;
-	if (!c->easy || find_line_end(c))
+	if (!c->easy || call_line_end(c))
 		return;
 	struct quiet q = block_sigpipe();
 	(void)curl_easy_pause(c->easy, CURLPAUSE_CONT);
@@ -400,21 +400,21 @@ void etcd_call_taken(struct etcd_call *public)
 
 /* With TLS 1.3 a client learns only after it has sent its request that the server did not take its
  * certificate; the server has read nothing of it then. */
-static bool was_turned_away(const struct call *c)
+static bool call_was_turned_away(const struct call *c)
 {
 	return strstr(c->error, "alert") &&
 	       (strstr(c->error, "certificate") || strstr(c->error, "unknown ca"));
 }
 
-static void lose(struct call *c, const char *why)
+static void call_lose(struct call *c, const char *why)
 {
-	bool lost = c->public.sent && !was_turned_away(c);
+	bool lost = c->public.sent && !call_was_turned_away(c);
 	c->public.state = lost ? ETCD_LOST : ETCD_UNSENT;
 	(void)json_clean(c->public.why, sizeof(c->public.why), why);
-	release(c);
+	call_release(c);
 }
 
-static const char *reason(const struct call *c, CURLcode rc)
+static const char *call_reason(const struct call *c, CURLcode rc)
 {
 	long error = 0;
 	if (rc == CURLE_ABORTED_BY_CALLBACK)
@@ -425,19 +425,19 @@ static const char *reason(const struct call *c, CURLcode rc)
 	return *c->error ? c->error : curl_easy_strerror(rc);
 }
 
-static void finish(struct call *c, CURLcode rc)
+static void call_finish(struct call *c, CURLcode rc)
 {
 	if (rc != CURLE_OK && !c->too_large) {
 		c->public.timed_out = rc == CURLE_OPERATION_TIMEDOUT;
-		lose(c, reason(c, rc));
+		call_lose(c, call_reason(c, rc));
 		return;
 	}
 	(void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &c->public.status);
 	c->public.state = c->too_large ? ETCD_TOO_LARGE : ETCD_ANSWERED;
-	release(c);
+	call_release(c);
 }
 
-static void finish_all(struct etcd_http *h)
+static void http_finish_all(struct etcd_http *h)
 {
 	int left = 0;
 	for (CURLMsg *m = curl_multi_info_read(h->multi, &left); m;
@@ -446,11 +446,11 @@ static void finish_all(struct etcd_http *h)
 		CURLcode rc = m->data.result;
 		(void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c);
 		if (m->msg == CURLMSG_DONE)
-			finish((struct call *)(void *)c, rc);
+			call_finish((struct call *)(void *)c, rc);
 	}
 }
 
-static void expire(struct etcd_http *h)
+static void http_expire(struct etcd_http *h)
 {
 	int64_t now = boot_now_ms();
 	for (struct call *c = h->calls; c; c = c->next) {
@@ -459,7 +459,7 @@ static void expire(struct etcd_http *h)
 		char why[64];
 		(void)snprintf(why, sizeof(why), "no answer within %u ms", h->timeout_ms);
 		c->public.timed_out = true;
-		lose(c, why);
+		call_lose(c, why);
 	}
 }
 
@@ -480,8 +480,8 @@ void etcd_http_pump(struct etcd_http *h)
 		h->timer_ms = INT64_MAX;
 		(void)curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	}
-	finish_all(h);
-	expire(h);
+	http_finish_all(h);
+	http_expire(h);
 	restore_sigpipe(&q);
 }
 

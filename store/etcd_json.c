@@ -36,7 +36,7 @@ struct scan {
 	const char *fault; /* the first one; NULL: none */
 };
 
-static bool fail(struct scan *s, const char *what)
+static bool scan_fail(struct scan *s, const char *what)
 {
 	if (!s->fault)
 		s->fault = what;
@@ -44,7 +44,7 @@ static bool fail(struct scan *s, const char *what)
 	return false;
 }
 
-static int report(const struct scan *s, struct err *e)
+static int scan_report(const struct scan *s, struct err *e)
 {
 	return err_set(e, EBADMSG, "an answer that is not etcd's: %s", s->fault);
 }
@@ -57,15 +57,15 @@ static void skip_space(struct scan *s)
 }
 
 /* The next byte that means something, 0 at the end. */
-static char peek(struct scan *s)
+static char scan_peek(struct scan *s)
 {
 	skip_space(s);
 	return s->at < s->end ? *s->at : '\0';
 }
 
-static bool take(struct scan *s, char c)
+static bool scan_take(struct scan *s, char c)
 {
-	if (peek(s) != c)
+	if (scan_peek(s) != c)
 		return false;
 	s->at++;
 	return true;
@@ -74,13 +74,13 @@ static bool take(struct scan *s, char c)
 /* What stands between the quotes, with its escapes. */
 static bool take_string(struct scan *s, struct span *out)
 {
-	if (!take(s, '"'))
-		return fail(s, "a string was expected");
+	if (!scan_take(s, '"'))
+		return scan_fail(s, "a string was expected");
 	char *from = s->at;
 	while (s->at < s->end && *s->at != '"')
 		s->at += *s->at == '\\' ? 2 : 1;
 	if (s->at >= s->end)
-		return fail(s, "a string without end");
+		return scan_fail(s, "a string without end");
 	*out = (struct span){.p = from, .len = (size_t)(s->at - from)};
 	s->at++;
 	return true;
@@ -100,7 +100,7 @@ static bool take_plain(struct scan *s, struct span *out)
 	while (s->at < s->end && is_plain(*s->at))
 		s->at++;
 	*out = (struct span){.p = from, .len = (size_t)(s->at - from)};
-	return out->len > 0 || fail(s, "a value was expected");
+	return out->len > 0 || scan_fail(s, "a value was expected");
 }
 
 /* Passes over one value; inside of it only the brackets are checked. */
@@ -109,14 +109,14 @@ static bool skip_value(struct scan *s)
 	int depth = 0;
 	do {
 		struct span ignored;
-		char c = peek(s);
+		char c = scan_peek(s);
 		if (c == '"') {
 			if (!take_string(s, &ignored))
 				return false;
 		} else if (c == '{' || c == '[') {
 			s->at++;
 			if (++depth > JSON_MAX_NESTING)
-				return fail(s, "it is nested too deeply");
+				return scan_fail(s, "it is nested too deeply");
 		} else if (depth > 0 && (c == '}' || c == ']')) {
 			s->at++;
 			depth--;
@@ -138,12 +138,12 @@ static bool is_word(const struct span *v, const char *word)
  * the caller's, true at the beginning. */
 static bool next_member(struct scan *s, bool *first, struct span *key)
 {
-	if (s->fault || take(s, '}'))
+	if (s->fault || scan_take(s, '}'))
 		return false;
-	if (!*first && !take(s, ','))
-		return fail(s, "a comma was expected");
+	if (!*first && !scan_take(s, ','))
+		return scan_fail(s, "a comma was expected");
 	*first = false;
-	return take_string(s, key) && (take(s, ':') || fail(s, "a colon was expected"));
+	return take_string(s, key) && (scan_take(s, ':') || scan_fail(s, "a colon was expected"));
 }
 
 /* Takes a null, which is as good as absent. */
@@ -160,17 +160,17 @@ static bool take_null(struct scan *s)
 static bool take_number(struct scan *s, uint64_t max, uint64_t *out)
 {
 	struct span v = {0};
-	if (peek(s) == '"' ? !take_string(s, &v) : !take_plain(s, &v))
+	if (scan_peek(s) == '"' ? !take_string(s, &v) : !take_plain(s, &v))
 		return false;
 	uint64_t n = 0;
 	for (size_t i = 0; i < v.len; i++) {
 		unsigned int digit = (unsigned int)(unsigned char)v.p[i] - '0';
 		if (digit > 9 || n > (max - digit) / 10)
-			return fail(s, "a number is out of range");
+			return scan_fail(s, "a number is out of range");
 		n = n * 10 + digit;
 	}
 	*out = n;
-	return v.len > 0 || fail(s, "a number is empty");
+	return v.len > 0 || scan_fail(s, "a number is empty");
 }
 
 static bool take_int64(struct scan *s, int64_t *out)
@@ -188,15 +188,15 @@ static bool take_bool(struct scan *s, bool *out)
 	if (!take_plain(s, &v))
 		return false;
 	if (!is_word(&v, "true") && !is_word(&v, "false"))
-		return fail(s, "true or false was expected");
+		return scan_fail(s, "true or false was expected");
 	*out = is_word(&v, "true");
 	return true;
 }
 
 static bool take_list(struct scan *s, struct etcd_list *out)
 {
-	if (peek(s) != '[')
-		return fail(s, "a list was expected");
+	if (scan_peek(s) != '[')
+		return scan_fail(s, "a list was expected");
 	char *from = s->at + 1;
 	if (!skip_value(s))
 		return false;
@@ -247,10 +247,10 @@ static bool take_token(struct scan *s, char *out, size_t size)
 	if (!take_string(s, &v))
 		return false;
 	if (v.len >= size)
-		return fail(s, "the token is too long");
+		return scan_fail(s, "the token is too long");
 	for (size_t i = 0; i < v.len; i++)
 		if (v.p[i] <= ' ' || v.p[i] > '~' || v.p[i] == '\\')
-			return fail(s, "the token is not plain text");
+			return scan_fail(s, "the token is not plain text");
 	memcpy(out, v.p, v.len);
 	out[v.len] = '\0';
 	return true;
@@ -261,8 +261,8 @@ static bool take_object(struct scan *s, struct etcd_answer *out, int level);
 static bool take_error(struct scan *s, struct etcd_answer *out, int level)
 {
 	out->failed = true;
-	return peek(s) == '{' ? take_object(s, out, level + 1)
-			      : take_message(s, out->message, sizeof(out->message));
+	return scan_peek(s) == '{' ? take_object(s, out, level + 1)
+				   : take_message(s, out->message, sizeof(out->message));
 }
 
 static bool is_wrapper(const struct span *key)
@@ -332,9 +332,9 @@ static bool take_member(struct scan *s, const struct span *key, struct etcd_answ
 static bool take_object(struct scan *s, struct etcd_answer *out, int level)
 {
 	if (level > WRAPPERS)
-		return fail(s, "it is nested too deeply");
-	if (!take(s, '{'))
-		return fail(s, "an object was expected");
+		return scan_fail(s, "it is nested too deeply");
+	if (!scan_take(s, '{'))
+		return scan_fail(s, "an object was expected");
 	bool first = true;
 	struct span key;
 	while (next_member(s, &first, &key))
@@ -346,10 +346,10 @@ int etcd_read(char *text, size_t len, struct etcd_answer *out, struct err *e)
 {
 	struct scan s = {.at = text, .end = text + len};
 	struct etcd_answer a = {.code = -1};
-	if (take_object(&s, &a, 0) && peek(&s) != '\0')
-		(void)fail(&s, "something follows it");
+	if (take_object(&s, &a, 0) && scan_peek(&s) != '\0')
+		(void)scan_fail(&s, "something follows it");
 	if (s.fault)
-		return report(&s, e);
+		return scan_report(&s, e);
 	*out = a;
 	return 0;
 }
@@ -359,8 +359,8 @@ static bool finish_element(struct scan *s, struct etcd_list *l)
 {
 	if (s->fault)
 		return false;
-	if (peek(s) && !take(s, ','))
-		return fail(s, "a comma was expected");
+	if (scan_peek(s) && !scan_take(s, ','))
+		return scan_fail(s, "a comma was expected");
 	l->at = s->at;
 	return true;
 }
@@ -368,11 +368,11 @@ static bool finish_element(struct scan *s, struct etcd_list *l)
 int etcd_next_response(struct etcd_list *l, struct etcd_answer *out, struct err *e)
 {
 	struct scan s = {.at = l->at, .end = l->end};
-	if (!peek(&s))
+	if (!scan_peek(&s))
 		return 0;
 	struct etcd_answer a = {.code = -1};
 	if (!take_object(&s, &a, 0) || !finish_element(&s, l))
-		return report(&s, e);
+		return scan_report(&s, e);
 	*out = a;
 	return 1;
 }
@@ -392,7 +392,7 @@ static unsigned int digit_of(unsigned char c)
 }
 
 /* Decodes v in place and terminates it; false when it is no base64. */
-static bool decode(struct span *v)
+static bool decode_base64(struct span *v)
 {
 	const unsigned char *in = (const unsigned char *)v->p;
 	size_t n = v->len;
@@ -427,8 +427,8 @@ static bool take_value(struct scan *s, struct etcd_kv *out)
 	if (!take_string(s, &v))
 		return false;
 	bool cut = is_cut(&v);
-	if (!cut && !decode(&v))
-		return fail(s, "a value is not base64");
+	if (!cut && !decode_base64(&v))
+		return scan_fail(s, "a value is not base64");
 	bool usable = !cut && v.len <= STORE_VALUE_MAX && !memchr(v.p, '\0', v.len);
 	out->value = usable ? v.p : NULL;
 	out->value_len = usable ? v.len : 0;
@@ -440,8 +440,8 @@ static bool take_key(struct scan *s, struct etcd_kv *out)
 	struct span v;
 	if (!take_string(s, &v))
 		return false;
-	if (!decode(&v))
-		return fail(s, "a key is not base64");
+	if (!decode_base64(&v))
+		return scan_fail(s, "a key is not base64");
 	out->key = v.p;
 	out->key_len = v.len;
 	return true;
@@ -449,8 +449,8 @@ static bool take_key(struct scan *s, struct etcd_kv *out)
 
 static bool take_kv(struct scan *s, struct etcd_kv *out, int level)
 {
-	if (!take(s, '{'))
-		return fail(s, "an object was expected");
+	if (!scan_take(s, '{'))
+		return scan_fail(s, "an object was expected");
 	bool first = true;
 	struct span key;
 	while (next_member(s, &first, &key)) {
@@ -477,13 +477,13 @@ int etcd_next_kv(struct etcd_list *l, struct etcd_kv *out, struct err *e)
 {
 	static char nothing[1];
 	struct scan s = {.at = l->at, .end = l->end};
-	if (!peek(&s))
+	if (!scan_peek(&s))
 		return 0;
 	struct etcd_kv kv = {.value = nothing};
 	if (take_kv(&s, &kv, 0) && !kv.key)
-		(void)fail(&s, "a document without a key");
+		(void)scan_fail(&s, "a document without a key");
 	if (!finish_element(&s, l))
-		return report(&s, e);
+		return scan_report(&s, e);
 	*out = kv;
 	return 1;
 }

@@ -101,7 +101,7 @@ const char *etcd_watch_compose(const struct etcd_watch *w, struct text *body, bo
 	return "/v3/kv/range";
 }
 
-static void forget_taken(struct etcd_watch *w)
+static void watch_forget_taken(struct etcd_watch *w)
 {
 	w->taken = false;
 	w->kvs = (struct etcd_list){0};
@@ -110,16 +110,16 @@ static void forget_taken(struct etcd_watch *w)
 	w->reached = w->revision;
 }
 
-static void list_again(struct etcd_watch *w)
+static void watch_list_again(struct etcd_watch *w)
 {
-	forget_taken(w);
+	watch_forget_taken(w);
 	w->phase = LIST;
 	w->from.len = 0;
 	w->list_revision = 0;
 	w->revision = 0;
 }
 
-static enum etcd_verdict take_page(
+static enum etcd_verdict watch_take_page(
 	struct etcd_watch *w, const struct etcd_answer *a, size_t len, struct err *e)
 {
 	if (a->revision <= 0) {
@@ -139,12 +139,13 @@ static enum etcd_verdict take_page(
 	return ETCD_FINE;
 }
 
-static enum etcd_verdict take_line(struct etcd_watch *w, const struct etcd_answer *a, struct err *e)
+static enum etcd_verdict watch_take_line(
+	struct etcd_watch *w, const struct etcd_answer *a, struct err *e)
 {
 	if (a->canceled) {
 		enum etcd_verdict v = etcd_judge_cancelled(a, e);
 		if (v == ETCD_COMPACTED)
-			list_again(w);
+			watch_list_again(w);
 		return v;
 	}
 	w->kvs = a->events;
@@ -165,20 +166,20 @@ enum etcd_verdict etcd_watch_take(
 		return ETCD_AGAIN;
 	enum etcd_verdict v = etcd_judge(status, &a, &error, e);
 	if (v == ETCD_COMPACTED)
-		list_again(w);
+		watch_list_again(w);
 	if (v != ETCD_FINE)
 		return v;
 	switch (w->phase) {
 	case LIST:
-		return take_page(w, &a, len, e);
+		return watch_take_page(w, &a, len, e);
 	case CHECK:
 		if (a.revision < w->revision || a.cluster != w->cluster)
-			list_again(w);
+			watch_list_again(w);
 		else
 			w->phase = STREAM;
 		return ETCD_FINE;
 	case STREAM:
-		return take_line(w, &a, e);
+		return watch_take_line(w, &a, e);
 	default:
 		return ETCD_FINE;
 	}
@@ -188,18 +189,18 @@ void etcd_watch_too_large(struct etcd_watch *w)
 {
 	w->limit = w->limit > 8 ? w->limit / 8 : 1;
 	if (w->phase == STREAM)
-		list_again(w);
+		watch_list_again(w);
 }
 
 void etcd_watch_broken(struct etcd_watch *w)
 {
-	forget_taken(w);
+	watch_forget_taken(w);
 	if (w->phase == STREAM)
 		w->phase = CHECK;
 }
 
 /* Whether key lies behind where the page began; then the next one begins behind key. */
-static bool step(struct etcd_watch *w, const struct etcd_kv *kv)
+static bool watch_step(struct etcd_watch *w, const struct etcd_kv *kv)
 {
 	size_t shorter = kv->key_len < w->from.len ? kv->key_len : w->from.len;
 	int order = shorter ? memcmp(kv->key, w->from.buf, shorter) : 0;
@@ -218,14 +219,14 @@ static bool is_ours(const struct etcd_watch *w, const struct etcd_kv *kv)
 	       store_is_key(kv->key + w->skip);
 }
 
-static int next_kv(struct etcd_watch *w, struct store_event *out, struct err *e)
+static int watch_next_kv(struct etcd_watch *w, struct store_event *out, struct err *e)
 {
 	struct etcd_kv kv;
 	for (;;) {
 		int r = etcd_next_kv(&w->kvs, &kv, e);
 		if (r <= 0)
 			return r;
-		if (w->phase == LIST && !step(w, &kv))
+		if (w->phase == LIST && !watch_step(w, &kv))
 			return err_set(e, EBADMSG, "an answer that is not etcd's: unsorted keys");
 		if (w->phase == STREAM && kv.mod_revision > w->reached)
 			w->reached = kv.mod_revision;
@@ -242,12 +243,12 @@ static int next_kv(struct etcd_watch *w, struct store_event *out, struct err *e)
 }
 
 /* The end of a message. 1: the list is complete. */
-static int use_up(struct etcd_watch *w, struct store_event *out)
+static int watch_use_up(struct etcd_watch *w, struct store_event *out)
 {
 	bool more = w->more;
 	bool fragment = w->fragment;
 	int64_t reached = w->reached;
-	forget_taken(w);
+	watch_forget_taken(w);
 	if (w->phase == STREAM) {
 		w->reached = reached;
 		if (!fragment)
@@ -277,8 +278,8 @@ int etcd_watch_next(struct etcd_watch *w, struct store_event *out, struct err *e
 	bool was_empty_page = w->phase == LIST && w->more && !w->kvs.at;
 	int r = was_empty_page
 			? err_set(e, EBADMSG, "an answer that is not etcd's: a page of nothing")
-			: next_kv(w, out, e);
-	return r != 0 ? r : use_up(w, out);
+			: watch_next_kv(w, out, e);
+	return r != 0 ? r : watch_use_up(w, out);
 }
 
 bool etcd_watch_is_done(const struct etcd_watch *w)

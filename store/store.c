@@ -200,11 +200,6 @@ void store_close(struct store *s)
 	free(s);
 }
 
-bool store_is_local(const struct store *s)
-{
-	return s->driver == &store_file_driver;
-}
-
 int store_fd(const struct store *s)
 {
 	return wait_fd(&s->wait);
@@ -280,14 +275,14 @@ static int check_txn(const struct store_txn *t, struct err *e)
 }
 
 static uint64_t start_commit(
-	struct store *s, const struct store_txn *t, unsigned int timeout_ms, bool hasty)
+	struct store *s, const struct store_txn *t, unsigned int timeout_ms, bool fail_fast)
 {
 	uint64_t id = ++s->last_id;
 	struct err why;
 	int error = check_txn(t, &why);
 	if (error == 0) {
 		int64_t timeout = timeout_ms ? timeout_ms : COMMIT_MS;
-		s->driver->commit(s->d, id, t, boot_now_ms() + timeout, hasty);
+		s->driver->commit(s->d, id, t, boot_now_ms() + timeout, fail_fast);
 		wake_now(s);
 		return id;
 	}
@@ -373,7 +368,7 @@ static int wait_next(
 	return 0;
 }
 
-static void fill(struct store_doc *out, const struct store_event *ev)
+static void doc_fill(struct store_doc *out, const struct store_event *ev)
 {
 	*out = (struct store_doc){
 		.key = mem_strdup(ev->key),
@@ -395,7 +390,7 @@ int store_get(struct store *s, const char *key, struct store_doc *out, struct er
 		return r;
 	if (!ev.value)
 		return err_set(e, EFBIG, "document %s is too large, or no text", key);
-	fill(out, &ev);
+	doc_fill(out, &ev);
 	return 1;
 }
 
@@ -404,7 +399,7 @@ struct docs {
 	size_t count, room;
 };
 
-static void clear(struct docs *docs)
+static void docs_clear(struct docs *docs)
 {
 	for (size_t i = 0; i < docs->count; i++) {
 		free(docs->list[i].key);
@@ -428,11 +423,11 @@ int store_list(
 			return r;
 		}
 		if (ev.kind == STORE_RESTART)
-			clear(&docs);
+			docs_clear(&docs);
 		if (ev.kind != STORE_PUT || !ev.value)
 			continue;
 		docs.list = mem_grow(docs.list, &docs.room, docs.count, sizeof(*docs.list));
-		fill(&docs.list[docs.count++], &ev);
+		doc_fill(&docs.list[docs.count++], &ev);
 	}
 	*out = docs.list;
 	*count = docs.count;
@@ -452,6 +447,6 @@ int store_commit(struct store *s, const struct store_txn *t, struct err *e)
 void store_docs_free(struct store_doc *docs, size_t count)
 {
 	struct docs all = {.list = docs, .count = count};
-	clear(&all);
+	docs_clear(&all);
 	free(docs);
 }

@@ -14,13 +14,13 @@ struct store_driver {
 	int (*open)(void **out, const struct store_options *o, const char *where, struct err *e);
 	void (*close)(void *d); /* takes NULL */
 
-	/* Requests. Keys and sizes were checked. hasty: a tool waits; an unreachable store is a
+	/* Requests. Keys and sizes were checked. fail_fast: a tool waits; an unreachable store is a
 	 * failure at once and not only at the deadline (boot time, milliseconds). */
-	void (*commit)(
-		void *d, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool hasty);
+	void (*commit)(void *d, uint64_t id, const struct store_txn *t, int64_t deadline_ms,
+		bool fail_fast);
 	/* Answers with PUT, DELETE (there is none) or FAILED. */
 	void (*get)(void *d, uint64_t id, const char *key);
-	/* once: it ends with CURRENT or FAILED, and is hasty. */
+	/* once: it ends with CURRENT or FAILED, and fails fast. */
 	void (*watch)(void *d, uint64_t id, const char *prefix, bool once);
 	void (*cancel)(void *d, uint64_t id); /* an unknown id is fine */
 

@@ -2,9 +2,9 @@
 /*
  * The driver "etcd:". Every request of the front is a job; a job has at most one HTTP call at a
  * time, and what it sends and what an answer means is the business of store/etcd_commit.c and
- * store/etcd_watch.c, which know no network. What jobs share (the endpoint that is asked, the token
- * of a user, when something is tried again) is in store/etcd_jobs.c and store/etcd_failure.c. Here is
- * the way of an answer: from a call to its job, from the job to the front.
+ * store/etcd_watch.c, which know no network. What jobs share is in store/etcd_endpoint.c (the
+ * endpoint that is asked), store/etcd_auth.c (the token of a user) and store/etcd_jobs.c (when
+ * something is sent). Here is the way of an answer: from a call to its job, from the job to the front.
  *
  * Strings of an event stand in the text that came from the network, decoded in place. So while
  * a watch is being told, its call stays and is not read further; and a job that is over is
@@ -13,47 +13,19 @@
  * Everything is driven by next(): there is no callback into the driver, and nothing happens
  * between the calls.
  */
-#include "store/etcd_jobs.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/mem.h"
+#include "store/etcd_auth.h"
+#include "store/etcd_endpoint.h"
+#include "store/etcd_jobs.h"
 
 #define ROUNDS_MAX 64 /* of messages without an event, in one next() */
 
-static void take_login(struct etcd_driver *d, struct etcd_job *j, struct text *body, long status)
-{
-	struct etcd_answer a;
-	int error;
-	if (etcd_read(body->buf, body->len, &a, &j->why) < 0) {
-		etcd_again(d, j, false, false);
-		return;
-	}
-	enum etcd_verdict v = etcd_judge(status, &a, &error, &j->why);
-	if (v == ETCD_FINE && *a.token) {
-		etcd_heard(d);
-		d->token = mem_strdup(a.token);
-		d->token_serial++;
-		etcd_job_drop(d, j);
-	} else if (a.failed && strstr(a.message, "not enabled")) {
-		etcd_heard(d);
-		d->login_is_off = true;
-		etcd_job_drop(d, j);
-	} else if (v == ETCD_DENIED || v == ETCD_FINAL) {
-		err_add(&j->why, "etcd at %s refuses user \"%s\"", d->endpoints[j->endpoint],
-			d->user);
-		etcd_deny_login(d, j);
-	} else {
-		if (v == ETCD_FINE)
-			(void)err_set(&j->why, EBADMSG, "it gives no token");
-		etcd_again(d, j, false, false);
-	}
-}
-
-static enum etcd_verdict take_get(
+static enum etcd_verdict job_take_get(
 	struct etcd_driver *d, struct etcd_job *j, struct text *body, long status)
 {
 	struct etcd_answer a;
@@ -78,41 +50,41 @@ static enum etcd_verdict take_get(
 	return ETCD_FINE;
 }
 
-static void judge(struct etcd_driver *d, struct etcd_job *j, enum etcd_verdict v)
+static void job_apply_verdict(struct etcd_driver *d, struct etcd_job *j, enum etcd_verdict v)
 {
 	switch (v) {
 	case ETCD_TOKEN:
-		etcd_renew_token(d, j);
+		etcd_auth_renew(d, j);
 		break;
 	case ETCD_DENIED:
-		etcd_deny(d, j);
+		etcd_auth_failed(d, j);
 		break;
 	case ETCD_FINE:
-		etcd_heard(d);
+		etcd_endpoint_ok(d);
 		j->denials = 0;
 		break;
 	case ETCD_COMPACTED: /* a watch, which begins again by itself */
-		etcd_heard(d);
+		etcd_endpoint_ok(d);
 		etcd_job_end_call(j);
 		break;
 	case ETCD_FINAL:
-		etcd_heard(d);
-		etcd_fail(j, j->result.error);
+		etcd_endpoint_ok(d);
+		etcd_job_fail(j, j->result.error);
 		break;
 	case ETCD_AGAIN:
-		etcd_again(d, j, true, false);
+		etcd_endpoint_failed(d, j, true, false);
 		break;
 	}
 }
 
-static void take_answer(struct etcd_driver *d, struct etcd_job *j)
+static void job_take_answer(struct etcd_driver *d, struct etcd_job *j)
 {
 	struct text *body = &j->call->body;
 	long status = j->call->status;
 	bool over = true;
 	enum etcd_verdict v;
 	if (j->kind == JOB_LOGIN) {
-		take_login(d, j, body, status);
+		etcd_auth_take(d, j, body, status);
 		return;
 	}
 	if (body->len == 0)
@@ -122,12 +94,12 @@ static void take_answer(struct etcd_driver *d, struct etcd_job *j)
 	else if (j->kind == JOB_COMMIT)
 		v = etcd_commit_take(j->commit, status, body, &j->result, &over, &j->why);
 	else
-		v = take_get(d, j, body, status);
+		v = job_take_get(d, j, body, status);
 	if ((v == ETCD_FINAL && (j->kind == JOB_WATCH || j->kind == JOB_PROBE)) ||
 		(v == ETCD_COMPACTED && j->kind != JOB_WATCH))
 		v = ETCD_AGAIN;
 	bool probed = v == ETCD_FINE && j->kind == JOB_PROBE;
-	judge(d, j, v);
+	job_apply_verdict(d, j, v);
 	if (v != ETCD_FINE)
 		return;
 	if (probed)
@@ -140,19 +112,19 @@ static void take_answer(struct etcd_driver *d, struct etcd_job *j)
 		j->trouble.text[0] = '\0';
 }
 
-static void take_line(struct etcd_driver *d, struct etcd_job *j, char *line, size_t len)
+static void job_take_line(struct etcd_driver *d, struct etcd_job *j, char *line, size_t len)
 {
 	enum etcd_verdict v = etcd_watch_take(j->watch, 200, line, len, &j->why);
 	if (v == ETCD_FINAL)
 		v = ETCD_AGAIN;
-	judge(d, j, v);
+	job_apply_verdict(d, j, v);
 	if (v == ETCD_FINE) {
 		j->state = JOB_READY;
 		j->trouble.text[0] = '\0';
 	}
 }
 
-static void take_end(struct etcd_driver *d, struct etcd_job *j)
+static void job_take_end(struct etcd_driver *d, struct etcd_job *j)
 {
 	const struct etcd_call *c = j->call;
 	switch (c->state) {
@@ -163,23 +135,23 @@ static void take_end(struct etcd_driver *d, struct etcd_job *j)
 			return;
 		}
 		(void)err_set(&j->why, EIO, "its answer is too large");
-		etcd_again(d, j, true, false);
+		etcd_endpoint_failed(d, j, true, false);
 		return;
 	case ETCD_ANSWERED:
 		if (!j->streams || c->status != 200) {
-			take_answer(d, j);
+			job_take_answer(d, j);
 			return;
 		}
 		(void)err_set(&j->why, EIO, "it ended a watch");
-		etcd_again(d, j, true, false);
+		etcd_endpoint_failed(d, j, true, false);
 		return;
 	default:
 		(void)err_set(&j->why, EIO, "%s", c->why);
-		etcd_again(d, j, c->state == ETCD_LOST, c->timed_out);
+		etcd_endpoint_failed(d, j, c->state == ETCD_LOST, c->timed_out);
 	}
 }
 
-static void take_all(struct etcd_driver *d)
+static void etcd_take_all(struct etcd_driver *d)
 {
 	struct etcd_job *next = NULL;
 	for (struct etcd_job *j = d->jobs; j; j = next) {
@@ -189,21 +161,21 @@ static void take_all(struct etcd_driver *d)
 		size_t len = 0;
 		char *line = j->streams ? etcd_call_line(j->call, &len) : NULL;
 		if (line)
-			take_line(d, j, line, len);
+			job_take_line(d, j, line, len);
 		else if (j->call->state != ETCD_RUNNING)
-			take_end(d, j);
+			job_take_end(d, j);
 	}
 }
 
-static void work(struct etcd_driver *d)
+static void etcd_work(struct etcd_driver *d)
 {
 	etcd_http_pump(d->http);
-	take_all(d);
+	etcd_take_all(d);
 	etcd_jobs_expire(d);
 	etcd_jobs_start(d);
 }
 
-static bool tell_watch(struct etcd_driver *d, struct etcd_job *j, struct store_event *out)
+static bool job_tell_watch(struct etcd_driver *d, struct etcd_job *j, struct store_event *out)
 {
 	int r = etcd_watch_next(j->watch, out, &j->why);
 	if (r > 0) {
@@ -215,7 +187,7 @@ static bool tell_watch(struct etcd_driver *d, struct etcd_job *j, struct store_e
 		return true;
 	}
 	if (r < 0) {
-		etcd_again(d, j, true, false);
+		etcd_endpoint_failed(d, j, true, false);
 		return false;
 	}
 	if (j->streams) {
@@ -228,7 +200,7 @@ static bool tell_watch(struct etcd_driver *d, struct etcd_job *j, struct store_e
 	return false;
 }
 
-static bool tell(struct etcd_driver *d, uint64_t only, struct store_event *out)
+static bool etcd_tell(struct etcd_driver *d, uint64_t only, struct store_event *out)
 {
 	struct etcd_job *next = NULL;
 	for (struct etcd_job *j = d->jobs; j; j = next) {
@@ -236,7 +208,7 @@ static bool tell(struct etcd_driver *d, uint64_t only, struct store_event *out)
 		if (j->state != JOB_READY || (only && j->id != only))
 			continue;
 		if (j->kind == JOB_WATCH && j->result.kind != STORE_FAILED) {
-			if (tell_watch(d, j, out))
+			if (job_tell_watch(d, j, out))
 				return true;
 			continue;
 		}
@@ -250,7 +222,7 @@ static bool tell(struct etcd_driver *d, uint64_t only, struct store_event *out)
 	return false;
 }
 
-static bool is_ready(const struct etcd_driver *d, uint64_t only)
+static bool etcd_is_ready(const struct etcd_driver *d, uint64_t only)
 {
 	for (const struct etcd_job *j = d->jobs; j; j = j->next)
 		if (j->state == JOB_READY && (!only || j->id == only))
@@ -266,17 +238,17 @@ static bool etcd_next(void *driver, uint64_t only, struct store_event *out)
 	d->told = NULL;
 	d->unfinished = false;
 	for (int i = 0; i < ROUNDS_MAX; i++) {
-		if (tell(d, only, out))
+		if (etcd_tell(d, only, out))
 			return true;
-		work(d);
-		if (!is_ready(d, only))
+		etcd_work(d);
+		if (!etcd_is_ready(d, only))
 			return false;
 	}
 	d->unfinished = true;
 	return false;
 }
 
-static char *copy(const char *s)
+static char *copy_or_null(const char *s)
 {
 	return s ? mem_strdup(s) : NULL;
 }
@@ -320,8 +292,8 @@ static int etcd_open(void **out, const struct store_options *o, const char *wher
 	struct etcd_driver *d = mem_new(1, sizeof(*d));
 	*d = (struct etcd_driver){
 		.prefix = mem_strdup(o->prefix),
-		.user = copy(o->user),
-		.password_file = copy(o->password_file),
+		.user = copy_or_null(o->user),
+		.password_file = copy_or_null(o->password_file),
 		.timeout_ms = o->timeout_ms,
 	};
 	int r = add_endpoints(d, where, e);
@@ -345,13 +317,13 @@ static int etcd_open(void **out, const struct store_options *o, const char *wher
 }
 
 static void etcd_start_commit(
-	void *driver, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool hasty)
+	void *driver, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool fail_fast)
 {
 	struct etcd_driver *d = driver;
 	struct etcd_job *j = etcd_job_add(d, id, JOB_COMMIT);
 	j->commit = etcd_commit_new(d->prefix, t);
 	j->deadline_ms = deadline_ms;
-	j->hasty = hasty;
+	j->fail_fast = fail_fast;
 	etcd_jobs_start(d);
 }
 
@@ -362,7 +334,7 @@ static void etcd_start_get(void *driver, uint64_t id, const char *key)
 	struct text whole = {0};
 	text_add(&whole, "%s%s", d->prefix, key);
 	j->key = whole.buf;
-	j->hasty = true;
+	j->fail_fast = true;
 	etcd_jobs_start(d);
 }
 
@@ -371,7 +343,7 @@ static void etcd_start_watch(void *driver, uint64_t id, const char *prefix, bool
 	struct etcd_driver *d = driver;
 	struct etcd_job *j = etcd_job_add(d, id, JOB_WATCH);
 	j->watch = etcd_watch_new(d->prefix, prefix, once);
-	j->hasty = once;
+	j->fail_fast = once;
 	etcd_jobs_start(d);
 }
 
