@@ -35,8 +35,7 @@ struct store_options {
 
 /* Contacts nobody (etcd), opens or makes the folder (file). -EINVAL: the URL or an option. */
 int store_open(struct store **out, const struct store_options *o, struct err *e);
-void store_close(struct store *s);	    /* takes NULL */
-bool store_is_local(const struct store *s); /* file: */
+void store_close(struct store *s); /* takes NULL */
 
 /* Whether s can be a key. */
 bool store_is_key(const char *s);

@@ -14,7 +14,8 @@
  *
  * Writers take FOLDER/lock (flock, never waiting for it) before LMDB's own writer lock, which
  * cannot be tried: so nobody ever blocks on a process that was stopped while it wrote. The lock
- * file holds the id of its last holder, for the sentence about it.
+ * file holds the id of its last holder, for the sentence about it; its times change whenever the lock
+ * becomes free, for those that open the store and wait for it.
  *
  * LMDB forbids to open a file twice in one process (closing one drops the POSIX locks of both), so
  * the open ones are listed in a variable of this file, by device and inode of the folder. That
@@ -34,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +100,32 @@ int store_db_lock(struct store_db *db, struct err *e)
 void store_db_unlock(struct store_db *db)
 {
 	(void)flock(db->lock, LOCK_UN);
+	(void)futimens(db->lock, NULL); /* for whoever waits in lock_soon() */
+}
+
+/* Waits for the lock until OPEN_WAIT_MS have passed. Each change of the lock file's times and each
+ * closing of it says that it may be free. The closing by a process that is killed comes a moment before
+ * its lock goes; who is that fast has the last try, when time is up. */
+static int lock_soon(struct store_db *db, const char *path, struct err *e)
+{
+	const int64_t deadline = boot_now_ms() + OPEN_WAIT_MS;
+	int r = store_db_lock(db, e);
+	if (r != -EBUSY)
+		return r;
+	CLEANUP_FD int events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (events < 0 || inotify_add_watch(events, path, IN_ATTRIB | IN_CLOSE_WRITE) < 0)
+		return err_set(e, errno, "cannot watch %s: %s", path, strerror(errno));
+	for (;;) {
+		int64_t left = deadline - boot_now_ms();
+		r = store_db_lock(db, e);
+		if (r != -EBUSY || left <= 0)
+			return r;
+		struct pollfd p = {.fd = events, .events = POLLIN};
+		(void)poll(&p, 1, (int)left);
+		char ignored[4096];
+		while (read(events, ignored, sizeof(ignored)) > 0)
+			;
+	}
 }
 
 /* ---- opening ---- */
@@ -212,15 +240,10 @@ static int open_locked(struct store_db *db, struct err *e)
 	db->lock = open_file(path, e);
 	if (db->lock < 0)
 		return db->lock;
-	db->bell_fd = open_file(db->bell, e);
-	if (db->bell_fd < 0)
-		return db->bell_fd;
-	int64_t deadline = boot_now_ms() + OPEN_WAIT_MS;
-	int r = store_db_lock(db, e);
-	while (r == -EBUSY && boot_now_ms() < deadline) {
-		(void)poll(NULL, 0, 5);
-		r = store_db_lock(db, e);
-	}
+	db->changed_fd = open_file(db->changed, e);
+	if (db->changed_fd < 0)
+		return db->changed_fd;
+	int r = lock_soon(db, path, e);
 	if (r < 0)
 		return r;
 	r = open_env(db, e);
@@ -253,9 +276,9 @@ int store_db_open(struct store_db **out, const char *folder, struct err *e)
 		.ino = st.st_ino,
 		.folder = mem_strdup(folder),
 		.path = join(folder, "store.mdb"),
-		.bell = join(folder, "changed"),
+		.changed = join(folder, "changed"),
 		.lock = -1,
-		.bell_fd = -1,
+		.changed_fd = -1,
 		.next = opened,
 	};
 	opened = db;
@@ -280,20 +303,20 @@ void store_db_close(struct store_db *db)
 		mdb_env_close(db->env);
 	if (db->lock >= 0)
 		(void)close(db->lock);
-	if (db->bell_fd >= 0)
-		(void)close(db->bell_fd);
+	if (db->changed_fd >= 0)
+		(void)close(db->changed_fd);
 	free(db->folder);
 	free(db->path);
-	free(db->bell);
+	free(db->changed);
 	free(db);
 }
 
-const char *store_db_bell(const struct store_db *db)
+const char *store_db_changed(const struct store_db *db)
 {
-	return db->bell;
+	return db->changed;
 }
 
-int store_db_look(struct store_db *db, struct err *e)
+int store_db_check(struct store_db *db, struct err *e)
 {
 	int dead;
 	struct stat now;

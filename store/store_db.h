@@ -21,7 +21,7 @@ int store_db_open(struct store_db **out, const char *folder, struct err *e);
 void store_db_close(struct store_db *db); /* takes NULL */
 
 /* A file in the folder that is touched after each change; for inotify. */
-const char *store_db_bell(const struct store_db *db);
+const char *store_db_changed(const struct store_db *db);
 
 /* 1: done, at *revision; 0: a comparison did not hold. -EBUSY: another process is writing (its id
  * in e's sentence), nothing was done. -ENOSPC, -EUCLEAN. */
@@ -57,6 +57,6 @@ int store_db_get(struct store_db *db, const char *key, struct store_db_page *out
 
 int store_db_revision(struct store_db *db, int64_t *out, struct err *e);
 
-/* A look from time to time: slots of killed readers are freed. -ESTALE: the folder was removed or
+/* From time to time: slots of killed readers are freed. -ESTALE: the folder was removed or
  * replaced. */
-int store_db_look(struct store_db *db, struct err *e);
+int store_db_check(struct store_db *db, struct err *e);

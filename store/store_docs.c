@@ -63,7 +63,18 @@ static int put_number(struct store_db *db, MDB_txn *txn, const char *name, int64
 	return mdb_put(txn, db->meta, &key, &value, 0);
 }
 
-/* The revision of a document, 0 when there is none; *text is what follows it. */
+/* A value is the document's revision and what follows it, its text. */
+static int split_value(MDB_val *value, int64_t *revision)
+{
+	if (value->mv_size < sizeof(*revision))
+		return MDB_CORRUPTED;
+	memcpy(revision, value->mv_data, sizeof(*revision));
+	value->mv_data = (char *)value->mv_data + sizeof(*revision);
+	value->mv_size -= sizeof(*revision);
+	return 0;
+}
+
+/* The revision of a document, 0 when there is none, and its text. */
 static int get_doc(
 	struct store_db *db, MDB_txn *txn, const char *name, int64_t *revision, MDB_val *text)
 {
@@ -72,12 +83,7 @@ static int get_doc(
 	int rc = mdb_get(txn, db->docs, &key, text);
 	if (rc)
 		return rc == MDB_NOTFOUND ? 0 : rc;
-	if (text->mv_size < sizeof(*revision))
-		return MDB_CORRUPTED;
-	memcpy(revision, text->mv_data, sizeof(*revision));
-	text->mv_data = (char *)text->mv_data + sizeof(*revision);
-	text->mv_size -= sizeof(*revision);
-	return 0;
+	return split_value(text, revision);
 }
 
 static void log_key(int64_t revision, unsigned int n, unsigned char out[LOG_KEY])
@@ -213,14 +219,14 @@ static int commit_locked(
 int store_db_commit(
 	struct store_db *db, const struct store_txn *t, int64_t *revision, struct err *e)
 {
-	int r = store_db_look(db, e);
+	int r = store_db_check(db, e);
 	if (r == 0)
 		r = store_db_lock(db, e);
 	if (r < 0)
 		return r;
 	r = commit_locked(db, t, revision, e);
 	if (r > 0)
-		(void)futimens(db->bell_fd, NULL); /* who misses it looks within seconds */
+		(void)futimens(db->changed_fd, NULL); /* who misses it checks within seconds */
 	store_db_unlock(db);
 	return r;
 }
@@ -295,7 +301,7 @@ static bool has_prefix(const MDB_val *key, const char *prefix)
 	return key->mv_size >= len && memcmp(key->mv_data, prefix, len) == 0;
 }
 
-static int begipages_read(struct store_db *db, MDB_txn **txn, int64_t *revision, struct err *e)
+static int begin_read(struct store_db *db, MDB_txn **txn, int64_t *revision, struct err *e)
 {
 	int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, txn);
 	if (rc)
@@ -322,13 +328,9 @@ static int list_in(struct store_db *db, MDB_txn *txn, const char *prefix, const 
 		if (out->more)
 			break;
 		int64_t revision;
-		if (text.mv_size < sizeof(revision)) {
-			rc = MDB_CORRUPTED;
+		rc = split_value(&text, &revision);
+		if (rc)
 			break;
-		}
-		memcpy(&revision, text.mv_data, sizeof(revision));
-		text.mv_data = (char *)text.mv_data + sizeof(revision);
-		text.mv_size -= sizeof(revision);
 		note_read(db, &text);
 		if (!*after || key.mv_size != strlen(after) ||
 			memcmp(key.mv_data, after, key.mv_size) != 0)
@@ -339,22 +341,29 @@ static int list_in(struct store_db *db, MDB_txn *txn, const char *prefix, const 
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* rc: LMDB's result of what was read into page. */
+static int finish_read(struct store_db *db, MDB_txn *txn, int rc, struct store_db_page *page,
+	struct store_db_page *out, struct err *e)
+{
+	end_read(db, txn);
+	if (rc) {
+		store_db_page_clear(page);
+		return store_db_fail(db, rc, e);
+	}
+	*out = *page;
+	return 0;
+}
+
 int store_db_list(struct store_db *db, const char *prefix, const char *after, bool all,
 	struct store_db_page *out, struct err *e)
 {
 	MDB_txn *txn;
 	struct store_db_page page = {0};
-	int r = begipages_read(db, &txn, &page.revision, e);
+	int r = begin_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
 	int rc = list_in(db, txn, prefix, after, all, &page);
-	end_read(db, txn);
-	if (rc) {
-		store_db_page_clear(&page);
-		return store_db_fail(db, rc, e);
-	}
-	*out = page;
-	return 0;
+	return finish_read(db, txn, rc, &page, out, e);
 }
 
 /* One entry of the log: told unless a later one tells of the same document. */
@@ -416,20 +425,15 @@ int store_db_changes(struct store_db *db, const char *prefix, int64_t after,
 	MDB_txn *txn;
 	struct store_db_page page = {0};
 	int64_t cutoff;
-	int r = begipages_read(db, &txn, &page.revision, e);
+	int r = begin_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
 	int rc = get_number(db, txn, "cutoff", &cutoff);
 	bool known = after >= cutoff && after <= page.revision;
 	if (!rc && known)
 		rc = changes_in(db, txn, prefix, after, &page);
-	end_read(db, txn);
-	if (rc) {
-		store_db_page_clear(&page);
-		return store_db_fail(db, rc, e);
-	}
-	*out = page;
-	return known;
+	r = finish_read(db, txn, rc, &page, out, e);
+	return r < 0 ? r : known;
 }
 
 int store_db_get(struct store_db *db, const char *key, struct store_db_page *out, struct err *e)
@@ -438,7 +442,7 @@ int store_db_get(struct store_db *db, const char *key, struct store_db_page *out
 	struct store_db_page page = {0};
 	int64_t revision;
 	MDB_val text = {0};
-	int r = begipages_read(db, &txn, &page.revision, e);
+	int r = begin_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
 	int rc = get_doc(db, txn, key, &revision, &text);
@@ -446,19 +450,13 @@ int store_db_get(struct store_db *db, const char *key, struct store_db_page *out
 	note_read(db, &text);
 	if (!rc)
 		add_item(&page, &name, &text, revision, revision == 0);
-	end_read(db, txn);
-	if (rc) {
-		store_db_page_clear(&page);
-		return store_db_fail(db, rc, e);
-	}
-	*out = page;
-	return 0;
+	return finish_read(db, txn, rc, &page, out, e);
 }
 
 int store_db_revision(struct store_db *db, int64_t *out, struct err *e)
 {
 	MDB_txn *txn;
-	int r = begipages_read(db, &txn, out, e);
+	int r = begin_read(db, &txn, out, e);
 	if (r == 0)
 		end_read(db, txn);
 	return r;

@@ -10,7 +10,7 @@
  * compaction.
  *
  * Other processes' commits are noticed by inotify on a file that is touched after each, and, since
- * a process can be killed between the two, by a look every LOOK_MS.
+ * a process can be killed between the two, by a check every CHECK_MS.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 #include "store/store_driver.h"
 #include "lib/text.h"
 
-#define LOOK_MS 5000
+#define CHECK_MS 5000
 #define BUSY_MS_MAX 20 /* between two tries to get the lock */
 #define NEVER INT64_MAX
 
@@ -56,11 +56,11 @@ struct file {
 	int inotify;
 	struct request *requests;
 	struct request *told; /* over, but the caller holds its strings */
-	int64_t look_at_ms;
+	int64_t check_at_ms;
 	struct store_trouble trouble;
 };
 
-static struct request *add(struct file *f, uint64_t id, enum phase phase)
+static struct request *request_add(struct file *f, uint64_t id, enum phase phase)
 {
 	struct request *r = mem_new(1, sizeof(*r));
 	r->id = id;
@@ -72,7 +72,7 @@ static struct request *add(struct file *f, uint64_t id, enum phase phase)
 	return r;
 }
 
-static void unlink_request(struct file *f, struct request *r)
+static void request_unlink(struct file *f, struct request *r)
 {
 	struct request **p = &f->requests;
 	while (*p != r)
@@ -81,7 +81,7 @@ static void unlink_request(struct file *f, struct request *r)
 	r->next = NULL;
 }
 
-static void free_request(struct request *r)
+static void request_free(struct request *r)
 {
 	if (!r)
 		return;
@@ -91,13 +91,13 @@ static void free_request(struct request *r)
 	free(r);
 }
 
-static void end(struct request *r, enum store_event_kind kind, int64_t revision, int error)
+static void request_end(struct request *r, enum store_event_kind kind, int64_t revision, int error)
 {
 	r->over = true;
 	r->result = (struct store_event){.kind = kind, .revision = revision, .error = error};
 }
 
-static void note(struct file *f, const struct err *e, bool bad)
+static void file_note_trouble(struct file *f, const struct err *e, bool bad)
 {
 	if (bad)
 		store_trouble_set(&f->trouble, "%s", e->text);
@@ -107,7 +107,7 @@ static void note(struct file *f, const struct err *e, bool bad)
 
 /* ---- working ---- */
 
-static void try_commit(struct file *f, struct request *r, int64_t now)
+static void request_try_commit(struct file *f, struct request *r, int64_t now)
 {
 	int64_t revision = 0;
 	if (r->over || r->not_before_ms > now)
@@ -118,26 +118,30 @@ static void try_commit(struct file *f, struct request *r, int64_t now)
 		r->not_before_ms = now + 1 + arc4random_uniform((uint32_t)wait);
 		return;
 	}
-	note(f, &r->why, rc < 0);
+	file_note_trouble(f, &r->why, rc < 0);
 	if (rc == -EBUSY)
 		rc = -ETIMEDOUT;
-	end(r, rc > 0 ? STORE_DONE : rc ? STORE_FAILED : STORE_CONFLICT, revision, rc < 0 ? rc : 0);
+	request_end(r,
+		rc > 0 ? STORE_DONE
+		: rc   ? STORE_FAILED
+		       : STORE_CONFLICT,
+		revision, rc < 0 ? rc : 0);
 }
 
-static void get(struct file *f, struct request *r)
+static void request_get(struct file *f, struct request *r)
 {
 	int rc = r->over ? 0 : store_db_get(f->db, r->name, &r->page, &r->why);
 	if (rc < 0)
-		end(r, STORE_FAILED, 0, rc);
+		request_end(r, STORE_FAILED, 0, rc);
 	if (r->over)
 		return;
 	const struct store_db_item *item = &r->page.items[0];
-	end(r, item->deleted ? STORE_DELETE : STORE_PUT, item->revision, 0);
+	request_end(r, item->deleted ? STORE_DELETE : STORE_PUT, item->revision, 0);
 	r->result.key = item->key;
 	r->result.value = item->value;
 }
 
-static int fetch_list(struct file *f, struct request *r)
+static int request_fetch_list(struct file *f, struct request *r)
 {
 	int rc = store_db_list(f->db, r->name, r->after, r->once, &r->page, &r->why);
 	if (rc < 0)
@@ -152,7 +156,7 @@ static int fetch_list(struct file *f, struct request *r)
 	return 0;
 }
 
-static int fetch_changes(struct file *f, struct request *r)
+static int request_fetch_changes(struct file *f, struct request *r)
 {
 	int64_t revision;
 	int rc = store_db_revision(f->db, &revision, &r->why);
@@ -168,50 +172,50 @@ static int fetch_changes(struct file *f, struct request *r)
 	store_db_page_clear(&r->page);
 	r->phase = LIST;
 	r->after[0] = '\0';
-	return fetch_list(f, r);
+	return request_fetch_list(f, r);
 }
 
 /* Something to tell for a watch that has nothing. */
-static void fetch(struct file *f, struct request *r)
+static void request_fetch(struct file *f, struct request *r)
 {
 	if (r->over || r->restart_due || r->current_due || r->at < r->page.count)
 		return;
 	store_db_page_clear(&r->page);
 	r->at = 0;
-	int rc = r->phase == LIST ? fetch_list(f, r) : fetch_changes(f, r);
-	note(f, &r->why, rc < 0);
+	int rc = r->phase == LIST ? request_fetch_list(f, r) : request_fetch_changes(f, r);
+	file_note_trouble(f, &r->why, rc < 0);
 	if (rc < 0 && r->once)
-		end(r, STORE_FAILED, 0, rc);
+		request_end(r, STORE_FAILED, 0, rc);
 }
 
-static void look(struct file *f, int64_t now)
+static void file_check(struct file *f, int64_t now)
 {
 	struct err e;
-	f->look_at_ms = now + LOOK_MS;
-	int rc = store_db_look(f->db, &e);
+	f->check_at_ms = now + CHECK_MS;
+	int rc = store_db_check(f->db, &e);
 	if (rc < 0)
-		note(f, &e, true);
+		file_note_trouble(f, &e, true);
 }
 
-static void work(struct file *f, uint64_t only)
+static void file_work(struct file *f, uint64_t only)
 {
 	char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	while (read(f->inotify, events, sizeof(events)) > 0)
 		; /* what happened is asked of the store itself */
 	int64_t now = boot_now_ms();
-	if (f->look_at_ms <= now)
-		look(f, now);
+	if (f->check_at_ms <= now)
+		file_check(f, now);
 	for (struct request *r = f->requests; r; r = r->next) {
 		if (r->phase == COMMIT)
-			try_commit(f, r, now);
+			request_try_commit(f, r, now);
 		else if (!only || r->id == only)
-			r->phase == GET ? get(f, r) : fetch(f, r);
+			r->phase == GET ? request_get(f, r) : request_fetch(f, r);
 	}
 }
 
 /* ---- handing out ---- */
 
-static bool tell_watch(struct request *r, struct store_event *out)
+static bool request_tell_watch(struct request *r, struct store_event *out)
 {
 	if (r->restart_due) {
 		r->restart_due = false;
@@ -238,13 +242,13 @@ static bool tell_watch(struct request *r, struct store_event *out)
 	return true;
 }
 
-static bool tell(struct file *f, uint64_t only, struct store_event *out)
+static bool file_tell(struct file *f, uint64_t only, struct store_event *out)
 {
 	for (struct request *r = f->requests; r; r = r->next) {
 		if (only && r->id != only)
 			continue;
 		bool is_watch = r->phase >= LIST && r->result.kind != STORE_FAILED;
-		if (is_watch ? !tell_watch(r, out) : !r->over)
+		if (is_watch ? !request_tell_watch(r, out) : !r->over)
 			continue;
 		if (!is_watch) {
 			*out = r->result;
@@ -252,7 +256,7 @@ static bool tell(struct file *f, uint64_t only, struct store_event *out)
 			out->what = out->kind == STORE_FAILED ? r->why.text : NULL;
 		}
 		if (r->over) {
-			unlink_request(f, r);
+			request_unlink(f, r);
 			f->told = r;
 		}
 		return true;
@@ -263,12 +267,12 @@ static bool tell(struct file *f, uint64_t only, struct store_event *out)
 static bool file_next(void *driver, uint64_t only, struct store_event *out)
 {
 	struct file *f = driver;
-	free_request(f->told);
+	request_free(f->told);
 	f->told = NULL;
-	if (tell(f, only, out))
+	if (file_tell(f, only, out))
 		return true;
-	work(f, only);
-	return tell(f, only, out);
+	file_work(f, only);
+	return file_tell(f, only, out);
 }
 
 /* ---- the interface ---- */
@@ -280,23 +284,23 @@ static void file_close(void *driver)
 		return;
 	while (f->requests) {
 		struct request *r = f->requests;
-		unlink_request(f, r);
-		free_request(r);
+		request_unlink(f, r);
+		request_free(r);
 	}
-	free_request(f->told);
+	request_free(f->told);
 	if (f->inotify >= 0)
 		(void)close(f->inotify);
 	store_db_close(f->db);
 	free(f);
 }
 
-static int watch_bell(struct file *f, struct err *e)
+static int file_watch_changes(struct file *f, struct err *e)
 {
 	f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (f->inotify < 0 || inotify_add_watch(f->inotify, store_db_bell(f->db),
+	if (f->inotify < 0 || inotify_add_watch(f->inotify, store_db_changed(f->db),
 				      IN_ATTRIB | IN_MODIFY | IN_DELETE_SELF) < 0)
 		return err_set(
-			e, errno, "cannot watch %s: %s", store_db_bell(f->db), strerror(errno));
+			e, errno, "cannot watch %s: %s", store_db_changed(f->db), strerror(errno));
 	return 0;
 }
 
@@ -310,7 +314,7 @@ static int file_open(void **out, const struct store_options *o, const char *wher
 	f->inotify = -1;
 	int r = store_db_open(&f->db, where, e);
 	if (r == 0)
-		r = watch_bell(f, e);
+		r = file_watch_changes(f, e);
 	if (r < 0) {
 		file_close(f);
 		return r;
@@ -320,24 +324,24 @@ static int file_open(void **out, const struct store_options *o, const char *wher
 }
 
 static void file_commit(
-	void *driver, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool hasty)
+	void *driver, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool fail_fast)
 {
-	(void)hasty;
+	(void)fail_fast;
 	struct file *f = driver;
-	struct request *r = add(f, id, COMMIT);
+	struct request *r = request_add(f, id, COMMIT);
 	r->txn = store_txn_copy(t);
 	r->deadline_ms = deadline_ms;
-	try_commit(f, r, boot_now_ms());
+	request_try_commit(f, r, boot_now_ms());
 }
 
 static void file_get(void *driver, uint64_t id, const char *key)
 {
-	add(driver, id, GET)->name = mem_strdup(key);
+	request_add(driver, id, GET)->name = mem_strdup(key);
 }
 
 static void file_watch(void *driver, uint64_t id, const char *prefix, bool once)
 {
-	struct request *r = add(driver, id, LIST);
+	struct request *r = request_add(driver, id, LIST);
 	r->name = mem_strdup(prefix);
 	r->once = once;
 }
@@ -350,8 +354,8 @@ static void file_cancel(void *driver, uint64_t id)
 		r = r->next;
 	if (!r)
 		return;
-	unlink_request(f, r);
-	free_request(r);
+	request_unlink(f, r);
+	request_free(r);
 }
 
 static int file_fd(const void *driver)
@@ -363,7 +367,7 @@ static int file_fd(const void *driver)
 static int64_t file_deadline_ms(const void *driver)
 {
 	const struct file *f = driver;
-	int64_t at = f->look_at_ms;
+	int64_t at = f->check_at_ms;
 	for (const struct request *r = f->requests; r; r = r->next)
 		if (r->phase == COMMIT && !r->over && r->not_before_ms < at)
 			at = r->not_before_ms;

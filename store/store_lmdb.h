@@ -17,8 +17,8 @@ struct store_db {
 	unsigned int users;
 	dev_t dev;
 	ino_t ino;
-	char *folder, *path, *bell;
-	int lock, bell_fd;
+	char *folder, *path, *changed;
+	int lock, changed_fd;
 	MDB_env *env;
 	MDB_dbi docs, log, meta;
 	/* What was read of the map since pages were given back (store/store_docs.c): from, to, and

@@ -330,7 +330,7 @@ int main(int argc, char **argv)
 		say_error(r, &e);
 		return 1;
 	}
-	say(json_pack("{s:s,s:b}", "kind", "OPEN", "local", store_is_local(s)));
+	say(json_pack("{s:s}", "kind", "OPEN"));
 	r = serve(s);
 	store_close(s);
 	return r;

@@ -13,13 +13,16 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/boot.h"
@@ -603,7 +606,60 @@ static void the_folder_is_for_its_owner_only(void **state)
 	struct stat st;
 	assert_int_equal(stat(w->url + strlen("file:"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
-	assert_true(store_is_local(w->s));
+}
+
+/* Whether the process waits for the lock: it has an inotify descriptor then. */
+static bool waits_for_the_lock(pid_t pid)
+{
+	char path[64];
+	char target[64];
+	for (int fd = 0; fd < 64; fd++) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+		ssize_t n = readlink(path, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		if (strcmp(target, "anon_inode:inotify") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Opens the store in another process, which has to wait for the lock, as we have it. */
+static pid_t open_elsewhere(const struct world *w, int lock)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct store_db *db;
+		struct err e;
+		(void)close(lock);
+		_exit(store_db_open(&db, w->url + strlen("file:"), &e) < 0);
+	}
+	uint64_t until = boot_now_ns() + WAIT_MS * (uint64_t)1000000;
+	while (!waits_for_the_lock(pid))
+		if (waitpid(pid, NULL, WNOHANG) != 0 || boot_now_ns() > until)
+			fail_msg("it does not wait for the lock");
+	return pid;
+}
+
+static void opening_waits_until_the_lock_is_free(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+	int status;
+	store_close(w->s);
+	w->s = NULL;
+	(void)snprintf(path, sizeof(path), "%s/a/b/lock", w->folder);
+	int lock = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	pid_t pid = open_elsewhere(w, lock);
+	assert_int_equal(flock(lock, LOCK_UN), 0);
+	assert_int_equal(futimens(lock, NULL), 0); /* as store_db_unlock() does */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	pid = open_elsewhere(w, lock);
+	(void)close(lock); /* as if its process was killed */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void a_file_that_was_cut_is_refused(void **state)
@@ -743,6 +799,7 @@ int main(int argc, char **argv)
 	static const struct CMUnitTest of_files[] = {
 		SUITE(a_watch_that_slept_too_long_lists_again),
 		SUITE(the_folder_is_for_its_owner_only),
+		SUITE(opening_waits_until_the_lock_is_free),
 		SUITE(a_file_that_was_cut_is_refused),
 		SUITE(what_a_killed_maker_left_is_made_again),
 		SUITE(a_store_that_was_removed_says_so),
