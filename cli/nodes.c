@@ -107,6 +107,7 @@ static json_t *node_json(const struct inventory_node *n)
 	json_put(o, "quarantinedBlocks", json_of_number(n->n_quarantined));
 	json_put(o, "pods", json_of_number(n->pods));
 	json_put(o, "problems", problems_json(n));
+	json_put(o, "problemCount", json_of_number(n->status.problem_count));
 	return o;
 }
 
@@ -153,7 +154,7 @@ static void print_nodes(const struct inventory *v)
 		format_note(n, note);
 		table_row(&t, n->name, addresses, agent, bird, NUMBER_STRING(n->n_blocks),
 			NUMBER_STRING(n->pods), n->status.version,
-			NUMBER_STRING(n->status.n_problems), note);
+			NUMBER_STRING(n->status.problem_count), note);
 	}
 	table_print(&t, stdout);
 }

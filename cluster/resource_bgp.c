@@ -20,6 +20,7 @@
 #define KEEPALIVE_MAX_S 21845
 
 #define IN(field) SCHEMA_AT(struct resource, field)
+#define POINTER(field) SCHEMA_POINTER(struct resource, field)
 #define HAS(field) SCHEMA_HAS(struct resource, field)
 
 /* What is of the whole cluster cannot be set for one node. */
@@ -65,7 +66,7 @@ static const struct schema_member bgp_members[] = {
 	{.key = "communities", .type = &fields_only_empty},
 	{.key = "prefixAdvertisements", .type = &fields_only_empty},
 	{.key = "ignoredInterfaces", .type = &fields_only_empty},
-	{"exits", &schema_heap, IN(bgp.exits.list), .max = RESOURCE_EXITS,
+	{"exits", &schema_heap, POINTER(bgp.exits.list), .max = RESOURCE_EXITS,
 		.count = offsetof(struct resource, bgp.exits.n),
 		.of = SCHEMA_ELEMENT(
 			&schema_object, sizeof(struct resource_exit), .schema = &resource_exit)},
@@ -262,7 +263,7 @@ static const struct schema_member rules6[] = RULE_MEMBERS(AF_INET6);
 static const struct schema rule4 = SCHEMA_OF(rules4), rule6 = SCHEMA_OF(rules6);
 #define RULES(key, i, form)                                                                        \
 	{                                                                                          \
-		(key), &schema_heap, IN(filter.rules[i]),                                          \
+		(key), &schema_heap, POINTER(filter.rules[i]),                                     \
 			.max = RESOURCE_LIST,                                                      \
 			.count = offsetof(struct resource, filter.n_rules[i]),                     \
 			.of = SCHEMA_ELEMENT(                                                      \

@@ -10,6 +10,8 @@
 
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
+#include "lib/schema.h"
 
 #define STATUS_HEARTBEAT_S 10 /* how often, at least, unless a document says otherwise */
 #define STATUS_HEARTBEAT_MAX_S 300
@@ -37,7 +39,8 @@ struct status {
 	uint32_t peers_up, peers;
 	char problems[STATUS_PROBLEMS][256];
 	size_t n_problems;
-	uint32_t tunnels[2];	     /* IPv4, IPv6: used addresses that are no pod's */
+	uint32_t problem_count;	     /* all of them, those too that there is no room for */
+	uint32_t tunnels[FAMILIES];  /* used addresses that are no pod's */
 	struct status_block *blocks; /* heap */
 	size_t n_blocks;
 };
@@ -49,6 +52,7 @@ void status_done(struct status *s);
 /* A random UUID (version 4); whether s is the text of a UUID. */
 void status_make_id(char out[STATUS_ID]);
 bool status_is_id(const char *s);
+extern const struct schema_type status_id; /* char[STATUS_ID]: "is no UUID" */
 
 /* Whether an agent wrote this a short time ago, three intervals and a half (by the clocks of both
  * machines). */

@@ -426,6 +426,14 @@ int schema_read(const struct schema *s, const json_t *doc, void *out, struct err
 	return schema_read_object(&top, s, doc, out) < 0 ? -EBADMSG : 0;
 }
 
+int schema_parse(const struct schema *s, const char *text, void *out, struct err *e)
+{
+	CLEANUP_JSON json_t *doc = NULL;
+	int r = text ? json_parse(text, strlen(text), &doc, e)
+		     : err_set(e, EBADMSG, "the document is too large");
+	return r < 0 ? r : schema_read(s, doc, out, e);
+}
+
 json_t *schema_write(const struct schema *s, const void *in)
 {
 	json_t *object = json_object();

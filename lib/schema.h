@@ -48,6 +48,7 @@ struct schema_member {
 	size_t has;			/* SCHEMA_HAS(): a bool that says it is there */
 };
 #define SCHEMA_AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
+#define SCHEMA_POINTER(type, field) .offset = offsetof(type, field) /* to a list's array */
 #define SCHEMA_HAS(type, field) (offsetof(type, field) + 1)
 #define SCHEMA_READER(function) (&(const struct schema_type){.read = (function)})
 #define SCHEMA_ELEMENT(t, bytes, ...)                                                              \
@@ -81,7 +82,9 @@ struct schema_at {
 };
 #define SCHEMA_IN(at, name) (&(const struct schema_at){(at)->reader, (at), (name), 0})
 
-/* Reads a document of our own programs. Unknown members are passed over. -EBADMSG. */
+/* Reads a document of our own programs. Unknown members are passed over. NULL for a text: the store
+ * says that it is too large. -EBADMSG. */
+int schema_parse(const struct schema *s, const char *text, void *out, struct err *e);
 int schema_read(const struct schema *s, const json_t *doc, void *out, struct err *e);
 json_t *schema_write(const struct schema *s, const void *in); /* the caller's */
 

@@ -149,6 +149,7 @@ static void put_status(
 		.store = "file:/x",
 		.problems = {"one \x1b[31mproblem"},
 		.n_problems = n ? 1 : 0,
+		.problem_count = n ? 23 : 0,
 		.blocks = blocks,
 		.n_blocks = n,
 	};

@@ -60,6 +60,7 @@ static void a_status_is_read_back(void **state)
 		.peers = 3,
 		.problems = {"one", "two"},
 		.n_problems = 2,
+		.problem_count = 30,
 		.blocks = &block,
 		.n_blocks = 1,
 	};
@@ -81,6 +82,7 @@ static void a_status_is_read_back(void **state)
 	assert_int_equal(back.peers_up, 2);
 	assert_int_equal(back.peers, 3);
 	assert_int_equal(back.n_problems, 2);
+	assert_int_equal(back.problem_count, 30);
 	assert_string_equal(back.problems[1], "two");
 	assert_int_equal(back.n_blocks, 1);
 	assert_memory_equal(&back.blocks[0], &block, sizeof(block));
@@ -109,6 +111,9 @@ static void a_small_status_of_another_version_is_enough(void **state)
 	assert_string_equal(s.bird, "");
 	assert_int_equal(s.n_blocks, 0);
 	assert_false(s.stopped);
+	status_done(&s);
+	assert_int_equal(status_parse("{" IDS ",\"problems\":[\"a\",\"b\"]}", &s, &e), 0);
+	assert_int_equal(s.problem_count, 2); /* it does not know problemCount */
 	status_done(&s);
 }
 
