@@ -5,9 +5,8 @@
  */
 #include "agent/desired/base.h"
 
-#include <string.h>
+#include <sys/socket.h>
 
-#include "agent/kernel/vtep.h"
 #include "lib/mem.h"
 
 void *desired_memory(struct desired *d, size_t n, size_t size)
@@ -16,29 +15,19 @@ void *desired_memory(struct desired *d, size_t n, size_t size)
 	return d->memory[d->n_memory++] = mem_new(n ? n : 1, size);
 }
 
-struct addr desired_other_addr(
-	const struct desiring *g, const struct replica_node *n, enum family f)
+const struct cidr *desired_own(const struct desiring *g, uint8_t family)
 {
-	return strcmp(n->name, g->conf->node) == 0 ? (struct addr){0} : n->spec.addr[f].addr;
+	return family == AF_INET ? &g->self->addr4 : &g->self->addr6;
 }
 
-bool desired_has_mac(const uint8_t mac[6])
+struct addr desired_node_addr(const struct resource_node *n, uint8_t family)
 {
-	static const uint8_t none[6];
-	return memcmp(mac, none, sizeof(none)) != 0;
-}
-
-struct addr desired_vtep(const struct resource_node *n, enum family f)
-{
-	if (f == IPV4 || !n->vxlan[f].family)
-		return n->vxlan[f];
-	return desired_has_mac(n->vxlan_mac[f]) ? vtep_link_local(n->vxlan_mac[f])
-						: (struct addr){0};
+	return n->addr[family_of(family)].addr;
 }
 
 bool desired_is_near(const struct desiring *g, const struct addr *node)
 {
-	const struct cidr *own = &g->self->addr[family_of(node->family)];
+	const struct cidr *own = desired_own(g, node->family);
 	return own->addr.family && cidr_contains(own, node);
 }
 

@@ -16,7 +16,7 @@ The parts:
 
 Ratios of figures of one run are what counts. --quick makes small samples and ends with 1 when a
 figure is missing or a ratio is absurd; no time is compared with a constant. Everything runs in a
-world of its own (tests/e2e/world.py) and ends with it. etcd's data is in memory, unless --disk
+world of its own (tests/world.py) and ends with it. etcd's data is in memory, unless --disk
 names a folder: then claims are measured there, too.
 """
 
@@ -35,7 +35,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, f"{ROOT}/tests/e2e", f"{ROOT}/tests/cluster"]
+sys.path[:0] = [HERE, f"{ROOT}/tests", f"{ROOT}/tests/cluster"]
 sys.dont_write_bytecode = True
 import bench
 import cluster_report as report

@@ -17,7 +17,7 @@ The parts:
 
 Times and speeds are of this machine, where the nodes and both ends of each stream share its
 processors; the ratio to ptp with static routes is what counts. Everything runs in a world of its
-own (tests/e2e/world.py) and ends with it; tests/vm/run runs it on a kernel with IPIP. --quick makes
+own (tests/world.py) and ends with it; tests/vm/run runs it on a kernel with IPIP. --quick makes
 small samples and ends with 1 when a figure is missing or a ratio is absurd.
 """
 
@@ -35,7 +35,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, f"{ROOT}/tests/e2e", f"{ROOT}/tests/cluster"]
+sys.path[:0] = [HERE, f"{ROOT}/tests", f"{ROOT}/tests/cluster"]
 sys.dont_write_bytecode = True
 import bench
 import sandbox

@@ -12,15 +12,12 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "netns"))
-from roostlab import Failed, equal, inside, run, true, wait_for  # noqa: E402,F401
+from roostlab import BIN, Lab, equal, inside, run, true, wait_for
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOL = os.environ.get("ROOST_BIRDTOOL") or f"{ROOT}/build/release/tests/bird/birdtool"
+TOOL = f"{BIN}/../tests/bird/birdtool"
 POOL = {"cidr": "10.244.0.0/16", "blockLen": 26, "exported": True, "byBgp": True}
 POOL6 = {"cidr": "fd66::/48", "blockLen": 122, "exported": True, "byBgp": True}
 AS = 64512
@@ -104,6 +101,7 @@ class Node:
         self.generation = 0
         self.look = {"up": False, "loaded": 0, "refused": 0, "trouble": ""}
         self.looks = []
+        self._since = {}  # of sessions
         self._uplink(cluster)
         with open(self.main, "w") as f:
             f.write(f'log "{self.log}" all;\n' + run(TOOL, "main", self.file, self.own))
@@ -152,9 +150,15 @@ class Node:
                                      re.M)))
 
     def sessions(self):
-        """{name: (state, since)} of the BGP sessions."""
-        rows = re.findall(r"(roost_\w+) +BGP +--- +(\w+) +(\S+) +(\w*)", self.ask("show protocols"))
-        return {name: (info, since) for name, _, since, info in rows}
+        """{name: (state, since)} of the BGP sessions. BIRD computes the time anew for each answer, by
+        two clocks: a millisecond more or less is the same time."""
+        rows = re.findall(r"(roost_\w+) +BGP +--- +(\w+) +\S*?(\d+):(\d+):([\d.]+) +(\w*)",
+                          self.ask("show protocols"))
+        for name, _, hours, minutes, seconds, _ in rows:
+            since = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+            if abs(since - self._since.get(name, 0)) > 0.005:
+                self._since[name] = since
+        return {row[0]: (row[-1], self._since[row[0]]) for row in rows}
 
     def established(self, count):
         with contextlib.suppress(OSError):
@@ -247,8 +251,8 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, lab):
-        self.lab = lab
+    def __init__(self):
+        self.lab = lab = Lab(uplink=False)
         self.nodes = []
         self.fabric = lab.namespace("fabric")
         self.fabric.ip("link set lo up", *(
@@ -270,15 +274,7 @@ class Cluster:
     def close(self):
         for node in self.nodes:
             node.close()
-
-
-@contextlib.contextmanager
-def cluster(lab):
-    c = Cluster(lab)
-    try:
-        yield c
-    finally:
-        c.close()
+        self.lab.close()
 
 
 def mesh(nodes, **more):

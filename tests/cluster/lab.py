@@ -14,7 +14,7 @@ life: it forwards, and knows no pods unless it is told so by BGP (tor=True: it r
 own, AS 64513, to which every node is a peer).
 
 A test script marks its stories with @test and calls main(). The script then starts again in a
-world of its own (tests/e2e/world.py: private mounts, /run in memory, a process table of its own),
+world of its own (tests/world.py: private mounts, /run in memory, a process table of its own),
 so that every process and namespace ends with it, however it ends, and several may run at once. A
 story makes its clusters in with-blocks; when it fails, what the cluster's processes said is printed.
 
@@ -41,7 +41,7 @@ import urllib.request
 import uuid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [f"{ROOT}/tests/netns", f"{ROOT}/tests/e2e"]
+sys.path[:0] = [f"{ROOT}/tests", f"{ROOT}/tests/netns"]
 sys.dont_write_bytecode = True
 import roostlab
 import traffic

@@ -11,7 +11,7 @@ The network that a test stands in:
 The node is what a host is to a runtime. It has a default route, and does not forward before roost
 turns that on. The router stands for the rest of the world; it knows the way back to the pods, so
 that what arrives there carries the pod's own address. Both are network namespaces in a world that
-ends with the test (world.py).
+ends with the test (tests/world.py).
 
 A story is a function whose name is the sentence that it shows. It gets the test's runtime, uses it
 as a person would, and says with expect() what must be seen. A story that raises Failed has failed;
@@ -30,6 +30,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 PROTOCOL = "82"
 MTU = 1400

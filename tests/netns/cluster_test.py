@@ -1,20 +1,17 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A node of a cluster, with the agent's part played by tests/netns/standin.c: pools and blocks from
-the node state, asking for a block, links that DEL marks and others delete.
-
-    cluster_test.py [WORD ...]    only the tests whose sentence contains one of the words
-"""
+the node state, asking for a block, links that DEL marks and others delete."""
 
 import contextlib
 import json
 import os
 import subprocess
-import sys
 
-sys.dont_write_bytecode = True
-from roostlab import (BIN, GATEWAY6, Failed, at_once, equal, inside, main, script, test, true,
-                      wait_for)
+import pytest
+
+from roostlab import BIN, GATEWAY6, Failed, at_once, equal, inside, script, true, wait_for
+
+pytestmark = pytest.mark.needs()
 
 STANDIN = os.path.abspath(f"{BIN}/../tests/netns/standin")
 REAP_GROUP = "8202"
@@ -87,8 +84,7 @@ def status(lab, conf, **more):
 
 # ---- addresses ----
 
-@test
-def until_an_agent_has_spoken_ADD_is_code_11_and_STATUS_50(lab):
+def test_until_an_agent_has_spoken_ADD_is_code_11_and_STATUS_50(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     for plugin in ("roost", "roost-ipam"):
         lab.call("ADD", conf, pod, plugin=plugin).refused(11, "has not told", "roostd", lab.state)
@@ -97,8 +93,7 @@ def until_an_agent_has_spoken_ADD_is_code_11_and_STATUS_50(lab):
     lab.nothing_left(pod)
 
 
-@test
-def pods_get_addresses_of_the_blocks_in_the_copy(lab):
+def test_pods_get_addresses_of_the_blocks_in_the_copy(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(3)]
     with agent_of(lab, POOL4, POOL6, "put", "add 10.66.0.8/29", "add fd66::8/125") as agent:
         status(lab, conf).ok("STATUS")
@@ -119,8 +114,7 @@ def pods_get_addresses_of_the_blocks_in_the_copy(lab):
         lab.nothing_left(*pods)
 
 
-@test
-def an_agent_that_is_gone_leaves_pods_starting_and_stopping(lab):
+def test_an_agent_that_is_gone_leaves_pods_starting_and_stopping(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(9)]
     with agent_of(lab, *USUAL) as agent:
         agent.end(kill=True)
@@ -136,8 +130,7 @@ def an_agent_that_is_gone_leaves_pods_starting_and_stopping(lab):
     lab.consistent()
 
 
-@test
-def without_a_free_address_the_agent_is_asked_for_a_block(lab):
+def test_without_a_free_address_the_agent_is_asked_for_a_block(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(10)]
     with agent_of(lab, POOL4, "pool 10.67.0.0/16 29 60 no", POOL6, "put", "add fd66::8/125",
                   "answer 10.66.0.16/29", "answer 10.66.0.0/29") as agent:
@@ -153,8 +146,7 @@ def without_a_free_address_the_agent_is_asked_for_a_block(lab):
         equal([r["family"] for r in agent.requests()], ["ipv4", "ipv4", "ipv6"], "requests")
 
 
-@test
-def an_agent_that_has_no_block_is_quoted(lab):
+def test_an_agent_that_has_no_block_is_quoted(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(3)]
     with agent_of(lab, "pool 10.66.0.0/16 31 60 yes", "put", "add 10.66.0.0/31",
                   "refuse every block of pool-0 is taken") as agent:
@@ -172,8 +164,8 @@ def an_agent_that_has_no_block_is_quoted(lab):
         true(len(agent.requests()) >= 4, "the agent asked each time", agent.requests())
 
 
-@test(slow=True)
-def an_agent_that_says_nothing_does_not_hold_ADD_up_for_ever(lab):
+@pytest.mark.slow
+def test_an_agent_that_says_nothing_does_not_hold_ADD_up_for_ever(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, POOL4, "put"):
         lab.call("ADD", conf, pod).refused(11, "did not answer", "no free IPv4")
@@ -181,8 +173,7 @@ def an_agent_that_says_nothing_does_not_hold_ADD_up_for_ever(lab):
         lab.nothing_left(pod)
 
 
-@test
-def a_listening_socket_without_the_lock_is_not_asked(lab):
+def test_a_listening_socket_without_the_lock_is_not_asked(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, POOL4, "put", "answer 10.66.0.0/29", locked=False) as agent:
         lab.call("ADD", conf, pod).refused(11, "no agent runs")
@@ -191,8 +182,7 @@ def a_listening_socket_without_the_lock_is_not_asked(lab):
         lab.add(pod, conf)
 
 
-@test
-def many_ADDs_at_once_share_what_the_agent_gives(lab):
+def test_many_ADDs_at_once_share_what_the_agent_gives(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(16)]
     with agent_of(lab, POOL4, "put", "answer 10.66.0.16/29", "answer 10.66.0.8/29",
                   "answer 10.66.0.0/29", "refuse nothing left"):
@@ -201,8 +191,7 @@ def many_ADDs_at_once_share_what_the_agent_gives(lab):
         lab.consistent()
 
 
-@test
-def a_pool_that_gives_nothing_to_this_node_is_named(lab):
+def test_a_pool_that_gives_nothing_to_this_node_is_named(lab):
     conf, pods = cluster_conf(lab), [lab.pod(), lab.pod()]
     with agent_of(lab, *USUAL) as agent:
         lab.add(pods[0], conf)
@@ -216,8 +205,7 @@ def a_pool_that_gives_nothing_to_this_node_is_named(lab):
         true(pods[0].ns.pings("10.99.0.1"), "the pod to live on")
 
 
-@test
-def a_requested_address_must_be_in_a_block_of_this_node(lab):
+def test_a_requested_address_must_be_in_a_block_of_this_node(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, *USUAL, "clear", POOL4, "reserved 10.66.0.12/32", "put"):
         def asking(address):
@@ -228,8 +216,7 @@ def a_requested_address_must_be_in_a_block_of_this_node(lab):
         equal(addresses(lab.add(pod, asking("10.66.0.13"))), ["10.66.0.13"], "address")
 
 
-@test
-def a_pod_can_ask_for_pools_of_the_cluster(lab):
+def test_a_pod_can_ask_for_pools_of_the_cluster(lab):
     pods = [lab.pod(), lab.pod()]
     with agent_of(lab, POOL4, "pool 10.67.0.0/16 29 60 yes", "put", "add 10.66.0.8/29",
                   "add 10.67.0.8/29"):
@@ -241,8 +228,7 @@ def a_pod_can_ask_for_pools_of_the_cluster(lab):
             7, "10.68.0.0/16", "not one of the cluster's pools")
 
 
-@test
-def the_mtu_is_the_copy_s_unless_the_configuration_says_another(lab):
+def test_the_mtu_is_the_copy_s_unless_the_configuration_says_another(lab):
     pods = [lab.pod() for _ in range(4)]
     with agent_of(lab, POOL4, POOL6, "mtu4 1450", "mtu6 1430", "put", "add 10.66.0.8/29",
                   "add fd66::8/125") as agent:
@@ -258,8 +244,7 @@ def the_mtu_is_the_copy_s_unless_the_configuration_says_another(lab):
         status(lab, cluster_conf(lab)).refused(50, "mtu 1200")
 
 
-@test
-def a_configuration_with_pools_works_beside_the_cluster_s(lab):
+def test_a_configuration_with_pools_works_beside_the_cluster_s(lab):
     pods = [lab.pod(), lab.pod()]
     with agent_of(lab, *USUAL):
         equal(addresses(lab.add(pods[0], cluster_conf(lab))), ["10.66.0.8"], "address")
@@ -272,8 +257,7 @@ def a_configuration_with_pools_works_beside_the_cluster_s(lab):
                  lab.pod()).refused(7, "10.66.0.0/16 is the cluster's")
 
 
-@test
-def GC_leaves_the_node_s_tunnel_address(lab):
+def test_GC_leaves_the_node_s_tunnel_address(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, *USUAL) as agent:
         tunnel = agent.tell("tunnel ipv4")
@@ -284,8 +268,7 @@ def GC_leaves_the_node_s_tunnel_address(lab):
         equal(lab.records()[tunnel]["network"], "roost tunnel", "its network")
 
 
-@test
-def other_main_plugins_get_addresses_of_the_cluster_too(lab):
+def test_other_main_plugins_get_addresses_of_the_cluster_too(lab):
     pod = lab.pod()
     conf = {"cniVersion": "1.0.0", "name": "net", "type": "ptp",
             "ipam": {"type": "roost-ipam", "stateDir": lab.state}}
@@ -297,8 +280,7 @@ def other_main_plugins_get_addresses_of_the_cluster_too(lab):
 
 # ---- links that are marked ----
 
-@test
-def DEL_beside_an_agent_marks_the_link_and_releases_the_address(lab):
+def test_DEL_beside_an_agent_marks_the_link_and_releases_the_address(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, *USUAL) as agent:
         result = lab.add(pod, conf)
@@ -319,8 +301,7 @@ def DEL_beside_an_agent_marks_the_link_and_releases_the_address(lab):
         equal(pod.ns.link("eth0"), None, "the pod's interface")
 
 
-@test
-def DEL_beside_an_agent_marks_with_every_kind_of_ipam(lab):
+def test_DEL_beside_an_agent_marks_with_every_kind_of_ipam(lab):
     foreign = f"{lab.dir}/bin"
     os.makedirs(foreign)
     script(f"{foreign}/fixed", '''case $CNI_COMMAND in ADD)
@@ -340,8 +321,7 @@ def DEL_beside_an_agent_marks_with_every_kind_of_ipam(lab):
         wait_for(lambda: not marked(lab), "the agent to delete the links")
 
 
-@test
-def an_ADD_right_after_DEL_into_the_same_namespace_works(lab):
+def test_an_ADD_right_after_DEL_into_the_same_namespace_works(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, POOL4, POOL6, "put", "add 10.66.0.8/29", "add fd66::8/125") as agent:
         for _ in range(3): # nobody deletes what is marked but the next ADD
@@ -355,8 +335,7 @@ def an_ADD_right_after_DEL_into_the_same_namespace_works(lab):
         lab.call("ADD", conf, other).refused(999, "eth0 already exists")
 
 
-@test
-def an_address_that_is_used_again_at_once_gets_its_host_interface(lab):
+def test_an_address_that_is_used_again_at_once_gets_its_host_interface(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(4)]
     with agent_of(lab, "pool 10.66.0.0/16 32 0 yes", "put", "add 10.66.0.9/32"):
         for pod in pods:
@@ -366,8 +345,7 @@ def an_address_that_is_used_again_at_once_gets_its_host_interface(lab):
             lab.delete(pod, conf)
 
 
-@test
-def another_interface_right_after_DEL_is_the_pod_s_first(lab):
+def test_another_interface_right_after_DEL_is_the_pod_s_first(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, POOL4, POOL6, "put", "add 10.66.0.8/29", "add fd66::8/125"):
         lab.add(pod, conf)
@@ -378,8 +356,7 @@ def another_interface_right_after_DEL_is_the_pod_s_first(lab):
         equal(pod.ns.ask("rule show")[-1]["table"], "default", "the last rule")
 
 
-@test
-def a_second_interface_s_rules_go_with_DEL_beside_an_agent(lab):
+def test_a_second_interface_s_rules_go_with_DEL_beside_an_agent(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, *USUAL):
         second = pod._replace(ifname="net1")
@@ -392,8 +369,7 @@ def a_second_interface_s_rules_go_with_DEL_beside_an_agent(lab):
         true(pod.ns.pings("10.99.0.1"), "the first interface to work on")
 
 
-@test
-def what_an_agent_left_marked_is_deleted_without_it(lab):
+def test_what_an_agent_left_marked_is_deleted_without_it(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(4)]
     for how in ("DEL", "ADD", "DEL of nothing", "GC"):
         with agent_of(lab, *USUAL) as agent:
@@ -417,8 +393,7 @@ def what_an_agent_left_marked_is_deleted_without_it(lab):
         lab.nothing_left(*pods)
 
 
-@test
-def a_marked_link_is_gone_for_GC_and_for_people(lab):
+def test_a_marked_link_is_gone_for_GC_and_for_people(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(2)]
     with agent_of(lab, *USUAL):
         for pod in pods:
@@ -430,8 +405,7 @@ def a_marked_link_is_gone_for_GC_and_for_people(lab):
         true(pods[1].ns.pings("10.99.0.1"), "the other pod to live on")
 
 
-@test
-def pods_come_and_go_at_once_beside_an_agent_that_deletes(lab):
+def test_pods_come_and_go_at_once_beside_an_agent_that_deletes(lab):
     conf, pods = cluster_conf(lab), [lab.pod() for _ in range(12)]
     with agent_of(lab, "pool 10.66.0.0/16 28 0 yes", "put", "add 10.66.0.0/28",
                   "reap yes") as agent:
@@ -443,7 +417,3 @@ def pods_come_and_go_at_once_beside_an_agent_that_deletes(lab):
         wait_for(lambda: not marked(lab), "the agent to delete the links")
         lab.nothing_left(*pods)
         equal(agent.tell("free ipv4"), "16 0", "free addresses")
-
-
-if __name__ == "__main__":
-    main()

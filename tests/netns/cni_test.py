@@ -1,8 +1,5 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The protocol of the CNI executables: verbs, versions, results, errors, bad input, chains.
-
-    cni_test.py [WORD ...]    only the tests whose sentence contains one of the words
 
 What a pod looks like is tested in pod_test.py, which address it gets in ipam_test.py.
 """
@@ -14,17 +11,19 @@ import stat
 import subprocess
 import sys
 
-sys.dont_write_bytecode = True
+import pytest
+
 from roostlab import (BIN, GATEWAY4, GATEWAY6, HOST_MAC, VERSIONS, Answer, Cases, at_once,
-                      check_result, equal, inside, main, script, test, true, wait_for)
+                      check_result, equal, inside, script, true, wait_for)
+
+pytestmark = pytest.mark.needs()
 
 PLUGINS = ("roost", "roost-ipam")
 
 
 # ---- without a request ----
 
-@test
-def without_a_command_a_banner_goes_to_stderr_and_nothing_to_stdout(lab):
+def test_without_a_command_a_banner_goes_to_stderr_and_nothing_to_stdout(lab):
     for plugin in PLUGINS:
         for command in (None, ""):
             answer = lab.call(command, "", plugin=plugin)
@@ -35,8 +34,7 @@ def without_a_command_a_banner_goes_to_stderr_and_nothing_to_stdout(lab):
                  "all versions in the banner", answer.err)
 
 
-@test
-def version_answers_without_reading_stdin(lab):
+def test_version_answers_without_reading_stdin(lab):
     variables = {"CNI_COMMAND": "VERSION", "CNI_CONTAINERID": "", "CNI_NETNS": "dummy",
                  "CNI_IFNAME": "dummy", "CNI_PATH": "dummy", "CNI_ARGS": ""}
     for plugin in PLUGINS:
@@ -51,8 +49,7 @@ def version_answers_without_reading_stdin(lab):
             equal(lab.call("VERSION", stdin, plugin=plugin).status, 0, "the exit status")
 
 
-@test
-def version_works_with_no_other_variable(lab):
+def test_version_works_with_no_other_variable(lab):
     for plugin in PLUGINS:
         answer = lab.call("VERSION", "", plugin=plugin, CNI_PATH=None, CNI_ARGS=None)
         equal(answer.status, 0, "the exit status")
@@ -84,26 +81,19 @@ def expected_result(version, pod, host_link):
             "routes": routes4 + routes6}
 
 
-def result_of_version(version):
-    def function(lab):
-        pod = lab.pod()
-        result = lab.add(pod, lab.conf(version), CNI_ARGS=f"MAC={MAC}")
-        result.pop("dns", None)
-        equal(result, expected_result(version, pod, lab.host_links()[0]), "the result")
-        if version >= "0.4.0":
-            lab.check(pod, result, lab.conf(version)).ok("CHECK")
-        lab.delete(pod, lab.conf(version))
-        lab.nothing_left(pod)
-    function.__name__ = f"the_result_of_version_{version}_has_exactly_its_shape"
-    return function
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_result_of_a_version_has_exactly_its_shape(lab, version):
+    pod = lab.pod()
+    result = lab.add(pod, lab.conf(version), CNI_ARGS=f"MAC={MAC}")
+    result.pop("dns", None)
+    equal(result, expected_result(version, pod, lab.host_links()[0]), "the result")
+    if version >= "0.4.0":
+        lab.check(pod, result, lab.conf(version)).ok("CHECK")
+    lab.delete(pod, lab.conf(version))
+    lab.nothing_left(pod)
 
 
-for _version in VERSIONS:
-    test(result_of_version(_version))
-
-
-@test
-def without_cniVersion_the_answer_is_of_0_1_0(lab):
+def test_without_cniVersion_the_answer_is_of_0_1_0(lab):
     for version in (None, ""):
         pod = lab.pod()
         conf = lab.conf()
@@ -114,8 +104,7 @@ def without_cniVersion_the_answer_is_of_0_1_0(lab):
         equal(result["cniVersion"], "0.1.0", "cniVersion")
 
 
-@test
-def the_result_of_roost_ipam_has_no_interfaces_in_any_version(lab):
+def test_the_result_of_roost_ipam_has_no_interfaces_in_any_version(lab):
     for version in VERSIONS:
         pod = lab.pod()
         result = lab.add(pod, lab.conf(version), plugin="roost-ipam")
@@ -125,8 +114,7 @@ def the_result_of_roost_ipam_has_no_interfaces_in_any_version(lab):
         lab.delete(pod, lab.conf(version), plugin="roost-ipam")
 
 
-@test
-def the_error_echoes_the_version_of_the_request(lab):
+def test_the_error_echoes_the_version_of_the_request(lab):
     pod = lab.pod()
     for plugin in PLUGINS:
         for version in VERSIONS:
@@ -134,8 +122,7 @@ def the_error_echoes_the_version_of_the_request(lab):
             lab.call("ADD", conf, pod, plugin=plugin).refused(7, "10.66.0.1/24", version=version)
 
 
-@test
-def the_sandbox_is_the_path_as_it_was_given(lab):
+def test_the_sandbox_is_the_path_as_it_was_given(lab):
     pod = lab.pod()
     odd = pod._replace(path=pod.path.replace("/run/netns/", "/run//netns/./"))
     result = lab.add(odd)
@@ -397,8 +384,7 @@ def all_bad_input(lab, pod, plugin, cases, verify):
                 verify()
 
 
-@test
-def bad_input_is_refused_and_changes_nothing_beside_a_living_pod(lab):
+def test_bad_input_is_refused_and_changes_nothing_beside_a_living_pod(lab):
     first, pod = lab.pod(), lab.pod()
     lab.add(first)
     before = lab.snapshot(first, pod)
@@ -408,8 +394,7 @@ def bad_input_is_refused_and_changes_nothing_beside_a_living_pod(lab):
     lab.add(pod)
 
 
-@test
-def bad_input_is_refused_and_changes_nothing_on_a_fresh_host(lab):
+def test_bad_input_is_refused_and_changes_nothing_on_a_fresh_host(lab):
     pod = lab.pod()
     before = lab.snapshot(pod)
     cases = Cases()
@@ -419,8 +404,7 @@ def bad_input_is_refused_and_changes_nothing_on_a_fresh_host(lab):
     equal((lab.ctl("ipam", "show") or {"pools": []})["pools"], [], "pools and blocks")
 
 
-@test
-def bad_input_of_roost_ipam_is_refused_and_changes_nothing(lab):
+def test_bad_input_of_roost_ipam_is_refused_and_changes_nothing(lab):
     pod = lab.pod()
     before = lab.snapshot(pod)
     cases = Cases()
@@ -436,8 +420,7 @@ def bad_input_of_roost_ipam_is_refused_and_changes_nothing(lab):
     equal((lab.ctl("ipam", "show") or {"pools": []})["pools"], [], "pools and blocks")
 
 
-@test
-def the_own_namespace_is_refused_even_with_the_override_of_the_reference(lab):
+def test_the_own_namespace_is_refused_even_with_the_override_of_the_reference(lab):
     pod = lab.pod()._replace(path=lab.host.path)
     before = lab.snapshot()
     for verb in ("ADD", "CHECK"):
@@ -446,8 +429,7 @@ def the_own_namespace_is_refused_even_with_the_override_of_the_reference(lab):
     lab.unchanged(before)
 
 
-@test
-def a_configuration_that_arrives_in_pieces_is_read_whole(lab):
+def test_a_configuration_that_arrives_in_pieces_is_read_whole(lab):
     pod = lab.pod()
     text = json.dumps(lab.conf())
     with open(f"{lab.dir}/head", "w") as f:
@@ -459,16 +441,14 @@ def a_configuration_that_arrives_in_pieces_is_read_whole(lab):
     check_result(answer.json(), "1.0.0")
 
 
-@test
-def an_error_never_repeats_control_characters(lab):
+def test_an_error_never_repeats_control_characters(lab):
     pod = lab.pod()
     conf = lab.conf(ipam={"type": "roost-ipam", "pools": [{"cidr": "\x1b[31mred\n"}]})
     doc = lab.call("ADD", conf, pod).refused((6, 7))
     true("\x1b" not in doc["msg"] and "\n" not in doc["msg"], "a clean message", doc["msg"])
 
 
-@test
-def unreadable_stdin_is_code_5(lab):
+def test_unreadable_stdin_is_code_5(lab):
     pod = lab.pod()
     for plugin in PLUGINS:
         for redirection in ("<&-", "< /"):
@@ -476,24 +456,21 @@ def unreadable_stdin_is_code_5(lab):
             lab.call("ADD", "", pod, plugin=plugin, wrapper=wrapper).refused(5, "stdin")
 
 
-@test
-def a_document_of_almost_1_MiB_is_read(lab):
+def test_a_document_of_almost_1_MiB_is_read(lab):
     pod = lab.pod()
     conf = lab.conf(filler="x" * ((1 << 20) - 2000))
     lab.add(pod, conf)
     lab.delete(pod, conf)
 
 
-@test
-def the_last_of_duplicate_keys_wins(lab):
+def test_the_last_of_duplicate_keys_wins(lab):
     pod = lab.pod()
     text = json.dumps(lab.conf())[:-1] + ',"cniVersion":"0.3.1"}'
     answer = lab.call("ADD", text, pod)
     equal(answer.json().get("cniVersion"), "0.3.1", "cniVersion")
 
 
-@test
-def unknown_top_level_keys_and_the_runtime_s_own_are_ignored(lab):
+def test_unknown_top_level_keys_and_the_runtime_s_own_are_ignored(lab):
     pod = lab.pod()
     conf = lab.conf(capabilities={"ips": True, "portMappings": True}, ipMasq=True,
                     disableCheck=True, foo={"bar": [1, None]}, args={"x": 1},
@@ -516,8 +493,7 @@ def addresses(result):
     return [ip["address"].split("/")[0] for ip in result["ips"]]
 
 
-@test
-def capabilities_are_read_in_the_spelling_of_containerd(lab):
+def test_capabilities_are_read_in_the_spelling_of_containerd(lab):
     pod = lab.pod()
     conf = lab.conf(runtimeConfig=dict(
         CONTAINERD, Ips=["10.66.0.9/24", "fd66::9"], MAC=MAC.upper().replace("00", "aB", 1),
@@ -529,8 +505,7 @@ def capabilities_are_read_in_the_spelling_of_containerd(lab):
           "dns")
 
 
-@test
-def null_and_empty_mean_not_requested(lab):
+def test_null_and_empty_mean_not_requested(lab):
     for runtime in (None, {}, {"ips": None, "mac": None, "dns": None},
                     {"ips": [], "mac": "", "dns": {}}, {"ips": [""]},
                     {"dns": {"Servers": None, "Searches": None, "Options": None}},
@@ -540,8 +515,7 @@ def null_and_empty_mean_not_requested(lab):
         equal(result.get("dns", {}), {}, "dns")
 
 
-@test
-def dns_comes_from_the_configuration_unless_the_runtime_says_something(lab):
+def test_dns_comes_from_the_configuration_unless_the_runtime_says_something(lab):
     conf = lab.conf(dns={"nameservers": ["192.0.2.1"], "domain": "d", "search": ["s"],
                          "options": ["ndots:1"]})
     equal(lab.add(lab.pod(), conf)["dns"], conf["dns"], "dns")
@@ -551,8 +525,7 @@ def dns_comes_from_the_configuration_unless_the_runtime_says_something(lab):
     equal(result["dns"], {"nameservers": ["192.0.2.2"]}, "dns of 0.2.0")
 
 
-@test
-def addresses_are_requested_in_five_ways_and_the_strongest_wins(lab):
+def test_addresses_are_requested_in_five_ways_and_the_strongest_wins(lab):
     ways = [
         ({}, "IP=10.66.0.11"),
         ({"args": {"cni": {"ips": ["10.66.0.12"]}}}, "IP=10.66.0.11"),
@@ -572,8 +545,7 @@ def addresses_are_requested_in_five_ways_and_the_strongest_wins(lab):
     equal(addresses(result), ["10.66.0.16", "fd66::16"], "addresses")
 
 
-@test
-def a_pod_s_annotation_chooses_its_pools(lab):
+def test_a_pod_s_annotation_chooses_its_pools(lab):
     conf = lab.conf(pools=["10.66.0.0/24", "10.66.7.0/24", "fd66::/120", "fd66:7::/120"])
     conf["runtimeConfig"] = {"io.kubernetes.cri.pod-annotations": {
         "cni.projectcalico.org/ipv4pools": '["10.66.7.0/24"]',
@@ -581,8 +553,7 @@ def a_pod_s_annotation_chooses_its_pools(lab):
     equal(addresses(lab.add(lab.pod(), conf)), ["10.66.7.0", "fd66:7::"], "addresses")
 
 
-@test
-def the_mac_comes_from_runtimeConfig_or_annotation_or_CNI_ARGS(lab):
+def test_the_mac_comes_from_runtimeConfig_or_annotation_or_CNI_ARGS(lab):
     for runtime, args, expected in (
             ({}, "MAC=02:00:00:00:00:01", "02:00:00:00:00:01"),
             ({"io.kubernetes.cri.pod-annotations": {
@@ -595,8 +566,7 @@ def the_mac_comes_from_runtimeConfig_or_annotation_or_CNI_ARGS(lab):
         equal(pod.ns.link("eth0")["address"], expected, "the link's MAC")
 
 
-@test
-def CNI_ARGS_is_read_leniently(lab):
+def test_CNI_ARGS_is_read_leniently(lab):
     for args in ("FOO", "FOO=BAR", "IgnoreUnknown=2", "A=B=C;", ";;", "=x", "IgnoreUnknown=true;X",
                  'NOMAD={"a":"b;c=d"}', "K8S_POD_NAME=\x1b[31m\udcff", "x" * 100_000):
         pod = lab.pod()
@@ -606,8 +576,7 @@ def CNI_ARGS_is_read_leniently(lab):
     equal(addresses(result)[0], "10.66.0.99", "the address")
 
 
-@test
-def pod_namespace_and_name_are_recorded(lab):
+def test_pod_namespace_and_name_are_recorded(lab):
     pod = lab.pod()
     args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns1;K8S_POD_NAME=web-0;K8S_POD_UID=u"
     for plugin in PLUGINS:
@@ -624,8 +593,7 @@ def pod_namespace_and_name_are_recorded(lab):
         lab.nothing_left(pod)
 
 
-@test
-def a_long_container_id_is_kept_whole(lab):
+def test_a_long_container_id_is_kept_whole(lab):
     pod = lab.pod("c" * 1000)
     other = lab.pod("c" * 999 + "d")
     lab.add(pod)
@@ -656,8 +624,7 @@ def dummy_prev(pod, version):
             "dns": {"nameservers": ["192.0.2.53"]}}
 
 
-@test
-def an_earlier_plugin_s_result_is_passed_through(lab):
+def test_an_earlier_plugin_s_result_is_passed_through(lab):
     for version in ("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"):
         pod = lab.pod()
         prev = dummy_prev(pod, version)
@@ -675,16 +642,14 @@ def an_earlier_plugin_s_result_is_passed_through(lab):
     equal(result["ip4"]["ip"], "192.0.2.1/24", "the first IPv4 address")
 
 
-@test
-def a_prevResult_without_version_is_read_as_the_configuration_s(lab):
+def test_a_prevResult_without_version_is_read_as_the_configuration_s(lab):
     pod = lab.pod()
     prev = dummy_prev(pod, "1.0.0")
     del prev["cniVersion"]
     equal(len(lab.add(pod, lab.conf(prevResult=prev))["interfaces"]), 3, "interfaces")
 
 
-@test
-def unknown_keys_of_a_prevResult_do_not_reach_the_result(lab):
+def test_unknown_keys_of_a_prevResult_do_not_reach_the_result(lab):
     pod = lab.pod()
     prev = dummy_prev(pod, "1.0.0")
     prev["private"] = 1
@@ -701,32 +666,24 @@ BANDWIDTH = {"type": "bandwidth", "ingressRate": 8_000_000, "ingressBurst": 8_00
              "egressRate": 8_000_000, "egressBurst": 8_000_000}
 
 
-def chain_with(*later):
+@pytest.mark.parametrize("chain", [[TUNING], [PORTMAP], [BANDWIDTH], [TUNING, PORTMAP, BANDWIDTH]],
+                         ids=["tuning", "portmap", "bandwidth", "all three"])
+def test_a_chain_is_added_checked_and_deleted(lab, chain):
     """CHECK of portmap itself is left out: 1.1.1 looks for IPv4 rules in the IPv6 table."""
-    def function(lab):
-        for version in ("0.4.0", "1.0.0"):
-            pod = lab.pod()
-            confs = [lab.conf(version), *later]
-            result = lab.chain(pod, confs, version)
-            for conf in confs:
-                if conf is not PORTMAP:
-                    lab.chained("CHECK", pod, conf, result, version).ok(f"CHECK of {conf['type']}")
-            true(pod.ns.pings("10.99.0.1"), "the router to answer")
-            for conf in reversed(confs):
-                lab.chained("DEL", pod, conf, result, version).ok(f"DEL of {conf['type']}")
-            lab.nothing_left(pod)
-    return function
+    for version in ("0.4.0", "1.0.0"):
+        pod = lab.pod()
+        confs = [lab.conf(version), *chain]
+        result = lab.chain(pod, confs, version)
+        for conf in confs:
+            if conf is not PORTMAP:
+                lab.chained("CHECK", pod, conf, result, version).ok(f"CHECK of {conf['type']}")
+        true(pod.ns.pings("10.99.0.1"), "the router to answer")
+        for conf in reversed(confs):
+            lab.chained("DEL", pod, conf, result, version).ok(f"DEL of {conf['type']}")
+        lab.nothing_left(pod)
 
 
-for _name, _chain in (("tuning", [TUNING]), ("portmap", [PORTMAP]), ("bandwidth", [BANDWIDTH]),
-                      ("all_three", [TUNING, PORTMAP, BANDWIDTH])):
-    _function = chain_with(*_chain)
-    _function.__name__ = f"a_chain_with_{_name}_is_added_checked_and_deleted"
-    test(_function)
-
-
-@test
-def portmap_reaches_the_pod_through_the_host_s_port(lab):
+def test_portmap_reaches_the_pod_through_the_host_s_port(lab):
     pod = lab.pod()
     result = lab.chain(pod, [lab.conf("1.0.0"), PORTMAP], "1.0.0")
     with inside(pod.path):
@@ -750,8 +707,7 @@ def portmap_reaches_the_pod_through_the_host_s_port(lab):
 
 # ---- CHECK ----
 
-@test
-def CHECK_names_each_missing_piece(lab):
+def test_CHECK_names_each_missing_piece(lab):
     def breaks(*lines):
         return lambda pod, link: pod.ns.ip(*lines)
 
@@ -789,8 +745,7 @@ def CHECK_names_each_missing_piece(lab):
     cases.done()
 
 
-@test
-def CHECK_finds_a_wrong_identity(lab):
+def test_CHECK_finds_a_wrong_identity(lab):
     pod, other = lab.pod(), lab.pod()
     result = lab.add(pod)
     lab.check(pod._replace(container="stranger"), result).refused(999, "eth0")
@@ -802,8 +757,7 @@ def CHECK_finds_a_wrong_identity(lab):
     lab.check(pod, result).ok("CHECK")
 
 
-@test
-def CHECK_accepts_more_than_prevResult_says(lab):
+def test_CHECK_accepts_more_than_prevResult_says(lab):
     pod = lab.pod()
     result = lab.add(pod)
     pod.ns.ip("link add net1 type bridge", "link set net1 up", "addr add 192.0.2.1/24 dev net1",
@@ -811,16 +765,14 @@ def CHECK_accepts_more_than_prevResult_says(lab):
     lab.check(pod, result).ok("CHECK")
 
 
-@test
-def CHECK_does_not_insist_on_the_gateway_s_neighbour(lab):
+def test_CHECK_does_not_insist_on_the_gateway_s_neighbour(lab):
     pod = lab.pod()
     result = lab.add(pod)
     pod.ns.ip("neigh flush all nud permanent")
     lab.check(pod, result).ok("CHECK")
 
 
-@test
-def CHECK_needs_prevResult_a_record_and_a_version_that_has_it(lab):
+def test_CHECK_needs_prevResult_a_record_and_a_version_that_has_it(lab):
     pod = lab.pod()
     result = lab.add(pod)
     for prev in ({}, {"prevResult": None}):
@@ -837,8 +789,7 @@ def CHECK_needs_prevResult_a_record_and_a_version_that_has_it(lab):
         lab.check(pod, result).refused(999, "record")
 
 
-@test
-def CHECK_of_roost_ipam_looks_at_the_record(lab):
+def test_CHECK_of_roost_ipam_looks_at_the_record(lab):
     pod = lab.pod()
     conf = lab.conf()
     result = lab.add(pod, conf, plugin="roost-ipam")
@@ -849,8 +800,7 @@ def CHECK_of_roost_ipam_looks_at_the_record(lab):
     lab.check(pod, other, conf, plugin="roost-ipam").refused(999, "10.66.0.0")
 
 
-@test
-def CHECK_changes_nothing(lab):
+def test_CHECK_changes_nothing(lab):
     pod = lab.pod()
     result = lab.add(pod)
     before = lab.snapshot(pod)
@@ -886,8 +836,7 @@ def tolerated(lab):
     ]
 
 
-@test
-def DEL_cleans_up_whatever_the_request_looks_like(lab):
+def test_DEL_cleans_up_whatever_the_request_looks_like(lab):
     cases = Cases()
     for plugin in PLUGINS:
         for name, path, change, args in tolerated(lab):
@@ -914,8 +863,7 @@ def reported(lab):
     ]
 
 
-@test
-def DEL_cleans_up_before_it_reports_what_was_wrong(lab):
+def test_DEL_cleans_up_before_it_reports_what_was_wrong(lab):
     cases = Cases()
     for plugin in PLUGINS:
         for name, change, code in reported(lab):
@@ -932,8 +880,7 @@ def DEL_cleans_up_before_it_reports_what_was_wrong(lab):
     cases.done()
 
 
-@test
-def DEL_of_an_unknown_container_succeeds_and_touches_nobody(lab):
+def test_DEL_of_an_unknown_container_succeeds_and_touches_nobody(lab):
     pod = lab.pod()
     lab.add(pod)
     before = lab.snapshot(pod)
@@ -945,8 +892,7 @@ def DEL_of_an_unknown_container_succeeds_and_touches_nobody(lab):
     lab.unchanged(before, pod)
 
 
-@test
-def DEL_that_cannot_know_the_attachment_is_an_error(lab):
+def test_DEL_that_cannot_know_the_attachment_is_an_error(lab):
     pod = lab.pod()
     lab.add(pod)
     before = lab.snapshot(pod)
@@ -956,14 +902,12 @@ def DEL_that_cannot_know_the_attachment_is_an_error(lab):
     lab.unchanged(before, pod)
 
 
-@test
-def DEL_works_when_there_was_never_a_state_folder(lab):
+def test_DEL_works_when_there_was_never_a_state_folder(lab):
     for plugin in PLUGINS:
         lab.call("DEL", lab.conf(), lab.pod(), plugin=plugin).ok("DEL")
 
 
-@test
-def DEL_works_when_the_link_is_gone_or_the_namespace_died(lab):
+def test_DEL_works_when_the_link_is_gone_or_the_namespace_died(lab):
     pod = lab.pod()
     lab.add(pod)
     pod.ns.ip("link del eth0")
@@ -976,8 +920,7 @@ def DEL_works_when_the_link_is_gone_or_the_namespace_died(lab):
     lab.nothing_left(pod)
 
 
-@test
-def DEL_finds_the_link_by_its_label_when_the_record_is_gone(lab):
+def test_DEL_finds_the_link_by_its_label_when_the_record_is_gone(lab):
     pod = lab.pod()
     lab.add(pod)
     lab.call("DEL", lab.conf(), pod, plugin="roost-ipam").ok("DEL")
@@ -988,8 +931,7 @@ def DEL_finds_the_link_by_its_label_when_the_record_is_gone(lab):
 
 # ---- GC ----
 
-@test
-def GC_removes_what_is_not_listed_and_nothing_else(lab):
+def test_GC_removes_what_is_not_listed_and_nothing_else(lab):
     pods = [lab.pod() for _ in range(4)]
     for pod in pods:
         lab.add(pod)
@@ -1009,8 +951,7 @@ def GC_removes_what_is_not_listed_and_nothing_else(lab):
     lab.gc([])
 
 
-@test
-def GC_tells_long_and_similar_network_names_apart(lab):
+def test_GC_tells_long_and_similar_network_names_apart(lab):
     names = ("n", "n" * 199, "n" * 200, "n" * 198 + "-")
     pods = {name: lab.pod("c" * 300 + str(i)) for i, name in enumerate(names)}
     args = f"K8S_POD_NAME={'p' * 400};K8S_POD_NAMESPACE=a b"
@@ -1025,8 +966,7 @@ def GC_tells_long_and_similar_network_names_apart(lab):
     lab.nothing_left(*pods.values())
 
 
-@test
-def GC_without_the_list_is_refused_and_removes_nothing(lab):
+def test_GC_without_the_list_is_refused_and_removes_nothing(lab):
     pod = lab.pod()
     lab.add(pod)
     before = lab.snapshot(pod)
@@ -1044,8 +984,7 @@ def GC_without_the_list_is_refused_and_removes_nothing(lab):
     lab.unchanged(before, pod)
 
 
-@test
-def GC_knows_the_early_spelling_of_its_list(lab):
+def test_GC_knows_the_early_spelling_of_its_list(lab):
     pod, stale = lab.pod(), lab.pod()
     lab.add(pod)
     lab.add(stale)
@@ -1054,8 +993,7 @@ def GC_knows_the_early_spelling_of_its_list(lab):
     equal(set(lab.used().values()), {pod.container}, "owners")
 
 
-@test
-def GC_removes_pods_just_created_links_without_record_and_records_without_link(lab):
+def test_GC_removes_pods_just_created_links_without_record_and_records_without_link(lab):
     fresh, no_record, no_link, dead = (lab.pod() for _ in range(4))
     for pod in (no_record, no_link, dead, fresh):
         lab.add(pod)
@@ -1066,8 +1004,7 @@ def GC_removes_pods_just_created_links_without_record_and_records_without_link(l
     lab.nothing_left(fresh, no_record, no_link)
 
 
-@test
-def GC_of_roost_ipam_frees_records_by_network(lab):
+def test_GC_of_roost_ipam_frees_records_by_network(lab):
     pods = [lab.pod() for _ in range(3)]
     other = lab.pod()
     for pod in pods:
@@ -1081,8 +1018,7 @@ def GC_of_roost_ipam_frees_records_by_network(lab):
 
 # ---- STATUS ----
 
-@test
-def STATUS_is_silent_when_ADD_would_work_and_changes_nothing(lab):
+def test_STATUS_is_silent_when_ADD_would_work_and_changes_nothing(lab):
     before = lab.snapshot()
     for plugin in PLUGINS:
         lab.call("STATUS", lab.conf("1.1.0"), plugin=plugin).ok("STATUS")
@@ -1095,8 +1031,7 @@ def STATUS_is_silent_when_ADD_would_work_and_changes_nothing(lab):
     lab.unchanged(before)
 
 
-@test
-def STATUS_of_an_exhausted_pool_is_code_50(lab):
+def test_STATUS_of_an_exhausted_pool_is_code_50(lab):
     conf = lab.conf("1.1.0", pools=["10.66.0.0/31"])
     pods = [lab.pod(), lab.pod()]
     for pod in pods:
@@ -1108,8 +1043,7 @@ def STATUS_of_an_exhausted_pool_is_code_50(lab):
         lab.call("STATUS", conf, plugin=plugin).ok("STATUS")
 
 
-@test
-def STATUS_refuses_a_bad_configuration_and_old_versions(lab):
+def test_STATUS_refuses_a_bad_configuration_and_old_versions(lab):
     for plugin in PLUGINS:
         lab.call("STATUS", lab.conf("1.1.0", pools=["10.66.0.1/24"]), plugin=plugin).refused(
             7, "10.66.0.1/24")
@@ -1132,8 +1066,7 @@ def leases(lab):
     return sorted(n for n in names if not n.startswith("l"))
 
 
-@test
-def host_local_gives_the_addresses_and_gets_them_back(lab):
+def test_host_local_gives_the_addresses_and_gets_them_back(lab):
     for version in ("0.2.0", "0.3.1", "0.4.0", "1.0.0"):
         pod = lab.pod()
         conf = lab.conf(version, ipam=host_local(lab))
@@ -1154,8 +1087,7 @@ def host_local_gives_the_addresses_and_gets_them_back(lab):
         lab.delete(pod._replace(path=""), conf)
 
 
-@test
-def a_foreign_plugin_s_routes_and_dns_are_the_pod_s(lab):
+def test_a_foreign_plugin_s_routes_and_dns_are_the_pod_s(lab):
     pod = lab.pod()
     resolv = f"{lab.dir}/resolv.conf"
     with open(resolv, "w") as f:
@@ -1170,8 +1102,7 @@ def a_foreign_plugin_s_routes_and_dns_are_the_pod_s(lab):
     lab.check(pod, result, lab.conf(ipam=ipam)).ok("CHECK")
 
 
-@test
-def static_gives_the_addresses_it_is_told(lab):
+def test_static_gives_the_addresses_it_is_told(lab):
     pod = lab.pod()
     ipam = {"type": "static", "addresses": [{"address": "10.66.8.8/32"},
                                             {"address": "fd66:0:0:8::8/128"}],
@@ -1210,8 +1141,7 @@ def calls(lab, name="fake"):
 GIVEN = '{"cniVersion":"1.0.0","ips":[{"address":"10.66.4.4/24"}]}'
 
 
-@test
-def a_foreign_plugin_gets_our_stdin_byte_for_byte(lab):
+def test_a_foreign_plugin_gets_our_stdin_byte_for_byte(lab):
     pod = lab.pod()
     change, env = fake(lab, GIVEN)
     text = json.dumps(lab.conf(**change), indent=3) + " \n"
@@ -1222,8 +1152,7 @@ def a_foreign_plugin_gets_our_stdin_byte_for_byte(lab):
     equal(calls(lab), ["ADD", "DEL"], "calls")
 
 
-@test
-def a_foreign_plugin_s_error_is_passed_on_with_its_code(lab):
+def test_a_foreign_plugin_s_error_is_passed_on_with_its_code(lab):
     pod = lab.pod()
     change, env = fake(lab, '{"code":123,"msg":"boom","details":"bang"}', status=1)
     doc = lab.call("ADD", lab.conf(**change), pod, **env).refused(123)
@@ -1237,8 +1166,7 @@ def a_foreign_plugin_s_error_is_passed_on_with_its_code(lab):
     equal((lab.host_links(), lab.pod_routes()), ([], {}), "links and routes after the failed DEL")
 
 
-@test
-def a_foreign_plugin_that_dies_or_talks_nonsense_is_an_error(lab):
+def test_a_foreign_plugin_that_dies_or_talks_nonsense_is_an_error(lab):
     pod = lab.pod()
     cases = Cases()
     for name, answer, status, words in (
@@ -1256,8 +1184,7 @@ def a_foreign_plugin_that_dies_or_talks_nonsense_is_an_error(lab):
     true("DEL" in calls(lab), "a DEL after unusable answers", calls(lab))
 
 
-@test
-def a_failed_ADD_gives_foreign_addresses_back(lab):
+def test_a_failed_ADD_gives_foreign_addresses_back(lab):
     pod = lab.pod()
     change, env = fake(lab, GIVEN)
     lab.host.ip("route add 10.66.4.4/32 via 10.99.0.1")
@@ -1269,8 +1196,7 @@ def a_failed_ADD_gives_foreign_addresses_back(lab):
     equal(pod.ns.link("eth0"), None, "the pod's interface")
 
 
-@test
-def a_missing_foreign_plugin_is_named_and_DEL_cleans_our_part_first(lab):
+def test_a_missing_foreign_plugin_is_named_and_DEL_cleans_our_part_first(lab):
     pod = lab.pod()
     change, env = fake(lab, GIVEN)
     conf = lab.conf(**change)
@@ -1281,8 +1207,7 @@ def a_missing_foreign_plugin_is_named_and_DEL_cleans_our_part_first(lab):
     lab.call("ADD", conf, pod, **env).refused(999, "fake", lab.dir)
 
 
-@test
-def GC_and_STATUS_go_to_foreign_plugins_that_know_them(lab):
+def test_GC_and_STATUS_go_to_foreign_plugins_that_know_them(lab):
     change, env = fake(lab, GIVEN)
     conf = lab.conf("1.1.0", **change)
     lab.call("STATUS", conf, **env).ok("STATUS")
@@ -1300,8 +1225,7 @@ def GC_and_STATUS_go_to_foreign_plugins_that_know_them(lab):
     lab.call("STATUS", conf, **env).refused(50, "old", "1.1.0")
 
 
-@test
-def a_foreign_plugin_gets_our_environment_and_no_other_descriptor(lab):
+def test_a_foreign_plugin_gets_our_environment_and_no_other_descriptor(lab):
     pod = lab.pod()
     change, env = fake(lab, GIVEN)
     with open(f"{lab.dir}/fake") as f:
@@ -1319,8 +1243,7 @@ def a_foreign_plugin_gets_our_environment_and_no_other_descriptor(lab):
         equal(f.read().split(), ["0", "1", "2", "3"], "descriptors (3 is the listing itself)")
 
 
-@test
-def a_foreign_plugin_dies_with_us(lab):
+def test_a_foreign_plugin_dies_with_us(lab):
     pod = lab.pod()
     change, env = fake(lab, GIVEN)
     script(f"{lab.dir}/fake", f"echo $$ > {lab.dir}/pid.new; mv {lab.dir}/pid.new {lab.dir}/pid\n"
@@ -1347,8 +1270,7 @@ def a_foreign_plugin_dies_with_us(lab):
              "the plugin to die")
 
 
-@test
-def many_ADDs_at_once_with_foreign_addresses_work(lab):
+def test_many_ADDs_at_once_with_foreign_addresses_work(lab):
     conf = lab.conf(ipam=host_local(lab))
     pods = [lab.pod() for _ in range(15)]
     results = at_once([lambda p=p: lab.add(p, conf) for p in pods])
@@ -1359,8 +1281,7 @@ def many_ADDs_at_once_with_foreign_addresses_work(lab):
     equal((lab.pod_routes(), lab.host_links(), leases(lab)), ({}, [], []), "what is left")
 
 
-@test
-def GC_removes_links_of_pods_with_foreign_addresses(lab):
+def test_GC_removes_links_of_pods_with_foreign_addresses(lab):
     pods = [lab.pod(), lab.pod()]
     conf = lab.conf(ipam=host_local(lab))
     for pod in pods:
@@ -1372,8 +1293,7 @@ def GC_removes_links_of_pods_with_foreign_addresses(lab):
 
 # ---- a failed ADD ----
 
-@test
-def an_ADD_without_stdout_is_refused(lab):
+def test_an_ADD_without_stdout_is_refused(lab):
     pod = lab.pod()
     for plugin in PLUGINS:
         closed = ("/bin/sh", "-c", 'exec "$0" >&-')
@@ -1381,8 +1301,7 @@ def an_ADD_without_stdout_is_refused(lab):
         lab.nothing_left(pod)
 
 
-@test
-def DEL_without_ipam_cleans_up_and_then_complains(lab):
+def test_DEL_without_ipam_cleans_up_and_then_complains(lab):
     conf = lab.conf()
     for broken in ({}, {"type": ""}, {"type": "../x"}):
         pod = lab.pod()
@@ -1391,8 +1310,7 @@ def DEL_without_ipam_cleans_up_and_then_complains(lab):
         lab.nothing_left(pod)
 
 
-@test
-def an_ADD_that_cannot_write_its_answer_undoes_itself(lab):
+def test_an_ADD_that_cannot_write_its_answer_undoes_itself(lab):
     pod = lab.pod()
     for plugin in PLUGINS:
         with open("/dev/full", "wb") as full:
@@ -1409,8 +1327,7 @@ def an_ADD_that_cannot_write_its_answer_undoes_itself(lab):
     equal(addresses(result), ["10.66.0.0", "fd66::"], "addresses, as if never given")
 
 
-@test
-def an_ADD_with_a_host_route_in_its_way_names_it_and_leaves_nothing(lab):
+def test_an_ADD_with_a_host_route_in_its_way_names_it_and_leaves_nothing(lab):
     for family, route in (("IPv4", "10.66.0.0/32 via 10.99.0.1"),
                           ("IPv6", "fd66::/128 via fd99::1")):
         pod = lab.pod()
@@ -1423,8 +1340,7 @@ def an_ADD_with_a_host_route_in_its_way_names_it_and_leaves_nothing(lab):
         lab.delete(pod, conf)
 
 
-@test
-def a_second_ADD_is_refused_while_the_interface_lives_and_changes_nothing(lab):
+def test_a_second_ADD_is_refused_while_the_interface_lives_and_changes_nothing(lab):
     pod = lab.pod()
     lab.add(pod)
     before = lab.snapshot(pod)
@@ -1435,8 +1351,7 @@ def a_second_ADD_is_refused_while_the_interface_lives_and_changes_nothing(lab):
     true(pod.ns.pings("10.99.0.1"), "the pod to live")
 
 
-@test
-def roost_ipam_answers_for_an_interface_that_its_main_plugin_has_made_already(lab):
+def test_roost_ipam_answers_for_an_interface_that_its_main_plugin_has_made_already(lab):
     pod = lab.pod()
     pod.ns.ip("link add eth0 type veth peer name eth0-peer")
     lab.add(pod, plugin="roost-ipam")
@@ -1445,8 +1360,7 @@ def roost_ipam_answers_for_an_interface_that_its_main_plugin_has_made_already(la
     lab.unchanged(before, pod)
 
 
-@test
-def the_log_goes_to_its_file_and_never_to_stdout(lab):
+def test_the_log_goes_to_its_file_and_never_to_stdout(lab):
     pod = lab.pod()
     path = f"{lab.dir}/roost.log"
     conf = lab.conf(log={"level": "debug", "file": path})
@@ -1458,8 +1372,7 @@ def the_log_goes_to_its_file_and_never_to_stdout(lab):
     equal(stat.S_IMODE(os.stat(path).st_mode) & 0o022, 0, "write permission of others")
 
 
-@test
-def the_default_state_folder_is_below_run(lab):
+def test_the_default_state_folder_is_below_run(lab):
     pod = lab.pod()
     conf = lab.conf()
     del conf["stateDir"], conf["ipam"]["stateDir"]
@@ -1467,6 +1380,3 @@ def the_default_state_folder_is_below_run(lab):
     equal(set(lab.used("/run/roost/state").values()), {pod.container}, "owners")
     equal(stat.S_IMODE(os.stat("/run/roost/state").st_mode), 0o700, "the folder's mode")
     lab.delete(pod, conf)
-
-
-main()

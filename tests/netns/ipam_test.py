@@ -1,10 +1,6 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Which address a pod gets: pools, order, requests, gateways, other main plugins, many calls at
-once, a damaged or lost state, and processes that hold a lock.
-
-    ipam_test.py [WORD ...]    only the tests whose sentence contains one of the words
-"""
+once, a damaged or lost state, and processes that hold a lock."""
 
 import contextlib
 import fcntl
@@ -17,12 +13,14 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import time
 
-sys.dont_write_bytecode = True
+import pytest
+
 from roostlab import (BIN, CNI_DIR, GATEWAY4, GATEWAY6, Cases, Failed, at_once, check_result,
-                      equal, inside, main, run, test, true, wait_for)
+                      equal, inside, run, true, wait_for)
+
+pytestmark = pytest.mark.needs()
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 PLUGINS = ("roost", "roost-ipam")
@@ -42,8 +40,7 @@ def asking(conf, *ips):
 
 # ---- pools ----
 
-@test
-def a_pool_of_30_bits_gives_four_pods_and_the_fifth_is_told_why_not(lab):
+def test_a_pool_of_30_bits_gives_four_pods_and_the_fifth_is_told_why_not(lab):
     for plugin, pool in zip(PLUGINS, ("10.66.0.0/30", "10.66.4.0/30")):
         conf = lab.conf(pools=[pool])
         pods = [lab.pod() for _ in range(5)]
@@ -58,8 +55,7 @@ def a_pool_of_30_bits_gives_four_pods_and_the_fifth_is_told_why_not(lab):
         true(lab.router.pings(address), f"{address} to answer the router")
 
 
-@test
-def pools_are_used_in_their_order_and_all_are_named_when_exhausted(lab):
+def test_pools_are_used_in_their_order_and_all_are_named_when_exhausted(lab):
     conf = lab.conf(pools=["10.66.0.0/31", "10.66.1.0/31"])
     pods = [lab.pod() for _ in range(5)]
     equal([first(lab.add(p, conf)) for p in pods[:4]],
@@ -67,8 +63,7 @@ def pools_are_used_in_their_order_and_all_are_named_when_exhausted(lab):
     lab.call("ADD", conf, pods[4]).refused(11, "pool 10.66.0.0/31", "pool 10.66.1.0/31", "2 used")
 
 
-@test
-def both_families_or_none(lab):
+def test_both_families_or_none(lab):
     conf = lab.conf(pools=["10.66.0.0/24", "fd66::/127"])
     pods = [lab.pod() for _ in range(3)]
     for pod in pods[:2]:
@@ -80,8 +75,7 @@ def both_families_or_none(lab):
     lab.unchanged(before, pods[2])
 
 
-@test
-def the_block_size_is_26_and_122_unless_said_and_small_pools_are_one_block(lab):
+def test_the_block_size_is_26_and_122_unless_said_and_small_pools_are_one_block(lab):
     lab.add(lab.pod(), lab.conf(pools=["10.66.0.0/16", "fd66::/64"]))
     lab.add(lab.pod(), lab.conf(pools=["10.67.0.0/28", "fd67::/126"]))
     lab.add(lab.pod(), lab.conf(pools=[{"cidr": "10.68.0.0/16", "blockSize": 24}]))
@@ -89,8 +83,7 @@ def the_block_size_is_26_and_122_unless_said_and_small_pools_are_one_block(lab):
                                     "10.68.0.0/24"]), "blocks")
 
 
-@test
-def blocks_are_claimed_one_after_the_other(lab):
+def test_blocks_are_claimed_one_after_the_other(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/29", "blockSize": 31}])
     for number in range(8):
         equal(first(lab.add(lab.pod(), conf)), f"10.66.0.{number}", "the address")
@@ -100,15 +93,13 @@ def blocks_are_claimed_one_after_the_other(lab):
           "size, used, free and blocks")
 
 
-@test
-def a_very_large_IPv6_pool_works(lab):
+def test_a_very_large_IPv6_pool_works(lab):
     conf = lab.conf(pools=["fd00::/8"])
     equal([first(lab.add(lab.pod(), conf)) for _ in range(2)], ["fd00::", "fd00::1"], "addresses")
     equal(first(lab.add(lab.pod(), asking(conf, "fdff::9"))), "fdff::9", "a requested address")
 
 
-@test
-def a_changed_block_size_or_an_overlapping_pool_is_refused_while_blocks_stand(lab):
+def test_a_changed_block_size_or_an_overlapping_pool_is_refused_while_blocks_stand(lab):
     pod = lab.pod()
     lab.add(pod, lab.conf(pools=["10.66.0.0/24"]))
     before = lab.snapshot()
@@ -122,8 +113,7 @@ def a_changed_block_size_or_an_overlapping_pool_is_refused_while_blocks_stand(la
 
 # ---- order and cool-down ----
 
-@test
-def never_used_addresses_come_first_and_then_the_one_free_for_longest(lab):
+def test_never_used_addresses_come_first_and_then_the_one_free_for_longest(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/30", "cooldownSeconds": 0}])
     a, b, c, d, e, f = (lab.pod() for _ in range(6))
     equal([first(lab.add(p, conf)) for p in (a, b)], ["10.66.0.0", "10.66.0.1"], "addresses")
@@ -133,8 +123,7 @@ def never_used_addresses_come_first_and_then_the_one_free_for_longest(lab):
           ["10.66.0.2", "10.66.0.3", "10.66.0.1", "10.66.0.0"], "addresses")
 
 
-@test
-def a_released_address_cools_down_and_a_new_block_is_claimed_before_it_is_used(lab):
+def test_a_released_address_cools_down_and_a_new_block_is_claimed_before_it_is_used(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/29", "blockSize": 30}])
     conf["ipam"]["cooldownSeconds"] = 3600
     pods = [lab.pod() for _ in range(4)]
@@ -150,8 +139,7 @@ def a_released_address_cools_down_and_a_new_block_is_claimed_before_it_is_used(l
     lab.call("ADD", conf, lab.pod()).refused(11, "8 used", "0 cooling")
 
 
-@test
-def the_cool_down_is_60_seconds_unless_said_and_a_pool_s_own_wins(lab):
+def test_the_cool_down_is_60_seconds_unless_said_and_a_pool_s_own_wins(lab):
     conf = lab.conf(pools=["10.66.0.0/24", {"cidr": "fd66::/120", "cooldownSeconds": 0}])
     pod = lab.pod()
     lab.add(pod, conf)
@@ -165,8 +153,7 @@ def the_cool_down_is_60_seconds_unless_said_and_a_pool_s_own_wins(lab):
     equal(lab.in_state("cooling"), [], "cooling addresses after the key changed")
 
 
-@test
-def a_cool_down_that_is_over_frees_the_address(lab):
+def test_a_cool_down_that_is_over_frees_the_address(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/29", "blockSize": 30, "cooldownSeconds": 1}])
     pods = [lab.pod() for _ in range(4)]
     for pod in pods:
@@ -178,8 +165,7 @@ def a_cool_down_that_is_over_frees_the_address(lab):
 
 # ---- owners ----
 
-@test
-def the_same_attachment_gets_its_address_again_until_DEL(lab):
+def test_the_same_attachment_gets_its_address_again_until_DEL(lab):
     for plugin in PLUGINS:
         pod = lab.pod()
         had = addresses(lab.add(pod, plugin=plugin))
@@ -196,8 +182,7 @@ def the_same_attachment_gets_its_address_again_until_DEL(lab):
         lab.gc([], plugin=plugin)
 
 
-@test
-def network_container_and_interface_together_are_the_owner(lab):
+def test_network_container_and_interface_together_are_the_owner(lab):
     conf = lab.conf()
     pod = lab.pod()
     seen = [first(lab.add(p, c, plugin="roost-ipam")) for p, c in (
@@ -208,8 +193,7 @@ def network_container_and_interface_together_are_the_owner(lab):
     equal(len([a for a in lab.used() if "." in a]), 4, "addresses after a stranger's DEL")
 
 
-@test
-def a_family_that_was_added_later_is_given_beside_the_old_address(lab):
+def test_a_family_that_was_added_later_is_given_beside_the_old_address(lab):
     pod = lab.pod()
     had = first(lab.add(pod, lab.conf(pools=["10.66.0.0/24"]), plugin="roost-ipam"))
     lab.add(lab.pod(), plugin="roost-ipam")
@@ -217,8 +201,7 @@ def a_family_that_was_added_later_is_given_beside_the_old_address(lab):
     equal((len(now), now[0]), (2, had), "two addresses, and the first as before")
 
 
-@test(alone=True)
-def after_a_reboot_a_known_container_starts_and_old_state_is_removed(lab):
+def test_after_a_reboot_a_known_container_starts_and_old_state_is_removed(lab):
     pods = [lab.pod(), lab.pod()]
     for pod in pods:
         lab.add(pod)
@@ -243,8 +226,7 @@ def after_a_reboot_a_known_container_starts_and_old_state_is_removed(lab):
         run("umount", BOOT_ID)
 
 
-@test
-def a_state_of_another_boot_is_removed_unopened(lab):
+def test_a_state_of_another_boot_is_removed_unopened(lab):
     os.makedirs(lab.state)
     other = f"{lab.state}/node-01234567-89ab-cdef-0123-456789abcdef.mdb"
     with open(other, "w") as f:
@@ -256,8 +238,7 @@ def a_state_of_another_boot_is_removed_unopened(lab):
 
 # ---- requested addresses ----
 
-@test
-def a_requested_address_must_be_in_a_pool_and_free(lab):
+def test_a_requested_address_must_be_in_a_pool_and_free(lab):
     conf = lab.conf()
     conf["ipam"]["gateway"] = "10.66.0.1"
     for plugin in PLUGINS:
@@ -281,16 +262,14 @@ def a_requested_address_must_be_in_a_pool_and_free(lab):
         lab.delete(pod, conf, plugin=plugin)
 
 
-@test
-def a_requested_address_claims_its_block_and_a_prefix_length_means_nothing(lab):
+def test_a_requested_address_claims_its_block_and_a_prefix_length_means_nothing(lab):
     pod = lab.pod()
     equal(first(lab.add(pod, asking(lab.conf(), "10.66.0.200/16"))), "10.66.0.200", "the address")
     true("10.66.0.192/26" in lab.blackholes(), "its block", lab.blackholes())
     equal(first(lab.add(lab.pod())), "10.66.0.192", "the next pod, in the block that is there")
 
 
-@test
-def an_owner_that_asks_for_another_address_moves_there(lab):
+def test_an_owner_that_asks_for_another_address_moves_there(lab):
     pod = lab.pod()
     lab.add(pod, plugin="roost-ipam")
     equal(addresses(lab.add(pod, asking(lab.conf(), "10.66.0.9"), plugin="roost-ipam")),
@@ -301,8 +280,7 @@ def an_owner_that_asks_for_another_address_moves_there(lab):
 
 # ---- gateways and other main plugins ----
 
-@test
-def roost_ipam_answers_with_the_block_s_prefix_and_the_gateway(lab):
+def test_roost_ipam_answers_with_the_block_s_prefix_and_the_gateway(lab):
     conf = lab.conf()
     result = lab.add(lab.pod(), conf, plugin="roost-ipam")
     equal(result["ips"], [{"address": "10.66.0.0/26", "gateway": GATEWAY4},
@@ -322,8 +300,7 @@ def roost_ipam_answers_with_the_block_s_prefix_and_the_gateway(lab):
          lab.in_state("reserved"))
 
 
-@test
-def a_gateway_is_never_given_to_a_pod(lab):
+def test_a_gateway_is_never_given_to_a_pod(lab):
     conf = lab.conf(pools=["10.66.0.0/30"])
     conf["ipam"]["gateway"] = "10.66.0.1"
     for plugin in PLUGINS:
@@ -335,8 +312,7 @@ def a_gateway_is_never_given_to_a_pod(lab):
         conf["ipam"]["cooldownSeconds"] = 0
 
 
-@test
-def a_gateway_that_a_pod_has_already_is_refused_by_name(lab):
+def test_a_gateway_that_a_pod_has_already_is_refused_by_name(lab):
     pod = lab.pod()
     lab.add(pod)
     conf = lab.conf()
@@ -376,22 +352,19 @@ def works_under(lab, conf, gateways):
     true(not os.path.exists(f"{lab.dir}/unused"), "ipam.stateDir to win over stateDir")
 
 
-@test
-def roost_ipam_works_under_ptp(lab):
+def test_roost_ipam_works_under_ptp(lab):
     gateways = ["10.66.0.1", "fd66::1"]
     works_under(lab, main_plugin(lab, "ptp", ["10.66.0.0/24", "fd66::/120"], gateways), gateways)
 
 
-@test
-def roost_ipam_works_under_bridge(lab):
+def test_roost_ipam_works_under_bridge(lab):
     gateways = ["10.66.0.1", "fd66::1"]
     conf = main_plugin(lab, "bridge", ["10.66.0.0/24", "fd66::/120"], gateways, bridge="br0",
                        isGateway=True, ipMasq=False)
     works_under(lab, conf, gateways)
 
 
-@test
-def every_pod_under_a_bridge_reaches_its_gateway(lab):
+def test_every_pod_under_a_bridge_reaches_its_gateway(lab):
     """In a subnet on a link the first and the last IPv4 and the first IPv6 address are special."""
     gateways = ["10.66.0.1", "fd66::1"]
     conf = main_plugin(lab, "bridge", [{"cidr": "10.66.0.0/29", "blockSize": 29},
@@ -413,16 +386,14 @@ def every_pod_under_a_bridge_reaches_its_gateway(lab):
         true(lab.host.pings(first(result)), f"{first(result)} to answer the host")
 
 
-@test
-def roost_ipam_works_under_macvlan_on_the_uplink(lab):
+def test_roost_ipam_works_under_macvlan_on_the_uplink(lab):
     lab.router.ip("addr add 10.97.0.1/24 dev port")
     pools = [{"cidr": "10.97.0.0/24", "blockSize": 24}]
     conf = main_plugin(lab, "macvlan", pools, ["10.97.0.1"], master="uplink", mode="bridge")
     works_under(lab, conf, ["10.97.0.1"])
 
 
-@test
-def roost_ipam_works_as_delegate_of_roost_under_another_name(lab):
+def test_roost_ipam_works_as_delegate_of_roost_under_another_name(lab):
     shutil.copy(f"{BIN}/roost-ipam", f"{lab.dir}/my-ipam")
     path = {"CNI_PATH": f"{lab.dir}:{CNI_DIR}"}
     for version in ("0.4.0", "1.1.0"):
@@ -441,8 +412,7 @@ def roost_ipam_works_as_delegate_of_roost_under_another_name(lab):
         lab.nothing_left(*pods)
 
 
-@test
-def GC_and_STATUS_reach_a_delegate_that_shares_the_state_folder(lab):
+def test_GC_and_STATUS_reach_a_delegate_that_shares_the_state_folder(lab):
     shutil.copy(f"{BIN}/roost-ipam", f"{lab.dir}/my-ipam")
     path = {"CNI_PATH": f"{lab.dir}:{CNI_DIR}"}
     conf = lab.conf("1.1.0", pools=["10.66.0.0/31"])
@@ -457,8 +427,7 @@ def GC_and_STATUS_reach_a_delegate_that_shares_the_state_folder(lab):
     lab.consistent()
 
 
-@test
-def roost_ipam_reads_the_top_level_stateDir_when_it_has_no_own(lab):
+def test_roost_ipam_reads_the_top_level_stateDir_when_it_has_no_own(lab):
     conf = lab.conf()
     del conf["ipam"]["stateDir"]
     lab.add(lab.pod(), conf, plugin="roost-ipam")
@@ -473,8 +442,7 @@ def roost_ipam_reads_the_top_level_stateDir_when_it_has_no_own(lab):
 
 # ---- two state folders ----
 
-@test
-def the_same_pool_in_a_second_state_folder_is_refused(lab):
+def test_the_same_pool_in_a_second_state_folder_is_refused(lab):
     lab.add(lab.pod(), lab.conf(pools=["10.66.0.0/26"]))
     second = f"{lab.dir}/second"
     for pool in ("10.66.0.0/26", "10.66.0.0/28", "10.66.0.0/20"):
@@ -490,8 +458,7 @@ def the_same_pool_in_a_second_state_folder_is_refused(lab):
     lab.add(lab.pod(), conf)
 
 
-@test
-def the_same_pool_on_another_host_of_this_machine_is_no_conflict(lab):
+def test_the_same_pool_on_another_host_of_this_machine_is_no_conflict(lab):
     lab.add(lab.pod())
     other = type(lab)()
     try:
@@ -502,8 +469,7 @@ def the_same_pool_on_another_host_of_this_machine_is_no_conflict(lab):
 
 # ---- many at once ----
 
-@test
-def thirty_ADDs_at_once_give_thirty_addresses(lab):
+def test_thirty_ADDs_at_once_give_thirty_addresses(lab):
     for plugin in PLUGINS:
         conf = lab.conf(pools=[{"cidr": "10.66.0.0/24", "blockSize": 29}, "fd66::/120"])
         pods = [lab.pod() for _ in range(30)]
@@ -520,8 +486,7 @@ def thirty_ADDs_at_once_give_thirty_addresses(lab):
         lab.nothing_left(*pods[:3])
 
 
-@test
-def ADDs_for_the_last_addresses_fight_fairly(lab):
+def test_ADDs_for_the_last_addresses_fight_fairly(lab):
     conf = lab.conf(pools=["10.66.0.0/29"])
     pods = [lab.pod() for _ in range(16)]
     answers = at_once([lambda p=p: lab.call("ADD", conf, p) for p in pods])
@@ -533,8 +498,7 @@ def ADDs_for_the_last_addresses_fight_fairly(lab):
     lab.consistent()
 
 
-@test
-def the_same_attachment_added_many_times_at_once_leaves_nothing_half(lab):
+def test_the_same_attachment_added_many_times_at_once_leaves_nothing_half(lab):
     """CNI forbids runtimes to do that, so which of them wins is not said."""
     pod = lab.pod()
     for answer in at_once([lambda: lab.call("ADD", lab.conf(), pod) for _ in range(8)]):
@@ -547,8 +511,7 @@ def the_same_attachment_added_many_times_at_once_leaves_nothing_half(lab):
     lab.add(pod)
 
 
-@test
-def ADD_DEL_and_GC_at_once_leave_everything_consistent(lab):
+def test_ADD_DEL_and_GC_at_once_leave_everything_consistent(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/26", "blockSize": 30, "cooldownSeconds": 0}])
     old = [lab.pod() for _ in range(20)]
     at_once([lambda p=p: lab.add(p, conf) for p in old])
@@ -567,8 +530,7 @@ def ADD_DEL_and_GC_at_once_leave_everything_consistent(lab):
     equal([p.container for p in old[10:] if p.ns.link("eth0")], [], "pods that should be gone")
 
 
-@test
-def a_GC_that_does_not_know_the_pods_that_start_beside_it_leaves_nothing_half(lab):
+def test_a_GC_that_does_not_know_the_pods_that_start_beside_it_leaves_nothing_half(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/24", "cooldownSeconds": 0}])
     pods = [lab.pod() for _ in range(15)]
     jobs = [lambda p=p: lab.call("ADD", conf, p) for p in pods]
@@ -688,32 +650,20 @@ def recovers(lab, damage, lost=False):
          int(ipaddress.ip_address("10.66.0.64")), "no address of the quarantined block")
 
 
-def damage_test(name, damage):
-    lost = name == "empty"  # as good as absent: nothing was damaged
-
-    def function(lab):
-        recovers(lab, damage, lost)
-    name = name.replace(" ", "_")
-    function.__name__ = f"after_a_state_file_{name}_pods_keep_their_addresses"
-    return function
+@pytest.mark.parametrize("name", DAMAGES)
+def test_after_damage_to_the_state_file_pods_keep_their_addresses(lab, name):
+    recovers(lab, DAMAGES[name], lost=name == "empty")  # as good as absent: nothing was damaged
 
 
-for _name, _damage in DAMAGES.items():
-    test(damage_test(_name, _damage))
-
-
-@test
-def after_the_state_folder_was_deleted_pods_keep_their_addresses(lab):
+def test_after_the_state_folder_was_deleted_pods_keep_their_addresses(lab):
     recovers(lab, lambda path: shutil.rmtree(lab.state), lost=True)
 
 
-@test
-def after_the_state_file_was_deleted_pods_keep_their_addresses(lab):
+def test_after_the_state_file_was_deleted_pods_keep_their_addresses(lab):
     recovers(lab, os.unlink, lost=True)
 
 
-@test
-def a_damaged_lock_file_of_the_database_does_no_harm(lab):
+def test_a_damaged_lock_file_of_the_database_does_no_harm(lab):
     cases = Cases()
     for name, damage in (("garbage", replaced_by(garbage(8192))), ("empty", replaced_by(b"")),
                          ("short", replaced_by(b"x")), ("gone", os.unlink)):
@@ -734,8 +684,7 @@ def a_damaged_lock_file_of_the_database_does_no_harm(lab):
     cases.done()
 
 
-@test
-def a_lock_that_is_no_file_is_an_error_that_names_it(lab):
+def test_a_lock_that_is_no_file_is_an_error_that_names_it(lab):
     for make in (os.mkdir, lambda path: os.symlink("/etc/passwd", path)):
         shutil.rmtree(lab.state, ignore_errors=True)
         os.makedirs(lab.state)
@@ -746,8 +695,7 @@ def a_lock_that_is_no_file_is_an_error_that_names_it(lab):
                     range(1, 1000), f"{lab.state}/lock")
 
 
-@test
-def a_lost_hosts_registry_is_made_again(lab):
+def test_a_lost_hosts_registry_is_made_again(lab):
     lab.add(lab.pod())
     for folder in glob.glob("/run/roost/hosts/*"):
         if any(os.readlink(e).startswith(lab.state + ":") for e in glob.glob(folder + "/*")):
@@ -758,8 +706,7 @@ def a_lost_hosts_registry_is_made_again(lab):
     equal(len(lab.used()), 140, "used addresses")
 
 
-@test
-def after_a_lost_state_DEL_and_GC_know_pods_with_long_names(lab):
+def test_after_a_lost_state_DEL_and_GC_know_pods_with_long_names(lab):
     pods = [lab.pod(str(i) * 300) for i in range(3)]
     for pod in pods:
         lab.add(pod, CNI_ARGS="K8S_POD_NAMESPACE=ns;K8S_POD_NAME=" + "p" * 250)
@@ -772,8 +719,7 @@ def after_a_lost_state_DEL_and_GC_know_pods_with_long_names(lab):
     lab.nothing_left(*pods)
 
 
-@test
-def roost_ipam_alone_cannot_see_pods_and_gives_none_of_their_addresses(lab):
+def test_roost_ipam_alone_cannot_see_pods_and_gives_none_of_their_addresses(lab):
     pods = [lab.pod() for _ in range(3)]
     had = {a: p.container for p in pods for a in addresses(lab.add(p))}
     shutil.rmtree(lab.state)
@@ -791,8 +737,7 @@ def roost_ipam_alone_cannot_see_pods_and_gives_none_of_their_addresses(lab):
     equal(sorted(set(lab.used().values())), sorted(p.container for p in foreign), "owners")
 
 
-@test
-def a_release_of_a_pod_that_lives_in_a_rebuilt_state_makes_its_address_free_again(lab):
+def test_a_release_of_a_pod_that_lives_in_a_rebuilt_state_makes_its_address_free_again(lab):
     conf = lab.conf(pools=["10.66.0.0/30"])
     pods = [lab.pod() for _ in range(4)]
     for pod in pods:
@@ -803,8 +748,7 @@ def a_release_of_a_pod_that_lives_in_a_rebuilt_state_makes_its_address_free_agai
     equal(first(lab.add(lab.pod(), conf)), "10.66.0.2", "the address")
 
 
-@test
-def every_verb_meets_a_damaged_state_with_an_answer(lab):
+def test_every_verb_meets_a_damaged_state_with_an_answer(lab):
     conf = lab.conf("1.1.0", pools=["10.66.0.0/16"])  # each turn leaves a quarantined block behind
     cases = Cases()
     for name in ("cut to a half", "garbage at the start", "garbage behind the first pages",
@@ -837,8 +781,7 @@ def every_verb_meets_a_damaged_state_with_an_answer(lab):
     cases.done()
 
 
-@test
-def a_running_ADD_beside_the_setting_aside_is_no_harm(lab):
+def test_a_running_ADD_beside_the_setting_aside_is_no_harm(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/24", "blockSize": 28}])
     pods = [lab.pod() for _ in range(12)]
     lab.add(pods[0], conf)
@@ -860,8 +803,7 @@ def a_running_ADD_beside_the_setting_aside_is_no_harm(lab):
     equal((lab.host_links(), lab.pod_routes(), lab.used()), ([], {}, {}), "what is left")
 
 
-@test
-def strange_permissions_of_the_state_do_not_matter_to_root(lab):
+def test_strange_permissions_of_the_state_do_not_matter_to_root(lab):
     lab.add(lab.pod())
     os.chmod(lab.state, 0o500)
     for name in os.listdir(lab.state):
@@ -871,8 +813,7 @@ def strange_permissions_of_the_state_do_not_matter_to_root(lab):
     equal(len(lab.used()), 4, "used addresses")
 
 
-@test
-def a_state_folder_that_cannot_be_made_is_an_error_that_names_it(lab):
+def test_a_state_folder_that_cannot_be_made_is_an_error_that_names_it(lab):
     plain = f"{lab.dir}/plain"
     open(plain, "w").close()
     for plugin in PLUGINS:
@@ -884,8 +825,7 @@ def a_state_folder_that_cannot_be_made_is_an_error_that_names_it(lab):
             equal(pod.ns.link("eth0"), None, "the pod's interface")
 
 
-@test
-def a_full_file_system_is_an_error_and_no_damage(lab):
+def test_a_full_file_system_is_an_error_and_no_damage(lab):
     os.makedirs(f"{lab.dir}/small")
     run("mount", "-t", "tmpfs", "-o", "size=96k", "small", f"{lab.dir}/small")
     try:
@@ -912,8 +852,7 @@ def a_full_file_system_is_an_error_and_no_damage(lab):
         run("umount", "-l", f"{lab.dir}/small")
 
 
-@test
-def a_read_only_state_folder_is_an_error_that_names_it(lab):
+def test_a_read_only_state_folder_is_an_error_that_names_it(lab):
     pod = lab.pod()
     lab.add(pod)
     run("mount", "--bind", lab.state, lab.state)
@@ -927,8 +866,7 @@ def a_read_only_state_folder_is_an_error_that_names_it(lab):
     lab.add(lab.pod())
 
 
-@test
-def the_files_of_the_state_belong_to_root_alone(lab):
+def test_the_files_of_the_state_belong_to_root_alone(lab):
     lab.add(lab.pod())
     equal(stat.S_IMODE(os.stat(lab.state).st_mode), 0o700, "the folder's mode")
     for name in os.listdir(lab.state):
@@ -959,8 +897,8 @@ def all_give_up(lab, verbs):
     return pod, other, jobs
 
 
-@test(slow=True)
-def a_lock_that_is_held_for_ever_ends_in_code_11(lab):
+@pytest.mark.slow
+def test_a_lock_that_is_held_for_ever_ends_in_code_11(lab):
     pod, other, jobs = all_give_up(lab, LATE)
     with open(f"{lab.state}/lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -976,8 +914,8 @@ def a_lock_that_is_held_for_ever_ends_in_code_11(lab):
     lab.nothing_left(pod, other)
 
 
-@test(slow=True)
-def a_stopped_writer_ends_in_code_11_and_killing_it_heals_everything(lab):
+@pytest.mark.slow
+def test_a_stopped_writer_ends_in_code_11_and_killing_it_heals_everything(lab):
     pod, other, jobs = all_give_up(lab, [v for v in LATE if v[0] in ("ADD", "DEL")])
     stopped = lab.pod()
     conf = json.dumps(lab.conf())
@@ -1042,8 +980,7 @@ def wait_until_stopped(tracer):
 
 # ---- what an ADD does not do ----
 
-@test
-def an_ADD_never_syncs_forks_connects_or_sleeps(lab):
+def test_an_ADD_never_syncs_forks_connects_or_sleeps(lab):
     calls = ("fsync,fdatasync,msync,sync,syncfs,sync_file_range,fork,vfork,clone,clone3,execve,"
              "connect,nanosleep,clock_nanosleep")
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/24", "blockSize": 31}, "fd66::/120"])
@@ -1061,6 +998,3 @@ def an_ADD_never_syncs_forks_connects_or_sleeps(lab):
                 extra = [s for s in seen if not s.startswith("+++") and
                          not (s.startswith("execve(") and f"/{plugin}\"" in s)]
                 equal(extra, [], f"other system calls of {verb}")
-
-
-main()

@@ -1,8 +1,5 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The agent's kernel side against the real kernel, through agent_probe in namespaces of its own.
-
-    kernel_test.py [WORD ...]    only the tests whose sentence contains one of the words
 
 docs/KERNEL.md is the list of objects that is compared here.
 """
@@ -13,11 +10,13 @@ import os
 import socket
 import struct
 import subprocess
-import sys
 import time
 
-sys.dont_write_bytecode = True
-from roostlab import BIN, Failed, equal, inside, main, test, true, wait_for
+import pytest
+
+from roostlab import BIN, Failed, equal, inside, true, wait_for
+
+pytestmark = pytest.mark.needs()
 
 PROBE = os.environ.get("ROOST_PROBE") or f"{BIN}/../tests/netns/agent_probe"
 SAME, CHANGED, REAP = 0, 1, 2
@@ -143,8 +142,7 @@ def sysctls(ns, *names):
 
 # ---- what the agent sees ----
 
-@test
-def the_facts_show_links_addresses_default_routes_and_switches(lab):
+def test_the_facts_show_links_addresses_default_routes_and_switches(lab):
     lab.host.set_sysctl("ipv4/ip_forward", 1)
     lab.host.ip("addr add 10.99.0.1/32 dev lo", "link set uplink mtu 1400",
                 "addr add 10.99.0.9/24 dev uplink", "route add default via 10.99.0.1 metric 500")
@@ -164,8 +162,7 @@ def the_facts_show_links_addresses_default_routes_and_switches(lab):
         equal((facts["forwards4"], facts["forwards6"]), (True, False), "forwarding")
 
 
-@test
-def changes_of_the_host_are_noticed(lab):
+def test_changes_of_the_host_are_noticed(lab):
     with agent(lab.host) as a:
         a.settle()  # the kernel may say late that a new link is running
         equal(a.settle(), SAME, "a read of a host at rest")
@@ -183,8 +180,7 @@ def changes_of_the_host_are_noticed(lab):
         equal(a.facts()["defaults"], [], "default routes through a link that is down")
 
 
-@test
-def the_host_s_own_routes_are_seen_and_followed(lab):
+def test_the_host_s_own_routes_are_seen_and_followed(lab):
     lab.host.ip("link add second type veth peer name secondp", "link set second up",
                 "link set secondp up", "addr add 10.98.0.1/24 dev second",
                 "route add 10.97.0.0/16 via 10.99.0.1 metric 7",
@@ -215,8 +211,7 @@ def the_host_s_own_routes_are_seen_and_followed(lab):
                ("fd97::/64", "fd99::1")], "what is left")
 
 
-@test
-def a_strict_reverse_path_check_is_seen(lab):
+def test_a_strict_reverse_path_check_is_seen(lab):
     def strict():
         return [l["name"] for l in a.facts()["links"] if l["strict"]]
     lab.host.set_sysctl("ipv4/conf/all/rp_filter", 0)
@@ -231,8 +226,7 @@ def a_strict_reverse_path_check_is_seen(lab):
         equal(strict(), [], "strict links, as the larger value counts")
 
 
-@test
-def a_link_that_is_not_ours_is_seen_whatever_its_kind(lab):
+def test_a_link_that_is_not_ours_is_seen_whatever_its_kind(lab):
     """The uplink of these hosts is a veth, and a veth with a foreign alias is no pod's."""
     lab.host.ip("link add foreign type veth peer name foreignp",
                 "link set foreign alias somebody's")
@@ -240,8 +234,7 @@ def a_link_that_is_not_ours_is_seen_whatever_its_kind(lab):
         true(a.link("foreign") and a.link("uplink"), "both links", a.facts()["links"])
 
 
-@test
-def pods_that_come_and_go_are_no_change(lab):
+def test_pods_that_come_and_go_are_no_change(lab):
     lab.add(lab.pod())  # forwarding, blackholes and the rule are there from now on
     with agent(lab.host) as a:
         before = a.facts()
@@ -254,8 +247,7 @@ def pods_that_come_and_go_are_no_change(lab):
         equal(a.facts(), before, "the facts")
 
 
-@test
-def routes_of_others_wake_nobody(lab):
+def test_routes_of_others_wake_nobody(lab):
     with agent(lab.host) as a:
         a.settle()
         lines = [f"route add 10.{10 + n // 256}.{n % 256}.0/24 via 10.99.0.1 proto bird"
@@ -267,8 +259,7 @@ def routes_of_others_wake_nobody(lab):
         equal(a.call("read", ms=MS)["r"], ETIME, "the answer to 3000 routes of BIRD")
 
 
-@test
-def lost_notifications_are_mended_by_a_new_look(lab):
+def test_lost_notifications_are_mended_by_a_new_look(lab):
     with agent(lab.host) as a:
         a.settle()
         lab.host.ip(*(f"link set uplink alias text-{n}" for n in range(6000)),
@@ -287,8 +278,7 @@ def lost_notifications_are_mended_by_a_new_look(lab):
         equal(a.link("late"), None, "the deleted link")
 
 
-@test
-def the_node_s_address_is_found_on_the_real_host(lab):
+def test_the_node_s_address_is_found_on_the_real_host(lab):
     lab.host.ip("link add docker0 type bridge", "link set docker0 up",
                 "addr add 172.17.0.1/16 dev docker0")
     with agent(lab.host) as a:
@@ -305,8 +295,7 @@ def the_node_s_address_is_found_on_the_real_host(lab):
 
 # ---- links of dead pods ----
 
-@test
-def a_hundred_marked_links_go_in_one_message(lab):
+def test_a_hundred_marked_links_go_in_one_message(lab):
     lab.host.ip(*(f"link add p{n} type veth peer name q{n}" for n in range(101)),
                 *(f"link set p{n} up" for n in range(101)))
     with agent(lab.host) as a:
@@ -320,8 +309,7 @@ def a_hundred_marked_links_go_in_one_message(lab):
         equal((a.ok("reap")["r"], a.settle()), (0, SAME), "a second reap")
 
 
-@test
-def a_mark_on_a_link_that_was_down_is_found_by_asking(lab):
+def test_a_mark_on_a_link_that_was_down_is_found_by_asking(lab):
     lab.host.ip("link add p0 type veth peer name q0")
     with agent(lab.host) as a:
         a.settle()
@@ -330,8 +318,7 @@ def a_mark_on_a_link_that_was_down_is_found_by_asking(lab):
         equal((a.ok("reap")["r"], lab.host.link("p0"), a.ok("reap")["r"]), (1, None, 0), "two reaps")
 
 
-@test
-def a_change_beside_marked_links_is_not_lost(lab):
+def test_a_change_beside_marked_links_is_not_lost(lab):
     lab.host.ip("link add p0 type veth peer name q0", "link set p0 up")
     with agent(lab.host) as a:
         a.settle()
@@ -344,8 +331,7 @@ def a_change_beside_marked_links_is_not_lost(lab):
 
 # ---- routes and switches ----
 
-@test
-def blackholes_become_those_of_the_blocks_and_nothing_else_changes(lab):
+def test_blackholes_become_those_of_the_blocks_and_nothing_else_changes(lab):
     foreign = ["10.50.0.0/24 via 10.99.0.1 proto bird", "blackhole 10.51.0.0/24 proto static",
                "10.66.0.1 dev uplink proto 82 scope link", "10.52.0.0/24 via 10.99.0.1 proto 82",
                "blackhole 10.66.9.0/26 proto 82 table 100", "prohibit 10.53.0.0/24 proto 82"]
@@ -376,8 +362,7 @@ def blackholes_become_those_of_the_blocks_and_nothing_else_changes(lab):
         equal((lab.blackholes(), others()), ([], before), "what is left")
 
 
-@test
-def rules_for_exits_come_and_go_and_no_other_rule_changes(lab):
+def test_rules_for_exits_come_and_go_and_no_other_rule_changes(lab):
     host = lab.host
     host.ip("rule add from 198.51.100.0/24 lookup 77 pref 8266",
             "rule add from 10.66.0.0/16 lookup 8266 pref 8267",
@@ -420,8 +405,7 @@ def rules_for_exits_come_and_go_and_no_other_rule_changes(lab):
     equal(others(), before, "rules of others")
 
 
-@test
-def somebody_else_s_route_in_the_place_of_a_blackhole_is_said(lab):
+def test_somebody_else_s_route_in_the_place_of_a_blackhole_is_said(lab):
     lab.host.ip("route add 10.66.0.0/26 via 10.99.0.1 proto static")
     with agent(lab.host) as a:
         answer = a.call("sync", blackholes=["10.66.0.0/26", "10.66.1.0/26"], forward4=True)
@@ -434,8 +418,7 @@ def somebody_else_s_route_in_the_place_of_a_blackhole_is_said(lab):
     equal(lab.host.get_sysctl("ipv4/ip_forward"), "1", "the other part")
 
 
-@test(alone=True)
-def fifty_thousand_routes_of_others_are_not_read_by_a_sync(lab):
+def test_fifty_thousand_routes_of_others_are_not_read_by_a_sync(lab):
     """The kernel filters them: a sync makes as many calls as without them. A listing of all would
     take hundreds."""
     want = {"blackholes": [f"10.66.{n}.0/26" for n in range(20)], "vxlan": [vxlan(lab.host)]}
@@ -459,8 +442,7 @@ def fifty_thousand_routes_of_others_are_not_read_by_a_sync(lab):
         true(us_beside < 100 * us, "a sync to stay within 100 times", (us, us_beside))
 
 
-@test
-def forwarding_goes_on_where_it_is_wanted_and_stays_off_elsewhere(lab):
+def test_forwarding_goes_on_where_it_is_wanted_and_stays_off_elsewhere(lab):
     names = ("ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/uplink/accept_ra")
     lab.host.set_sysctl("ipv6/conf/uplink/accept_ra", 1)
     lab.host.ip("route del default via fd99::1", "route add default via fd99::1 proto ra")
@@ -482,8 +464,7 @@ def _vxlan_data(ns, dev="vxlan.roost"):
     return ns.link(dev)["linkinfo"]["info_data"]
 
 
-@test
-def the_device_is_as_the_page_says(lab):
+def test_the_device_is_as_the_page_says(lab):
     with agent(lab.host) as a:
         true(a.sync(vxlan=[vxlan(lab.host)]) > 0, "changes")
         a.settle()
@@ -508,8 +489,7 @@ def the_device_is_as_the_page_says(lab):
         equal(a.link("vxlan.roost")["kind"], "vxlan", "the kind in the facts")
 
 
-@test
-def a_sync_that_finds_all_right_writes_nothing(lab):
+def test_a_sync_that_finds_all_right_writes_nothing(lab):
     want = {"blackholes": ["10.66.0.0/26", "fd66::/122"], "forward4": True, "forward6": True,
             "vxlan": [vxlan(lab.host, peers=range(3, 40))]}
     trace = f"{lab.dir}/trace"
@@ -528,8 +508,7 @@ def a_sync_that_finds_all_right_writes_nothing(lab):
     equal((writes, len(lines) > 5), ([], True), "calls that write")
 
 
-@test
-def what_somebody_changes_on_the_device_is_noticed_and_mended(lab):
+def test_what_somebody_changes_on_the_device_is_noticed_and_mended(lab):
     want = {"vxlan": [vxlan(lab.host, peers=(3, 4))]}
     with agent(lab.host) as a:
         a.sync(**want)
@@ -568,8 +547,7 @@ def what_somebody_changes_on_the_device_is_noticed_and_mended(lab):
         equal(a.sync(**want), 0, "the number of changes")
 
 
-@test
-def parameters_change_in_place_where_the_kernel_can(lab):
+def test_parameters_change_in_place_where_the_kernel_can(lab):
     lab.host.ip("link add other type veth peer name otherp", "link set other up",
                 "link set otherp up", "addr add 10.98.0.2/24 dev other")
     with agent(lab.host) as a:
@@ -605,8 +583,7 @@ def parameters_change_in_place_where_the_kernel_can(lab):
         equal(a.sync(vxlan=[dict(changed, on=False)]), 0, "the number of changes")
 
 
-@test
-def a_foreign_device_in_the_place_of_ours_is_left_alone(lab):
+def test_a_foreign_device_in_the_place_of_ours_is_left_alone(lab):
     lab.host.ip("link add vxlan.roost type bridge", "link add vxlan.mine type vxlan id 4097 dstport "
                 "4789 nolearning dev uplink")
     with agent(lab.host) as a:
@@ -624,8 +601,7 @@ def a_foreign_device_in_the_place_of_ours_is_left_alone(lab):
         true("its parent, link 999, is gone" in answer["problems"][0], "why", answer)
 
 
-@test
-def a_port_that_another_program_has_is_said(lab):
+def test_a_port_that_another_program_has_is_said(lab):
     with inside(lab.host.path), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("0.0.0.0", 0))
         port = s.getsockname()[1]
@@ -638,8 +614,7 @@ def a_port_that_another_program_has_is_said(lab):
             true(a.sync(**want) > 0 and a.sync(**want) == 0, "success as soon as it is free")
 
 
-@test
-def a_device_that_a_killed_agent_left_unfinished_is_finished(lab):
+def test_a_device_that_a_killed_agent_left_unfinished_is_finished(lab):
     lab.host.ip("link add vxlan.roost group 8203 type vxlan id 4096 dstport 4789 nolearning local "
                 "10.99.0.2 dev uplink")
     before = index(lab.host, "vxlan.roost")
@@ -650,8 +625,7 @@ def a_device_that_a_killed_agent_left_unfinished_is_finished(lab):
               (before, "default", "roost: VXLAN over IPv4"), "the device")
 
 
-@test
-def a_host_without_IPv6_by_default_has_its_IPv6_tunnel_address(lab):
+def test_a_host_without_IPv6_by_default_has_its_IPv6_tunnel_address(lab):
     lab.host.set_sysctl("ipv6/conf/default/disable_ipv6", 1)
     with agent(lab.host) as a:
         a.sync(vxlan=[vxlan(lab.host)])
@@ -660,8 +634,7 @@ def a_host_without_IPv6_by_default_has_its_IPv6_tunnel_address(lab):
         equal(a.sync(vxlan=[vxlan(lab.host)]), 0, "the number of changes")
 
 
-@test
-def fifteen_hundred_peers_come_change_and_go(lab):
+def test_fifteen_hundred_peers_come_change_and_go(lab):
     with agent(lab.host) as a:
         want = vxlan(lab.host, peers=range(3, 1503))
         true(a.sync(vxlan=[want]) >= 4500, "changes")
@@ -688,8 +661,7 @@ def _two_nodes(lab):
     return other
 
 
-@test
-def pings_and_TCP_go_through_the_tunnel_while_it_is_synced(lab):
+def test_pings_and_TCP_go_through_the_tunnel_while_it_is_synced(lab):
     other = _two_nodes(lab)
     lab.host.set_sysctl("ipv4/conf/all/rp_filter", 1)
     with agent(lab.host) as a, agent(other) as b:
@@ -733,8 +705,7 @@ def _send(client, source, server, address, size=400000):
     equal(got, size, "bytes over TCP")
 
 
-@test
-def a_tunnel_over_IPv6_carries_both_families(lab):
+def test_a_tunnel_over_IPv6_carries_both_families(lab):
     other = _two_nodes(lab)
     other.ip("addr add fd99::3/64 dev uplink nodad")
 
@@ -757,8 +728,7 @@ def a_tunnel_over_IPv6_carries_both_families(lab):
 POOLS = {"pools": ["10.66.0.0/16", "fd66::/48"], "nat": ["10.66.0.0/16", "fd66::/48"]}
 
 
-@test
-def the_NAT_table_is_kept_as_it_shall_be(lab):
+def test_the_NAT_table_is_kept_as_it_shall_be(lab):
     lab.host.run("nft", "add table inet mine; add chain inet mine c")
     with agent(lab.host) as a:
         equal(a.ok("nat", **POOLS)["r"], 1, "the first sync")
@@ -788,8 +758,7 @@ def the_NAT_table_is_kept_as_it_shall_be(lab):
     equal(sorted(filter(None, tables)), ["table inet mine"], "the tables")
 
 
-@test
-def pods_reach_the_outside_under_the_node_s_address_and_each_other_under_their_own(lab):
+def test_pods_reach_the_outside_under_the_node_s_address_and_each_other_under_their_own(lab):
     pods = [lab.pod(), lab.pod()]
     addresses = [lab.add(p)["ips"][0]["address"].split("/")[0] for p in pods]
     lab.router.ip("route del 10.66.0.0/16 via 10.99.0.2", "route del fd66::/48 via fd99::2")
@@ -823,14 +792,12 @@ def _drop_and_mend(lab, prefix, expected):
             true(pod.ns.pings(outside), "an answer after the command")
 
 
-@test
-def a_policy_DROP_is_said_with_a_command_that_mends_it(lab):
+def test_a_policy_DROP_is_said_with_a_command_that_mends_it(lab):
     _drop_and_mend(lab, "", lambda tool, pool: f"{tool} -I FORWARD -s {pool} -j ACCEPT; "
                    f"{tool} -I FORWARD -d {pool} -j ACCEPT")
 
 
-@test
-def a_policy_DROP_of_legacy_iptables_is_said_too(lab):
+def test_a_policy_DROP_of_legacy_iptables_is_said_too(lab):
     if not os.path.exists("/usr/sbin/iptables-legacy"):
         return
     _drop_and_mend(lab, "-legacy", lambda tool, pool: f"{tool} -I FORWARD -s {pool} -j ACCEPT; "
@@ -850,8 +817,7 @@ def a_policy_DROP_of_legacy_iptables_is_said_too(lab):
             equal((lines, answer["r"]), (lines, expected), "the answer after")
 
 
-@test
-def Docker_s_chains_are_understood(lab):
+def test_Docker_s_chains_are_understood(lab):
     host = lab.host
     for line in ("-N DOCKER-USER", "-P FORWARD DROP", "-A FORWARD -j DOCKER-USER",
                  "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
@@ -900,8 +866,7 @@ def _taken(ns, dev):
     return ns.ask(f"-s link show {dev}")[0]["stats64"]["rx"]["packets"]
 
 
-@test
-def VXLAN_of_known_nodes_gets_in_and_of_strangers_to_no_address_of_the_host(lab):
+def test_VXLAN_of_known_nodes_gets_in_and_of_strangers_to_no_address_of_the_host(lab):
     """The device takes packets to any address of the host; to the node's own one would not do."""
     node, sender = lab.host, lab.router
     node.ip("addr add 10.99.0.77/24 dev uplink", "addr add fd99::77/64 dev uplink nodad")
@@ -940,8 +905,7 @@ def VXLAN_of_known_nodes_gets_in_and_of_strangers_to_no_address_of_the_host(lab)
                  ["rx"]["dropped"], "a stranger's packet of another VNI to be left alone")
 
 
-@test
-def the_table_of_tunnels_is_kept_as_it_shall_be(lab):
+def test_the_table_of_tunnels_is_kept_as_it_shall_be(lab):
     want = {"ipip": True, "vxlan4": True, "vxlan6": True, "port": 4789, "vni": 4096,
             "peers": ["10.99.0.3", "fd99::3", "10.99.0.3"], "others": ["192.0.2.9", "10.99.0.3"],
             "theirs": ["10.99.0.77"]}
@@ -968,8 +932,7 @@ def the_table_of_tunnels_is_kept_as_it_shall_be(lab):
 
 # ---- refusals ----
 
-@test
-def without_the_right_to_change_anything_every_part_says_so(lab):
+def test_without_the_right_to_change_anything_every_part_says_so(lab):
     unprivileged = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
     lab.host.ip("link add p0 type veth peer name q0", f"link set p0 group {REAP_GROUP}")
     with agent(lab.host, unprivileged) as a:
@@ -982,7 +945,3 @@ def without_the_right_to_change_anything_every_part_says_so(lab):
             answer = a.call(op, **more)
             true(answer["r"] < 0 and "ermitted" in answer["error"], f"{op} to be refused", answer)
     true(lab.host.link("p0"), "the marked link")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,5 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What a pod and its host look like after ADD, and that packets take the way they should.
-
-    pod_test.py [WORD ...]    only the tests whose sentence contains one of the words
 
 docs/ROUTES.md is the list of objects that is compared here, object by object.
 """
@@ -14,9 +11,12 @@ import socket
 import subprocess
 import sys
 
-sys.dont_write_bytecode = True
-from roostlab import (GATEWAY4, GATEWAY6, HOST_MAC, PROTOCOL, at_once, equal, inside, main, test,
-                      true, wait_for)
+import pytest
+
+from roostlab import (GATEWAY4, GATEWAY6, HOST_MAC, PROTOCOL, at_once, equal, inside, true,
+                      wait_for)
+
+pytestmark = pytest.mark.needs()
 
 def addresses(result):
     return [ip["address"].split("/")[0] for ip in result["ips"]]
@@ -28,8 +28,7 @@ def host_link(result):
 
 # ---- the pod ----
 
-@test
-def a_pod_has_its_addresses_routes_and_neighbour_and_nothing_else(lab):
+def test_a_pod_has_its_addresses_routes_and_neighbour_and_nothing_else(lab):
     pod = lab.pod()
     result = lab.add(pod)
     seen = [a for a in pod.ns.addresses("eth0") if not a.startswith("fe80:")]
@@ -48,8 +47,7 @@ def a_pod_has_its_addresses_routes_and_neighbour_and_nothing_else(lab):
     equal(sorted(l["ifname"] for l in pod.ns.ask("link show")), ["eth0", "lo"], "links")
 
 
-@test
-def no_address_ever_waits_for_duplicate_address_detection(lab):
+def test_no_address_ever_waits_for_duplicate_address_detection(lab):
     pod = lab.pod()
     result = lab.add(pod)
     waiting = [a["local"] for l in lab.host.ask(f"addr show dev {host_link(result)}")
@@ -62,8 +60,7 @@ def no_address_ever_waits_for_duplicate_address_detection(lab):
     true(pod.ns.pings("fd99::1"), "an answer to the very first IPv6 packet")
 
 
-@test
-def the_pod_s_interface_can_send_when_ADD_returns(lab):
+def test_the_pod_s_interface_can_send_when_ADD_returns(lab):
     """An interface that the kernel has not yet seen to have a carrier drops what is sent."""
     for _ in range(30):
         pod = lab.pod()
@@ -71,8 +68,7 @@ def the_pod_s_interface_can_send_when_ADD_returns(lab):
         equal(pod.ns.link("eth0")["operstate"], "UP", "the operational state")
 
 
-@test
-def the_interface_has_the_name_the_runtime_chose(lab):
+def test_the_interface_has_the_name_the_runtime_chose(lab):
     for name in ("a.b-c_d@e!1234", "\u00e4\u4e2d\U0001f426", "x", '"\\$(id)'):
         pod = lab.pod(ifname=name)
         result = lab.add(pod)
@@ -85,8 +81,7 @@ def the_interface_has_the_name_the_runtime_chose(lab):
         lab.nothing_left(pod)
 
 
-@test
-def an_IPv4_pod_has_no_IPv6_and_the_other_way_round(lab):
+def test_an_IPv4_pod_has_no_IPv6_and_the_other_way_round(lab):
     pod = lab.pod()
     result = lab.add(pod, lab.conf(pools=["10.66.0.0/24"]))
     equal(pod.ns.routes(), sorted([f"{GATEWAY4} dev eth0 proto boot scope link",
@@ -100,8 +95,7 @@ def an_IPv4_pod_has_no_IPv6_and_the_other_way_round(lab):
     true(pod.ns.pings("10.99.0.1") and other.ns.pings("fd99::1"), "the router to answer both")
 
 
-@test
-def allowIPForwarding_turns_forwarding_on_in_the_pod(lab):
+def test_allowIPForwarding_turns_forwarding_on_in_the_pod(lab):
     names = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
     pod, other = lab.pod(), lab.pod()
     lab.add(pod, lab.conf(allowIPForwarding=True))
@@ -111,8 +105,7 @@ def allowIPForwarding_turns_forwarding_on_in_the_pod(lab):
     true(pod.ns.pings("fd99::1"), "the router to answer")
 
 
-@test
-def a_namespace_that_disables_IPv6_by_default_gets_it_for_its_interface(lab):
+def test_a_namespace_that_disables_IPv6_by_default_gets_it_for_its_interface(lab):
     pod = lab.pod()
     for what in ("default", "all"):
         pod.ns.set_sysctl(f"ipv6/conf/{what}/disable_ipv6", 1)
@@ -125,8 +118,7 @@ def a_namespace_that_disables_IPv6_by_default_gets_it_for_its_interface(lab):
     equal(plain.ns.get_sysctl("ipv6/conf/eth0/disable_ipv6"), "1", "disable_ipv6 of an IPv4 pod")
 
 
-@test
-def a_host_that_disables_IPv6_by_default_still_serves_IPv6_pods(lab):
+def test_a_host_that_disables_IPv6_by_default_still_serves_IPv6_pods(lab):
     lab.host.set_sysctl("ipv6/conf/default/disable_ipv6", 1)
     pod = lab.pod()
     lab.add(pod)
@@ -135,8 +127,7 @@ def a_host_that_disables_IPv6_by_default_still_serves_IPv6_pods(lab):
 
 # ---- the host ----
 
-@test
-def the_host_end_is_named_after_the_address_and_labelled(lab):
+def test_the_host_end_is_named_after_the_address_and_labelled(lab):
     pod = lab.pod()
     result = lab.add(pod, CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0")
     name = host_link(result)
@@ -156,8 +147,7 @@ def the_host_end_is_named_after_the_address_and_labelled(lab):
          "a chain for the other prefix")
 
 
-@test
-def the_host_end_is_hardened_and_answers_for_the_gateway(lab):
+def test_the_host_end_is_hardened_and_answers_for_the_gateway(lab):
     pod = lab.pod()
     link = host_link(lab.add(pod))
     for name, value in (("ipv4/conf/{}/rp_filter", "1"), ("ipv4/conf/{}/proxy_arp", "1"),
@@ -170,8 +160,7 @@ def the_host_end_is_hardened_and_answers_for_the_gateway(lab):
     equal([a for a in lab.host.addresses(link) if "." in a], [], "IPv4 addresses of the host end")
 
 
-@test
-def the_host_routes_pods_and_blocks_with_protocol_82(lab):
+def test_the_host_routes_pods_and_blocks_with_protocol_82(lab):
     pod = lab.pod()
     lab.add(pod)
     equal(PROTOCOL, "82", "the protocol")
@@ -181,8 +170,7 @@ def the_host_routes_pods_and_blocks_with_protocol_82(lab):
                         "fd66:: dev roost0a420000", "blackhole fd66::/122"]), "our routes")
 
 
-@test
-def a_block_of_one_address_has_no_blackhole(lab):
+def test_a_block_of_one_address_has_no_blackhole(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/30", "blockSize": 32},
                            {"cidr": "fd66::/126", "blockSize": 128}])
     pods = [lab.pod() for _ in range(4)]
@@ -193,16 +181,14 @@ def a_block_of_one_address_has_no_blackhole(lab):
     true(pods[0].ns.pings("10.66.0.3") and pods[3].ns.pings("fd66::"), "pods to reach each other")
 
 
-@test
-def a_blackhole_that_was_deleted_comes_back_with_the_next_pod(lab):
+def test_a_blackhole_that_was_deleted_comes_back_with_the_next_pod(lab):
     lab.add(lab.pod())
     lab.host.ip("route del blackhole 10.66.0.0/26")
     lab.add(lab.pod())
     equal(lab.blackholes(), ["10.66.0.0/26", "fd66::/122"], "blackholes")
 
 
-@test
-def blackholes_stay_after_the_last_pod_and_pod_routes_do_not(lab):
+def test_blackholes_stay_after_the_last_pod_and_pod_routes_do_not(lab):
     pod = lab.pod()
     lab.add(pod)
     lab.delete(pod)
@@ -210,8 +196,8 @@ def blackholes_stay_after_the_last_pod_and_pod_routes_do_not(lab):
     lab.nothing_left(pod)
 
 
-@test(uplink=False)
-def forwarding_is_turned_on_where_it_is_off(lab):
+@pytest.mark.no_uplink
+def test_forwarding_is_turned_on_where_it_is_off(lab):
     names = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
     equal([lab.host.get_sysctl(n) for n in names], ["0", "0"], "forwarding before")
     lab.add(lab.pod(), lab.conf(pools=["10.66.0.0/24"]))
@@ -220,8 +206,7 @@ def forwarding_is_turned_on_where_it_is_off(lab):
     equal([lab.host.get_sysctl(n) for n in names], ["1", "1"], "forwarding after a dual stack pod")
 
 
-@test
-def the_mtu_is_the_uplink_s_unless_the_configuration_says_another(lab):
+def test_the_mtu_is_the_uplink_s_unless_the_configuration_says_another(lab):
     def mtus(pod, result):
         return {pod.ns.link("eth0")["mtu"], lab.host.link(host_link(result))["mtu"]} | {
             i["mtu"] for i in result["interfaces"]}
@@ -238,23 +223,21 @@ def the_mtu_is_the_uplink_s_unless_the_configuration_says_another(lab):
     equal(mtus(pod, lab.add(pod, lab.conf("1.1.0"))), {1500}, "the MTU with a default route to lo")
 
 
-@test
-def the_mtu_comes_from_the_IPv6_default_route_when_there_is_no_other(lab):
+def test_the_mtu_comes_from_the_IPv6_default_route_when_there_is_no_other(lab):
     lab.host.ip("link set uplink mtu 1380", "route del 0.0.0.0/0")
     pod = lab.pod()
     lab.add(pod)
     equal(pod.ns.link("eth0")["mtu"], 1380, "the MTU")
 
 
-@test(uplink=False)
-def without_an_uplink_the_mtu_is_1500(lab):
+@pytest.mark.no_uplink
+def test_without_an_uplink_the_mtu_is_1500(lab):
     pod = lab.pod()
     result = lab.add(pod, lab.conf("1.1.0"))
     equal((pod.ns.link("eth0")["mtu"], result["interfaces"][0]["mtu"]), (1500, 1500), "the MTU")
 
 
-@test
-def the_mtu_is_of_the_best_default_route_that_leads_anywhere(lab):
+def test_the_mtu_is_of_the_best_default_route_that_leads_anywhere(lab):
     lab.host.ip("link add second type veth peer name second-peer", "link set second-peer up",
                 "link set second mtu 1300", "link set second up",
                 "addr add 10.98.0.2/24 dev second", "route del 0.0.0.0/0",
@@ -273,8 +256,7 @@ def the_mtu_is_of_the_best_default_route_that_leads_anywhere(lab):
          pod.ns.link("eth0")["mtu"])
 
 
-@test
-def an_uplink_that_lives_on_router_advertisements_keeps_its_default_route(lab):
+def test_an_uplink_that_lives_on_router_advertisements_keeps_its_default_route(lab):
     lab.host.ip("route del ::/0 via fd99::1")
     lab.host.set_sysctl("ipv6/conf/uplink/accept_ra", 1)
     lab.host.ip("route add ::/0 via fe80::1 dev uplink proto ra metric 1024")
@@ -285,8 +267,7 @@ def an_uplink_that_lives_on_router_advertisements_keeps_its_default_route(lab):
     equal(lab.host.get_sysctl("ipv6/conf/all/forwarding"), "1", "forwarding")
 
 
-@test
-def a_real_router_advertisement_still_counts_after_the_first_pod(lab):
+def test_a_real_router_advertisement_still_counts_after_the_first_pod(lab):
     lab.host.ip("route del ::/0 via fd99::1")
     advertise = (
         "import socket,struct,sys;"
@@ -311,8 +292,7 @@ def a_real_router_advertisement_still_counts_after_the_first_pod(lab):
     true(pod.ns.pings("fd99::1"), "the router to answer")
 
 
-@test
-def a_pod_cannot_change_the_host_s_routes_by_router_advertisements(lab):
+def test_a_pod_cannot_change_the_host_s_routes_by_router_advertisements(lab):
     pod = lab.pod()
     lab.add(pod)
     before = lab.host.routes()
@@ -328,8 +308,7 @@ def a_pod_cannot_change_the_host_s_routes_by_router_advertisements(lab):
 
 # ---- packets ----
 
-@test
-def pods_reach_each_other_the_router_and_the_host_and_are_reached(lab):
+def test_pods_reach_each_other_the_router_and_the_host_and_are_reached(lab):
     a, b = lab.pod(), lab.pod()
     (a4, a6), (b4, b6) = addresses(lab.add(a)), addresses(lab.add(b))
     for who, address in ((a, b4), (a, b6), (b, a4), (b, a6), (a, "10.99.0.1"), (a, "fd99::1"),
@@ -340,8 +319,8 @@ def pods_reach_each_other_the_router_and_the_host_and_are_reached(lab):
         true(lab.host.pings(address), f"{address} to answer the host")
 
 
-@test(uplink=False)
-def a_pod_reaches_its_host_and_other_pods_without_any_default_route(lab):
+@pytest.mark.no_uplink
+def test_a_pod_reaches_its_host_and_other_pods_without_any_default_route(lab):
     lab.host.ip("link add stub type bridge", "link set stub up", "addr add 10.98.0.1/24 dev stub",
                 "addr add fd98::1/64 dev stub nodad")
     a, b = lab.pod(), lab.pod()
@@ -351,8 +330,7 @@ def a_pod_reaches_its_host_and_other_pods_without_any_default_route(lab):
         true(a.ns.pings(address), f"{address} to answer")
 
 
-@test
-def proxy_ARP_repairs_a_flushed_gateway_neighbour(lab):
+def test_proxy_ARP_repairs_a_flushed_gateway_neighbour(lab):
     pod = lab.pod()
     lab.add(pod)
     pod.ns.ip("neigh flush all nud permanent", "neigh flush all")
@@ -364,8 +342,7 @@ def proxy_ARP_repairs_a_flushed_gateway_neighbour(lab):
     true(pod.ns.pings("10.99.0.1"), "the router to answer after the MAC changed")
 
 
-@test
-def an_unused_address_of_a_block_is_unreachable_at_once(lab):
+def test_an_unused_address_of_a_block_is_unreachable_at_once(lab):
     pod = lab.pod()
     lab.add(pod)
     for address in ("10.66.0.9", "fd66::9"):
@@ -403,8 +380,7 @@ def send_udp(ns, source, destination, count=3):
         f"for i in range({count}): s.sendto(b'x',(sys.argv[2],4242))"), source, destination)
 
 
-@test
-def a_spoofed_IPv4_source_never_leaves_the_host(lab):
+def test_a_spoofed_IPv4_source_never_leaves_the_host(lab):
     a, b = lab.pod(), lab.pod()
     lab.add(a)
     b4, _ = addresses(lab.add(b))
@@ -431,8 +407,7 @@ def dropped(lab):
                for e in o["rule"]["expr"] if "counter" in e)
 
 
-@test
-def a_spoofed_IPv6_source_never_leaves_the_host_and_is_counted(lab):
+def test_a_spoofed_IPv6_source_never_leaves_the_host_and_is_counted(lab):
     a, b = lab.pod(), lab.pod()
     lab.add(a)
     _, b6 = addresses(lab.add(b))
@@ -454,8 +429,7 @@ def a_spoofed_IPv6_source_never_leaves_the_host_and_is_counted(lab):
     true(b.ns.pings(GATEWAY6 + "%eth0"), "link-local sources to work")
 
 
-@test
-def the_nft_table_has_one_rule_and_comes_back_with_the_next_pod(lab):
+def test_the_nft_table_has_one_rule_and_comes_back_with_the_next_pod(lab):
     def rule():
         text = lab.host.run("nft", "list", "table", "inet", "roost")
         lines = [line.strip() for line in text.splitlines()]
@@ -475,8 +449,7 @@ def the_nft_table_has_one_rule_and_comes_back_with_the_next_pod(lab):
         true("hook prerouting priority raw; policy accept;" in text, "its hook", text)
 
 
-@test
-def a_host_with_loose_reverse_path_everywhere_drops_spoofed_sources_too(lab):
+def test_a_host_with_loose_reverse_path_everywhere_drops_spoofed_sources_too(lab):
     lab.host.set_sysctl("ipv4/conf/all/rp_filter", 2)
     lab.host.set_sysctl("ipv4/conf/default/rp_filter", 2)
     pod = lab.pod()
@@ -489,8 +462,7 @@ def a_host_with_loose_reverse_path_everywhere_drops_spoofed_sources_too(lab):
     equal(sorted(s for s in seen if s.startswith("10.")), ["10.66.0.0"], "sources at the router")
 
 
-@test
-def an_IPv4_pod_works_on_a_host_and_in_a_namespace_without_IPv6(lab):
+def test_an_IPv4_pod_works_on_a_host_and_in_a_namespace_without_IPv6(lab):
     pod = lab.pod()
     for ns in (lab.host, pod.ns):
         for what in ("all", "default"):
@@ -505,8 +477,7 @@ def an_IPv4_pod_works_on_a_host_and_in_a_namespace_without_IPv6(lab):
 
 # ---- dying namespaces ----
 
-@test
-def a_container_starts_again_at_once_after_its_namespace_died(lab):
+def test_a_container_starts_again_at_once_after_its_namespace_died(lab):
     pod = lab.pod()
     had = addresses(lab.add(pod))
     for _ in range(15):
@@ -517,8 +488,7 @@ def a_container_starts_again_at_once_after_its_namespace_died(lab):
     lab.consistent()
 
 
-@test
-def a_namespace_that_dies_during_ADD_leaves_nothing_after_DEL(lab):
+def test_a_namespace_that_dies_during_ADD_leaves_nothing_after_DEL(lab):
     pods = [lab.pod() for _ in range(16)]
     jobs = [lambda p=p: lab.call("ADD", lab.conf(), p) for p in pods]
     jobs += [p.ns.remove for p in pods]
@@ -530,8 +500,7 @@ def a_namespace_that_dies_during_ADD_leaves_nothing_after_DEL(lab):
     lab.nothing_left(*pods)
 
 
-@test
-def thirty_pods_whose_namespaces_died_are_deleted_at_once(lab):
+def test_thirty_pods_whose_namespaces_died_are_deleted_at_once(lab):
     pods = [lab.pod() for _ in range(30)]
     for pod in pods:
         lab.add(pod)
@@ -542,8 +511,7 @@ def thirty_pods_whose_namespaces_died_are_deleted_at_once(lab):
 
 # ---- somebody else's objects ----
 
-@test
-def a_stale_link_of_the_same_owner_is_replaced(lab):
+def test_a_stale_link_of_the_same_owner_is_replaced(lab):
     pod = lab.pod()
     lab.add(pod)
     held = open(pod.path)  # the namespace lives on beside the container's new one
@@ -559,8 +527,7 @@ def a_stale_link_of_the_same_owner_is_replaced(lab):
     lab.consistent()
 
 
-@test
-def an_unfinished_link_of_another_owner_is_left_alone(lab):
+def test_an_unfinished_link_of_another_owner_is_left_alone(lab):
     """Pods with IPv6 alone share names when the last 32 bits of their addresses are the same."""
     confs = [lab.conf(name=n, pools=[p]) for n, p in (("one", "fd01::/64"), ("two", "fd02::/64"))]
     pods = [lab.pod(), lab.pod()]
@@ -574,8 +541,7 @@ def an_unfinished_link_of_another_owner_is_left_alone(lab):
     lab.host.ip(f"link del {links[0]}")
 
 
-@test
-def a_host_whose_default_route_refuses_starts_pods(lab):
+def test_a_host_whose_default_route_refuses_starts_pods(lab):
     for family in ("-4", "-6"):
         lab.host.run("ip", family, "route", "del", "default")
         for kind in ("prohibit", "blackhole", "unreachable", "throw"):
@@ -586,16 +552,14 @@ def a_host_whose_default_route_refuses_starts_pods(lab):
             lab.host.run("ip", family, "route", "del", kind, "default")
 
 
-@test
-def one_address_that_somebody_else_uses_does_not_stop_the_next_pod(lab):
+def test_one_address_that_somebody_else_uses_does_not_stop_the_next_pod(lab):
     lab.host.ip("link add stranger type bridge", "link set stranger up",
                 "route add 10.66.0.0/32 dev stranger")
     lab.call("ADD", lab.conf(), lab.pod()).refused(999, "10.66.0.0", "stranger")
     equal([a for a in addresses(lab.add(lab.pod())) if ":" not in a], ["10.66.0.1"], "the address")
 
 
-@test
-def a_second_interface_that_fails_leaves_no_rule(lab):
+def test_a_second_interface_that_fails_leaves_no_rule(lab):
     pod = lab.pod()
     lab.add(pod)
     before = pod.ns.run("ip", "rule", "show")
@@ -606,8 +570,7 @@ def a_second_interface_that_fails_leaves_no_rule(lab):
     equal(pod.ns.run("ip", "rule", "show"), before, "rules in the pod")
 
 
-@test
-def DEL_of_another_network_leaves_the_rules_of_a_second_interface(lab):
+def test_DEL_of_another_network_leaves_the_rules_of_a_second_interface(lab):
     pod = lab.pod()
     second = pod._replace(ifname="net1")
     conf = lab.conf(name="other", pools=["10.66.7.0/24"])
@@ -618,8 +581,7 @@ def DEL_of_another_network_leaves_the_rules_of_a_second_interface(lab):
     equal(pod.ns.run("ip", "rule", "show"), before, "rules in the pod")
 
 
-@test
-def an_unfinished_link_of_a_killed_ADD_is_replaced(lab):
+def test_an_unfinished_link_of_a_killed_ADD_is_replaced(lab):
     pod = lab.pod()
     label = lab.host.link(host_link(lab.add(pod)))["ifalias"]
     lab.delete(pod)
@@ -631,8 +593,7 @@ def an_unfinished_link_of_a_killed_ADD_is_replaced(lab):
     true(pod.ns.pings("10.99.0.1"), "the router to answer")
 
 
-@test
-def a_link_that_belongs_to_nobody_we_know_moves_the_pod_to_its_second_name(lab):
+def test_a_link_that_belongs_to_nobody_we_know_moves_the_pod_to_its_second_name(lab):
     lab.host.ip("link add roost0a420000 type bridge")
     pod = lab.pod()
     result = lab.add(pod)
@@ -645,8 +606,7 @@ def a_link_that_belongs_to_nobody_we_know_moves_the_pod_to_its_second_name(lab):
     lab.nothing_left(pod)
 
 
-@test
-def two_owners_whose_addresses_end_alike_get_different_names(lab):
+def test_two_owners_whose_addresses_end_alike_get_different_names(lab):
     four, six = lab.pod(), lab.pod()
     lab.add(four, lab.conf(pools=["10.66.0.0/24"]))
     result = lab.add(six, lab.conf(pools=["fd66::a42:0/120"]))
@@ -665,8 +625,7 @@ def two_owners_whose_addresses_end_alike_get_different_names(lab):
     lab.nothing_left(four, six, six2)
 
 
-@test
-def a_pod_address_that_somebody_alive_has_already_is_an_error_that_names_him(lab):
+def test_a_pod_address_that_somebody_alive_has_already_is_an_error_that_names_him(lab):
     pod, thief = lab.pod(), lab.pod()
     lab.add(pod, CNI_ARGS="K8S_POD_NAMESPACE=prod;K8S_POD_NAME=web")
     before = lab.snapshot(pod, thief)
@@ -680,8 +639,7 @@ def a_pod_address_that_somebody_alive_has_already_is_an_error_that_names_him(lab
     lab.delete(pod)
 
 
-@test
-def a_route_that_leads_elsewhere_is_an_error_that_names_it(lab):
+def test_a_route_that_leads_elsewhere_is_an_error_that_names_it(lab):
     pod = lab.pod()
     lab.host.ip("link add elsewhere type bridge", "link set elsewhere up",
                 "route add 10.66.0.0/32 dev elsewhere proto static")
@@ -692,8 +650,7 @@ def a_route_that_leads_elsewhere_is_an_error_that_names_it(lab):
 
 # ---- several ----
 
-@test
-def a_pod_can_have_two_interfaces(lab):
+def test_a_pod_can_have_two_interfaces(lab):
     pod = lab.pod()
     second = pod._replace(ifname="net1")
     first_conf = lab.conf()
@@ -719,8 +676,7 @@ def a_pod_can_have_two_interfaces(lab):
     equal(left, [], "rules left in the pod")
 
 
-@test
-def a_default_route_that_another_plugin_made_stays(lab):
+def test_a_default_route_that_another_plugin_made_stays(lab):
     pod = lab.pod()
     pod.ns.ip("link set lo up", "link add net0 type bridge", "link set net0 up",
               "addr add 192.0.2.1/24 dev net0", "route add default via 192.0.2.2")
@@ -734,8 +690,7 @@ def a_default_route_that_another_plugin_made_stays(lab):
     equal(pod.ns.routes(), before, "routes after DEL")
 
 
-@test
-def two_interfaces_without_any_default_route_work_too(lab):
+def test_two_interfaces_without_any_default_route_work_too(lab):
     pod = lab.pod()
     second = pod._replace(ifname="net1")
     conf = {name: lab.conf(name=name, ipam={"type": "static", "addresses": [{"address": a}],
@@ -753,8 +708,7 @@ def two_interfaces_without_any_default_route_work_too(lab):
     lab.nothing_left(pod, second)
 
 
-@test
-def both_addresses_of_a_pod_with_two_interfaces_are_reached(lab):
+def test_both_addresses_of_a_pod_with_two_interfaces_are_reached(lab):
     pod = lab.pod()
     second = pod._replace(ifname="net1")
     first = addresses(lab.add(pod))
@@ -765,8 +719,7 @@ def both_addresses_of_a_pod_with_two_interfaces_are_reached(lab):
         true(lab.router.pings(address), f"{address} to answer the router")
 
 
-@test
-def the_pod_s_interface_is_gone_after_DEL_and_its_namespace_is_as_before(lab):
+def test_the_pod_s_interface_is_gone_after_DEL_and_its_namespace_is_as_before(lab):
     pod = lab.pod()
     lab.add(pod)
     lab.delete(pod)
@@ -776,8 +729,7 @@ def the_pod_s_interface_is_gone_after_DEL_and_its_namespace_is_as_before(lab):
     true(pod.ns.pings("10.99.0.1"), "the router to answer after a second start")
 
 
-@test
-def a_namespace_by_proc_path_works_like_a_mounted_one(lab):
+def test_a_namespace_by_proc_path_works_like_a_mounted_one(lab):
     pod = lab.pod()
     with inside(pod.path):
         holder = subprocess.Popen(["sleep", "60"])
@@ -794,8 +746,7 @@ def a_namespace_by_proc_path_works_like_a_mounted_one(lab):
     lab.nothing_left(pod)
 
 
-@test
-def a_host_interface_with_the_pod_s_interface_name_is_no_conflict(lab):
+def test_a_host_interface_with_the_pod_s_interface_name_is_no_conflict(lab):
     lab.host.ip("link add eth0 type bridge")
     pod = lab.pod()
     lab.add(pod)
@@ -804,8 +755,7 @@ def a_host_interface_with_the_pod_s_interface_name_is_no_conflict(lab):
     true(lab.host.link("eth0"), "the host's eth0")
 
 
-@test
-def the_settings_of_runtimes_do_not_matter(lab):
+def test_the_settings_of_runtimes_do_not_matter(lab):
     """A strange umask, working folder and signal mask; no PATH (the other tests)."""
     pod = lab.pod()
     wrapper = ["/bin/sh", "-c", "umask 777; trap '' PIPE ALRM CHLD; exec \"$0\""]
@@ -817,6 +767,3 @@ def the_settings_of_runtimes_do_not_matter(lab):
     second = lab.pod()
     lab.add(second)
     lab.delete(pod, wrapper=wrapper)
-
-
-main()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """roostctl probe with real namespaces and real plugins: two nodes with a router between them, pods of roost
 (with portmap behind it) and of the reference plugin ptp, everything a probe can be asked, what strangers may
@@ -13,8 +12,11 @@ import subprocess
 import threading
 import time
 
-from roostlab import (BIN, CNI_DIR, HANG_S, Cases, Failed, equal, inside, main, script, test, true,
-                      wait_for)
+import pytest
+
+from roostlab import BIN, CNI_DIR, HANG_S, Cases, Failed, equal, inside, script, true, wait_for
+
+pytestmark = pytest.mark.needs()
 
 PATHS = [BIN, CNI_DIR]
 GONE = signal.SIGKILL
@@ -203,8 +205,7 @@ def two_nodes(lab):
     return Node(lab, lab.host, 1), Node(lab, other, 2)
 
 
-@test
-def pods_of_two_nodes_reach_each_other_by_every_kind_at_full_size(lab):
+def test_pods_of_two_nodes_reach_each_other_by_every_kind_at_full_size(lab):
     one, two = two_nodes(lab)
     a, b = one.probe(), two.probe()
     pod_a, pod_b = a.add("a"), b.add("b")
@@ -230,8 +231,7 @@ def pods_of_two_nodes_reach_each_other_by_every_kind_at_full_size(lab):
     two.nothing_left()
 
 
-@test
-def nodes_and_pods_and_a_host_outside_reach_each_other(lab):
+def test_nodes_and_pods_and_a_host_outside_reach_each_other(lab):
     one, two = two_nodes(lab)
     outside = Node(lab, lab.router, 3)
     a, b, far = one.probe(), two.probe(), outside.probe()
@@ -269,8 +269,7 @@ def look(probe):
     return {6 if ":" in m else 4: m for m in mine}
 
 
-@test
-def a_path_that_is_too_small_is_told_with_its_size_and_by_whom(lab):
+def test_a_path_that_is_too_small_is_told_with_its_size_and_by_whom(lab):
     one, two = two_nodes(lab)
     lab.router.ip("link set port2 mtu 1300")
     a, b = one.probe(), two.probe()
@@ -294,8 +293,7 @@ def a_path_that_is_too_small_is_told_with_its_size_and_by_whom(lab):
     b.close()
 
 
-@test
-def what_is_not_reached_is_told_by_its_error(lab):
+def test_what_is_not_reached_is_told_by_its_error(lab):
     one, _ = two_nodes(lab)
     a = one.probe()
     pod = a.add("a")
@@ -318,8 +316,7 @@ def what_is_not_reached_is_told_by_its_error(lab):
     a.close()
 
 
-@test
-def who_pretends_is_found_out_where_nothing_stops_it(lab):
+def test_who_pretends_is_found_out_where_nothing_stops_it(lab):
     one, two = two_nodes(lab)
     one.put_ptp()
     a, b = one.probe(), two.probe()
@@ -347,8 +344,7 @@ def who_pretends_is_found_out_where_nothing_stops_it(lab):
     one.nothing_left()
 
 
-@test
-def chains_get_what_runtimes_give_them(lab):
+def test_chains_get_what_runtimes_give_them(lab):
     one = Node(lab, lab.host, 1)
     one.put_ptp()
     a = one.probe()
@@ -374,8 +370,7 @@ def chains_get_what_runtimes_give_them(lab):
     one.nothing_left()
 
 
-@test
-def a_failed_add_leaves_nothing(lab):
+def test_a_failed_add_leaves_nothing(lab):
     one = Node(lab, lab.host, 1)
     roost = json.load(open(f"{one.conf_dir}/10-net.conflist"))["plugins"][0]
     folder = f"{lab.dir}/bin"
@@ -401,8 +396,7 @@ def a_failed_add_leaves_nothing(lab):
     one.nothing_left()
 
 
-@test
-def a_look_tells_what_the_node_has(lab):
+def test_a_look_tells_what_the_node_has(lab):
     one, _ = two_nodes(lab)
     a = one.probe()
     before = a.ask("look")
@@ -447,8 +441,7 @@ def a_look_tells_what_the_node_has(lab):
     a.close()
 
 
-@test
-def captures_count_packets_by_link_and_direction(lab):
+def test_captures_count_packets_by_link_and_direction(lab):
     one, two = two_nodes(lab)
     a, b = one.probe(), two.probe()
     pod = a.add("a")
@@ -486,8 +479,7 @@ def captures_count_packets_by_link_and_direction(lab):
     b.close()
 
 
-@test
-def strangers_lines_are_refused_and_the_next_one_is_understood(lab):
+def test_strangers_lines_are_refused_and_the_next_one_is_understood(lab):
     one = Node(lab, lab.host, 1)
     a = one.probe()
     a.add("a")
@@ -569,8 +561,7 @@ def _signal(number):
     return lambda probe: probe.process.send_signal(number)
 
 
-@test
-def however_it_ends_everything_is_gone(lab):
+def test_however_it_ends_everything_is_gone(lab):
     one = Node(lab, lab.host, 1)
     one.put_ptp()
     ports = [{"hostPort": 8080, "containerPort": 7007, "protocol": "udp"}]
@@ -615,8 +606,7 @@ def stalled_probe(one):
     return p
 
 
-@test
-def when_nobody_reads_its_answers_it_ends_all_the_same(lab):
+def test_when_nobody_reads_its_answers_it_ends_all_the_same(lab):
     one = Node(lab, lab.host, 1)
     cases = Cases()
     for name, end in (("stdout closed", lambda p: p.stdout.close()),
@@ -632,8 +622,7 @@ def when_nobody_reads_its_answers_it_ends_all_the_same(lab):
     cases.done()
 
 
-@test
-def who_closes_stdin_gets_all_answers(lab):
+def test_who_closes_stdin_gets_all_answers(lab):
     one = Node(lab, lab.host, 1)
     requests = "".join(json.dumps({"id": i, "op": "look"}) + "\n" for i in range(300))
     path = f"{lab.dir}/requests"
@@ -647,8 +636,7 @@ def who_closes_stdin_gets_all_answers(lab):
         equal([json.loads(l)["id"] for l in done.stdout.splitlines()], list(range(300)), "answers")
 
 
-@test
-def a_delete_that_fails_is_told_and_left_to_the_next_probe(lab):
+def test_a_delete_that_fails_is_told_and_left_to_the_next_probe(lab):
     one = Node(lab, lab.host, 1)
     folder = f"{lab.dir}/bin"
     os.makedirs(folder)
@@ -680,8 +668,7 @@ def a_delete_that_fails_is_told_and_left_to_the_next_probe(lab):
     one.nothing_left()
 
 
-@test
-def after_a_kill_only_records_stay_and_the_next_probe_clears_them(lab):
+def test_after_a_kill_only_records_stay_and_the_next_probe_clears_them(lab):
     one, two = two_nodes(lab)
     state, two.state = two.state, one.state  # the probes have the same folder by mistake
     one.put_ptp()
@@ -717,8 +704,7 @@ def after_a_kill_only_records_stay_and_the_next_probe_clears_them(lab):
     equal(two.pod_links(), [], "links")
 
 
-@test
-def a_kill_amid_an_add_is_cleared_as_well(lab):
+def test_a_kill_amid_an_add_is_cleared_as_well(lab):
     one = Node(lab, lab.host, 1)
     folder = f"{lab.dir}/bin"
     os.makedirs(folder)
@@ -743,8 +729,7 @@ def a_kill_amid_an_add_is_cleared_as_well(lab):
     one.nothing_left()
 
 
-@test
-def many_pods_and_tries_at_once_leave_no_descriptor_behind(lab):
+def test_many_pods_and_tries_at_once_leave_no_descriptor_behind(lab):
     one = Node(lab, lab.host, 1)
     a = one.probe()
 
@@ -771,7 +756,3 @@ def many_pods_and_tries_at_once_leave_no_descriptor_behind(lab):
     equal(answer.get("errno"), "EAGAIN", "the error of one too many")
     a.close()
     one.nothing_left()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts and pods made of network namespaces, CNI calls into them, and a small test runner.
+"""Hosts and pods made of network namespaces, and CNI calls into them.
 
-A test script calls main(). It first leaves the machine for good: a mount and a network namespace
-of its own, with an empty file system in memory over /run and /var/lib/cni. Whatever a test makes
-(namespaces are bind mounts below /run/netns, as runtimes make them; state folders below /run/lab)
-exists nowhere else, and the kernel takes it back when the script ends, however it ends.
+Tests run in a world of their own (tests/world.py): whatever they make (namespaces are bind mounts
+below /run/netns, as runtimes make them; state folders below /run/lab) exists nowhere else, and the
+kernel takes it back when they end, however they end.
 
-Each test is a function marked with @test; its name is the sentence that is printed. It gets a Lab:
-a fresh host namespace with an uplink to a router, its own state folder, and the calls a runtime
-would make. Tests run in several threads; a thread enters a namespace with setns() and starts its
-processes from there.
+A test gets a Lab: a fresh host namespace with an uplink to a router, its own state folder, and the
+calls a runtime would make. Whoever calls enters a namespace with setns() and starts its processes
+from there.
 
 Every ADD that succeeds is read as strictly as the strictest runtime reads it, and every refusal
 must be one JSON document with exit status 1; so those rules need no tests of their own.
@@ -18,7 +16,6 @@ must be one JSON document with exit status 1; so those rules need no tests of th
 import collections
 import concurrent.futures
 import contextlib
-import ctypes
 import ipaddress
 import itertools
 import json
@@ -28,13 +25,15 @@ import shutil
 import subprocess
 import sys
 import time
-import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, f"{ROOT}/tests")
+import namespaces
+from namespaces import inside
+
 BIN = os.path.abspath(os.environ.get("ROOST_BIN") or f"{ROOT}/build/release/bin")
 CNI_DIR = "/usr/lib/cni"  # Debian's reference plugins
 WORK = "/run/lab"
-WORKERS = 4
 SLOW = int(os.environ.get("ROOST_SLOW", 1))  # how many times slower than a real machine this one is
 WAIT_S = 20 * SLOW  # for packets and for the kernel's own timers; only a fault gets there
 HANG_S = 60 * SLOW  # no call may take that long; only a fault of ours gets there
@@ -45,56 +44,12 @@ GATEWAY6 = "fe80::ecee:eeff:feee:eeee"
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
 PROTOCOL = "82"
 
-CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
-MNT_DETACH = 2
-HERE = "/proc/thread-self/ns/net"
 
-
-class Failed(Exception):
+class Failed(AssertionError):
     """Something is not as it must be; the text says what was expected and what was seen."""
 
 
 # ---- namespaces ----
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _call(name, *args):
-    if getattr(_libc, name)(*args) < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
-
-
-def _mount(source, target, kind, flags, data=None):
-    def text(s):
-        return s.encode() if s else None
-    _call("mount", text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
-
-
-def _leave_machine():
-    _call("unshare", CLONE_NEWNS | CLONE_NEWNET)
-    _mount("none", "/", None, MS_REC | MS_PRIVATE)
-    _mount("none", "/run", "tmpfs", 0, "mode=755")
-    os.makedirs("/run/netns")
-    os.makedirs(WORK)
-    if os.path.isdir("/var/lib/cni"):
-        _mount("none", "/var/lib/cni", "tmpfs", 0, "mode=700")
-
-
-@contextlib.contextmanager
-def inside(path):
-    """The calling thread is in the network namespace at path for a while."""
-    home = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
-    there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _call("setns", there, CLONE_NEWNET)
-        yield
-    finally:
-        _call("setns", home, CLONE_NEWNET)
-        os.close(home)
-        os.close(there)
-
 
 def run(*argv, stdin="", check=True, **more):
     """A program's standard output; check: it must end well."""
@@ -111,15 +66,12 @@ class Namespace:
     def __init__(self, name):
         self.name = name
         self.path = f"/run/netns/{name}"
-        open(self.path, "w").close()
-        with inside(HERE):
-            _call("unshare", CLONE_NEWNET)
-            _mount(HERE, self.path, None, MS_BIND)
+        namespaces.make(self.path)
 
     def remove(self):
         """Ends the namespace, as far as nobody else holds it; the path is gone."""
         if os.path.exists(self.path):
-            _call("umount2", self.path.encode(), MNT_DETACH)
+            namespaces.unmount(self.path)
             os.unlink(self.path)
 
     def run(self, *argv, **more):
@@ -244,11 +196,13 @@ class Answer:
 
 
 def equal(seen, expected, what):
+    __tracebackhide__ = True
     if seen != expected:
         raise Failed(f"expected {what} {expected!r}, saw {seen!r}")
 
 
 def true(condition, expected, seen=None):
+    __tracebackhide__ = True
     if not condition:
         raise Failed(f"expected {expected}" + ("" if seen is None else f", saw {seen!r}"))
 
@@ -577,20 +531,6 @@ def wait_for(question, what):
         time.sleep(0.02)
 
 
-# ---- the runner ----
-
-_tests = []
-
-
-def test(function=None, uplink=True, alone=False, slow=False):
-    """Marks a test. uplink: the host has a router. alone: no other test runs meanwhile. slow: it
-    waits for a deadline, so it starts first."""
-    def mark(f):
-        _tests.append((f, uplink, alone, slow))
-        return f
-    return mark(function) if function else mark
-
-
 class Cases:
     """Collects the failures of many small cases within one test."""
 
@@ -615,49 +555,3 @@ class Cases:
                 shown.append(f"and {len(self.failures) - len(shown)} more")
             raise Failed(f"expected all of {self.count} cases to hold, saw:\n      "
                          + "\n      ".join(shown))
-
-
-def _sentence(function):
-    return function.__name__.replace("_", " ")
-
-
-def _run_one(function, uplink):
-    lab = None
-    try:
-        lab = Lab(uplink)
-        function(lab)
-        return None
-    except Failed as e:
-        return str(e)
-    except Exception:  # whatever breaks a test is a failure of this test alone
-        return "expected no exception, saw " + traceback.format_exc(limit=-3)
-    finally:
-        if lab:
-            lab.close()
-
-
-def main():
-    """Runs the tests of the calling script whose sentence contains one of the arguments."""
-    if os.geteuid() != 0:
-        print("skipped: network namespaces need root")
-        sys.exit(77)
-    for name in ("roost", "roost-ipam", "roostctl"):
-        if not os.access(f"{BIN}/{name}", os.X_OK):
-            sys.exit(f"{BIN}/{name} is missing; build it or set ROOST_BIN")
-    _leave_machine()
-    chosen = [t for t in _tests if not sys.argv[1:] or
-              any(word in _sentence(t[0]) or word in t[0].__name__ for word in sys.argv[1:])]
-    if not chosen:
-        sys.exit(f"no test has {' or '.join(sys.argv[1:])} in its name (case matters)")
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        outcome = {f: pool.submit(_run_one, f, uplink)
-                   for f, uplink, alone, _ in sorted(chosen, key=lambda t: not t[3]) if not alone}
-        concurrent.futures.wait(outcome.values())
-    for f, uplink, alone, _ in chosen:
-        problem = _run_one(f, uplink) if alone else outcome[f].result()
-        failed += problem is not None
-        print(f"ok - {_sentence(f)}" if problem is None else f"FAIL - {_sentence(f)}: {problem}",
-              flush=True)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    sys.exit(failed > 0)

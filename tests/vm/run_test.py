@@ -1,22 +1,16 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The test kernel itself: what tests/vm/run promises to those who use it.
-
-    run_test.py [WORD ...]    only the tests whose sentence contains one of the words
-"""
+"""The test kernel itself: what tests/vm/run promises to those who use it."""
 import os
 import pathlib
 import pty
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, f"{HERE.parent}/netns")
-from roostlab import Failed, equal, main, test, true, wait_for
+from roostlab import Failed, equal, true, wait_for
 
+HERE = pathlib.Path(__file__).resolve().parent
 RUN = str(HERE / "run")
 HANG_S = 200  # only a fault takes that long
 
@@ -32,8 +26,7 @@ def guest(*argv, **more):
     return done.stdout
 
 
-@test(uplink=False, alone=True)
-def status_and_both_outputs_come_back_and_nothing_else_does(_):
+def test_status_and_both_outputs_come_back_and_nothing_else_does():
     done = vm("sh", "-c", "echo out; echo err >/dev/stderr; printf %70000s x; cat; pwd; "
               "echo $CI $ROOST_X; sleep 1000 & exit 3", cwd="/usr",
               env={**os.environ, "CI": "yes", "ROOST_X": "a b", "OTHER": "c"})
@@ -41,8 +34,7 @@ def status_and_both_outputs_come_back_and_nothing_else_does(_):
     equal(done.stdout, "out\n" + " " * 69999 + "x/usr\nyes a b\n", "standard output")
 
 
-@test(uplink=False, alone=True)
-def the_kernel_has_the_tunnels_and_ipvs_and_loads_modules_by_itself(_):
+def test_the_kernel_has_the_tunnels_and_ipvs_and_loads_modules_by_itself():
     script = """set -e
         uname -r
         ip link add vx0 type vxlan id 1 dstport 4789 dev lo
@@ -60,9 +52,8 @@ def the_kernel_has_the_tunnels_and_ipvs_and_loads_modules_by_itself(_):
           "what the commands print")
 
 
-@test(uplink=False, alone=True)
-def the_hosts_files_stay_as_they_are_but_for_the_folder_given(_):
-    with tempfile.TemporaryDirectory(prefix="roost vm,") as folder:
+def test_the_hosts_files_stay_as_they_are_but_for_the_folder_given():
+    with tempfile.TemporaryDirectory(prefix="roost vm,", dir="/var/tmp") as folder:
         kept, out = pathlib.Path(folder, "kept"), pathlib.Path(folder, "out")
         kept.write_text("kept")
         out.mkdir()
@@ -87,8 +78,7 @@ def processes_with(word):
     return [p for p in found if int(p) != os.getpid()]
 
 
-@test(uplink=False, alone=True)
-def a_machine_that_hangs_is_ended_at_its_deadline(_):
+def test_a_machine_that_hangs_is_ended_at_its_deadline():
     with tempfile.TemporaryDirectory(prefix="roost-vm-test-") as folder:
         done = vm("--timeout", "15", "--out", folder, "sh", "-c", "echo on; sleep 1000")
         equal((done.returncode, done.stdout), (124, "on\n"), "status and output")
@@ -96,8 +86,7 @@ def a_machine_that_hangs_is_ended_at_its_deadline(_):
         equal(processes_with(folder), [], "machines left")
 
 
-@test(uplink=False, alone=True)
-def the_machine_goes_when_whoever_started_it_goes(_):
+def test_the_machine_goes_when_whoever_started_it_goes():
     for number, status in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
         with tempfile.TemporaryDirectory(prefix="roost-vm-test-") as folder:
             with subprocess.Popen([RUN, "--out", folder, "sh", "-c", "echo on; sleep 1000"],
@@ -108,15 +97,13 @@ def the_machine_goes_when_whoever_started_it_goes(_):
             wait_for(lambda: not processes_with(folder), "the machine to be gone")
 
 
-@test(uplink=False, alone=True)
-def a_kernel_that_crashes_is_a_failure_that_shows_why(_):
+def test_a_kernel_that_crashes_is_a_failure_that_shows_why():
     done = vm("sh", "-c", "echo c >/proc/sysrq-trigger")
     equal((done.returncode, done.stdout), (125, ""), "status and output")
     true("sysrq triggered crash" in done.stderr, "the kernel's words", done.stderr)
 
 
-@test(uplink=False, alone=True)
-def what_cannot_be_run_is_said(_):
+def test_what_cannot_be_run_is_said():
     done = vm("no-such-command")
     equal((done.returncode, done.stderr),
           (127, "no-such-command: No such file or directory\n"), "status and standard error")
@@ -130,8 +117,7 @@ def what_cannot_be_run_is_said(_):
     equal(vm().returncode, 2, "the status without a command")
 
 
-@test(uplink=False, alone=True)
-def a_shell_has_a_terminal_and_a_status(_):
+def test_a_shell_has_a_terminal_and_a_status():
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(RUN, [RUN, "--shell", "--timeout", str(HANG_S)])
@@ -156,6 +142,3 @@ def await_text(terminal, text, answer):
             raise Failed(f"expected {text!r} on the terminal, saw {seen!r}") from None
     os.write(terminal, answer.encode())
     return seen
-
-
-main()
