@@ -160,38 +160,71 @@ int net_commit(struct net *n, int *at, struct err *e)
 	return r < 0 ? r : -o.error;
 }
 
+struct nlmsghdr *net_dump_init(struct net_dump *d, uint16_t type, size_t header, size_t size)
+{
+	*d = (struct net_dump){.size = size};
+	struct nlmsghdr *m = mnl_nlmsg_put_header(d->request);
+	m->nlmsg_type = type;
+	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	(void)mnl_nlmsg_put_extra_header(m, header);
+	return m;
+}
+
+void *net_dump_add(struct net_dump *d)
+{
+	d->v = mem_grow(d->v, &d->room, d->count, d->size);
+	return (char *)d->v + d->size * d->count++;
+}
+
+/* One datagram of a dump. 1: more follow. */
+static int take_part(
+	const char *buf, size_t len, struct net_dump *d, net_reply_fn *fn, struct err *e)
+{
+	const unsigned int seq = ((const struct nlmsghdr *)(const void *)d->request)->nlmsg_seq;
+	int left = (int)len;
+	const struct nlmsghdr *reply = (const void *)buf;
+	for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
+		if (reply->nlmsg_seq != seq)
+			continue;
+		if (reply->nlmsg_type == NLMSG_DONE)
+			return 0;
+		if (reply->nlmsg_type == NLMSG_ERROR) {
+			const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
+			return err_set(e, -status->error, "cannot list from the kernel: %s",
+				strerror(-status->error));
+		}
+		fn(reply, d);
+	}
+	return 1;
+}
+
 /* Dumps: the reply is a train of datagrams that ends with NLMSG_DONE. NLM_F_DUMP_INTR says that
  * the table changed meanwhile; what was read is still true of its moment, which is all that a
  * list can promise. */
-int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *arg, struct err *e)
+int net_dump(struct net *n, struct net_dump *d, net_reply_fn *fn, void **out, size_t *count,
+	struct err *e)
 {
 	if (!n->strict) {
 		int on = 1;
 		(void)mnl_socket_setsockopt(n->socket, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 		n->strict = true;
 	}
-	unsigned int seq = n->seq++;
-	request->nlmsg_seq = seq;
-	request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
+	struct nlmsghdr *request = (void *)d->request;
+	request->nlmsg_seq = n->seq++;
+	int r = 1;
 	if (mnl_socket_sendto(n->socket, request, request->nlmsg_len) < 0)
-		return err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
+		r = err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
 	_Alignas(NLMSG_ALIGNTO) char buf[NET_REPLY_BYTES];
-	for (;;) {
-		int left = netlink_receive(n->socket, buf, sizeof(buf), e);
-		if (left < 0)
-			return left;
-		const struct nlmsghdr *reply = (const void *)buf;
-		for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
-			if (reply->nlmsg_seq != seq)
-				continue;
-			if (reply->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (reply->nlmsg_type == NLMSG_ERROR) {
-				const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
-				return err_set(e, -status->error, "cannot list from the kernel: %s",
-					strerror(-status->error));
-			}
-			fn(reply, arg);
-		}
+	while (r > 0) {
+		r = netlink_receive(n->socket, buf, sizeof(buf), e);
+		if (r >= 0)
+			r = take_part(buf, (size_t)r, d, fn, e);
 	}
+	if (r < 0) {
+		free(d->v);
+		return r;
+	}
+	*out = d->v;
+	*count = d->count;
+	return 0;
 }

@@ -17,45 +17,17 @@
 #include "lib/mem.h"
 #include "lib/net_queue.h"
 
-struct list {
-	void *v;
-	size_t count, room, size;
+struct route_dump {
+	struct net_dump dump;
 	uint32_t table;
 };
-
-/* A new zeroed element at the end. */
-static void *append(struct list *l)
-{
-	l->v = mem_grow(l->v, &l->room, l->count, l->size);
-	return (char *)l->v + l->size * l->count++;
-}
-
-static int give(int r, const struct list *l, void **out, size_t *count)
-{
-	if (r < 0) {
-		free(l->v);
-		return r;
-	}
-	*out = l->v;
-	*count = l->count;
-	return 0;
-}
-
-static void take_addr(const struct nlattr *attr, struct addr *out)
-{
-	size_t len = mnl_attr_get_payload_len(attr);
-	struct addr a = {.family = len == 4 ? AF_INET : len == 16 ? AF_INET6 : 0};
-	if (a.family)
-		memcpy(a.bytes, mnl_attr_get_payload(attr), len);
-	*out = a;
-}
 
 /* Tunnels say 0.0.0.0 and :: for "none". */
 static void take_tunnel_addr(const struct nlattr *attr, struct addr *out)
 {
 	static const uint8_t zero[16];
-	struct addr a;
-	take_addr(attr, &a);
+	struct addr a = {0};
+	netlink_copy_addr(&a, attr);
 	if (memcmp(a.bytes, zero, sizeof(zero)) != 0)
 		*out = a;
 }
@@ -111,7 +83,7 @@ static void take_kind(const struct nlattr *info, struct net_detail_link *out)
 
 static void list_link(const struct nlmsghdr *reply, void *arg)
 {
-	struct net_detail_link *l = append(arg);
+	struct net_detail_link *l = net_dump_add(arg);
 	net_read_link(reply, &l->link);
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct ifinfomsg))
@@ -121,14 +93,11 @@ static void list_link(const struct nlmsghdr *reply, void *arg)
 
 int net_detail_links(struct net *n, struct net_detail_link **out, size_t *count, struct err *e)
 {
-	_Alignas(NLMSG_ALIGNTO) char buf[256];
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	m->nlmsg_type = RTM_GETLINK;
-	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
+	struct net_dump d;
+	struct nlmsghdr *m =
+		net_dump_init(&d, RTM_GETLINK, sizeof(struct ifinfomsg), sizeof(**out));
 	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	struct list l = {.size = sizeof(**out)};
-	int r = net_dump(n, m, list_link, &l, e);
-	return give(r, &l, (void **)out, count);
+	return net_dump(n, &d, list_link, (void **)out, count, e);
 }
 
 /* ---- Routes ---- */
@@ -148,7 +117,7 @@ static void take_via(const struct nlattr *attr, struct addr *out)
 static void take_gateway(const struct nlattr *attr, struct net_detail_hop *out)
 {
 	if (mnl_attr_get_type(attr) == RTA_GATEWAY)
-		take_addr(attr, &out->via);
+		netlink_copy_addr(&out->via, attr);
 	else if (mnl_attr_get_type(attr) == RTA_VIA)
 		take_via(attr, &out->via);
 }
@@ -188,7 +157,7 @@ static void take_route_attr(
 {
 	switch (mnl_attr_get_type(attr)) {
 	case RTA_DST:
-		take_addr(attr, &r->dst.addr);
+		netlink_copy_addr(&r->dst.addr, attr);
 		break;
 	case RTA_GATEWAY:
 	case RTA_VIA:
@@ -207,7 +176,7 @@ static void take_route_attr(
 		r->table = mnl_attr_get_u32(attr);
 		break;
 	case RTA_PREFSRC:
-		take_addr(attr, &r->prefsrc);
+		netlink_copy_addr(&r->prefsrc, attr);
 		break;
 	case RTA_METRICS:
 		take_metrics(attr, r);
@@ -217,7 +186,7 @@ static void take_route_attr(
 
 static void list_route(const struct nlmsghdr *reply, void *arg)
 {
-	struct list *l = arg;
+	struct route_dump *d = arg;
 	const struct rtmsg *info = mnl_nlmsg_get_payload(reply);
 	struct net_detail_route r = {
 		.dst = {.addr.family = info->rtm_family, .len = info->rtm_dst_len},
@@ -230,27 +199,29 @@ static void list_route(const struct nlmsghdr *reply, void *arg)
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info))
 		take_route_attr(attr, &r, &only);
-	if (r.table != l->table || info->rtm_flags & RTM_F_CLONED)
+	if (r.table != d->table || info->rtm_flags & RTM_F_CLONED)
 		return;
 	/* The kernel names the loopback as device of IPv6 routes that lead nowhere. */
 	if (r.n_hops == 0 && r.type == RTN_UNICAST)
 		r.hops[r.n_hops++] = only;
-	*(struct net_detail_route *)append(l) = r;
+	*(struct net_detail_route *)net_dump_add(&d->dump) = r;
 }
 
 int net_detail_routes(struct net *n, int family, uint32_t table, struct net_detail_route **out,
 	size_t *count, struct err *e)
 {
-	_Alignas(NLMSG_ALIGNTO) char buf[256];
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	m->nlmsg_type = RTM_GETROUTE;
-	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct route_dump d = {.table = table};
+	struct nlmsghdr *m =
+		net_dump_init(&d.dump, RTM_GETROUTE, sizeof(struct rtmsg), sizeof(**out));
+	struct rtmsg *info = mnl_nlmsg_get_payload(m);
 	info->rtm_family = (uint8_t)family;
 	mnl_attr_put_u32(m, RTA_TABLE, table);
-	struct list l = {.size = sizeof(**out), .table = table};
-	int r = net_dump(n, m, list_route, &l, e);
-	r = r == -ENOENT ? 0 : r; /* no route was ever put into that table */
-	return give(r, &l, (void **)out, count);
+	int r = net_dump(n, &d.dump, list_route, (void **)out, count, e);
+	if (r != -ENOENT)
+		return r;
+	*out = NULL; /* no route was ever put into that table */
+	*count = 0;
+	return 0;
 }
 
 const char *net_detail_type(uint8_t type)
@@ -277,10 +248,10 @@ static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
 {
 	switch (mnl_attr_get_type(attr)) {
 	case FRA_SRC:
-		take_addr(attr, &r->from.addr);
+		netlink_copy_addr(&r->from.addr, attr);
 		break;
 	case FRA_DST:
-		take_addr(attr, &r->to.addr);
+		netlink_copy_addr(&r->to.addr, attr);
 		break;
 	case FRA_PRIORITY:
 		r->priority = mnl_attr_get_u32(attr);
@@ -314,7 +285,7 @@ static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
 static void list_rule(const struct nlmsghdr *reply, void *arg)
 {
 	const struct fib_rule_hdr *info = mnl_nlmsg_get_payload(reply);
-	struct net_detail_rule *r = append(arg);
+	struct net_detail_rule *r = net_dump_add(arg);
 	r->from.len = info->src_len;
 	r->to.len = info->dst_len;
 	r->table = info->table;
@@ -328,12 +299,9 @@ static void list_rule(const struct nlmsghdr *reply, void *arg)
 int net_detail_rules(
 	struct net *n, int family, struct net_detail_rule **out, size_t *count, struct err *e)
 {
-	_Alignas(NLMSG_ALIGNTO) char buf[256];
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	m->nlmsg_type = RTM_GETRULE;
-	struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct net_dump d;
+	struct fib_rule_hdr *info =
+		mnl_nlmsg_get_payload(net_dump_init(&d, RTM_GETRULE, sizeof(*info), sizeof(**out)));
 	info->family = (uint8_t)family;
-	struct list l = {.size = sizeof(**out)};
-	int r = net_dump(n, m, list_rule, &l, e);
-	return give(r, &l, (void **)out, count);
+	return net_dump(n, &d, list_rule, (void **)out, count, e);
 }

@@ -320,48 +320,26 @@ int net_find_link(struct net *n, struct net_dev d, struct net_link *out, struct 
 	return 0;
 }
 
-struct link_list {
-	struct net_link *v;
-	size_t count, room;
-};
-
 static void list_link(const struct nlmsghdr *reply, void *arg)
 {
-	struct link_list *l = arg;
-	l->v = mem_grow(l->v, &l->room, l->count, sizeof(*l->v));
-	net_read_link(reply, &l->v[l->count++]);
+	net_read_link(reply, net_dump_add(arg));
 }
 
 int net_list_links(struct net *n, struct net_link **out, size_t *count, struct err *e)
 {
-	_Alignas(NLMSG_ALIGNTO) char buf[256];
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	m->nlmsg_type = RTM_GETLINK;
-	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
+	struct net_dump d;
+	struct nlmsghdr *m =
+		net_dump_init(&d, RTM_GETLINK, sizeof(struct ifinfomsg), sizeof(**out));
 	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	struct link_list l = {0};
-	int r = net_dump(n, m, list_link, &l, e);
-	if (r < 0) {
-		free(l.v);
-		return r;
-	}
-	*out = l.v;
-	*count = l.count;
-	return 0;
+	return net_dump(n, &d, list_link, (void **)out, count, e);
 }
-
-struct addr_list {
-	struct net_addr *v;
-	size_t count, room;
-};
 
 static void list_addr(const struct nlmsghdr *reply, void *arg)
 {
-	struct addr_list *l = arg;
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(reply);
-	struct net_addr a = {.dev = (int)info->ifa_index};
-	a.address.addr.family = info->ifa_family;
-	a.address.len = info->ifa_prefixlen;
+	struct net_addr *a = net_dump_add(arg);
+	a->dev = (int)info->ifa_index;
+	a->address.len = info->ifa_prefixlen;
 	bool has_local = false;
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
@@ -369,27 +347,13 @@ static void list_addr(const struct nlmsghdr *reply, void *arg)
 		if (type != IFA_LOCAL && (type != IFA_ADDRESS || has_local))
 			continue;
 		has_local = type == IFA_LOCAL;
-		if (mnl_attr_get_payload_len(attr) == addr_size(&a.address.addr))
-			memcpy(a.address.addr.bytes, mnl_attr_get_payload(attr),
-				addr_size(&a.address.addr));
+		netlink_copy_addr(&a->address.addr, attr);
 	}
-	l->v = mem_grow(l->v, &l->room, l->count, sizeof(*l->v));
-	l->v[l->count++] = a;
 }
 
 int net_list_addrs(struct net *n, struct net_addr **out, size_t *count, struct err *e)
 {
-	_Alignas(NLMSG_ALIGNTO) char buf[256];
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	m->nlmsg_type = RTM_GETADDR;
-	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifaddrmsg));
-	struct addr_list l = {0};
-	int r = net_dump(n, m, list_addr, &l, e);
-	if (r < 0) {
-		free(l.v);
-		return r;
-	}
-	*out = l.v;
-	*count = l.count;
-	return 0;
+	struct net_dump d;
+	(void)net_dump_init(&d, RTM_GETADDR, sizeof(struct ifaddrmsg), sizeof(**out));
+	return net_dump(n, &d, list_addr, (void **)out, count, e);
 }

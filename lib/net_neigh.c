@@ -55,9 +55,8 @@ void net_del_neigh(
 	net_queue_end(n, m)->tolerance = tolerance;
 }
 
-struct neigh_list {
-	struct net_neigh *v;
-	size_t count, room;
+struct neigh_dump {
+	struct net_dump dump;
 	int index;
 	int family;
 };
@@ -65,9 +64,9 @@ struct neigh_list {
 /* A dump without a filter in the kernel would still be right, so device and family are compared. */
 static void list_neigh(const struct nlmsghdr *reply, void *arg)
 {
-	struct neigh_list *l = arg;
+	struct neigh_dump *d = arg;
 	const struct ndmsg *info = mnl_nlmsg_get_payload(reply);
-	bool forwarding = l->family == AF_BRIDGE;
+	bool forwarding = d->family == AF_BRIDGE;
 	/* A forwarding entry says "no ARP" for static; it is never the kernel's own. */
 	struct net_neigh entry = {
 		.permanent = info->ndm_state & NUD_PERMANENT,
@@ -76,7 +75,7 @@ static void list_neigh(const struct nlmsghdr *reply, void *arg)
 		.needs_none = !forwarding && info->ndm_state & NUD_NOARP,
 		.is_forwarding = forwarding,
 	};
-	if (info->ndm_ifindex != l->index || info->ndm_family != l->family)
+	if (info->ndm_ifindex != d->index || info->ndm_family != d->family)
 		return;
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
@@ -84,47 +83,29 @@ static void list_neigh(const struct nlmsghdr *reply, void *arg)
 		size_t len = mnl_attr_get_payload_len(attr);
 		if (type == NDA_LLADDR && len == sizeof(entry.mac))
 			memcpy(entry.mac, mnl_attr_get_payload(attr), len);
-		if (type != NDA_DST || (len != 4 && len != 16))
-			continue;
-		entry.dst.family = len == 4 ? AF_INET : AF_INET6;
-		memcpy(entry.dst.bytes, mnl_attr_get_payload(attr), len);
+		else if (type == NDA_DST)
+			netlink_copy_addr(&entry.dst, attr);
 	}
-	l->v = mem_grow(l->v, &l->room, l->count, sizeof(*l->v));
-	l->v[l->count++] = entry;
-}
-
-static int list(
-	struct net *n, struct neigh_list *l, struct net_neigh **out, size_t *count, struct err *e)
-{
-	_Alignas(NLMSG_ALIGNTO) char buf[256];
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	m->nlmsg_type = RTM_GETNEIGH;
-	struct ndmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
-	info->ndm_family = (uint8_t)l->family;
-	if (l->family == AF_BRIDGE)
-		info->ndm_ifindex = l->index;
-	else
-		mnl_attr_put_u32(m, NDA_IFINDEX, (uint32_t)l->index);
-	int r = net_dump(n, m, list_neigh, l, e);
-	if (r < 0) {
-		free(l->v);
-		return r;
-	}
-	*out = l->v;
-	*count = l->count;
-	return 0;
+	*(struct net_neigh *)net_dump_add(&d->dump) = entry;
 }
 
 int net_list_neighs(
 	struct net *n, int index, int family, struct net_neigh **out, size_t *count, struct err *e)
 {
-	struct neigh_list l = {.index = index, .family = family};
-	return list(n, &l, out, count, e);
+	struct neigh_dump d = {.index = index, .family = family};
+	struct nlmsghdr *m =
+		net_dump_init(&d.dump, RTM_GETNEIGH, sizeof(struct ndmsg), sizeof(**out));
+	struct ndmsg *info = mnl_nlmsg_get_payload(m);
+	info->ndm_family = (uint8_t)family;
+	if (family == AF_BRIDGE)
+		info->ndm_ifindex = index;
+	else
+		mnl_attr_put_u32(m, NDA_IFINDEX, (uint32_t)index);
+	return net_dump(n, &d.dump, list_neigh, (void **)out, count, e);
 }
 
 int net_list_forwarding(
 	struct net *n, int index, struct net_neigh **out, size_t *count, struct err *e)
 {
-	struct neigh_list l = {.index = index, .family = AF_BRIDGE};
-	return list(n, &l, out, count, e);
+	return net_list_neighs(n, index, AF_BRIDGE, out, count, e);
 }

@@ -44,8 +44,22 @@ struct nlmsghdr *net_queue(struct net *n, uint16_t type, uint16_t flags, const c
 	__attribute__((format(printf, 4, 5)));
 struct net_pending *net_queue_end(struct net *n, struct nlmsghdr *message);
 
-/* Sends a dump request and hands each reply to fn. */
-int net_dump(struct net *n, struct nlmsghdr *request, net_reply_fn *fn, void *arg, struct err *e);
+/* A dump: the question, and the list that is made of the replies. It may be the first member of a
+ * struct that holds what else the reader of replies needs. */
+struct net_dump {
+	size_t size; /* bytes of an element */
+	void *v;
+	size_t count, room;
+	_Alignas(NLMSG_ALIGNTO) char request[256];
+};
+
+/* Begins the question with a zeroed header of so many bytes; attributes may follow. */
+struct nlmsghdr *net_dump_init(struct net_dump *d, uint16_t type, size_t header, size_t size);
+void *net_dump_add(struct net_dump *d); /* a new element, zeroed */
+
+/* Asks, and hands each reply to fn, whose arg is d. *out is a heap array, the caller's. */
+int net_dump(struct net *n, struct net_dump *d, net_reply_fn *fn, void **out, size_t *count,
+	struct err *e);
 
 /* Reads a link's message into the struct net_link at arg. */
 void net_read_link(const struct nlmsghdr *reply, void *arg);

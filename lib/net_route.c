@@ -74,31 +74,24 @@ void net_del_route(struct net *n, const struct net_route *r, enum net_tolerance 
 	net_queue_end(n, m)->tolerance = tolerance;
 }
 
-static void take_addr(const struct nlattr *attr, uint8_t family, struct addr *out)
-{
-	out->family = family;
-	if (mnl_attr_get_payload_len(attr) == addr_size(out))
-		memcpy(out->bytes, mnl_attr_get_payload(attr), addr_size(out));
-}
-
-static void take_hop(const struct rtnexthop *hop, uint8_t family, struct net_route *r)
+static void take_hop(const struct rtnexthop *hop, struct net_route *r)
 {
 	r->dev = hop->rtnh_ifindex;
 	const struct nlattr *attr = (const struct nlattr *)RTNH_DATA(hop);
 	for (int left = (int)(hop->rtnh_len - sizeof(*hop)); mnl_attr_ok(attr, left);
 		left -= (int)MNL_ALIGN(attr->nla_len), attr = mnl_attr_next(attr))
 		if (mnl_attr_get_type(attr) == RTA_GATEWAY)
-			take_addr(attr, family, &r->via);
+			netlink_copy_addr(&r->via, attr);
 }
 
 /* Of a multipath route the first next hop that lives. */
-static void take_first_hop(const struct nlattr *multipath, uint8_t family, struct net_route *r)
+static void take_first_hop(const struct nlattr *multipath, struct net_route *r)
 {
 	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
 	size_t left = mnl_attr_get_payload_len(multipath);
 	while (left >= sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left) {
 		if (!(hop->rtnh_flags & RTNH_F_DEAD)) {
-			take_hop(hop, family, r);
+			take_hop(hop, r);
 			return;
 		}
 		size_t step = RTNH_ALIGN(hop->rtnh_len);
@@ -122,13 +115,13 @@ static bool read_route(const struct nlmsghdr *reply, struct net_route *out)
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
 		uint16_t type = mnl_attr_get_type(attr);
 		if (type == RTA_DST)
-			take_addr(attr, info->rtm_family, &r.dst.addr);
+			netlink_copy_addr(&r.dst.addr, attr);
 		else if (type == RTA_GATEWAY)
-			take_addr(attr, info->rtm_family, &r.via);
+			netlink_copy_addr(&r.via, attr);
 		else if (type == RTA_OIF)
 			r.dev = (int)mnl_attr_get_u32(attr);
 		else if (type == RTA_MULTIPATH)
-			take_first_hop(attr, info->rtm_family, &r);
+			take_first_hop(attr, &r);
 		else if (type == RTA_PRIORITY)
 			r.metric = mnl_attr_get_u32(attr);
 		else if (type == RTA_TABLE)
@@ -268,39 +261,27 @@ int net_get_host(struct net *n, struct net_host *out, struct err *e)
 	return 0;
 }
 
-struct route_list {
-	struct net_route *v;
-	size_t count, room;
+struct route_dump {
+	struct net_dump dump;
 	uint8_t protocol;
 };
 
 static void list_route(const struct nlmsghdr *reply, void *arg)
 {
-	struct route_list *l = arg;
+	struct route_dump *d = arg;
 	struct net_route r;
-	if (!read_route(reply, &r) || (l->protocol && r.protocol != l->protocol))
-		return;
-	l->v = mem_grow(l->v, &l->room, l->count, sizeof(*l->v));
-	l->v[l->count++] = r;
+	if (read_route(reply, &r) && (!d->protocol || r.protocol == d->protocol))
+		*(struct net_route *)net_dump_add(&d->dump) = r;
 }
 
 int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_route **out,
 	size_t *count, struct err *e)
 {
-	_Alignas(NLMSG_ALIGNTO) char buf[256];
-	struct nlmsghdr *m = mnl_nlmsg_put_header(buf);
-	m->nlmsg_type = RTM_GETROUTE;
-	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct route_dump d = {.protocol = protocol};
+	struct rtmsg *info = mnl_nlmsg_get_payload(
+		net_dump_init(&d.dump, RTM_GETROUTE, sizeof(*info), sizeof(**out)));
 	info->rtm_family = (uint8_t)family;
 	info->rtm_protocol = protocol;
 	info->rtm_table = RT_TABLE_MAIN;
-	struct route_list l = {.protocol = protocol};
-	int r = net_dump(n, m, list_route, &l, e);
-	if (r < 0) {
-		free(l.v);
-		return r;
-	}
-	*out = l.v;
-	*count = l.count;
-	return 0;
+	return net_dump(n, &d.dump, list_route, (void **)out, count, e);
 }

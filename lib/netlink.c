@@ -45,6 +45,15 @@ void netlink_copy_text(char *dst, size_t size, const struct nlattr *attr)
 	dst[len] = '\0';
 }
 
+void netlink_copy_addr(struct addr *dst, const struct nlattr *attr)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+	if (len != 4 && len != 16)
+		return;
+	*dst = (struct addr){.family = len == 4 ? AF_INET : AF_INET6};
+	memcpy(dst->bytes, mnl_attr_get_payload(attr), len);
+}
+
 /* Source: struct nlmsgerr in linux/netlink.h. */
 void netlink_sentence(const struct nlmsghdr *reply, char *out, size_t size)
 {

@@ -8,6 +8,7 @@
 #include <libmnl/libmnl.h>
 #include <stddef.h>
 
+#include "lib/addr.h"
 #include "lib/err.h"
 
 /* A socket of a protocol (NETLINK_ROUTE, NETLINK_NETFILTER), for mnl_socket_close(). */
@@ -21,6 +22,9 @@ void netlink_sentence(const struct nlmsghdr *reply, char *out, size_t size);
 
 /* A string attribute that is copied with a bound. */
 void netlink_copy_text(char *dst, size_t size, const struct nlattr *attr);
+
+/* An attribute that is an address, of the family that its length says; any other changes nothing. */
+void netlink_copy_addr(struct addr *dst, const struct nlattr *attr);
 
 /* libmnl's loops with the conversions that our warnings ask for. */
 #define NETLINK_EACH_ATTR(attr, message, skip)                                                     \
