@@ -32,7 +32,7 @@ struct asking {
 	const char *path;
 	int fd;
 	unsigned int timeout_ms;
-	uint64_t end_ns;
+	int64_t end_ms;
 };
 
 static int timed_out(const struct asking *a, struct err *e)
@@ -42,12 +42,11 @@ static int timed_out(const struct asking *a, struct err *e)
 }
 
 /* Waits for events; the descriptor of nothing (-1) just waits. limit_ms bounds one wait. */
-static int wait_for(const struct asking *a, int fd, short events, uint64_t limit_ms, struct err *e)
+static int wait_for(const struct asking *a, int fd, short events, int64_t limit_ms, struct err *e)
 {
-	uint64_t now = boot_now_ns();
-	if (now >= a->end_ns)
+	int64_t left_ms = a->end_ms - boot_now_ms();
+	if (left_ms <= 0)
 		return timed_out(a, e);
-	uint64_t left_ms = (a->end_ns - now + 999999) / 1000000;
 	left_ms = left_ms > limit_ms ? limit_ms : left_ms;
 	struct pollfd p = {.fd = fd, .events = events};
 	if (poll(&p, 1, (int)left_ms) < 0 && errno != EINTR)
@@ -93,7 +92,7 @@ static int send_all(const struct asking *a, const char *bytes, size_t len, struc
 			return 0; /* it may have said why */
 		if (errno != EAGAIN && errno != EINTR)
 			return err_set(e, errno, "cannot send to the agent: %s", strerror(errno));
-		int r = wait_for(a, a->fd, POLLOUT, UINT32_MAX >> 1, e);
+		int r = wait_for(a, a->fd, POLLOUT, INT32_MAX, e);
 		if (r < 0)
 			return r;
 	}
@@ -118,7 +117,7 @@ static int read_line(const struct asking *a, char **out, size_t *len, struct err
 		buf = mem_grow(buf, &room, have + 4096, 1);
 		ssize_t n = recv(a->fd, buf + have, room - have, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			int r = wait_for(a, a->fd, POLLIN, UINT32_MAX >> 1, e);
+			int r = wait_for(a, a->fd, POLLIN, INT32_MAX, e);
 			if (r < 0)
 				return r;
 			continue;
@@ -205,7 +204,7 @@ int ask(const char *socket_path, const json_t *request, unsigned int timeout_ms,
 		.path = socket_path,
 		.fd = -1,
 		.timeout_ms = timeout_ms,
-		.end_ns = boot_now_ns() + timeout_ms * (uint64_t)1000000,
+		.end_ms = boot_now_ms() + timeout_ms,
 	};
 	int r = connect_to(&a, e);
 	if (r == 0)

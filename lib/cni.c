@@ -61,7 +61,7 @@ int cni_version_parse(const char *s, enum cni_version *out)
 }
 
 /* Keeps an error for after the clean-up; the first one is the one that is reported. */
-static void keep(struct err *late, int error, const struct err *e)
+static void cni_keep_error(struct err *late, int error, const struct err *e)
 {
 	if (*late->text)
 		return;
@@ -72,12 +72,6 @@ static void keep(struct err *late, int error, const struct err *e)
 /*
  * The configuration on stdin.
  */
-
-static json_t *get(const json_t *object, const char *key)
-{
-	json_t *value = json_get_folded(object, key);
-	return json_is_null(value) ? NULL : value;
-}
 
 static int parse_conf(struct cni_request *r, struct err *e)
 {
@@ -130,7 +124,7 @@ static int refuse_version(const char *text, bool is_decoded, struct err *e)
 
 static int read_version(struct cni_request *r, bool is_decoded, struct err *e)
 {
-	const json_t *value = get(r->conf, "cniVersion");
+	const json_t *value = json_get_folded(r->conf, "cniVersion");
 	if (value && !json_is_string(value))
 		return err_set(e, EBADMSG, "cniVersion must be a string");
 	const char *text = value ? json_string_value(value) : "";
@@ -143,7 +137,7 @@ static int read_version(struct cni_request *r, bool is_decoded, struct err *e)
 
 static int read_network(struct cni_request *r, struct err *e)
 {
-	const json_t *value = get(r->conf, "name");
+	const json_t *value = json_get_folded(r->conf, "name");
 	if (value && !json_is_string(value))
 		return err_set(e, EBADMSG, "name of the network must be a string");
 	const char *name = value ? json_string_value(value) : "";
@@ -175,7 +169,7 @@ static int check_verb(const struct cni_request *r, struct err *e)
 
 static int read_prev(struct cni_request *r, struct err *e)
 {
-	json_t *value = get(r->conf, "prevResult");
+	json_t *value = json_get_folded(r->conf, "prevResult");
 	if (json_is_object(value))
 		r->prev = value;
 	else if (value && (r->command == CNI_ADD || r->command == CNI_CHECK))
@@ -222,7 +216,7 @@ int cni_request_parse(const struct cni_env *env, char *input, size_t len, struct
 		return r;
 	r = read_version(out, has_least, e);
 	if (r < 0 && known && out->command == CNI_DEL) {
-		keep(late, r, e);
+		cni_keep_error(late, r, e);
 		r = 0;
 	}
 	if (r == 0)
@@ -335,9 +329,10 @@ static int read_attachment(const json_t *entry, struct cni_attachment *out, stru
 int cni_valid_attachments(
 	const struct cni_request *r, struct cni_attachment **out, size_t *n, struct err *e)
 {
-	const json_t *list = json_get_folded(r->conf, "cni.dev/valid-attachments");
+	const json_t *list = json_find_folded(r->conf, "cni.dev/valid-attachments");
 	if (!list)
-		list = json_get_folded(r->conf, "cni.dev/attachments"); /* a typo of early drafts */
+		list = json_find_folded(
+			r->conf, "cni.dev/attachments"); /* a typo of early drafts */
 	if (!list) {
 		(void)err_set(e, EINVAL, "cni.dev/valid-attachments is missing");
 		err_details(e, "without it every attachment would be removed; null says so");
@@ -408,7 +403,7 @@ static void avoid_swallowed_words(char *text)
 }
 
 /* A text of struct err as a JSON string; at most limit bytes of it. */
-static void add_string(struct text *t, const char *s, size_t limit)
+static void add_json_string(struct text *t, const char *s, size_t limit)
 {
 	char clean[sizeof(((struct err *)0)->text)];
 	(void)json_clean(clean, limit < sizeof(clean) ? limit + 1 : sizeof(clean), s);
@@ -431,10 +426,10 @@ void cni_error_format(
 		struct text t = {.buf = buf, .size = size};
 		text_add(&t, "{\"cniVersion\":\"%s\",\"code\":%u,\"msg\":", versions[version],
 			cni_code(error, e));
-		add_string(&t, *e->text ? e->text : "unknown error", limit);
+		add_json_string(&t, *e->text ? e->text : "unknown error", limit);
 		if (with_details) {
 			text_add(&t, ",\"details\":");
-			add_string(&t, e->details, limit);
+			add_json_string(&t, e->details, limit);
 		}
 		text_add(&t, "}\n");
 		if (!t.cut || limit == 0)

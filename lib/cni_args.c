@@ -57,18 +57,11 @@ bool cni_args_get(const char *args, const char *key, char *out, size_t size, boo
 	return true;
 }
 
-/* A value of an object that may be absent, NULL or null; NULL when there is nothing. */
-static json_t *get(const json_t *object, const char *key)
-{
-	json_t *value = object ? json_get_folded(object, key) : NULL;
-	return json_is_null(value) ? NULL : value;
-}
-
 /* The object at a path of one step; *out NULL when absent. */
 static int get_object(
 	const json_t *object, const char *key, const char *where, json_t **out, struct err *e)
 {
-	*out = get(object, key);
+	*out = json_get_folded(object, key);
 	return *out && !json_is_object(*out) ? bad_type(where, "an object", e) : 0;
 }
 
@@ -128,7 +121,7 @@ static int add_ip_list(const char *args, struct cni_wishes *w, struct err *e)
 static int get_annotation(
 	const json_t *annotations, const char *key, const char **out, struct err *e)
 {
-	json_t *value = get(annotations, key);
+	json_t *value = json_get_folded(annotations, key);
 	if (value && !json_is_string(value)) {
 		char shown[128];
 		struct text t = TEXT_ON(shown);
@@ -161,7 +154,7 @@ static int get_annotation_array(
 static int read_ips(const json_t *runtime, const json_t *annotations, const json_t *cni,
 	const char *args, struct cni_wishes *w, struct err *e)
 {
-	int r = add_ip_array(get(runtime, "ips"), "runtimeConfig.ips", w, e);
+	int r = add_ip_array(json_get_folded(runtime, "ips"), "runtimeConfig.ips", w, e);
 	if (r < 0 || w->n_ips > 0)
 		return r;
 	CLEANUP_JSON json_t *array = NULL;
@@ -170,7 +163,7 @@ static int read_ips(const json_t *runtime, const json_t *annotations, const json
 		r = add_ip_array(array, "annotation cni.projectcalico.org/ipAddrs", w, e);
 	if (r < 0 || w->n_ips > 0)
 		return r;
-	r = add_ip_array(get(cni, "ips"), "args.cni.ips", w, e);
+	r = add_ip_array(json_get_folded(cni, "ips"), "args.cni.ips", w, e);
 	if (r < 0 || w->n_ips > 0)
 		return r;
 	return add_ip_list(args, w, e);
@@ -187,7 +180,7 @@ static int set_mac(const char *value, const char *key, struct cni_wishes *w, str
 static int read_mac(const json_t *runtime, const json_t *annotations, const char *args,
 	struct cni_wishes *w, struct err *e)
 {
-	json_t *value = get(runtime, "mac");
+	json_t *value = json_get_folded(runtime, "mac");
 	if (value && !json_is_string(value))
 		return bad_type("runtimeConfig.mac", "a string", e);
 	if (value && json_string_length(value) > 0)
@@ -227,7 +220,7 @@ static int read_pools(const json_t *annotations, const char *key, json_t **out, 
 static int copy_strings(const json_t *from, const char *key, const char *where, json_t *to,
 	const char *name, struct err *e)
 {
-	json_t *array = get(from, key);
+	json_t *array = json_get_folded(from, key);
 	if (array && !json_is_array(array))
 		return err_set(e, EBADMSG, "%s.%s must be an array of strings", where, key);
 	CLEANUP_JSON json_t *copy = json_array();
@@ -259,7 +252,7 @@ static int read_dns(const json_t *dns, const char *where, const char *const keys
 		if (r < 0)
 			return r;
 	}
-	json_t *domain = get(dns, "domain");
+	json_t *domain = json_get_folded(dns, "domain");
 	if (domain && !json_is_string(domain))
 		return err_set(e, EBADMSG, "%s.domain must be a string", where);
 	if (domain && json_string_length(domain) > 0)
@@ -280,11 +273,16 @@ static int read_any_dns(
 	const json_t *conf, const json_t *runtime, struct cni_wishes *w, struct err *e)
 {
 	static const char *const keys[] = {"servers", "searches", "options"};
-	int r = read_dns(get(runtime, "dns"), "runtimeConfig.dns", keys, &w->dns, e);
+	int r = read_dns(json_get_folded(runtime, "dns"), "runtimeConfig.dns", keys, &w->dns, e);
 	if (r < 0 || w->dns)
 		return r;
-	return cni_args_dns(get(conf, "dns"), "dns", &w->dns, e);
+	return cni_args_dns(json_get_folded(conf, "dns"), "dns", &w->dns, e);
 }
+
+static const char *const pool_annotations[FAMILIES] = {
+	[IPV4] = "cni.projectcalico.org/ipv4pools",
+	[IPV6] = "cni.projectcalico.org/ipv6pools",
+};
 
 static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *w, struct err *e)
 {
@@ -303,10 +301,8 @@ static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *
 		r = read_ips(runtime, annotations, cni, args, w, e);
 	if (r == 0)
 		r = read_mac(runtime, annotations, args, w, e);
-	if (r == 0)
-		r = read_pools(annotations, "cni.projectcalico.org/ipv4pools", &w->pools4, e);
-	if (r == 0)
-		r = read_pools(annotations, "cni.projectcalico.org/ipv6pools", &w->pools6, e);
+	for (enum family f = IPV4; f < FAMILIES && r == 0; f++)
+		r = read_pools(annotations, pool_annotations[f], &w->pools[f], e);
 	if (r == 0)
 		r = read_any_dns(conf, runtime, w, e);
 	return r;
@@ -337,8 +333,8 @@ int cni_args_read(const json_t *conf, const char *args, struct cni_wishes *out, 
 
 void cni_args_done(struct cni_wishes *w)
 {
-	json_decref(w->pools4);
-	json_decref(w->pools6);
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		json_decref(w->pools[f]);
 	json_decref(w->dns);
 	*w = (struct cni_wishes){0};
 }

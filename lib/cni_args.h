@@ -12,6 +12,7 @@
 
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 
 #define CNI_WISH_MAX 8 /* addresses one request may ask for */
 
@@ -20,8 +21,8 @@ struct cni_wishes {
 	size_t n_ips;
 	bool has_mac;
 	unsigned char mac[6];
-	json_t *pools4; /* annotation ipv4pools: array of CIDR strings, owned; NULL: any */
-	json_t *pools6;
+	json_t *pools
+		[FAMILIES]; /* annotations ipv4pools, ipv6pools: CIDR strings, owned; NULL: any */
 	json_t *dns; /* result form (nameservers, domain, search, options), owned; NULL: none */
 	char pod_namespace[256]; /* K8S_POD_NAMESPACE without control characters; "" unknown */
 	char pod_name[256];

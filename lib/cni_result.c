@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -95,7 +96,7 @@ static int copy_string(
 	const char *s = NULL;
 	int r = json_get_string(from, where, key, &s, e);
 	if (r > 0 && *s)
-		json_object_set_new(to, key, json_string(s));
+		json_put(to, key, json_string(s));
 	return r < 0 ? r : 0;
 }
 
@@ -106,7 +107,7 @@ static int copy_number(const json_t *from, const char *where, const char *key, b
 	int64_t n = 0;
 	int r = json_get_number(from, where, key, 0, UINT32_MAX, &n, e);
 	if (r > 0 && (n || keep_zero))
-		json_object_set_new(to, key, json_integer(n));
+		json_put(to, key, json_integer(n));
 	return r < 0 ? r : 0;
 }
 
@@ -123,9 +124,7 @@ static int copy_cidr(const json_t *from, const char *where, const char *key, jso
 		err_add(e, "%s.%s", where, key);
 		return -EBADMSG;
 	}
-	char text[CIDR_TEXT];
-	cidr_format(out, text);
-	json_object_set_new(to, key, json_string(text));
+	json_put(to, key, json_of_cidr(out));
 	return 0;
 }
 
@@ -142,9 +141,7 @@ static int copy_addr(
 		err_add(e, "%s.%s", where, key);
 		return -EBADMSG;
 	}
-	char text[ADDR_TEXT];
-	addr_format(&a, text);
-	json_object_set_new(to, key, json_string(text));
+	json_put(to, key, json_of_addr(&a));
 	return 0;
 }
 
@@ -157,7 +154,7 @@ static int copy_mac(const json_t *from, const char *where, json_t *to, struct er
 	char text[60];
 	if (!format_hardware_address(s, text))
 		return err_set(e, EBADMSG, "%s.mac is not a hardware address", where);
-	json_object_set_new(to, "mac", json_string(text));
+	json_put(to, "mac", json_string(text));
 	return 0;
 }
 
@@ -169,7 +166,7 @@ static int read_interface(
 	int error = json_get_string(from, where, "name", &name, e);
 	if (error < 0)
 		return error;
-	json_object_set_new(to, "name", json_string(name));
+	json_put(to, "name", json_string(name));
 	error = copy_mac(from, where, to, e);
 	if (error == 0)
 		error = copy_number(from, where, "mtu", false, to, e);
@@ -195,7 +192,7 @@ static int read_ip(const json_t *from, const char *where, struct cni_result *r, 
 		return err_set(e, EBADMSG, "%s.interface is %d, but there are %zu interfaces",
 			where, (int)index, json_array_size(r->interfaces));
 	if (found > 0)
-		json_object_set_new(to, "interface", json_integer(index));
+		json_put(to, "interface", json_integer(index));
 	struct cidr address;
 	int error = copy_cidr(from, where, "address", to, &address, e);
 	if (error == 0)
@@ -322,34 +319,24 @@ size_t cni_result_add_interface(struct cni_result *r, const char *name, const ui
 {
 	json_t *interface = json_object();
 	assert(json_is_utf8(name) && (!sandbox || json_is_utf8(sandbox)));
-	json_object_set_new(interface, "name", json_string(name));
+	json_put(interface, "name", json_string(name));
 	if (mac) {
 		char text[MAC_TEXT];
 		mac_format(mac, text);
-		json_object_set_new(interface, "mac", json_string(text));
+		json_put(interface, "mac", json_string(text));
 	}
 	if (mtu)
-		json_object_set_new(interface, "mtu", json_integer(mtu));
+		json_put(interface, "mtu", json_integer(mtu));
 	if (sandbox && *sandbox)
-		json_object_set_new(interface, "sandbox", json_string(sandbox));
-	json_array_append_new(r->interfaces, interface);
+		json_put(interface, "sandbox", json_string(sandbox));
+	json_append(r->interfaces, interface);
 	return json_array_size(r->interfaces) - 1;
 }
 
-static void set_addr(json_t *object, const char *key, const struct addr *a)
+static void put_addr(json_t *object, const char *key, const struct addr *a)
 {
-	if (!a || !a->family)
-		return;
-	char text[ADDR_TEXT];
-	addr_format(a, text);
-	json_object_set_new(object, key, json_string(text));
-}
-
-static void set_cidr(json_t *object, const char *key, const struct cidr *c)
-{
-	char text[CIDR_TEXT];
-	cidr_format(c, text);
-	json_object_set_new(object, key, json_string(text));
+	if (a && a->family)
+		json_put(object, key, json_of_addr(a));
 }
 
 void cni_result_add_ip(
@@ -358,18 +345,18 @@ void cni_result_add_ip(
 	assert(interface < 0 || (size_t)interface < json_array_size(r->interfaces));
 	json_t *ip = json_object();
 	if (interface >= 0)
-		json_object_set_new(ip, "interface", json_integer(interface));
-	set_cidr(ip, "address", address);
-	set_addr(ip, "gateway", gateway);
-	json_array_append_new(r->ips, ip);
+		json_put(ip, "interface", json_integer(interface));
+	json_put(ip, "address", json_of_cidr(address));
+	put_addr(ip, "gateway", gateway);
+	json_append(r->ips, ip);
 }
 
 void cni_result_add_route(struct cni_result *r, const struct cidr *dst, const struct addr *gw)
 {
 	json_t *route = json_object();
-	set_cidr(route, "dst", dst);
-	set_addr(route, "gw", gw);
-	json_array_append_new(r->routes, route);
+	json_put(route, "dst", json_of_cidr(dst));
+	put_addr(route, "gw", gw);
+	json_append(r->routes, route);
 }
 
 void cni_result_set_dns(struct cni_result *r, const json_t *dns)
@@ -409,7 +396,7 @@ static json_t *copy_array(const json_t *array, const char *const keys[])
 		for (size_t k = 0; keys && keys[k]; k++)
 			if (json_object_get(from, keys[k]))
 				json_object_set(to, keys[k], json_object_get(from, keys[k]));
-		json_array_append_new(copies, to);
+		json_append(copies, to);
 	}
 	return copies;
 }
@@ -439,7 +426,7 @@ static void add_family(json_t *doc, const char *key, const struct cni_result *r,
 		if (is_ipv6(route, "dst") == ipv6)
 			json_array_append(routes, route);
 	move_nonempty(family, "routes", routes);
-	json_object_set_new(doc, key, family);
+	json_put(doc, key, family);
 }
 
 static void add_lists(json_t *doc, const struct cni_result *r, enum cni_version v)
@@ -451,8 +438,7 @@ static void add_lists(json_t *doc, const struct cni_result *r, enum cni_version 
 	json_t *ip;
 	json_array_foreach (ips, i, ip)
 		if (v < CNI_1_0_0)
-			json_object_set_new(
-				ip, "version", json_string(is_ipv6(ip, "address") ? "6" : "4"));
+			json_put(ip, "version", json_string(is_ipv6(ip, "address") ? "6" : "4"));
 	move_nonempty(doc, "interfaces", copy_array(r->interfaces, all ? NULL : interface_keys));
 	move_nonempty(doc, "ips", ips);
 	move_nonempty(doc, "routes", copy_array(r->routes, all ? NULL : route_keys));
@@ -461,7 +447,7 @@ static void add_lists(json_t *doc, const struct cni_result *r, enum cni_version 
 int cni_result_format(const struct cni_result *r, enum cni_version v, json_t **out, struct err *e)
 {
 	CLEANUP_JSON json_t *doc = json_object();
-	json_object_set_new(doc, "cniVersion", json_string(cni_version_text(v)));
+	json_put(doc, "cniVersion", json_string(cni_version_text(v)));
 	if (shape(v) == 0) {
 		if (json_array_size(r->ips) == 0)
 			return err_set(e, EINVAL,
@@ -478,23 +464,15 @@ int cni_result_format(const struct cni_result *r, enum cni_version v, json_t **o
 	return 0;
 }
 
-int cni_result_print(const struct cni_result *r, enum cni_version v, struct err *e)
+int cni_result_print(const struct cni_result *result, enum cni_version v, struct err *e)
 {
 	CLEANUP_JSON json_t *doc = NULL;
-	int error = cni_result_format(r, v, &doc, e);
+	int error = cni_result_format(result, v, &doc, e);
 	if (error < 0)
 		return error;
 	CLEANUP_FREE char *text = json_text(doc);
 	size_t len = strlen(text);
 	text[len] = '\n'; /* in the place of the terminator: one write, one document */
-	for (size_t done = 0; done < len + 1;) {
-		ssize_t n = write(STDOUT_FILENO, text + done, len + 1 - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set(
-				e, EIO, "cannot write the result to stdout: %s", strerror(errno));
-		done += (size_t)n;
-	}
-	return 0;
+	int r = file_write(STDOUT_FILENO, text, len + 1);
+	return r < 0 ? err_set(e, EIO, "cannot write the result to stdout: %s", strerror(-r)) : 0;
 }

@@ -54,7 +54,7 @@ static bool _Atomic guarding = true;
 static const int fault_signals[] = {SIGBUS, SIGSEGV, SIGABRT};
 #define FAULT_SIGNALS (sizeof(fault_signals) / sizeof(fault_signals[0]))
 
-static void fill(struct answer *a, const char *json)
+static void answer_fill(struct answer *a, const char *json)
 {
 	(void)text_copy(a->text, sizeof(a->text), json);
 	a->len = strlen(a->text);
@@ -93,7 +93,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	_exit(1);
 }
 
-static void install(int signal, const struct sigaction *action)
+static void install_handler(int signal, const struct sigaction *action)
 {
 	(void)sigaction(signal, action, NULL);
 	sigset_t set;
@@ -105,7 +105,7 @@ static void install(int signal, const struct sigaction *action)
 void deadline_start(unsigned int seconds)
 {
 	const struct sigaction action = {.sa_handler = on_alarm, .sa_flags = (int)SA_RESETHAND};
-	install(SIGALRM, &action);
+	install_handler(SIGALRM, &action);
 	struct itimerval timer = {.it_value.tv_sec = seconds};
 	(void)setitimer(ITIMER_REAL, &timer, NULL);
 }
@@ -113,7 +113,7 @@ void deadline_start(unsigned int seconds)
 void deadline_answer(const char *json)
 {
 	struct answer *spare = atomic_load(&late_now) == &late[0] ? &late[1] : &late[0];
-	fill(spare, json);
+	answer_fill(spare, json);
 	atomic_store(&late_now, spare);
 }
 
@@ -125,7 +125,7 @@ void deadline_doing(const char *what)
 void deadline_guard_fault(const char *json, const char *mark_path)
 {
 	if (json) {
-		fill(&fault, json);
+		answer_fill(&fault, json);
 		(void)text_copy(fault_mark, sizeof(fault_mark), mark_path ? mark_path : "");
 		atomic_signal_fence(memory_order_seq_cst);
 	}
@@ -135,7 +135,7 @@ void deadline_guard_fault(const char *json, const char *mark_path)
 		action.sa_flags = (int)(SA_RESETHAND | SA_SIGINFO);
 	}
 	for (size_t i = 0; i < FAULT_SIGNALS; i++)
-		install(fault_signals[i], &action);
+		install_handler(fault_signals[i], &action);
 }
 
 void deadline_pause_guard(bool paused)

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static void put(char *dst, size_t size, const char *fmt, va_list args)
+static void err_format(char *dst, size_t size, const char *fmt, va_list args)
 	__attribute__((format(printf, 3, 0)));
 
-static void put(char *dst, size_t size, const char *fmt, va_list args)
+static void err_format(char *dst, size_t size, const char *fmt, va_list args)
 {
 	char scratch[1024];
 	(void)vsnprintf(scratch, sizeof(scratch), fmt, args);
@@ -29,7 +29,7 @@ int err_set(struct err *e, int errnum, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	put(e->text, sizeof(e->text), fmt, args);
+	err_format(e->text, sizeof(e->text), fmt, args);
 	va_end(args);
 	e->details[0] = '\0';
 	e->code = 0;
@@ -41,7 +41,7 @@ void err_add(struct err *e, const char *fmt, ...)
 	char context[256];
 	va_list args;
 	va_start(args, fmt);
-	put(context, sizeof(context), fmt, args);
+	err_format(context, sizeof(context), fmt, args);
 	va_end(args);
 	char whole[sizeof(context) + sizeof(e->text) + 2];
 	(void)snprintf(whole, sizeof(whole), "%s: %s", context, e->text);
@@ -54,7 +54,7 @@ void err_details(struct err *e, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	put(e->details, sizeof(e->details), fmt, args);
+	err_format(e->details, sizeof(e->details), fmt, args);
 	va_end(args);
 }
 

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "lib/boot.h"
+#include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -42,16 +43,15 @@
 #define BUSY_TRIES 5	   /* ETXTBSY: somebody is still writing the executable */
 #define BUSY_PAUSE_NS 200000000L
 #define PATH_SIZE 4096
+#define PART 4096 /* bytes of an answer that are read at once */
 #define SEARCH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" /* without PATH */
 
 struct child {
 	pid_t pid;
 	int pidfd;
-	int out;	/* our end of its stdout */
-	int64_t end_ms; /* boot_now_ms() */
-	char *text;	/* its stdout so far, NUL-terminated, owned */
-	size_t room;
-	size_t len;
+	int out;	  /* our end of its stdout */
+	int64_t end_ms;	  /* boot_now_ms() */
+	struct text text; /* its stdout so far */
 };
 
 /* The first regular file of that name in a ':'-separated list of folders, as libcni looks. */
@@ -115,14 +115,9 @@ static int open_input(const char *bytes, size_t len, struct err *e)
 	CLEANUP_FD int fd = memfd_create("stdin", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_set(e, errno, "cannot make a memory file: %s", strerror(errno));
-	for (size_t done = 0; done < len;) {
-		ssize_t n = write(fd, bytes + done, len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set(e, errno, "cannot fill a memory file: %s", strerror(errno));
-		done += (size_t)n;
-	}
+	int r = file_write(fd, bytes, len);
+	if (r < 0)
+		return err_set(e, -r, "cannot fill a memory file: %s", strerror(-r));
 	(void)lseek(fd, 0, SEEK_SET);
 	return take_fd(&fd);
 }
@@ -138,7 +133,7 @@ struct launch {
 /* The child's side of fork(). Descriptors are close-on-exec except the copies made here (0 to
  * 2 are taken, so ours are others); report gets the errno of a failed
  * start. */
-_Noreturn static void become(const struct launch *l, pid_t parent, int report)
+_Noreturn static void child_become(const struct launch *l, pid_t parent, int report)
 {
 	sigset_t none;
 	(void)sigemptyset(&none);
@@ -158,7 +153,7 @@ _Noreturn static void become(const struct launch *l, pid_t parent, int report)
 }
 
 /* One fork and exec. Returns the pid or a negative errno, that of execve() included. */
-static pid_t try_start(const struct launch *l)
+static pid_t launch_once(const struct launch *l)
 {
 	int report[2];
 	if (pipe2(report, O_CLOEXEC) < 0)
@@ -170,7 +165,7 @@ static pid_t try_start(const struct launch *l)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		become(l, parent, writer);
+		child_become(l, parent, writer);
 	(void)close(take_fd(&writer)); /* else the read below would not see the child's end */
 	int error = 0;
 	ssize_t n;
@@ -184,27 +179,37 @@ static pid_t try_start(const struct launch *l)
 }
 
 /* The same, patient with an executable that is just being written. */
-static pid_t start_patiently(const struct launch *l)
+static pid_t launch_patiently(const struct launch *l)
 {
 	(void)signal(SIGCHLD, SIG_DFL); /* inherited as ignored, it would hide the exit status */
 	for (int i = 0;; i++) {
-		pid_t pid = try_start(l);
+		pid_t pid = launch_once(l);
 		if (pid != -ETXTBSY || i == BUSY_TRIES)
 			return pid;
 		(void)nanosleep(&(struct timespec){.tv_nsec = BUSY_PAUSE_NS}, NULL);
 	}
 }
 
-static int start(const char *file, char **environment, int in, struct child *c, struct err *e)
+static int open_pipe(int *reader, int *writer, struct err *e)
 {
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_set(e, errno, "cannot make a pipe: %s", strerror(errno));
-	c->out = fds[0];
-	CLEANUP_FD int writer = fds[1];
+	*reader = fds[0];
+	*writer = fds[1];
+	return 0;
+}
+
+static int start_plugin(
+	const char *file, char **environment, int in, struct child *c, struct err *e)
+{
+	CLEANUP_FD int writer = -1;
+	int r = open_pipe(&c->out, &writer, e);
+	if (r < 0)
+		return r;
 	(void)fcntl(c->out, F_SETFL, O_NONBLOCK);
 	char *arguments[] = {(char *)file, NULL};
-	c->pid = start_patiently(&(struct launch){
+	c->pid = launch_patiently(&(struct launch){
 		.file = file,
 		.arguments = arguments,
 		.environment = environment,
@@ -219,20 +224,19 @@ static int start(const char *file, char **environment, int in, struct child *c, 
 }
 
 /* Reads what is there. 1: more may come, 0: the end. */
-static int drain(struct child *c, struct err *e)
+static int child_drain(struct child *c, struct err *e)
 {
 	for (;;) {
-		c->text = mem_grow(c->text, &c->room, c->len + 4096, 1);
-		ssize_t n = read(c->out, c->text + c->len, c->room - c->len - 1);
+		ssize_t n = read(c->out, text_reserve(&c->text, PART), PART);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return 1;
 		if (n < 0)
 			return err_set(e, EIO, "cannot read its answer: %s", strerror(errno));
-		c->len += (size_t)n;
-		c->text[c->len] = '\0';
-		if (c->len > JSON_MAX_BYTES)
+		c->text.len += (size_t)n;
+		c->text.buf[c->text.len] = '\0';
+		if (c->text.len > JSON_MAX_BYTES)
 			return err_set(
 				e, EBADMSG, "its answer is longer than %d bytes", JSON_MAX_BYTES);
 		if (n == 0)
@@ -241,7 +245,7 @@ static int drain(struct child *c, struct err *e)
 }
 
 /* Collects stdout until the child has ended; *status is waitpid()'s. */
-static int collect(struct child *c, int *status, struct err *e)
+static int child_collect(struct child *c, int *status, struct err *e)
 {
 	bool open = true;
 	for (;;) {
@@ -255,7 +259,7 @@ static int collect(struct child *c, int *status, struct err *e)
 		if (poll(fds, 2, (int)left) < 0 && errno != EINTR)
 			return err_set(e, errno, "cannot wait: %s", strerror(errno));
 		bool ended = fds[0].revents != 0;
-		int r = open ? drain(c, e) : 0;
+		int r = open ? child_drain(c, e) : 0;
 		if (r < 0)
 			return r;
 		open = r > 0;
@@ -275,7 +279,7 @@ static void child_done(struct child *c)
 	}
 	mem_cleanup_fd(&c->pidfd);
 	mem_cleanup_fd(&c->out);
-	free(c->text);
+	text_free(&c->text);
 }
 #define CLEANUP_CHILD __attribute__((cleanup(child_done)))
 
@@ -300,7 +304,7 @@ static bool take_error(const char *text, size_t len, struct err *e)
 
 static int describe_failure(const char *type, const struct child *c, int status, struct err *e)
 {
-	if (c->len > 0 && take_error(c->text, c->len, e))
+	if (c->text.len > 0 && take_error(c->text.buf, c->text.len, e))
 		return -EREMOTEIO;
 	if (WIFSIGNALED(status))
 		(void)err_set(e, EREMOTEIO, "plugin %s was killed by signal %d (%s)", type,
@@ -308,8 +312,8 @@ static int describe_failure(const char *type, const struct child *c, int status,
 	else
 		(void)err_set(e, EREMOTEIO, "plugin %s ended with status %d and no error document",
 			type, WEXITSTATUS(status));
-	if (c->len > 0)
-		err_details(e, "it printed: %.400s", c->text);
+	if (c->text.len > 0)
+		err_details(e, "it printed: %.400s", c->text.buf);
 	return -EREMOTEIO;
 }
 
@@ -348,16 +352,16 @@ int exec_call(const struct exec_call *call, json_t **out, struct err *e)
 	CLEANUP_FREE char **environment = make_environment(call, variable);
 	CLEANUP_CHILD struct child c = {
 		.pidfd = -1, .out = -1, .end_ms = boot_now_ms() + call->timeout_ms};
-	error = start(file, environment, in, &c, e);
+	error = start_plugin(file, environment, in, &c, e);
 	if (error < 0)
 		return error;
 	int status = 0;
-	error = collect(&c, &status, e);
+	error = child_collect(&c, &status, e);
 	if (error == 0 && status != 0)
 		return describe_failure(call->type, &c, status, e);
 	bool answers = strcmp(call->command, "ADD") == 0 || strcmp(call->command, "VERSION") == 0;
-	if (error == 0 && c.len > 0 && answers)
-		error = json_parse(c.text, c.len, out, e);
+	if (error == 0 && c.text.len > 0 && answers)
+		error = json_parse(c.text.buf, c.text.len, out, e);
 	if (error < 0)
 		err_add(e, "plugin %s", call->type);
 	return error;
@@ -370,16 +374,6 @@ int exec_find(const char *path, const char *type, struct err *e)
 }
 
 /* ---- Children that are talked with ---- */
-
-static int open_pipe(int *reader, int *writer, struct err *e)
-{
-	int fds[2];
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_set(e, errno, "cannot make a pipe: %s", strerror(errno));
-	*reader = fds[0];
-	*writer = fds[1];
-	return 0;
-}
 
 static int start_child(
 	const char *file, const char *const *arguments, struct exec_child *c, struct err *e)
@@ -395,7 +389,7 @@ static int start_child(
 	const int ours[] = {c->in, c->out, c->errors};
 	for (size_t i = 0; i < 3; i++)
 		(void)fcntl(ours[i], F_SETFL, O_NONBLOCK);
-	pid_t pid = start_patiently(&(struct launch){
+	pid_t pid = launch_patiently(&(struct launch){
 		.file = file,
 		.arguments = (char *const *)arguments,
 		.environment = environ,

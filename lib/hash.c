@@ -50,7 +50,7 @@ void hash_format(const struct hash *h, char out[HASH_TEXT])
 }
 
 /* Only the form that hash_format() writes. */
-static int digit(char c)
+static int hash_digit(char c)
 {
 	return c >= 'A' && c <= 'F' ? -1 : text_hex_digit(c);
 }
@@ -59,8 +59,8 @@ bool hash_parse(const char *s, struct hash *out)
 {
 	struct hash h;
 	for (size_t i = 0; i < sizeof(h.bytes); i++) {
-		int high = digit(s[2 * i]);
-		int low = high < 0 ? -1 : digit(s[2 * i + 1]);
+		int high = hash_digit(s[2 * i]);
+		int low = high < 0 ? -1 : hash_digit(s[2 * i + 1]);
 		if (low < 0)
 			return false;
 		h.bytes[i] = (uint8_t)(high << 4 | low);

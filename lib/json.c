@@ -104,17 +104,18 @@ const char *json_type_text(const json_t *value)
 	return value ? names[json_typeof(value)] : "absent";
 }
 
-static int wrong_type(
-	const char *where, const char *key, const char *wanted, const json_t *value, struct err *e)
+/* The value of a type (JSON_TRUE: both of its kind), or none when the key is absent or null; 0, 1 or
+ * an error. */
+static int json_get(const json_t *object, const char *where, const char *key, json_type type,
+	json_t **out, struct err *e)
 {
-	return err_set(e, EBADMSG, "%s%s%s must be %s, not %s", where, *where ? "." : "", key,
-		wanted, json_type_text(value));
-}
-
-/* The value, or NULL when the key is absent or null; 0, 1 or an error. */
-static int find(
-	const json_t *object, const char *where, const char *key, json_t **out, struct err *e)
-{
+	static const char *const wanted[] = {
+		[JSON_OBJECT] = "an object",
+		[JSON_ARRAY] = "an array",
+		[JSON_STRING] = "a string",
+		[JSON_INTEGER] = "a whole number",
+		[JSON_TRUE] = "true or false",
+	};
 	if (!object || json_is_null(object))
 		return 0;
 	if (!json_is_object(object))
@@ -123,6 +124,9 @@ static int find(
 	json_t *value = json_object_get(object, key);
 	if (!value || json_is_null(value))
 		return 0;
+	if (json_typeof(value) != type && !(type == JSON_TRUE && json_is_false(value)))
+		return err_set(e, EBADMSG, "%s%s%s must be %s, not %s", where, *where ? "." : "",
+			key, wanted[type], json_type_text(value));
 	*out = value;
 	return 1;
 }
@@ -131,26 +135,20 @@ int json_get_string(
 	const json_t *object, const char *where, const char *key, const char **out, struct err *e)
 {
 	json_t *value = NULL;
-	int r = find(object, where, key, &value, e);
-	if (r <= 0)
-		return r;
-	if (!json_is_string(value))
-		return wrong_type(where, key, "a string", value, e);
-	*out = json_string_value(value);
-	return 1;
+	int r = json_get(object, where, key, JSON_STRING, &value, e);
+	if (r > 0)
+		*out = json_string_value(value);
+	return r;
 }
 
 int json_get_bool(
 	const json_t *object, const char *where, const char *key, bool *out, struct err *e)
 {
 	json_t *value = NULL;
-	int r = find(object, where, key, &value, e);
-	if (r <= 0)
-		return r;
-	if (!json_is_boolean(value))
-		return wrong_type(where, key, "true or false", value, e);
-	*out = json_is_true(value);
-	return 1;
+	int r = json_get(object, where, key, JSON_TRUE, &value, e);
+	if (r > 0)
+		*out = json_is_true(value);
+	return r;
 }
 
 // NOLINTNEXTLINE(readability-function-size): the range belongs into the call
@@ -158,11 +156,9 @@ int json_get_number(const json_t *object, const char *where, const char *key, in
 	int64_t max, int64_t *out, struct err *e)
 {
 	json_t *value = NULL;
-	int r = find(object, where, key, &value, e);
+	int r = json_get(object, where, key, JSON_INTEGER, &value, e);
 	if (r <= 0)
 		return r;
-	if (!json_is_integer(value))
-		return wrong_type(where, key, "a whole number", value, e);
 	int64_t n = json_integer_value(value);
 	if (n < min || n > max)
 		return err_set(e, EBADMSG,
@@ -175,30 +171,16 @@ int json_get_number(const json_t *object, const char *where, const char *key, in
 int json_get_object(
 	const json_t *object, const char *where, const char *key, json_t **out, struct err *e)
 {
-	json_t *value = NULL;
-	int r = find(object, where, key, &value, e);
-	if (r <= 0)
-		return r;
-	if (!json_is_object(value))
-		return wrong_type(where, key, "an object", value, e);
-	*out = value;
-	return 1;
+	return json_get(object, where, key, JSON_OBJECT, out, e);
 }
 
 int json_get_array(
 	const json_t *object, const char *where, const char *key, json_t **out, struct err *e)
 {
-	json_t *value = NULL;
-	int r = find(object, where, key, &value, e);
-	if (r <= 0)
-		return r;
-	if (!json_is_array(value))
-		return wrong_type(where, key, "an array", value, e);
-	*out = value;
-	return 1;
+	return json_get(object, where, key, JSON_ARRAY, out, e);
 }
 
-json_t *json_get_folded(const json_t *object, const char *key)
+json_t *json_find_folded(const json_t *object, const char *key)
 {
 	json_t *found = json_object_get(object, key);
 	if (found)
@@ -209,6 +191,12 @@ json_t *json_get_folded(const json_t *object, const char *key)
 		if (strcasecmp(name, key) == 0)
 			found = value;
 	return found;
+}
+
+json_t *json_get_folded(const json_t *object, const char *key)
+{
+	json_t *value = json_find_folded(object, key);
+	return json_is_null(value) ? NULL : value;
 }
 
 static bool is_listed(const char *key, const char *const known[])

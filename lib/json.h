@@ -37,8 +37,9 @@ int json_get_array(
 const char *json_type_text(const json_t *value);
 
 /* A key without regard to case (Go's encoding/json folds it, so do runtimes); an exact match
- * is preferred. Borrowed; NULL when absent. */
+ * is preferred. Borrowed. NULL when absent; get: or null. object may be NULL. */
 json_t *json_get_folded(const json_t *object, const char *key);
+json_t *json_find_folded(const json_t *object, const char *key);
 
 /* -EINVAL naming the first key of object that is not in the NULL-terminated list known. */
 int json_check_keys(

@@ -74,7 +74,7 @@ int log_open_file(const char *path, struct err *e)
 	return 0;
 }
 
-static void put_line(int fd, const char *prefix, enum log_level level, const char *message)
+static void log_put_line(int fd, const char *prefix, enum log_level level, const char *message)
 {
 	char line[LINE + 128];
 	struct text t = TEXT_ON(line);
@@ -85,10 +85,10 @@ static void put_line(int fd, const char *prefix, enum log_level level, const cha
 	(void)!write(fd, t.buf, t.len + 1);
 }
 
-static void put(enum log_level level, const char *fmt, va_list args)
+static void log_put(enum log_level level, const char *fmt, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
-static void put(enum log_level level, const char *fmt, va_list args)
+static void log_put(enum log_level level, const char *fmt, va_list args)
 {
 	if (level > sink.level)
 		return;
@@ -97,7 +97,7 @@ static void put(enum log_level level, const char *fmt, va_list args)
 	char message[LINE];
 	(void)vsnprintf(raw, sizeof(raw), fmt, args);
 	(void)text_clean(message, sizeof(message), raw);
-	put_line(STDERR_FILENO, sink.name, level, message);
+	log_put_line(STDERR_FILENO, sink.name, level, message);
 	if (sink.file >= 0) {
 		char prefix[96];
 		time_t now = time(NULL);
@@ -105,7 +105,7 @@ static void put(enum log_level level, const char *fmt, va_list args)
 		size_t n = strftime(
 			prefix, sizeof(prefix), "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &tm));
 		(void)snprintf(prefix + n, sizeof(prefix) - n, "%s[%d]", sink.name, (int)getpid());
-		put_line(sink.file, prefix, level, message);
+		log_put_line(sink.file, prefix, level, message);
 	}
 	errno = saved;
 }
@@ -115,7 +115,7 @@ static void put(enum log_level level, const char *fmt, va_list args)
 	{                                                                                          \
 		va_list args;                                                                      \
 		va_start(args, fmt);                                                               \
-		put(level, fmt, args);                                                             \
+		log_put(level, fmt, args);                                                         \
 		va_end(args);                                                                      \
 	}
 

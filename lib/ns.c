@@ -39,7 +39,7 @@ uint64_t ns_own_cookie(void)
 	return cookie;
 }
 
-static int check_kind(int fd, const char *path, struct err *e)
+static int check_ns_kind(int fd, const char *path, struct err *e)
 {
 	int kind = ioctl(fd, NS_GET_NSTYPE);
 	if (kind == CLONE_NEWNET)
@@ -55,7 +55,7 @@ static int check_kind(int fd, const char *path, struct err *e)
 	return err_set(e, ENOTTY, "\"%s\" is %s, not a network namespace", path, is);
 }
 
-static bool is_same(int a, int b)
+static bool is_same_ns(int a, int b)
 {
 	struct stat sa, sb;
 	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
@@ -69,14 +69,14 @@ int ns_open(const char *path, struct ns *out, struct err *e)
 	if (ns.fd < 0)
 		return err_set(e, errno, "cannot open network namespace \"%s\": %s", path,
 			strerror(errno));
-	int r = check_kind(ns.fd, path, e);
+	int r = check_ns_kind(ns.fd, path, e);
 	if (r < 0)
 		return r;
 	ns.home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (ns.home < 0)
 		return err_set(
 			e, errno, "cannot open our own network namespace: %s", strerror(errno));
-	if (is_same(ns.fd, ns.home))
+	if (is_same_ns(ns.fd, ns.home))
 		return err_set(
 			e, EXDEV, "plugin's netns and netns from CNI_NETNS should not be the same");
 	r = ns_enter(&ns, e);

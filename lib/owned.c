@@ -21,7 +21,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/family.h"
 #include "lib/mem.h"
+#include "lib/search.h"
 #include "lib/text.h"
 
 void owned_label_format(const struct owned_label *l, char out[NET_ALIAS])
@@ -128,7 +130,7 @@ static int list_links(struct net *n, struct owned *out, struct err *e)
 static struct owned_link *link_by_index(const struct owned *o, int index)
 {
 	struct owned_link key = {.link.index = index};
-	return o->n_links ? bsearch(&key, o->links, o->n_links, sizeof(key), compare_index) : NULL;
+	return search_find(o->links, o->n_links, sizeof(key), &key, compare_index);
 }
 
 /* Routes are sorted into blocks, addresses of links, and strays. */
@@ -146,26 +148,23 @@ static void place_route(struct owned *o, const struct net_route *r)
 int owned_list(struct net *n, struct owned *out, struct err *e)
 {
 	struct owned o = {0};
-	CLEANUP_FREE struct net_route *v4 = NULL;
-	CLEANUP_FREE struct net_route *v6 = NULL;
-	size_t n4 = 0, n6 = 0;
+	struct net_route *routes[FAMILIES] = {0};
+	size_t count[FAMILIES] = {0};
 	int r = list_links(n, &o, e);
-	if (r >= 0)
-		r = net_list_routes(n, AF_INET, OWNED_PROTOCOL, &v4, &n4, e);
-	if (r >= 0)
-		r = net_list_routes(n, AF_INET6, OWNED_PROTOCOL, &v6, &n6, e);
-	if (r < 0) {
-		owned_done(&o);
-		return r;
+	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++)
+		r = net_list_routes(n, family_af(f), OWNED_PROTOCOL, &routes[f], &count[f], e);
+	o.blocks = mem_new(count[IPV4] + count[IPV6], sizeof(*o.blocks));
+	o.strays = mem_new(count[IPV4] + count[IPV6], sizeof(*o.strays));
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		for (size_t i = 0; i < count[f]; i++)
+			place_route(&o, &routes[f][i]);
+		free(routes[f]);
 	}
-	o.blocks = mem_new(n4 + n6, sizeof(*o.blocks));
-	o.strays = mem_new(n4 + n6, sizeof(*o.strays));
-	for (size_t i = 0; i < n4; i++)
-		place_route(&o, &v4[i]);
-	for (size_t i = 0; i < n6; i++)
-		place_route(&o, &v6[i]);
-	*out = o;
-	return 0;
+	if (r < 0)
+		owned_done(&o);
+	else
+		*out = o;
+	return r < 0 ? r : 0;
 }
 
 void owned_done(struct owned *o)
@@ -177,7 +176,7 @@ void owned_done(struct owned *o)
 	*o = (struct owned){0};
 }
 
-static int mark(struct net *n, const int *indexes, size_t count, struct err *e)
+static int mark_links(struct net *n, const int *indexes, size_t count, struct err *e)
 {
 	const size_t at_once = 32;
 	for (size_t i = 0; i < count; i++) {
@@ -193,7 +192,7 @@ static int mark(struct net *n, const int *indexes, size_t count, struct err *e)
 
 int owned_remove(struct net *n, const int *indexes, size_t count, struct err *e)
 {
-	int r = mark(n, indexes, count, e);
+	int r = mark_links(n, indexes, count, e);
 	return r < 0 || !count ? r : owned_sweep(n, e);
 }
 
@@ -209,7 +208,7 @@ bool owned_is_link_of(const struct net_link *l, const struct hash *owner)
 	return l->is_veth && hash_parse(l->alias, &h) && hash_equal(&h, owner);
 }
 
-static bool is_of(const struct net_link *l, const struct hash *owner)
+static bool is_link_of(const struct net_link *l, const struct hash *owner)
 {
 	return owned_is_link_of(l, owner) || owned_is_newborn_of(l, owner);
 }
@@ -223,14 +222,14 @@ struct owned_hints owned_hints_of(const char *prefix, const struct addr *a)
 }
 
 /* The owner's links: heap array of count, which the caller frees. */
-static int find_links(struct net *n, const struct hash *owner, const struct owned_hints *hints,
-	struct net_link **out, struct err *e)
+static int find_owner_links(struct net *n, const struct hash *owner,
+	const struct owned_hints *hints, struct net_link **out, struct err *e)
 {
 	struct net_link l;
 	struct err ignored;
 	for (size_t i = 0; hints && i < 2; i++) {
 		struct net_dev d = {.name = hints->names[i]};
-		if (net_find_link(n, d, &l, &ignored) < 0 || !is_of(&l, owner))
+		if (net_find_link(n, d, &l, &ignored) < 0 || !is_link_of(&l, owner))
 			continue;
 		*out = mem_new(1, sizeof(l));
 		**out = l;
@@ -239,7 +238,7 @@ static int find_links(struct net *n, const struct hash *owner, const struct owne
 	size_t count = 0, found = 0;
 	int r = net_list_links(n, out, &count, e);
 	for (size_t i = 0; r >= 0 && i < count; i++)
-		if (is_of(&(*out)[i], owner))
+		if (is_link_of(&(*out)[i], owner))
 			(*out)[found++] = (*out)[i];
 	return r < 0 ? r : (int)found;
 }
@@ -261,7 +260,7 @@ int owned_remove_owner(struct net *n, const struct hash *owner, const struct own
 	enum owned_how how, struct err *e)
 {
 	CLEANUP_FREE struct net_link *links = NULL;
-	int found = find_links(n, owner, hints, &links, e);
+	int found = find_owner_links(n, owner, hints, &links, e);
 	if (found <= 0)
 		return found;
 	CLEANUP_FREE int *indexes = mem_new((size_t)found, sizeof(*indexes));
@@ -273,7 +272,7 @@ int owned_remove_owner(struct net *n, const struct hash *owner, const struct own
 			queue_routes(n, links[i].index, hints);
 		indexes[count++] = links[i].index;
 	}
-	int r = mark(n, indexes, count, e);
+	int r = mark_links(n, indexes, count, e);
 	if (r >= 0)
 		r = how == OWNED_DELETE ? owned_sweep(n, e) : net_commit(n, NULL, e);
 	return r < 0 ? r : found;

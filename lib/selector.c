@@ -38,7 +38,7 @@ struct span {
 	size_t len;
 };
 
-static int refuse(const struct parser *s, const char *at, const char *what)
+static int selector_refuse(const struct parser *s, const char *at, const char *what)
 {
 	return err_set(s->e, EINVAL, "column %zu: %s", (size_t)(at - s->text) + 1, what);
 }
@@ -56,7 +56,7 @@ static bool is_key_char(char c)
 }
 
 /* Takes a sign: "(", "&&". */
-static bool take(struct parser *s, const char *sign)
+static bool take_sign(struct parser *s, const char *sign)
 {
 	skip_blanks(s);
 	size_t len = strlen(sign);
@@ -91,7 +91,7 @@ static bool take_words(struct parser *s, const char *first, const char *second)
 static bool take_function(struct parser *s, const char *name)
 {
 	const char *before = s->p;
-	if (take_word(s, name) && take(s, "("))
+	if (take_word(s, name) && take_sign(s, "("))
 		return true;
 	s->p = before;
 	return false;
@@ -105,9 +105,10 @@ static int take_key(struct parser *s, struct span *out)
 		s->p++;
 	*out = (struct span){.start = start, .len = (size_t)(s->p - start)};
 	if (out->len == 0)
-		return refuse(s, start, *start ? "a label is expected here" : "it ends too soon");
+		return selector_refuse(
+			s, start, *start ? "a label is expected here" : "it ends too soon");
 	if (out->len > KEY_MAX)
-		return refuse(s, start, "a label's key has 512 characters at most");
+		return selector_refuse(s, start, "a label's key has 512 characters at most");
 	return 0;
 }
 
@@ -116,13 +117,13 @@ static int take_string(struct parser *s, struct span *out)
 	skip_blanks(s);
 	const char *start = s->p;
 	if (*start != '"' && *start != '\'')
-		return refuse(s, start, "a text in quotes is expected here");
+		return selector_refuse(s, start, "a text in quotes is expected here");
 	const char *p = start + 1;
 	for (; *p && *p != *start; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return refuse(s, p, "a control character");
+			return selector_refuse(s, p, "a control character");
 	if (!*p)
-		return refuse(s, start, "this quote is never closed");
+		return selector_refuse(s, start, "this quote is never closed");
 	*out = (struct span){.start = start + 1, .len = (size_t)(p - start - 1)};
 	s->p = p + 1;
 	return 0;
@@ -161,9 +162,9 @@ static bool has_end(const char *value, const struct span *t)
 static int parse_set(struct parser *s, const char *value, bool *out)
 {
 	bool found = false;
-	if (!take(s, "{"))
-		return refuse(s, s->p, "{ is expected here");
-	if (take(s, "}")) {
+	if (!take_sign(s, "{"))
+		return selector_refuse(s, s->p, "{ is expected here");
+	if (take_sign(s, "}")) {
 		*out = false;
 		return 0;
 	}
@@ -173,9 +174,9 @@ static int parse_set(struct parser *s, const char *value, bool *out)
 		if (r < 0)
 			return r;
 		found = found || is_equal(value, &t);
-	} while (take(s, ","));
-	if (!take(s, "}"))
-		return refuse(s, s->p, ", or } is expected here");
+	} while (take_sign(s, ","));
+	if (!take_sign(s, "}"))
+		return selector_refuse(s, s->p, ", or } is expected here");
 	*out = found;
 	return 0;
 }
@@ -189,9 +190,9 @@ static int parse_comparison(struct parser *s, bool *out)
 	if (r < 0)
 		return r;
 	const char *value = value_of(s, &key);
-	if (take(s, "==")) {
+	if (take_sign(s, "==")) {
 		compare = is_equal;
-	} else if (take(s, "!=")) {
+	} else if (take_sign(s, "!=")) {
 		compare = is_equal;
 		negate = true;
 	} else if (take_word(s, "contains")) {
@@ -203,7 +204,7 @@ static int parse_comparison(struct parser *s, bool *out)
 	} else if (take_words(s, "not", "in") || take_word(s, "notin")) {
 		negate = true;
 	} else if (!take_word(s, "in")) {
-		return refuse(s, s->p,
+		return selector_refuse(s, s->p,
 			"a comparison is expected here: ==, !=, in, not in, contains, starts with, "
 			"ends with");
 	}
@@ -225,33 +226,33 @@ static int parse_operation(struct parser *s, bool *out)
 	const char *start = s->p;
 	if (take_function(s, "all")) {
 		*out = true;
-		return take(s, ")") ? 0 : refuse(s, s->p, ") is expected here");
+		return take_sign(s, ")") ? 0 : selector_refuse(s, s->p, ") is expected here");
 	}
 	if (take_function(s, "global"))
-		return refuse(s, start, "global() does not select nodes");
+		return selector_refuse(s, start, "global() does not select nodes");
 	if (take_function(s, "has")) {
 		struct span key = {0};
 		int r = take_key(s, &key);
 		if (r < 0)
 			return r;
 		*out = value_of(s, &key);
-		return take(s, ")") ? 0 : refuse(s, s->p, ") is expected here");
+		return take_sign(s, ")") ? 0 : selector_refuse(s, s->p, ") is expected here");
 	}
-	if (!take(s, "("))
+	if (!take_sign(s, "("))
 		return parse_comparison(s, out);
 	if (++s->depth > NESTING_MAX)
-		return refuse(s, start, "nested deeper than 32 levels");
+		return selector_refuse(s, start, "nested deeper than 32 levels");
 	int r = parse_or(s, out);
 	s->depth--;
-	if (r == 0 && !take(s, ")"))
-		r = refuse(s, s->p, ") is expected here");
+	if (r == 0 && !take_sign(s, ")"))
+		r = selector_refuse(s, s->p, ") is expected here");
 	return r;
 }
 
 static int parse_not(struct parser *s, bool *out)
 {
 	bool negate = false, value = false;
-	while (take(s, "!"))
+	while (take_sign(s, "!"))
 		negate = !negate;
 	int r = parse_operation(s, &value);
 	*out = value != negate;
@@ -266,7 +267,7 @@ static int parse_and(struct parser *s, bool *out)
 		if (r < 0)
 			return r;
 		all = all && value;
-	} while (take(s, "&&"));
+	} while (take_sign(s, "&&"));
 	*out = all;
 	return 0;
 }
@@ -279,12 +280,12 @@ static int parse_or(struct parser *s, bool *out)
 		if (r < 0)
 			return r;
 		any = any || value;
-	} while (take(s, "||"));
+	} while (take_sign(s, "||"));
 	*out = any;
 	return 0;
 }
 
-static int evaluate(const char *text, const json_t *labels, bool *out, struct err *e)
+static int selector_evaluate(const char *text, const json_t *labels, bool *out, struct err *e)
 {
 	struct parser s = {.text = text, .p = text, .labels = labels, .e = e};
 	if (strnlen(text, SELECTOR_MAX + 1) > SELECTOR_MAX)
@@ -297,19 +298,19 @@ static int evaluate(const char *text, const json_t *labels, bool *out, struct er
 	int r = parse_or(&s, out);
 	skip_blanks(&s);
 	if (r == 0 && *s.p)
-		return refuse(&s, s.p, "&& or || is expected here");
+		return selector_refuse(&s, s.p, "&& or || is expected here");
 	return r;
 }
 
 int selector_check(const char *text, struct err *e)
 {
 	bool ignored;
-	return evaluate(text, NULL, &ignored, e);
+	return selector_evaluate(text, NULL, &ignored, e);
 }
 
 bool selector_matches(const char *text, const json_t *labels)
 {
 	struct err ignored;
 	bool matches = false;
-	return evaluate(text, labels, &matches, &ignored) == 0 && matches;
+	return selector_evaluate(text, labels, &matches, &ignored) == 0 && matches;
 }

@@ -57,7 +57,7 @@ struct reader {
 
 #define CLEANUP_EVENT __attribute__((cleanup(yaml_event_delete)))
 
-static int refuse_at(const struct reader *r, const yaml_mark_t *at, const char *what)
+static int yaml_refuse_at(const struct reader *r, const yaml_mark_t *at, const char *what)
 {
 	return err_set(
 		r->e, EBADMSG, "line %zu, column %zu: %s", at->line + 1, at->column + 1, what);
@@ -91,8 +91,8 @@ static int refuse_syntax(const struct reader *r)
 	}
 	(void)json_clean(what, sizeof(what), p->problem ? p->problem : "no YAML");
 	if (p->error == YAML_SCANNER_ERROR && is_tab(r, &at))
-		return refuse_at(r, &at, "a tab cannot indent, only blanks can");
-	return refuse_at(r, &at, what);
+		return yaml_refuse_at(r, &at, "a tab cannot indent, only blanks can");
+	return yaml_refuse_at(r, &at, what);
 }
 
 static int next_event(struct reader *r, yaml_event_t *out)
@@ -167,7 +167,7 @@ static bool is_no_number(const char *s)
 }
 
 /* The value of a plain scalar; NULL: JSON has no such number. */
-static json_t *resolve(const char *s)
+static json_t *resolve_scalar(const char *s)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
 	static const char *const trues[] = {"true", "True", "TRUE"};
@@ -191,9 +191,9 @@ static int check_node(const struct reader *r, const yaml_event_t *ev, const yaml
 	const yaml_char_t *tag)
 {
 	if (anchor)
-		return refuse_at(r, &ev->start_mark, "anchors are not supported");
+		return yaml_refuse_at(r, &ev->start_mark, "anchors are not supported");
 	if (tag)
-		return refuse_at(r, &ev->start_mark, "tags are not supported");
+		return yaml_refuse_at(r, &ev->start_mark, "tags are not supported");
 	return 0;
 }
 
@@ -203,7 +203,7 @@ static int read_text(const struct reader *r, const yaml_event_t *ev, const char 
 	const char *text = (const char *)ev->data.scalar.value;
 	int error = check_node(r, ev, ev->data.scalar.anchor, ev->data.scalar.tag);
 	if (error == 0 && strlen(text) != ev->data.scalar.length)
-		error = refuse_at(r, &ev->start_mark, "a text with a NUL character");
+		error = yaml_refuse_at(r, &ev->start_mark, "a text with a NUL character");
 	if (error == 0)
 		*out = text;
 	return error;
@@ -216,9 +216,9 @@ static int read_scalar(const struct reader *r, const yaml_event_t *ev, json_t **
 	if (error < 0)
 		return error;
 	bool plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-	json_t *value = plain ? resolve(text) : json_string(text);
+	json_t *value = plain ? resolve_scalar(text) : json_string(text);
 	if (!value)
-		return refuse_at(r, &ev->start_mark,
+		return yaml_refuse_at(r, &ev->start_mark,
 			plain ? "no number of 64 bits (a text needs quotes)" : "no UTF-8");
 	*out = value;
 	return 0;
@@ -253,12 +253,12 @@ static int read_member(
 {
 	const char *key = NULL;
 	if (key_event->type != YAML_SCALAR_EVENT)
-		return refuse_at(r, &key_event->start_mark, "a key must be a text");
+		return yaml_refuse_at(r, &key_event->start_mark, "a key must be a text");
 	int error = read_text(r, key_event, &key);
 	if (error < 0)
 		return error;
 	if (json_object_get(object, key))
-		return refuse_at(r, &key_event->start_mark, "this key stands here already");
+		return yaml_refuse_at(r, &key_event->start_mark, "this key stands here already");
 	size_t here = add_place(r, place, key, 0, &key_event->start_mark);
 	CLEANUP_EVENT yaml_event_t ev = {0};
 	json_t *value = NULL;
@@ -266,7 +266,7 @@ static int read_member(
 	if (error == 0)
 		error = read_value(r, &ev, here, &value);
 	if (error == 0 && json_object_set_new(object, key, value) < 0)
-		error = refuse_at(r, &key_event->start_mark, "no UTF-8");
+		error = yaml_refuse_at(r, &key_event->start_mark, "no UTF-8");
 	return error;
 }
 
@@ -293,7 +293,7 @@ static int read_value(struct reader *r, const yaml_event_t *ev, size_t place, js
 	if (ev->type == YAML_SCALAR_EVENT)
 		return read_scalar(r, ev, out);
 	if (ev->type == YAML_ALIAS_EVENT)
-		return refuse_at(r, &ev->start_mark, "aliases are not supported");
+		return yaml_refuse_at(r, &ev->start_mark, "aliases are not supported");
 	bool mapping = ev->type == YAML_MAPPING_START_EVENT;
 	int error = mapping ? check_node(r, ev, ev->data.mapping_start.anchor,
 				      ev->data.mapping_start.tag)
@@ -302,7 +302,7 @@ static int read_value(struct reader *r, const yaml_event_t *ev, size_t place, js
 	if (error < 0)
 		return error;
 	if (++r->depth > JSON_MAX_NESTING)
-		return refuse_at(r, &ev->start_mark, "nested deeper than 64 levels");
+		return yaml_refuse_at(r, &ev->start_mark, "nested deeper than 64 levels");
 	error = mapping ? read_mapping(r, place, out) : read_sequence(r, place, out);
 	r->depth--;
 	return error;
@@ -389,7 +389,7 @@ json_t *yaml_document(const struct yaml_file *f, size_t i)
 
 /* How much of the text this place takes, as a child of where we are; 0: it is another one. Keys
  * may have dots in them, so a key must end where a next step begins. */
-static size_t match(const struct place *p, const char *text)
+static size_t match_place(const struct place *p, const char *text)
 {
 	if (!p->key) {
 		char index[32];
@@ -409,7 +409,8 @@ static const struct place *find_place(const struct yaml_file *f, size_t i, const
 	while (*place) {
 		size_t best = 0, longest = 0;
 		for (size_t c = at + 1; c < d->n_places; c++) {
-			size_t n = d->places[c].parent == at ? match(&d->places[c], place) : 0;
+			size_t n =
+				d->places[c].parent == at ? match_place(&d->places[c], place) : 0;
 			best = n > longest ? c : best;
 			longest = n > longest ? n : longest;
 		}

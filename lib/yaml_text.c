@@ -11,12 +11,12 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 /* Whether some reader takes the plain text for something else: the words of YAML 1.1, whatever
  * begins like a number or a date. */
@@ -57,9 +57,9 @@ static bool is_address(const char *s)
 	return !s[len] && dots == 3 && *s >= '0' && *s <= '9';
 }
 
-static void write_quoted(FILE *f, const char *s)
+static void write_quoted(struct text *t, const char *s)
 {
-	(void)fputc('"', f);
+	text_add_char(t, '"');
 	for (const unsigned char *p = (const unsigned char *)s; *p;) {
 		uint32_t c = *p++;
 		int tails = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
@@ -68,23 +68,23 @@ static void write_quoted(FILE *f, const char *s)
 		for (; tails > 0 && *p; tails--)
 			c = c << 6 | (*p++ & 0x3fU);
 		if (c == '"' || c == '\\')
-			(void)fprintf(f, "\\%c", (int)c);
+			text_add(t, "\\%c", (int)c);
 		else if (c >= ' ' && c < 0x7f)
-			(void)fputc((int)c, f);
+			text_add_char(t, (char)c);
 		else if (c == '\n' || c == '\t')
-			(void)fputs(c == '\n' ? "\\n" : "\\t", f);
+			text_add(t, "%s", c == '\n' ? "\\n" : "\\t");
 		else
-			(void)fprintf(f, c > 0xffff ? "\\U%08" PRIX32 : "\\u%04" PRIX32, c);
+			text_add(t, c > 0xffff ? "\\U%08" PRIX32 : "\\u%04" PRIX32, c);
 	}
-	(void)fputc('"', f);
+	text_add_char(t, '"');
 }
 
-static void write_text(FILE *f, const char *s)
+static void write_text(struct text *t, const char *s)
 {
 	if (is_plain(s) || is_address(s))
-		(void)fputs(s, f);
+		text_add(t, "%s", s);
 	else
-		write_quoted(f, s);
+		write_quoted(t, s);
 }
 
 static bool is_block(const json_t *v)
@@ -92,65 +92,59 @@ static bool is_block(const json_t *v)
 	return json_object_size(v) > 0 || json_array_size(v) > 0;
 }
 
-static void write_scalar(FILE *f, const json_t *v)
+static void write_scalar(struct text *t, const json_t *v)
 {
 	if (json_is_string(v)) {
-		write_text(f, json_string_value(v));
+		write_text(t, json_string_value(v));
 	} else {
 		CLEANUP_FREE char *text = json_text(v); /* also {} and [] */
-		(void)fputs(text, f);
+		text_add(t, "%s", text);
 	}
 }
 
-static void write_block(FILE *f, const json_t *v, int indent, bool started);
+static void write_block(struct text *t, const json_t *v, int indent, bool started);
 
 /* What stands behind "key:" or "-". */
-static void write_behind(FILE *f, const json_t *v, int indent, bool key)
+static void write_behind(struct text *t, const json_t *v, int indent, bool key)
 {
 	if (!is_block(v)) {
-		(void)fputc(' ', f);
-		write_scalar(f, v);
-		(void)fputc('\n', f);
+		text_add_char(t, ' ');
+		write_scalar(t, v);
+		text_add_char(t, '\n');
 		return;
 	}
-	(void)fputc(key ? '\n' : ' ', f);
-	write_block(f, v, key && json_is_array(v) ? indent : indent + 2, !key);
+	text_add_char(t, key ? '\n' : ' ');
+	write_block(t, v, key && json_is_array(v) ? indent : indent + 2, !key);
 }
 
 /* started: the first line's indentation is there already. */
-static void write_block(FILE *f, const json_t *v, int indent, bool started)
+static void write_block(struct text *t, const json_t *v, int indent, bool started)
 {
 	const char *key;
 	json_t *member = NULL;
 	size_t i = 0;
 	json_object_foreach ((json_t *)v, key, member) {
-		(void)fprintf(f, "%*s", started ? 0 : indent, "");
-		write_text(f, key);
-		(void)fputc(':', f);
-		write_behind(f, member, indent, true);
+		text_add(t, "%*s", started ? 0 : indent, "");
+		write_text(t, key);
+		text_add_char(t, ':');
+		write_behind(t, member, indent, true);
 		started = false;
 	}
 	json_array_foreach (v, i, member) {
-		(void)fprintf(f, "%*s-", started ? 0 : indent, "");
-		write_behind(f, member, indent, false);
+		text_add(t, "%*s-", started ? 0 : indent, "");
+		write_behind(t, member, indent, false);
 		started = false;
 	}
 }
 
 char *yaml_text(const json_t *doc)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-	if (!f)
-		err_abort("out of memory");
+	struct text t = {0};
 	if (is_block(doc)) {
-		write_block(f, doc, 0, false);
+		write_block(&t, doc, 0, false);
 	} else {
-		write_scalar(f, doc);
-		(void)fputc('\n', f);
+		write_scalar(&t, doc);
+		text_add_char(&t, '\n');
 	}
-	if (fclose(f) != 0)
-		err_abort("out of memory");
-	return text;
+	return text_take(&t);
 }

@@ -104,9 +104,9 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 	memset(usable, true, sizeof(usable));
 	int result = requested(r, c, wanted, &n_wanted, e);
 	if (result >= 0)
-		result = choose_pools(c, r->wishes.pools4, AF_INET, usable, e);
+		result = choose_pools(c, r->wishes.pools[IPV4], AF_INET, usable, e);
 	if (result >= 0)
-		result = choose_pools(c, r->wishes.pools6, AF_INET6, usable, e);
+		result = choose_pools(c, r->wishes.pools[IPV6], AF_INET6, usable, e);
 	if (result < 0)
 		return result;
 	struct node_want want = {

@@ -38,7 +38,7 @@ static void check_request(const struct cni_request *r)
 	CHECK(r->command != CNI_CHECK || r->prev);
 	CHECK(r->wishes.n_ips <= CNI_WISH_MAX);
 	CHECK(json_is_utf8(r->wishes.pod_name) && json_is_utf8(r->wishes.pod_namespace));
-	CHECK(!r->wishes.pools4 || json_array_size(r->wishes.pools4) > 0);
+	CHECK(!r->wishes.pools[IPV4] || json_array_size(r->wishes.pools[IPV4]) > 0);
 }
 
 static void try_command(const char *command, const uint8_t *data, size_t size)

@@ -67,8 +67,8 @@ static void show(struct text *t, const struct cni_request *r, const struct err *
 		mac_format(w->mac, text);
 		text_add(t, "mac %s\n", text);
 	}
-	show_json(t, "pools4", w->pools4);
-	show_json(t, "pools6", w->pools6);
+	show_json(t, "pools4", w->pools[IPV4]);
+	show_json(t, "pools6", w->pools[IPV6]);
 	show_json(t, "dns", w->dns);
 	if (*w->pod_name || *w->pod_namespace)
 		text_add(t, "pod %s/%s\n", w->pod_namespace, w->pod_name);

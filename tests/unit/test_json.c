@@ -188,6 +188,7 @@ static void folded_keys_prefer_the_exact_one_then_the_last(void **state)
 	assert_int_equal(json_integer_value(json_get_folded(doc, "mac")), 3);
 	assert_null(json_get_folded(doc, "ip"));
 	assert_null(json_get_folded(json_null(), "ip"));
+	assert_null(json_get_folded(NULL, "ip"));
 }
 
 static void unknown_keys_are_named_with_the_known_ones(void **state)
