@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "agent/agent_impl.h"
-#include "agent/filter/nft.h"
 #include "lib/boot.h"
 #include "lib/log.h"
 #include "lib/mem.h"

@@ -9,6 +9,7 @@
 #include "agent/bird/bird.h"
 #include "agent/block_plan.h"
 #include "agent/desired/desired.h"
+#include "agent/filter/firewall.h"
 #include "agent/filter/nat.h"
 #include "agent/filter/tunnel_filter.h"
 #include "agent/kernel/kernel.h"

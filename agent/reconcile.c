@@ -224,7 +224,7 @@ static void look_slowly(struct agent *a, const struct desired *d)
 	struct err e;
 	a->lasting = (struct problems){0};
 	look_at_source(a, d);
-	int r = nat_check_forward(a->nat, d->nat.pools, d->nat.n_pools, text, &e);
+	int r = firewall_check(a->nft, d->nat.pools, d->nat.n_pools, text, &e);
 	if (r == 1)
 		problems_add(&a->lasting, "%s", text);
 	else if (r < 0)

@@ -145,6 +145,14 @@ struct cidr cidr_masked(const struct addr *a, uint8_t len)
 	return c;
 }
 
+struct addr cidr_last(const struct cidr *c)
+{
+	struct addr a = c->addr;
+	for (size_t bit = c->len; bit < addr_bits(&a); bit++)
+		a.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	return a;
+}
+
 struct cidr cidr_of_host(const struct addr *a)
 {
 	return (struct cidr){.addr = *a, .len = addr_bits(a)};

@@ -51,6 +51,7 @@ bool cidr_equal(const struct cidr *a, const struct cidr *b);
 int cidr_compare(const struct cidr *a, const struct cidr *b); /* by address, then the shorter */
 bool cidr_has_host_bits(const struct cidr *c);
 struct cidr cidr_masked(const struct addr *a, uint8_t len); /* the prefix of that length around a */
+struct addr cidr_last(const struct cidr *c);		    /* its last address */
 struct cidr cidr_of_host(const struct addr *a);		    /* /32 or /128 */
 bool cidr_contains(const struct cidr *c, const struct addr *a);
 bool cidr_overlaps(const struct cidr *a, const struct cidr *b);

@@ -28,6 +28,9 @@ void nft_key_previous(uint8_t *key, size_t len);
 bool nft_table_alike(const struct nft_table *a, const struct nft_table *b);
 struct nft_set *nft_table_find_set(const struct nft_table *t, const char *name);
 
+/* The expressions of a rule, in order; for nftnl_expr_iter_destroy(). */
+struct nftnl_expr_iter *nft_rule_exprs(const struct nft_rule *r);
+
 /* Messages. */
 void nft_put_head(struct nft_batch *b, const struct nft_table *t); /* the empty table */
 void nft_put_contents(struct nft_batch *b, const struct nft_table *t);

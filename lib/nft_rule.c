@@ -178,6 +178,14 @@ void nft_masquerade(struct nft_rule *r)
 	nftnl_rule_add_expr(r->rule, nft_expr_new("masq"));
 }
 
+struct nftnl_expr_iter *nft_rule_exprs(const struct nft_rule *r)
+{
+	struct nftnl_expr_iter *i = nftnl_expr_iter_create(r->rule);
+	if (!i)
+		err_abort("out of memory");
+	return i;
+}
+
 /* The set that a lookup uses, when it is anonymous. */
 static struct nft_set *nft_lookup_anonymous(const struct nft_table *t, const struct nftnl_expr *x)
 {
@@ -210,9 +218,7 @@ static void nft_lookup_text(struct text *out, const struct nftnl_expr *x, struct
 char *nft_rule_text(const struct nft_table *t, const struct nft_rule *r)
 {
 	struct text out = {0};
-	struct nftnl_expr_iter *i = nftnl_expr_iter_create(r->rule);
-	if (!i)
-		err_abort("out of memory");
+	struct nftnl_expr_iter *i = nft_rule_exprs(r);
 	for (struct nftnl_expr *x = nftnl_expr_iter_next(i); x; x = nftnl_expr_iter_next(i)) {
 		const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_NAME);
 		struct nft_set *anonymous =

@@ -177,9 +177,7 @@ void nft_set_add(struct nft_set *s, const void *from, const void *to, const void
 void nft_set_add_cidr(struct nft_set *s, const struct cidr *c)
 {
 	struct addr first = cidr_masked(&c->addr, c->len).addr;
-	struct addr last = first;
-	for (size_t bit = c->len; bit < addr_bits(&first); bit++)
-		last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	struct addr last = cidr_last(c);
 	nft_set_add(s, first.bytes, last.bytes, NULL);
 }
 

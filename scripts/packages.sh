@@ -3,7 +3,7 @@
 # what is missing (as root).
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmnl-dev libjansson-dev liblmdb-dev
-	libxxhash-dev libcurl4-openssl-dev libyaml-dev libnl-route-3-dev libnftables-dev libnftnl-dev
+	libxxhash-dev libcurl4-openssl-dev libyaml-dev libnl-route-3-dev libnftnl-dev
 	libsystemd-dev linux-libc-dev iproute2"
 DEMO_PACKAGES="net-tools iputils-ping nftables bird2 etcd-server python3"
 TEST_PACKAGES="libcmocka-dev clang clang-tidy libclang-rt-14-dev binutils strace jq procps

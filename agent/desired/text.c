@@ -8,7 +8,6 @@
 
 #include "agent/bird/config.h"
 #include "agent/desired/desired.h"
-#include "agent/filter/tunnel_filter.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 
@@ -78,6 +77,29 @@ static void write_ipip(FILE *f, const struct ipip_want *w)
 	(void)fprintf(f, "ipip address %s mtu %u\n", text, w->mtu);
 }
 
+/* A node lacks an address of a family here and there: family 0. */
+static void write_addrs(FILE *f, const char *what, const struct tunnel_filter_list *list)
+{
+	char text[ADDR_TEXT];
+	for (size_t i = 0; i < list->n; i++) {
+		if (!list->v[i].family)
+			continue;
+		addr_format(&list->v[i], text);
+		(void)fprintf(f, "tunnel filter %s %s\n", what, text);
+	}
+}
+
+static void write_tunnel_filter(FILE *f, const struct tunnel_filter_want *w)
+{
+	if (!w->ipip && !w->vxlan4 && !w->vxlan6)
+		return;
+	(void)fprintf(f, "tunnel filter for%s%s%s, port %u vni %u\n", w->ipip ? " IPIP" : "",
+		w->vxlan4 ? " VXLAN" : "", w->vxlan6 ? " VXLAN6" : "", w->port, w->vni);
+	write_addrs(f, "node", &w->peers);
+	write_addrs(f, "other far end", &w->others);
+	write_addrs(f, "other near end", &w->theirs);
+}
+
 char *desired_describe(const struct desired *d)
 {
 	char *out = NULL;
@@ -92,8 +114,7 @@ char *desired_describe(const struct desired *d)
 	write_vxlan(f, &d->kernel.vxlan[0]);
 	write_vxlan(f, &d->kernel.vxlan[1]);
 	write_ipip(f, &d->kernel.ipip);
-	CLEANUP_FREE char *tunnel_filter = tunnel_filter_text(&d->tunnel_filter);
-	(void)fputs(tunnel_filter ? tunnel_filter : "", f);
+	write_tunnel_filter(f, &d->tunnel_filter);
 	write_exits(f, &d->kernel.exits);
 	write_cidrs(f, "masquerade", d->nat.nat, d->nat.n_nat);
 	if (d->node) {

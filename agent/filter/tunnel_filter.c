@@ -15,26 +15,30 @@
  * ipv6frag_thdr_truncated().)
  *
  * A set for each family holds the nodes: ten thousand cost no more than ten. When a node comes or
- * goes the table is replaced as a whole, in one transaction; no packet sees it half.
+ * goes only its element does.
  */
 #include "agent/filter/tunnel_filter.h"
 
-#include <stdio.h>
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
 
-#include "agent/filter/nft_table.h"
 #include "lib/mem.h"
+#include "lib/nft.h"
+#include "lib/nft_rule.h"
 
-#define TABLE "inet roost-tunnels"
+#define TABLE "roost-tunnels"
 
 struct tunnel_filter {
-	struct nft_table table;
+	struct nft *nft; /* borrowed */
+	struct nft_kept table;
 };
 
 struct tunnel_filter *tunnel_filter_new(struct nft *nft)
 {
 	struct tunnel_filter *f = mem_new(1, sizeof(*f));
-	f->table = (struct nft_table){.nft = nft, .name = TABLE};
+	f->nft = nft;
 	return f;
 }
 
@@ -42,106 +46,91 @@ void tunnel_filter_free(struct tunnel_filter *f)
 {
 	if (!f)
 		return;
-	nft_table_done(&f->table);
+	nft_kept_done(&f->table);
 	free(f);
 }
 
-static int compare(const void *a, const void *b)
-{
-	return addr_compare(a, b);
-}
-
-/* Addresses of one family. */
-struct senders {
-	struct addr *v;
-	size_t n;
-};
-
-static void add(struct senders *s, uint8_t family, const struct tunnel_filter_list *list)
+static void add_addresses(struct nft_set *s, uint8_t family, const struct tunnel_filter_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
 		if (list->v[i].family == family)
-			s->v[s->n++] = list->v[i];
+			nft_set_add(s, list->v[i].bytes, NULL, NULL);
 }
 
-/* A set of the addresses of a family in two lists. */
-static void print_set(FILE *f, const char *name, uint8_t family,
-	const struct tunnel_filter_list *first, const struct tunnel_filter_list *second)
+static struct nft_set *add_set(struct nft_table *t, const char *name, uint8_t family)
 {
-	struct senders s = {.v = mem_new(first->n + second->n + 1, sizeof(*s.v))};
-	const struct addr *last = NULL;
-	add(&s, family, first);
-	add(&s, family, second);
-	qsort(s.v, s.n, sizeof(*s.v), compare);
-	(void)fprintf(f, "\tset %s {\n\t\ttype ipv%c_addr\n", name, family == AF_INET ? '4' : '6');
-	for (size_t i = 0; i < s.n; i++) {
-		char text[ADDR_TEXT];
-		if (last && addr_equal(last, &s.v[i]))
-			continue;
-		addr_format(&s.v[i], text);
-		(void)fprintf(f, "%s%s", last ? ",\n\t\t\t     " : "\t\telements = { ", text);
-		last = &s.v[i];
+	const enum nft_type type = family == AF_INET ? NFT_IPV4 : NFT_IPV6;
+	return nft_table_set(t, name, 0, &type, 1);
+}
+
+static void add_ipip(struct nft_table *t, const struct tunnel_filter_want *w)
+{
+	static const uint8_t ipip = IPPROTO_IPIP;
+	struct nft_rule *r = nft_chain_rule(t->chains);
+	struct nft_set *s = add_set(t, "ipip", AF_INET);
+	add_addresses(s, AF_INET, &w->peers);
+	add_addresses(s, AF_INET, &w->others);
+	nft_match_family(r, AF_INET);
+	nft_load_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 9, sizeof(ipip)); /* the protocol */
+	nft_compare(r, NFT_CMP_EQ, &ipip, sizeof(ipip));
+	nft_load_addr(r, AF_INET, true);
+	nft_lookup(r, s, true);
+	if (w->theirs.n) {
+		s = add_set(t, "theirs", AF_INET);
+		add_addresses(s, AF_INET, &w->theirs);
+		nft_load_addr(r, AF_INET, false);
+		nft_lookup(r, s, true);
 	}
-	(void)fprintf(f, "%s\t}\n\n", last ? " }\n" : "");
-	free(s.v);
+	nft_rule_verdict(r, NF_DROP, NULL);
 }
 
-static void print_sets(FILE *f, const struct tunnel_filter_want *w)
+/* A rule for packets to the port that do not come from nodes. */
+static struct nft_rule *add_strangers(
+	struct nft_table *t, const struct nft_set *nodes, uint8_t family, uint16_t port)
 {
-	static const struct tunnel_filter_list none;
-	if (w->ipip)
-		print_set(f, "ipip", AF_INET, &w->peers, &w->others);
-	if (w->ipip && w->theirs.n)
-		print_set(f, "theirs", AF_INET, &w->theirs, &none);
-	if (w->vxlan4)
-		print_set(f, "nodes4", AF_INET, &w->peers, &none);
-	if (w->vxlan6)
-		print_set(f, "nodes6", AF_INET6, &w->peers, &none);
+	uint16_t number = htons(port);
+	struct nft_rule *r = nft_chain_rule(t->chains);
+	nft_match_family(r, family);
+	nft_load_addr(r, family, true);
+	nft_lookup(r, nodes, true);
+	nft_match_proto(r, IPPROTO_UDP);
+	nft_load_port(r, false);
+	nft_compare(r, NFT_CMP_EQ, &number, sizeof(number));
+	return r;
 }
 
-static void print_vxlan(
-	FILE *f, const struct tunnel_filter_want *w, const char *nodes, const char *ip)
+static void add_vxlan(
+	struct nft_table *t, const struct tunnel_filter_want *w, const char *name, uint8_t family)
 {
-	(void)fprintf(f, "\t\t%s saddr != @%s udp dport %u @th,96,24 != 0x%x accept\n", ip, nodes,
-		w->port, w->vni);
-	(void)fprintf(f, "\t\t%s saddr != @%s udp dport %u drop\n", ip, nodes, w->port);
+	const uint8_t vni[] = {(uint8_t)(w->vni >> 16), (uint8_t)(w->vni >> 8), (uint8_t)w->vni};
+	struct nft_set *s = add_set(t, name, family);
+	add_addresses(s, family, &w->peers);
+	struct nft_rule *r = add_strangers(t, s, family, w->port);
+	nft_load_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 12, sizeof(vni));
+	nft_compare(r, NFT_CMP_NEQ, vni, sizeof(vni));
+	nft_rule_verdict(r, NF_ACCEPT, NULL);
+	nft_rule_verdict(add_strangers(t, s, family, w->port), NF_DROP, NULL);
 }
 
-/* What is between the comment and the last brace. */
-static char *body(const struct tunnel_filter_want *w)
+static struct nft_table *tunnel_filter_table(const struct tunnel_filter_want *w)
 {
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-	if (!f)
-		err_abort("out of memory");
-	print_sets(f, w);
-	(void)fprintf(f, "\tchain input {\n"
-			 "\t\ttype filter hook input priority filter; policy accept;\n");
-	if (w->ipip)
-		(void)fprintf(f, "\t\tip protocol 4 ip saddr != @ipip %sdrop\n",
-			w->theirs.n ? "ip daddr != @theirs " : "");
-	if (w->vxlan4)
-		print_vxlan(f, w, "nodes4", "ip");
-	if (w->vxlan6)
-		print_vxlan(f, w, "nodes6", "ip6");
-	(void)fprintf(f, "\t}\n");
-	if (fclose(f) != 0)
-		err_abort("out of memory");
-	return text;
-}
-
-char *tunnel_filter_text(const struct tunnel_filter_want *w)
-{
+	static const struct nft_chain base = {
+		.type = "filter", .hook = NF_INET_LOCAL_IN, .policy = NF_ACCEPT};
 	if (!w->ipip && !w->vxlan4 && !w->vxlan6)
 		return NULL;
-	CLEANUP_FREE char *inside = body(w);
-	return nft_table_text(TABLE, inside);
+	struct nft_table *t = nft_table_new(NFPROTO_INET, TABLE);
+	(void)nft_table_chain(t, "input", &base);
+	if (w->ipip)
+		add_ipip(t, w);
+	if (w->vxlan4)
+		add_vxlan(t, w, "nodes4", AF_INET);
+	if (w->vxlan6)
+		add_vxlan(t, w, "nodes6", AF_INET6);
+	return t;
 }
 
 int tunnel_filter_sync(
 	struct tunnel_filter *f, const struct tunnel_filter_want *w, bool look, struct err *e)
 {
-	CLEANUP_FREE char *text = tunnel_filter_text(w);
-	return nft_table_sync(&f->table, text, look, e);
+	return nft_sync(f->nft, &f->table, NFPROTO_INET, TABLE, tunnel_filter_table(w), look, e);
 }

@@ -13,10 +13,8 @@
 struct tunnel_filter;
 struct nft;
 struct tunnel_filter *tunnel_filter_new(struct nft *nft); /* borrowed until tunnel_filter_free() */
-void tunnel_filter_free(struct tunnel_filter *f);	  /* takes NULL */
+void tunnel_filter_free(struct tunnel_filter *f);	  /* takes NULL; the kernel's table stays */
 
-/* The table's text as nft(8) reads it; the caller frees it. Pure. NULL: no table is needed. */
-char *tunnel_filter_text(const struct tunnel_filter_want *w);
-/* 1: changed; 0: it was so. look: see nft_table_sync(). */
+/* 1: changed; 0: it was so. look: at the kernel's table, too, as somebody may have changed it. */
 int tunnel_filter_sync(
 	struct tunnel_filter *f, const struct tunnel_filter_want *w, bool look, struct err *e);

@@ -13,13 +13,14 @@
 #include "agent/detect.h"
 #include "agent/filter/tunnel_filter.h"
 #include "agent/kernel/kernel.h"
+#include "agent/filter/firewall.h"
 #include "agent/filter/nat.h"
-#include "agent/filter/nft.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 
 static struct kernel *kernel;
+static struct nft *nft;
 static struct nat *nat;
 static struct tunnel_filter *tunnel_filter;
 
@@ -234,7 +235,7 @@ static int do_forward(const json_t *o, json_t *answer, struct err *e)
 	size_t n;
 	char text[256] = "";
 	CLEANUP_FREE struct cidr *pools = get_cidrs(o, "pools", &n);
-	int r = nat_check_forward(nat, pools, n, text, e);
+	int r = firewall_check(nft, pools, n, text, e);
 	(void)json_object_set_new(answer, "text", json_string(text));
 	return r;
 }
@@ -286,7 +287,6 @@ int main(void)
 {
 	static char line[JSON_MAX_BYTES];
 	struct err e = {0};
-	struct nft *nft = NULL;
 	if (kernel_open(&kernel, &e) < 0 || nft_open(&nft, &e) < 0)
 		err_abort(e.text);
 	nat = nat_new(nft);

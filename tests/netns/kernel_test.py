@@ -7,6 +7,7 @@ docs/KERNEL.md is the list of objects that is compared here.
 import contextlib
 import json
 import os
+import pathlib
 import socket
 import struct
 import subprocess
@@ -18,6 +19,7 @@ from roostlab import BIN, Failed, equal, inside, true, wait_for
 
 pytestmark = pytest.mark.needs()
 
+DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
 PROBE = os.environ.get("ROOST_PROBE") or f"{BIN}/../tests/netns/agent_probe"
 SAME, CHANGED, REAP = 0, 1, 2
 ETIME = -62
@@ -728,6 +730,43 @@ def test_a_tunnel_over_IPv6_carries_both_families(lab):
 POOLS = {"pools": ["10.66.0.0/16", "fd66::/48"], "nat": ["10.66.0.0/16", "fd66::/48"]}
 
 
+def _listed(ns, table):
+    tables = ns.run("nft", "list", "tables").split("\n")
+    return ns.run("nft", "-s", "list", "table", "inet", table) if f"table inet {table}" in tables else "no table\n"
+
+
+def test_the_tables_are_as_a_person_would_have_written_them(lab):
+    """tests/data/nat and tests/data/tunnel_filter: what is wanted, and what nft(8) then lists."""
+    with agent(lab.host) as a:
+        for case in sorted((DATA / "nat").iterdir()):
+            lines = [line.split() for line in (case / "want").read_text().splitlines()]
+            a.ok("nat", pools=[v for k, v in lines if k == "pool"], nat=[v for k, v in lines if k == "nat"])
+            equal((case.name, _listed(lab.host, "roost-nat")), (case.name, (case / "expected").read_text()), "NAT")
+        for case in sorted((DATA / "tunnel_filter").iterdir()):
+            a.ok("tunnel_filter", **json.loads((case / "want.json").read_text()))
+            equal((case.name, _listed(lab.host, "roost-tunnels")), (case.name, (case / "expected").read_text()),
+                  "tunnel filter")
+
+
+def test_the_order_of_pools_and_those_inside_others_change_nothing(lab):
+    one = ["10.1.0.0/16", "fd00::/48", "10.0.0.0/16"]
+    other = ["fd00::/48", "10.0.0.0/16", "10.1.0.0/16", "10.1.2.0/24", "10.1.0.0/16"]
+    with agent(lab.host) as a:
+        equal([a.ok("nat", pools=p, nat=p)["r"] for p in (one, other)], [1, 0], "the syncs")
+
+
+def test_a_node_more_is_one_element_more(lab):
+    host = lab.host
+    want = {"vxlan4": True, "port": 4789, "vni": 4096, "peers": ["10.99.0.3", "10.99.0.4"]}
+    with agent(host) as a:
+        a.ok("tunnel_filter", **want)
+        before = host.run("nft", "-a", "list", "table", "inet", "roost-tunnels")
+        want["peers"] = ["10.99.0.4", "10.99.0.5"]
+        equal(a.ok("tunnel_filter", **want)["r"], 1, "the change")
+        after = host.run("nft", "-a", "list", "table", "inet", "roost-tunnels")
+        equal(after, before.replace("10.99.0.3, 10.99.0.4", "10.99.0.4, 10.99.0.5"), "the table with its handles")
+
+
 def test_the_NAT_table_is_kept_as_it_shall_be(lab):
     lab.host.run("nft", "add table inet mine; add chain inet mine c")
     with agent(lab.host) as a:
@@ -773,7 +812,7 @@ def test_pods_reach_the_outside_under_the_node_s_address_and_each_other_under_th
                 equal(server.accept()[1][0], addresses[0], "the source between pods")
 
 
-def _drop_and_mend(lab, prefix, expected):
+def _drop_and_mend(lab, expected):
     lab.add(lab.pod())
     pod = lab.pod()
     lab.add(pod)
@@ -782,52 +821,124 @@ def _drop_and_mend(lab, prefix, expected):
     with agent(lab.host) as a:
         equal(a.ok("forward", pools=pools)["r"], 0, "the answer without a firewall")
         for n, (tool, outside) in enumerate((("iptables", "10.99.0.1"), ("ip6tables", "fd99::1"))):
-            lab.host.run(tool + prefix, "-P", "FORWARD", "DROP")
+            lab.host.run(tool, "-P", "FORWARD", "DROP")
             true(not pod.ns.pings(outside), "no answer behind a policy DROP")
             answer = a.ok("forward", pools=pools)
             command = answer["text"].split(": ", 1)[1]
-            equal((answer["r"], command), (1, expected(tool + prefix, pools[n])), "the answer")
+            equal((answer["r"], command), (1, expected(tool, pools[n])), "the answer")
             lab.host.run("sh", "-c", command)
             equal(a.ok("forward", pools=pools)["r"], 0, "the answer after the command")
             true(pod.ns.pings(outside), "an answer after the command")
 
 
-def test_a_policy_DROP_is_said_with_a_command_that_mends_it(lab):
-    _drop_and_mend(lab, "", lambda tool, pool: f"{tool} -I FORWARD -s {pool} -j ACCEPT; "
+def test_packets_pass_again_after_the_command(lab):
+    _drop_and_mend(lab, lambda tool, pool: f"{tool} -I FORWARD -s {pool} -j ACCEPT; "
                    f"{tool} -I FORWARD -d {pool} -j ACCEPT")
 
 
-def test_a_policy_DROP_of_legacy_iptables_is_said_too(lab):
-    if not os.path.exists("/usr/sbin/iptables-legacy"):
-        return
-    _drop_and_mend(lab, "-legacy", lambda tool, pool: f"{tool} -I FORWARD -s {pool} -j ACCEPT; "
-                   f"{tool} -I FORWARD -d {pool} -j ACCEPT")
-    with agent(lab.host) as a:
-        host = lab.host
-        for lines, expected in (
-                (["-N X", "-I FORWARD -j X", "-A X -j RETURN"], 0),
-                (["-F FORWARD", "-F X", "-A FORWARD -g X", "-A X -s 10.66.0.0/16 -j ACCEPT"], 1),
-                (["-A X -d 10.0.0.0/8 -m comment --comment c -j ACCEPT"], 0),
-                (["-I X -d 10.66.0.0/16 -j REJECT"], 1), (["-D X 1"], 0),
-                (["-F X", "-A X -p tcp -s 10.66.0.0/16 -j ACCEPT", "-A X -d 10.66.0.0/16 -j ACCEPT"],
-                 1), (["-F X", "-A X -j ACCEPT"], 0)):
-            for line in lines:
-                host.run("iptables-legacy", *line.split())
-            answer = a.ok("forward", pools=["10.66.0.0/16"])
-            equal((lines, answer["r"]), (lines, expected), "the answer after")
+POOL = "10.66.0.0/16"
+BOTH = ["10.66.0.0/16", "fd66::/48"]
+FORWARD = "add table {0}; add chain {0} forward {{ type filter hook forward priority 10; policy {1}; }}"
 
 
-def test_Docker_s_chains_are_understood(lab):
+def _nft(table, *rules, policy="drop"):
+    return ("nft", "; ".join([FORWARD.format(table, policy), *(r.format(t=table) for r in rules)]))
+
+
+def _iptables(*lines, tool="iptables"):
+    return ("sh", "-c", "; ".join(f"{tool} {line}" for line in lines))
+
+
+def _says(chain, table, command):
+    return f"chain {chain} of table {table} drops pods' packets: {command}"
+
+
+def _insert(table, pool, chain="forward", family="ip"):
+    return "nft '" + "; ".join(f"insert rule {table} {chain} {family} {side} {pool} accept"
+                               for side in ("saddr", "daddr")) + "'"
+
+
+DOCKER = ("-N DOCKER-USER", "-P FORWARD DROP", "-A FORWARD -j DOCKER-USER",
+          "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+          "-A DOCKER-USER -j RETURN")
+# What is set up, for which pools, what is said ("": nothing).
+FIREWALLS = {
+    "nothing": ((), BOTH, ""),
+    "policy accept": (_iptables("-P FORWARD ACCEPT", "-A FORWARD -p tcp -j DROP"), BOTH, ""),
+    "policy drop": (_iptables("-P FORWARD DROP"), BOTH, _says(
+        "FORWARD", "ip filter", f"iptables -I FORWARD -s {POOL} -j ACCEPT; iptables -I FORWARD -d {POOL} -j ACCEPT")),
+    "policy drop of IPv6": (_iptables("-P FORWARD DROP", tool="ip6tables"), BOTH, _says(
+        "FORWARD", "ip6 filter", "ip6tables -I FORWARD -s fd66::/48 -j ACCEPT; "
+        "ip6tables -I FORWARD -d fd66::/48 -j ACCEPT")),
+    "policy drop of the other family": (_iptables("-P FORWARD DROP", tool="ip6tables"), [POOL], ""),
+    "policy drop, two pools": (_iptables("-P FORWARD DROP"), [POOL, "10.70.0.0/16"], _says(
+        "FORWARD", "ip filter", "iptables -I FORWARD -s 10.66.0.0/16,10.70.0.0/16 -j ACCEPT; "
+        "iptables -I FORWARD -d 10.66.0.0/16,10.70.0.0/16 -j ACCEPT")),
+    "Docker": (_iptables(*DOCKER), [POOL], _says(
+        "FORWARD", "ip filter", f"iptables -I DOCKER-USER -s {POOL} -j ACCEPT; "
+        f"iptables -I DOCKER-USER -d {POOL} -j ACCEPT")),
+    "Docker, mended": (_iptables(*DOCKER, f"-I DOCKER-USER -s {POOL} -j ACCEPT",
+                                 f"-I DOCKER-USER -d {POOL} -j ACCEPT"), [POOL], ""),
+    "accepted one way": (_iptables("-P FORWARD DROP", f"-A FORWARD -s {POOL} -j ACCEPT"), [POOL], _says(
+        "FORWARD", "ip filter", f"iptables -I FORWARD -s {POOL} -j ACCEPT; iptables -I FORWARD -d {POOL} -j ACCEPT")),
+    "accepted by interface": (_iptables("-P FORWARD DROP", "-A FORWARD -i roost+ -j ACCEPT",
+                                        "-A FORWARD -o roost+ -j ACCEPT"), [POOL], ""),
+    "accepted all": (_iptables("-P FORWARD DROP", "-A FORWARD -j ACCEPT"), [POOL], ""),
+    "accepted too little": (_nft("inet fw", "add rule {t} forward ip saddr 10.66.0.0/17 accept",
+                                 "add rule {t} forward ip daddr 10.66.0.0/17 accept"), [POOL],
+                            _says("forward", "inet fw", _insert("inet fw", POOL))),
+    "accepted other ones": (_nft("inet fw", "add rule {t} forward ip saddr != 10.66.0.0/16 accept",
+                                 "add rule {t} forward ip daddr 10.67.0.0/16 accept"), [POOL],
+                            _says("forward", "inet fw", _insert("inet fw", POOL))),
+    "a larger prefix": (_nft("ip fw", "add rule {t} forward ip saddr 10.64.0.0/13 counter accept",
+                             "add rule {t} forward ip daddr 10.0.0.0/8 accept"), [POOL], ""),
+    "by goto": (_nft("ip fw", "add chain {t} allow", "add rule {t} allow accept",
+                     "add rule {t} forward ip saddr 10.66.0.0/16 goto allow",
+                     "add rule {t} forward ip daddr 10.66.0.0/16 goto allow"), [POOL], ""),
+    "sets": (_nft("inet fw", "add set {t} pods {{ type ipv4_addr; flags interval; }}",
+                  "add element {t} pods {{ 10.70.0.0/16, 10.66.0.0/16 }}", "add chain {t} pods6",
+                  "add rule {t} pods6 ip6 saddr {{ fd00::/16, fd66::/48 }} accept",
+                  "add rule {t} pods6 ip6 daddr fd66::/48 accept",
+                  "add rule {t} forward ip saddr @pods counter accept",
+                  "add rule {t} forward ip daddr @pods log accept", "add rule {t} forward jump pods6"),
+             BOTH, ""),
+    "sets of others": (_nft("inet fw", "add rule {t} forward ip saddr {{ 10.70.0.0/16, 10.71.0.0/16 }} accept",
+                            "add rule {t} forward ip daddr {{ 10.70.0.0/16, 10.71.0.0/16 }} accept"), [POOL],
+                       _says("forward", "inet fw", _insert("inet fw", POOL))),
+    "two pools of a family": (_nft("inet fw"), [POOL, "10.70.0.0/16", "fd66::/48"], _says(
+        "forward", "inet fw", _insert("inet fw", "{ 10.66.0.0/16, 10.70.0.0/16 }"))),
+    "IPv6 alone": (_nft("inet fw"), ["fd66::/48"], _says(
+        "forward", "inet fw", _insert("inet fw", "fd66::/48", family="ip6"))),
+    "reject at the end": (_iptables("-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+                                    "-A FORWARD -j REJECT"), [POOL], _says(
+        "FORWARD", "ip filter", f"iptables -I FORWARD -s {POOL} -j ACCEPT; iptables -I FORWARD -d {POOL} -j ACCEPT")),
+    "firewalld": (_nft("inet firewalld", "add rule {t} forward ct state established,related accept",
+                       "add rule {t} forward reject with icmpx admin-prohibited", policy="accept"),
+                  [POOL, "10.70.0.0/16"], _says(
+        "forward", "inet firewalld", "firewall-cmd --zone=trusted --add-source=10.66.0.0/16 --add-source=10.70.0.0/16")),
+    "a rule that drops the pool names it to drop it": (
+        _nft("inet fw", "add rule {t} forward ip saddr 10.66.0.0/16 drop",
+             "add rule {t} forward ip daddr 10.66.0.0/16 drop"), [POOL],
+        _says("forward", "inet fw", _insert("inet fw", POOL))),
+    "ours alone": (_nft("inet roost-x"), BOTH, ""),
+    "not a table that forwards": (("nft", "add table arp fw; add chain arp fw c { type filter hook input priority 0; "
+                                   "policy drop; }"), BOTH, ""),
+}
+
+
+def test_what_drops_pods_packets_is_said_with_a_command_that_mends_it(lab):
     host = lab.host
-    for line in ("-N DOCKER-USER", "-P FORWARD DROP", "-A FORWARD -j DOCKER-USER",
-                 "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-                 "-A DOCKER-USER -j RETURN"):
-        host.run("iptables", *line.split())
     with agent(host) as a:
-        answer = a.ok("forward", pools=["10.66.0.0/16"])
-        true("iptables -I DOCKER-USER -s 10.66.0.0/16 -j ACCEPT" in answer["text"], "why", answer)
-        host.run("sh", "-c", answer["text"].split(": ", 1)[1])
-        equal(a.ok("forward", pools=["10.66.0.0/16"])["r"], 0, "the answer after the command")
+        for name, (command, pools, expected) in FIREWALLS.items():
+            host.run("nft", "flush ruleset")
+            if command:
+                host.run(*command)
+            answer = a.ok("forward", pools=pools)
+            equal((name, answer["r"], answer["text"]), (name, int(bool(expected)), expected), "the answer")
+            if expected and "firewall-cmd" not in expected:
+                host.run("sh", "-c", expected.split(": ", 1)[1])
+                family = [p for p in pools if (":" in p) == ("ip6" in expected)]
+                equal((name, a.ok("forward", pools=family)["r"]), (name, 0), "the answer after the command")
 
 
 # ---- strangers at the tunnels ----
