@@ -31,11 +31,6 @@ static bool starts_with(const char *s, const char *start)
 	return strncmp(s, start, strlen(start)) == 0;
 }
 
-static const char *family_name(uint8_t family)
-{
-	return family == AF_INET ? "IPv4" : "IPv6";
-}
-
 /* The next word of a comma-separated list. */
 static const char *take_item(const char *s, char out[PATTERN])
 {
@@ -94,7 +89,7 @@ static int check_family(
 {
 	if (a->family == family)
 		return 0;
-	return err_set(e, EINVAL, "%s is not an %s %s", text, family_name(family), what);
+	return err_set(e, EINVAL, "%s is not an %s %s", text, family_name(family_of(family)), what);
 }
 
 static int parse_networks(const char *list, uint8_t family, struct detect *d, struct err *e)
@@ -129,7 +124,7 @@ int detect_parse(const char *text, uint8_t family, struct detect *out, struct er
 	if (!text_copy(d.text, sizeof(d.text), text))
 		return err_set(e, EINVAL,
 			"the way to find the node's %s address is longer than %zu bytes",
-			family_name(family), sizeof(d.text) - 1);
+			family_name(family_of(family)), sizeof(d.text) - 1);
 	int r = 0;
 	if (strcmp(text, "none") == 0) {
 		d.method = DETECT_NONE;
@@ -151,7 +146,7 @@ int detect_parse(const char *text, uint8_t family, struct detect *out, struct er
 			return err_set(e, EINVAL,
 				"%s is no way to find the node's %s address: none, first-found, "
 				"interface=REGEX, can-reach=ADDRESS, cidr=NET or an address",
-				text, family_name(family));
+				text, family_name(family_of(family)));
 		r = check_family(&d.target, family, text, "address", e);
 	}
 	if (r < 0)
@@ -329,7 +324,7 @@ static const struct addr *avoided(const struct detect_want *w, const struct fact
 
 static int nothing(const struct detect_want *w, const struct facts *f, struct err *e)
 {
-	const char *family = family_name(w->family);
+	const char *family = family_name(family_of(w->family));
 	const char *text = w->how->text;
 	const struct addr *inside = avoided(w, f);
 	if (inside) {

@@ -27,7 +27,7 @@
 
 static struct cidr own_address(const struct agent *a, uint8_t family)
 {
-	const struct cidr *now = family == AF_INET ? &a->self.addr4 : &a->self.addr6;
+	const struct cidr *now = &a->self.addr[family_of(family)];
 	const struct replica_node *n = replica_node(&a->replica, a->conf.node);
 	if (now->addr.family || !n)
 		return *now;
@@ -50,8 +50,8 @@ static size_t list_pools(const struct agent *a, struct cidr out[POOL_MAX])
 static void detect(struct agent *a, const struct facts *f, uint8_t family)
 {
 	const struct detect *how = family == AF_INET ? &a->conf.detect4 : &a->conf.detect6;
-	struct cidr *addr = family == AF_INET ? &a->self.addr4 : &a->self.addr6;
-	int *link = family == AF_INET ? &a->self.link4 : &a->self.link6;
+	struct cidr *addr = &a->self.addr[family_of(family)];
+	int *link = &a->self.link[family_of(family)];
 	struct cidr pools[POOL_MAX];
 	struct cidr found = {0};
 	int found_link = 0;
@@ -195,7 +195,7 @@ static void sync_node(struct agent *a, const struct desired *d)
 /* What tunl0 sends comes from the address that the kernel takes; other nodes know this node's only. */
 static void look_at_source(struct agent *a, const struct desired *d)
 {
-	const struct addr *own = &a->self.addr4.addr;
+	const struct addr *own = &a->self.addr[IPV4].addr;
 	for (size_t i = 0; d->kernel.ipip.on && i < d->tunnel_filter.peers.n; i++) {
 		const struct addr *peer = &d->tunnel_filter.peers.v[i];
 		struct addr source;
@@ -248,10 +248,10 @@ static void list_problems(struct agent *a, const struct desired *d)
 static void show_tunnels(struct agent *a)
 {
 	const struct tunnel_addresses *t = &a->tunnels;
-	a->self.vxlan4 = t->held[TUNNEL_VXLAN4];
-	a->self.vxlan6 = t->held[TUNNEL_VXLAN6];
-	a->self.ipip4 = t->held[TUNNEL_IPIP];
-	memcpy(a->self.former, t->previous, sizeof(a->self.former));
+	a->self.vxlan[IPV4] = t->held[TUNNEL_VXLAN4];
+	a->self.vxlan[IPV6] = t->held[TUNNEL_VXLAN6];
+	a->self.ipip = t->held[TUNNEL_IPIP];
+	memcpy(a->self.previous, t->previous, sizeof(a->self.previous));
 }
 
 /* true: what is desired has to be made anew. */

@@ -214,8 +214,8 @@ json_t *report_status(const struct agent *a)
 	report_exits_text(a, exits, sizeof(exits));
 	json_t *report = json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:o, s:o}, s:o}", "node",
 		a->conf.node, "installation", a->member.installation, "since", began, "store",
-		store, "bird", bird, "address", "ipv4", report_address(&a->self.addr4), "ipv6",
-		report_address(&a->self.addr6), "blocks", report_blocks(a));
+		store, "bird", bird, "address", "ipv4", report_address(&a->self.addr[IPV4]), "ipv6",
+		report_address(&a->self.addr[IPV6]), "blocks", report_blocks(a));
 	report_problems(a, report);
 	json_put(report, "exits", report_exits(a));
 	json_put(report, "exitsText", text_or_null(exits));

@@ -113,13 +113,13 @@ static bool note_encapsulation(
 	bool changed = false;
 	if (t->previous_until_ms && in->now_ms >= t->previous_until_ms) {
 		t->previous_until_ms = 0;
-		t->previous[0] = t->previous[1] = WAY_NONE;
+		t->previous[IPV4] = t->previous[IPV6] = ENCAPSULATION_UNSET;
 		changed = true;
 	}
-	for (size_t i = 0; i < 2; i++) {
-		enum desired_way was = t->current[i];
-		enum desired_way is = t->current[i] = in->desired->way[i];
-		if (was == WAY_NONE || was == is || is == WAY_NONE)
+	for (enum family i = IPV4; i < FAMILIES; i++) {
+		enum encapsulation was = t->current[i];
+		enum encapsulation is = t->current[i] = in->desired->encapsulation[i];
+		if (was == ENCAPSULATION_UNSET || was == is || is == ENCAPSULATION_UNSET)
 			continue;
 		t->previous[i] = was;
 		t->previous_until_ms = in->now_ms + TUNNEL_LINGER_MS;
@@ -134,8 +134,8 @@ bool tunnel_addresses_sync(struct tunnel_addresses *t, const struct tunnel_addre
 	struct node_states *s, int64_t *again_ms, struct problems *problems)
 {
 	const bool wanted[TUNNELS] = {
-		[TUNNEL_VXLAN4] = in->desired->wants_vxlan4,
-		[TUNNEL_VXLAN6] = in->desired->wants_vxlan6,
+		[TUNNEL_VXLAN4] = in->desired->wants_vxlan[IPV4],
+		[TUNNEL_VXLAN6] = in->desired->wants_vxlan[IPV6],
 		[TUNNEL_IPIP] = in->desired->wants_ipip,
 	};
 	bool left = is_left(t, in, s, again_ms);

@@ -22,8 +22,8 @@ struct tunnel_addresses {
 	struct addr held[TUNNELS]; /* family 0: none */
 	bool is_released[TUNNELS]; /* the node state has no record, not even of an earlier agent */
 	int64_t idle_ms[TUNNELS];  /* since when it is not asked for; 0: it is */
-	enum desired_way current[2]; /* encapsulation of each family, as of the last call */
-	enum desired_way previous[2];
+	enum encapsulation current[FAMILIES]; /* as of the last call */
+	enum encapsulation previous[FAMILIES];
 	int64_t previous_until_ms; /* 0: there is none */
 	int64_t exit_until_ms;	   /* packets for the outside may come until then */
 };

@@ -296,8 +296,8 @@ static void put_family(struct birdtext *t, const struct bird_part *part)
 static void put_families(struct birdtext *t, const struct bird_want *w)
 {
 	const struct bird_part parts[] = {
-		part_of(w, &w->v4, AF_INET), part_of(w, &w->v6, AF_INET6)};
-	if (!w->v4.node.family && !w->v6.node.family)
+		part_of(w, &w->family[IPV4], AF_INET), part_of(w, &w->family[IPV6], AF_INET6)};
+	if (!w->family[IPV4].node.family && !w->family[IPV6].node.family)
 		return;
 	for (size_t i = 0; i < 2; i++) {
 		char digit = parts[i].digit;

@@ -10,6 +10,7 @@
 
 #include "cluster/resource.h"
 #include "lib/addr.h"
+#include "lib/family.h"
 #include "lib/net_sizes.h"
 
 struct bird_pool {
@@ -91,14 +92,14 @@ struct bird_exits {
 	size_t n_own;
 	const struct cidr *blocked; /* unreachable while there is no exit to it */
 	size_t n_blocked;
-	bool used[2]; /* IPv4, IPv6: pods here may leave by exits */
+	bool used[FAMILIES]; /* pods here may leave by exits */
 };
 
 struct bird_want {
 	struct addr router_id; /* IPv4 */
 	uint16_t listen_port;
 	enum resource_log log;
-	struct bird_family v4, v6;
+	struct bird_family family[FAMILIES];
 	const struct bird_peer *peers; /* sorted by address */
 	size_t n_peers;
 	struct bird_exits exits;

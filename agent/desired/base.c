@@ -5,8 +5,9 @@
  */
 #include "agent/desired/base.h"
 
-#include <sys/socket.h>
+#include <string.h>
 
+#include "agent/kernel/vtep.h"
 #include "lib/mem.h"
 
 void *desired_memory(struct desired *d, size_t n, size_t size)
@@ -15,19 +16,29 @@ void *desired_memory(struct desired *d, size_t n, size_t size)
 	return d->memory[d->n_memory++] = mem_new(n ? n : 1, size);
 }
 
-const struct cidr *desired_own(const struct desiring *g, uint8_t family)
+struct addr desired_other_addr(
+	const struct desiring *g, const struct replica_node *n, enum family f)
 {
-	return family == AF_INET ? &g->self->addr4 : &g->self->addr6;
+	return strcmp(n->name, g->conf->node) == 0 ? (struct addr){0} : n->spec.addr[f].addr;
 }
 
-struct addr desired_node_addr(const struct resource_node *n, uint8_t family)
+bool desired_has_mac(const uint8_t mac[6])
 {
-	return n->addr[family_of(family)].addr;
+	static const uint8_t none[6];
+	return memcmp(mac, none, sizeof(none)) != 0;
+}
+
+struct addr desired_vtep(const struct resource_node *n, enum family f)
+{
+	if (f == IPV4 || !n->vxlan[f].family)
+		return n->vxlan[f];
+	return desired_has_mac(n->vxlan_mac[f]) ? vtep_link_local(n->vxlan_mac[f])
+						: (struct addr){0};
 }
 
 bool desired_is_near(const struct desiring *g, const struct addr *node)
 {
-	const struct cidr *own = desired_own(g, node->family);
+	const struct cidr *own = &g->self->addr[family_of(node->family)];
 	return own->addr.family && cidr_contains(own, node);
 }
 

@@ -11,6 +11,7 @@
 struct desired_pool {
 	const char *name;
 	const struct resource_pool *spec;
+	enum family family;
 	bool assigns;
 	bool has_node; /* a node's address is inside: none of its routes may be learned */
 };
@@ -33,21 +34,23 @@ struct desiring {
 /* Memory that belongs to the result. Zeroed; never NULL. */
 void *desired_memory(struct desired *d, size_t n, size_t size);
 
-/* Our address of a family; family 0: none. */
-const struct cidr *desired_own(const struct desiring *g, uint8_t family);
-struct addr desired_node_addr(const struct resource_node *n, uint8_t family);
+/* The address of another node; family 0: it has none, or the node is this one. */
+struct addr desired_other_addr(
+	const struct desiring *g, const struct replica_node *n, enum family f);
+/* The next hop that stands for a node's VXLAN device; family 0: it has none. */
+struct addr desired_vtep(const struct resource_node *n, enum family f);
+bool desired_has_mac(const uint8_t mac[6]);
 bool desired_is_near(const struct desiring *g, const struct addr *node); /* in our subnet */
 bool desired_is_tunnel(const struct resource_pool *p);
 
 /* The node state's copy and our Node document. */
 void desired_node(struct desiring *g);
 
-/* MTUs in bytes: of the uplink, of tunnel devices (0: too small for one), of pods (0: no pool). check
+/* MTUs in bytes: of tunnel devices (0: too small for one), of pods (0: no pool). check
  * says it when pods' links are too small for IPv6, and which pools then give nothing. */
-uint32_t desired_uplink_mtu(const struct desiring *g, uint8_t family);
-uint32_t desired_vxlan_mtu(const struct desiring *g, uint8_t family);
+uint32_t desired_vxlan_mtu(const struct desiring *g, enum family f);
 uint32_t desired_ipip_mtu(const struct desiring *g);
-uint32_t desired_pod_mtu(const struct desiring *g, uint8_t family);
+uint32_t desired_pod_mtu(const struct desiring *g, enum family f);
 void desired_check_mtu(struct desiring *g);
 
 /* Says where a strict uplink drops what other nodes send. */

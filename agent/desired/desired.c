@@ -15,51 +15,51 @@
 #include <string.h>
 
 #include "agent/desired/base.h"
+#include "lib/search.h"
 #include "lib/selector.h"
 
 /* Pools. */
 
+static int compare_block(const void *element, const void *key)
+{
+	return addr_compare(&((const struct replica_block *)element)->cidr.addr, key);
+}
+
 bool desired_is_in_use(const struct replica *r, const struct cidr *pool)
 {
-	size_t low = 0, high = r->n_blocks;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (addr_compare(&r->blocks[middle].cidr.addr, &pool->addr) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < r->n_blocks && cidr_contains(pool, &r->blocks[low].cidr.addr);
+	size_t i = search_lower_bound(
+		r->blocks, r->n_blocks, sizeof(*r->blocks), &pool->addr, compare_block);
+	return i < r->n_blocks && cidr_contains(pool, &r->blocks[i].cidr.addr);
 }
 
 /* Other nodes lose their address inside this pool. view becomes a copy when one does. */
-static void leave_out_strays(struct desiring *g, const struct resource *pool, struct replica *view)
+static void leave_out_nodes(struct desiring *g, const struct resource *pool, struct replica *view)
 {
 	const struct cidr *cidr = &pool->pool.pool.cidr;
+	enum family f = family_of(cidr->addr.family);
 	for (size_t i = 0; i < view->n_nodes; i++) {
 		const struct replica_node *n = &view->nodes[i];
-		struct addr a = desired_node_addr(&n->spec, cidr->addr.family);
-		if (!a.family || !cidr_contains(cidr, &a) || strcmp(n->name, g->conf->node) == 0)
+		struct addr a = desired_other_addr(g, n, f);
+		if (!a.family || !cidr_contains(cidr, &a))
 			continue;
 		if (view->nodes == g->r->nodes) {
 			view->nodes = desired_memory(g->out, view->n_nodes, sizeof(*n));
 			memcpy(view->nodes, g->r->nodes, view->n_nodes * sizeof(*n));
 		}
-		struct resource_node *spec = &view->nodes[i].spec;
-		spec->addr[family_of(a.family)] = (struct cidr){0};
+		view->nodes[i].spec.addr[f] = (struct cidr){0};
 		problems_add(&g->out->problems,
 			"the address of node %s is inside pool %s: nothing is sent to that node",
 			n->name, pool->name);
 	}
 }
 
-static void take_nodes(struct desiring *g, struct replica *view)
+static void read_nodes(struct desiring *g, struct replica *view)
 {
 	*view = *g->r;
 	for (size_t i = 0; i < g->r->n_items; i++) {
 		const struct resource *res = &g->r->items[i]->resource;
 		if (res->kind == RESOURCE_IPPOOL && desired_is_in_use(g->r, &res->pool.pool.cidr))
-			leave_out_strays(g, res, view);
+			leave_out_nodes(g, res, view);
 	}
 	g->r = view;
 }
@@ -75,18 +75,19 @@ static const struct desired_pool *overlapping(const struct desiring *g, const st
 /* A node whose address is in the pool: its name. */
 static const char *node_inside(const struct desiring *g, const struct cidr *pool)
 {
-	const struct cidr *own = desired_own(g, pool->addr.family);
-	if (own->addr.family && cidr_contains(pool, &own->addr))
+	enum family f = family_of(pool->addr.family);
+	const struct addr *own = &g->self->addr[f].addr;
+	if (own->family && cidr_contains(pool, own))
 		return g->conf->node;
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
-		struct addr a = desired_node_addr(&g->r->nodes[i].spec, pool->addr.family);
-		if (a.family && cidr_contains(pool, &a))
+		const struct addr *a = &g->r->nodes[i].spec.addr[f].addr;
+		if (a->family && cidr_contains(pool, a))
 			return g->r->nodes[i].name;
 	}
 	return NULL;
 }
 
-static void take_pool(struct desiring *g, const struct resource *res)
+static void read_pool(struct desiring *g, const struct resource *res)
 {
 	const struct resource_pool *spec = &res->pool;
 	const struct desired_pool *other = overlapping(g, &spec->pool.cidr);
@@ -105,25 +106,28 @@ static void take_pool(struct desiring *g, const struct resource *res)
 		problems_add(&g->out->problems,
 			"pool %s contains the address of node %s: no addresses are given from it",
 			res->name, node);
+	enum family f = family_of(spec->pool.cidr.addr.family);
+	g->out->kernel.forward[f] = true;
 	g->pools[g->n_pools++] = (struct desired_pool){
 		.name = res->name,
 		.spec = spec,
+		.family = f,
 		.has_node = node != NULL,
 		.assigns = !spec->disabled && !g->drain && !node &&
 			   selector_matches(spec->selector, g->labels),
 	};
 }
 
-static void take_pools(struct desiring *g)
+static void read_pools(struct desiring *g)
 {
 	for (size_t i = 0; i < g->r->n_items; i++)
 		if (g->r->items[i]->resource.kind == RESOURCE_IPPOOL)
-			take_pool(g, &g->r->items[i]->resource);
+			read_pool(g, &g->r->items[i]->resource);
 	if (g->n_pools == 0)
 		problems_add(&g->out->problems, "there is no IPPool: no pod can get an address");
 }
 
-/* The kernel. */
+/* The kernel and NAT. */
 
 static void make_blackholes(struct desiring *g)
 {
@@ -136,16 +140,6 @@ static void make_blackholes(struct desiring *g)
 		all[n++] = s->kept[i];
 	g->out->kernel.blackholes = all;
 	g->out->kernel.n_blackholes = n;
-}
-
-static void make_kernel(struct desiring *g)
-{
-	struct kernel_want *k = &g->out->kernel;
-	make_blackholes(g);
-	for (size_t i = 0; i < g->n_pools; i++)
-		*(g->pools[i].spec->pool.cidr.addr.family == AF_INET ? &k->forward4
-								     : &k->forward6) = true;
-	desired_tunnels(g);
 }
 
 static void make_nat(struct desiring *g)
@@ -164,20 +158,13 @@ static void make_nat(struct desiring *g)
 
 static void check_addresses(struct desiring *g)
 {
-	bool needs4 = false;
-	bool needs6 = false;
-	for (size_t i = 0; i < g->n_pools; i++)
-		*(g->pools[i].spec->pool.cidr.addr.family == AF_INET ? &needs4 : &needs6) = true;
-	if (needs4 && !g->self->addr4.addr.family)
-		problems_add(&g->out->problems,
-			"this node has no IPv4 address (%s): its IPv4 pods cannot "
-			"be reached from other nodes",
-			g->conf->detect4.text);
-	if (needs6 && !g->self->addr6.addr.family)
-		problems_add(&g->out->problems,
-			"this node has no IPv6 address (%s): its IPv6 pods cannot "
-			"be reached from other nodes",
-			g->conf->detect6.text);
+	const struct detect *how[] = {&g->conf->detect4, &g->conf->detect6};
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (g->out->kernel.forward[f] && !g->self->addr[f].addr.family)
+			problems_add(&g->out->problems,
+				"this node has no %s address (%s): its %s pods cannot "
+				"be reached from other nodes",
+				family_name(f), how[f]->text, family_name(f));
 }
 
 void desired_make(const struct agent_conf *c, const struct replica *r, const struct facts *f,
@@ -196,12 +183,13 @@ void desired_make(const struct agent_conf *c, const struct replica *r, const str
 		.labels = json_object_get(json_object_get(r->self, "metadata"), "labels"),
 		.drain = node && node->spec.drain,
 	};
-	take_nodes(&g, &view);
-	take_pools(&g);
+	read_nodes(&g, &view);
+	read_pools(&g);
 	check_addresses(&g);
 	desired_check_mtu(&g);
 	desired_check_paths(&g);
-	make_kernel(&g);
+	make_blackholes(&g);
+	desired_tunnels(&g);
 	make_nat(&g);
 	desired_node(&g);
 	desired_peers(&g);

@@ -16,29 +16,29 @@
 #include "agent/kernel/want.h"
 #include "agent/replica.h"
 #include "ipam/mirror.h"
+#include "lib/family.h"
 #include "lib/problems.h"
 
 /* How packets for other nodes travel. */
-enum desired_way {
-	WAY_NONE,
-	WAY_PLAIN,
-	WAY_IPIP,
-	WAY_IPIP_CROSS,
-	WAY_VXLAN,
-	WAY_VXLAN_CROSS,
-	WAYS
+enum encapsulation {
+	ENCAPSULATION_UNSET,
+	ENCAPSULATION_NONE,
+	ENCAPSULATION_IPIP,
+	ENCAPSULATION_IPIP_CROSS,
+	ENCAPSULATION_VXLAN,
+	ENCAPSULATION_VXLAN_CROSS,
+	ENCAPSULATIONS
 };
 
 /* This node's own side, from elsewhere than the cluster. */
 struct desired_self {
-	struct cidr addr4, addr6; /* detected; family 0: none */
-	int link4, link6;
-	struct addr vxlan4, vxlan6; /* VTEP addresses we hold; family 0: none yet */
-	struct addr ipip4;	    /* the same of the IPIP device */
-	bool ipip_is_theirs;	    /* somebody else uses the IPIP device */
-	/* Of each family, the way before it changed a moment ago: for nodes that are not ready for the
-	 * new one. */
-	enum desired_way former[2];
+	struct cidr addr[FAMILIES];  /* detected; family 0: none */
+	int link[FAMILIES];	     /* that has it */
+	struct addr vxlan[FAMILIES]; /* VTEP addresses we hold; family 0: none yet */
+	struct addr ipip;	     /* the same of the IPIP device */
+	bool ipip_is_theirs;	     /* somebody else uses the IPIP device */
+	/* The encapsulation before it changed a moment ago: for nodes that are not ready for the new one. */
+	enum encapsulation previous[FAMILIES];
 	const struct cidr
 		*announced; /* own blocks, confirmed and not draining: BIRD's and blackholes */
 	size_t n_announced;
@@ -48,9 +48,9 @@ struct desired_self {
 
 struct desired {
 	struct mirror mirror;
-	bool wants_vxlan4, wants_vxlan6, wants_ipip; /* a tunnel's address is needed */
+	bool wants_vxlan[FAMILIES], wants_ipip; /* a tunnel's address is needed */
 	struct kernel_want kernel;
-	enum desired_way way[2]; /* of each family's first pool */
+	enum encapsulation encapsulation[FAMILIES]; /* of the first pool */
 	struct tunnel_filter_want tunnel_filter;
 	struct nat_want nat;
 	struct bird_want bird;

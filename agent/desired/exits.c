@@ -23,10 +23,10 @@
 #define CIDRS ((size_t)RESOURCE_EXITS * RESOURCE_EXIT_CIDRS)
 
 /* One family's work. */
-struct exiting {
+struct family_exits {
 	struct desiring *g;
 	const struct resource_exits *x;
-	uint8_t family;
+	enum family family;
 	bool tunnel;
 	bool is_exit;	     /* this node */
 	const char *too_far; /* an exit that cannot be used from here */
@@ -55,17 +55,17 @@ static const struct desired_pool *pool_around(const struct desiring *g, const st
 	return NULL;
 }
 
-static void add_cidrs(const struct exiting *w, const struct cidr *from, size_t n_from,
+static void add_cidrs(const struct family_exits *w, const struct cidr *from, size_t n_from,
 	struct cidr *out, size_t *n)
 {
 	for (size_t i = 0; i < n_from; i++)
-		if (from[i].addr.family == w->family && !pool_around(w->g, &from[i]) &&
+		if (family_of(from[i].addr.family) == w->family && !pool_around(w->g, &from[i]) &&
 			!has_cidr(out, *n, &from[i]) && *n < CIDRS)
 			out[(*n)++] = from[i];
 }
 
 /* Where a node with these labels is an exit to; 0: it is none. */
-static size_t exits_of(const struct exiting *w, const json_t *labels, struct cidr out[CIDRS])
+static size_t exits_of(const struct family_exits *w, const json_t *labels, struct cidr out[CIDRS])
 {
 	size_t n = 0;
 	for (size_t i = 0; i < w->x->n; i++)
@@ -74,28 +74,28 @@ static size_t exits_of(const struct exiting *w, const json_t *labels, struct cid
 	return n;
 }
 
-static const struct cidr *keep(const struct exiting *w, const struct cidr *cidrs, size_t n)
+static const struct cidr *keep(const struct family_exits *w, const struct cidr *cidrs, size_t n)
 {
 	struct cidr *kept = desired_memory(w->g->out, n, sizeof(*kept));
 	memcpy(kept, cidrs, n * sizeof(*kept));
 	return kept;
 }
 
-/* The way of the table in which BGP resolves is that of the family's first pool. */
-static bool has_tunnel(const struct desiring *g, uint8_t family)
+/* BGP resolves in the table of the family's first pool. */
+static bool has_tunnel(const struct desiring *g, enum family f)
 {
 	for (size_t i = 0; i < g->n_pools; i++)
-		if (g->pools[i].spec->pool.cidr.addr.family == family && !g->pools[i].has_node)
+		if (g->pools[i].family == f && !g->pools[i].has_node)
 			return desired_is_tunnel(g->pools[i].spec);
 	return false;
 }
 
-static void add_node(struct exiting *w, const struct replica_node *node)
+static void add_node(struct family_exits *w, const struct replica_node *node)
 {
 	struct cidr cidrs[CIDRS];
-	struct addr a = desired_node_addr(&node->spec, w->family);
-	const struct cidr *own = desired_own(w->g, w->family);
-	if (!a.family || addr_equal(&a, &own->addr) || strcmp(node->name, w->g->conf->node) == 0)
+	struct addr a = desired_other_addr(w->g, node, w->family);
+	const struct addr *own = &w->g->self->addr[w->family].addr;
+	if (!a.family || addr_equal(&a, own))
 		return;
 	CLEANUP_JSON json_t *labels = node->labels ? json_loads(node->labels, 0, NULL) : NULL;
 	size_t n = exits_of(w, labels, cidrs);
@@ -106,7 +106,7 @@ static void add_node(struct exiting *w, const struct replica_node *node)
 		return;
 	}
 	struct bird_exit_peer *p = &w->peers[w->out->n_peers++];
-	*p = (struct bird_exit_peer){.addr = a, .local = own->addr, .is_exit = n > 0};
+	*p = (struct bird_exit_peer){.addr = a, .local = *own, .is_exit = n > 0};
 	w->n_exits += n > 0;
 	if (n == 0 || node->spec.drain)
 		return;
@@ -114,16 +114,16 @@ static void add_node(struct exiting *w, const struct replica_node *node)
 	p->n_cidrs = n;
 }
 
-static bool has_default(const struct desiring *g, uint8_t family)
+static bool has_default(const struct desiring *g, enum family f)
 {
 	for (size_t i = 0; i < g->f->n_defaults; i++)
-		if (g->f->defaults[i].family == family)
+		if (g->f->defaults[i].family == family_af(f))
 			return true;
 	return false;
 }
 
 /* What outside routers may give this node. */
-static size_t given(const struct exiting *w, struct cidr out[CIDRS])
+static size_t given(const struct family_exits *w, struct cidr out[CIDRS])
 {
 	const struct bird_want *b = &w->g->out->bird;
 	size_t n = 0;
@@ -132,26 +132,23 @@ static size_t given(const struct exiting *w, struct cidr out[CIDRS])
 	return n;
 }
 
-static void announce(struct exiting *w, const struct cidr *cidrs, size_t n, struct cidr *own)
+static void announce(struct family_exits *w, const struct cidr *cidrs, size_t n, struct cidr *own)
 {
 	struct cidr ignored[CIDRS];
 	bool leads_out = has_default(w->g, w->family) || given(w, ignored) > 0;
 	for (size_t i = 0; i < n && !w->g->drain; i++) {
-		char text[CIDR_TEXT];
-		if (cidrs[i].len > 0 || leads_out) {
+		if (cidrs[i].len > 0 || leads_out)
 			own[w->out->n_own++] = cidrs[i];
-			continue;
-		}
-		cidr_format(&cidrs[i], text);
-		problems_add(&w->g->out->problems,
-			"this node is an exit to %s and has no default route of its own: it is "
-			"not announced",
-			text);
+		else
+			problems_add(&w->g->out->problems,
+				"this node is an exit to %s and has no default route of its own: "
+				"it is not announced",
+				CIDR_STRING(&cidrs[i]));
 	}
 }
 
 /* What pods must not reach but by an exit. */
-static void block(struct exiting *w, struct cidr *blocked)
+static void block(struct family_exits *w, struct cidr *blocked)
 {
 	struct cidr all[CIDRS];
 	size_t n = given(w, all);
@@ -159,15 +156,14 @@ static void block(struct exiting *w, struct cidr *blocked)
 		add_cidrs(w, w->x->list[i].cidrs, w->x->list[i].n_cidrs, all, &n);
 	for (size_t i = 0; i < n && w->x->required; i++)
 		blocked[w->out->n_blocked++] = all[i];
-	w->out->used[w->family != AF_INET] =
-		given(w, all) > 0 || w->n_exits > 0 || (w->x->required && n > 0);
+	w->out->used[w->family] = given(w, all) > 0 || w->n_exits > 0 || (w->x->required && n > 0);
 }
 
-static void make_family(struct exiting *w, struct cidr *own, struct cidr *blocked)
+static void make_family(struct family_exits *w, struct cidr *own, struct cidr *blocked)
 {
 	struct desiring *g = w->g;
 	struct cidr cidrs[CIDRS];
-	if (!desired_own(g, w->family)->addr.family)
+	if (!g->self->addr[w->family].addr.family)
 		return;
 	size_t n = exits_of(w, g->labels, cidrs);
 	w->is_exit = n > 0;
@@ -178,9 +174,9 @@ static void make_family(struct exiting *w, struct cidr *own, struct cidr *blocke
 	block(w, blocked);
 	if (w->too_far && !w->is_exit && w->n_exits == 0)
 		problems_add(&g->out->problems,
-			"no IPv%d exit can be used from here: node %s is in another subnet, and no "
+			"no %s exit can be used from here: node %s is in another subnet, and no "
 			"tunnel leads to it",
-			w->family == AF_INET ? 4 : 6, w->too_far);
+			family_name(w->family), w->too_far);
 }
 
 static void check_cidrs(struct desiring *g, const struct resource_exits *x)
@@ -189,12 +185,10 @@ static void check_cidrs(struct desiring *g, const struct resource_exits *x)
 		for (size_t k = 0; k < x->list[i].n_cidrs; k++) {
 			const struct cidr *c = &x->list[i].cidrs[k];
 			const struct desired_pool *p = pool_around(g, c);
-			char text[CIDR_TEXT];
-			if (!p)
-				continue;
-			cidr_format(c, text);
-			problems_add(&g->out->problems,
-				"the exit %s is inside pool %s and is left out", text, p->name);
+			if (p)
+				problems_add(&g->out->problems,
+					"the exit %s is inside pool %s and is left out",
+					CIDR_STRING(c), p->name);
 		}
 }
 
@@ -213,14 +207,13 @@ static void make_rules(struct desiring *g)
 void desired_exits(struct desiring *g)
 {
 	static const struct resource_exits none;
-	static const uint8_t families[] = {AF_INET, AF_INET6};
 	const struct replica_item *i = replica_item(g->r, RESOURCE_BGPCONFIGURATION, "default");
 	const struct resource_exits *x = i ? &i->resource.bgp.exits : &none;
 	struct bird_exits *out = &g->out->bird.exits;
 	struct bird_exit_peer *peers =
-		desired_memory(g->out, x->n ? 2 * g->r->n_nodes : 0, sizeof(*peers));
-	struct cidr *own = desired_memory(g->out, 2 * CIDRS, sizeof(*own));
-	struct cidr *blocked = desired_memory(g->out, 2 * CIDRS, sizeof(*blocked));
+		desired_memory(g->out, x->n ? FAMILIES * g->r->n_nodes : 0, sizeof(*peers));
+	struct cidr *own = desired_memory(g->out, FAMILIES * CIDRS, sizeof(*own));
+	struct cidr *blocked = desired_memory(g->out, FAMILIES * CIDRS, sizeof(*blocked));
 	*out = (struct bird_exits){
 		.port = x->port ? x->port : EXITS_PORT,
 		.as_number = g->settings.as_number,
@@ -235,10 +228,10 @@ void desired_exits(struct desiring *g)
 	};
 	(void)text_copy(out->password, sizeof(out->password), g->settings.password);
 	check_cidrs(g, x);
-	for (size_t f = 0; f < 2; f++)
+	for (enum family f = IPV4; f < FAMILIES; f++)
 		make_family(
-			&(struct exiting){
-				.g = g, .x = x, .family = families[f], .out = out, .peers = peers},
+			&(struct family_exits){
+				.g = g, .x = x, .family = f, .out = out, .peers = peers},
 			own, blocked);
 	make_rules(g);
 }

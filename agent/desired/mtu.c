@@ -9,82 +9,72 @@
  */
 #include "agent/desired/base.h"
 
-#define OVERHEAD_IPIP 20   /* bytes: an IPv4 header */
-#define OVERHEAD_VXLAN4 50 /* Ethernet, IPv4, UDP, VXLAN (RFC 7348 section 5) */
-#define OVERHEAD_VXLAN6 70
+#define OVERHEAD_IPIP 20 /* bytes: an IPv4 header */
 #define MTU_DEFAULT 1500
 #define MTU_IPV6 1280
+
+/* Ethernet, IP, UDP, VXLAN (RFC 7348 section 5). */
+static const uint32_t overhead_vxlan[FAMILIES] = {50, 70};
 
 static uint32_t overhead(const struct desired_pool *p)
 {
 	if (p->spec->ipip != ENCAP_NEVER)
 		return OVERHEAD_IPIP;
-	if (p->spec->vxlan != ENCAP_NEVER)
-		return p->spec->pool.cidr.addr.family == AF_INET ? OVERHEAD_VXLAN4
-								 : OVERHEAD_VXLAN6;
-	return 0;
+	return p->spec->vxlan != ENCAP_NEVER ? overhead_vxlan[p->family] : 0;
 }
 
 /* A link too small for IPv6 has no IPv6 address: then it is the other family's. */
-static const struct facts_link *uplink(const struct desiring *g, uint8_t family)
+static const struct facts_link *uplink(const struct desiring *g, enum family f)
 {
-	int own = family == AF_INET ? g->self->link4 : g->self->link6;
-	int other = family == AF_INET ? g->self->link6 : g->self->link4;
-	return facts_link(g->f, own ? own : other);
+	int own = g->self->link[f];
+	return facts_link(g->f, own ? own : g->self->link[!f]);
 }
 
-uint32_t desired_uplink_mtu(const struct desiring *g, uint8_t family)
+static uint32_t uplink_mtu(const struct desiring *g, enum family f)
 {
-	const struct facts_link *l = uplink(g, family);
+	const struct facts_link *l = uplink(g, f);
 	return l && l->mtu && !l->loopback ? l->mtu : MTU_DEFAULT;
 }
 
-uint32_t desired_vxlan_mtu(const struct desiring *g, uint8_t family)
+uint32_t desired_vxlan_mtu(const struct desiring *g, enum family f)
 {
-	uint32_t mtu = desired_uplink_mtu(g, family);
-	if (family == AF_INET)
-		return mtu - OVERHEAD_VXLAN4;
-	return mtu >= MTU_IPV6 + OVERHEAD_VXLAN6 ? mtu - OVERHEAD_VXLAN6 : 0;
+	uint32_t mtu = uplink_mtu(g, f);
+	return f == IPV4 || mtu >= MTU_IPV6 + overhead_vxlan[f] ? mtu - overhead_vxlan[f] : 0;
 }
 
 uint32_t desired_ipip_mtu(const struct desiring *g)
 {
-	return desired_uplink_mtu(g, AF_INET) - OVERHEAD_IPIP;
+	return uplink_mtu(g, IPV4) - OVERHEAD_IPIP;
 }
 
-uint32_t desired_pod_mtu(const struct desiring *g, uint8_t family)
+uint32_t desired_pod_mtu(const struct desiring *g, enum family f)
 {
 	uint32_t most = 0;
-	bool any = false;
-	for (size_t i = 0; i < g->n_pools; i++) {
-		if (g->pools[i].spec->pool.cidr.addr.family != family)
-			continue;
-		uint32_t o = overhead(&g->pools[i]);
-		most = o > most ? o : most;
-		any = true;
-	}
-	return any ? desired_uplink_mtu(g, family) - most : 0;
+	for (size_t i = 0; i < g->n_pools; i++)
+		if (g->pools[i].family == f && overhead(&g->pools[i]) > most)
+			most = overhead(&g->pools[i]);
+	return g->out->kernel.forward[f] ? uplink_mtu(g, f) - most : 0;
 }
 
-static bool gives(const struct desiring *g, uint8_t family)
+static bool gives(const struct desiring *g, enum family f)
 {
 	for (size_t i = 0; i < g->n_pools; i++)
-		if (g->pools[i].assigns && g->pools[i].spec->pool.cidr.addr.family == family)
+		if (g->pools[i].assigns && g->pools[i].family == f)
 			return true;
 	return false;
 }
 
 void desired_check_mtu(struct desiring *g)
 {
-	const struct facts_link *l = uplink(g, AF_INET6);
-	uint32_t mtu4 = desired_pod_mtu(g, AF_INET);
-	uint32_t mtu6 = desired_pod_mtu(g, AF_INET6);
+	const struct facts_link *l = uplink(g, IPV6);
+	uint32_t mtu4 = desired_pod_mtu(g, IPV4);
+	uint32_t mtu6 = desired_pod_mtu(g, IPV6);
 	uint32_t mtu = mtu4 && mtu4 < mtu6 ? mtu4 : mtu6;
-	if (!l || !gives(g, AF_INET6) || mtu >= MTU_IPV6)
+	if (!l || !gives(g, IPV6) || mtu >= MTU_IPV6)
 		return;
-	bool other = gives(g, AF_INET);
+	bool other = gives(g, IPV4);
 	for (size_t i = 0; i < g->n_pools && other; i++)
-		g->pools[i].assigns &= g->pools[i].spec->pool.cidr.addr.family == AF_INET;
+		g->pools[i].assigns &= g->pools[i].family == IPV4;
 	problems_add(&g->out->problems,
 		"the MTU of %s is %u, which leaves %u for pods, and IPv6 needs %d: %s", l->name,
 		l->mtu, mtu, MTU_IPV6,

@@ -6,8 +6,6 @@
  * The document is ours and the operator's: fields that are not ours stay as they are. It is not
  * written while another node says that it has our address.
  */
-#include <string.h>
-
 #include "agent/desired/base.h"
 #include "agent/kernel/vtep.h"
 #include "lib/json.h"
@@ -48,8 +46,8 @@ static void make_mirror(struct desiring *g)
 	int64_t seconds = cooldown(g);
 	(void)text_copy(m->node, sizeof(m->node), g->conf->node);
 	(void)text_copy(m->socket, sizeof(m->socket), g->conf->socket);
-	m->mtu4 = desired_pod_mtu(g, AF_INET);
-	m->mtu6 = desired_pod_mtu(g, AF_INET6);
+	m->mtu4 = desired_pod_mtu(g, IPV4);
+	m->mtu6 = desired_pod_mtu(g, IPV6);
 	for (size_t i = 0; i < g->n_pools; i++) {
 		struct mirror_pool *p = &m->pools[m->n_pools++];
 		p->pool = g->pools[i].spec->pool;
@@ -67,58 +65,57 @@ static void make_mirror(struct desiring *g)
 static json_t *object_in(json_t *parent, const char *key)
 {
 	json_t *o = json_object_get(parent, key);
-	if (!json_is_object(o)) {
-		o = json_object();
-		(void)json_object_set_new(parent, key, o);
-	}
+	if (!json_is_object(o))
+		json_put(parent, key, o = json_object());
 	return o;
 }
 
+/* "": the key goes. */
 static void set_text(json_t *object, const char *key, const char *text)
 {
 	if (*text)
-		(void)json_object_set_new(object, key, json_string(text));
+		json_put(object, key, json_of_text(text));
 	else
 		(void)json_object_del(object, key);
 }
 
-static void set_cidr(json_t *object, const char *key, const struct cidr *c)
-{
-	char text[CIDR_TEXT] = "";
-	if (c->addr.family)
-		cidr_format(c, text);
-	set_text(object, key, text);
-}
-
 static void set_addr(json_t *object, const char *key, const struct addr *a)
 {
-	char text[ADDR_TEXT] = "";
-	if (a->family)
-		addr_format(a, text);
-	set_text(object, key, text);
+	set_text(object, key, a->family ? ADDR_STRING(a) : "");
 }
 
-static void set_vtep(json_t *spec, const struct desiring *g, uint8_t family)
+static void set_addresses(json_t *bgp, const struct desired_self *self)
 {
-	struct addr vtep = family == AF_INET ? g->self->vxlan4 : g->self->vxlan6;
-	char mac[MAC_TEXT] = "";
-	if (vtep.family) {
-		uint8_t bytes[6];
-		vtep_mac(g->conf->node, family, bytes);
-		mac_format(bytes, mac);
+	static const char *const keys[] = {"ipv4Address", "ipv6Address"};
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		const struct cidr *own = &self->addr[f];
+		set_text(bgp, keys[f], own->addr.family ? CIDR_STRING(own) : "");
 	}
-	set_addr(spec, family == AF_INET ? "ipv4VXLANTunnelAddr" : "ipv6VXLANTunnelAddr", &vtep);
-	set_text(spec, family == AF_INET ? "vxlanTunnelMACAddr" : "vxlanTunnelMACAddrV6", mac);
+	set_addr(bgp, "ipv4IPIPTunnelAddr", &self->ipip);
+}
+
+static void set_vteps(json_t *spec, const struct desiring *g)
+{
+	static const char *const keys[] = {"ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr"};
+	static const char *const mac_keys[] = {"vxlanTunnelMACAddr", "vxlanTunnelMACAddrV6"};
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		char text[MAC_TEXT] = "";
+		uint8_t mac[6];
+		vtep_mac(g->conf->node, f, mac);
+		if (g->self->vxlan[f].family)
+			mac_format(mac, text);
+		set_addr(spec, keys[f], &g->self->vxlan[f]);
+		set_text(spec, mac_keys[f], text);
+	}
 }
 
 /* Another node that says it has our address. */
-static const char *twin(const struct desiring *g, uint8_t family)
+static const char *twin(const struct desiring *g, enum family f)
 {
-	const struct cidr *own = desired_own(g, family);
-	for (size_t i = 0; own->addr.family && i < g->r->n_nodes; i++) {
-		struct addr a = desired_node_addr(&g->r->nodes[i].spec, family);
-		if (a.family && addr_equal(&a, &own->addr) &&
-			strcmp(g->r->nodes[i].name, g->conf->node) != 0)
+	const struct addr *own = &g->self->addr[f].addr;
+	for (size_t i = 0; own->family && i < g->r->n_nodes; i++) {
+		struct addr a = desired_other_addr(g, &g->r->nodes[i], f);
+		if (a.family && addr_equal(&a, own))
 			return g->r->nodes[i].name;
 	}
 	return NULL;
@@ -126,17 +123,14 @@ static const char *twin(const struct desiring *g, uint8_t family)
 
 static bool has_twin(struct desiring *g)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
-	for (int i = 0; i < 2; i++) {
-		const char *other = twin(g, families[i]);
-		char text[ADDR_TEXT];
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		const char *other = twin(g, f);
 		if (!other)
 			continue;
-		addr_format(&desired_own(g, families[i])->addr, text);
 		problems_add(&g->out->problems,
 			"node %s has the address %s too: this node is not registered with it; "
 			"mend one of them, or remove the other node",
-			other, text);
+			other, ADDR_STRING(&g->self->addr[f].addr));
 		return true;
 	}
 	return false;
@@ -155,12 +149,8 @@ static void make_document(struct desiring *g)
 	if (!json_object_get(labels, NAME_LABEL))
 		set_text(labels, NAME_LABEL, g->conf->node);
 	json_t *spec = object_in(doc, "spec");
-	json_t *bgp = object_in(spec, "bgp");
-	set_cidr(bgp, "ipv4Address", &g->self->addr4);
-	set_cidr(bgp, "ipv6Address", &g->self->addr6);
-	set_addr(bgp, "ipv4IPIPTunnelAddr", &g->self->ipip4);
-	set_vtep(spec, g, AF_INET);
-	set_vtep(spec, g, AF_INET6);
+	set_addresses(object_in(spec, "bgp"), g->self);
+	set_vteps(spec, g);
 	if (json_equal(doc, g->r->self))
 		json_decref(doc);
 	else

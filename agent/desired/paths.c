@@ -13,9 +13,8 @@
  */
 #include "agent/desired/base.h"
 
-#include <string.h>
-
-static void take_longer(const struct cidr *dst, const struct addr *a, int link, int *len, int *best)
+static void prefer_longer(
+	const struct cidr *dst, const struct addr *a, int link, int *len, int *best)
 {
 	if (!cidr_contains(dst, a) || dst->len <= *len)
 		return;
@@ -30,9 +29,9 @@ static int link_to(const struct facts *f, const struct addr *a)
 	int best = 0;
 	for (size_t i = 0; i < f->n_addrs; i++)
 		if (f->addrs[i].usable)
-			take_longer(&f->addrs[i].addr, a, f->addrs[i].link, &len, &best);
+			prefer_longer(&f->addrs[i].addr, a, f->addrs[i].link, &len, &best);
 	for (size_t i = 0; i < f->n_routes; i++)
-		take_longer(&f->routes[i].dst, a, f->routes[i].link, &len, &best);
+		prefer_longer(&f->routes[i].dst, a, f->routes[i].link, &len, &best);
 	for (size_t i = 0; i < f->n_defaults && len < 0; i++)
 		if (f->defaults[i].family == a->family)
 			best = f->defaults[i].link;
@@ -44,14 +43,14 @@ enum drop { DROP_NOTHING, DROP_OTHER_LINK, DROP_IN_CLEAR, DROP_TO_NODE };
 static enum drop dropped(const struct desiring *g, const struct cidr *theirs, int link)
 {
 	bool near = desired_is_near(g, &theirs->addr);
-	if (link && link != g->self->link4)
+	if (link && link != g->self->link[IPV4])
 		return DROP_OTHER_LINK;
 	for (size_t i = 0; i < g->n_pools; i++) {
 		const struct resource_pool *p = g->pools[i].spec;
 		bool cross = p->ipip == ENCAP_CROSS_SUBNET || p->vxlan == ENCAP_CROSS_SUBNET;
-		if (p->pool.cidr.addr.family != AF_INET || !desired_is_tunnel(p) || (cross && near))
+		if (g->pools[i].family != IPV4 || !desired_is_tunnel(p) || (cross && near))
 			continue;
-		if (cross && cidr_contains(theirs, &g->self->addr4.addr))
+		if (cross && cidr_contains(theirs, &g->self->addr[IPV4].addr))
 			return DROP_IN_CLEAR;
 		if (!p->nat_outgoing)
 			return DROP_TO_NODE;
@@ -66,13 +65,13 @@ void desired_check_paths(struct desiring *g)
 		[DROP_IN_CLEAR] = "packets from pods of",
 		[DROP_TO_NODE] = "packets to this node's own address from pods of",
 	};
-	const struct facts_link *l = facts_link(g->f, g->self->link4);
-	if (!g->self->addr4.addr.family || !l || !l->strict)
+	const struct facts_link *l = facts_link(g->f, g->self->link[IPV4]);
+	if (!g->self->addr[IPV4].addr.family || !l || !l->strict)
 		return;
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
 		const struct replica_node *n = &g->r->nodes[i];
 		const struct cidr *theirs = &n->spec.addr[IPV4];
-		if (!theirs->addr.family || strcmp(n->name, g->conf->node) == 0)
+		if (!desired_other_addr(g, n, IPV4).family)
 			continue;
 		int link = link_to(g->f, &theirs->addr);
 		const struct facts_link *out = facts_link(g->f, link);

@@ -92,9 +92,9 @@ static int compare_peers(const void *a, const void *b)
 static const struct resource_node *node_at(const struct desiring *g, const struct addr *a)
 {
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
-		struct addr at = desired_node_addr(&g->r->nodes[i].spec, a->family);
-		if (at.family && addr_equal(&at, a))
-			return &g->r->nodes[i].spec;
+		const struct resource_node *n = &g->r->nodes[i].spec;
+		if (addr_equal(&n->addr[family_of(a->family)].addr, a))
+			return n;
 	}
 	return NULL;
 }
@@ -134,31 +134,36 @@ static bool same_cluster(const struct resource_node *a, const struct resource_no
 	return is_reflector(a) && is_reflector(b) && addr_equal(&a->rr_cluster, &b->rr_cluster);
 }
 
+static bool has_peer(const struct bird_peer *peers, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addr_equal(&peers[i].addr, a))
+			return true;
+	return false;
+}
+
 static void add_peer(
 	struct desiring *g, const struct resource *res, struct bird_peer *peers, size_t *n)
 {
 	const struct resource_peer *p = &res->peer;
-	const struct cidr *own = desired_own(g, p->addr.family);
-	if (!is_for_us(g, p) || !own->addr.family || addr_equal(&own->addr, &p->addr))
+	const struct addr *own = &g->self->addr[family_of(p->addr.family)].addr;
+	if (!is_for_us(g, p) || !own->family || addr_equal(own, &p->addr))
 		return;
-	for (size_t i = 0; i < *n; i++)
-		if (addr_equal(&peers[i].addr, &p->addr)) {
-			problems_add(&g->out->problems,
-				"BGPPeer %s has the address of another one and is "
-				"left out",
-				res->name);
-			return;
-		}
+	if (has_peer(peers, *n, &p->addr)) {
+		problems_add(&g->out->problems,
+			"BGPPeer %s has the address of another one and is left out", res->name);
+		return;
+	}
 	const struct resource_node *node = node_at(g, &p->addr);
 	struct bird_peer *out = &peers[*n];
 	*out = (struct bird_peer){
 		.addr = p->addr,
-		.local = own->addr,
+		.local = *own,
 		.port = p->port ? p->port : PORT_BGP,
 		.as_number = p->as_number,
 		.local_as = as_of(g, g->node),
 		.both = node != NULL,
-		.passive = node && addr_compare(&p->addr, &own->addr) > 0,
+		.passive = node && addr_compare(&p->addr, own) > 0,
 		.keep_next_hop = p->keep_next_hop,
 		.ttl = p->ttl,
 		.keepalive_s = p->keepalive_s,
@@ -174,24 +179,12 @@ static void add_peer(
 	*n += out->addr.family != 0;
 }
 
-static bool has_peer(const struct bird_peer *peers, size_t n, const struct addr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (addr_equal(&peers[i].addr, a))
-			return true;
-	return false;
-}
-
-static const uint8_t families[] = {AF_INET, AF_INET6};
-
 /* Whether one of the sessions is with this node. */
 static bool has_node(const struct bird_peer *peers, size_t n, const struct resource_node *node)
 {
-	for (size_t i = 0; i < 2; i++) {
-		struct addr a = desired_node_addr(node, families[i]);
-		if (a.family && has_peer(peers, n, &a))
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (node->addr[f].addr.family && has_peer(peers, n, &node->addr[f].addr))
 			return true;
-	}
 	return false;
 }
 
@@ -200,21 +193,21 @@ static void split_pairs(const struct desiring *g, struct bird_peer *peers, size_
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct resource_node *node = node_at(g, &peers[i].addr);
-		uint8_t other = peers[i].addr.family == AF_INET ? AF_INET6 : AF_INET;
-		struct addr a = node ? desired_node_addr(node, other) : (struct addr){0};
-		if (a.family && has_peer(peers, n, &a))
+		enum family other = !family_of(peers[i].addr.family);
+		if (node && node->addr[other].addr.family &&
+			has_peer(peers, n, &node->addr[other].addr))
 			peers[i].both = false;
 	}
 }
 
-/* The family over which we speak with a node: the first that both have; 0: none. */
-static uint8_t common_family(const struct desiring *g, const struct resource_node *node)
+/* The family over which we speak with a node: the first that both have; FAMILIES: none. */
+static enum family common_family(const struct desiring *g, const struct replica_node *node)
 {
-	for (size_t i = 0; i < 2; i++)
-		if (desired_own(g, families[i])->addr.family &&
-			desired_node_addr(node, families[i]).family)
-			return families[i];
-	return 0;
+	enum family f = IPV4;
+	while (f < FAMILIES &&
+		(!g->self->addr[f].addr.family || !desired_other_addr(g, node, f).family))
+		f++;
+	return f;
 }
 
 static void add_mesh(struct desiring *g, struct bird_peer *peers, size_t *n)
@@ -222,24 +215,24 @@ static void add_mesh(struct desiring *g, struct bird_peer *peers, size_t *n)
 	size_t others = *n; /* sessions that BGPPeers ask for */
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
 		const struct replica_node *node = &g->r->nodes[i];
-		uint8_t family = common_family(g, &node->spec);
-		if (!family || strcmp(node->name, g->conf->node) == 0 ||
-			is_reflector(&node->spec) || has_node(peers, others, &node->spec))
+		enum family f = common_family(g, node);
+		if (f == FAMILIES || is_reflector(&node->spec) ||
+			has_node(peers, others, &node->spec))
 			continue;
-		const struct cidr *own = desired_own(g, family);
-		struct addr a = desired_node_addr(&node->spec, family);
-		if (addr_equal(&a, &own->addr))
+		const struct addr *own = &g->self->addr[f].addr;
+		const struct addr *a = &node->spec.addr[f].addr;
+		if (addr_equal(a, own))
 			continue;
 		struct bird_peer *p = &peers[(*n)++];
 		*p = (struct bird_peer){
-			.addr = a,
-			.local = own->addr,
+			.addr = *a,
+			.local = *own,
 			.port = settings_of(g->r, node->name).port,
 			.as_number = as_of(g, &node->spec),
 			.local_as = as_of(g, g->node),
 			.mesh = true,
 			.both = true,
-			.passive = addr_compare(&a, &own->addr) > 0,
+			.passive = addr_compare(a, own) > 0,
 			.restart_s = g->settings.restart_s,
 		};
 		(void)text_copy(p->password, sizeof(p->password), g->settings.password);
@@ -262,33 +255,26 @@ static int compare_addrs(const void *a, const void *b)
 }
 
 /* Of all nodes but us, whether a session uses the address or not: routes do. */
-static void say_twins(struct desiring *g)
+static void report_twins(struct desiring *g)
 {
-	struct addr *all = desired_memory(g->out, 2 * g->r->n_nodes, sizeof(*all));
+	struct addr *all = desired_memory(g->out, FAMILIES * g->r->n_nodes, sizeof(*all));
 	size_t n = 0;
-	for (size_t i = 0; i < g->r->n_nodes; i++) {
-		const struct replica_node *node = &g->r->nodes[i];
-		for (size_t k = 0; k < 2; k++) {
-			struct addr a = desired_node_addr(&node->spec, families[k]);
-			if (a.family && strcmp(node->name, g->conf->node) != 0)
-				all[n++] = a;
+	for (size_t i = 0; i < g->r->n_nodes; i++)
+		for (enum family f = IPV4; f < FAMILIES; f++) {
+			all[n] = desired_other_addr(g, &g->r->nodes[i], f);
+			n += all[n].family != 0;
 		}
-	}
-	if (n)
-		qsort(all, n, sizeof(*all), compare_addrs);
-	for (size_t i = 1; i < n; i++) {
-		char text[ADDR_TEXT];
-		if (!addr_equal(&all[i - 1], &all[i]))
-			continue;
-		addr_format(&all[i], text);
-		problems_add(&g->out->problems, "two nodes have the address %s", text);
-	}
+	qsort(all, n, sizeof(*all), compare_addrs);
+	for (size_t i = 1; i < n; i++)
+		if (addr_equal(&all[i - 1], &all[i]))
+			problems_add(&g->out->problems, "two nodes have the address %s",
+				ADDR_STRING(&all[i]));
 }
 
 static struct addr router_id(const struct desiring *g)
 {
-	if (g->self->addr4.addr.family)
-		return g->self->addr4.addr;
+	if (g->self->addr[IPV4].addr.family)
+		return g->self->addr[IPV4].addr;
 	struct hash h = hash_of(g->conf->node, strlen(g->conf->node));
 	struct addr a = {.family = AF_INET};
 	memcpy(a.bytes, h.bytes, 4);
@@ -314,7 +300,7 @@ void desired_peers(struct desiring *g)
 	split_pairs(g, peers, n);
 	g->bgp = n > 0 || g->settings.mesh;
 	if (g->settings.mesh && !is_reflector(g->node)) {
-		say_twins(g);
+		report_twins(g);
 		add_mesh(g, peers, &n);
 	}
 	qsort(peers, n, sizeof(*peers), compare_peers);

@@ -11,70 +11,53 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 
-static const char *cidr_text(const struct cidr *c, char out[CIDR_TEXT])
-{
-	cidr_format(c, out);
-	return out;
-}
-
 static void write_cidrs(FILE *f, const char *what, const struct cidr *list, size_t n)
 {
-	char text[CIDR_TEXT];
 	for (size_t i = 0; i < n; i++)
-		(void)fprintf(f, "%s %s\n", what, cidr_text(&list[i], text));
+		(void)fprintf(f, "%s %s\n", what, CIDR_STRING(&list[i]));
 }
 
 static void write_mirror(FILE *f, const struct mirror *m)
 {
-	char text[CIDR_TEXT];
 	(void)fprintf(f, "node %s, mtu %u and %u\n", m->node, m->mtu4, m->mtu6);
 	for (size_t i = 0; i < m->n_pools; i++) {
 		const struct mirror_pool *p = &m->pools[i];
 		(void)fprintf(f, "pool %s %s blocks /%u cooldown %us%s\n", p->name,
-			cidr_text(&p->pool.cidr, text), p->pool.block_len, p->pool.cooldown_s,
+			CIDR_STRING(&p->pool.cidr), p->pool.block_len, p->pool.cooldown_s,
 			p->assigns ? "" : ", gives nothing");
 	}
 	write_cidrs(f, "reserved", m->reserved, m->n_reserved);
 }
 
-static void write_vxlan(FILE *f, const struct vxlan_want *v)
+static void write_vxlan(FILE *f, const struct vxlan_want *v, enum family family)
 {
-	char text[ADDR_TEXT];
 	char mac[MAC_TEXT];
 	if (!v->on)
 		return;
-	addr_format(&v->local, text);
 	mac_format(v->mac, mac);
 	(void)fprintf(f, "vxlan %s id %u local %s dev %d dstport %u mtu %u address %s\n", v->device,
-		v->vni, text, v->parent, v->port, v->mtu, mac);
-	addr_format(v->vtep4.family ? &v->vtep4 : &v->vtep6, text);
-	(void)fprintf(f, "vxlan %s address %s\n", v->device, text);
+		v->vni, ADDR_STRING(&v->local), v->parent, v->port, v->mtu, mac);
+	(void)fprintf(f, "vxlan %s address %s\n", v->device, ADDR_STRING(&v->vtep[family]));
 	for (size_t i = 0; i < v->n_peers; i++) {
 		const struct vxlan_peer *p = &v->peers[i];
-		char node[ADDR_TEXT];
-		addr_format(&p->node, node);
-		addr_format(p->vtep4.family ? &p->vtep4 : &p->vtep6, text);
 		mac_format(p->mac, mac);
-		(void)fprintf(f, "vxlan %s peer %s at %s, %s\n", v->device, text, node, mac);
+		(void)fprintf(f, "vxlan %s peer %s at %s, %s\n", v->device,
+			ADDR_STRING(&p->vtep[family]), ADDR_STRING(&p->node), mac);
 	}
 }
 
 static void write_exits(FILE *f, const struct exits_want *x)
 {
-	char text[CIDR_TEXT];
 	for (size_t i = 0; i < x->n_pools; i++)
-		if (x->used[x->pools[i].addr.family != AF_INET])
+		if (x->used[family_of(x->pools[i].addr.family)])
 			(void)fprintf(f, "rules from %s for exits in table %u\n",
-				cidr_text(&x->pools[i], text), x->table);
+				CIDR_STRING(&x->pools[i]), x->table);
 }
 
 static void write_ipip(FILE *f, const struct ipip_want *w)
 {
-	char text[ADDR_TEXT];
-	if (!w->on)
-		return;
-	addr_format(&w->addr, text);
-	(void)fprintf(f, "ipip address %s mtu %u\n", text, w->mtu);
+	if (w->on)
+		(void)fprintf(f, "ipip address %s mtu %u\n", ADDR_STRING(&w->addr), w->mtu);
 }
 
 /* A node lacks an address of a family here and there: family 0. */
@@ -109,10 +92,10 @@ char *desired_describe(const struct desired *d)
 		err_abort("out of memory");
 	write_mirror(f, &d->mirror);
 	write_cidrs(f, "blackhole", d->kernel.blackholes, d->kernel.n_blackholes);
-	(void)fprintf(f, "forwarding%s%s\n", d->kernel.forward4 ? " IPv4" : "",
-		d->kernel.forward6 ? " IPv6" : "");
-	write_vxlan(f, &d->kernel.vxlan[0]);
-	write_vxlan(f, &d->kernel.vxlan[1]);
+	(void)fprintf(f, "forwarding%s%s\n", d->kernel.forward[IPV4] ? " IPv4" : "",
+		d->kernel.forward[IPV6] ? " IPv6" : "");
+	for (enum family i = IPV4; i < FAMILIES; i++)
+		write_vxlan(f, &d->kernel.vxlan[i], i);
 	write_ipip(f, &d->kernel.ipip);
 	write_tunnel_filter(f, &d->tunnel_filter);
 	write_exits(f, &d->kernel.exits);

@@ -11,79 +11,78 @@
 #include "agent/desired/base.h"
 #include "agent/kernel/vtep.h"
 
-enum asked { WANT_VXLAN, WANT_IPIP };
-
-/* Whether a pool of the family asks for it, always or across subnets. */
-static bool asks(const struct desiring *g, uint8_t family, enum asked what)
+static bool wants_vxlan(const struct resource_pool *p)
 {
-	for (size_t i = 0; i < g->n_pools; i++) {
-		const struct resource_pool *p = g->pools[i].spec;
-		if (p->pool.cidr.addr.family == family &&
-			(what == WANT_VXLAN ? p->vxlan : p->ipip) != ENCAP_NEVER)
+	return p->vxlan != ENCAP_NEVER;
+}
+
+static bool wants_ipip(const struct resource_pool *p)
+{
+	return p->ipip != ENCAP_NEVER;
+}
+
+static bool any_pool(
+	const struct desiring *g, enum family f, bool (*wants)(const struct resource_pool *p))
+{
+	for (size_t i = 0; i < g->n_pools; i++)
+		if (g->pools[i].family == f && wants(g->pools[i].spec))
 			return true;
-	}
 	return false;
 }
 
-static bool has_mac(const uint8_t mac[6])
-{
-	static const uint8_t none[6];
-	return memcmp(mac, none, sizeof(none)) != 0;
-}
-
-static void make_vxlan_peers(struct desiring *g, uint8_t family, struct vxlan_want *w)
+static void make_vxlan_peers(struct desiring *g, enum family f, struct vxlan_want *w)
 {
 	struct vxlan_peer *peers = desired_memory(g->out, g->r->n_nodes, sizeof(*peers));
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
-		const struct replica_node *n = &g->r->nodes[i];
-		struct addr vtep = n->spec.vxlan[family_of(family)];
-		const uint8_t *mac = n->spec.vxlan_mac[family_of(family)];
-		struct addr node = desired_node_addr(&n->spec, family);
-		if (!vtep.family || !node.family || !has_mac(mac) ||
-			strcmp(n->name, g->conf->node) == 0)
+		const struct resource_node *n = &g->r->nodes[i].spec;
+		struct addr node = desired_other_addr(g, &g->r->nodes[i], f);
+		struct addr vtep = desired_vtep(n, f);
+		if (!vtep.family || !node.family || !desired_has_mac(n->vxlan_mac[f]))
 			continue;
 		struct vxlan_peer *p = &peers[w->n_peers++];
 		p->node = node;
-		if (family == AF_INET)
-			p->vtep4 = vtep;
-		else
-			p->vtep6 = vtep_link_local(mac);
-		memcpy(p->mac, mac, sizeof(p->mac));
+		p->vtep[f] = vtep;
+		memcpy(p->mac, n->vxlan_mac[f], sizeof(p->mac));
 	}
 	w->peers = peers;
 }
 
 /* One device per family of addresses; its packets go between node addresses of the same family. */
-static void make_vxlan(struct desiring *g, uint8_t family, struct vxlan_want *w, bool *wants)
+static void make_vxlan(struct desiring *g, enum family f)
 {
-	const struct cidr *own = desired_own(g, family);
-	struct addr vtep = family == AF_INET ? g->self->vxlan4 : g->self->vxlan6;
-	(void)snprintf(w->device, sizeof(w->device), "%s%s", g->conf->vxlan_device,
-		family == AF_INET ? "" : "6");
-	w->mtu = desired_vxlan_mtu(g, family);
-	*wants = own->addr.family && w->mtu && asks(g, family, WANT_VXLAN);
-	w->keep = *wants || (vtep.family && w->mtu);
-	if (!*wants || !vtep.family)
+	struct vxlan_want *w = &g->out->kernel.vxlan[f];
+	const struct addr *own = &g->self->addr[f].addr;
+	const struct addr *vtep = &g->self->vxlan[f];
+	(void)snprintf(
+		w->device, sizeof(w->device), "%s%s", g->conf->vxlan_device, f == IPV4 ? "" : "6");
+	w->mtu = desired_vxlan_mtu(g, f);
+	bool wants = own->family && w->mtu && any_pool(g, f, wants_vxlan);
+	g->out->wants_vxlan[f] = wants;
+	w->keep = wants || (vtep->family && w->mtu);
+	if (!wants || !vtep->family)
 		return;
 	w->on = true;
-	w->local = own->addr;
-	w->parent = family == AF_INET ? g->self->link4 : g->self->link6;
+	w->local = *own;
+	w->parent = g->self->link[f];
 	w->vni = g->conf->vxlan_vni;
 	w->port = g->conf->vxlan_port;
 	w->offload = g->conf->vxlan_offload;
-	vtep_mac(g->conf->node, family, w->mac);
-	*(family == AF_INET ? &w->vtep4 : &w->vtep6) = vtep;
-	make_vxlan_peers(g, family, w);
+	vtep_mac(g->conf->node, f, w->mac);
+	w->vtep[f] = *vtep;
+	make_vxlan_peers(g, f, w);
 }
 
-static void make_ipip(struct desiring *g, struct ipip_want *w, bool *wants)
+static void make_ipip(struct desiring *g)
 {
-	*wants = g->self->addr4.addr.family && asks(g, AF_INET, WANT_IPIP);
-	w->keep = *wants || g->self->ipip4.family;
-	if (!*wants || !g->self->ipip4.family)
+	struct ipip_want *w = &g->out->kernel.ipip;
+	const struct addr *end = &g->self->ipip;
+	bool wants = g->self->addr[IPV4].addr.family && any_pool(g, IPV4, wants_ipip);
+	g->out->wants_ipip = wants;
+	w->keep = wants || end->family;
+	if (!wants || !end->family)
 		return;
 	w->on = true;
-	w->addr = g->self->ipip4;
+	w->addr = *end;
 	w->mtu = desired_ipip_mtu(g);
 }
 
@@ -107,30 +106,28 @@ static void make_tunnel_filter(struct desiring *g)
 {
 	const struct kernel_want *k = &g->out->kernel;
 	struct tunnel_filter_want *w = &g->out->tunnel_filter;
-	struct addr *peers = desired_memory(g->out, 2 * g->r->n_nodes, sizeof(*peers));
+	struct addr *peers = desired_memory(g->out, FAMILIES * g->r->n_nodes, sizeof(*peers));
 	*w = (struct tunnel_filter_want){
 		.ipip = (k->ipip.on || k->ipip.keep) && !g->self->ipip_is_theirs,
-		.vxlan4 = k->vxlan[0].on || k->vxlan[0].keep,
-		.vxlan6 = k->vxlan[1].on || k->vxlan[1].keep,
+		.vxlan4 = k->vxlan[IPV4].on || k->vxlan[IPV4].keep,
+		.vxlan6 = k->vxlan[IPV6].on || k->vxlan[IPV6].keep,
 		.port = g->conf->vxlan_port,
 		.vni = g->conf->vxlan_vni,
 	};
-	for (size_t i = 0; i < g->r->n_nodes; i++) {
-		const struct resource_node *n = &g->r->nodes[i].spec;
-		if (strcmp(g->r->nodes[i].name, g->conf->node) == 0)
-			continue;
-		peers[w->peers.n++] = desired_node_addr(n, AF_INET);
-		peers[w->peers.n++] = desired_node_addr(n, AF_INET6);
-	}
+	for (size_t i = 0; i < g->r->n_nodes; i++)
+		for (enum family f = IPV4; f < FAMILIES; f++) {
+			struct addr a = desired_other_addr(g, &g->r->nodes[i], f);
+			if (a.family)
+				peers[w->peers.n++] = a;
+		}
 	w->peers.v = peers;
 	list_others(g, w);
 }
 
 void desired_tunnels(struct desiring *g)
 {
-	struct kernel_want *k = &g->out->kernel;
-	make_vxlan(g, AF_INET, &k->vxlan[0], &g->out->wants_vxlan4);
-	make_vxlan(g, AF_INET6, &k->vxlan[1], &g->out->wants_vxlan6);
-	make_ipip(g, &k->ipip, &g->out->wants_ipip);
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		make_vxlan(g, f);
+	make_ipip(g);
 	make_tunnel_filter(g);
 }

@@ -72,8 +72,8 @@ static bool has_same_routes(const struct facts *a, const struct facts *b)
 bool facts_equal(const struct facts *a, const struct facts *b)
 {
 	if (a->n_links != b->n_links || a->n_addrs != b->n_addrs ||
-		a->n_defaults != b->n_defaults || a->forwards4 != b->forwards4 ||
-		a->forwards6 != b->forwards6 || !has_same_routes(a, b))
+		a->n_defaults != b->n_defaults || a->forwards[IPV4] != b->forwards[IPV4] ||
+		a->forwards[IPV6] != b->forwards[IPV6] || !has_same_routes(a, b))
 		return false;
 	for (size_t i = 0; i < a->n_links; i++)
 		if (!is_same_link(&a->links[i], &b->links[i]))

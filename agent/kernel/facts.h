@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/family.h"
 #include "lib/net_sizes.h"
 
 struct facts_link {
@@ -55,7 +56,7 @@ struct facts {
 	size_t n_defaults;
 	struct facts_route routes[FACTS_ROUTES]; /* by destination, one of each */
 	size_t n_routes;
-	bool forwards4, forwards6;
+	bool forwards[FAMILIES];
 };
 void facts_done(struct facts *f); /* takes a zeroed one */
 bool facts_equal(const struct facts *a, const struct facts *b);

@@ -58,8 +58,8 @@ struct kernel {
 	bool pending; /* a change that was not reported yet */
 	bool told;    /* that links are marked, while the change was pending */
 	struct facts shown;
-	bool knows_routes;	   /* those of shown are what the kernel has */
-	char devices[2][NET_NAME]; /* our VXLAN devices, as of the last sync */
+	bool knows_routes;		  /* those of shown are what the kernel has */
+	char devices[FAMILIES][NET_NAME]; /* our VXLAN devices, as of the last sync */
 };
 
 static int nl_refused(int nl, const char *what, struct err *e)
@@ -166,25 +166,24 @@ int kernel_fd(const struct kernel *k)
 
 static int read_routes(struct kernel *k, struct facts *f, struct err *e)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
-	struct net_route routes[2] = {0};
+	struct net_route routes[FAMILIES] = {0};
 	struct net_host look;
-	for (size_t i = 0; i < 2; i++)
-		net_ask_default(k->net, families[i], &routes[i]);
+	for (enum family i = IPV4; i < FAMILIES; i++)
+		net_ask_default(k->net, family_af(i), &routes[i]);
 	int r = net_commit(k->net, NULL, e);
 	if (r >= 0)
 		r = net_get_host(k->net, &look, e);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < 2; i++)
+	for (enum family i = IPV4; i < FAMILIES; i++)
 		if (routes[i].dev && routes[i].dst.len == 0)
 			f->defaults[f->n_defaults++] = (struct facts_default){
 				.via = routes[i].via,
-				.family = families[i],
+				.family = family_af(i),
 				.link = routes[i].dev,
 			};
-	f->forwards4 = look.forwards[IPV4];
-	f->forwards6 = look.forwards[IPV6];
+	f->forwards[IPV4] = look.forwards[IPV4];
+	f->forwards[IPV6] = look.forwards[IPV6];
 	return 0;
 }
 
@@ -264,8 +263,8 @@ static size_t count_marked(const struct kernel *k)
 /* The devices whose neighbours are watched, as soon as they show up. */
 static int follow_devices(struct kernel *k, struct err *e)
 {
-	int devices[2];
-	for (size_t i = 0; i < 2; i++) {
+	int devices[FAMILIES];
+	for (enum family i = IPV4; i < FAMILIES; i++) {
 		const struct facts_link *l = facts_named(&k->shown, k->devices[i]);
 		devices[i] = l ? l->index : 0;
 	}
@@ -336,11 +335,11 @@ static int forward(struct kernel *k, const struct kernel_want *w, struct err *e)
 	struct net_host look;
 	int changes = 0;
 	int r = net_get_host(k->net, &look, e);
-	if (r >= 0 && w->forward4 && !look.forwards[IPV4]) {
+	if (r >= 0 && w->forward[IPV4] && !look.forwards[IPV4]) {
 		r = forward_on(k->net, AF_INET, NULL, e);
 		changes++;
 	}
-	if (r >= 0 && w->forward6 && !look.forwards[IPV6]) {
+	if (r >= 0 && w->forward[IPV6] && !look.forwards[IPV6]) {
 		r = forward_on(k->net, AF_INET6, NULL, e);
 		changes++;
 	}
@@ -367,7 +366,7 @@ int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *
 	take_result(
 		blackholes_sync(k->net, w->blackholes, w->n_blackholes, &e), &e, &total, problems);
 	take_result(exits_sync(k->net, &w->exits, &e), &e, &total, problems);
-	for (size_t i = 0; i < 2; i++) {
+	for (enum family i = IPV4; i < FAMILIES; i++) {
 		take_result(vxlan_sync(k->vxlan, &w->vxlan[i], &e), &e, &total, problems);
 		(void)text_copy(k->devices[i], sizeof(k->devices[i]),
 			w->vxlan[i].on ? w->vxlan[i].device : "");

@@ -7,14 +7,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "lib/hash.h"
 
-void vtep_mac(const char *node, uint8_t family, uint8_t out[6])
+void vtep_mac(const char *node, enum family f, uint8_t out[6])
 {
 	char text[512];
-	int len = snprintf(text, sizeof(text), "vxlan %d %s", family == AF_INET ? 4 : 6, node);
+	int len = snprintf(text, sizeof(text), "vxlan %c %s", family_digit(f), node);
 	struct hash h = hash_of(text, len < (int)sizeof(text) ? (size_t)len : sizeof(text) - 1);
 	memcpy(out, h.bytes, 6);
 	out[0] = (uint8_t)((out[0] & 0xfc) | 2); /* unicast, locally administered */

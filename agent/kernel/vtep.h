@@ -6,9 +6,10 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/family.h"
 
 /* A locally administered address that is the same for a node's name at all times. */
-void vtep_mac(const char *node, uint8_t family, uint8_t out[6]);
+void vtep_mac(const char *node, enum family f, uint8_t out[6]);
 
 /* The link-local address of a VTEP, from its MAC (RFC 4291 appendix A): the next hop of IPv6 routes,
  * as the kernel refuses an onlink gateway that lies in a prefix it reaches another way, and a VTEP's

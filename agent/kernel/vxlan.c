@@ -72,7 +72,7 @@ static int enable_ipv6(const struct vxlan_want *w, struct err *e)
 	char path[128];
 	long value = 0;
 	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", w->device);
-	if (!w->vtep6.family)
+	if (!w->vtep[IPV6].family)
 		return 0;
 	int r = file_get_number(path, &value, e);
 	if (r < 0 || !value)
@@ -100,8 +100,8 @@ static int put_offload(struct vxlan *v, const char *device, bool on, struct err 
 
 static int put_addresses(struct vxlan *v, int index, const struct vxlan_want *w, struct err *e)
 {
-	struct cidr want[3] = {cidr_of_host(&w->vtep4), cidr_of_host(&w->vtep6)};
-	if (w->vtep6.family)
+	struct cidr want[3] = {cidr_of_host(&w->vtep[IPV4]), cidr_of_host(&w->vtep[IPV6])};
+	if (w->vtep[IPV6].family)
 		want[2] = (struct cidr){.addr = vtep_link_local(w->mac), .len = 64};
 	return tunnel_put_addresses(v->kernel.net, index, 0, want, 3, e);
 }

@@ -175,29 +175,23 @@ int vxlan_peers_sync(
 	struct net *n, int device, const struct vxlan_peer *peers, size_t n_peers, struct err *e)
 {
 	struct batch b = {.net = n, .device = device, .e = e};
-	static const int families[] = {AF_BRIDGE, AF_INET, AF_INET6};
 	struct entries want = {.v = mem_new(n_peers, sizeof(*want.v))};
-	for (size_t f = 0; f < 3; f++) {
-		CLEANUP_FREE struct net_neigh *list = NULL;
-		size_t count_have = 0;
-		int r = families[f] == AF_BRIDGE
-				? net_list_forwarding(n, device, &list, &count_have, e)
-				: net_list_neighs(n, device, families[f], &list, &count_have, e);
-		if (r < 0) {
-			b.changes = r;
-			break;
-		}
+	CLEANUP_FREE struct net_neigh *forwarding = NULL;
+	size_t n_have = 0;
+	int r = net_list_forwarding(n, device, &forwarding, &n_have, e);
+	for (size_t i = 0; i < n_peers && r >= 0; i++)
+		add(&want, &peers[i].node, &peers[i], true);
+	if (r >= 0)
+		equalise(&b, &want, forwarding, n_have);
+	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++) {
+		CLEANUP_FREE struct net_neigh *neighs = NULL;
+		r = net_list_neighs(n, device, family_af(f), &neighs, &n_have, e);
 		want.n = 0;
-		for (size_t i = 0; i < n_peers; i++) {
-			const struct vxlan_peer *p = &peers[i];
-			add(&want,
-				families[f] == AF_BRIDGE ? &p->node
-				: families[f] == AF_INET ? &p->vtep4
-							 : &p->vtep6,
-				p, families[f] == AF_BRIDGE);
-		}
-		equalise(&b, &want, list, count_have);
+		for (size_t i = 0; i < n_peers; i++)
+			add(&want, &peers[i].vtep[f], &peers[i], false);
+		if (r >= 0)
+			equalise(&b, &want, neighs, n_have);
 	}
 	free(want.v);
-	return b.changes;
+	return r < 0 ? r : b.changes;
 }

@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/family.h"
 #include "lib/net_sizes.h"
 
 /* The VXLAN device of one family of node addresses. */
 struct vxlan_peer {
-	struct addr node;	  /* outer destination */
-	struct addr vtep4, vtep6; /* inner next hops; family 0: none */
+	struct addr node;	    /* outer destination */
+	struct addr vtep[FAMILIES]; /* inner next hops; family 0: none */
 	uint8_t mac[6];
 };
 
@@ -27,9 +28,9 @@ struct vxlan_want {
 	uint32_t vni;
 	uint16_t port;
 	uint8_t mac[6];
-	struct addr vtep4, vtep6; /* addresses of the device; family 0: none */
-	uint32_t mtu;		  /* bytes */
-	bool offload;		  /* the network card makes the checksums of what is inside */
+	struct addr vtep[FAMILIES]; /* addresses of the device; family 0: none */
+	uint32_t mtu;		    /* bytes */
+	bool offload;		    /* the network card makes the checksums of what is inside */
 	const struct vxlan_peer *peers;
 	size_t n_peers;
 };
@@ -46,7 +47,7 @@ struct ipip_want {
 /* The rules of exits. */
 struct exits_want {
 	uint32_t table;
-	bool used[2];		  /* IPv4, IPv6 */
+	bool used[FAMILIES];
 	const struct cidr *pools; /* whose pods use exits */
 	size_t n_pools;
 };
@@ -54,8 +55,8 @@ struct exits_want {
 struct kernel_want {
 	const struct cidr *blackholes; /* own blocks (protocol 82); of one address: none is made */
 	size_t n_blackholes;
-	bool forward4, forward6;
-	struct vxlan_want vxlan[2]; /* IPv4, IPv6 */
+	bool forward[FAMILIES];
+	struct vxlan_want vxlan[FAMILIES];
 	struct ipip_want ipip;
 	struct exits_want exits;
 };

@@ -33,7 +33,7 @@
 
 struct watch {
 	int fd;
-	int devices[2];
+	int devices[FAMILIES];
 };
 
 #define AT(type, field) (NLMSG_HDRLEN + offsetof(struct type, field))
@@ -153,7 +153,7 @@ int watch_read(struct watch *w, struct err *e)
 	}
 }
 
-int watch_devices(struct watch *w, const int devices[2], struct err *e)
+int watch_devices(struct watch *w, const int devices[FAMILIES], struct err *e)
 {
 	if (memcmp(w->devices, devices, sizeof(w->devices)) == 0)
 		return 0;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "lib/err.h"
+#include "lib/family.h"
 
 struct watch;
 
@@ -20,4 +21,4 @@ int watch_fd(const struct watch *w);
 int watch_read(struct watch *w, struct err *e); /* 1, 0 or an error */
 
 /* Our VXLAN devices, whose neighbours matter; 0: none. */
-int watch_devices(struct watch *w, const int devices[2], struct err *e);
+int watch_devices(struct watch *w, const int devices[FAMILIES], struct err *e);

@@ -114,9 +114,9 @@ static void look_around(struct here *h)
 	h->states.n_blocks = n;
 	h->states.n_dirs = 1;
 	h->states.dirs[0] = (struct node_states_dir){.free = {32}, .used = 64 * n - 32};
-	h->self = (struct desired_self){.addr4 = own->spec.addr[IPV4],
-		.link4 = UPLINK,
-		.vxlan4 = own->spec.vxlan[IPV4],
+	h->self = (struct desired_self){.addr = {own->spec.addr[IPV4]},
+		.link = {UPLINK},
+		.vxlan = {own->spec.vxlan[IPV4]},
 		.announced = blocks,
 		.n_announced = n};
 }
@@ -166,8 +166,8 @@ static void run(const struct here *h, size_t rounds)
 		free(before);
 		before = text;
 		sessions = d.bird.n_peers;
-		hops = d.bird.v4.n_hops[0];
-		remote = d.bird.v4.n_remote;
+		hops = d.bird.family[IPV4].n_hops[0];
+		remote = d.bird.family[IPV4].n_remote;
 		vxlan = d.kernel.vxlan[0].n_peers;
 		desired_done(&d);
 	}

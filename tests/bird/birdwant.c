@@ -250,8 +250,8 @@ struct birdwant *birdwant_new(const json_t *doc)
 	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++)
 		if (strcmp(logs[i], string_of(doc, "log")) == 0)
 			w->log = (enum resource_log)i;
-	read_family(b, json_object_get(doc, "ipv4"), &w->v4);
-	read_family(b, json_object_get(doc, "ipv6"), &w->v6);
+	read_family(b, json_object_get(doc, "ipv4"), &w->family[IPV4]);
+	read_family(b, json_object_get(doc, "ipv6"), &w->family[IPV6]);
 	read_exits(json_object_get(doc, "exits"), &w->exits);
 	const json_t *list = json_object_get(doc, "peers");
 	w->n_peers = json_array_size(list);

@@ -65,8 +65,7 @@ static struct vxlan_want get_vxlan(const json_t *o)
 		.parent = (int)get_number(o, "parent"),
 		.vni = get_number(o, "vni"),
 		.port = (uint16_t)get_number(o, "port"),
-		.vtep4 = get_addr(o, "vtep4"),
-		.vtep6 = get_addr(o, "vtep6"),
+		.vtep = {get_addr(o, "vtep4"), get_addr(o, "vtep6")},
 		.mtu = get_number(o, "mtu"),
 		.offload = json_is_true(json_object_get(o, "offload")),
 	};
@@ -78,8 +77,8 @@ static struct vxlan_want get_vxlan(const json_t *o)
 	for (size_t i = 0; i < w.n_peers; i++) {
 		const json_t *p = json_array_get(list, i);
 		peers[i].node = get_addr(p, "node");
-		peers[i].vtep4 = get_addr(p, "vtep4");
-		peers[i].vtep6 = get_addr(p, "vtep6");
+		peers[i].vtep[IPV4] = get_addr(p, "vtep4");
+		peers[i].vtep[IPV6] = get_addr(p, "vtep6");
 		(void)mac_parse(get_text(p, "mac"), peers[i].mac);
 	}
 	w.peers = peers;
@@ -129,7 +128,8 @@ static json_t *facts_json(const struct facts *f)
 			json_pack("{s:o,s:o,s:i}", "dst", cidr_text(&f->routes[i].dst), "via",
 				addr_text(&f->routes[i].via), "link", f->routes[i].link));
 	return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b}", "links", links, "addrs", addrs, "defaults",
-		defaults, "routes", routes, "forwards4", f->forwards4, "forwards6", f->forwards6);
+		defaults, "routes", routes, "forwards4", f->forwards[IPV4], "forwards6",
+		f->forwards[IPV6]);
 }
 
 static int do_facts(json_t *answer, struct err *e)
@@ -156,8 +156,8 @@ static int do_sync(const json_t *o, json_t *answer)
 {
 	struct problems problems = {0};
 	struct kernel_want w = {
-		.forward4 = json_is_true(json_object_get(o, "forward4")),
-		.forward6 = json_is_true(json_object_get(o, "forward6")),
+		.forward = {json_is_true(json_object_get(o, "forward4")),
+			json_is_true(json_object_get(o, "forward6"))},
 	};
 	CLEANUP_FREE struct cidr *blackholes = get_cidrs(o, "blackholes", &w.n_blackholes);
 	w.blackholes = blackholes;

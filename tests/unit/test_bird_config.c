@@ -71,7 +71,7 @@ static struct bird_want *many(size_t n, size_t start)
 		}
 	}
 	w->router_id = first;
-	w->v4 = (struct bird_family){.node = first,
+	w->family[IPV4] = (struct bird_family){.node = first,
 		.pools = pool,
 		.n_pools = 1,
 		.hops = {hops},
@@ -86,9 +86,9 @@ static struct bird_want *many(size_t n, size_t start)
 static void free_many(struct bird_want *w)
 {
 	free((void *)w->peers);
-	free((void *)w->v4.hops[0]);
-	free((void *)w->v4.remote);
-	free((void *)w->v4.pools);
+	free((void *)w->family[IPV4].hops[0]);
+	free((void *)w->family[IPV4].remote);
+	free((void *)w->family[IPV4].pools);
 	free(w);
 }
 

@@ -104,33 +104,30 @@ static void read_facts(const json_t *doc, struct input *in)
 	f->addrs = in->addrs;
 }
 
-static enum desired_way way_at(const json_t *o, const char *key)
+static enum encapsulation encapsulation_at(const json_t *o, const char *key)
 {
-	static const char *const names[] = {[WAY_PLAIN] = "plain",
-		[WAY_IPIP] = "ipip",
-		[WAY_IPIP_CROSS] = "ipip-cross",
-		[WAY_VXLAN] = "vxlan",
-		[WAY_VXLAN_CROSS] = "vxlan-cross"};
+	static const char *const names[] = {[ENCAPSULATION_NONE] = "plain",
+		[ENCAPSULATION_IPIP] = "ipip",
+		[ENCAPSULATION_IPIP_CROSS] = "ipip-cross",
+		[ENCAPSULATION_VXLAN] = "vxlan",
+		[ENCAPSULATION_VXLAN_CROSS] = "vxlan-cross"};
 	const char *s = json_string_value(json_object_get(o, key));
-	for (enum desired_way w = WAY_PLAIN; s && w < WAYS; w++)
-		if (strcmp(names[w], s) == 0)
-			return w;
+	for (enum encapsulation i = ENCAPSULATION_NONE; s && i < ENCAPSULATIONS; i++)
+		if (strcmp(names[i], s) == 0)
+			return i;
 	assert_null(s);
-	return WAY_NONE;
+	return ENCAPSULATION_UNSET;
 }
 
 static void read_self(const json_t *doc, struct input *in)
 {
 	const json_t *self = json_object_get(doc, "self");
 	in->self = (struct desired_self){
-		.addr4 = cidr_at(self, "ipv4"),
-		.addr6 = cidr_at(self, "ipv6"),
-		.link4 = number_at(self, "link4"),
-		.link6 = number_at(self, "link6"),
-		.vxlan4 = addr_at(self, "vxlan4"),
-		.vxlan6 = addr_at(self, "vxlan6"),
-		.ipip4 = addr_at(self, "ipip4"),
-		.former = {way_at(self, "former4"), way_at(self, "former6")},
+		.addr = {cidr_at(self, "ipv4"), cidr_at(self, "ipv6")},
+		.link = {number_at(self, "link4"), number_at(self, "link6")},
+		.vxlan = {addr_at(self, "vxlan4"), addr_at(self, "vxlan6")},
+		.ipip = addr_at(self, "ipip4"),
+		.previous = {encapsulation_at(self, "former4"), encapsulation_at(self, "former6")},
 		.announced = in->announced,
 		.n_announced = read_cidrs(json_object_get(self, "announced"), in->announced),
 		.kept = in->kept,

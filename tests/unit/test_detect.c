@@ -298,9 +298,9 @@ static void any_difference_makes_facts_unequal(void **state)
 	b.defaults[0].link = 3;
 	assert_false(facts_equal(&a, &b));
 	b.defaults[0].link = 4;
-	b.forwards6 = true;
+	b.forwards[IPV6] = true;
 	assert_false(facts_equal(&a, &b));
-	b.forwards6 = false;
+	b.forwards[IPV6] = false;
 	copy[3].strict = true;
 	assert_false(facts_equal(&a, &b));
 	copy[3].strict = false;

@@ -58,13 +58,13 @@ static void an_address_is_taken_and_given_back_half_a_minute_after_nobody_asks(v
 {
 	struct here h;
 	open_here(&h, state);
-	h.desired.wants_vxlan4 = true;
+	h.desired.wants_vxlan[IPV4] = true;
 	assert_true(sync_at(&h, 1000));
 	assert_int_equal(h.tunnels.held[TUNNEL_VXLAN4].family, AF_INET);
 	assert_int_equal(tunnel_addresses_count(&h.tunnels, AF_INET), 1);
 	assert_int_equal(used(&h), 1);
 	assert_false(sync_at(&h, 2000));
-	h.desired.wants_vxlan4 = false;
+	h.desired.wants_vxlan[IPV4] = false;
 	assert_false(sync_at(&h, 3000));
 	assert_int_equal(h.again_ms, 3000 + TUNNEL_LINGER_MS);
 	assert_int_equal(used(&h), 1);
@@ -96,10 +96,10 @@ static void an_address_is_held_until_the_node_state_has_released_it(void **state
 {
 	struct here h;
 	open_here(&h, state);
-	h.desired.wants_vxlan4 = true;
+	h.desired.wants_vxlan[IPV4] = true;
 	assert_true(sync_at(&h, 1000));
 	struct addr had = h.tunnels.held[TUNNEL_VXLAN4];
-	h.desired.wants_vxlan4 = false;
+	h.desired.wants_vxlan[IPV4] = false;
 	assert_false(sync_at(&h, 2000));
 	hide(&h);
 	assert_false(sync_at(&h, 40000));
@@ -141,7 +141,7 @@ static void a_node_that_takes_no_pods_gives_it_back_with_its_last_pod(void **sta
 	struct err e;
 	open_here(&h, state);
 	struct tunnel_addresses_input in = {.desired = &h.desired, .drain = true, .now_ms = 1000};
-	h.desired.wants_vxlan4 = true;
+	h.desired.wants_vxlan[IPV4] = true;
 	assert_true(sync_at(&h, 1000));
 	ok(node_states_read(&h.states, 1, &e));
 	in.is_exit = true; /* packets may come */
@@ -158,15 +158,15 @@ static void the_previous_encapsulation_is_known_for_half_a_minute(void **state)
 {
 	struct here h;
 	open_here(&h, state);
-	h.desired.way[0] = WAY_IPIP;
+	h.desired.encapsulation[0] = ENCAPSULATION_IPIP;
 	assert_false(sync_at(&h, 1000));
-	h.desired.way[0] = WAY_VXLAN;
+	h.desired.encapsulation[0] = ENCAPSULATION_VXLAN;
 	assert_true(sync_at(&h, 2000));
-	assert_int_equal(h.tunnels.previous[0], WAY_IPIP);
+	assert_int_equal(h.tunnels.previous[0], ENCAPSULATION_IPIP);
 	assert_int_equal(h.again_ms, 2000 + TUNNEL_LINGER_MS);
 	assert_false(sync_at(&h, 3000));
 	assert_true(sync_at(&h, 2000 + TUNNEL_LINGER_MS));
-	assert_int_equal(h.tunnels.previous[0], WAY_NONE);
+	assert_int_equal(h.tunnels.previous[0], ENCAPSULATION_UNSET);
 	assert_int_equal(h.again_ms, INT64_MAX);
 	node_states_close(&h.states);
 }
