@@ -97,8 +97,8 @@ char *lastknown_format(const struct lastknown *l)
 	for (size_t i = 0; i < l->mirror.n_reserved; i++)
 		(void)json_array_append_new(reserved, cidr_value(&l->mirror.reserved[i]));
 	put(o, "reserved", reserved);
-	put(o, "mtu4", json_integer(l->mirror.mtu4));
-	put(o, "mtu6", json_integer(l->mirror.mtu6));
+	put(o, "mtu4", json_integer(l->mirror.mtu[IPV4]));
+	put(o, "mtu6", json_integer(l->mirror.mtu[IPV6]));
 	return json_dumps(o, JSON_INDENT(1));
 }
 
@@ -269,8 +269,8 @@ static int read_all(json_t *doc, struct lastknown *l, struct err *e)
 	if (r == 0)
 		r = read_reserved(doc, &l->mirror, e);
 	if (r == 0)
-		r = read_mtu(doc, "mtu4", &l->mirror.mtu4, e);
-	return r == 0 ? read_mtu(doc, "mtu6", &l->mirror.mtu6, e) : r;
+		r = read_mtu(doc, "mtu4", &l->mirror.mtu[IPV4], e);
+	return r == 0 ? read_mtu(doc, "mtu6", &l->mirror.mtu[IPV6], e) : r;
 }
 
 int lastknown_parse(const char *text, size_t len, struct lastknown *out, struct err *e)

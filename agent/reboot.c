@@ -106,8 +106,8 @@ static void put_known_into_kernel(struct agent *a)
 	const struct kernel_want want = {
 		.blackholes = blocks,
 		.n_blackholes = a->known.n_blocks,
-		.forward[IPV4] = a->known.mirror.mtu4 != 0,
-		.forward[IPV6] = a->known.mirror.mtu6 != 0,
+		.forward[IPV4] = a->known.mirror.mtu[IPV4] != 0,
+		.forward[IPV6] = a->known.mirror.mtu[IPV6] != 0,
 		.vxlan = {{.keep = true}, {.keep = true}},
 		.ipip = {.keep = true},
 	};

@@ -324,15 +324,15 @@ int index_blocks_cooled_before(
 
 int index_blocks_in_cluster(struct db *db, const struct cidr *c, struct cidr *out, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_COPY_POOL};
+	struct record_key k = {.kind = RECORD_MIRROR_POOL};
 	struct db_entry entry;
 	int r = db_seek(db, &k, &entry, e);
 	for (; r == 1; r = db_next(db, &entry, e)) {
-		struct record_copy_pool p;
-		if (!record_copy_pool_parse(entry.value.bytes, entry.value.len, &p))
+		struct mirror_pool p;
+		if (!record_mirror_pool_parse(entry.value.bytes, entry.value.len, &p))
 			return db_damage(db, e, "the copy of a pool is malformed");
-		if (cidr_overlaps(&p.cidr, c)) {
-			*out = p.cidr;
+		if (cidr_overlaps(&p.pool.cidr, c)) {
+			*out = p.pool.cidr;
 			return 1;
 		}
 	}

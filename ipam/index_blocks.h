@@ -44,7 +44,7 @@ int index_blocks_is_idle(
 int index_blocks_cooled_before(
 	struct db *db, const struct index_block *b, uint64_t now_ns, uint64_t *out, struct err *e);
 
-/* Whether a prefix overlaps a pool of the cluster's copy: 1 (*out is that pool) or 0. */
+/* Whether a prefix overlaps a pool of the mirror: 1 (*out is that pool) or 0. */
 int index_blocks_in_cluster(struct db *db, const struct cidr *c, struct cidr *out, struct err *e);
 
 /* Forgets a block with its released addresses, and its pool when that was the last one. */

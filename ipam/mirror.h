@@ -11,6 +11,7 @@
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 
 #define MIRROR_RESERVED 256
 
@@ -22,8 +23,9 @@ struct mirror_pool {
 
 struct mirror {
 	char node[254];
-	char socket[108];    /* the agent's */
-	uint32_t mtu4, mtu6; /* of pods with addresses of that family, bytes; 0: from the uplink */
+	char socket[108]; /* the agent's */
+	uint32_t mtu
+		[FAMILIES]; /* of pods with addresses of that family, bytes; 0: from the uplink */
 	struct mirror_pool pools[POOL_MAX]; /* in order of preference */
 	size_t n_pools;
 	struct cidr reserved[MIRROR_RESERVED];

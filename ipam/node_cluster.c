@@ -48,7 +48,7 @@ static int find_block(
 		other);
 }
 
-/* The pool of the copy that is cut into such blocks. */
+/* The pool of the mirror that is cut into such blocks. */
 static int find_pool(
 	const struct mirror *m, const struct cidr *block, struct pool *out, struct err *e)
 {

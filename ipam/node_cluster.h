@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The agent's side of the node state: the copy of what the cluster says to this node, and the
- * blocks that this node owns in the cluster store. ADD reads the copy when its configuration names
+ * The agent's side of the node state: the mirror of what the cluster says to this node, and the
+ * blocks that this node owns in the cluster store. ADD reads the mirror when its configuration names
  * no pools; so pods start from it while the store, the agent and BIRD are down.
  *
  * The agent opens the state (NODE_SHARED) around each piece of work and closes it: an open one keeps
@@ -18,7 +18,7 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 
-/* Makes the copy equal to m: returns 1 when something changed, 0 when it was so already. Reserved
+/* Makes the mirror equal to m: returns 1 when something changed, 0 when it was so already. Reserved
  * addresses of own blocks become reserved unless used (then when they are released). -EINVAL: a
  * pool contradicts blocks that stand (other block size, or claimed by a configuration). */
 int node_put_mirror(struct node *n, const struct mirror *m, struct err *e);
@@ -37,7 +37,7 @@ int node_count_free(
 
 /* A block that the store says is ours: ready to give addresses (quarantined when a lost state had
  * it in this boot). 1 new, 0 known already (draining and disowning end). -EINVAL: no pool of the
- * copy fits. -EBUSY: another state folder of this host has it. */
+ * mirror fits. -EBUSY: another state folder of this host has it. */
 int node_add_block(struct node *n, const struct cidr *block, struct err *e);
 
 /* Return of a block, in steps that survive a crash each. drain: in one transaction the block is

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The copy of the cluster's settings in the node state: one record with what is single, and one for
- * each pool and each reserved prefix, numbered in the agent's order. They are written together in
+ * The mirror in the node state: one record with what is single, and one for each
+ * pool and each reserved prefix, numbered in the agent's order. They are written together in
  * one transaction, so a reader has all of one moment.
  *
- * Putting a copy that is there already takes no write lock: the agent does it at every look. A new
- * one is refused as a whole when a pool contradicts blocks that stand; the old copy then stays,
+ * Putting a mirror that is there already takes no write lock: the agent does it at every look. A new
+ * one is refused as a whole when a pool contradicts blocks that stand; the old mirror then stays,
  * and pods go on starting from it.
  *
- * Blocks of a copied pool that no store has confirmed (adopted after a state was lost) give nothing:
+ * Blocks of a mirrored pool that no store has confirmed (adopted after a state was lost) give nothing:
  * they may have become another node's while nobody here knew of them. node_add_block() ends that.
  */
 #include "ipam/node_cluster.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "ipam/index_blocks.h"
 #include "ipam/node_mirror.h"
 #include "ipam/node_impl.h"
 #include "lib/mem.h"
-#include "lib/text.h"
 
 #define HELD_MAX 65536 /* addresses of one reserved prefix that are marked in one block */
 
@@ -31,56 +29,27 @@ static int damaged(struct db *db, struct err *e)
 	return db_damage(db, e, "the copy of the cluster's settings is malformed");
 }
 
-static int get_pool(struct db *db, size_t i, struct mirror_pool *out, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_COPY_POOL, .position = (uint16_t)i};
-	struct record_copy_pool rec;
-	struct db_value v;
-	int r = db_get(db, &k, &v, e);
-	if (r < 0)
-		return r;
-	if (r == 0 || !record_copy_pool_parse(v.bytes, v.len, &rec))
-		return damaged(db, e);
-	*out = (struct mirror_pool){
-		.pool = {.cidr = rec.cidr,
-			.block_len = rec.block_len,
-			.cooldown_s = rec.cooldown_s},
-		.assigns = rec.assigns,
-	};
-	memcpy(out->name, rec.name, sizeof(out->name));
-	return 0;
-}
-
-static int get_reserved(struct db *db, size_t i, struct cidr *out, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_COPY_RESERVED, .position = (uint16_t)i};
-	struct db_value v;
-	int r = db_get(db, &k, &v, e);
-	if (r < 0)
-		return r;
-	return r == 1 && record_prefix_parse(v.bytes, v.len, out) ? 0 : damaged(db, e);
-}
-
 int node_mirror_read(struct db *db, struct mirror *out, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_COPY};
-	struct record_copy rec;
+	struct record_key k = {.kind = RECORD_MIRROR};
 	struct db_value v;
 	int r = db_get(db, &k, &v, e);
 	if (r != 1)
 		return r;
-	if (!record_copy_parse(v.bytes, v.len, &rec) || rec.pools > POOL_MAX ||
-		rec.reserved > MIRROR_RESERVED)
-		return damaged(db, e);
-	*out = (struct mirror){.mtu4 = rec.mtu4, .mtu6 = rec.mtu6};
-	memcpy(out->node, rec.node, sizeof(out->node));
-	memcpy(out->socket, rec.socket, sizeof(out->socket));
-	r = 0;
-	for (; r == 0 && out->n_pools < rec.pools; out->n_pools++)
-		r = get_pool(db, out->n_pools, &out->pools[out->n_pools], e);
-	for (; r == 0 && out->n_reserved < rec.reserved; out->n_reserved++)
-		r = get_reserved(db, out->n_reserved, &out->reserved[out->n_reserved], e);
-	return r < 0 ? r : 1;
+	bool good = record_mirror_parse(v.bytes, v.len, out);
+	k.kind = RECORD_MIRROR_POOL;
+	for (size_t i = 0; r == 1 && good && i < out->n_pools; i++) {
+		k.position = (uint16_t)i;
+		r = db_get(db, &k, &v, e);
+		good = r == 1 && record_mirror_pool_parse(v.bytes, v.len, &out->pools[i]);
+	}
+	k.kind = RECORD_MIRROR_RESERVED;
+	for (size_t i = 0; r == 1 && good && i < out->n_reserved; i++) {
+		k.position = (uint16_t)i;
+		r = db_get(db, &k, &v, e);
+		good = r == 1 && record_prefix_parse(v.bytes, v.len, &out->reserved[i]);
+	}
+	return r < 0 || good ? r : damaged(db, e);
 }
 
 int node_get_mirror(struct node *n, struct mirror *out, struct err *e)
@@ -96,40 +65,8 @@ int node_get_mirror(struct node *n, struct mirror *out, struct err *e)
 	return r;
 }
 
-static int put_pools(struct db *db, const struct mirror *m, struct err *e)
-{
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < m->n_pools; i++) {
-		const struct mirror_pool *p = &m->pools[i];
-		struct record_key k = {.kind = RECORD_COPY_POOL, .position = (uint16_t)i};
-		struct record_copy_pool rec = {
-			.cidr = p->pool.cidr,
-			.block_len = p->pool.block_len,
-			.cooldown_s = p->pool.cooldown_s,
-			.assigns = p->assigns,
-		};
-		memcpy(rec.name, p->name, sizeof(rec.name));
-		struct db_value v;
-		v.len = record_copy_pool_format(&rec, v.bytes);
-		r = db_put(db, &k, &v, e);
-	}
-	return r;
-}
-
-static int put_reserved(struct db *db, const struct mirror *m, struct err *e)
-{
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < m->n_reserved; i++) {
-		struct record_key k = {.kind = RECORD_COPY_RESERVED, .position = (uint16_t)i};
-		struct db_value v;
-		v.len = record_prefix_format(&m->reserved[i], v.bytes);
-		r = db_put(db, &k, &v, e);
-	}
-	return r;
-}
-
 /* Records of a longer list that was there. */
-static int cut(struct db *db, enum record_kind kind, size_t from, size_t to, struct err *e)
+static int mirror_cut(struct db *db, enum record_kind kind, size_t from, size_t to, struct err *e)
 {
 	int r = 0;
 	for (size_t i = from; r >= 0 && i < to; i++) {
@@ -139,32 +76,33 @@ static int cut(struct db *db, enum record_kind kind, size_t from, size_t to, str
 	return r < 0 ? r : 0;
 }
 
-static int put_copy(struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
+static int mirror_write(
+	struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_COPY};
-	struct record_copy rec = {
-		.mtu4 = m->mtu4,
-		.mtu6 = m->mtu6,
-		.pools = (uint16_t)m->n_pools,
-		.reserved = (uint16_t)m->n_reserved,
-	};
-	(void)text_copy(rec.node, sizeof(rec.node), m->node);
-	(void)text_copy(rec.socket, sizeof(rec.socket), m->socket);
+	struct record_key k = {.kind = RECORD_MIRROR};
 	struct db_value v;
-	v.len = record_copy_format(&rec, v.bytes);
+	v.len = record_mirror_format(m, v.bytes);
 	int r = db_put(db, &k, &v, e);
+	k.kind = RECORD_MIRROR_POOL;
+	for (size_t i = 0; r == 0 && i < m->n_pools; i++) {
+		k.position = (uint16_t)i;
+		v.len = record_mirror_pool_format(&m->pools[i], v.bytes);
+		r = db_put(db, &k, &v, e);
+	}
+	k.kind = RECORD_MIRROR_RESERVED;
+	for (size_t i = 0; r == 0 && i < m->n_reserved; i++) {
+		k.position = (uint16_t)i;
+		v.len = record_prefix_format(&m->reserved[i], v.bytes);
+		r = db_put(db, &k, &v, e);
+	}
 	if (r == 0)
-		r = put_pools(db, m, e);
+		r = mirror_cut(db, RECORD_MIRROR_POOL, m->n_pools, old->n_pools, e);
 	if (r == 0)
-		r = put_reserved(db, m, e);
-	if (r == 0)
-		r = cut(db, RECORD_COPY_POOL, m->n_pools, old->n_pools, e);
-	if (r == 0)
-		r = cut(db, RECORD_COPY_RESERVED, m->n_reserved, old->n_reserved, e);
+		r = mirror_cut(db, RECORD_MIRROR_RESERVED, m->n_reserved, old->n_reserved, e);
 	return r;
 }
 
-/* Recorded pools that left the copy say nothing any more, unless a block is theirs. */
+/* Recorded pools that left the mirror say nothing any more, unless a block is theirs. */
 static int forget_pools(
 	struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
 {
@@ -193,7 +131,7 @@ static const struct mirror_pool *pool_around(const struct mirror *m, const struc
 	return NULL;
 }
 
-/* A block in a pool of the copy that is not of the cluster: the adopted waits for the store's word;
+/* A block in a pool of the mirror that is not of the cluster: the adopted waits for the store's word;
  * what a configuration claimed is in the way. */
 static int settle_block(struct db *db, struct index_block *b, const struct mirror *m, struct err *e)
 {
@@ -312,7 +250,7 @@ static int settle_blocks(
 }
 
 /* Within a writing transaction: 1, or 0 when it is so already. */
-static int put(struct db *db, const struct mirror *m, struct mirror *old, struct err *e)
+static int mirror_put(struct db *db, const struct mirror *m, struct mirror *old, struct err *e)
 {
 	int r = node_mirror_read(db, old, e);
 	if (r < 0 || (r == 1 && mirror_equal(m, old)))
@@ -323,7 +261,7 @@ static int put(struct db *db, const struct mirror *m, struct mirror *old, struct
 	if (r == 0)
 		r = settle_blocks(db, m, old, e);
 	if (r == 0)
-		r = put_copy(db, m, old, e);
+		r = mirror_write(db, m, old, e);
 	return r < 0 ? r : 1;
 }
 
@@ -338,7 +276,7 @@ int node_put_mirror(struct node *n, const struct mirror *m, struct err *e)
 	r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
-	r = put(n->db, m, old, e);
+	r = mirror_put(n->db, m, old, e);
 	if (r == 1) {
 		int done = db_commit(n->db, e);
 		r = done < 0 ? done : 1;

@@ -7,7 +7,7 @@
 #include "ipam/index.h"
 #include "ipam/mirror.h"
 
-/* The copy: 1, or 0 when there is none. */
+/* The mirror: 1, or 0 when there is none. */
 int node_mirror_read(struct db *db, struct mirror *out, struct err *e);
 
 /* Free addresses of a block inside reserved prefixes become reserved. Writes. */

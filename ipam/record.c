@@ -204,10 +204,10 @@ size_t record_key_format(const struct record_key *k, uint8_t out[RECORD_KEY_MAX]
 		put_big64(&w, k->released_ns);
 		put_addr(&w, &k->addr);
 		break;
-	case RECORD_COPY:
+	case RECORD_MIRROR:
 		break;
-	case RECORD_COPY_POOL:
-	case RECORD_COPY_RESERVED:
+	case RECORD_MIRROR_POOL:
+	case RECORD_MIRROR_RESERVED:
 		put_big16(&w, k->position);
 		break;
 	}
@@ -245,10 +245,10 @@ static void get_key(struct reader *r, struct record_key *k)
 		k->addr = get_addr(r);
 		r->bad |= !cidr_contains(&k->pool, &k->addr);
 		break;
-	case RECORD_COPY:
+	case RECORD_MIRROR:
 		break;
-	case RECORD_COPY_POOL:
-	case RECORD_COPY_RESERVED:
+	case RECORD_MIRROR_POOL:
+	case RECORD_MIRROR_RESERVED:
 		k->position = get_big16(r);
 		break;
 	default:
@@ -397,54 +397,50 @@ static void get_text(struct reader *r, char *out, size_t size)
 	(void)text_copy(out, size, get_string(r, size - 1));
 }
 
-size_t record_copy_format(const struct record_copy *c, uint8_t out[RECORD_VALUE_MAX])
+size_t record_mirror_format(const struct mirror *m, uint8_t out[RECORD_VALUE_MAX])
 {
 	struct writer w = {.bytes = out};
-	put_string(&w, c->node, sizeof(c->node) - 1);
-	put_string(&w, c->socket, sizeof(c->socket) - 1);
-	put_int(&w, c->mtu4, 4);
-	put_int(&w, c->mtu6, 4);
-	put_int(&w, c->pools, 2);
-	put_int(&w, c->reserved, 2);
+	put_string(&w, m->node, sizeof(m->node) - 1);
+	put_string(&w, m->socket, sizeof(m->socket) - 1);
+	put_int(&w, m->mtu[IPV4], 4);
+	put_int(&w, m->mtu[IPV6], 4);
+	put_int(&w, m->n_pools, 2);
+	put_int(&w, m->n_reserved, 2);
 	return w.len;
 }
 
-bool record_copy_parse(const void *bytes, size_t len, struct record_copy *out)
+bool record_mirror_parse(const void *bytes, size_t len, struct mirror *out)
 {
 	struct reader r = {.bytes = bytes, .len = len};
-	struct record_copy c = {0};
-	get_text(&r, c.node, sizeof(c.node));
-	get_text(&r, c.socket, sizeof(c.socket));
-	c.mtu4 = (uint32_t)get_int(&r, 4);
-	c.mtu6 = (uint32_t)get_int(&r, 4);
-	c.pools = (uint16_t)get_int(&r, 2);
-	c.reserved = (uint16_t)get_int(&r, 2);
-	if (!is_done(&r))
-		return false;
-	*out = c;
-	return true;
+	get_text(&r, out->node, sizeof(out->node));
+	get_text(&r, out->socket, sizeof(out->socket));
+	out->mtu[IPV4] = (uint32_t)get_int(&r, 4);
+	out->mtu[IPV6] = (uint32_t)get_int(&r, 4);
+	out->n_pools = get_int(&r, 2);
+	out->n_reserved = get_int(&r, 2);
+	return is_done(&r) && out->n_pools <= POOL_MAX && out->n_reserved <= MIRROR_RESERVED;
 }
 
-size_t record_copy_pool_format(const struct record_copy_pool *p, uint8_t out[RECORD_VALUE_MAX])
+size_t record_mirror_pool_format(const struct mirror_pool *p, uint8_t out[RECORD_VALUE_MAX])
 {
 	struct writer w = {.bytes = out};
-	put_cidr(&w, &p->cidr);
-	put_int(&w, p->block_len, 1);
-	put_int(&w, p->cooldown_s, 4);
+	put_cidr(&w, &p->pool.cidr);
+	put_int(&w, p->pool.block_len, 1);
+	put_int(&w, p->pool.cooldown_s, 4);
 	put_int(&w, p->assigns, 1);
 	put_string(&w, p->name, sizeof(p->name) - 1);
 	return w.len;
 }
 
-bool record_copy_pool_parse(const void *bytes, size_t len, struct record_copy_pool *out)
+bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool *out)
 {
 	struct reader r = {.bytes = bytes, .len = len};
-	struct record_copy_pool p = {.cidr = get_cidr(&r)};
-	p.block_len = (uint8_t)get_small(&r, addr_bits(&p.cidr.addr) + 1u);
-	p.cooldown_s = (uint32_t)get_int(&r, 4);
+	struct mirror_pool p = {.pool.cidr = get_cidr(&r)};
+	p.pool.block_len = (uint8_t)get_small(&r, addr_bits(&p.pool.cidr.addr) + 1u);
+	p.pool.cooldown_s = (uint32_t)get_int(&r, 4);
 	p.assigns = get_small(&r, 2);
 	get_text(&r, p.name, sizeof(p.name));
-	if (!is_done(&r) || p.block_len < p.cidr.len)
+	if (!is_done(&r) || p.pool.block_len < p.pool.cidr.len)
 		return false;
 	*out = p;
 	return true;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipam/mirror.h"
 #include "ipam/owner.h"
 #include "lib/addr.h"
 #include "lib/boot.h"
@@ -27,10 +28,10 @@ enum record_kind {
 	RECORD_OWNER = 'O', /* owner, family -> addr (record_owner) */
 	RECORD_QUEUE =
 		'Q', /* pool, released_ns, addr -> nothing: released and not yet given again */
-	/* The copy of the cluster's settings (mirror.h). A state without it has none of these. */
-	RECORD_COPY = 'C',	    /* -> record_copy */
-	RECORD_COPY_POOL = 'D',	    /* position -> record_copy_pool */
-	RECORD_COPY_RESERVED = 'R', /* position -> record_prefix */
+	/* What the cluster says (mirror.h). A state without a mirror has none of these. */
+	RECORD_MIRROR = 'C',	      /* -> mirror, without its lists */
+	RECORD_MIRROR_POOL = 'D',     /* position -> mirror_pool */
+	RECORD_MIRROR_RESERVED = 'R', /* position -> prefix */
 };
 
 /* Which fields count is said above. Keys of RECORD_META have none. */
@@ -91,24 +92,12 @@ size_t record_addr_format(const struct record_addr *a, uint8_t out[RECORD_VALUE_
 /* Strings of *out point into bytes. */
 bool record_addr_parse(const void *bytes, size_t len, struct record_addr *out);
 
-struct record_copy {
-	char node[254];
-	char socket[108];
-	uint32_t mtu4, mtu6;
-	uint16_t pools, reserved; /* how many records of each kind */
-};
-size_t record_copy_format(const struct record_copy *c, uint8_t out[RECORD_VALUE_MAX]);
-bool record_copy_parse(const void *bytes, size_t len, struct record_copy *out);
+/* A mirror without its lists, but how many are in each (n_pools, n_reserved). */
+size_t record_mirror_format(const struct mirror *m, uint8_t out[RECORD_VALUE_MAX]);
+bool record_mirror_parse(const void *bytes, size_t len, struct mirror *out); /* lists untouched */
 
-struct record_copy_pool {
-	struct cidr cidr;
-	uint8_t block_len;
-	uint32_t cooldown_s;
-	bool assigns;
-	char name[64];
-};
-size_t record_copy_pool_format(const struct record_copy_pool *p, uint8_t out[RECORD_VALUE_MAX]);
-bool record_copy_pool_parse(const void *bytes, size_t len, struct record_copy_pool *out);
+size_t record_mirror_pool_format(const struct mirror_pool *p, uint8_t out[RECORD_VALUE_MAX]);
+bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool *out);
 
 size_t record_prefix_format(const struct cidr *c, uint8_t out[RECORD_VALUE_MAX]);
 bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out);

@@ -29,7 +29,7 @@ int addresses_load(struct node *n, struct conf *c, struct err *e)
 		return agent_client_unknown(c->state_dir, e);
 	r = mirror_pools(m, c->pools, &c->n_pools, e);
 	for (size_t i = 0; r == 0 && i < c->n_pools; i++) {
-		uint32_t mtu = c->pools[i].cidr.addr.family == AF_INET ? m->mtu4 : m->mtu6;
+		uint32_t mtu = m->mtu[family_of(c->pools[i].cidr.addr.family)];
 		if (mtu && (!c->cluster_mtu || mtu < c->cluster_mtu))
 			c->cluster_mtu = mtu;
 		c->uplink_mtu |= !mtu;

@@ -23,7 +23,7 @@
 struct conf {
 	char state_dir[256];  /* absolute */
 	uint32_t mtu;	      /* bytes; 0: see the next two */
-	uint32_t cluster_mtu; /* what addresses_load() read in the copy; 0: from the uplink */
+	uint32_t cluster_mtu; /* what addresses_load() read in the mirror; 0: from the uplink */
 	bool uplink_mtu;      /* the smaller of that and the uplink's */
 	char prefix[OWNED_PREFIX_MAX + 1];
 	bool forwarding; /* allowIPForwarding */

@@ -46,8 +46,8 @@ static void make_mirror(struct desiring *g)
 	int64_t seconds = cooldown(g);
 	(void)text_copy(m->node, sizeof(m->node), g->conf->node);
 	(void)text_copy(m->socket, sizeof(m->socket), g->conf->socket);
-	m->mtu4 = desired_pod_mtu(g, IPV4);
-	m->mtu6 = desired_pod_mtu(g, IPV6);
+	m->mtu[IPV4] = desired_pod_mtu(g, IPV4);
+	m->mtu[IPV6] = desired_pod_mtu(g, IPV6);
 	for (size_t i = 0; i < g->n_pools; i++) {
 		struct mirror_pool *p = &m->pools[m->n_pools++];
 		p->pool = g->pools[i].spec->pool;

@@ -19,7 +19,7 @@ static void write_cidrs(FILE *f, const char *what, const struct cidr *list, size
 
 static void write_mirror(FILE *f, const struct mirror *m)
 {
-	(void)fprintf(f, "node %s, mtu %u and %u\n", m->node, m->mtu4, m->mtu6);
+	(void)fprintf(f, "node %s, mtu %u and %u\n", m->node, m->mtu[IPV4], m->mtu[IPV6]);
 	for (size_t i = 0; i < m->n_pools; i++) {
 		const struct mirror_pool *p = &m->pools[i];
 		(void)fprintf(f, "pool %s %s blocks /%u cooldown %us%s\n", p->name,

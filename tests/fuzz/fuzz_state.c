@@ -35,8 +35,8 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 	struct record_block block;
 	struct record_addr addr;
 	struct addr owned;
-	struct record_copy copy;
-	struct record_copy_pool copy_pool;
+	static struct mirror mirror;
+	struct mirror_pool mirror_pool;
 	struct cidr prefix;
 	if (kind == RECORD_META && record_meta_parse(bytes, len, &meta))
 		same(out, record_meta_format(&meta, out), bytes, len);
@@ -48,11 +48,11 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 		same(out, record_addr_format(&addr, out), bytes, len);
 	else if (kind == RECORD_OWNER && record_owner_parse(bytes, len, &owned))
 		same(out, record_owner_format(&owned, out), bytes, len);
-	else if (kind == RECORD_COPY && record_copy_parse(bytes, len, &copy))
-		same(out, record_copy_format(&copy, out), bytes, len);
-	else if (kind == RECORD_COPY_POOL && record_copy_pool_parse(bytes, len, &copy_pool))
-		same(out, record_copy_pool_format(&copy_pool, out), bytes, len);
-	else if (kind == RECORD_COPY_RESERVED && record_prefix_parse(bytes, len, &prefix))
+	else if (kind == RECORD_MIRROR && record_mirror_parse(bytes, len, &mirror))
+		same(out, record_mirror_format(&mirror, out), bytes, len);
+	else if (kind == RECORD_MIRROR_POOL && record_mirror_pool_parse(bytes, len, &mirror_pool))
+		same(out, record_mirror_pool_format(&mirror_pool, out), bytes, len);
+	else if (kind == RECORD_MIRROR_RESERVED && record_prefix_parse(bytes, len, &prefix))
 		same(out, record_prefix_format(&prefix, out), bytes, len);
 }
 

@@ -4,7 +4,7 @@
  * with a line, "ok ..." or "error ...". Between lines it serves the agent's socket with what it was
  * told to answer, and deletes marked links when told to reap. It lives until stdin ends.
  *
- *	pool CIDR LEN COOLDOWN yes|no   to the copy in hand (yes: it assigns)
+ *	pool CIDR LEN COOLDOWN yes|no   to the mirror in hand (yes: it assigns)
  *	reserved CIDR, mtu4 N, mtu6 N   likewise
  *	clear                           an empty copy in hand
  *	put                             node_put_mirror()
@@ -113,9 +113,9 @@ static int take_setting(struct standin *s, const char *verb, char *rest, struct 
 	if (strcmp(verb, "answer") == 0 && s->n_answers < ANSWERS)
 		return cidr_parse(rest, &s->answers[s->n_answers++], e) < 0 ? -EINVAL : 1;
 	if (strcmp(verb, "mtu4") == 0)
-		s->copy.mtu4 = (uint32_t)strtoul(rest, NULL, 10);
+		s->copy.mtu[IPV4] = (uint32_t)strtoul(rest, NULL, 10);
 	else if (strcmp(verb, "mtu6") == 0)
-		s->copy.mtu6 = (uint32_t)strtoul(rest, NULL, 10);
+		s->copy.mtu[IPV6] = (uint32_t)strtoul(rest, NULL, 10);
 	else if (strcmp(verb, "clear") == 0)
 		clear(s, ((struct mirror)s->copy).socket);
 	else if (strcmp(verb, "reap") == 0)

@@ -73,8 +73,8 @@ static void fill(struct lastknown *l)
 	l->blocks[1].cidr = cidr("fd00:66::40/122");
 	memcpy(l->blocks[1].state_dir, "/run/b", 7);
 	memcpy(l->mirror.node, "node-1", 7);
-	l->mirror.mtu4 = 1450;
-	l->mirror.mtu6 = 1430;
+	l->mirror.mtu[IPV4] = 1450;
+	l->mirror.mtu[IPV6] = 1430;
 	l->mirror.n_pools = 2;
 	l->mirror.pools[0] = (struct mirror_pool){.name = "default",
 		.pool = {.cidr = cidr("100.66.0.0/16"), .block_len = 26, .cooldown_s = 30},
@@ -94,8 +94,8 @@ static void assert_same(const struct lastknown *a, const struct lastknown *b)
 		assert_string_equal(a->blocks[i].state_dir, b->blocks[i].state_dir);
 	}
 	assert_string_equal(a->mirror.node, b->mirror.node);
-	assert_int_equal(a->mirror.mtu4, b->mirror.mtu4);
-	assert_int_equal(a->mirror.mtu6, b->mirror.mtu6);
+	assert_int_equal(a->mirror.mtu[IPV4], b->mirror.mtu[IPV4]);
+	assert_int_equal(a->mirror.mtu[IPV6], b->mirror.mtu[IPV6]);
 	assert_int_equal(a->mirror.n_pools, b->mirror.n_pools);
 	for (size_t i = 0; i < a->mirror.n_pools; i++) {
 		const struct mirror_pool *p = &a->mirror.pools[i], *q = &b->mirror.pools[i];

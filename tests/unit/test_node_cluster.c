@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cluster's side of the node state: the copy, blocks that come and go, what is given from them
+ * The cluster's side of the node state: the mirror, blocks that come and go, what is given from them
  * and what is not, the counts, tunnel addresses, and the agent's lock. The agent's part is played
  * by the tests.
  */
@@ -108,8 +108,8 @@ static void the_copy_comes_back_as_it_was_put(void **state)
 	assert_int_equal(node_get_mirror(n, &back, &e), 0);
 	m.pools[1] = (struct mirror_pool){.pool = P("fd66::/64", 122, 5), .name = "six"};
 	m.n_pools = 2;
-	m.mtu4 = 1450;
-	m.mtu6 = 1430;
+	m.mtu[IPV4] = 1450;
+	m.mtu[IPV6] = 1430;
 	m.reserved[0] = C("100.66.0.0/30");
 	m.reserved[1] = C("fd66::/126");
 	m.n_reserved = 2;
@@ -120,8 +120,8 @@ static void the_copy_comes_back_as_it_was_put(void **state)
 	assert_int_equal(node_get_mirror(n, &back, &e), 1);
 	assert_string_equal(back.node, "node-a");
 	assert_string_equal(back.socket, "/run/roost/agent.sock");
-	assert_int_equal(back.mtu4, 1450);
-	assert_int_equal(back.mtu6, 1430);
+	assert_int_equal(back.mtu[IPV4], 1450);
+	assert_int_equal(back.mtu[IPV6], 1430);
 	assert_int_equal(back.n_pools, 2);
 	assert_string_equal(back.pools[1].name, "six");
 	assert_false(back.pools[1].assigns);
@@ -483,7 +483,7 @@ static void an_adopted_block_waits_for_the_store_s_word(void **state)
 	put(n, &m);
 	add(n, "100.66.0.0/30", 1);
 	node_close(n);
-	for (int late = 0; late < 2; late++) { /* the copy before adoption, or after */
+	for (int late = 0; late < 2; late++) { /* the mirror before adoption, or after */
 		lose(place);
 		n = open_state(state);
 		if (late)
