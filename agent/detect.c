@@ -184,22 +184,6 @@ static bool is_tunnel(const char *kind)
 	return false;
 }
 
-static bool is_avoided(const struct detect_want *w, const struct addr *a)
-{
-	for (size_t i = 0; i < w->n_avoid; i++)
-		if (cidr_contains(&w->avoid[i], a))
-			return true;
-	return false;
-}
-
-static bool is_within(const struct detect *d, const struct addr *a)
-{
-	for (size_t i = 0; i < d->n_within; i++)
-		if (cidr_contains(&d->within[i], a))
-			return true;
-	return false;
-}
-
 /* How well a link's name fits interface=: 0 not; the earlier an expression, the higher; names
  * that are the expression's very text above all. */
 static unsigned int interface_rank(const struct detect *d, const char *name)
@@ -267,7 +251,7 @@ static bool addr_fits(const struct detect *d, const struct addr *a)
 {
 	if (d->method == DETECT_FIXED)
 		return addr_equal(a, &d->target);
-	return d->method != DETECT_CIDR || is_within(d, a);
+	return d->method != DETECT_CIDR || cidr_any_contains(d->within, d->n_within, a);
 }
 
 static struct rank rank_of(
@@ -281,8 +265,8 @@ static struct rank rank_of(
 	/* Routers on the host keep a node's address on lo; but it has to be named. */
 	if (l->loopback && d->method != DETECT_FIXED)
 		return r;
-	if (is_avoided(w, &a->addr.addr) || !addr_fits(d, &a->addr.addr) ||
-		!link_fits(w, l, &r.by_name))
+	if (cidr_any_contains(w->avoid, w->n_avoid, &a->addr.addr) ||
+		!addr_fits(d, &a->addr.addr) || !link_fits(w, l, &r.by_name))
 		return r;
 	const struct facts_default *route = default_of(f, w->family);
 	r.fits = true;

@@ -139,20 +139,13 @@ static bool in_pool(const struct node_view *v, const struct addr *a, uint8_t len
 	return false;
 }
 
-static bool in_other_block(const struct audit_input *in, const struct addr *a)
-{
-	for (size_t i = 0; i < in->n_others; i++)
-		if (cidr_contains(&in->others[i], a))
-			return true;
-	return false;
-}
-
 /* Whether the address is this state's business. A rebuilt state has blocks before it hears of their
  * pools. */
 static bool is_known(const struct audit_input *in, const struct addr *a)
 {
 	return node_view_block(in->view, a) ||
-	       (in_pool(in->view, a, addr_bits(a)) && !in_other_block(in, a));
+	       (in_pool(in->view, a, addr_bits(a)) &&
+		       !cidr_any_contains(in->others, in->n_others, a));
 }
 
 static const char *device_name(const struct audit_input *in, int index)

@@ -248,14 +248,6 @@ static void print_summary(const struct look *l, const struct audit *a)
 		left ? problems : "all is right", used, blocks, links);
 }
 
-static bool holds(const struct cidr *blocks, size_t n, const struct addr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (cidr_contains(&blocks[i], a))
-			return true;
-	return false;
-}
-
 /* Links without a state: nothing is wrong yet, but the operator may have the wrong folder. Those of
  * other folders are explained. */
 static int remark_links(const char *dir)
@@ -268,7 +260,7 @@ static int remark_links(const char *dir)
 		return output_error(&e);
 	for (size_t i = 0; i < l.kernel.n_links; i++) {
 		const struct owned_link *link = &l.kernel.links[i];
-		n += !link->n_addrs || !holds(l.others, l.in.n_others, &link->addrs[0]);
+		n += !link->n_addrs || !cidr_any_contains(l.others, l.in.n_others, &link->addrs[0]);
 	}
 	if (n == 0)
 		return 0;

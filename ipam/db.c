@@ -311,6 +311,13 @@ void db_abort(struct db *db)
 	db->txn = NULL;
 }
 
+int db_finish(struct db *db, int r, struct err *e)
+{
+	int done = r < 0 ? r : db_commit(db, e);
+	db_abort(db);
+	return done < 0 ? done : r;
+}
+
 static int copy_value(struct db *db, const MDB_val *from, struct db_value *to, struct err *e)
 {
 	if (from->mv_size > sizeof(to->bytes))

@@ -47,6 +47,7 @@ int index_get_addr(struct db *db, const struct addr *a, struct index_addr *out, 
 {
 	struct record_key k = addr_key(a);
 	int r = db_get(db, &k, &out->value, e);
+	out->addr = *a;
 	if (r == 1 && !record_addr_parse(out->value.bytes, out->value.len, &out->rec))
 		return db_damage(db, e, "the record of an address is malformed");
 	return r;
@@ -88,10 +89,8 @@ static int parse_block(
 {
 	struct index_block b = {.cidr = entry->key.block};
 	if (!record_block_parse(entry->value.bytes, entry->value.len, &b.rec) ||
-		b.rec.pool_len > b.cidr.len || b.rec.next > pool_block_size(&b.cidr)) {
-		(void)db_damage(db, e, "the record of a block is malformed");
-		return -EUCLEAN;
-	}
+		b.rec.pool_len > b.cidr.len || b.rec.next > pool_block_size(&b.cidr))
+		return db_damage(db, e, "the record of a block is malformed");
 	b.pool = cidr_masked(&b.cidr.addr, b.rec.pool_len);
 	*out = b;
 	return 1;
@@ -121,6 +120,60 @@ int index_block_of(struct db *db, const struct addr *a, struct index_block *out,
 {
 	struct cidr host = cidr_of_host(a);
 	return index_overlap(db, &host, out, e);
+}
+
+/* No prefix has this length: it sorts behind all that begin with its address. */
+static struct cidr behind(const struct cidr *c)
+{
+	return (struct cidr){.addr = c->addr, .len = 129};
+}
+
+int index_next_pool(
+	struct db *db, struct cidr *at, struct cidr *pool, struct record_pool *rec, struct err *e)
+{
+	struct record_key k = {.kind = RECORD_POOL, .pool = *at};
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	if (r == 1)
+		r = index_get_pool(db, &entry.key.pool, rec, e);
+	if (r != 1)
+		return r;
+	*pool = entry.key.pool;
+	*at = behind(pool);
+	return 1;
+}
+
+int index_next_block(struct db *db, struct cidr *at, struct index_block *out, struct err *e)
+{
+	struct record_key k = block_key(at);
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	if (r == 1)
+		r = index_block_of(db, &entry.key.block.addr, out, e);
+	if (r == 1 && !cidr_equal(&out->cidr, &entry.key.block))
+		return db_damage(db, e, "blocks overlap");
+	if (r == 1)
+		*at = behind(&out->cidr);
+	return r;
+}
+
+int index_next_addr(struct db *db, const struct index_block *b, uint64_t *at,
+	struct index_addr *out, struct err *e)
+{
+	if (*at >= pool_block_size(&b->cidr))
+		return 0;
+	struct addr from = addr_plus(&b->cidr.addr, *at);
+	struct record_key k = addr_key(&from);
+	struct db_entry entry;
+	int r = db_seek(db, &k, &entry, e);
+	if (r != 1 || !cidr_contains(&b->cidr, &entry.key.addr))
+		return r < 0 ? r : 0;
+	out->addr = entry.key.addr;
+	out->value = entry.value;
+	if (!record_addr_parse(out->value.bytes, out->value.len, &out->rec))
+		return db_damage(db, e, "the record of an address is malformed");
+	*at = addr_minus(&out->addr, &b->cidr.addr) + 1;
+	return 1;
 }
 
 static bool is_fresh(const struct index_block *b)

@@ -7,6 +7,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "ipam/db.h"
 #include "ipam/pool.h"
@@ -15,6 +16,7 @@
 #include "lib/err.h"
 
 struct index_addr {
+	struct addr addr;
 	struct record_addr rec; /* its strings point into value: never copy the struct */
 	struct db_value value;
 };
@@ -37,6 +39,20 @@ int index_get_owner(
 	struct db *db, const struct hash *owner, uint8_t family, struct addr *out, struct err *e);
 int index_get_pool(struct db *db, const struct cidr *pool, struct record_pool *out, struct err *e);
 int index_block_of(struct db *db, const struct addr *a, struct index_block *out, struct err *e);
+
+/* Walks, from INDEX_FIRST: the first pool or block at or behind *at, and *at moves behind it. 1, or 0 at
+ * the end. What was found may be changed before the next step. */
+#define INDEX_FIRST                                                                                \
+	{                                                                                          \
+		.addr = {.family = AF_INET }                                                       \
+	}
+int index_next_pool(
+	struct db *db, struct cidr *at, struct cidr *pool, struct record_pool *rec, struct err *e);
+int index_next_block(struct db *db, struct cidr *at, struct index_block *out, struct err *e);
+
+/* The same for the addresses of a block that have a record; *at is an offset, from 0. */
+int index_next_addr(struct db *db, const struct index_block *b, uint64_t *at,
+	struct index_addr *out, struct err *e);
 
 /* The last block that shares an address with c: 1 or 0. */
 int index_overlap(struct db *db, const struct cidr *c, struct index_block *out, struct err *e);

@@ -52,7 +52,7 @@ static int move_queue(
 	}
 }
 
-static int join(struct db *db, const struct cidr *pool, struct index_block *b, struct err *e)
+static int join_pool(struct db *db, const struct cidr *pool, struct index_block *b, struct err *e)
 {
 	if (!cidr_equal(&b->pool, pool)) {
 		int r = move_queue(db, b, pool, e);
@@ -72,50 +72,28 @@ static int join_inside(struct db *db, const struct pool *p, struct record_pool *
 	int r = index_block_of(db, &p->cidr.addr, &b, e);
 	if (r < 0 || (r == 1 && b.cidr.len < p->cidr.len))
 		return r < 0 ? r : contradict(p, &b, e);
-	struct record_key k = {.kind = RECORD_BLOCK, .block = p->cidr};
-	for (;;) {
-		struct db_entry entry;
-		r = db_seek(db, &k, &entry, e);
-		if (r != 1 || !cidr_overlaps(&entry.key.block, &p->cidr))
-			return r < 0 ? r : 0;
-		r = index_block_of(db, &entry.key.block.addr, &b, e);
-		if (r != 1)
-			return r < 0 ? r : db_damage(db, e, "blocks overlap");
+	struct cidr at = p->cidr;
+	while ((r = index_next_block(db, &at, &b, e)) == 1 && cidr_overlaps(&b.cidr, &p->cidr)) {
 		if (!b.rec.loose || b.cidr.len != p->block_len)
 			return contradict(p, &b, e);
-		r = join(db, &p->cidr, &b, e);
+		r = join_pool(db, &p->cidr, &b, e);
 		if (r < 0)
 			return r;
 		rec->blocks++;
-		k.block = b.cidr;
-		k.block.len = 129; /* behind it: no block has this length */
 	}
-}
-
-/* A recorded pool that overlaps a new one: 1 when found. */
-static int find_overlap(struct db *db, const struct pool *p, struct cidr *out,
-	struct record_pool *rec, struct err *e)
-{
-	struct record_key k = {.kind = RECORD_POOL, .pool = {.addr = {.family = AF_INET}}};
-	struct db_entry entry;
-	int r = db_seek(db, &k, &entry, e);
-	for (; r == 1; r = db_next(db, &entry, e)) {
-		if (!cidr_overlaps(&entry.key.pool, &p->cidr))
-			continue;
-		*out = entry.key.pool;
-		return index_get_pool(db, out, rec, e);
-	}
-	return r;
+	return r < 0 ? r : 0;
 }
 
 /* Recorded pools without blocks make way for a new one that overlaps them, others do not. */
 static int make_way(struct db *db, const struct pool *p, struct err *e)
 {
-	struct cidr other;
+	struct cidr at = INDEX_FIRST, other;
 	struct record_pool rec;
 	int r;
-	while ((r = find_overlap(db, p, &other, &rec, e)) == 1) {
+	while ((r = index_next_pool(db, &at, &other, &rec, e)) == 1) {
 		struct index_block b;
+		if (!cidr_overlaps(&other, &p->cidr))
+			continue;
 		if (rec.blocks) {
 			r = index_overlap(db, &other, &b, e);
 			if (r == 0)
@@ -201,19 +179,12 @@ int index_blocks_claim(struct db *db, const struct index_blocks_claim *c, struct
 /* The recorded pool that a block of this size belongs to: 1 or 0. */
 static int find_pool(struct db *db, const struct cidr *block, struct cidr *out, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_POOL, .pool = {.addr = {.family = AF_INET}}};
-	struct db_entry entry;
-	int r = db_seek(db, &k, &entry, e);
-	for (; r == 1; r = db_next(db, &entry, e)) {
-		struct record_pool rec;
-		r = index_get_pool(db, &entry.key.pool, &rec, e);
-		if (r != 1)
-			return r;
-		if (rec.block_len == block->len && cidr_contains(&entry.key.pool, &block->addr)) {
-			*out = entry.key.pool;
+	struct cidr at = INDEX_FIRST;
+	struct record_pool rec;
+	int r;
+	while ((r = index_next_pool(db, &at, out, &rec, e)) == 1)
+		if (rec.block_len == block->len && cidr_contains(out, &block->addr))
 			return 1;
-		}
-	}
 	return r;
 }
 
@@ -249,42 +220,18 @@ int index_blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, 
 	return r < 0 ? r : 1;
 }
 
-/* The first address record of a block at or after k->addr, parsed; k moves behind it. 1 or 0. */
-static int next_record(struct db *db, const struct index_block *b, struct record_key *k,
-	struct index_addr *out, struct err *e)
-{
-	struct db_entry entry;
-	int r = db_seek(db, k, &entry, e);
-	if (r != 1 || !cidr_contains(&b->cidr, &entry.key.addr))
-		return r < 0 ? r : 0;
-	out->value = entry.value;
-	if (!record_addr_parse(out->value.bytes, out->value.len, &out->rec))
-		return db_damage(db, e, "the record of an address is malformed");
-	k->addr = entry.key.addr;
-	return 1;
-}
-
-/* Moves on; false at the end of the block. */
-static bool step(const struct index_block *b, struct record_key *k)
-{
-	if (addr_minus(&k->addr, &b->cidr.addr) == pool_block_size(&b->cidr) - 1)
-		return false;
-	k->addr = addr_plus(&k->addr, 1);
-	return true;
-}
-
 int index_blocks_put_giving(struct db *db, struct index_block *b, bool gave, struct err *e)
 {
 	bool gives = index_gives(b);
-	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
-	struct index_addr a = {0};
-	int r = gives == gave ? 0 : next_record(db, b, &k, &a, e);
-	while (r == 1) {
+	struct index_addr a;
+	uint64_t at = 0;
+	int r = 0;
+	while (gives != gave && (r = index_next_addr(db, b, &at, &a, e)) == 1) {
 		if (a.rec.state == RECORD_RELEASED)
-			r = index_requeue(db, &k.addr, a.rec.released_ns, gave ? &b->pool : NULL,
+			r = index_requeue(db, &a.addr, a.rec.released_ns, gave ? &b->pool : NULL,
 				gives ? &b->pool : NULL, e);
-		if (r >= 0)
-			r = step(b, &k) ? next_record(db, b, &k, &a, e) : 0;
+		if (r < 0)
+			return r;
 	}
 	return r < 0 ? r : index_put_block(db, b, e);
 }
@@ -292,19 +239,15 @@ int index_blocks_put_giving(struct db *db, struct index_block *b, bool gave, str
 int index_blocks_is_idle(
 	struct db *db, const struct index_block *b, uint64_t cooled_before_ns, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
-	struct db_entry entry;
-	uint64_t seen = 0;
-	int r = db_seek(db, &k, &entry, e);
-	for (; r == 1 && cidr_contains(&b->cidr, &entry.key.addr); r = db_next(db, &entry, e)) {
-		struct record_addr rec;
-		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec))
-			return db_damage(db, e, "the record of an address is malformed");
-		bool idle = rec.state == RECORD_RESERVED || /* whoever needs it reserves it again */
-			    (rec.state == RECORD_RELEASED && rec.released_ns <= cooled_before_ns);
+	struct index_addr a;
+	uint64_t at = 0, seen = 0;
+	int r;
+	for (; (r = index_next_addr(db, b, &at, &a, e)) == 1; seen++) {
+		bool idle =
+			a.rec.state == RECORD_RESERVED || /* whoever needs it does so again */
+			(a.rec.state == RECORD_RELEASED && a.rec.released_ns <= cooled_before_ns);
 		if (!idle)
 			return 0;
-		seen++;
 	}
 	if (r < 0)
 		return r;
@@ -341,24 +284,21 @@ int index_blocks_in_cluster(struct db *db, const struct cidr *c, struct cidr *ou
 
 static int drop_records(struct db *db, const struct index_block *b, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
-	for (;;) {
-		struct db_entry entry;
-		int r = db_seek(db, &k, &entry, e);
-		if (r != 1 || !cidr_contains(&b->cidr, &entry.key.addr))
-			return r < 0 ? r : 0;
-		struct record_addr rec;
-		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec) ||
-			(rec.state != RECORD_RELEASED && rec.state != RECORD_RESERVED))
+	struct index_addr a;
+	uint64_t at = 0;
+	int r;
+	while ((r = index_next_addr(db, b, &at, &a, e)) == 1) {
+		if (a.rec.state != RECORD_RELEASED && a.rec.state != RECORD_RESERVED)
 			return db_damage(db, e, "an idle block is not idle");
-		r = 0;
-		if (rec.state == RECORD_RELEASED && index_gives(b))
-			r = index_requeue(db, &entry.key.addr, rec.released_ns, &b->pool, NULL, e);
-		if (r == 0)
-			r = db_del(db, &entry.key, e);
+		if (a.rec.state == RECORD_RELEASED && index_gives(b))
+			r = index_requeue(db, &a.addr, a.rec.released_ns, &b->pool, NULL, e);
+		struct record_key k = {.kind = RECORD_ADDR, .addr = a.addr};
+		if (r >= 0)
+			r = db_del(db, &k, e);
 		if (r < 0)
 			return r;
 	}
+	return r;
 }
 
 /* The pool has one block less; without any it goes. */

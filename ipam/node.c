@@ -339,17 +339,6 @@ int node_find(struct node *n, const struct hash *owner, struct node_leases *out,
 	return (int)found.n;
 }
 
-/* Commits, or gives up after an error. */
-static int finish(struct node *n, int r, struct err *e)
-{
-	if (r >= 0) {
-		int done = db_commit(n->db, e);
-		return done < 0 ? done : r;
-	}
-	db_abort(n->db);
-	return r;
-}
-
 int node_release(struct node *n, const struct hash *owners, size_t count, struct err *e)
 {
 	assert(n->mode != NODE_READ);
@@ -367,7 +356,7 @@ int node_release(struct node *n, const struct hash *owners, size_t count, struct
 			freed++;
 		}
 	}
-	return finish(n, r < 0 ? r : freed, e);
+	return db_finish(n->db, r < 0 ? r : freed, e);
 }
 
 static int not_taken(const struct addr *a, const char *why, struct err *e)
@@ -404,5 +393,5 @@ int node_release_addr(struct node *n, const struct addr *a, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
-	return r < 0 ? r : finish(n, release_addr(n->db, a, e), e);
+	return r < 0 ? r : db_finish(n->db, release_addr(n->db, a, e), e);
 }

@@ -172,9 +172,7 @@ int node_adopt(struct node *n, const struct owned *kernel, struct err *e)
 		r = adopt_links(n, &reg, kernel, wall_s, e);
 	if (r == 0)
 		r = put_adoption(n, kernel ? RECORD_ADOPTED : RECORD_ADOPTED_BLIND, &meta, e);
-	if (r == 0)
-		r = db_commit(n->db, e);
-	db_abort(n->db);
+	r = db_finish(n->db, r, e);
 	if (r < 0)
 		return r;
 	n->meta = meta;
@@ -184,22 +182,17 @@ int node_adopt(struct node *n, const struct owned *kernel, struct err *e)
 
 static int drop_idle(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e)
 {
-	uint64_t now_ns = boot_now_ns();
+	uint64_t now_ns = cold ? UINT64_MAX : boot_now_ns();
 	size_t room = 0;
-	struct record_key k = {.kind = RECORD_BLOCK, .block = {.addr = {.family = AF_INET}}};
-	for (;;) {
-		struct db_entry entry;
-		struct index_block b;
+	struct cidr at = INDEX_FIRST;
+	struct index_block b;
+	int r;
+	while ((r = index_next_block(n->db, &at, &b, e)) == 1) {
 		uint64_t before;
-		int r = db_seek(n->db, &k, &entry, e);
-		if (r == 1)
-			r = index_block_of(n->db, &entry.key.block.addr, &b, e);
-		if (r != 1)
-			return r;
-		/* a block of the cluster is the agent's to return */
-		bool may = !b.rec.cluster && !b.rec.disowned;
-		r = index_blocks_cooled_before(n->db, &b, cold ? UINT64_MAX : now_ns, &before, e);
-		if (r == 0 && may)
+		if (b.rec.cluster || b.rec.disowned)
+			continue; /* the agent's to return */
+		r = index_blocks_cooled_before(n->db, &b, now_ns, &before, e);
+		if (r == 0)
 			r = index_blocks_is_idle(n->db, &b, before, e);
 		if (r == 1) {
 			*out = mem_grow(*out, &room, *count, sizeof(**out));
@@ -208,26 +201,21 @@ static int drop_idle(struct node *n, bool cold, struct cidr **out, size_t *count
 		}
 		if (r < 0)
 			return r;
-		k.block = b.cidr;
-		k.block.len = 129; /* behind it: no block has this length */
 	}
+	return r;
 }
 
 /* Recorded pools without blocks say nothing any more. */
 static int drop_empty_pools(struct node *n, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_POOL, .pool = {.addr = {.family = AF_INET}}};
-	struct db_entry entry;
+	struct cidr at = INDEX_FIRST, pool;
+	struct record_pool rec;
 	int r;
-	while ((r = db_seek(n->db, &k, &entry, e)) == 1) {
-		struct record_pool p;
-		if (!record_pool_parse(entry.value.bytes, entry.value.len, &p))
-			return db_damage(n->db, e, "the record of a pool is malformed");
-		r = p.blocks ? 0 : db_del(n->db, &entry.key, e);
+	while ((r = index_next_pool(n->db, &at, &pool, &rec, e)) == 1) {
+		struct record_key k = {.kind = RECORD_POOL, .pool = pool};
+		r = rec.blocks ? 0 : db_del(n->db, &k, e);
 		if (r < 0)
 			return r;
-		k.pool = entry.key.pool;
-		k.pool.len = 129;
 	}
 	return r;
 }
@@ -264,9 +252,7 @@ static int return_alone(struct node *n, bool cold, struct cidr **out, size_t *co
 		r = drop_idle(n, cold, out, count, e);
 	if (r == 0)
 		r = drop_empty_pools(n, e);
-	if (r == 0)
-		r = db_commit(n->db, e);
-	db_abort(n->db);
+	r = db_finish(n->db, r, e);
 	return r < 0 ? r : drop_vain_entries(n, &self, e);
 }
 

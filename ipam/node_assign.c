@@ -80,14 +80,6 @@ static const struct addr *requested(const struct node_want *w, uint8_t family)
 	return NULL;
 }
 
-static bool is_reserved(const struct node_want *w, const struct addr *a)
-{
-	for (size_t i = 0; i < w->n_reserved; i++)
-		if (cidr_contains(&w->reserved[i], a))
-			return true;
-	return false;
-}
-
 /* A configuration's claim in a pool of the cluster would be unknown to the other nodes. */
 static int check_claim(struct attempt *a, const struct cidr *block, struct err *e)
 {
@@ -173,7 +165,7 @@ static int take_requested(struct attempt *a, const struct addr *addr, struct err
 		return had;
 	if (had && old.rec.state != RECORD_RELEASED)
 		return messages_taken(addr, &old.rec, e);
-	if (is_reserved(a->w, addr))
+	if (cidr_any_contains(a->w->reserved, a->w->n_reserved, addr))
 		return messages_taken(addr, &(struct record_addr){.state = RECORD_RESERVED}, e);
 	int r = ensure_block(a, p, addr, e);
 	if (r != 0)
@@ -262,7 +254,7 @@ static int find_unreserved(struct attempt *a, uint8_t family, struct addr *out, 
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		int r = find_any(a, family, out, e);
-		if (r != FOUND || !is_reserved(a->w, out))
+		if (r != FOUND || !cidr_any_contains(a->w->reserved, a->w->n_reserved, out))
 			return r;
 		r = index_hold(a->n->db, out, RECORD_RESERVED, a->now.wall_s, e);
 		if (r < 0)
@@ -367,9 +359,7 @@ static int record_lost(struct attempt *a, const struct registry_self *self, stru
 		};
 		r = index_blocks_claim(db, &c, e);
 	}
-	if (r >= 0)
-		r = db_commit(db, e);
-	db_abort(db);
+	r = db_finish(db, r, e);
 	return r < 0 ? r : registry_take(self, &a->need_block, e);
 }
 
@@ -473,8 +463,6 @@ int node_unassign(
 			hash_equal(&now.rec.owner.hash, owner))
 			r = index_unuse(n->db, &l->v[i].addr, e);
 	}
-	if (r >= 0)
-		return db_commit(n->db, e);
-	db_abort(n->db);
-	return r;
+	r = db_finish(n->db, r, e);
+	return r < 0 ? r : 0;
 }

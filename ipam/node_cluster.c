@@ -24,14 +24,6 @@
 #include "ipam/messages.h"
 #include "lib/mem.h"
 
-/* Commits, or gives up after an error. */
-static int finish(struct db *db, int r, struct err *e)
-{
-	int done = r < 0 ? r : db_commit(db, e);
-	db_abort(db);
-	return done < 0 ? done : r;
-}
-
 /* Exactly this block: 1, 0 when nothing is there, -EINVAL when another block overlaps it. */
 static int find_block(
 	struct db *db, const struct cidr *block, struct index_block *out, struct err *e)
@@ -106,7 +98,7 @@ static int add_block(struct node *n, const struct cidr *block, bool lost, struct
 	r = node_mirror_read(n->db, m, e);
 	if (r >= 0)
 		r = record_block(n->db, block, lost, m, e);
-	return finish(n->db, r, e);
+	return db_finish(n->db, r, e);
 }
 
 /* 1: it is there and gives; -EINVAL as find_block(). */
@@ -170,7 +162,7 @@ int node_drain_block(struct node *n, const struct cidr *block, bool cold, struct
 {
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
-	return r < 0 ? r : finish(n->db, drain(n->db, block, cold, e), e);
+	return r < 0 ? r : db_finish(n->db, drain(n->db, block, cold, e), e);
 }
 
 /* Nothing is given from a draining block, but an operator may have entered a pod by hand. */
@@ -198,7 +190,7 @@ int node_drop_block(struct node *n, const struct cidr *block, struct err *e)
 		r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
-	r = finish(n->db, drop(n->db, block, e), e);
+	r = db_finish(n->db, drop(n->db, block, e), e);
 	return r < 0 ? r : registry_drop(&self, block, 1, e);
 }
 
@@ -217,7 +209,7 @@ int node_disown_block(struct node *n, const struct cidr *block, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
-	return r < 0 ? r : finish(n->db, disown(n->db, block, e), e);
+	return r < 0 ? r : db_finish(n->db, disown(n->db, block, e), e);
 }
 
 static uint64_t sum(uint64_t a, uint64_t b)

@@ -135,22 +135,18 @@ static void add_quarantined(
 
 static int read_pools(struct view *v, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_POOL, .pool = {.addr = {.family = AF_INET}}};
-	struct db_entry entry;
-	int r = db_seek(v->n->db, &k, &entry, e);
-	for (; r == 1; r = db_next(v->n->db, &entry, e)) {
-		struct record_pool rec;
-		if (!record_pool_parse(entry.value.bytes, entry.value.len, &rec))
-			return db_damage(v->n->db, e, "the record of a pool is malformed");
+	struct cidr at = INDEX_FIRST, pool;
+	struct record_pool rec;
+	int r;
+	while ((r = index_next_pool(v->n->db, &at, &pool, &rec, e)) == 1) {
 		v->out.pools = mem_grow(
 			v->out.pools, &v->pools_room, v->out.n_pools, sizeof(*v->out.pools));
 		struct node_pool *p = &v->out.pools[v->out.n_pools++];
-		p->pool = (struct pool){.cidr = entry.key.pool,
-			.block_len = rec.block_len,
-			.cooldown_s = rec.cooldown_s};
+		p->pool = (struct pool){
+			.cidr = pool, .block_len = rec.block_len, .cooldown_s = rec.cooldown_s};
 		p->blocks = rec.blocks;
 		p->max_blocks = pool_block_count(&p->pool);
-		p->size = pool_block_size(&entry.key.pool);
+		p->size = pool_block_size(&pool);
 	}
 	return r;
 }
@@ -165,19 +161,14 @@ static struct node_pool *find_pool(struct view *v, const struct cidr *cidr)
 
 static int read_blocks(struct view *v, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_BLOCK, .block = {.addr = {.family = AF_INET}}};
-	struct db_entry entry;
-	int r = db_seek(v->n->db, &k, &entry, e);
-	for (; r == 1; r = db_next(v->n->db, &entry, e)) {
-		struct view_block b = {.cooldown_s = POOL_COOLDOWN_S};
-		r = index_block_of(v->n->db, &entry.key.block.addr, &b.b, e);
-		if (r != 1 || !cidr_equal(&b.b.cidr, &entry.key.block))
-			return r < 0 ? r : db_damage(v->n->db, e, "blocks overlap");
+	struct cidr at = INDEX_FIRST;
+	struct view_block b;
+	int r;
+	while ((r = index_next_block(v->n->db, &at, &b.b, e)) == 1) {
 		const struct node_pool *p = find_pool(v, &b.b.pool);
-		if (p)
-			b.cooldown_s = p->pool.cooldown_s;
 		v->blocks = mem_grow(v->blocks, &v->blocks_room, v->n_blocks, sizeof(*v->blocks));
-		v->blocks[v->n_blocks++] = b;
+		v->blocks[v->n_blocks++] = (struct view_block){
+			.b = b.b, .cooldown_s = p ? p->pool.cooldown_s : POOL_COOLDOWN_S};
 	}
 	return r;
 }

@@ -155,28 +155,6 @@ static int settle_block(struct db *db, struct index_block *b, const struct mirro
 	return -EINVAL;
 }
 
-/* The next block of this node behind k->block, and k moves there: 1 or 0. */
-static int next_block(struct db *db, struct record_key *k, struct index_block *out, struct err *e)
-{
-	struct db_entry entry;
-	int r = db_seek(db, k, &entry, e);
-	if (r == 1)
-		r = index_block_of(db, &entry.key.block.addr, out, e);
-	if (r == 1) {
-		k->block = out->cidr;
-		k->block.len = 129; /* behind it: no block has this length */
-	}
-	return r;
-}
-
-static bool is_in(const struct cidr *list, size_t n, const struct addr *a)
-{
-	for (size_t i = 0; i < n; i++)
-		if (cidr_contains(&list[i], a))
-			return true;
-	return false;
-}
-
 static int hold_one(struct db *db, const struct index_block *b, const struct addr *a, struct err *e)
 {
 	struct index_addr old;
@@ -209,35 +187,28 @@ int node_mirror_hold(
 static int unhold(struct db *db, const struct index_block *b, const struct mirror *m,
 	const struct mirror *old, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_ADDR, .addr = b->cidr.addr};
-	uint64_t size = pool_block_size(&b->cidr);
-	for (;;) {
-		struct db_entry entry;
-		struct record_addr rec;
-		int r = db_seek(db, &k, &entry, e);
-		if (r != 1 || !cidr_contains(&b->cidr, &entry.key.addr))
-			return r < 0 ? r : 0;
-		if (!record_addr_parse(entry.value.bytes, entry.value.len, &rec))
-			return db_damage(db, e, "the record of an address is malformed");
-		const struct addr *a = &entry.key.addr;
-		if (rec.state == RECORD_RESERVED && is_in(old->reserved, old->n_reserved, a) &&
-			!is_in(m->reserved, m->n_reserved, a))
-			r = index_unhold(db, a, e);
-		uint64_t offset = addr_minus(a, &b->cidr.addr);
-		if (r < 0 || offset == size - 1)
-			return r < 0 ? r : 0;
-		k.addr = addr_plus(a, 1);
+	struct index_addr a;
+	uint64_t at = 0;
+	int r;
+	while ((r = index_next_addr(db, b, &at, &a, e)) == 1) {
+		if (a.rec.state == RECORD_RESERVED &&
+			cidr_any_contains(old->reserved, old->n_reserved, &a.addr) &&
+			!cidr_any_contains(m->reserved, m->n_reserved, &a.addr))
+			r = index_unhold(db, &a.addr, e);
+		if (r < 0)
+			return r;
 	}
+	return r;
 }
 
 static int settle_blocks(
 	struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
 {
-	struct record_key k = {.kind = RECORD_BLOCK, .block = {.addr = {.family = AF_INET}}};
+	struct cidr at = INDEX_FIRST;
 	bool same = mirror_reserved_equal(m, old);
 	struct index_block b;
 	int r;
-	while ((r = next_block(db, &k, &b, e)) == 1) {
+	while ((r = index_next_block(db, &at, &b, e)) == 1) {
 		r = settle_block(db, &b, m, e);
 		if (r == 0 && b.rec.cluster && !same)
 			r = unhold(db, &b, m, old, e);
@@ -277,10 +248,8 @@ int node_put_mirror(struct node *n, const struct mirror *m, struct err *e)
 	if (r < 0)
 		return r;
 	r = mirror_put(n->db, m, old, e);
-	if (r == 1) {
-		int done = db_commit(n->db, e);
-		r = done < 0 ? done : 1;
-	}
+	if (r == 1)
+		return db_finish(n->db, r, e);
 	db_abort(n->db);
 	return r;
 }

@@ -167,6 +167,14 @@ bool cidr_contains(const struct cidr *c, const struct addr *a)
 	return addr_equal(&around.addr, &masked.addr);
 }
 
+bool cidr_any_contains(const struct cidr *list, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cidr_contains(&list[i], a))
+			return true;
+	return false;
+}
+
 bool cidr_overlaps(const struct cidr *a, const struct cidr *b)
 {
 	return a->len <= b->len ? cidr_contains(a, &b->addr) : cidr_contains(b, &a->addr);

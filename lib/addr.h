@@ -54,6 +54,7 @@ struct cidr cidr_masked(const struct addr *a, uint8_t len); /* the prefix of tha
 struct addr cidr_last(const struct cidr *c);		    /* its last address */
 struct cidr cidr_of_host(const struct addr *a);		    /* /32 or /128 */
 bool cidr_contains(const struct cidr *c, const struct addr *a);
+bool cidr_any_contains(const struct cidr *list, size_t n, const struct addr *a);
 bool cidr_overlaps(const struct cidr *a, const struct cidr *b);
 
 /* Lower-case colon form; false unless it is a unicast, non-zero Ethernet address. */
