@@ -39,29 +39,23 @@
 #define METRIC 32 /* behind the host's own routes. Never 0: BIRD would replace them */
 #define RX_BUFFER 4194304 /* of the netlink socket: a thousand sessions at once overran less */
 
-static int compare_cidr(const struct cidr *a, const struct cidr *b)
-{
-	int r = addr_compare(&a->addr, &b->addr);
-	return r ? r : a->len - b->len;
-}
-
 static int compare_own(const void *a, const void *b)
 {
-	return compare_cidr(a, b);
+	return cidr_compare(a, b);
 }
 
 static int compare_pool(const void *a, const void *b)
 {
 	const struct bird_pool *x = a;
 	const struct bird_pool *y = b;
-	return compare_cidr(&x->cidr, &y->cidr);
+	return cidr_compare(&x->cidr, &y->cidr);
 }
 
 static int compare_hop(const void *a, const void *b)
 {
 	const struct bird_hop *x = a;
 	const struct bird_hop *y = b;
-	int r = compare_cidr(&x->dst, &y->dst);
+	int r = cidr_compare(&x->dst, &y->dst);
 	if (r == 0)
 		r = addr_compare(&x->via, &y->via);
 	if (r == 0)
@@ -73,7 +67,7 @@ static int compare_remote(const void *a, const void *b)
 {
 	const struct bird_remote *x = a;
 	const struct bird_remote *y = b;
-	int r = compare_cidr(&x->block, &y->block);
+	int r = cidr_compare(&x->block, &y->block);
 	if (r == 0)
 		r = x->table - y->table;
 	return r ? r : addr_compare(&x->node, &y->node);
@@ -109,66 +103,63 @@ static bool has_remote(const struct bird_part *p, size_t table)
 }
 
 /* Sets of prefixes, which filters refer to. A set must not be empty: then it is not made. */
-static void put_sets(struct birdtext *t, const struct bird_part *p)
+static void put_sets(struct text *t, const struct bird_part *p)
 {
+	const struct bird_pool *pools = p->f->pools;
 	const char *before = "";
-	char text[CIDR_TEXT];
+	if (p->has_pools)
+		text_add(t, "define roost_pools%c = [", p->digit);
+	for (size_t i = 0; i < p->f->n_pools; i++)
+		text_add(t, "%s\n\t%s+", i ? "," : "", PREFIX_STRING(&pools[i].cidr));
+	if (p->has_pools)
+		text_add(t, "\n];\n");
+	if (p->has_blocks)
+		text_add(t, "define roost_blocks%c = [", p->digit);
 	for (size_t i = 0; i < p->f->n_pools; i++) {
-		bird_write_prefix(&p->f->pools[i].cidr, text);
-		if (i == 0)
-			birdtext_put(t, "define roost_pools%c = [", p->digit);
-		birdtext_put(t, "%s\n\t%s+", i ? "," : "", text);
-	}
-	if (p->f->n_pools)
-		birdtext_put(t, "\n];\n");
-	for (size_t i = 0; i < p->f->n_pools; i++) {
-		if (!p->f->pools[i].by_bgp)
+		unsigned int len = pools[i].block_len;
+		if (!pools[i].by_bgp)
 			continue;
-		bird_write_prefix(&p->f->pools[i].cidr, text);
-		if (*before == '\0')
-			birdtext_put(t, "define roost_blocks%c = [", p->digit);
-		unsigned int len = p->f->pools[i].block_len;
-		birdtext_put(t, "%s\n\t%s{%u,%u}", before, text, len, len);
+		text_add(t, "%s\n\t%s{%u,%u}", before, PREFIX_STRING(&pools[i].cidr), len, len);
 		before = ",";
 	}
-	if (*before)
-		birdtext_put(t, "\n];\n");
+	if (p->has_blocks)
+		text_add(t, "\n];\n");
 }
 
-static void put_hop(struct birdtext *t, const struct bird_hop *h)
+static void put_hop(struct text *t, const struct bird_hop *h)
 {
 	char dst[CIDR_TEXT];
 	char via[ADDR_TEXT];
 	bird_write_prefix(&h->dst, dst);
 	if (h->via.family == 0) {
 		if (*h->dev && bird_write_is_quotable(h->dev))
-			birdtext_put(t, "\troute %s via \"%s\";\n", dst, h->dev);
+			text_add(t, "\troute %s via \"%s\";\n", dst, h->dev);
 		return;
 	}
 	addr_format(&h->via, via);
 	bool nameable = bird_write_is_device(h->dev);
 	if (!nameable && !h->onlink) /* BIRD finds the device by the addresses */
-		birdtext_put(t, "\troute %s via %s;\n", dst, via);
+		text_add(t, "\troute %s via %s;\n", dst, via);
 	else if (nameable)
-		birdtext_put(t, "\troute %s via %s%%'%s'%s;\n", dst, via, h->dev,
+		text_add(t, "\troute %s via %s%%'%s'%s;\n", dst, via, h->dev,
 			h->onlink ? " onlink" : "");
 }
 
-static void put_hops(struct birdtext *t, const struct bird_part *p, size_t table)
+static void put_hops(struct text *t, const struct bird_part *p, size_t table)
 {
 	if (table > 0 && p->f->n_hops[table] == 0 && !has_remote(p, table))
 		return;
 	char suffix[8];
 	table_suffix(p, table, suffix);
-	birdtext_put(t, "ipv%c table roost_hops%s;\n", p->digit, suffix);
-	birdtext_put(t, "protocol static roost_reach%s {\n\tipv%c { table roost_hops%s; };\n",
-		suffix, p->digit, suffix);
+	text_add(t, "ipv%c table roost_hops%s;\n", p->digit, suffix);
+	text_add(t, "protocol static roost_reach%s {\n\tipv%c { table roost_hops%s; };\n", suffix,
+		p->digit, suffix);
 	CLEANUP_FREE struct bird_hop *hops =
 		sorted(p->f->hops[table], p->f->n_hops[table], sizeof(*hops), compare_hop);
 	for (size_t i = 0; i < p->f->n_hops[table]; i++)
 		if (i == 0 || !cidr_equal(&hops[i].dst, &hops[i - 1].dst))
 			put_hop(t, &hops[i]);
-	birdtext_put(t, "}\n");
+	text_add(t, "}\n");
 }
 
 /* Whether blocks are announced: as their pool says, and the blocks of no pool are not. */
@@ -183,25 +174,23 @@ static bool is_exported(const struct bird_part *p, const struct cidr *block)
 
 /* Our blocks. Those that are not announced are here too: a static route is what keeps a
  * neighbour's route for the same block from being used. */
-static void put_own(struct birdtext *t, const struct bird_part *p)
+static void put_own(struct text *t, const struct bird_part *p)
 {
 	CLEANUP_FREE struct cidr *own = sorted(p->f->own, p->f->n_own, sizeof(*own), compare_own);
 	for (int exported = 1; exported >= 0; exported--) {
-		birdtext_put(t, "protocol static roost_%s%c {\n\tipv%c;\n",
-			exported ? "own" : "local", p->digit, p->digit);
+		text_add(t, "protocol static roost_%s%c {\n\tipv%c;\n", exported ? "own" : "local",
+			p->digit, p->digit);
 		for (size_t i = 0; i < p->f->n_own; i++) {
 			if ((i > 0 && cidr_equal(&own[i], &own[i - 1])) ||
 				is_exported(p, &own[i]) != (exported != 0))
 				continue;
-			char text[CIDR_TEXT];
-			bird_write_prefix(&own[i], text);
-			birdtext_put(t, "\troute %s blackhole;\n", text);
+			text_add(t, "\troute %s blackhole;\n", PREFIX_STRING(&own[i]));
 		}
-		birdtext_put(t, "}\n");
+		text_add(t, "}\n");
 	}
 }
 
-static void put_remote(struct birdtext *t, const struct bird_part *p)
+static void put_remote(struct text *t, const struct bird_part *p)
 {
 	CLEANUP_FREE struct bird_remote *remote =
 		sorted(p->f->remote, p->f->n_remote, sizeof(*remote), compare_remote);
@@ -210,44 +199,40 @@ static void put_remote(struct birdtext *t, const struct bird_part *p)
 			continue;
 		char suffix[8];
 		table_suffix(p, table, suffix);
-		birdtext_put(t,
+		text_add(t,
 			"protocol static roost_remote%s {\n\tipv%c;\n\tigp table roost_hops%s;\n",
 			suffix, p->digit, suffix);
 		for (size_t i = 0; i < p->f->n_remote; i++) {
 			if (remote[i].table != table ||
 				(i > 0 && cidr_equal(&remote[i].block, &remote[i - 1].block)))
 				continue;
-			char block[CIDR_TEXT];
-			char node[ADDR_TEXT];
-			bird_write_prefix(&remote[i].block, block);
-			addr_format(&remote[i].node, node);
-			birdtext_put(t, "\troute %s recursive %s;\n", block, node);
+			text_add(t, "\troute %s recursive %s;\n", PREFIX_STRING(&remote[i].block),
+				ADDR_STRING(&remote[i].node));
 		}
-		birdtext_put(t, "}\n");
+		text_add(t, "}\n");
 	}
 }
 
 /* What the kernel gets. The rule about pools is there a second time, behind the import filters:
  * a session that an operator adds by hand does not write into the main table unasked. */
-static void put_kernel(struct birdtext *t, const struct bird_part *p)
+static void put_kernel(struct text *t, const struct bird_part *p)
 {
-	birdtext_put(t, "filter roost_to_kernel%c {\n", p->digit);
-	birdtext_put(t, "\tif net = %s then reject;\n", p->digit == '4' ? "0.0.0.0/0" : "::/0");
-	birdtext_put(t, "\tif proto ~ \"roost_remote*\" then accept;\n");
-	birdtext_put(t, "\tif source != RTS_BGP then reject;\n");
+	text_add(t, "filter roost_to_kernel%c {\n", p->digit);
+	text_add(t, "\tif net = %s then reject;\n", p->digit == '4' ? "0.0.0.0/0" : "::/0");
+	text_add(t, "\tif proto ~ \"roost_remote*\" then accept;\n");
+	text_add(t, "\tif source != RTS_BGP then reject;\n");
 	if (p->has_given)
-		birdtext_put(t, "\tif roost_is_exit%c() then reject;\n", p->digit);
-	birdtext_put(t, "\tif proto ~ \"roost_peer_*\" then accept;\n");
+		text_add(t, "\tif roost_is_exit%c() then reject;\n", p->digit);
+	text_add(t, "\tif proto ~ \"roost_peer_*\" then accept;\n");
 	if (p->has_blocks)
-		birdtext_put(t, "\tif net ~ roost_blocks%c then accept;\n", p->digit);
-	birdtext_put(t, "\treject;\n}\n");
-	birdtext_put(t, "protocol kernel roost_kernel%c {\n%s", p->digit,
+		text_add(t, "\tif net ~ roost_blocks%c then accept;\n", p->digit);
+	text_add(t, "\treject;\n}\n");
+	text_add(t, "protocol kernel roost_kernel%c {\n%s", p->digit,
 		bird_write_debug(p->want->log));
-	birdtext_put(
-		t, "\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n", SCAN_S, METRIC);
-	birdtext_put(t, "\tmerge paths on limit 32;\n\tgraceful restart on;\n");
-	birdtext_put(t, "\tnetlink rx buffer %d;\n", RX_BUFFER);
-	birdtext_put(t, "\tipv%c { import none; export filter roost_to_kernel%c; };\n}\n", p->digit,
+	text_add(t, "\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n", SCAN_S, METRIC);
+	text_add(t, "\tmerge paths on limit 32;\n\tgraceful restart on;\n");
+	text_add(t, "\tnetlink rx buffer %d;\n", RX_BUFFER);
+	text_add(t, "\tipv%c { import none; export filter roost_to_kernel%c; };\n}\n", p->digit,
 		p->digit);
 }
 
@@ -259,21 +244,7 @@ static bool has_blocks(const struct bird_family *f)
 	return false;
 }
 
-static struct bird_part part_of(
-	const struct bird_want *w, const struct bird_family *f, uint8_t family)
-{
-	bool on = f->node.family != 0;
-	return (struct bird_part){
-		.want = w,
-		.f = f,
-		.family = family,
-		.digit = family == AF_INET ? '4' : '6',
-		.has_pools = on && f->n_pools > 0,
-		.has_blocks = on && has_blocks(f),
-	};
-}
-
-static void put_family(struct birdtext *t, const struct bird_part *part)
+static void put_family(struct text *t, const struct bird_part *part)
 {
 	struct bird_part p = *part;
 	struct bird_family f = *p.f;
@@ -293,18 +264,26 @@ static void put_family(struct birdtext *t, const struct bird_part *part)
 
 /* The table of a family that is off is there all the same, empty, while the other one is on:
  * sessions between nodes have a channel for each, so that a family comes and goes without them. */
-static void put_families(struct birdtext *t, const struct bird_want *w)
+static void put_families(struct text *t, const struct bird_want *w)
 {
-	const struct bird_part parts[] = {
-		part_of(w, &w->family[IPV4], AF_INET), part_of(w, &w->family[IPV6], AF_INET6)};
+	struct bird_part parts[FAMILIES];
 	if (!w->family[IPV4].node.family && !w->family[IPV6].node.family)
 		return;
-	for (size_t i = 0; i < 2; i++) {
-		char digit = parts[i].digit;
-		if (parts[i].f->node.family)
+	for (enum family i = IPV4; i < FAMILIES; i++) {
+		const struct bird_family *f = &w->family[i];
+		bool on = f->node.family != 0;
+		parts[i] = (struct bird_part){
+			.want = w,
+			.f = f,
+			.family = i,
+			.digit = family_digit(i),
+			.has_pools = on && f->n_pools > 0,
+			.has_blocks = on && has_blocks(f),
+		};
+		if (on)
 			put_family(t, &parts[i]);
 		else
-			birdtext_put(t, "ipv%c table roost_hops%c;\n", digit, digit);
+			text_add(t, "ipv%c table roost_hops%c;\n", parts[i].digit, parts[i].digit);
 	}
 	bird_exits_put_bfd(t, w);
 	bird_peers_put(t, parts);
@@ -312,22 +291,20 @@ static void put_families(struct birdtext *t, const struct bird_want *w)
 
 char *bird_config_text(const struct bird_want *w)
 {
-	struct birdtext t = {0};
-	char id[ADDR_TEXT];
-	addr_format(&w->router_id, id);
-	birdtext_put(&t, "# Written by roostd, which replaces this file as a whole.\n"
-			 "# Text of your own belongs into the folder that bird.conf includes.\n");
+	struct text t = {0};
+	text_add(&t, "# Written by roostd, which replaces this file as a whole.\n"
+		     "# Text of your own belongs into the folder that bird.conf includes.\n");
 	if (w->router_id.family == AF_INET)
-		birdtext_put(&t, "router id %s;\n", id);
-	birdtext_put(&t, "graceful restart wait %d;\n", WAIT_S);
+		text_add(&t, "router id %s;\n", ADDR_STRING(&w->router_id));
+	text_add(&t, "graceful restart wait %d;\n", WAIT_S);
 	put_families(&t, w);
-	return t.buf;
+	return text_take(&t);
 }
 
 /* An absolute path as a pattern that matches this path alone. BIRD refuses an include that is not
  * there, unless it is a pattern; and a pattern in a folder that is not there, unless the folder is
  * one, too. So one letter of each name is put into brackets. */
-static void put_pattern(struct birdtext *t, const char *path)
+static void put_pattern(struct text *t, const char *path)
 {
 	while (*path) {
 		size_t len = strcspn(path, "/");
@@ -337,35 +314,35 @@ static void put_pattern(struct birdtext *t, const char *path)
 		for (size_t i = 0; i < len; i++) {
 			char c = path[i];
 			if (c == '\\')
-				birdtext_put(t, "\\\\");
+				text_add(t, "\\\\");
 			else if (strchr("*?[", c) || i + 1 == last)
-				birdtext_put(t, "[%c]", c);
+				text_add(t, "[%c]", c);
 			else
-				birdtext_put(t, "%c", c);
+				text_add(t, "%c", c);
 		}
 		path += len;
 		if (*path == '/')
-			birdtext_put(t, "%c", *path++);
+			text_add(t, "%c", *path++);
 	}
 }
 
 char *bird_config_main(const char *our_file, const char *include_dir)
 {
-	struct birdtext t = {0};
-	birdtext_put(&t,
+	struct text t = {0};
+	text_add(&t,
 		"# BIRD does not start without a router id while the network is not up yet;\n"
 		"# the file of roostd sets the real one.\n"
 		"router id 0.0.0.1;\n"
 		"protocol device { scan time %d; }\n",
 		SCAN_S);
-	birdtext_put(&t, "# Patterns, as they may match nothing: then BIRD starts without them.\n"
-			 "include \"");
+	text_add(&t, "# Patterns, as they may match nothing: then BIRD starts without them.\n"
+		     "include \"");
 	put_pattern(&t, our_file);
-	birdtext_put(&t, "\";\n");
+	text_add(&t, "\";\n");
 	if (*include_dir) {
-		birdtext_put(&t, "include \"");
+		text_add(&t, "include \"");
 		put_pattern(&t, include_dir);
-		birdtext_put(&t, "/*.conf\";\n");
+		text_add(&t, "/*.conf\";\n");
 	}
-	return t.buf;
+	return text_take(&t);
 }

@@ -51,56 +51,53 @@ static bool has_bfd_peer(const struct bird_want *w, bool direct)
 }
 
 /* Only the kinds that are used: the others are left to a BFD protocol of the operator's. */
-void bird_exits_put_bfd(struct birdtext *t, const struct bird_want *w)
+void bird_exits_put_bfd(struct text *t, const struct bird_want *w)
 {
 	bool multihop = has_bfd_peer(w, false) || (w->exits.bfd && w->exits.n_peers > 0);
 	bool direct = has_bfd_peer(w, true);
 	if (multihop || direct)
-		birdtext_put(t, "protocol bfd roost_bfd {\n\taccept%s%s;\n}\n",
-			direct ? " direct" : "", multihop ? " multihop" : "");
+		text_add(t, "protocol bfd roost_bfd {\n\taccept%s%s;\n}\n", direct ? " direct" : "",
+			multihop ? " multihop" : "");
 }
 
 /* " [ A, B ]" with what follows each prefix; a set must not be empty. */
 static void put_set(
-	struct birdtext *t, const struct cidr *cidrs, size_t n, uint8_t family, const char *suffix)
+	struct text *t, const struct cidr *cidrs, size_t n, enum family f, const char *suffix)
 {
 	const char *before = " [ ";
 	for (size_t i = 0; i < n; i++) {
-		char text[CIDR_TEXT];
-		if (cidrs[i].addr.family != family)
+		if (cidrs[i].addr.family != family_af(f))
 			continue;
-		bird_write_prefix(&cidrs[i], text);
-		birdtext_put(t, "%s%s%s", before, text, suffix);
+		text_add(t, "%s%s%s", before, PREFIX_STRING(&cidrs[i]), suffix);
 		before = ", ";
 	}
-	birdtext_put(t, " ]");
+	text_add(t, " ]");
 }
 
-static bool has_family(const struct cidr *cidrs, size_t n, uint8_t family)
+static bool has_family(const struct cidr *cidrs, size_t n, enum family f)
 {
 	for (size_t i = 0; i < n; i++)
-		if (cidrs[i].addr.family == family)
+		if (cidrs[i].addr.family == family_af(f))
 			return true;
 	return false;
 }
 
-void bird_exits_put_given(struct birdtext *t, const struct bird_peer *p, uint8_t family)
+void bird_exits_put_given(struct text *t, const struct bird_peer *p, enum family f)
 {
-	if (!has_family(p->exits, p->n_exits, family))
+	if (!has_family(p->exits, p->n_exits, f))
 		return;
-	birdtext_put(t, "\t\t\tif net ~");
-	put_set(t, p->exits, p->n_exits, family, "+");
-	birdtext_put(t, " then accept;\n");
+	text_add(t, "\t\t\tif net ~");
+	put_set(t, p->exits, p->n_exits, f, "+");
+	text_add(t, " then accept;\n");
 }
 
-void bird_exits_put_times(struct birdtext *t, const struct bird_exits *x)
+void bird_exits_put_times(struct text *t, const struct bird_exits *x)
 {
-	birdtext_put(
-		t, "\tbfd { interval %u ms; multiplier %u; };\n", x->interval_ms, x->multiplier);
+	text_add(t, "\tbfd { interval %u ms; multiplier %u; };\n", x->interval_ms, x->multiplier);
 }
 
 /* Blocks that a router passes on are none, however wide its prefixes are. */
-bool bird_exits_put_function(struct birdtext *t, const struct bird_part *part)
+bool bird_exits_put_function(struct text *t, const struct bird_part *part)
 {
 	const struct bird_want *w = part->want;
 	bool any = false;
@@ -110,18 +107,16 @@ bool bird_exits_put_function(struct birdtext *t, const struct bird_part *part)
 		if (p->mesh || !has_family(p->exits, p->n_exits, part->family))
 			continue;
 		if (!any)
-			birdtext_put(t, "function roost_is_exit%c()\n{\n", part->digit);
+			text_add(t, "function roost_is_exit%c()\n{\n", part->digit);
 		if (!any && part->has_pools)
-			birdtext_put(
-				t, "\tif net ~ roost_pools%c then return false;\n", part->digit);
+			text_add(t, "\tif net ~ roost_pools%c then return false;\n", part->digit);
 		any = true;
-		bird_write_peer_name(p, name);
-		birdtext_put(t, "\tif proto = \"%s\" && net ~", name);
+		text_add(t, "\tif proto = \"%s\" && net ~", bird_write_peer_name(p, name));
 		put_set(t, p->exits, p->n_exits, part->family, "+");
-		birdtext_put(t, " then return true;\n");
+		text_add(t, " then return true;\n");
 	}
 	if (any)
-		birdtext_put(t, "\treturn false;\n}\n");
+		text_add(t, "\treturn false;\n}\n");
 	return any;
 }
 
@@ -132,83 +127,76 @@ struct routes {
 	size_t n;
 };
 
-static void put_static(struct birdtext *t, const struct bird_part *p, const struct routes *r)
+static void put_static(struct text *t, const struct bird_part *p, const struct routes *r)
 {
 	char digit = p->digit;
 	if (!has_family(r->cidrs, r->n, p->family))
 		return;
-	birdtext_put(t, "protocol static %s%c {\n\tipv%c { table %s%c; %s};\n", r->protocol, digit,
+	text_add(t, "protocol static %s%c {\n\tipv%c { table %s%c; %s};\n", r->protocol, digit,
 		digit, r->table, digit, r->options);
-	for (size_t i = 0; i < r->n; i++) {
-		char text[CIDR_TEXT];
-		if (r->cidrs[i].addr.family != p->family)
-			continue;
-		bird_write_prefix(&r->cidrs[i], text);
-		birdtext_put(t, "\troute %s %s;\n", text, r->what);
-	}
-	birdtext_put(t, "}\n");
+	for (size_t i = 0; i < r->n; i++)
+		if (r->cidrs[i].addr.family == family_af(p->family))
+			text_add(t, "\troute %s %s;\n", PREFIX_STRING(&r->cidrs[i]), r->what);
+	text_add(t, "}\n");
 }
 
-static void put_kernel(struct birdtext *t, const struct bird_part *p)
+static void put_kernel(struct text *t, const struct bird_part *p)
 {
 	const struct bird_want *w = p->want;
 	char digit = p->digit;
-	birdtext_put(t, "protocol kernel roost_exits_kernel%c {\n%s\tkernel table %u;\n", digit,
+	text_add(t, "protocol kernel roost_exits_kernel%c {\n%s\tkernel table %u;\n", digit,
 		bird_write_debug(w->log), w->exits.table);
-	birdtext_put(t,
+	text_add(t,
 		"\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n"
 		"\tmerge paths on limit 32;\n\tgraceful restart on;\n",
 		SCAN_S, METRIC);
-	birdtext_put(
+	text_add(
 		t, "\tipv%c { table roost_exits%c; import none; export all; };\n}\n", digit, digit);
 }
 
-static void put_template(struct birdtext *t, const struct bird_part *p)
+static void put_template(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
-	birdtext_put(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", p->digit,
+	text_add(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", p->digit,
 		bird_write_debug(p->want->log));
-	birdtext_put(t, "\tconnect delay time 1;\n\tconnect retry time 2;\n");
-	birdtext_put(t, "\terror wait time 1, 5;\n\terror forget time 30;\n");
-	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", HOLD_S, KEEPALIVE_S);
-	birdtext_put(t, "\tgraceful restart on;\n\tgraceful restart time %u;\n",
+	text_add(t, "\tconnect delay time 1;\n\tconnect retry time 2;\n");
+	text_add(t, "\terror wait time 1, 5;\n\terror forget time 30;\n");
+	text_add(t, "\thold time %d;\n\tkeepalive time %d;\n", HOLD_S, KEEPALIVE_S);
+	text_add(t, "\tgraceful restart on;\n\tgraceful restart time %u;\n",
 		x->restart_s ? x->restart_s : RESTART_S);
-	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
+	text_add(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
 	if (x->bfd)
 		bird_exits_put_times(t, x);
 	if (*x->password)
-		birdtext_put(t, "\tpassword \"%s\";\n", x->password);
-	birdtext_put(t, "}\n");
+		text_add(t, "\tpassword \"%s\";\n", x->password);
+	text_add(t, "}\n");
 }
 
 static void put_session(
-	struct birdtext *t, const struct bird_part *part, const struct bird_exit_peer *p)
+	struct text *t, const struct bird_part *part, const struct bird_exit_peer *p)
 {
 	const struct bird_exits *x = &part->want->exits;
 	char digit = part->digit;
-	char addr[ADDR_TEXT];
-	char local[ADDR_TEXT];
 	char name[ADDR_TEXT];
-	addr_format(&p->addr, addr);
-	addr_format(&p->local, local);
-	bird_write_name(&p->addr, name);
-	birdtext_put(t, "protocol bgp roost_exit_%s from roost_exit%c_session {\n", name, digit);
-	birdtext_put(t, "\tlocal %s port %u as %u;\n\tneighbor %s port %u as %u;\n", local, x->port,
-		x->as_number, addr, x->port, x->as_number);
+	text_add(t, "protocol bgp roost_exit_%s from roost_exit%c_session {\n",
+		bird_write_name(&p->addr, name), digit);
+	text_add(t, "\tlocal %s port %u as %u;\n\tneighbor %s port %u as %u;\n",
+		ADDR_STRING(&p->local), x->port, x->as_number, ADDR_STRING(&p->addr), x->port,
+		x->as_number);
 	if (!p->is_exit)
-		birdtext_put(t, "\tpassive on;\n");
-	birdtext_put(t, "\tipv%c {\n\t\ttable roost_%sexits%c;\n\t\tigp table roost_hops%c;\n",
-		digit, p->is_exit ? "" : "own_", digit, digit);
-	birdtext_put(t, "\t\tgateway recursive;\n\t\tnext hop self;\n");
-	birdtext_put(t, "\t\timport limit %d action block;\n", LIMIT);
+		text_add(t, "\tpassive on;\n");
+	text_add(t, "\tipv%c {\n\t\ttable roost_%sexits%c;\n\t\tigp table roost_hops%c;\n", digit,
+		p->is_exit ? "" : "own_", digit, digit);
+	text_add(t, "\t\tgateway recursive;\n\t\tnext hop self;\n");
+	text_add(t, "\t\timport limit %d action block;\n", LIMIT);
 	if (p->is_exit && has_family(p->cidrs, p->n_cidrs, part->family)) {
-		birdtext_put(t, "\t\timport where net ~");
+		text_add(t, "\t\timport where net ~");
 		put_set(t, p->cidrs, p->n_cidrs, part->family, "");
-		birdtext_put(t, ";\n");
+		text_add(t, ";\n");
 	} else {
-		birdtext_put(t, "\t\timport none;\n");
+		text_add(t, "\t\timport none;\n");
 	}
-	birdtext_put(t, "\t\texport %s;\n\t};\n}\n", p->is_exit ? "none" : "all");
+	text_add(t, "\t\texport %s;\n\t};\n}\n", p->is_exit ? "none" : "all");
 }
 
 static int compare_peers(const void *a, const void *b)
@@ -217,13 +205,13 @@ static int compare_peers(const void *a, const void *b)
 		&((const struct bird_exit_peer *)b)->addr);
 }
 
-static void put_sessions(struct birdtext *t, const struct bird_part *p)
+static void put_sessions(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
 	CLEANUP_FREE struct bird_exit_peer *peers = mem_new(x->n_peers + 1, sizeof(*peers));
 	size_t n = 0;
 	for (size_t i = 0; i < x->n_peers; i++)
-		if (x->peers[i].addr.family == p->family)
+		if (x->peers[i].addr.family == family_af(p->family))
 			peers[n++] = x->peers[i];
 	if (n == 0 || !bird_write_is_quotable(x->password))
 		return;
@@ -234,16 +222,16 @@ static void put_sessions(struct birdtext *t, const struct bird_part *p)
 			put_session(t, p, &peers[i]);
 }
 
-static void put_used(struct birdtext *t, const struct bird_part *p)
+static void put_used(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
 	char digit = p->digit;
-	birdtext_put(t, "ipv%c table roost_exits%c;\n", digit, digit);
+	text_add(t, "ipv%c table roost_exits%c;\n", digit, digit);
 	put_static(t, p,
 		&(struct routes){"roost_noexit", "roost_exits", "preference 1; ", "unreachable",
 			x->blocked, x->n_blocked});
 	if (p->has_given)
-		birdtext_put(t,
+		text_add(t,
 			"protocol pipe roost_given%c {\n\ttable master%c;\n\tpeer table "
 			"roost_exits%c;\n\timport none;\n\texport filter {\n"
 			"\t\tif !roost_is_exit%c() then reject;\n\t\tpreference = %d;\n"
@@ -252,16 +240,16 @@ static void put_used(struct birdtext *t, const struct bird_part *p)
 	put_kernel(t, p);
 }
 
-void bird_exits_put(struct birdtext *t, const struct bird_part *p)
+void bird_exits_put(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
 	bool is_exit = false;
 	for (size_t i = 0; i < x->n_peers; i++)
-		is_exit |= x->peers[i].addr.family == p->family && !x->peers[i].is_exit;
-	if (x->used[p->family != AF_INET])
+		is_exit |= x->peers[i].addr.family == family_af(p->family) && !x->peers[i].is_exit;
+	if (x->used[p->family])
 		put_used(t, p);
 	if (is_exit) {
-		birdtext_put(t, "ipv%c table roost_own_exits%c;\n", p->digit, p->digit);
+		text_add(t, "ipv%c table roost_own_exits%c;\n", p->digit, p->digit);
 		put_static(t, p,
 			&(struct routes){"roost_exit", "roost_own_exits", "", "blackhole", x->own,
 				x->n_own});

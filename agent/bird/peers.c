@@ -53,19 +53,13 @@ static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
 	return r || a->mesh ? r : (int)bird_write_peer_port(a) - (int)bird_write_peer_port(b);
 }
 
-struct ref { /* a peer is large: sorting moves these */
-	const struct bird_peer *peer;
-};
-
-/* Of two with one name the first one stays: the caller's order. */
-static int compare_ref(const void *a, const void *b)
+/* Pointers to peers, which are large. Of two with one name the first one stays: the caller's order. */
+static int compare_pointers(const void *a, const void *b)
 {
-	const struct ref *x = a;
-	const struct ref *y = b;
-	int r = compare_name(x->peer, y->peer);
-	if (r == 0)
-		r = x->peer < y->peer ? -1 : 1;
-	return r;
+	const struct bird_peer *x = *(const struct bird_peer *const *)a;
+	const struct bird_peer *y = *(const struct bird_peer *const *)b;
+	int r = compare_name(x, y);
+	return r ? r : x < y ? -1 : 1;
 }
 
 /* Not: nothing, this host, multicast, and what needs a zone. */
@@ -78,9 +72,9 @@ static bool is_neighbour_address(const struct addr *a)
 	       !(a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
 }
 
-static bool can_be_told(const struct bird_part parts[2], const struct bird_peer *p)
+static bool can_be_told(const struct bird_part parts[FAMILIES], const struct bird_peer *p)
 {
-	const struct addr *node = &parts[p->addr.family != AF_INET].f->node;
+	const struct addr *node = &parts[family_of(p->addr.family)].f->node;
 	return p->addr.family && p->addr.family == node->family && is_neighbour_address(&p->addr) &&
 	       !addr_equal(&p->addr, node) && p->as_number != 0 && p->local_as != 0 &&
 	       bird_write_is_quotable(p->password);
@@ -91,8 +85,7 @@ static bool rule_condition(const struct resource_rule *r, char out[128])
 {
 	if (r->cidr.addr.family == 0)
 		return text_copy(out, 128, "true");
-	char prefix[CIDR_TEXT];
-	bird_write_prefix(&r->cidr, prefix);
+	const char *prefix = PREFIX_STRING(&r->cidr);
 	if (!r->in) {
 		(void)snprintf(out, 128, "net %s %s", r->negate ? "!=" : "=", prefix);
 		return true;
@@ -122,53 +115,49 @@ struct channel {
 
 /* The rules of one direction (0 import, 2 export), as lines of a filter. ours: the condition for
  * our own routes, with which an accept that is not explicit is bounded; "" all are meant. */
-static void put_rules(struct birdtext *t, const struct channel *c, int direction, const char *ours)
+static void put_rules(struct text *t, const struct channel *c, size_t direction, const char *ours)
 {
 	const struct bird_peer *p = c->peer;
-	size_t list = direction + (c->f->family == AF_INET ? 0 : 1);
+	size_t list = direction + c->f->family;
 	for (size_t i = 0; i < p->n_filters; i++) {
 		for (size_t k = 0; k < p->filters[i]->n_rules[list]; k++) {
 			const struct resource_rule *r = &p->filters[i]->rules[list][k];
 			char condition[128];
-			if (r->cidr.addr.family != 0 && r->cidr.addr.family != c->f->family)
+			if (r->cidr.addr.family && family_of(r->cidr.addr.family) != c->f->family)
 				continue;
 			if (!rule_condition(r, condition))
 				continue;
 			bool bounded = r->accept && *ours && !is_explicit(r);
-			birdtext_put(t, "\t\t\tif %s%s%s then %s;\n", condition,
-				bounded ? " && " : "", bounded ? ours : "",
-				r->accept ? "accept" : "reject");
+			text_add(t, "\t\t\tif %s%s%s then %s;\n", condition, bounded ? " && " : "",
+				bounded ? ours : "", r->accept ? "accept" : "reject");
 		}
 	}
 }
 
-static void put_import(struct birdtext *t, const struct channel *c)
+static void put_import(struct text *t, const struct channel *c)
 {
 	const struct bird_part *f = c->f;
-	birdtext_put(t, "\t\timport filter {\n");
+	text_add(t, "\t\timport filter {\n");
 	if (f->has_pools && f->has_blocks)
-		birdtext_put(t,
-			"\t\t\tif net ~ roost_pools%c && net !~ roost_blocks%c then reject;\n",
+		text_add(t, "\t\t\tif net ~ roost_pools%c && net !~ roost_blocks%c then reject;\n",
 			f->digit, f->digit);
 	else if (f->has_pools)
-		birdtext_put(t, "\t\t\tif net ~ roost_pools%c then reject;\n", f->digit);
+		text_add(t, "\t\t\tif net ~ roost_pools%c then reject;\n", f->digit);
 	put_rules(t, c, 0, "");
 	bird_exits_put_given(t, c->peer, f->family);
 	if (f->has_blocks)
-		birdtext_put(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", f->digit);
-	birdtext_put(t, "\t\t\treject;\n\t\t};\n");
+		text_add(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", f->digit);
+	text_add(t, "\t\t\treject;\n\t\t};\n");
 }
 
 /* What we announce has this node as its next hop. BIRD knows it by itself only in the family of
  * the session. */
-static void put_next_hop(struct birdtext *t, const struct bird_part *f)
+static void put_next_hop(struct text *t, const struct bird_part *f)
 {
-	char node[ADDR_TEXT];
-	addr_format(&f->f->node, node);
-	birdtext_put(t, "bgp_next_hop = %s;\n", node);
+	text_add(t, "bgp_next_hop = %s;\n", ADDR_STRING(&f->f->node));
 }
 
-static void put_export(struct birdtext *t, const struct channel *c)
+static void put_export(struct text *t, const struct channel *c)
 {
 	const struct bird_peer *p = c->peer;
 	char digit = c->f->digit;
@@ -179,65 +168,64 @@ static void put_export(struct birdtext *t, const struct channel *c)
 		reflects ? "(proto = \"roost_own%c\" || source = RTS_BGP)"
 			 : "proto = \"roost_own%c\"",
 		digit);
-	birdtext_put(t, "\t\texport filter {\n");
+	text_add(t, "\t\texport filter {\n");
 	if (reflects)
-		birdtext_put(t, "\t\t\tif source = RTS_BGP && net !~ roost_blocks%c then reject;\n",
+		text_add(t, "\t\t\tif source = RTS_BGP && net !~ roost_blocks%c then reject;\n",
 			digit);
 	else
-		birdtext_put(t, "\t\t\tif source = RTS_BGP then reject;\n");
-	birdtext_put(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", digit);
-	birdtext_put(t, "\t\t\tif proto ~ \"roost_remote*\" then reject;\n");
-	if (c->f->family != p->addr.family) {
-		birdtext_put(t, "\t\t\tif source != RTS_BGP then ");
+		text_add(t, "\t\t\tif source = RTS_BGP then reject;\n");
+	text_add(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", digit);
+	text_add(t, "\t\t\tif proto ~ \"roost_remote*\" then reject;\n");
+	if (c->f->family != family_of(p->addr.family)) {
+		text_add(t, "\t\t\tif source != RTS_BGP then ");
 		put_next_hop(t, c->f);
 	}
 	put_rules(t, c, 2, ours);
-	birdtext_put(t, "\t\t\tif %s then accept;\n\t\t\treject;\n\t\t};\n", ours);
+	text_add(t, "\t\t\tif %s then accept;\n\t\t\treject;\n\t\t};\n", ours);
 }
 
 /* A channel's options; none of them may depend on what moves. */
-static void put_channel_options(struct birdtext *t, const struct bird_part *f, int limit)
+static void put_channel_options(struct text *t, const struct bird_part *f, int limit)
 {
-	birdtext_put(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n",
-		f->digit, f->digit);
-	birdtext_put(t, "\t\tadd paths on;\n\t\timport limit %d action block;\n", limit);
+	text_add(t, "\tipv%c {\n\t\tigp table roost_hops%c;\n\t\tgateway recursive;\n", f->digit,
+		f->digit);
+	text_add(t, "\t\tadd paths on;\n\t\timport limit %d action block;\n", limit);
 }
 
-static void put_channel(struct birdtext *t, const struct channel *c)
+static void put_channel(struct text *t, const struct channel *c)
 {
 	put_channel_options(t, c->f, OUTSIDE_LIMIT);
 	if (c->peer->keep_next_hop)
-		birdtext_put(t, "\t\tnext hop keep;\n");
+		text_add(t, "\t\tnext hop keep;\n");
 	if (c->f->f->node.family) {
 		put_import(t, c);
 		put_export(t, c);
 	} else {
-		birdtext_put(t, "\t\timport none;\n\t\texport none;\n");
+		text_add(t, "\t\timport none;\n\t\texport none;\n");
 	}
-	birdtext_put(t, "\t};\n");
+	text_add(t, "\t};\n");
 }
 
-static void put_mesh_channel(struct birdtext *t, const struct bird_part *f)
+static void put_mesh_channel(struct text *t, const struct bird_part *f)
 {
 	put_channel_options(t, f, MESH_LIMIT);
 	/* Never announced, as the filter sets another one; without any address of a channel's family
 	 * BIRD warns, each time a session comes up. Discard-only addresses: RFC 7600, RFC 6666. */
-	birdtext_put(t, "\t\tnext hop address %s;\n", f->digit == '4' ? "192.0.0.8" : "100::");
+	text_add(t, "\t\tnext hop address %s;\n", f->digit == '4' ? "192.0.0.8" : "100::");
 	if (f->has_blocks)
-		birdtext_put(t, "\t\timport where net ~ roost_blocks%c;\n", f->digit);
+		text_add(t, "\t\timport where net ~ roost_blocks%c;\n", f->digit);
 	else
-		birdtext_put(t, "\t\timport none;\n");
+		text_add(t, "\t\timport none;\n");
 	if (f->f->node.family) {
-		birdtext_put(t,
-			"\t\texport filter {\n\t\t\tif proto != \"roost_own%c\" then reject;\n",
+		text_add(t, "\t\texport filter {\n\t\t\tif proto != \"roost_own%c\" then reject;\n",
 			f->digit);
-		birdtext_put(t, "\t\t\t");
+		text_add(t, "\t\t\t");
 		put_next_hop(t, f);
-		birdtext_put(t, "\t\t\taccept;\n\t\t};\n");
+		text_add(t, "\t\t\taccept;\n\t\t};\n");
 	} else {
-		birdtext_put(t, "\t\texport none;\n");
+		text_add(t, "\t\texport none;\n");
 	}
-	birdtext_put(t, "\t};\n");
+	text_add(t, "\t};\n");
 }
 
 static uint32_t at_most(uint32_t value, uint32_t max)
@@ -246,96 +234,89 @@ static uint32_t at_most(uint32_t value, uint32_t max)
 }
 
 /* Of a reflector and its clients; BIRD refuses it for a neighbour of another AS. */
-static void put_reflector(struct birdtext *t, const struct bird_peer *p)
+static void put_reflector(struct text *t, const struct bird_peer *p)
 {
 	if (p->as_number != p->local_as)
 		return;
 	if (p->rr_client)
-		birdtext_put(t, "\trr client;\n");
-	if (p->rr_cluster.family == AF_INET) {
-		char cluster[ADDR_TEXT];
-		addr_format(&p->rr_cluster, cluster);
-		birdtext_put(t, "\trr cluster id %s;\n", cluster);
-	}
+		text_add(t, "\trr client;\n");
+	if (p->rr_cluster.family == AF_INET)
+		text_add(t, "\trr cluster id %s;\n", ADDR_STRING(&p->rr_cluster));
 }
 
-static void put_times(struct birdtext *t, const struct bird_peer *p)
+static void put_times(struct text *t, const struct bird_peer *p)
 {
 	if (p->keepalive_s) {
 		uint32_t keepalive = at_most(p->keepalive_s, HOLD_MAX_S / 3);
-		birdtext_put(
-			t, "\tkeepalive time %u;\n\thold time %u;\n", keepalive, 3 * keepalive);
+		text_add(t, "\tkeepalive time %u;\n\thold time %u;\n", keepalive, 3 * keepalive);
 	}
 	if (p->restart_s)
-		birdtext_put(
-			t, "\tgraceful restart time %u;\n", at_most(p->restart_s, RESTART_MAX_S));
+		text_add(t, "\tgraceful restart time %u;\n", at_most(p->restart_s, RESTART_MAX_S));
 }
 
 static void put_session(
-	struct birdtext *t, const struct bird_part parts[2], const struct bird_peer *p)
+	struct text *t, const struct bird_part parts[FAMILIES], const struct bird_peer *p)
 {
+	const struct bird_want *w = parts[0].want;
 	char name[BIRD_PEER_NAME];
-	char addr[ADDR_TEXT];
-	char local[ADDR_TEXT];
-	bird_write_peer_name(p, name);
-	addr_format(&p->addr, addr);
-	addr_format(p->local.family == p->addr.family ? &p->local
-						      : &parts[p->addr.family != AF_INET].f->node,
-		local);
-	birdtext_put(t, "protocol bgp %s from roost_%s {\n", name, p->mesh ? "mesh" : "out");
-	birdtext_put(t, "\tlocal %s port %u as %u;\n", local,
-		parts[0].want->listen_port ? parts[0].want->listen_port : BGP_PORT, p->local_as);
-	birdtext_put(
-		t, "\tneighbor %s port %u as %u;\n", addr, bird_write_peer_port(p), p->as_number);
+	const struct addr *local = p->local.family == p->addr.family
+					   ? &p->local
+					   : &parts[family_of(p->addr.family)].f->node;
+	text_add(t, "protocol bgp %s from roost_%s {\n", bird_write_peer_name(p, name),
+		p->mesh ? "mesh" : "out");
+	text_add(t, "\tlocal %s port %u as %u;\n", ADDR_STRING(local),
+		w->listen_port ? w->listen_port : BGP_PORT, p->local_as);
+	text_add(t, "\tneighbor %s port %u as %u;\n", ADDR_STRING(&p->addr),
+		bird_write_peer_port(p), p->as_number);
 	if (p->passive)
-		birdtext_put(t, "\tpassive on;\n");
+		text_add(t, "\tpassive on;\n");
 	if (*p->password)
-		birdtext_put(t, "\tpassword \"%s\";\n", p->password);
+		text_add(t, "\tpassword \"%s\";\n", p->password);
 	if (p->direct)
-		birdtext_put(t, "\tdirect;\n");
+		text_add(t, "\tdirect;\n");
 	else if (p->ttl)
-		birdtext_put(t, "\tmultihop %u;\n", p->ttl);
+		text_add(t, "\tmultihop %u;\n", p->ttl);
 	if (p->ttl)
-		birdtext_put(t, "\tttl security on;\n");
+		text_add(t, "\tttl security on;\n");
 	if (p->bfd)
-		bird_exits_put_times(t, &parts[0].want->exits);
+		bird_exits_put_times(t, &w->exits);
 	put_times(t, p);
 	put_reflector(t, p);
-	for (size_t i = 0; i < 2 && !p->mesh; i++)
-		if (p->both || parts[i].family == p->addr.family)
+	for (enum family i = IPV4; i < FAMILIES && !p->mesh; i++)
+		if (p->both || i == family_of(p->addr.family))
 			put_channel(t, &(struct channel){.peer = p, .f = &parts[i]});
-	birdtext_put(t, "}\n");
+	text_add(t, "}\n");
 }
 
 /* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
-static void put_template(struct birdtext *t, const struct bird_part parts[2], bool mesh)
+static void put_template(struct text *t, const struct bird_part parts[FAMILIES], bool mesh)
 {
-	birdtext_put(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
+	text_add(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
 		bird_write_debug(parts[0].want->log));
-	birdtext_put(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
-	birdtext_put(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
-	birdtext_put(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
-	birdtext_put(t, "\tgraceful restart on;\n\tgraceful restart time %d;\n", RESTART_S);
-	birdtext_put(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
-	for (size_t i = 0; i < 2 && mesh; i++)
+	text_add(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
+	text_add(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
+	text_add(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
+	text_add(t, "\tgraceful restart on;\n\tgraceful restart time %d;\n", RESTART_S);
+	text_add(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
+	for (enum family i = IPV4; i < FAMILIES && mesh; i++)
 		put_mesh_channel(t, &parts[i]);
-	birdtext_put(t, "}\n");
+	text_add(t, "}\n");
 }
 
-void bird_peers_put(struct birdtext *t, const struct bird_part parts[2])
+void bird_peers_put(struct text *t, const struct bird_part parts[FAMILIES])
 {
 	put_template(t, parts, true);
 	put_template(t, parts, false);
 	const struct bird_want *w = parts[0].want;
 	size_t n = w->n_peers;
-	CLEANUP_FREE struct ref *refs = mem_new(n + 1, sizeof(*refs));
+	CLEANUP_FREE const struct bird_peer **sorted = mem_new(n + 1, sizeof(*sorted));
 	for (size_t i = 0; i < n; i++)
-		refs[i].peer = &w->peers[i];
-	qsort(refs, n, sizeof(*refs), compare_ref);
+		sorted[i] = &w->peers[i];
+	qsort(sorted, n, sizeof(*sorted), compare_pointers);
 	const struct bird_peer *told = NULL;
 	for (size_t i = 0; i < n; i++) {
 		/* Two protocols of one name would be a text that BIRD refuses. */
-		const struct bird_peer *p = refs[i].peer;
+		const struct bird_peer *p = sorted[i];
 		if (!can_be_told(parts, p) || (told && compare_name(told, p) == 0))
 			continue;
 		put_session(t, parts, p);

@@ -5,6 +5,6 @@
  */
 #include "agent/bird/write.h"
 
-/* Templates, then a protocol for each peer; parts: IPv4, IPv6. There must be next-hop tables roost_hops4
+/* Templates, then a protocol for each peer; there must be next-hop tables roost_hops4
  * and roost_hops6, and what the parts say. */
-void bird_peers_put(struct birdtext *t, const struct bird_part parts[2]);
+void bird_peers_put(struct text *t, const struct bird_part parts[FAMILIES]);

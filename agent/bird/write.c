@@ -7,40 +7,24 @@
 #include "agent/bird/write.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/mem.h"
-
 #define BGP_PORT 179
 
-void birdtext_put(struct birdtext *t, const char *fmt, ...)
-{
-	char part[512];
-	va_list args;
-	va_start(args, fmt);
-	int n = vsnprintf(part, sizeof(part), fmt, args);
-	va_end(args);
-	size_t len = n < 0 ? 0 : (size_t)n < sizeof(part) ? (size_t)n : sizeof(part) - 1;
-	t->buf = mem_grow(t->buf, &t->room, t->len + len + 1, 1);
-	memcpy(t->buf + t->len, part, len);
-	t->len += len;
-	t->buf[t->len] = '\0';
-}
-
-void bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
+char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
 {
 	const struct cidr masked = cidr_masked(&c->addr, c->len);
-	cidr_format(&masked, out);
+	return cidr_format(&masked, out);
 }
 
-void bird_write_name(const struct addr *a, char out[ADDR_TEXT])
+char *bird_write_name(const struct addr *a, char out[ADDR_TEXT])
 {
 	addr_format(a, out);
 	for (char *c = out; *c; c++)
 		if (*c == '.' || *c == ':')
 			*c = '_';
+	return out;
 }
 
 const char *bird_write_debug(enum resource_log log)
@@ -94,12 +78,13 @@ unsigned int bird_write_peer_port(const struct bird_peer *p)
 	return p->port ? p->port : BGP_PORT;
 }
 
-void bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME])
+char *bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME])
 {
 	char addr[ADDR_TEXT];
-	bird_write_name(&p->addr, addr);
 	char port[16] = "";
 	if (!p->mesh && bird_write_peer_port(p) != BGP_PORT)
 		(void)snprintf(port, sizeof(port), "_port_%u", bird_write_peer_port(p));
-	(void)snprintf(out, BIRD_PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_", addr, port);
+	(void)snprintf(out, BIRD_PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_",
+		bird_write_name(&p->addr, addr), port);
+	return out;
 }

@@ -1,40 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the parts of BIRD's text share: a growing text, prefixes, and names that are safe in BIRD's
- * grammar. Used by agent/bird/config.c, peers.c, exits.c and file.c.
+ * What the parts of BIRD's text share: prefixes, and names that are safe in BIRD's grammar. Used by agent/bird/config.c, peers.c, exits.c and file.c.
  */
 #include "agent/bird/want.h"
+#include "lib/text.h"
 
 /* One family of a text that is being made. */
 struct bird_part {
 	const struct bird_want *want;
 	const struct bird_family *f; /* its node: our address, family 0: it is off */
-	uint8_t family;
+	enum family family;
 	char digit;	 /* '4' or '6': how names of this family end */
 	bool has_pools;	 /* there is a set roost_pools4 */
 	bool has_blocks; /* there is a set roost_blocks4 of what may be learned by BGP */
 	bool has_given;	 /* there is a function roost_is_exit4() */
 };
 
-struct birdtext {
-	char *buf; /* NUL-terminated once something was put */
-	size_t room, len;
-};
-
-/* At most 511 bytes a call. */
-void birdtext_put(struct birdtext *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* The prefix without host bits: BIRD refuses a text that has some. */
-void bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT]);
+char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT]); /* returns out */
+#define PREFIX_STRING(c) bird_write_prefix((c), (char[CIDR_TEXT]){0})
 
 /* An address in a name: "10_0_0_2". */
-void bird_write_name(const struct addr *a, char out[ADDR_TEXT]);
+char *bird_write_name(const struct addr *a, char out[ADDR_TEXT]); /* returns out */
 
 /* The name of a peer's protocol: "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router
  * has another port than 179. */
 #define BIRD_PEER_NAME 64
-void bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME]);
+char *bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME]); /* returns out */
 
 /* The port of a peer, also where none is set. */
 unsigned int bird_write_peer_port(const struct bird_peer *p);
