@@ -27,20 +27,16 @@
  */
 #include "agent/bird/bird.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "agent/bird/ctl.h"
 #include "agent/bird/file.h"
 #include "agent/bird/reply.h"
+#include "lib/boot.h"
 #include "lib/mem.h"
-#include "lib/text.h"
+#include "lib/wait.h"
 
 #define PROD_MS 50	      /* between two prods */
 #define PRODDING_MS 5000      /* for so long */
@@ -55,7 +51,7 @@ enum asked { NOTHING, STATUS, SESSIONS, CHECK, CONFIGURE };
 struct bird {
 	struct bird_ctl *ctl;
 	struct bird_file file;
-	int epoll, timer;
+	struct wait wait; /* ctl, and what is due here */
 
 	char *text; /* NULL: none wanted yet */
 	uint64_t generation;
@@ -69,47 +65,21 @@ struct bird {
 	bool status_known;			/* since BIRD came up */
 	bool loading;				/* BIRD said that it takes a while */
 
-	uint64_t prod_until_ms, prod_at_ms, sessions_at_ms, retry_at_ms;
+	int64_t prod_until_ms, prod_at_ms, sessions_at_ms, retry_at_ms;
 	struct bird_status status, shown; /* shown: as of the last bird_step() */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* The timer of everything here but bird_ctl's own. In the past: at once. */
-static void set_timer(struct bird *b, uint64_t at_ms)
-{
-	const struct itimerspec at = {
-		.it_value = {(time_t)(at_ms / 1000), (long)(at_ms % 1000) * 1000000},
-	};
-	(void)timerfd_settime(b->timer, TFD_TIMER_ABSTIME, &at, NULL);
-}
-
-static int watch(const struct bird *b, int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	return epoll_ctl(b->epoll, EPOLL_CTL_ADD, fd, &event);
-}
 
 int bird_open(struct bird **out, const struct bird_paths *p, struct err *e)
 {
 	struct bird *b = mem_new(1, sizeof(*b));
-	b->epoll = -1;
-	b->timer = -1;
+	b->wait = (struct wait)WAIT_CLOSED;
 	int r = bird_file_init(&b->file, p->file, p->include, p->group, e);
 	if (r == 0)
 		r = bird_ctl_open(&b->ctl, p->socket, e);
-	if (r == 0) {
-		b->epoll = epoll_create1(EPOLL_CLOEXEC);
-		b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-		if (b->epoll < 0 || b->timer < 0 || watch(b, b->timer) < 0 ||
-			watch(b, bird_ctl_fd(b->ctl)) < 0)
-			r = err_set(e, errno, "cannot watch BIRD: %s", strerror(errno));
-	}
+	if (r == 0)
+		r = wait_open(&b->wait, e);
+	if (r == 0)
+		r = wait_add(&b->wait, bird_ctl_fd(b->ctl), EPOLLIN, 0, e);
 	if (r < 0) {
 		bird_close(b);
 		return r;
@@ -124,17 +94,14 @@ void bird_close(struct bird *b)
 	if (!b)
 		return;
 	bird_ctl_close(b->ctl);
-	if (b->timer >= 0)
-		(void)close(b->timer);
-	if (b->epoll >= 0)
-		(void)close(b->epoll);
+	wait_close(&b->wait);
 	free(b->text);
 	free(b);
 }
 
 int bird_fd(const struct bird *b)
 {
-	return b->epoll;
+	return wait_fd(&b->wait);
 }
 
 void bird_status(const struct bird *b, struct bird_status *out)
@@ -156,7 +123,7 @@ uint64_t bird_want_text(struct bird *b, const char *text)
 		b->status.loaded = b->generation;
 	if (b->status.refused && b->refused_serial == b->serial)
 		b->status.refused = b->generation;
-	set_timer(b, now_ms());
+	wait_at(&b->wait, 0);
 	return b->generation;
 }
 
@@ -165,7 +132,7 @@ static void set_trouble(struct bird *b, const char *what, const char *why)
 	(void)snprintf(b->status.trouble, sizeof(b->status.trouble), "%s%s", what, why);
 }
 
-static void prod_for_a_while(struct bird *b, uint64_t now)
+static void prod_for_a_while(struct bird *b, int64_t now)
 {
 	b->prod_until_ms = now + PRODDING_MS;
 	b->prod_at_ms = now;
@@ -177,7 +144,7 @@ static bool is_loaded(const struct bird *b)
 	return b->status.loaded && b->loaded_serial == b->serial;
 }
 
-static void came_up(struct bird *b, uint64_t now)
+static void came_up(struct bird *b, int64_t now)
 {
 	b->status.up = true;
 	set_trouble(b, "", "");
@@ -192,7 +159,7 @@ static void went_down(struct bird *b, const char *why)
 	set_trouble(b, why, "");
 	if (b->on_trial) { /* perhaps our text is what ended it: it starts with the former one */
 		bird_file_take_back(&b->file);
-		b->retry_at_ms = now_ms() + RETRY_MS;
+		b->retry_at_ms = boot_now_ms() + RETRY_MS;
 	}
 	b->on_trial = false;
 	b->asked = NOTHING;
@@ -200,7 +167,7 @@ static void went_down(struct bird *b, const char *why)
 	b->loaded_serial = 0;
 }
 
-static void confirm(struct bird *b, uint64_t now)
+static void confirm(struct bird *b, int64_t now)
 {
 	b->loading = false;
 	b->on_trial = false;
@@ -213,7 +180,7 @@ static void confirm(struct bird *b, uint64_t now)
 	prod_for_a_while(b, now);
 }
 
-static void refuse(struct bird *b, const char *text, uint64_t now)
+static void refuse(struct bird *b, const char *text, int64_t now)
 {
 	char why[192];
 	bird_reply_sentence(text, why, sizeof(why));
@@ -224,7 +191,7 @@ static void refuse(struct bird *b, const char *text, uint64_t now)
 }
 
 /* What BIRD says to a command that it does not carry out for another reason than the text. */
-static void complain(struct bird *b, const char *command, const char *text, uint64_t now)
+static void complain(struct bird *b, const char *command, const char *text, int64_t now)
 {
 	char why[192];
 	bird_reply_sentence(text, why, sizeof(why));
@@ -234,7 +201,7 @@ static void complain(struct bird *b, const char *command, const char *text, uint
 	b->retry_at_ms = now + RETRY_MS;
 }
 
-static void on_check(struct bird *b, const struct bird_ctl_event *reply, uint64_t now)
+static void on_check(struct bird *b, const struct bird_ctl_event *reply, int64_t now)
 {
 	if (b->asked_serial != b->serial)
 		return; /* another text is wanted by now */
@@ -252,7 +219,7 @@ static void on_check(struct bird *b, const struct bird_ctl_event *reply, uint64_
 	}
 }
 
-static void on_configure(struct bird *b, const struct bird_ctl_event *reply, uint64_t now)
+static void on_configure(struct bird *b, const struct bird_ctl_event *reply, int64_t now)
 {
 	switch (reply->code) {
 	case 3:
@@ -275,7 +242,7 @@ static void on_configure(struct bird *b, const struct bird_ctl_event *reply, uin
 	}
 }
 
-static void on_status(struct bird *b, const struct bird_ctl_event *reply, uint64_t now)
+static void on_status(struct bird *b, const struct bird_ctl_event *reply, int64_t now)
 {
 	struct bird_reply_status status;
 	bird_reply_status(reply->text, &status);
@@ -291,7 +258,7 @@ static void on_status(struct bird *b, const struct bird_ctl_event *reply, uint64
 
 static void on_event(struct bird *b, const struct bird_ctl_event *event)
 {
-	uint64_t now = now_ms();
+	int64_t now = boot_now_ms();
 	enum asked asked = b->asked;
 	b->asked = NOTHING;
 	if (event->kind == BIRD_CTL_UP)
@@ -308,15 +275,15 @@ static void on_event(struct bird *b, const struct bird_ctl_event *event)
 		on_configure(b, event, now);
 }
 
-/* When to prod next; UINT64_MAX: no need. */
-static uint64_t prod_time(const struct bird *b, uint64_t now)
+/* When to prod next; WAIT_NEVER: no need. */
+static int64_t prod_time(const struct bird *b, int64_t now)
 {
 	if (!b->status_known || now < b->prod_until_ms || b->status.recovering)
 		return b->prod_at_ms;
-	return b->loading ? b->prod_at_ms + SESSIONS_SOON_MS : UINT64_MAX;
+	return b->loading ? b->prod_at_ms + SESSIONS_SOON_MS : WAIT_NEVER;
 }
 
-static enum asked next_command(const struct bird *b, uint64_t now)
+static enum asked next_command(const struct bird *b, int64_t now)
 {
 	if (!b->status_known)
 		return STATUS;
@@ -327,7 +294,7 @@ static enum asked next_command(const struct bird *b, uint64_t now)
 	return now >= b->sessions_at_ms ? SESSIONS : NOTHING;
 }
 
-static void ask(struct bird *b, enum asked what, uint64_t now)
+static void ask(struct bird *b, enum asked what, int64_t now)
 {
 	char check[BIRD_FILE_PATH + 32];
 	struct err e;
@@ -368,19 +335,17 @@ static void ask(struct bird *b, enum asked what, uint64_t now)
 	}
 }
 
-/* When something of ours is due next; while BIRD is down or busy, bird_ctl's descriptor wakes us. */
-static void plan_next(struct bird *b, uint64_t now)
+/* When something of ours is due next; while BIRD is down or busy, the socket's descriptor wakes us. */
+static void plan_next(struct bird *b, int64_t now)
 {
-	if (!b->status.up || bird_ctl_is_busy(b->ctl)) {
-		set_timer(b, 0); /* 0 disarms */
-		return;
+	int64_t at = WAIT_NEVER;
+	if (b->status.up && !bird_ctl_is_busy(b->ctl)) {
+		at = prod_time(b, now);
+		at = b->sessions_at_ms < at ? b->sessions_at_ms : at;
+		if (b->text && !is_loaded(b) && !b->loading && b->retry_at_ms < at)
+			at = b->retry_at_ms;
 	}
-	uint64_t at = prod_time(b, now);
-	if (b->sessions_at_ms < at)
-		at = b->sessions_at_ms;
-	if (b->text && !is_loaded(b) && !b->loading && b->retry_at_ms < at)
-		at = b->retry_at_ms;
-	set_timer(b, at ? at : 1);
+	wait_at(&b->wait, at);
 }
 
 static bool is_same_status(const struct bird_status *a, const struct bird_status *b)
@@ -393,8 +358,6 @@ static bool is_same_status(const struct bird_status *a, const struct bird_status
 int bird_step(struct bird *b, struct err *e)
 {
 	(void)e; /* what goes wrong is BIRD's trouble, and in the status */
-	uint64_t expired;
-	(void)!read(b->timer, &expired, sizeof(expired)); /* only to make it unreadable */
 	/* Bounded, so that a BIRD which answers at once does not keep the agent. */
 	for (int i = 0; i < 16; i++) {
 		struct bird_ctl_event event;
@@ -402,13 +365,13 @@ int bird_step(struct bird *b, struct err *e)
 			on_event(b, &event);
 		else if (b->asked != NOTHING || !b->status.up)
 			break;
-		uint64_t now = now_ms();
+		int64_t now = boot_now_ms();
 		if (b->status.up && b->asked == NOTHING)
 			ask(b, next_command(b, now), now);
 		if (b->asked == NOTHING && b->status.up)
 			break;
 	}
-	plan_next(b, now_ms());
+	plan_next(b, boot_now_ms());
 	bool changed = !is_same_status(&b->status, &b->shown);
 	b->shown = b->status;
 	return changed ? 1 : 0;

@@ -7,8 +7,8 @@
  *	READY     may be asked
  *	ASKED     a command is on its way out or its reply on its way in; the timer bounds both
  *
- * An epoll descriptor holds the socket and the timer, so that the agent's loop watches one number
- * for ever. Everything is level-triggered: bird_ctl_next() does what can be done and comes back.
+ * One descriptor stands for the socket and the timer (lib/wait.h), so that the agent's loop watches
+ * one number for ever. bird_ctl_next() does what can be done and comes back.
  *
  * A socket nobody listens at is tried each second at the latest: that costs nothing, and a BIRD
  * that starts shall not wait for us. One that accepts but says nothing (BIRD stopped, or another
@@ -23,16 +23,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/bird/reply.h"
+#include "lib/boot.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "lib/wait.h"
 
 #define COMMAND_MAX 1024   /* BIRD reads lines of 4096 bytes at most */
 #define GREETING_MS 5000   /* BIRD greets at once, unless it is busy with a large configuration */
@@ -44,9 +43,10 @@ enum state { AWAY, GREETING, READY, ASKED };
 
 struct bird_ctl {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-	int epoll, timer, sock; /* sock -1: none */
+	struct wait wait;
+	int sock; /* -1: none */
 	enum state state;
-	uint64_t until_ms; /* AWAY: next attempt; GREETING, ASKED: deadline */
+	int64_t until_ms; /* READY: WAIT_NEVER; AWAY: next attempt; GREETING, ASKED: deadline */
 	unsigned int retry_ms;
 	unsigned int timeout_ms; /* of the command under way */
 	char command[COMMAND_MAX];
@@ -58,46 +58,26 @@ struct bird_ctl {
 	char why[256]; /* the connection ended */
 };
 
-static uint64_t now_ms(void)
+static void set_time(struct bird_ctl *b, int64_t until_ms)
 {
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* until_ms 0: no timer. Fails for no value that can be here. */
-static void set_timer(struct bird_ctl *b, uint64_t until_ms)
-{
-	const struct itimerspec at = {
-		.it_value = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000},
-	};
 	b->until_ms = until_ms;
-	(void)timerfd_settime(b->timer, TFD_TIMER_ABSTIME, &at, NULL);
+	wait_at(&b->wait, until_ms);
 }
 
 static bool is_late(const struct bird_ctl *b)
 {
-	return b->until_ms && now_ms() >= b->until_ms;
-}
-
-static int watch(const struct bird_ctl *b, int fd, int how, uint32_t events)
-{
-	struct epoll_event event = {.events = events};
-	return epoll_ctl(b->epoll, how, fd, &event);
+	return boot_now_ms() >= b->until_ms;
 }
 
 int bird_ctl_open(struct bird_ctl **out, const char *socket_path, struct err *e)
 {
 	struct bird_ctl *b = mem_new(1, sizeof(*b));
+	b->wait = (struct wait)WAIT_CLOSED;
 	b->sock = -1;
 	b->retry_ms = RETRY_MIN_MS;
 	bird_reply_init(&b->reply);
-	b->epoll = epoll_create1(EPOLL_CLOEXEC);
-	b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	int r = 0;
-	if (b->epoll < 0 || b->timer < 0 || watch(b, b->timer, EPOLL_CTL_ADD, EPOLLIN) < 0)
-		r = err_set(e, errno, "cannot watch BIRD's socket: %s", strerror(errno));
-	else if (*socket_path == '\0' || !text_copy(b->path, sizeof(b->path), socket_path))
+	int r = wait_open(&b->wait, e);
+	if (r == 0 && (*socket_path == '\0' || !text_copy(b->path, sizeof(b->path), socket_path)))
 		r = err_set(e, ENAMETOOLONG,
 			"\"%.150s\" is not a usable path of a socket (%zu bytes at most)",
 			socket_path, sizeof(b->path) - 1);
@@ -105,7 +85,7 @@ int bird_ctl_open(struct bird_ctl **out, const char *socket_path, struct err *e)
 		bird_ctl_close(b);
 		return r;
 	}
-	set_timer(b, now_ms());
+	set_time(b, 0);
 	*out = b;
 	return 0;
 }
@@ -114,24 +94,15 @@ void bird_ctl_close(struct bird_ctl *b)
 {
 	if (!b)
 		return;
-	if (b->sock >= 0)
-		(void)close(b->sock);
-	if (b->timer >= 0)
-		(void)close(b->timer);
-	if (b->epoll >= 0)
-		(void)close(b->epoll);
+	mem_cleanup_fd(&b->sock);
+	wait_close(&b->wait);
 	bird_reply_done(&b->reply);
 	free(b);
 }
 
 int bird_ctl_fd(const struct bird_ctl *b)
 {
-	return b->epoll;
-}
-
-bool bird_ctl_is_up(const struct bird_ctl *b)
-{
-	return b->state == READY || b->state == ASKED;
+	return wait_fd(&b->wait);
 }
 
 bool bird_ctl_is_busy(const struct bird_ctl *b)
@@ -140,10 +111,9 @@ bool bird_ctl_is_busy(const struct bird_ctl *b)
 }
 
 /* Ends the connection, says so, and plans the next attempt. */
-static bool go_away(struct bird_ctl *b, unsigned int longest_ms, struct bird_ctl_event *out)
+static bool disconnect(struct bird_ctl *b, unsigned int longest_ms, struct bird_ctl_event *out)
 {
-	if (b->sock >= 0)
-		(void)close(b->sock); /* epoll forgets it */
+	mem_cleanup_fd(&b->sock); /* which takes it out of the set */
 	b->sock = -1;
 	b->state = AWAY;
 	b->unsent = 0;
@@ -151,28 +121,28 @@ static bool go_away(struct bird_ctl *b, unsigned int longest_ms, struct bird_ctl
 	bird_reply_done(&b->reply);
 	if (b->retry_ms > longest_ms)
 		b->retry_ms = longest_ms;
-	set_timer(b, now_ms() + b->retry_ms);
+	set_time(b, boot_now_ms() + b->retry_ms);
 	b->retry_ms *= 2;
 	*out = (struct bird_ctl_event){.kind = BIRD_CTL_DOWN, .text = b->why};
 	return true;
 }
 
-static bool connect_now(struct bird_ctl *b, struct bird_ctl_event *out)
+static bool connect_socket(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	(void)text_copy(addr.sun_path, sizeof(addr.sun_path), b->path);
 	b->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (b->sock < 0 || connect(b->sock, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-		watch(b, b->sock, EPOLL_CTL_ADD, EPOLLIN) < 0) {
+		wait_add(&b->wait, b->sock, EPOLLIN, 0, &(struct err){0}) < 0) {
 		int error = errno;
 		/* The queue of a unix socket is full: nobody accepts. */
 		(void)snprintf(b->why, sizeof(b->why), "cannot reach BIRD at %s: %s", b->path,
 			error == EAGAIN ? "it does not answer" : strerror(error));
-		return go_away(b, error == EAGAIN ? RETRY_MUTE_MS : RETRY_GONE_MS, out);
+		return disconnect(b, error == EAGAIN ? RETRY_MUTE_MS : RETRY_GONE_MS, out);
 	}
 	b->state = GREETING;
 	b->wants_out = false;
-	set_timer(b, now_ms() + GREETING_MS);
+	set_time(b, boot_now_ms() + GREETING_MS);
 	return false;
 }
 
@@ -183,7 +153,7 @@ static void watch_out(struct bird_ctl *b)
 	if (wants == b->wants_out)
 		return;
 	b->wants_out = wants;
-	(void)watch(b, b->sock, EPOLL_CTL_MOD, EPOLLIN | (wants ? EPOLLOUT : 0));
+	wait_change(&b->wait, b->sock, EPOLLIN | (wants ? EPOLLOUT : 0), 0);
 }
 
 /* An error shows up as the end of the input, too, and is handled there. */
@@ -209,17 +179,17 @@ void bird_ctl_send(struct bird_ctl *b, const char *command, unsigned int timeout
 	b->unsent = (size_t)len;
 	b->state = ASKED;
 	b->timeout_ms = timeout_ms;
-	set_timer(b, now_ms() + timeout_ms);
+	set_time(b, boot_now_ms() + timeout_ms);
 	send_more(b);
 }
 
 /* A whole reply: of what was waited for, or of nothing that BIRD would say. */
-static bool take_reply(struct bird_ctl *b, struct bird_ctl_event *out)
+static bool hand_out_reply(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	bool greets = b->state == GREETING && b->reply.code == 1;
 	if (!greets && (b->state != ASKED || b->unsent > 0)) {
 		(void)snprintf(b->why, sizeof(b->why), "%s does not speak as BIRD does", b->path);
-		return go_away(b, RETRY_MUTE_MS, out);
+		return disconnect(b, RETRY_MUTE_MS, out);
 	}
 	*out = (struct bird_ctl_event){
 		.kind = greets ? BIRD_CTL_UP : BIRD_CTL_REPLY,
@@ -229,7 +199,7 @@ static bool take_reply(struct bird_ctl *b, struct bird_ctl_event *out)
 	b->state = READY;
 	if (!greets) /* a greeting alone proves little: one may greet and hang up */
 		b->retry_ms = RETRY_MIN_MS;
-	set_timer(b, 0);
+	set_time(b, WAIT_NEVER);
 	return true;
 }
 
@@ -246,9 +216,9 @@ static bool read_buffered(struct bird_ctl *b, struct bird_ctl_event *out)
 		if (r < 0) {
 			(void)snprintf(
 				b->why, sizeof(b->why), "%s does not speak as BIRD does", b->path);
-			return go_away(b, RETRY_MUTE_MS, out);
+			return disconnect(b, RETRY_MUTE_MS, out);
 		}
-		return take_reply(b, out);
+		return hand_out_reply(b, out);
 	}
 	return false;
 }
@@ -269,7 +239,7 @@ static bool read_socket(struct bird_ctl *b, struct bird_ctl_event *out)
 			(void)snprintf(b->why, sizeof(b->why),
 				"BIRD at %s closed the connection%s%s", b->path, n < 0 ? ": " : "",
 				n < 0 ? strerror(errno) : "");
-			return go_away(
+			return disconnect(
 				b, b->state == GREETING ? RETRY_MUTE_MS : RETRY_GONE_MS, out);
 		}
 		b->in_at = 0;
@@ -280,7 +250,7 @@ static bool read_socket(struct bird_ctl *b, struct bird_ctl_event *out)
 	return false;
 }
 
-static bool give_up(struct bird_ctl *b, struct bird_ctl_event *out)
+static bool time_out(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	if (b->state == GREETING)
 		(void)snprintf(
@@ -289,25 +259,23 @@ static bool give_up(struct bird_ctl *b, struct bird_ctl_event *out)
 		(void)snprintf(b->why, sizeof(b->why),
 			"BIRD at %s gave no answer to \"%.*s\" in %u ms", b->path,
 			(int)strcspn(b->command, "\n"), b->command, b->timeout_ms);
-	return go_away(b, RETRY_MUTE_MS, out);
+	return disconnect(b, RETRY_MUTE_MS, out);
 }
 
 bool bird_ctl_next(struct bird_ctl *b, struct bird_ctl_event *out)
 {
-	uint64_t expired;
-	(void)!read(b->timer, &expired, sizeof(expired)); /* only to make it unreadable */
 	if (b->state == AWAY) {
 		if (!is_late(b)) {
-			set_timer(b, b->until_ms);
+			wait_at(&b->wait, b->until_ms);
 			return false;
 		}
-		if (connect_now(b, out))
+		if (connect_socket(b, out))
 			return true;
 	}
 	send_more(b);
 	if (read_socket(b, out))
 		return true;
 	if ((b->state == GREETING || b->state == ASKED) && is_late(b))
-		return give_up(b, out);
+		return time_out(b, out);
 	return false;
 }

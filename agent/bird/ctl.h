@@ -19,13 +19,12 @@ struct bird_ctl;
 int bird_ctl_open(struct bird_ctl **out, const char *socket_path, struct err *e);
 void bird_ctl_close(struct bird_ctl *b); /* takes NULL */
 
-/* An epoll descriptor with everything in it, timers too: readable: call bird_ctl_next(). */
+/* Stands for the socket and the timer: readable: call bird_ctl_next(). */
 int bird_ctl_fd(const struct bird_ctl *b);
 
-bool bird_ctl_is_up(const struct bird_ctl *b);	 /* greeted */
 bool bird_ctl_is_busy(const struct bird_ctl *b); /* a command is under way */
 
-/* Sends one line (without its end). It must be up and not busy. */
+/* Sends one line (without its end). It must have greeted and not be busy. */
 void bird_ctl_send(struct bird_ctl *b, const char *command, unsigned int timeout_ms);
 
 enum bird_ctl_kind {

@@ -45,6 +45,9 @@ int bird_file_init(struct bird_file *f, const char *path, const char *include, c
 		return err_set(e, EINVAL, "\"%.80s\" is not the name of a group", group);
 	(void)text_copy(f->path, sizeof(f->path), path);
 	(void)text_copy(f->include, sizeof(f->include), include);
+	(void)text_copy(f->folder, sizeof(f->folder), path);
+	char *slash = strrchr(f->folder, '/');
+	slash[slash == f->folder ? 1 : 0] = '\0';
 	(void)snprintf(f->fresh, sizeof(f->fresh), "%s.new", path);
 	(void)snprintf(f->check, sizeof(f->check), "%s.check", path);
 	(void)snprintf(f->old, sizeof(f->old), "%s.old", path);
@@ -82,23 +85,6 @@ static int set_access(const struct bird_file *f, int fd, struct err *e)
 	return 0;
 }
 
-static int write_all(int fd, const char *text, const char *path, struct err *e)
-{
-	size_t left = strlen(text);
-	while (left > 0) {
-		ssize_t n = write(fd, text, left);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set(e, errno, "cannot write %s: %s", path, strerror(errno));
-		text += n;
-		left -= (size_t)n;
-	}
-	if (fsync(fd) < 0)
-		return err_set(e, errno, "cannot write %s: %s", path, strerror(errno));
-	return 0;
-}
-
 /* A new file each time, never through a link that somebody left there. */
 static int write_file(const struct bird_file *f, const char *path, const char *text, struct err *e)
 {
@@ -107,34 +93,28 @@ static int write_file(const struct bird_file *f, const char *path, const char *t
 	if (fd < 0)
 		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
 	int r = set_access(f, fd, e);
-	return r < 0 ? r : write_all(fd, text, path, e);
-}
-
-static void folder_of(const struct bird_file *f, char out[BIRD_FILE_PATH])
-{
-	(void)text_copy(out, BIRD_FILE_PATH, f->path);
-	char *slash = strrchr(out, '/');
-	slash[slash == out ? 1 : 0] = '\0';
+	if (r < 0)
+		return r;
+	r = file_write(fd, text, strlen(text));
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	return r < 0 ? err_set(e, -r, "cannot write %s: %s", path, strerror(-r)) : 0;
 }
 
 int bird_file_write(const struct bird_file *f, const char *text, struct err *e)
 {
-	char folder[BIRD_FILE_PATH];
-	folder_of(f, folder);
 	CLEANUP_FREE char *main = bird_config_main(f->fresh, f->include);
-	int r = file_make_dir(folder, 0755, e);
+	int r = file_make_dir(f->folder, 0755, e);
 	if (r == 0)
 		r = write_file(f, f->fresh, text, e);
 	return r < 0 ? r : write_file(f, f->check, main, e);
 }
 
+/* The file is written again anyway if this is lost. */
 static void sync_folder(const struct bird_file *f)
 {
-	char folder[BIRD_FILE_PATH];
-	folder_of(f, folder);
-	CLEANUP_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)fsync(fd); /* the file is written again anyway if this is lost */
+	struct err ignored;
+	(void)file_sync_dir(f->folder, &ignored);
 }
 
 int bird_file_put(const struct bird_file *f, struct err *e)

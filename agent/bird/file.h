@@ -14,6 +14,7 @@
 struct bird_file {
 	char path[BIRD_FILE_PATH], fresh[BIRD_FILE_PATH], check[BIRD_FILE_PATH],
 		old[BIRD_FILE_PATH];
+	char folder[BIRD_FILE_PATH];  /* of all of them */
 	char include[BIRD_FILE_PATH]; /* the operator's folder; "" none */
 	char group[64];		      /* may read; "" nobody else */
 };
@@ -27,7 +28,7 @@ bool bird_file_is(const struct bird_file *f, const char *text); /* FILE holds ex
 /* Makes FILE.new and FILE.check, 0640. */
 int bird_file_write(const struct bird_file *f, const char *text, struct err *e);
 
-/* FILE.new becomes FILE. Then one of these two: BIRD runs it, or BIRD refuses it and the former
+/* FILE.new becomes FILE. Then one of these two: BIRD runs it, or BIRD refuses it and the previous
  * file is back (or none, if there was none). */
 int bird_file_put(const struct bird_file *f, struct err *e);
 void bird_file_keep(const struct bird_file *f);
