@@ -7,235 +7,147 @@
 #include "cli/conform/facts.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cli/output.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/schema.h"
 #include "lib/text.h"
 
-/* ---- Single values; absent and null leave *out alone ---- */
+/* ---- Types ---- */
 
-static int take_text(const json_t *o, const char *key, char *out, size_t size, struct err *e)
+static int read_shown(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
-	int found = json_get_string(o, "", key, &text, e);
-	if (found > 0)
-		output_clean(out, size, text);
-	return found < 0 ? found : 0;
+	int r = schema_get_text(at, value, &text);
+	if (r == 0)
+		output_clean(out, m->size, text);
+	return r;
 }
 
-static int take_ifname(const json_t *o, const char *key, char out[CONFORM_IFNAME], struct err *e)
+static int read_ifname(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	const char *text = "";
-	if (json_get_string(o, "", key, &text, e) < 0)
-		return -EBADMSG;
-	if (*text && !text_is_ifname(text))
-		return err_set(e, EBADMSG, "\"%s\" is no name of a link", key);
-	output_clean(out, CONFORM_IFNAME, text);
-	return 0;
+	const char *text = NULL;
+	int r = schema_get_text(at, value, &text);
+	if (r == 0 && *text && !text_is_ifname(text))
+		return schema_refuse(at, EBADMSG, "is no name of a link");
+	if (r == 0)
+		output_clean(out, m->size, text);
+	return r;
 }
 
-/* "" is no address. */
-static int take_addr(const json_t *o, const char *key, struct addr *out, struct err *e)
+static int read_network(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	const char *text = "";
-	if (json_get_string(o, "", key, &text, e) < 0)
-		return -EBADMSG;
-	if (*text && addr_parse(text, out, e) < 0)
-		return -EBADMSG;
-	return 0;
-}
-
-static int parse_cidr(const char *text, struct cidr *out, struct err *e)
-{
-	return text && cidr_parse(text, out, e) == 0
+	const char *text = json_string_value(value);
+	struct err ignored;
+	(void)m;
+	return text && cidr_parse(text, out, &ignored) == 0
 		       ? 0
-		       : err_set(e, EBADMSG, "something is no network");
+		       : schema_refuse(at, EBADMSG, "is no network");
 }
 
-static int take_cidr(const json_t *o, const char *key, struct cidr *out, struct err *e)
+/* Of two settings the greater number holds (rp_filter in ip-sysctl.rst: 2 is loose, 1 strict). */
+static int read_greater(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	return parse_cidr(json_string_value(json_object_get(o, key)), out, e);
-}
-
-static int take_number(const json_t *o, const char *key, int64_t max, int64_t *out, struct err *e)
-{
-	*out = 0;
-	return json_get_number(o, "", key, 0, max, out, e) < 0 ? -EBADMSG : 0;
-}
-
-static int take_u32(const json_t *o, const char *key, uint32_t *out, struct err *e)
-{
-	int64_t v = 0;
-	int r = take_number(o, key, UINT32_MAX, &v, e);
-	*out = (uint32_t)v;
+	int64_t n = 0;
+	int r = schema_get_number(at, value, m->min, m->max, &n);
+	if (r == 0 && n > *(int *)out)
+		*(int *)out = (int)n;
 	return r;
 }
 
-static int take_port(const json_t *o, const char *key, uint16_t *out, struct err *e)
-{
-	int64_t v = 0;
-	int r = take_number(o, key, UINT16_MAX, &v, e);
-	*out = (uint16_t)v;
-	return r;
-}
-
-static int take_bool(const json_t *o, const char *key, bool *out, struct err *e)
-{
-	return json_get_bool(o, "", key, out, e) < 0 ? -EBADMSG : 0;
-}
-
-/* ---- Lists ---- */
-
-typedef int take_entry(const json_t *entry, void *out, struct err *e);
-
-struct list {
-	const char *key;
-	size_t size; /* bytes of an element */
-	take_entry *take;
-	void *list; /* where the array's pointer goes, and its length */
-	size_t *n;
-};
-
-static int take_list(const json_t *answer, const struct list *l, struct err *e)
-{
-	json_t *array = NULL, *entry = NULL;
-	size_t i = 0;
-	if (json_get_array(answer, "", l->key, &array, e) < 0)
-		return -EBADMSG;
-	size_t count = json_array_size(array);
-	if (count > CONFORM_LIST)
-		return err_set(e, EBADMSG, "\"%s\" has %zu entries", l->key, count);
-	char *all = mem_new(count + 1, l->size);
-	memcpy(l->list, &all, sizeof(all)); /* a pointer to whatever take() fills in */
-	json_array_foreach (array, i, entry) {
-		int r = l->take(entry, all + i * l->size, e);
-		if (r < 0) {
-			err_add(e, "%s[%zu]", l->key, i);
-			return -EBADMSG;
-		}
-	}
-	*l->n = count;
-	return 0;
-}
-
-static int take_address(const json_t *o, void *out, struct err *e)
-{
-	struct conform_address *a = out;
-	int r = take_cidr(o, "addr", &a->addr, e);
-	return r < 0 ? r : take_ifname(o, "dev", a->dev, e);
-}
-
-static int take_link(const json_t *o, void *out, struct err *e)
-{
-	struct conform_link *l = out;
-	int r = take_ifname(o, "name", l->name, e);
-	if (r == 0)
-		r = take_text(o, "kind", l->kind, sizeof(l->kind), e);
-	if (r == 0)
-		r = take_text(o, "alias", l->alias, sizeof(l->alias), e);
-	if (r == 0)
-		r = take_bool(o, "up", &l->up, e);
-	if (r == 0)
-		r = take_u32(o, "mtu", &l->mtu, e);
-	if (r == 0)
-		r = take_addr(o, "local", &l->local, e);
-	if (r == 0)
-		r = take_u32(o, "vni", &l->vni, e);
-	return r < 0 ? r : take_port(o, "port", &l->port, e);
-}
-
-static int take_route(const json_t *o, void *out, struct err *e)
-{
-	struct conform_route *t = out;
-	int64_t protocol = 0;
-	int r = take_cidr(o, "dst", &t->dst, e);
-	if (r == 0)
-		r = take_text(o, "type", t->type, sizeof(t->type), e);
-	if (r == 0)
-		r = take_ifname(o, "dev", t->dev, e);
-	if (r == 0)
-		r = take_number(o, "protocol", UINT8_MAX, &protocol, e);
-	t->protocol = (uint8_t)protocol;
-	if (r == 0)
-		r = take_addr(o, "via", &t->via, e);
-	return r < 0 ? r : take_bool(o, "onlink", &t->on_link, e);
-}
-
-static int take_record(const json_t *o, void *out, struct err *e)
-{
-	struct conform_record *n = out;
-	int r = take_addr(o, "address", &n->addr, e);
-	if (r == 0)
-		r = take_text(o, "state", n->state, sizeof(n->state), e);
-	return r < 0 ? r : take_text(o, "container", n->container, sizeof(n->container), e);
-}
-
-static int take_block(const json_t *entry, void *out, struct err *e)
-{
-	return parse_cidr(json_string_value(entry), out, e);
-}
-
-static int take_pool(const json_t *o, void *out, struct err *e)
-{
-	return take_cidr(o, "cidr", out, e);
-}
+static const struct schema_type shown = {.read = read_shown};
+static const struct schema_type ifname = {.read = read_ifname};
+static const struct schema_type network = {.read = read_network};
+static const struct schema_type greater = {.read = read_greater};
 
 /* ---- What a node has ---- */
 
-static int take_setting(const json_t *o, const char *key, int *out, struct err *e)
-{
-	int64_t v = -1;
-	int found = json_get_number(o, "sysctls", key, -1, INT32_MAX, &v, e);
-	*out = (int)v;
-	return found < 0 ? -EBADMSG : 0;
-}
+#define ADDRESS(field) SCHEMA_AT(struct conform_address, field)
+static const struct schema_member address_members[] = {
+	{"addr", &network, ADDRESS(addr), .flags = SCHEMA_ALWAYS},
+	{"dev", &ifname, ADDRESS(dev)},
+};
+#define LINK(field) SCHEMA_AT(struct conform_link, field)
+static const struct schema_member link_members[] = {
+	{"name", &ifname, LINK(name)},
+	{"kind", &shown, LINK(kind)},
+	{"alias", &shown, LINK(alias)},
+	{"up", &schema_bool, LINK(up)},
+	{"mtu", &schema_number, LINK(mtu)},
+	{"local", &schema_addr, LINK(local)},
+	{"vni", &schema_number, LINK(vni)},
+	{"port", &schema_number, LINK(port)},
+};
+#define ROUTE(field) SCHEMA_AT(struct conform_route, field)
+static const struct schema_member route_members[] = {
+	{"dst", &network, ROUTE(dst), .flags = SCHEMA_ALWAYS},
+	{"type", &shown, ROUTE(type)},
+	{"dev", &ifname, ROUTE(dev)},
+	{"protocol", &schema_number, ROUTE(protocol)},
+	{"via", &schema_addr, ROUTE(via)},
+	{"onlink", &schema_bool, ROUTE(on_link)},
+};
+#define RECORD(field) SCHEMA_AT(struct conform_record, field)
+static const struct schema_member record_members[] = {
+	{"address", &schema_addr, RECORD(addr)},
+	{"state", &shown, RECORD(state)},
+	{"container", &shown, RECORD(container)},
+};
+static const struct schema_member pool_members[] = {
+	{"cidr", &network, .flags = SCHEMA_ALWAYS},
+};
+static const struct schema address_form = SCHEMA_OF(address_members),
+			   link_form = SCHEMA_OF(link_members),
+			   route_form = SCHEMA_OF(route_members),
+			   record_form = SCHEMA_OF(record_members),
+			   pool_form = SCHEMA_OF(pool_members);
 
-static int take_settings(const json_t *answer, struct conform_facts *l, struct err *e)
-{
-	json_t *o = NULL;
-	int all = -1, uplink = -1;
-	if (json_get_object(answer, "", "sysctls", &o, e) < 0 ||
-		take_setting(o, "ip_forward", &l->ip_forward, e) < 0 ||
-		take_setting(o, "ipv6_forwarding", &l->ipv6_forwarding, e) < 0 ||
-		take_setting(o, "rp_filter_all", &all, e) < 0 ||
-		take_setting(o, "rp_filter_uplink", &uplink, e) < 0)
-		return -EBADMSG;
-	/* Of both the greater number holds (ip-sysctl.rst): 2 is loose, 1 strict. */
-	l->rp_filter = all > uplink ? all : uplink;
-	return 0;
-}
+#define FACTS(field) SCHEMA_AT(struct conform_facts, field)
+#define SYSCTL(field) FACTS(field), .min = -1, .max = INT32_MAX
+static const struct schema_member uplink_members[] = {
+	{"dev", &ifname, FACTS(uplink)},
+	{"mtu4", &schema_number, FACTS(mtu[0])},
+	{"mtu6", &schema_number, FACTS(mtu[1])},
+};
+static const struct schema_member sysctl_members[] = {
+	{"ip_forward", &schema_number, SYSCTL(ip_forward)},
+	{"ipv6_forwarding", &schema_number, SYSCTL(ipv6_forwarding)},
+	{"rp_filter_all", &greater, SYSCTL(rp_filter)},
+	{"rp_filter_uplink", &greater, SYSCTL(rp_filter)},
+};
+static const struct schema uplink_form = SCHEMA_OF(uplink_members),
+			   sysctls_form = SCHEMA_OF(sysctl_members);
 
-static int take_uplink(const json_t *answer, struct conform_facts *l, struct err *e)
-{
-	json_t *o = NULL;
-	if (json_get_object(answer, "", "uplink", &o, e) < 0 ||
-		take_ifname(o, "dev", l->uplink, e) < 0 || take_u32(o, "mtu4", &l->mtu[0], e) < 0)
-		return -EBADMSG;
-	return take_u32(o, "mtu6", &l->mtu[1], e);
-}
+#define LIST(field, what, bytes, ...)                                                              \
+	&schema_heap, SCHEMA_POINTER(struct conform_facts, field),                                 \
+		.max = CONFORM_LIST, .count = offsetof(struct conform_facts, n_##field),           \
+		.of = SCHEMA_ELEMENT(what, bytes, __VA_ARGS__)
+#define OBJECTS(field, type, form)                                                                 \
+	LIST(field, &schema_object, sizeof(struct type), .schema = &(form))
+static const struct schema_member facts_members[] = {
+	{"node", &shown, FACTS(node)},
+	{"addresses", OBJECTS(addresses, conform_address, address_form)},
+	{"links", OBJECTS(links, conform_link, link_form)},
+	{"tunnels", OBJECTS(tunnels, conform_link, link_form)},
+	{"routes", OBJECTS(routes, conform_route, route_form)},
+	{"records", OBJECTS(records, conform_record, record_form)},
+	{"blocks", LIST(blocks, &network, sizeof(struct cidr))},
+	{"pools", OBJECTS(pools, cidr, pool_form)},
+	{.key = "uplink", .type = &schema_object, .schema = &uplink_form},
+	{.key = "sysctls", .type = &schema_object, .schema = &sysctls_form},
+};
+static const struct schema facts_form = SCHEMA_OF(facts_members);
 
 int conform_facts_parse(const json_t *answer, struct conform_facts *out, struct err *e)
 {
-	struct conform_facts l = {0};
-	const struct list lists[] = {
-		{"addresses", sizeof(*l.addresses), take_address, &l.addresses, &l.n_addresses},
-		{"links", sizeof(*l.links), take_link, &l.links, &l.n_links},
-		{"tunnels", sizeof(*l.tunnels), take_link, &l.tunnels, &l.n_tunnels},
-		{"routes", sizeof(*l.routes), take_route, &l.routes, &l.n_routes},
-		{"records", sizeof(*l.records), take_record, &l.records, &l.n_records},
-		{"blocks", sizeof(*l.blocks), take_block, &l.blocks, &l.n_blocks},
-		{"pools", sizeof(*l.pools), take_pool, &l.pools, &l.n_pools},
-	};
-	int r = take_text(answer, "node", l.node, sizeof(l.node), e);
-	for (size_t i = 0; r == 0 && i < sizeof(lists) / sizeof(lists[0]); i++)
-		r = take_list(answer, &lists[i], e);
-	if (r == 0)
-		r = take_uplink(answer, &l, e);
-	if (r == 0)
-		r = take_settings(answer, &l, e);
+	struct conform_facts l = {.ip_forward = -1, .ipv6_forwarding = -1, .rp_filter = -1};
+	int r = schema_read(&facts_form, answer, &l, e);
 	if (r < 0)
 		conform_facts_done(&l);
 	else
@@ -257,98 +169,122 @@ void conform_facts_done(struct conform_facts *l)
 
 /* ---- The others ---- */
 
-static bool has_text(const json_t *list, const char *text)
+static int read_portmap(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	size_t i = 0;
-	json_t *item = NULL;
-	json_array_foreach ((json_t *)list, i, item)
-		if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
-			return true;
-	return false;
+	(void)m;
+	if (!json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		const char *text = json_string_value(json_array_get(value, i));
+		*(bool *)out |= text && strcmp(text, "portMappings") == 0;
+	}
+	return 0;
 }
 
-static int take_ips(const json_t *answer, struct conform_pod *p, struct err *e)
+static int read_ips(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	json_t *list = NULL, *item = NULL;
-	size_t i = 0;
-	if (json_get_array(answer, "", "ips", &list, e) < 0)
-		return -EBADMSG;
-	json_array_foreach (list, i, item) {
+	struct conform_pod *p = out;
+	if (value && !json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		const struct schema_at here = {at->reader, at, NULL, i};
 		struct cidr c = {0};
-		if (parse_cidr(json_string_value(item), &c, e) < 0)
-			return -EBADMSG;
+		int r = network.read(&here, json_array_get(value, i), m, &c);
+		if (r < 0)
+			return r;
 		struct addr *ip = &p->ip[c.addr.family == AF_INET6];
 		if (!ip->family)
 			*ip = c.addr;
 	}
-	return p->ip[0].family || p->ip[1].family ? 0 : err_set(e, EBADMSG, "it has no address");
+	return p->ip[0].family || p->ip[1].family
+		       ? 0
+		       : err_set(at->reader->e, EBADMSG, "it has no address");
+}
+
+#define POD(field) SCHEMA_AT(struct conform_pod, field)
+static const struct schema_member pod_members[] = {
+	{"container", &shown, POD(container)},
+	{"hostLink", &ifname, POD(link)},
+	{"ips", SCHEMA_READER(read_ips), .flags = SCHEMA_ALWAYS},
+	{"mtu", &schema_number, POD(mtu), .max = UINT16_MAX},
+	{"port", &schema_number, POD(port)},
+	{"capabilities", SCHEMA_READER(read_portmap), POD(has_portmap)},
+};
+#define OUTCOME(field) SCHEMA_AT(struct conform_outcome, field)
+static const struct schema_member outcome_members[] = {
+	{"answered", &schema_bool, OUTCOME(answered)},
+	{"rttUs", &schema_number, OUTCOME(rtt_us), .max = INT32_MAX},
+	{"sent", &schema_number, OUTCOME(sent)},
+	{"source", &schema_addr, OUTCOME(source)},
+	{"icmpFrom", &schema_addr, OUTCOME(icmp_from)},
+	{"error", &shown, OUTCOME(error)},
+	{"pathMtu", &schema_number, OUTCOME(path_mtu)},
+};
+
+struct ports {
+	uint16_t udp, tcp;
+};
+static const struct schema_member ports_members[] = {
+	{"udp", &schema_number, SCHEMA_AT(struct ports, udp)},
+	{"tcp", &schema_number, SCHEMA_AT(struct ports, tcp)},
+};
+
+struct heard {
+	uint64_t count;
+	struct addr source;
+};
+static const struct schema_member heard_members[] = {
+	{"count", &schema_count, SCHEMA_AT(struct heard, count)},
+	{"source", &schema_addr, SCHEMA_AT(struct heard, source)},
+};
+
+static const struct schema pod_form = SCHEMA_OF(pod_members),
+			   outcome_form = SCHEMA_OF(outcome_members),
+			   ports_form = SCHEMA_OF(ports_members),
+			   heard_form = SCHEMA_OF(heard_members);
+
+static int read_answer(
+	const struct schema *s, const json_t *answer, void *out, size_t size, struct err *e)
+{
+	CLEANUP_FREE void *fresh = mem_new(1, size);
+	int r = schema_read(s, answer, fresh, e);
+	if (r == 0)
+		memcpy(out, fresh, size);
+	return r;
 }
 
 int conform_pod_parse(const json_t *answer, struct conform_pod *out, struct err *e)
 {
-	struct conform_pod p = {0};
-	json_t *capabilities = NULL;
-	int r = take_text(answer, "container", p.container, sizeof(p.container), e);
-	if (r == 0)
-		r = take_ifname(answer, "hostLink", p.link, e);
-	if (r == 0)
-		r = take_ips(answer, &p, e);
-	if (r == 0)
-		r = take_u32(answer, "mtu", &p.mtu, e);
-	if (r == 0)
-		r = take_port(answer, "port", &p.port, e);
-	if (r == 0 && json_get_array(answer, "", "capabilities", &capabilities, e) < 0)
-		r = -EBADMSG;
-	if (r == 0 && p.mtu > UINT16_MAX)
-		r = err_set(e, EBADMSG, "an MTU of %u", p.mtu);
-	if (r < 0)
-		return r;
-	p.has_portmap = has_text(capabilities, "portMappings");
-	*out = p;
-	return 0;
+	return read_answer(&pod_form, answer, out, sizeof(*out), e);
 }
 
 int conform_outcome_parse(const json_t *answer, struct conform_outcome *out, struct err *e)
 {
-	struct conform_outcome o = {0};
-	int64_t rtt = 0;
-	int r = take_bool(answer, "answered", &o.answered, e);
-	if (r == 0)
-		r = take_number(answer, "rttUs", INT32_MAX, &rtt, e);
-	o.rtt_us = (uint64_t)rtt;
-	if (r == 0)
-		r = take_u32(answer, "sent", &o.sent, e);
-	if (r == 0)
-		r = take_addr(answer, "source", &o.source, e);
-	if (r == 0)
-		r = take_addr(answer, "icmpFrom", &o.icmp_from, e);
-	if (r == 0)
-		r = take_text(answer, "error", o.error, sizeof(o.error), e);
-	if (r == 0)
-		r = take_u32(answer, "pathMtu", &o.path_mtu, e);
-	if (r == 0)
-		*out = o;
-	return r;
+	return read_answer(&outcome_form, answer, out, sizeof(*out), e);
 }
 
 int conform_ports_parse(const json_t *answer, uint16_t *udp, uint16_t *tcp, struct err *e)
 {
-	int r = take_port(answer, "udp", udp, e);
-	return r < 0 ? r : take_port(answer, "tcp", tcp, e);
+	struct ports p = {0};
+	int r = schema_read(&ports_form, answer, &p, e);
+	if (r == 0) {
+		*udp = p.udp;
+		*tcp = p.tcp;
+	}
+	return r;
 }
 
 int conform_heard_parse(const json_t *answer, uint64_t *count, struct addr *source, struct err *e)
 {
-	int64_t n = 0;
-	struct addr a = {0};
-	int r = take_number(answer, "count", INT64_MAX, &n, e);
-	if (r == 0)
-		r = take_addr(answer, "source", &a, e);
-	if (r < 0)
-		return r;
-	*count = (uint64_t)n;
-	*source = a;
-	return 0;
+	struct heard h = {0};
+	int r = schema_read(&heard_form, answer, &h, e);
+	if (r == 0) {
+		*count = h.count;
+		*source = h.source;
+	}
+	return r;
 }
 
 static int take_counts(

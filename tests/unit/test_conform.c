@@ -243,11 +243,11 @@ static void answers_of_the_wrong_form_are_refused(void **state)
 		const char *answer, *sentence;
 	} looks[] = {
 		{"{\"links\":7}", "links must be an array, not a number"},
-		{"{\"blocks\":[\"10.0.0.0/33\"]}", "blocks[0]: something is no network"},
+		{"{\"blocks\":[\"10.0.0.0/33\"]}", "blocks[0] is no network"},
 		{"{\"routes\":[{\"dst\":\"10.0.0.0/8\",\"dev\":\"a/b\"}]}",
-			"routes[0]: \"dev\" is no name of a link"},
-		{"{\"routes\":[{}]}", "routes[0]: something is no network"},
-		{"{\"routes\":[\"x\"]}", "routes[0]: something is no network"},
+			"routes[0].dev is no name of a link"},
+		{"{\"routes\":[{}]}", "routes[0].dst is no network"},
+		{"{\"routes\":[\"x\"]}", "routes[0] is not an object"},
 		{"{\"routes\":[{\"dst\":\"10.0.0.0/8\",\"protocol\":256}]}", NULL},
 		{"{\"records\":[{\"address\":\"x\"}]}", NULL},
 		{"{\"uplink\":[]}", NULL},
