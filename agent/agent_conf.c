@@ -14,7 +14,6 @@
 #include "agent/agent_conf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +21,9 @@
 
 #include "agent/settings.h"
 #include "cluster/status.h"
-#include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/schema.h"
 #include "lib/text.h"
 
 #define HEADROOM_MAX 1048576
@@ -106,126 +105,104 @@ static int complete(struct agent_conf *out, struct err *e)
 
 /* ---- The file ---- */
 
-static int check_section(
-	const json_t *doc, const char *name, const char *const known[], struct err *e)
+static int read_setting(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	json_t *section = NULL;
-	int r = json_get_object(doc, "", name, &section, e);
-	return r > 0 ? json_check_keys(section, name, known, e) : r;
-}
-
-static int check_keys(const json_t *doc, struct err *e)
-{
-	static const char *const top[] = {"node", "store", "etcd", "stateDirs", "dataDir", "socket",
-		"socketGroup", "address", "bird", "routes", "trustLastBlocks", "headroom",
-		"idleBlockSeconds", "heartbeatSeconds", "vxlan", "exits", "log", NULL};
-	static const struct {
-		const char *name;
-		const char *keys[8];
-	} sections[] = {
-		{"etcd", {"prefix", "caFile", "certFile", "keyFile", "user", "passwordFile"}},
-		{"address", {"ipv4", "ipv6"}},
-		{"bird", {"file", "socket", "include", "group"}},
-		{"vxlan", {"port", "vni", "device", "checksumOffload"}},
-		{"exits", {"table"}},
-		{"log", {"level", "file"}},
-	};
-	if (!json_is_object(doc))
-		return err_set(e, EBADMSG, "not an object");
-	int r = json_check_keys(doc, "", top, e);
-	for (size_t i = 0; r == 0 && i < sizeof(sections) / sizeof(sections[0]); i++)
-		r = check_section(doc, sections[i].name, sections[i].keys, e);
-	return r;
-}
-
-static int take_text(
-	const json_t *doc, const struct setting *t, struct agent_conf *out, struct err *e)
-{
-	const json_t *object = *t->section ? json_object_get(doc, t->section) : doc;
-	const char *value = NULL;
-	int r = json_get_string(object, t->section, t->key, &value, e);
-	if (r <= 0)
-		return r;
-	r = setting_put(t, value, out, e);
+	const char *text = NULL;
+	char place[SCHEMA_PLACE];
+	(void)m;
+	schema_place(at, place);
+	int r = schema_get_text(at, value, &text);
 	if (r < 0)
-		err_add(e, "%s%s%s", t->section, *t->section ? "." : "", t->key);
+		return r;
+	r = setting_put(setting_find(place), text, out, at->reader->e);
+	if (r < 0)
+		err_add(at->reader->e, "%s", place);
 	return r;
 }
 
-static int take_state_dirs(const json_t *doc, struct agent_conf *out, struct err *e)
+static int read_state_dirs(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	json_t *list = NULL;
-	int r = json_get_array(doc, "", "stateDirs", &list, e);
-	for (size_t i = 0; r >= 0 && i < json_array_size(list); i++) {
-		const char *dir = json_string_value(json_array_get(list, i));
+	struct err *e = at->reader->e;
+	(void)m;
+	if (!json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
+		const char *dir = json_string_value(json_array_get(value, i));
 		r = dir ? setting_add_state_dir(dir, out, e) : err_set(e, EBADMSG, "not a string");
 		if (r < 0)
 			err_add(e, "stateDirs[%zu]", i);
 	}
-	return r < 0 ? r : 0;
+	return r;
 }
 
-static int take_numbers(const json_t *doc, struct agent_conf *out, struct err *e)
-{
-	int64_t headroom = out->headroom, idle = out->idle_block_s;
-	int64_t heartbeat = out->heartbeat_s;
-	int64_t port = out->vxlan_port, vni = out->vxlan_vni;
-	int64_t table = out->exits_table;
-	const json_t *vxlan = json_object_get(doc, "vxlan");
-	int r = json_get_number(doc, "", "headroom", 0, HEADROOM_MAX, &headroom, e);
-	if (r >= 0)
-		r = json_get_number(doc, "", "idleBlockSeconds", 1, IDLE_MAX_S, &idle, e);
-	if (r >= 0)
-		r = json_get_number(
-			doc, "", "heartbeatSeconds", 1, STATUS_HEARTBEAT_MAX_S, &heartbeat, e);
-	if (r >= 0)
-		r = json_get_number(vxlan, "vxlan", "port", 1, UINT16_MAX, &port, e);
-	if (r >= 0)
-		r = json_get_number(vxlan, "vxlan", "vni", 1, VNI_MAX, &vni, e);
-	if (r >= 0)
-		r = json_get_bool(vxlan, "vxlan", "checksumOffload", &out->vxlan_offload, e);
-	if (r >= 0)
-		r = json_get_number(json_object_get(doc, "exits"), "exits", "table", TABLE_MIN,
-			UINT32_MAX, &table, e);
-	if (r >= 0)
-		r = json_get_bool(doc, "", "trustLastBlocks", &out->trust_last_blocks, e);
-	if (r < 0)
-		return r;
-	out->headroom = (uint32_t)headroom;
-	out->idle_block_s = (uint32_t)idle;
-	out->heartbeat_s = (uint32_t)heartbeat;
-	out->vxlan_port = (uint16_t)port;
-	out->vxlan_vni = (uint32_t)vni;
-	out->exits_table = (uint32_t)table;
-	return 0;
-}
+#define AT(field) SCHEMA_AT(struct agent_conf, field)
+#define TEXT(name)                                                                                 \
+	{                                                                                          \
+		.key = (name), .type = SCHEMA_READER(read_setting)                                 \
+	}
+#define SECTION(name, form)                                                                        \
+	{                                                                                          \
+		.key = (name), .type = &schema_object, .schema = &(form)                           \
+	}
+static const struct schema_member etcd_members[] = {TEXT("prefix"), TEXT("caFile"),
+	TEXT("certFile"), TEXT("keyFile"), TEXT("user"), TEXT("passwordFile")};
+static const struct schema_member address_members[] = {TEXT("ipv4"), TEXT("ipv6")};
+static const struct schema_member bird_members[] = {
+	TEXT("file"), TEXT("socket"), TEXT("include"), TEXT("group")};
+static const struct schema_member vxlan_members[] = {
+	{"port", &schema_number, AT(vxlan_port), .min = 1, .max = UINT16_MAX},
+	{"vni", &schema_number, AT(vxlan_vni), .min = 1, .max = VNI_MAX},
+	TEXT("device"),
+	{"checksumOffload", &schema_bool, AT(vxlan_offload)},
+};
+static const struct schema_member exits_members[] = {
+	{"table", &schema_number, AT(exits_table), .min = TABLE_MIN, .max = UINT32_MAX},
+};
+static const struct schema_member log_members[] = {TEXT("level"), TEXT("file")};
+static const struct schema etcd = SCHEMA_OF(etcd_members), address = SCHEMA_OF(address_members),
+			   bird = SCHEMA_OF(bird_members), vxlan = SCHEMA_OF(vxlan_members),
+			   exits = SCHEMA_OF(exits_members), logging = SCHEMA_OF(log_members);
+static const struct schema_member file_members[] = {
+	TEXT("node"),
+	TEXT("store"),
+	SECTION("etcd", etcd),
+	{.key = "stateDirs", .type = SCHEMA_READER(read_state_dirs)},
+	TEXT("dataDir"),
+	TEXT("socket"),
+	TEXT("socketGroup"),
+	SECTION("address", address),
+	SECTION("bird", bird),
+	TEXT("routes"),
+	{"trustLastBlocks", &schema_bool, AT(trust_last_blocks)},
+	{"headroom", &schema_number, AT(headroom), .max = HEADROOM_MAX},
+	{"idleBlockSeconds", &schema_number, AT(idle_block_s), .min = 1, .max = IDLE_MAX_S},
+	{"heartbeatSeconds", &schema_number, AT(heartbeat_s), .min = 1,
+		.max = STATUS_HEARTBEAT_MAX_S},
+	SECTION("vxlan", vxlan),
+	SECTION("exits", exits),
+	SECTION("log", logging),
+};
 
 static int take_document(const json_t *doc, struct agent_conf *out, struct err *e)
 {
-	int r = check_keys(doc, e);
-	for (size_t i = 0; r >= 0 && i < SETTINGS; i++)
-		r = take_text(doc, &settings[i], out, e);
-	if (r >= 0)
-		r = take_state_dirs(doc, out, e);
-	return r < 0 ? r : take_numbers(doc, out, e);
+	static const struct schema file = SCHEMA_OF(file_members);
+	const struct schema_reader reader = {.unknown = schema_unknown, .e = e};
+	if (!json_is_object(doc))
+		return err_set(e, EBADMSG, "not an object");
+	return schema_read_object(&(const struct schema_at){.reader = &reader}, &file, doc, out);
 }
 
 /* A file that nobody asked for may be missing. */
 static int take_file(const char *path, bool wanted, struct agent_conf *out, struct err *e)
 {
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 && errno == ENOENT && !wanted)
-		return 0;
-	if (fd < 0)
-		return err_set(e, errno, "cannot open %.200s: %s", path, strerror(errno));
-	CLEANUP_FREE char *text = NULL;
 	CLEANUP_JSON json_t *doc = NULL;
-	size_t len = 0;
-	int r = file_read_fd(fd, JSON_MAX_BYTES, &text, &len, e);
-	if (r == 0)
-		r = json_parse(text, len, &doc, e);
-	if (r == 0)
-		r = take_document(doc, out, e);
+	int r = json_read_file(path, &doc, e);
+	if (r < 0)
+		return r == -ENOENT && !wanted ? 0 : r;
+	r = take_document(doc, out, e);
 	if (r < 0)
 		err_add(e, "%.200s", path);
 	return r == -EINVAL ? -EBADMSG : r; /* -EINVAL is for the command line */

@@ -2,7 +2,7 @@
 /*
  * The table of settings and the check that each text passes, wherever it comes from: a default, the
  * file, the environment, the command line. To add one: a field in struct agent_conf, a row here, a line
- * in docs/AGENT.md; its key in check_keys() of agent/agent_conf.c.
+ * in docs/AGENT.md; its key in the tables of agent/agent_conf.c.
  *
  * Paths are absolute, as an agent has no folder of its own, and hold nothing that has a meaning in
  * BIRD's language or as a pattern: some of them are written into its configuration.
@@ -22,41 +22,46 @@
 #define AT(field) offsetof(struct agent_conf, field), sizeof(((struct agent_conf *)0)->field)
 
 const struct setting settings[SETTINGS] = {
-	{SETTING_NODE, "node", "ROOST_NODE", "", "node", AT(node), NULL, "NAME",
+	{SETTING_NODE, "node", "ROOST_NODE", "node", AT(node), NULL, "NAME",
 		"this node's name in the cluster (the host's name)"},
-	{SETTING_STORE, "store", "ROOST_STORE", "", "store", AT(store.url), NULL, "URL",
+	{SETTING_STORE, "store", "ROOST_STORE", "store", AT(store.url), NULL, "URL",
 		"the cluster store: file:PATH or etcd:URL[,URL...] (file:DATA_DIR/store)"},
-	{SETTING_PATH, "data-dir", "ROOST_DATA_DIR", "", "dataDir", AT(data_dir), "/var/lib/roost",
+	{SETTING_PATH, "data-dir", "ROOST_DATA_DIR", "dataDir", AT(data_dir), "/var/lib/roost",
 		"DIR", "what must survive a reboot (/var/lib/roost)"},
-	{SETTING_SOCKET, "socket", "ROOST_SOCKET", "", "socket", AT(socket),
-		"/run/roost/agent.sock", "PATH",
-		"where roostctl and pods that start ask (/run/roost/agent.sock)"},
-	{SETTING_DETECT4, "address4", NULL, "address", "ipv4", AT(detect4.text), "first-found",
-		"HOW", "this node's IPv4 address (first-found), see below"},
-	{SETTING_DETECT6, "address6", NULL, "address", "ipv6", AT(detect6.text), "none", "HOW",
+	{SETTING_SOCKET, "socket", "ROOST_SOCKET", "socket", AT(socket), "/run/roost/agent.sock",
+		"PATH", "where roostctl and pods that start ask (/run/roost/agent.sock)"},
+	{SETTING_DETECT4, "address4", NULL, "address.ipv4", AT(detect4.text), "first-found", "HOW",
+		"this node's IPv4 address (first-found), see below"},
+	{SETTING_DETECT6, "address6", NULL, "address.ipv6", AT(detect6.text), "none", "HOW",
 		"this node's IPv6 address (none), see below"},
-	{SETTING_LEVEL, "log-level", NULL, "log", "level", AT(log_level), "info", "LEVEL",
+	{SETTING_LEVEL, "log-level", NULL, "log.level", AT(log_level), "info", "LEVEL",
 		"error, warning, info or debug (info)"},
-	{SETTING_PREFIX, NULL, NULL, "etcd", "prefix", AT(store.prefix), "/roost/", NULL, NULL},
-	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd", "caFile", AT(store.ca), "", NULL, NULL},
-	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd", "certFile", AT(store.cert), "", NULL, NULL},
-	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd", "keyFile", AT(store.key), "", NULL, NULL},
-	{SETTING_WORD, NULL, NULL, "etcd", "user", AT(store.user), "", NULL, NULL},
-	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd", "passwordFile", AT(store.password_file), "",
-		NULL, NULL},
-	{SETTING_WORD, NULL, NULL, "", "socketGroup", AT(socket_group), "", NULL, NULL},
-	{SETTING_PATH, NULL, NULL, "bird", "file", AT(bird_file), "/run/roost/bird.conf", NULL,
+	{SETTING_PREFIX, NULL, NULL, "etcd.prefix", AT(store.prefix), "/roost/", NULL, NULL},
+	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd.caFile", AT(store.ca), "", NULL, NULL},
+	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd.certFile", AT(store.cert), "", NULL, NULL},
+	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd.keyFile", AT(store.key), "", NULL, NULL},
+	{SETTING_WORD, NULL, NULL, "etcd.user", AT(store.user), "", NULL, NULL},
+	{SETTING_PATH_OR_NONE, NULL, NULL, "etcd.passwordFile", AT(store.password_file), "", NULL,
 		NULL},
-	{SETTING_SOCKET, NULL, NULL, "bird", "socket", AT(bird_socket), "/run/bird/bird.ctl", NULL,
+	{SETTING_WORD, NULL, NULL, "socketGroup", AT(socket_group), "", NULL, NULL},
+	{SETTING_PATH, NULL, NULL, "bird.file", AT(bird_file), "/run/roost/bird.conf", NULL, NULL},
+	{SETTING_SOCKET, NULL, NULL, "bird.socket", AT(bird_socket), "/run/bird/bird.ctl", NULL,
 		NULL},
-	{SETTING_PATH, NULL, NULL, "bird", "include", AT(bird_include), "/etc/bird/roost.d", NULL,
+	{SETTING_PATH, NULL, NULL, "bird.include", AT(bird_include), "/etc/bird/roost.d", NULL,
 		NULL},
-	{SETTING_WORD, NULL, NULL, "bird", "group", AT(bird_group), "bird", NULL, NULL},
-	{SETTING_ROUTES, NULL, NULL, "", "routes", AT(routes_static), "bgp", NULL, NULL},
-	{SETTING_DEVICE, NULL, NULL, "vxlan", "device", AT(vxlan_device), "vxlan.roost", NULL,
-		NULL},
-	{SETTING_PATH_OR_NONE, NULL, NULL, "log", "file", AT(log_file), "", NULL, NULL},
+	{SETTING_WORD, NULL, NULL, "bird.group", AT(bird_group), "bird", NULL, NULL},
+	{SETTING_ROUTES, NULL, NULL, "routes", AT(routes_static), "bgp", NULL, NULL},
+	{SETTING_DEVICE, NULL, NULL, "vxlan.device", AT(vxlan_device), "vxlan.roost", NULL, NULL},
+	{SETTING_PATH_OR_NONE, NULL, NULL, "log.file", AT(log_file), "", NULL, NULL},
 };
+
+const struct setting *setting_find(const char *place)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (strcmp(settings[i].place, place) == 0)
+			return &settings[i];
+	err_abort("a text of the file has no setting"); /* the tables differ */
+}
 
 static bool is_plain(const char *s)
 {

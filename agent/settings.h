@@ -27,13 +27,16 @@ enum setting_kind {
 struct setting {
 	enum setting_kind kind;
 	const char *flag, *variable; /* NULL: none */
-	const char *section, *key;   /* in the file; section "": the top */
+	const char *place;	     /* in the file: "etcd.prefix" */
 	size_t offset, size;	     /* of the text in struct agent_conf */
 	const char *preset;	     /* the default; NULL: it depends on others */
 	const char *value, *help;    /* for --help; NULL without a flag */
 };
 #define SETTINGS 21
 extern const struct setting settings[SETTINGS];
+
+/* The one of a place, which has one. */
+const struct setting *setting_find(const char *place);
 
 /* Checks the text and puts it into *out. -EINVAL. */
 int setting_put(const struct setting *t, const char *value, struct agent_conf *out, struct err *e);

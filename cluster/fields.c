@@ -28,9 +28,7 @@ int fields_unknown(const struct schema_at *member, const struct schema *s)
 	(void)schema_refuse(member, EINVAL, "is not supported by roost");
 	struct text list = TEXT_ON(member->reader->e->details);
 	text_add(&list, "%s may have", *place ? place : "the document");
-	for (size_t i = 0, n = 0; i < s->n; i++)
-		if (s->members[i].key)
-			text_add(&list, "%s %s", n++ ? "," : "", s->members[i].key);
+	schema_list_keys(s, &list);
 	return -EINVAL;
 }
 

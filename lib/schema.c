@@ -88,6 +88,26 @@ int schema_get_number(
 	return 0;
 }
 
+void schema_list_keys(const struct schema *s, struct text *t)
+{
+	for (size_t i = 0, n = 0; i < s->n; i++)
+		if (s->members[i].key)
+			text_add(t, "%s %s", n++ ? "," : "", s->members[i].key);
+}
+
+int schema_unknown(const struct schema_at *member, const struct schema *s)
+{
+	struct err *e = member->reader->e;
+	char key[SHOWN], place[SCHEMA_PLACE];
+	(void)text_clean(key, sizeof(key), member->key);
+	schema_place(member->above, place);
+	(void)err_set(e, EINVAL, "unknown key \"%s\" in %s", key, *place ? place : "the document");
+	struct text list = TEXT_ON(e->details);
+	text_add(&list, "known keys:");
+	schema_list_keys(s, &list);
+	return -EINVAL;
+}
+
 /* ---- Types ---- */
 
 static int read_text(

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "lib/text.h"
 
 #define SCHEMA_PLACE 256 /* bytes of a place: "spec.reservedCIDRs[2]" */
 
@@ -97,6 +98,9 @@ int schema_refuse_type(const struct schema_at *at, const char *wanted, const jso
 int schema_get_text(const struct schema_at *at, const json_t *value, const char **out);
 int schema_get_number(
 	const struct schema_at *at, const json_t *value, int64_t min, int64_t max, int64_t *out);
+/* For struct schema_reader: "unknown key "X" in PLACE", with those that are known. */
+int schema_unknown(const struct schema_at *member, const struct schema *s);
+void schema_list_keys(const struct schema *s, struct text *t); /* " a, b, c" */
 void schema_place(const struct schema_at *at, char out[SCHEMA_PLACE]);
 
 extern const struct schema_type schema_text; /* char[]: cleaned and cut, both ways */
