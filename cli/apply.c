@@ -111,7 +111,7 @@ static size_t fill(struct commit *c, const struct plan *p, size_t *end)
 		changes++;
 	}
 	if (guarded)
-		commit_add_guard(c, p->snapshot.guard);
+		commit_add_guard(c, p->inventory.guard);
 	return changes;
 }
 
@@ -172,10 +172,10 @@ static void print_results(const struct apply *a, bool json, bool failed)
 	for (size_t i = 0; i < a->manifests->n; i++) {
 		const struct resource *r = &a->manifests->list[i].resource;
 		const char *kind = resource_kind_text(r->kind), *word = words[a->results[i]];
-		char label[SNAPSHOT_LABEL];
+		char label[INVENTORY_LABEL];
 		if (failed && a->results[i] == PLAN_UNCHANGED)
 			continue;
-		snapshot_label(r->kind, r->name, label);
+		inventory_label(r->kind, r->name, label);
 		if (json)
 			json_append(list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
 						  r->name, "result", word));
@@ -244,11 +244,11 @@ static json_t *describe_step(const struct plan_step *step)
 
 static void print_step(const struct plan_step *step)
 {
-	char label[SNAPSHOT_LABEL], before[SNAPSHOT_LABEL + 16];
+	char label[INVENTORY_LABEL], before[INVENTORY_LABEL + 16];
 	CLEANUP_FREE char *old =
 		step->old && step->old->doc ? yaml_text(step->old->doc) : mem_strdup("");
 	CLEANUP_FREE char *new = yaml_text(step->doc);
-	snapshot_label(step->value.kind, step->value.name, label);
+	inventory_label(step->value.kind, step->value.name, label);
 	(void)snprintf(before, sizeof(before), "store/%s", label);
 	difference_print(stdout, step->old ? before : "/dev/null", old, step->manifest->file, new);
 }

@@ -94,7 +94,7 @@ static int read_back(
 }
 
 int commit_hold(
-	struct store *s, const struct snapshot_item *pool, struct commit_hold *out, struct err *e)
+	struct store *s, const struct inventory_item *pool, struct commit_hold *out, struct err *e)
 {
 	CLEANUP_COMMIT struct commit c = {.n = 0};
 	CLEANUP_JSON json_t *disabled = json_deep_copy(pool->doc);

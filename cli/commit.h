@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cli/snapshot.h"
+#include "cli/inventory.h"
 #include "lib/err.h"
 #include "store/store.h"
 
@@ -42,7 +42,7 @@ struct commit_hold {
 };
 /* 1 done, 0 somebody else was faster, -errno. */
 int commit_hold(
-	struct store *s, const struct snapshot_item *pool, struct commit_hold *out, struct err *e);
+	struct store *s, const struct inventory_item *pool, struct commit_hold *out, struct err *e);
 /* Puts it back as it was, unless somebody has changed it since. */
 int commit_release(struct store *s, const struct commit_hold *h, struct err *e);
 void commit_hold_done(struct commit_hold *h);

@@ -17,7 +17,7 @@
 #include "cli/manifest.h"
 #include "cli/output.h"
 #include "cli/rules.h"
-#include "cli/snapshot.h"
+#include "cli/inventory.h"
 #include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
@@ -83,9 +83,9 @@ static int check_all_exist(struct store *s, const struct targets *t, struct err 
 	int missing = 0;
 	for (size_t i = 0; i < t->n; i++) {
 		CLEANUP_DOC struct store_doc doc = {0};
-		char key[STORE_KEY_MAX], label[SNAPSHOT_LABEL];
+		char key[STORE_KEY_MAX], label[INVENTORY_LABEL];
 		keys_resource(t->list[i].kind, t->list[i].name, key);
-		snapshot_label(t->list[i].kind, t->list[i].name, label);
+		inventory_label(t->list[i].kind, t->list[i].name, label);
 		int r = store_get(s, key, &doc, e);
 		if (r < 0)
 			return r;
@@ -137,7 +137,7 @@ static int refuse_pool(const char *name, const char *in_use, struct err *e)
 }
 
 /* Deletes what is at this revision. 1, 0 somebody else was faster, -errno. */
-static int commit_delete(struct store *s, const struct snapshot_item *item, int64_t revision,
+static int commit_delete(struct store *s, const struct inventory_item *item, int64_t revision,
 	const int64_t *guard, struct err *e)
 {
 	CLEANUP_COMMIT struct commit c = {.n = 0};
@@ -148,11 +148,11 @@ static int commit_delete(struct store *s, const struct snapshot_item *item, int6
 }
 
 /* The pool is held: counts its blocks, and deletes it or puts it back. */
-static int finish_pool(struct store *s, struct snapshot *all, const struct snapshot_item *item,
+static int finish_pool(struct store *s, struct inventory *all, const struct inventory_item *item,
 	int64_t revision, struct err *e)
 {
 	char in_use[256];
-	int r = snapshot_blocks(s, all, e);
+	int r = inventory_blocks(s, all, e);
 	if (r < 0)
 		return r;
 	if (rules_count_blocks(all->blocks, all->n_blocks, &item->value->pool.pool.cidr, in_use) >
@@ -162,7 +162,7 @@ static int finish_pool(struct store *s, struct snapshot *all, const struct snaps
 }
 
 static int delete_pool(
-	struct store *s, struct snapshot *all, const struct snapshot_item *item, struct err *e)
+	struct store *s, struct inventory *all, const struct inventory_item *item, struct err *e)
 {
 	struct err ignored = {0};
 	struct commit_hold hold = {.revision = 0};
@@ -183,15 +183,15 @@ static int delete_pool(
 /* 1 deleted, 0 look again, -errno. */
 static int try_delete(struct store *s, const struct target *t, struct err *e)
 {
-	CLEANUP_SNAPSHOT struct snapshot all = {0};
-	char label[SNAPSHOT_LABEL];
-	snapshot_label(t->kind, t->name, label);
+	CLEANUP_INVENTORY struct inventory all = {0};
+	char label[INVENTORY_LABEL];
+	inventory_label(t->kind, t->name, label);
 	int r = t->kind == RESOURCE_NODE ? check_node(s, t->name, e) : 0;
 	if (r == 0)
-		r = snapshot_all(s, &all, e);
+		r = inventory_all(s, &all, e);
 	if (r < 0)
 		return r;
-	const struct snapshot_item *item = snapshot_find(&all, t->kind, t->name);
+	const struct inventory_item *item = inventory_item(&all, t->kind, t->name);
 	if (!item)
 		return err_set(e, ENOENT, "%.300s does not exist any more", label);
 	return t->kind == RESOURCE_IPPOOL ? delete_pool(s, &all, item, e)
@@ -215,8 +215,8 @@ static int delete_targets(struct store *s, const struct targets *t, bool json)
 	for (size_t i = 0; i < t->n; i++) {
 		const char *kind = resource_kind_text(t->list[i].kind);
 		struct err e = {0};
-		char label[SNAPSHOT_LABEL];
-		snapshot_label(t->list[i].kind, t->list[i].name, label);
+		char label[INVENTORY_LABEL];
+		inventory_label(t->list[i].kind, t->list[i].name, label);
 		if (delete_target(s, &t->list[i], &e) < 0)
 			failed = output_error(&e);
 		else if (json)

@@ -12,7 +12,7 @@
 #include "cli/commands.h"
 #include "cli/get_table.h"
 #include "cli/output.h"
-#include "cli/snapshot.h"
+#include "cli/inventory.h"
 #include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
@@ -27,22 +27,22 @@ struct wanted {
 };
 
 struct found {
-	const struct snapshot_item **items;
+	const struct inventory_item **items;
 	size_t n;
 	bool missing; /* a name */
 };
 
-static void find(const struct snapshot *s, const struct wanted *w, struct found *out)
+static void find(const struct inventory *s, const struct wanted *w, struct found *out)
 {
-	out->items = mem_new(s->n_items + w->n_names, sizeof(const struct snapshot_item *));
+	out->items = mem_new(s->n_items + w->n_names, sizeof(const struct inventory_item *));
 	for (size_t i = 0; i < s->n_items && w->n_names == 0; i++)
 		out->items[out->n++] = &s->items[i];
 	for (size_t i = 0; i < w->n_names; i++) {
-		const struct snapshot_item *item = text_is_dns_name(w->names[i])
-							   ? snapshot_find(s, w->kind, w->names[i])
-							   : NULL;
-		char label[SNAPSHOT_LABEL];
-		snapshot_label(w->kind, w->names[i], label);
+		const struct inventory_item *item =
+			text_is_dns_name(w->names[i]) ? inventory_item(s, w->kind, w->names[i])
+						      : NULL;
+		char label[INVENTORY_LABEL];
+		inventory_label(w->kind, w->names[i], label);
 		if (item)
 			out->items[out->n++] = item;
 		else
@@ -56,11 +56,11 @@ static size_t complain_unreadable(const struct found *f)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < f->n; i++) {
-		const struct snapshot_item *item = f->items[i];
+		const struct inventory_item *item = f->items[i];
 		if (item->value)
 			continue;
-		char label[SNAPSHOT_LABEL];
-		snapshot_label(item->kind, item->name, label);
+		char label[INVENTORY_LABEL];
+		inventory_label(item->kind, item->name, label);
 		(void)output_complain("%s cannot be read: %s", label, item->why);
 		n++;
 	}
@@ -99,7 +99,7 @@ static void print_tables(const struct wanted *w, const struct found *f)
 			w->kind == RESOURCE_KINDS ? "resource" : resource_kind_text(w->kind));
 }
 
-static int print(const struct options *o, const struct snapshot *s, const struct wanted *w)
+static int print(const struct options *o, const struct inventory *s, const struct wanted *w)
 {
 	struct found f = {0};
 	find(s, w, &f);
@@ -120,7 +120,7 @@ static int print(const struct options *o, const struct snapshot *s, const struct
 int get_resources(const struct options *o)
 {
 	CLEANUP_STORE struct store *store = NULL;
-	CLEANUP_SNAPSHOT struct snapshot s = {0};
+	CLEANUP_INVENTORY struct inventory s = {0};
 	struct wanted w = {
 		.kind = RESOURCE_KINDS, .names = o->operands + 1, .n_names = o->n_operands - 1};
 	struct err e = {0};
@@ -138,6 +138,6 @@ int get_resources(const struct options *o)
 		keys_resource(w.kind, "", prefix);
 	int r = config_open_store(o, &store, &e);
 	if (r == 0)
-		r = snapshot_resources(store, prefix, &s, &e);
+		r = inventory_resources(store, prefix, &s, &e);
 	return r < 0 ? output_error(&e) : print(o, &s, &w);
 }

@@ -100,7 +100,7 @@ static const struct shape {
 };
 
 void get_table_print(
-	FILE *f, enum resource_kind kind, const struct snapshot_item *const *items, size_t n)
+	FILE *f, enum resource_kind kind, const struct inventory_item *const *items, size_t n)
 {
 	CLEANUP_TABLE struct table t;
 	table_init(&t, shapes[kind].titles);

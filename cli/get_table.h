@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "cli/snapshot.h"
+#include "cli/inventory.h"
 
 /* Items that cannot be read are left out. */
 void get_table_print(
-	FILE *f, enum resource_kind kind, const struct snapshot_item *const *items, size_t n);
+	FILE *f, enum resource_kind kind, const struct inventory_item *const *items, size_t n);

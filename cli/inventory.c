@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the cluster: four lists, one after the other, put together by name. They are not of
- * one moment, so a block that changes hands meanwhile may be seen with either owner; who changes
- * something compares revisions and does not rely on this picture.
+ * Reading the cluster: lists, one after the other, put together by name. They are not of one moment,
+ * so a block that changes hands meanwhile may be seen with either owner. Nothing is decided by this
+ * alone: what is written compares the revisions seen here, and the set of pools has a guard that
+ * changes with every pool. The guard is read before the resources are: a pool that comes into being
+ * in between changes the guard, and the transaction finds out.
  *
- * Documents are of anybody's making. One that cannot be read is named where its node is shown and
- * hides nothing else; keys that are no keys of ours are passed over. Nodes and blocks are counted
- * in thousands: names are found by halving.
+ * Documents are of anybody's making. One that cannot be read stays here with the reason, because it
+ * can be shown and deleted, and hides nothing else; a block whose document cannot be read is taken,
+ * by nobody; keys that are no keys of ours are passed over. Nodes and blocks are counted in
+ * thousands: names are found by halving.
  */
 #include "cli/inventory.h"
 
@@ -15,10 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/boot.h"
+#include "lib/family.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/search.h"
 #include "lib/text.h"
 
 const char *inventory_agent_text(enum inventory_agent a)
@@ -45,50 +51,64 @@ enum inventory_agent inventory_judge(const struct status *s, int64_t now_wall_s)
 
 void inventory_done(struct inventory *v)
 {
+	for (size_t i = 0; i < v->n_items; i++) {
+		struct inventory_item *item = &v->items[i];
+		if (item->value)
+			resource_done(item->value);
+		free(item->value);
+		json_decref(item->doc);
+		free(item->key);
+		free(item->why);
+	}
 	for (size_t i = 0; i < v->n_nodes; i++)
 		status_done(&v->nodes[i].status);
-	free(v->nodes);
-	free(v->blocks);
+	free(v->items);
 	free(v->pools);
+	free(v->blocks);
+	free(v->nodes);
 	*v = (struct inventory){0};
 }
 
+/* Of texts, and of nodes, which begin with their name. */
 static int compare_names(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp(a, b);
+}
+
+static int compare_items(const void *item, const void *other)
+{
+	return strcmp(((const struct inventory_item *)item)->key,
+		((const struct inventory_item *)other)->key);
 }
 
 static int compare_blocks(const void *a, const void *b)
 {
-	return block_compare(&((const struct block *)a)->cidr, &((const struct block *)b)->cidr);
+	return cidr_compare(&((const struct block *)a)->cidr, &((const struct block *)b)->cidr);
 }
 
 static int compare_pools(const void *a, const void *b)
 {
-	return block_compare(&((const struct inventory_pool *)a)->pool.pool.cidr,
-		&((const struct inventory_pool *)b)->pool.pool.cidr);
+	return cidr_compare(&(*(const struct resource *const *)a)->pool.pool.cidr,
+		&(*(const struct resource *const *)b)->pool.pool.cidr);
 }
 
-static struct inventory_node *find(const struct inventory *v, const char *name)
+static struct inventory_node *find_node(const struct inventory *v, const char *name)
 {
-	size_t low = 0;
-	size_t high = v->nodes ? v->n_nodes : 0;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int r = strcmp(v->nodes[middle].name, name);
-		if (r == 0)
-			return &v->nodes[middle];
-		if (r < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	return search_find(v->nodes, v->n_nodes, sizeof(*v->nodes), name, compare_names);
 }
 
-const struct inventory_node *inventory_find(const struct inventory *v, const char *name)
+const struct inventory_node *inventory_node(const struct inventory *v, const char *name)
 {
-	return find(v, name);
+	return find_node(v, name);
+}
+
+const struct inventory_item *inventory_item(
+	const struct inventory *v, enum resource_kind kind, const char *name)
+{
+	char key[STORE_KEY_MAX];
+	const struct inventory_item wanted = {.key = key};
+	keys_resource(kind, name, key);
+	return search_find(v->items, v->n_items, sizeof(wanted), &wanted, compare_items);
 }
 
 const struct status_block *inventory_counts(
@@ -100,88 +120,151 @@ const struct status_block *inventory_counts(
 	return NULL;
 }
 
-/* ---- Documents into values ---- */
+void inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL])
+{
+	const char *plural = resource_kind_plural(kind);
+	(void)snprintf(out, INVENTORY_LABEL, "%.*s/%.*s", (int)strlen(plural) - 1, plural,
+		RESOURCE_NAME - 1, name);
+}
+
+/* ---- Resources ---- */
+
+static int read_value(struct inventory_item *item, const char *text, struct err *e)
+{
+	char where[RESOURCE_WHERE];
+	struct resource r = {0};
+	int error = json_parse(text, strlen(text), &item->doc, e);
+	if (error == 0)
+		error = resource_parse(item->doc, &r, where, e);
+	if (error < 0)
+		return error;
+	if (r.kind != item->kind || strcmp(r.name, item->name) != 0) {
+		(void)err_set(e, EINVAL, "the document under this key is of %s %.100s",
+			resource_kind_text(r.kind), r.name);
+		resource_done(&r);
+		return -EINVAL;
+	}
+	item->value = mem_new(1, sizeof(r));
+	*item->value = r;
+	return 0;
+}
+
+static void add_item(struct inventory *v, const struct store_doc *doc)
+{
+	struct inventory_item item = {.revision = doc->revision};
+	struct err e = {0};
+	if (!keys_parse_resource(doc->key, &item.kind, item.name))
+		return;
+	item.key = mem_strdup(doc->key);
+	int r = doc->value ? read_value(&item, doc->value, &e)
+			   : err_set(&e, EFBIG, "the document is too large");
+	if (r < 0)
+		item.why = mem_strdup(e.text);
+	if (item.value && item.kind == RESOURCE_IPPOOL)
+		v->pools[v->n_pools++] = item.value;
+	v->items[v->n_items++] = item;
+}
+
+int inventory_resources(struct store *s, const char *prefix, struct inventory *out, struct err *e)
+{
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	int r = store_list(s, prefix, &docs, &n, e);
+	if (r < 0)
+		return r;
+	out->items = mem_new(n + 1, sizeof(*out->items));
+	out->pools = mem_new(n + 1, sizeof(*out->pools));
+	for (size_t i = 0; i < n; i++)
+		add_item(out, &docs[i]);
+	store_docs_free(docs, n);
+	qsort(out->items, out->n_items, sizeof(*out->items), compare_items);
+	qsort(out->pools, out->n_pools, sizeof(*out->pools), compare_pools);
+	return 0;
+}
+
+/* ---- Blocks ---- */
+
+int inventory_blocks(struct store *s, struct inventory *out, struct err *e)
+{
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	int r = store_list(s, KEYS_BLOCKS, &docs, &n, e);
+	if (r < 0)
+		return r;
+	free(out->blocks);
+	out->blocks = mem_new(n + 1, sizeof(*out->blocks));
+	out->n_blocks = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct block *b = &out->blocks[out->n_blocks];
+		struct err ignored;
+		if (!keys_parse_block(docs[i].key, &b->cidr))
+			continue;
+		b->revision = docs[i].revision;
+		(void)block_parse(docs[i].key, docs[i].value, docs[i].revision, b, &ignored);
+		out->n_blocks++;
+	}
+	store_docs_free(docs, n);
+	qsort(out->blocks, out->n_blocks, sizeof(*out->blocks), compare_blocks);
+	return 0;
+}
+
+int inventory_all(struct store *s, struct inventory *out, struct err *e)
+{
+	CLEANUP_DOC struct store_doc guard = {0};
+	int r = store_get(s, KEYS_GUARD_POOLS, &guard, e);
+	if (r >= 0)
+		r = inventory_resources(s, KEYS_RESOURCES, out, e);
+	out->guard = guard.revision;
+	return r < 0 ? r : inventory_blocks(s, out, e);
+}
+
+/* ---- Nodes ---- */
 
 struct docs {
 	struct store_doc *v;
 	size_t n;
 };
 
-static void complain(struct inventory_node *n, const char *what, const struct err *e)
+static void complain(struct inventory_node *n, const char *what, const char *why)
 {
 	char text[200];
-	(void)json_clean(text, sizeof(text), e->text);
+	(void)json_clean(text, sizeof(text), why);
 	if (!*n->trouble)
 		(void)snprintf(
 			n->trouble, sizeof(n->trouble), "its %s cannot be read: %s", what, text);
 }
 
-static int parse_resource(
-	const char *value, enum resource_kind kind, struct resource *out, struct err *e)
+/* Every name that stands anywhere, once, sorted. */
+static void make_nodes(struct inventory *v, const struct docs *statuses)
 {
-	char where[RESOURCE_WHERE] = "";
-	CLEANUP_JSON json_t *doc = NULL;
-	int r = value ? json_parse(value, strlen(value), &doc, e)
-		      : err_set(e, EBADMSG, "it is too large");
-	if (r == 0)
-		r = resource_parse(doc, out, where, e);
-	if (r < 0)
-		return r;
-	if (out->kind == kind)
-		return 0;
-	resource_done(out);
-	return err_set(e, EBADMSG, "it is of another kind");
+	size_t n = 0, unique = 0;
+	CLEANUP_FREE char(*names)[RESOURCE_NAME] =
+		mem_new(v->n_items + statuses->n + v->n_blocks + 1, sizeof(*names));
+	for (size_t i = 0; i < v->n_items; i++)
+		if (v->items[i].kind == RESOURCE_NODE)
+			(void)text_copy(names[n++], RESOURCE_NAME, v->items[i].name);
+	for (size_t i = 0; i < statuses->n; i++)
+		n += keys_parse_status(statuses->v[i].key, names[n]);
+	for (size_t i = 0; i < v->n_blocks; i++)
+		if (*v->blocks[i].node)
+			(void)text_copy(names[n++], RESOURCE_NAME, v->blocks[i].node);
+	qsort(names, n, sizeof(*names), compare_names);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || strcmp(names[i], names[unique - 1]) != 0)
+			memmove(names[unique++], names[i], sizeof(*names));
+	v->nodes = mem_new(unique + 1, sizeof(*v->nodes));
+	for (size_t i = 0; i < unique; i++)
+		(void)text_copy(v->nodes[v->n_nodes++].name, RESOURCE_NAME, names[i]);
 }
 
-static void take_blocks(struct inventory *v, const struct docs *docs)
+static void take_node(struct inventory *v, const struct inventory_item *item)
 {
-	v->blocks = mem_new(docs->n + 1, sizeof(*v->blocks));
-	for (size_t i = 0; i < docs->n; i++) {
-		const struct store_doc *d = &docs->v[i];
-		struct block *b = &v->blocks[v->n_blocks];
-		struct err ignored;
-		if (block_parse(d->key, d->value, d->revision, b, &ignored) == 0)
-			v->n_blocks++;
-		else if (keys_parse_block(d->key, &b->cidr))
-			v->blocks[v->n_blocks++].revision = d->revision; /* taken, by nobody */
-	}
-	qsort(v->blocks, v->n_blocks, sizeof(*v->blocks), compare_blocks);
-}
-
-static void take_pools(struct inventory *v, const struct docs *docs)
-{
-	v->pools = mem_new(docs->n + 1, sizeof(*v->pools));
-	for (size_t i = 0; i < docs->n; i++) {
-		struct inventory_pool *p = &v->pools[v->n_pools];
-		struct resource r = {0};
-		enum resource_kind kind;
-		struct err ignored;
-		if (!keys_parse_resource(docs->v[i].key, &kind, p->name) ||
-			parse_resource(docs->v[i].value, RESOURCE_IPPOOL, &r, &ignored) < 0)
-			continue; /* its blocks show as blocks of no pool */
-		p->pool = r.pool;
-		resource_done(&r);
-		v->n_pools++;
-	}
-	qsort(v->pools, v->n_pools, sizeof(*v->pools), compare_pools);
-}
-
-static void take_node(struct inventory *v, const struct store_doc *d)
-{
-	enum resource_kind kind;
-	char name[RESOURCE_NAME];
-	if (!keys_parse_resource(d->key, &kind, name))
-		return;
-	struct inventory_node *n = find(v, name);
-	struct resource r = {0};
-	struct err e;
-	n->revision = d->revision;
-	if (parse_resource(d->value, RESOURCE_NODE, &r, &e) < 0) {
-		complain(n, "Node document", &e);
-		return;
-	}
-	n->spec = r.node;
-	resource_done(&r);
+	struct inventory_node *n = find_node(v, item->name);
+	n->revision = item->revision;
+	if (item->value)
+		n->spec = item->value->node;
+	else
+		complain(n, "Node document", item->why);
 }
 
 static void take_status(struct inventory *v, const struct store_doc *d, int64_t now)
@@ -189,54 +272,14 @@ static void take_status(struct inventory *v, const struct store_doc *d, int64_t 
 	char name[RESOURCE_NAME];
 	if (!keys_parse_status(d->key, name))
 		return;
-	struct inventory_node *n = find(v, name);
+	struct inventory_node *n = find_node(v, name);
 	struct err e;
 	n->status_revision = d->revision;
 	n->agent = AGENT_UNKNOWN;
 	if (status_parse(d->value, &n->status, &e) < 0)
-		complain(n, "status", &e);
+		complain(n, "status", e.text);
 	else
 		n->agent = inventory_judge(&n->status, now);
-}
-
-/* ---- All of it ---- */
-
-struct lists {
-	struct docs nodes, statuses, blocks, pools;
-};
-
-static void add_name(char **names, size_t *n, const char *name)
-{
-	names[(*n)++] = mem_strdup(name);
-}
-
-/* Every name that stands anywhere, once, sorted. */
-static void make_nodes(struct inventory *v, const struct lists *l)
-{
-	size_t most = l->nodes.n + l->statuses.n + v->n_blocks;
-	size_t n = 0;
-	enum resource_kind kind;
-	char name[RESOURCE_NAME];
-	CLEANUP_FREE char **names = mem_new(most + 1, sizeof(*names));
-	for (size_t i = 0; i < l->nodes.n; i++)
-		if (keys_parse_resource(l->nodes.v[i].key, &kind, name))
-			add_name(names, &n, name);
-	for (size_t i = 0; i < l->statuses.n; i++)
-		if (keys_parse_status(l->statuses.v[i].key, name))
-			add_name(names, &n, name);
-	for (size_t i = 0; v->blocks && i < v->n_blocks; i++)
-		if (*v->blocks[i].node)
-			add_name(names, &n, v->blocks[i].node);
-	qsort(names, n, sizeof(*names), compare_names);
-	size_t unique = 0;
-	for (size_t i = 0; i < n; i++)
-		unique += i == 0 || strcmp(names[i], names[i - 1]) != 0;
-	v->nodes = mem_new(unique + 1, sizeof(*v->nodes));
-	for (size_t i = 0; i < n; i++)
-		if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
-			(void)text_copy(v->nodes[v->n_nodes++].name, RESOURCE_NAME, names[i]);
-	for (size_t i = 0; i < n; i++)
-		free(names[i]);
 }
 
 /* used: of both families, for each node. */
@@ -255,7 +298,7 @@ static void count_blocks(struct inventory *v)
 	CLEANUP_FREE uint64_t(*used)[2] = mem_new(v->n_nodes + 1, sizeof(*used));
 	for (size_t i = 0; i < v->n_blocks; i++) {
 		const struct block *b = &v->blocks[i];
-		struct inventory_node *n = *b->node ? find(v, b->node) : NULL;
+		struct inventory_node *n = *b->node ? find_node(v, b->node) : NULL;
 		if (n)
 			count_block(n, b, used[n - v->nodes]);
 	}
@@ -267,39 +310,28 @@ static void count_blocks(struct inventory *v)
 	}
 }
 
-static void put_together(struct inventory *v, const struct lists *l)
-{
-	int64_t now = boot_wall_s();
-	take_blocks(v, &l->blocks);
-	take_pools(v, &l->pools);
-	make_nodes(v, l);
-	for (size_t i = 0; i < l->nodes.n; i++)
-		take_node(v, &l->nodes.v[i]);
-	for (size_t i = 0; i < l->statuses.n; i++)
-		take_status(v, &l->statuses.v[i], now);
-	count_blocks(v);
-}
-
 int inventory_read(struct store *s, struct inventory *out, struct err *e)
 {
-	struct lists l = {0};
-	struct {
-		const char *prefix;
-		struct docs *docs;
-	} parts[] = {
-		{KEYS_RESOURCES "nodes/", &l.nodes},
-		{KEYS_RESOURCES "ippools/", &l.pools},
-		{KEYS_STATUS, &l.statuses},
-		{KEYS_BLOCKS, &l.blocks},
-	};
-	int r = 0;
-	for (size_t i = 0; r >= 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
-		r = store_list(s, parts[i].prefix, &parts[i].docs->v, &parts[i].docs->n, e);
-	if (r >= 0) {
-		*out = (struct inventory){0};
-		put_together(out, &l);
-	}
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		store_docs_free(parts[i].docs->v, parts[i].docs->n);
-	return r < 0 ? r : 0;
+	struct docs statuses = {0};
+	int r = inventory_all(s, out, e);
+	if (r >= 0)
+		r = store_list(s, KEYS_STATUS, &statuses.v, &statuses.n, e);
+	if (r < 0)
+		return r;
+	make_nodes(out, &statuses);
+	for (size_t i = 0; i < out->n_items; i++)
+		if (out->items[i].kind == RESOURCE_NODE)
+			take_node(out, &out->items[i]);
+	for (size_t i = 0; i < statuses.n; i++)
+		take_status(out, &statuses.v[i], boot_wall_s());
+	store_docs_free(statuses.v, statuses.n);
+	count_blocks(out);
+	return 0;
+}
+
+int inventory_from_options(const struct options *o, struct inventory *out, struct err *e)
+{
+	CLEANUP_STORE struct store *s = NULL;
+	int r = config_open_store(o, &s, e);
+	return r < 0 ? r : inventory_read(s, out, e);
 }

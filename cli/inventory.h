@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The cluster as commands look at it: every node with its document, with what its agent last said,
- * and with its blocks; and the pools. A name that stands in only one of these places is a
- * node too: that is how half a removal shows.
+ * What the cluster store has, as commands need it: resources as documents and as values, the guard
+ * of the pools, blocks; and every node with its document, with what its agent last said, and with its
+ * blocks. A name that stands in only one of these places is a node too: that is how half a removal
+ * shows.
  */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/options.h"
 #include "cluster/block.h"
 #include "cluster/resource.h"
 #include "cluster/status.h"
 #include "lib/err.h"
 #include "store/store.h"
+
+struct inventory_item { /* a resource */
+	char *key;
+	enum resource_kind kind;
+	char name[RESOURCE_NAME];
+	int64_t revision;
+	json_t *doc;		/* NULL: no JSON */
+	struct resource *value; /* NULL: cannot be read, see why */
+	char *why;
+};
 
 enum inventory_agent {
 	AGENT_NEVER, /* nothing was heard of one */
@@ -37,25 +50,33 @@ struct inventory_node {
 			  two families has one of each */
 };
 
-struct inventory_pool {
-	char name[RESOURCE_NAME];
-	struct resource_pool pool;
-};
-
 struct inventory {
+	struct inventory_item *items; /* by key */
+	size_t n_items;
+	const struct resource **pools; /* those among the items, by cidr */
+	size_t n_pools;
+	struct block *blocks; /* by cidr; the node is "" when the document cannot be read */
+	size_t n_blocks;
+	int64_t guard;		      /* revision of KEYS_GUARD_POOLS; 0: there is none */
 	struct inventory_node *nodes; /* by name */
 	size_t n_nodes;
-	struct block *blocks; /* block_compare(); the node is "" when the document cannot be read */
-	size_t n_blocks;
-	struct inventory_pool *pools; /* by cidr */
-	size_t n_pools;
 };
-
-int inventory_read(struct store *s, struct inventory *out, struct err *e);
 void inventory_done(struct inventory *v); /* takes a zeroed one */
 #define CLEANUP_INVENTORY __attribute__((cleanup(inventory_done)))
 
-const struct inventory_node *inventory_find(const struct inventory *v, const char *name);
+/* Each of these fills in its part; *out is zeroed before the first. Resources: those below a key,
+ * "resources/", "resources/ippools/". All: the guard, all resources, the blocks. */
+int inventory_resources(struct store *s, const char *prefix, struct inventory *out, struct err *e);
+int inventory_blocks(struct store *s, struct inventory *out, struct err *e);
+int inventory_all(struct store *s, struct inventory *out, struct err *e);
+/* All, and the nodes. */
+int inventory_read(struct store *s, struct inventory *out, struct err *e);
+/* The same, of the store that the options mean. */
+int inventory_from_options(const struct options *o, struct inventory *out, struct err *e);
+
+const struct inventory_item *inventory_item(
+	const struct inventory *v, enum resource_kind kind, const char *name); /* NULL: none */
+const struct inventory_node *inventory_node(const struct inventory *v, const char *name);
 
 /* What the node's agent said of a block; NULL: nothing. */
 const struct status_block *inventory_counts(
@@ -63,3 +84,7 @@ const struct status_block *inventory_counts(
 
 /* Its agent's state, from the status. */
 enum inventory_agent inventory_judge(const struct status *s, int64_t now_wall_s);
+
+/* What commands call a resource: "ippool/default". */
+#define INVENTORY_LABEL (RESOURCE_NAME + 32)
+void inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL]);

@@ -14,7 +14,6 @@
 #include "cli/inventory.h"
 #include "lib/json.h"
 #include "cli/output.h"
-#include "cli/config.h"
 #include "cli/table.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -51,13 +50,13 @@ static void sum_add_block(struct sum *s, const struct block *b, const struct sta
 /* Pools are sorted and do not overlap: that of a block is the last one that does not begin behind it. */
 static int compare_pool(const void *pool, const void *block)
 {
-	const struct cidr *c = &((const struct inventory_pool *)pool)->pool.pool.cidr, *b = block;
+	const struct cidr *c = &(*(const struct resource *const *)pool)->pool.pool.cidr, *b = block;
 	return cidr_contains(c, &b->addr) && c->len <= b->len ? 0 : cidr_compare(c, b);
 }
 
 static size_t pool_of(const struct inventory *v, const struct block *b)
 {
-	const struct inventory_pool *p =
+	const struct resource **p =
 		search_find(v->pools, v->n_pools, sizeof(*p), &b->cidr, compare_pool);
 	return p ? (size_t)(p - v->pools) : v->n_pools;
 }
@@ -74,7 +73,7 @@ static void make_sums(const struct inventory *v, struct sums *out)
 	out->nodes = mem_new(v->n_nodes + 1, sizeof(*out->nodes));
 	for (size_t i = 0; i < v->n_blocks; i++) {
 		const struct block *b = &v->blocks[i];
-		const struct inventory_node *n = *b->node ? inventory_find(v, b->node) : NULL;
+		const struct inventory_node *n = *b->node ? inventory_node(v, b->node) : NULL;
 		const struct status_block *said = inventory_counts(n, &b->cidr);
 		sum_add_block(&out->pools[pool_of(v, b)], b, said);
 		sum_add_block(n ? &out->nodes[n - v->nodes] : &out->nobody, b, said);
@@ -103,7 +102,7 @@ static void put_sum(json_t *o, const struct sum *s, uint64_t free)
 	OUTPUT_PUT_COUNTS(o, &all);
 }
 
-static json_t *pool_json(const struct inventory_pool *p, const struct sum *s)
+static json_t *pool_json(const struct resource *p, const struct sum *s)
 {
 	json_t *o = json_object();
 	json_put(o, "name", json_of_text(p->name));
@@ -129,7 +128,7 @@ static json_t *whole_json(const struct inventory *v, const struct sums *s)
 {
 	json_t *o = json_object(), *pools = json_array(), *nodes = json_array();
 	for (size_t i = 0; i < v->n_pools; i++)
-		json_append(pools, pool_json(&v->pools[i], &s->pools[i]));
+		json_append(pools, pool_json(v->pools[i], &s->pools[i]));
 	for (size_t i = 0; i < v->n_nodes; i++)
 		json_append(nodes, node_json(&v->nodes[i], &s->nodes[i]));
 	json_put(o, "pools", pools);
@@ -147,13 +146,14 @@ static void print_pools(const struct inventory *v, const struct sums *sums)
 	table_init(&t,
 		"POOL|CIDR|BLOCKS|>SIZE|>USED|>COOLING|>RESERVED|>QUARANTINED|>FREE|>USED%|NOTE");
 	for (size_t i = 0; i < v->n_pools; i++) {
-		const struct pool *p = &v->pools[i].pool.pool;
+		const struct pool *p = &v->pools[i]->pool.pool;
 		const struct sum *s = &sums->pools[i];
 		uint64_t size = pool_block_size(&p->cidr);
-		table_row(&t, v->pools[i].name, CIDR_STRING(&p->cidr), BLOCKS_STRING(s->blocks, p),
+		table_row(&t, v->pools[i]->name, CIDR_STRING(&p->cidr), BLOCKS_STRING(s->blocks, p),
 			ADDRESSES_STRING(&p->cidr, size, size), COUNT_CELLS(s),
 			ADDRESSES_STRING(&p->cidr, free_of_pool(p, s), size),
-			PERCENT_STRING(s->used, size), v->pools[i].pool.disabled ? "disabled" : "");
+			PERCENT_STRING(s->used, size),
+			v->pools[i]->pool.disabled ? "disabled" : "");
 	}
 	table_print(&t, stdout);
 }
@@ -185,13 +185,9 @@ static void print_strays(uint64_t n, const char *what)
 
 int ipam_show_cluster(const struct options *o)
 {
-	CLEANUP_STORE struct store *store = NULL;
 	CLEANUP_INVENTORY struct inventory v = {0};
 	struct err e = {0};
-	int r = config_open_store(o, &store, &e);
-	if (r == 0)
-		r = inventory_read(store, &v, &e);
-	if (r < 0)
+	if (inventory_from_options(o, &v, &e) < 0)
 		return output_error(&e);
 	struct sums s = {0};
 	make_sums(&v, &s);

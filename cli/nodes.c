@@ -12,7 +12,6 @@
 #include "cli/inventory.h"
 #include "lib/json.h"
 #include "cli/output.h"
-#include "cli/config.h"
 #include "cli/table.h"
 #include "lib/boot.h"
 #include "lib/text.h"
@@ -208,18 +207,11 @@ static void print_node(const struct inventory *v, const struct inventory_node *n
 
 /* ---- The commands ---- */
 
-static int look(const struct options *o, struct inventory *v, struct err *e)
-{
-	CLEANUP_STORE struct store *s = NULL;
-	int r = config_open_store(o, &s, e);
-	return r < 0 ? r : inventory_read(s, v, e);
-}
-
 int nodes_list(const struct options *o)
 {
 	CLEANUP_INVENTORY struct inventory v = {0};
 	struct err e = {0};
-	if (look(o, &v, &e) < 0)
+	if (inventory_from_options(o, &v, &e) < 0)
 		return output_error(&e);
 	if (!o->json) {
 		print_nodes(&v);
@@ -236,9 +228,9 @@ int nodes_show(const struct options *o)
 {
 	CLEANUP_INVENTORY struct inventory v = {0};
 	struct err e = {0};
-	if (look(o, &v, &e) < 0)
+	if (inventory_from_options(o, &v, &e) < 0)
 		return output_error(&e);
-	const struct inventory_node *n = inventory_find(&v, o->operands[0]);
+	const struct inventory_node *n = inventory_node(&v, o->operands[0]);
 	if (!n)
 		return output_complain("there is no node %.253s", o->operands[0]);
 	if (o->json)

@@ -178,7 +178,7 @@ static int remove_blocks(struct removal *r, struct err *e)
 		int result = inventory_read(r->store, &v, e);
 		if (result < 0)
 			return result;
-		const struct inventory_node *n = inventory_find(&v, r->name);
+		const struct inventory_node *n = inventory_node(&v, r->name);
 		if (n && (n->revision || n->status_revision))
 			return came_back(r, e);
 		result = change_blocks(r, &v, e);
@@ -196,7 +196,7 @@ static int remove_node(struct removal *r, struct err *e)
 		int result = inventory_read(r->store, &v, e);
 		if (result < 0)
 			return result;
-		const struct inventory_node *n = inventory_find(&v, r->name);
+		const struct inventory_node *n = inventory_node(&v, r->name);
 		if (!n)
 			return err_set(e, ENOENT, "there is no node %s", r->name);
 		result = check(r, n, e);

@@ -15,13 +15,13 @@
 #include "lib/mem.h"
 
 /* Returns the complaints. */
-static size_t make_step(const struct snapshot *s, const struct manifest *m, struct plan_step *out)
+static size_t make_step(const struct inventory *s, const struct manifest *m, struct plan_step *out)
 {
 	char where[RESOURCE_WHERE];
 	struct err e = {0};
 	struct plan_step step = {
 		.manifest = m,
-		.old = snapshot_find(s, m->resource.kind, m->resource.name),
+		.old = inventory_item(s, m->resource.kind, m->resource.name),
 	};
 	const json_t *old = step.old && step.old->value ? step.old->doc : NULL;
 	step.doc = m->resource.kind == RESOURCE_NODE ? document_merge_node(old, m->stored)
@@ -40,7 +40,7 @@ static size_t make_step(const struct snapshot *s, const struct manifest *m, stru
 	return 0;
 }
 
-static bool is_planned(const struct plan *p, const struct snapshot_item *item)
+static bool is_planned(const struct plan *p, const struct inventory_item *item)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->steps[i].old == item)
@@ -51,14 +51,14 @@ static bool is_planned(const struct plan *p, const struct snapshot_item *item)
 /* The planned ones first, in the order of the steps; then the store's others. */
 static struct rules_item *collect(const struct plan *p, size_t *n)
 {
-	struct rules_item *items = mem_new(p->n + p->snapshot.n_items, sizeof(*items));
+	struct rules_item *items = mem_new(p->n + p->inventory.n_items, sizeof(*items));
 	for (size_t i = 0; i < p->n; i++)
 		items[(*n)++] = (struct rules_item){
 			.now = &p->steps[i].value,
 			.before = p->steps[i].old ? p->steps[i].old->value : NULL,
 		};
-	for (size_t i = 0; i < p->snapshot.n_items; i++) {
-		const struct snapshot_item *item = &p->snapshot.items[i];
+	for (size_t i = 0; i < p->inventory.n_items; i++) {
+		const struct inventory_item *item = &p->inventory.items[i];
 		if (item->value && !is_planned(p, item))
 			items[(*n)++] =
 				(struct rules_item){.now = item->value, .before = item->value};
@@ -72,8 +72,8 @@ static size_t check_rules(const struct plan *p)
 	CLEANUP_FREE struct rules_item *items = collect(p, &n);
 	const struct rules_set set = {.items = items,
 		.n_items = n,
-		.blocks = p->snapshot.blocks,
-		.n_blocks = p->snapshot.n_blocks};
+		.blocks = p->inventory.blocks,
+		.n_blocks = p->inventory.n_blocks};
 	for (size_t i = 0; i < p->n; i++) {
 		const char *where = "";
 		struct err e = {0};
@@ -89,14 +89,14 @@ int plan_make(struct store *s, const struct manifests *m, struct plan *out, stru
 {
 	size_t complaints = 0;
 	*out = (struct plan){0};
-	int r = snapshot_all(s, &out->snapshot, e);
+	int r = inventory_all(s, &out->inventory, e);
 	if (r < 0) {
 		plan_done(out);
 		return r;
 	}
 	out->steps = mem_new(m->n, sizeof(*out->steps));
 	for (size_t i = 0; i < m->n; i++) {
-		size_t n = make_step(&out->snapshot, &m->list[i], &out->steps[out->n]);
+		size_t n = make_step(&out->inventory, &m->list[i], &out->steps[out->n]);
 		complaints += n;
 		out->n += n == 0;
 	}
@@ -110,6 +110,6 @@ void plan_done(struct plan *p)
 		json_decref(p->steps[i].doc);
 	}
 	free(p->steps);
-	snapshot_done(&p->snapshot);
+	inventory_done(&p->inventory);
 	*p = (struct plan){0};
 }

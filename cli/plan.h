@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What applying manifests would change in the store: manifests and a snapshot side by side.
+ * What applying manifests would change in the store: manifests and an inventory side by side.
  */
 #include <jansson.h>
 #include <stdbool.h>
 
 #include "cli/manifest.h"
-#include "cli/snapshot.h"
+#include "cli/inventory.h"
 
 enum plan_kind { PLAN_UNCHANGED, PLAN_CREATE, PLAN_CONFIGURE };
 
 struct plan_step { /* one for each manifest, in their order */
 	const struct manifest *manifest;
-	const struct snapshot_item *old; /* NULL: there is none */
-	json_t *doc;			 /* as it shall be */
-	struct resource value;		 /* of doc */
+	const struct inventory_item *old; /* NULL: there is none */
+	json_t *doc;			  /* as it shall be */
+	struct resource value;		  /* of doc */
 	enum plan_kind kind;
 	bool guarded; /* compares and changes the guard (rules_is_guarded()) */
 	bool moves;   /* a pool gets another cidr or blockSize */
 };
 
 struct plan {
-	struct snapshot snapshot;
+	struct inventory inventory;
 	struct plan_step *steps;
 	size_t n;
 };
 
-/* Takes the snapshot and compares. Returns how many complaints were made on stderr, -errno when the
+/* Takes the inventory and compares. Returns how many complaints were made on stderr, -errno when the
  * store does not answer. */
 int plan_make(struct store *s, const struct manifests *m, struct plan *out, struct err *e);
 void plan_done(struct plan *p);

@@ -55,7 +55,8 @@ size_t rules_count_blocks(
 	}
 	text_add(&t, "%zu block%s in use (", count, count == 1 ? "" : "s");
 	for (size_t k = 0; k < nodes; k++)
-		text_add(&t, "%s%.40s: %zu", k ? ", " : "", tallies[k].node, tallies[k].n);
+		text_add(&t, "%s%.40s: %zu", k ? ", " : "",
+			*tallies[k].node ? tallies[k].node : "?", tallies[k].n);
 	if (others)
 		text_add(&t, ", other nodes: %zu", others);
 	text_add(&t, ")");
@@ -121,7 +122,7 @@ static int check_blocks(const struct rules_set *s, const struct pool *p, struct 
 		cidr_format(&b->cidr, block);
 		return err_set(e, EINVAL,
 			"the block %s of node %.100s is in use, and is no /%u of this pool", block,
-			b->node, p->block_len);
+			*b->node ? b->node : "?", p->block_len);
 	}
 	return 0;
 }

@@ -27,18 +27,11 @@
 
 /* ---- The store ---- */
 
-static int read_store(const struct options *o, struct inventory *out, struct err *e)
-{
-	CLEANUP_STORE struct store *s = NULL;
-	int r = config_open_store(o, &s, e);
-	return r < 0 ? r : inventory_read(s, out, e);
-}
-
 static void take_pools(struct conform_cluster *c, const struct inventory *v)
 {
 	c->pools = mem_new(v->n_pools + 1, sizeof(*c->pools));
 	for (size_t i = 0; i < v->n_pools; i++) {
-		const struct resource_pool *p = &v->pools[i].pool;
+		const struct resource_pool *p = &v->pools[i]->pool;
 		c->pools[c->n_pools++] = (struct conform_pool){
 			.cidr = p->pool.cidr,
 			.ipip = p->ipip,
@@ -66,7 +59,7 @@ static void take_nodes(
 {
 	for (size_t i = 0; i < f->n_nodes; i++) {
 		const struct inventory_node *n =
-			*f->nodes[i].name ? inventory_find(v, f->nodes[i].name) : NULL;
+			*f->nodes[i].name ? inventory_node(v, f->nodes[i].name) : NULL;
 		if (!n)
 			continue;
 		for (enum family k = IPV4; k < FAMILIES; k++)
@@ -80,10 +73,9 @@ static void note_store(struct conform_run *r, const struct err *why)
 	struct conform_check *k = conform_checks_add(&r->checks, CONFORM_FACT, "store", 0);
 	(void)snprintf(k->what, sizeof(k->what), "store  pools, natOutgoing, addresses of nodes");
 	(void)snprintf(k->expected, sizeof(k->expected), "to read them");
-	char pools[64];
-	output_count(r->cluster.n_pools, "pool", "pools", pools);
 	if (r->cluster.has_store)
-		conform_check_set(k, CONFORM_OK, "%s", pools);
+		conform_check_set(
+			k, CONFORM_OK, "%s", COUNT_STRING(r->cluster.n_pools, "pool", "pools"));
 	else
 		conform_check_set(k, CONFORM_SKIPPED,
 			"what pools ask for is not checked, the store cannot be read: %.200s",
@@ -182,7 +174,7 @@ int conformance(const struct options *o)
 		(void)output_complain("the cluster file is given with --cluster");
 		return 2;
 	}
-	bool has_store = read_store(o, &v, &no_store) == 0;
+	bool has_store = inventory_from_options(o, &v, &no_store) == 0;
 	e = no_store;
 	if (read_file(o, &v, has_store, &file, &e) < 0) {
 		(void)output_error(&e);
