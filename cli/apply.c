@@ -172,15 +172,13 @@ static void print_results(const struct apply *a, bool json, bool failed)
 	for (size_t i = 0; i < a->manifests->n; i++) {
 		const struct resource *r = &a->manifests->list[i].resource;
 		const char *kind = resource_kind_text(r->kind), *word = words[a->results[i]];
-		char label[INVENTORY_LABEL];
 		if (failed && a->results[i] == PLAN_UNCHANGED)
 			continue;
-		inventory_label(r->kind, r->name, label);
 		if (json)
 			json_append(list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
 						  r->name, "result", word));
 		else
-			(void)printf("%s %s\n", label, word);
+			(void)printf("%s %s\n", LABEL_STRING(r->kind, r->name), word);
 	}
 	if (json)
 		output_json(json_incref(list));
@@ -213,10 +211,8 @@ static int apply_manifests(const struct options *o, const struct manifests *m)
 /* The files of the command line, judged; the exit status when that is all, else -1. */
 static int read_manifests(const struct options *o, const char *command, struct manifests *m)
 {
-	if (o->n_files == 0) {
-		(void)output_complain("%s needs a file: -f FILE", command);
-		return 2;
-	}
+	if (o->n_files == 0)
+		return output_usage("%s needs a file: -f FILE", command);
 	if (manifests_read(o, m) > 0)
 		return output_complain("nothing was changed");
 	if (m->n == 0)
@@ -244,12 +240,12 @@ static json_t *describe_step(const struct plan_step *step)
 
 static void print_step(const struct plan_step *step)
 {
-	char label[INVENTORY_LABEL], before[INVENTORY_LABEL + 16];
+	char before[INVENTORY_LABEL + 16];
 	CLEANUP_FREE char *old =
 		step->old && step->old->doc ? yaml_text(step->old->doc) : mem_strdup("");
 	CLEANUP_FREE char *new = yaml_text(step->doc);
-	inventory_label(step->value.kind, step->value.name, label);
-	(void)snprintf(before, sizeof(before), "store/%s", label);
+	(void)snprintf(before, sizeof(before), "store/%s",
+		LABEL_STRING(step->value.kind, step->value.name));
 	difference_print(stdout, step->old ? before : "/dev/null", old, step->manifest->file, new);
 }
 

@@ -199,17 +199,15 @@ static void check_route(const struct audit_input *in, struct audit *a, const str
 
 static void check_record(const struct audit_input *in, struct audit *a, const struct node_entry *n)
 {
-	char owner[OUTPUT_OWNER];
 	if (!is_used(n) || n->owner.foreign)
 		return;
-	output_owner(&n->owner, owner);
 	const struct owned_link *l = link_of(in->kernel, &n->owner.hash, &n->addr);
 	if (l) {
-		check_route(in, a, n, l, owner);
+		check_route(in, a, n, l, OWNER_STRING(&n->owner));
 		return;
 	}
 	struct audit_problem *p = add_addr(a, AUDIT_LEAKED, AUDIT_FIX_RELEASE, &n->addr);
-	say(p->expected, "the host link of %s", owner);
+	say(p->expected, "the host link of %s", OWNER_STRING(&n->owner));
 	say(p->seen, "a record, but no link");
 	say(p->advice, "--repair releases it, or: roostctl ipam release %s", p->object);
 }
@@ -229,17 +227,15 @@ static struct audit_problem *add_link(
 static void report_usurper(const struct audit_input *in, struct audit *a,
 	const struct owned_link *l, const struct node_entry *n, const char *label)
 {
-	char owner[OUTPUT_OWNER];
-	output_owner(&n->owner, owner);
 	if (!n->owner.foreign && !link_of(in->kernel, &n->owner.hash, &n->addr)) {
 		struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_NONE, &n->addr);
 		say(p->expected, "a record of %s, which %s leads to", label, l->link.name);
-		say(p->seen, "a record of %s, whose link is gone", owner);
+		say(p->seen, "a record of %s, whose link is gone", OWNER_STRING(&n->owner));
 		say(p->advice, "--repair releases that record and enters this one");
 		return;
 	}
 	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &n->addr);
-	say(p->expected, "nothing but the pod it is recorded for, %s", owner);
+	say(p->expected, "nothing but the pod it is recorded for, %s", OWNER_STRING(&n->owner));
 	say(p->seen, "a route through %s to %s", l->link.name, label);
 	say(p->advice, "two pods claim this address: restart both");
 }
@@ -259,10 +255,9 @@ static void report_unrecorded(const struct audit_input *in, struct audit *a,
 		add_addr(a, AUDIT_MISSING, own ? AUDIT_FIX_NONE : AUDIT_FIX_RECORD, addr);
 	p->dev = l->link.index;
 	if (own) {
-		char text[ADDR_TEXT];
-		addr_format(&own->addr, text);
 		p->kind = AUDIT_FOREIGN;
-		say(p->expected, "no route, %s is recorded with %s", label, text);
+		say(p->expected, "no route, %s is recorded with %s", label,
+			ADDR_STRING(&own->addr));
 		say(p->seen, "a route through %s to an address that is %s", l->link.name, state);
 		say(p->advice, "restart this pod, or: ip route del %s dev %s", p->object,
 			l->link.name);
@@ -345,7 +340,6 @@ static void check_blackhole(const struct audit_input *in, struct audit *a, const
 
 static void check_stray(const struct audit_input *in, struct audit *a, const struct net_route *r)
 {
-	char owner[OUTPUT_OWNER];
 	const struct node_entry *n = node_view_entry(in->view, &r->dst.addr);
 	bool host = r->dst.len == addr_bits(&r->dst.addr);
 	bool recorded = host && is_used(n);
@@ -354,8 +348,7 @@ static void check_stray(const struct audit_input *in, struct audit *a, const str
 		a, AUDIT_FOREIGN, removable ? AUDIT_FIX_DEL_ROUTE : AUDIT_FIX_NONE, &r->dst);
 	p->dev = r->dev;
 	if (recorded) {
-		output_owner(&n->owner, owner);
-		say(p->expected, "a route through the link of %s", owner);
+		say(p->expected, "a route through the link of %s", OWNER_STRING(&n->owner));
 	} else {
 		say(p->expected, "no route of protocol %d but through links of roost",
 			OWNED_PROTOCOL);

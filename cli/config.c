@@ -12,32 +12,11 @@
 #include "cli/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 
-#include "lib/file.h"
 #include "lib/json.h"
-#include "lib/mem.h"
 #include "lib/text.h"
 
 #define REQUEST_MS 4000
-
-static int read_file(const char *path, bool wanted, json_t **out, struct err *e)
-{
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && !wanted)
-		return 0;
-	if (fd < 0)
-		return err_set(e, errno, "cannot open %.200s: %s", path, strerror(errno));
-	CLEANUP_FREE char *text = NULL;
-	size_t len = 0;
-	int r = file_read_fd(fd, JSON_MAX_BYTES, &text, &len, e);
-	if (r == 0)
-		r = json_parse(text, len, out, e);
-	if (r < 0)
-		err_add(e, "%.200s", path);
-	return r;
-}
 
 static int take_etcd(const json_t *file, struct store_options *s, struct err *e)
 {
@@ -80,7 +59,9 @@ int config_read(const struct options *o, struct config *out, struct err *e)
 {
 	const char *path = o->config ? o->config : CONFIG_FILE;
 	*out = (struct config){0};
-	int r = read_file(path, o->config, &out->file, e);
+	int r = json_read_file(path, &out->file, e);
+	if (r == -ENOENT && !o->config)
+		r = 0;
 	if (r < 0)
 		return r;
 	r = take(out, e);

@@ -47,14 +47,10 @@ static void add_target(struct targets *t, enum resource_kind kind, const char *n
 static int take_operands(const struct options *o, struct targets *t)
 {
 	enum resource_kind kind;
-	if (o->n_operands < 2) {
-		(void)output_complain("delete needs KIND NAME..., or -f FILE");
-		return 2;
-	}
-	if (!resource_kind_parse(o->operands[0], &kind)) {
-		(void)output_complain("\"%.60s\" is not a kind of resource", o->operands[0]);
-		return 2;
-	}
+	if (o->n_operands < 2)
+		return output_usage("delete needs KIND NAME..., or -f FILE");
+	if (!resource_kind_parse(o->operands[0], &kind))
+		return output_usage("\"%.60s\" is not a kind of resource", o->operands[0]);
 	for (size_t i = 1; i < o->n_operands; i++) {
 		if (!text_is_dns_name(o->operands[i]))
 			return output_complain("%s/%.200s does not exist", resource_kind_text(kind),
@@ -67,10 +63,8 @@ static int take_operands(const struct options *o, struct targets *t)
 static int take_files(const struct options *o, struct targets *t)
 {
 	CLEANUP_MANIFESTS struct manifests m = {0};
-	if (o->n_operands > 0) {
-		(void)output_complain("delete takes KIND NAME... or -f FILE, not both");
-		return 2;
-	}
+	if (o->n_operands > 0)
+		return output_usage("delete takes KIND NAME... or -f FILE, not both");
 	if (manifests_read(o, &m) > 0)
 		return output_complain("nothing was deleted");
 	for (size_t i = 0; i < m.n; i++)
@@ -83,15 +77,15 @@ static int check_all_exist(struct store *s, const struct targets *t, struct err 
 	int missing = 0;
 	for (size_t i = 0; i < t->n; i++) {
 		CLEANUP_DOC struct store_doc doc = {0};
-		char key[STORE_KEY_MAX], label[INVENTORY_LABEL];
+		char key[STORE_KEY_MAX];
 		keys_resource(t->list[i].kind, t->list[i].name, key);
-		inventory_label(t->list[i].kind, t->list[i].name, label);
 		int r = store_get(s, key, &doc, e);
 		if (r < 0)
 			return r;
 		if (r > 0)
 			continue;
-		(void)output_complain("%s does not exist", label);
+		(void)output_complain(
+			"%s does not exist", LABEL_STRING(t->list[i].kind, t->list[i].name));
 		missing++;
 	}
 	return missing;
@@ -184,8 +178,6 @@ static int delete_pool(
 static int try_delete(struct store *s, const struct target *t, struct err *e)
 {
 	CLEANUP_INVENTORY struct inventory all = {0};
-	char label[INVENTORY_LABEL];
-	inventory_label(t->kind, t->name, label);
 	int r = t->kind == RESOURCE_NODE ? check_node(s, t->name, e) : 0;
 	if (r == 0)
 		r = inventory_all(s, &all, e);
@@ -193,7 +185,8 @@ static int try_delete(struct store *s, const struct target *t, struct err *e)
 		return r;
 	const struct inventory_item *item = inventory_item(&all, t->kind, t->name);
 	if (!item)
-		return err_set(e, ENOENT, "%.300s does not exist any more", label);
+		return err_set(e, ENOENT, "%.300s does not exist any more",
+			LABEL_STRING(t->kind, t->name));
 	return t->kind == RESOURCE_IPPOOL ? delete_pool(s, &all, item, e)
 					  : commit_delete(s, item, item->revision, NULL, e);
 }
@@ -215,15 +208,14 @@ static int delete_targets(struct store *s, const struct targets *t, bool json)
 	for (size_t i = 0; i < t->n; i++) {
 		const char *kind = resource_kind_text(t->list[i].kind);
 		struct err e = {0};
-		char label[INVENTORY_LABEL];
-		inventory_label(t->list[i].kind, t->list[i].name, label);
 		if (delete_target(s, &t->list[i], &e) < 0)
 			failed = output_error(&e);
 		else if (json)
 			json_append(list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
 						  t->list[i].name, "result", "deleted"));
 		else
-			(void)printf("%s deleted\n", label);
+			(void)printf(
+				"%s deleted\n", LABEL_STRING(t->list[i].kind, t->list[i].name));
 	}
 	if (json)
 		output_json(json_incref(list));

@@ -41,12 +41,11 @@ static void find(const struct inventory *s, const struct wanted *w, struct found
 		const struct inventory_item *item =
 			text_is_dns_name(w->names[i]) ? inventory_item(s, w->kind, w->names[i])
 						      : NULL;
-		char label[INVENTORY_LABEL];
-		inventory_label(w->kind, w->names[i], label);
 		if (item)
 			out->items[out->n++] = item;
 		else
-			(void)output_complain("%s does not exist", label);
+			(void)output_complain(
+				"%s does not exist", LABEL_STRING(w->kind, w->names[i]));
 		out->missing = out->missing || !item;
 	}
 }
@@ -59,9 +58,8 @@ static size_t complain_unreadable(const struct found *f)
 		const struct inventory_item *item = f->items[i];
 		if (item->value)
 			continue;
-		char label[INVENTORY_LABEL];
-		inventory_label(item->kind, item->name, label);
-		(void)output_complain("%s cannot be read: %s", label, item->why);
+		(void)output_complain(
+			"%s cannot be read: %s", LABEL_STRING(item->kind, item->name), item->why);
 		n++;
 	}
 	return n;
@@ -126,14 +124,10 @@ int get_resources(const struct options *o)
 	struct err e = {0};
 	char prefix[STORE_KEY_MAX] = KEYS_RESOURCES;
 	bool all = strcmp(o->operands[0], "all") == 0;
-	if (!all && !resource_kind_parse(o->operands[0], &w.kind)) {
-		(void)output_complain("\"%.60s\" is not a kind of resource", o->operands[0]);
-		return 2;
-	}
-	if (all && w.n_names > 0) {
-		(void)output_complain("get all takes no name");
-		return 2;
-	}
+	if (!all && !resource_kind_parse(o->operands[0], &w.kind))
+		return output_usage("\"%.60s\" is not a kind of resource", o->operands[0]);
+	if (all && w.n_names > 0)
+		return output_usage("get all takes no name");
 	if (!all)
 		keys_resource(w.kind, "", prefix);
 	int r = config_open_store(o, &store, &e);

@@ -120,11 +120,12 @@ const struct status_block *inventory_counts(
 	return NULL;
 }
 
-void inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL])
+char *inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL])
 {
 	const char *plural = resource_kind_plural(kind);
 	(void)snprintf(out, INVENTORY_LABEL, "%.*s/%.*s", (int)strlen(plural) - 1, plural,
 		RESOURCE_NAME - 1, name);
+	return out;
 }
 
 /* ---- Resources ---- */

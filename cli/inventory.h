@@ -85,6 +85,7 @@ const struct status_block *inventory_counts(
 /* Its agent's state, from the status. */
 enum inventory_agent inventory_judge(const struct status *s, int64_t now_wall_s);
 
-/* What commands call a resource: "ippool/default". */
+/* What commands call a resource: "ippool/default". Returns out. */
 #define INVENTORY_LABEL (RESOURCE_NAME + 32)
-void inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL]);
+char *inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL]);
+#define LABEL_STRING(kind, name) inventory_label((kind), (name), (char[INVENTORY_LABEL]){0})

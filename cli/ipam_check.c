@@ -232,20 +232,22 @@ static uint64_t count_state(const struct node_view *v, enum node_addr_state s)
 
 static void print_summary(const struct look *l, const struct audit *a)
 {
-	char used[64], blocks[64], links[64], problems[64], repaired[64], quarantined[64];
+	char problems[64], quarantined[64];
 	size_t left = unrepaired(a);
 	uint64_t n = count_state(&l->view, NODE_QUARANTINED);
-	output_count(count_state(&l->view, NODE_USED), "address in use", "addresses in use", used);
-	output_count(l->view.n_blocks, "block", "blocks", blocks);
-	output_count(l->kernel.n_links, "host link", "host links", links);
 	output_count(left, "problem", "problems", problems);
-	output_count(a->n - left, "problem repaired", "problems repaired", repaired);
 	output_count(n, "address is", "addresses are", quarantined);
 	if (n)
 		(void)printf("note: %s quarantined since the state was lost (roostctl ipam list)\n",
 			quarantined);
-	(void)printf("%s%s%s (%s, %s, %s)\n", a->n > left ? repaired : "", a->n > left ? ", " : "",
-		left ? problems : "all is right", used, blocks, links);
+	(void)printf("%s%s%s (%s, %s, %s)\n",
+		a->n > left ? COUNT_STRING(a->n - left, "problem repaired", "problems repaired")
+			    : "",
+		a->n > left ? ", " : "", left ? problems : "all is right",
+		COUNT_STRING(
+			count_state(&l->view, NODE_USED), "address in use", "addresses in use"),
+		COUNT_STRING(l->view.n_blocks, "block", "blocks"),
+		COUNT_STRING(l->kernel.n_links, "host link", "host links"));
 }
 
 /* Links without a state: nothing is wrong yet, but the operator may have the wrong folder. Those of
@@ -255,7 +257,6 @@ static int remark_links(const char *dir)
 	struct err e = {0};
 	CLEANUP_LOOK struct look l = {0};
 	size_t n = 0;
-	char links[64];
 	if (look_at_kernel(dir, &l, &e) < 0)
 		return output_error(&e);
 	for (size_t i = 0; i < l.kernel.n_links; i++) {
@@ -264,10 +265,9 @@ static int remark_links(const char *dir)
 	}
 	if (n == 0)
 		return 0;
-	output_count(n, "host link", "host links", links);
 	return output_complain("yet the kernel has %s of roost: is this the right folder? (the "
 			       "first ADD adopts them)",
-		links);
+		COUNT_STRING(n, "host link", "host links"));
 }
 
 int ipam_check(const struct options *o)

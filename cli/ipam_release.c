@@ -34,7 +34,8 @@ struct release {
 	struct owned kernel;
 	bool force;
 	json_t *report; /* for -o json; NULL: lines for people */
-	FILE *out;	/* those lines; kept until the state is closed (cli/state.c lends stdout) */
+	struct text
+		out; /* those lines; kept until the state is closed (cli/state.c lends stdout) */
 };
 
 /* The living link behind a record of a pod of roost. */
@@ -42,10 +43,7 @@ static const struct owned_link *find_link(const struct release *r, const struct 
 {
 	if (!n || n->state != NODE_USED || n->owner.foreign)
 		return NULL;
-	for (size_t i = 0; i < r->kernel.n_links; i++)
-		if (hash_equal(&r->kernel.links[i].label.owner, &n->owner.hash))
-			return &r->kernel.links[i];
-	return NULL;
+	return owned_find(&r->kernel, &n->owner.hash);
 }
 
 /* The addresses of a very large quarantined block are not listed one by one. */
@@ -58,16 +56,15 @@ static bool in_quarantine(const struct release *r, const struct addr *a)
 /* Whether a may be freed; what is free already is fine. */
 static int check_address(const struct release *r, const struct addr *a, struct err *e)
 {
-	char address[ADDR_TEXT], owner[OUTPUT_OWNER];
+	char address[ADDR_TEXT];
 	addr_format(a, address);
 	const struct node_entry *n = node_view_entry(&r->view, a);
 	const struct owned_link *l = find_link(r, n);
 	if (!n && !node_view_block(&r->view, a))
 		return err_set(e, ENOENT, "%s is in no block of this node", address);
 	if (l && !r->force) {
-		output_owner(&n->owner, owner);
 		(void)err_set(e, EBUSY, "%s is in use: the host link %s of %s exists", address,
-			l->link.name, owner);
+			l->link.name, OWNER_STRING(&n->owner));
 		err_details(e, "nothing was released; stop the pod, or cut it off with --force");
 		return -EBUSY;
 	}
@@ -79,18 +76,18 @@ static int check_address(const struct release *r, const struct addr *a, struct e
 	return 0;
 }
 
-static void report(struct release *r, const char *address, const char *was, const char *owner,
+static void report(struct release *r, const struct addr *a, const char *was, const char *owner,
 	const char *link)
 {
 	if (!r->report) {
-		(void)fprintf(r->out, "%s: ", address);
+		text_add(&r->out, "%s: ", ADDR_STRING(a));
 		if (*link)
-			(void)fprintf(r->out, "pod cut off (link %s deleted), ", link);
-		(void)fprintf(r->out, "released, was %s%s%s\n", was, *owner ? " by " : "", owner);
+			text_add(&r->out, "pod cut off (link %s deleted), ", link);
+		text_add(&r->out, "released, was %s%s%s\n", was, *owner ? " by " : "", owner);
 		return;
 	}
 	json_t *one = json_object();
-	json_put(one, "address", json_of_text(address));
+	json_put(one, "address", json_of_addr(a));
 	json_put(one, "was", json_of_text(was));
 	json_put(one, "linkDeleted", json_of_text(link));
 	json_append(json_object_get(r->report, "released"), one);
@@ -98,11 +95,8 @@ static void report(struct release *r, const char *address, const char *was, cons
 
 static void report_entry(struct release *r, const struct node_entry *n, const char *link)
 {
-	char address[ADDR_TEXT], owner[OUTPUT_OWNER] = "";
-	addr_format(&n->addr, address);
-	if (n->state == NODE_USED)
-		output_owner(&n->owner, owner);
-	report(r, address, node_state_text(n->state), owner, link);
+	report(r, &n->addr, node_state_text(n->state),
+		n->state == NODE_USED ? OWNER_STRING(&n->owner) : "", link);
 }
 
 /* A living pod: its link and all that it has. */
@@ -122,14 +116,12 @@ static int cut_off(
 
 static int release_one(struct release *r, const struct addr *a, struct err *e)
 {
-	char address[ADDR_TEXT];
-	addr_format(a, address);
 	const struct node_entry *n = node_view_entry(&r->view, a);
 	const struct owned_link *l = find_link(r, n);
 	if (l)
 		return cut_off(r, l, &n->owner.hash, e);
 	if (n ? n->state == NODE_COOLING : !in_quarantine(r, a)) {
-		(void)output_complain("%s is %s, there is nothing to release", address,
+		(void)output_complain("%s is %s, there is nothing to release", ADDR_STRING(a),
 			n ? "cooling down" : "free");
 		return 0;
 	}
@@ -137,7 +129,7 @@ static int release_one(struct release *r, const struct addr *a, struct err *e)
 	if (done >= 0 && n)
 		report_entry(r, n, "");
 	else if (done >= 0)
-		report(r, address, node_state_text(NODE_QUARANTINED), "", "");
+		report(r, a, node_state_text(NODE_QUARANTINED), "", "");
 	return done == -ENOENT ? 0 : done; /* went with another address of its pod */
 }
 
@@ -168,34 +160,23 @@ static bool has_blackhole(const struct release *r, const struct cidr *block)
 
 static void report_block(struct release *r, const struct cidr *c)
 {
-	char cidr[CIDR_TEXT];
-	cidr_format(c, cidr);
 	if (r->report)
-		json_append(json_object_get(r->report, "blocks"), json_of_text(cidr));
+		json_append(json_object_get(r->report, "blocks"), json_of_cidr(c));
 	else
-		(void)fprintf(r->out, "%s: given up%s\n", cidr,
+		text_add(&r->out, "%s: given up%s\n", CIDR_STRING(c),
 			has_blackhole(r, c) ? ", its blackhole route removed" : "");
-}
-
-static void add_part(struct text *t, uint64_t n, const char *what)
-{
-	char number[OUTPUT_NUMBER];
-	output_number(n, number);
-	if (n)
-		text_add(t, "%s%s %s", t->len ? ", " : "", number, what);
 }
 
 static void report_kept(struct release *r, const struct node_view *now)
 {
 	for (size_t i = 0; i < now->n_blocks && !r->report; i++) {
 		const struct node_block *b = &now->blocks[i];
-		char cidr[CIDR_TEXT], why[200] = "";
+		char why[200] = "";
 		struct text t = TEXT_ON(why);
-		cidr_format(&b->cidr, cidr);
-		add_part(&t, b->used, "used");
-		add_part(&t, b->reserved, "reserved");
-		add_part(&t, b->quarantined, "quarantined");
-		(void)fprintf(r->out, "%s: kept, %s\n", cidr, *why ? why : "in use");
+		output_add_part(&t, b->used, "used");
+		output_add_part(&t, b->reserved, "reserved");
+		output_add_part(&t, b->quarantined, "quarantined");
+		text_add(&r->out, "%s: kept, %s\n", CIDR_STRING(&b->cidr), *why ? why : "in use");
 	}
 }
 
@@ -216,8 +197,8 @@ static int remove_table(struct release *r, struct err *e)
 	if (r->report)
 		json_put(r->report, "tableRemoved", json_boolean(had > 0));
 	else if (had > 0)
-		(void)fprintf(
-			r->out, "nf_tables table inet roost: removed, no pod is left to protect\n");
+		text_add(&r->out,
+			"nf_tables table inet roost: removed, no pod is left to protect\n");
 	return 0;
 }
 
@@ -255,15 +236,6 @@ static int parse_addresses(const struct options *o, struct addr *addrs, struct e
 	return 0;
 }
 
-static json_t *empty_report(void)
-{
-	json_t *o = json_object();
-	json_put(o, "released", json_array());
-	json_put(o, "blocks", json_array());
-	json_put(o, "tableRemoved", json_false());
-	return o;
-}
-
 static int act(struct release *r, const struct options *o, const struct addr *addrs, struct err *e)
 {
 	int done = node_list(r->node, &r->view, e);
@@ -281,21 +253,16 @@ int ipam_release(const struct options *o)
 	struct err e = {0};
 	bool idle = o->given & OPTION_IDLE_BLOCKS;
 	CLEANUP_FREE struct addr *addrs = mem_new(o->n_operands + 1, sizeof(*addrs));
-	if (idle == (o->n_operands > 0)) {
-		(void)output_complain("ipam release needs either addresses or --idle-blocks");
-		return 2;
-	}
+	if (idle == (o->n_operands > 0))
+		return output_usage("ipam release needs either addresses or --idle-blocks");
 	if (parse_addresses(o, addrs, &e) < 0) {
 		(void)output_error(&e);
 		return 2;
 	}
-	CLEANUP_FREE char *lines = NULL;
-	size_t len = 0;
-	struct release r = {.force = o->given & OPTION_FORCE, .out = open_memstream(&lines, &len)};
-	if (!r.out)
-		err_abort("out of memory");
+	struct release r = {.force = o->given & OPTION_FORCE};
 	if (o->json)
-		r.report = empty_report();
+		r.report =
+			json_pack("{s:[], s:[], s:b}", "released", "blocks", "tableRemoved", false);
 	int opened = state_open(o->state_dir, false, &r.node, &e);
 	int done = opened > 0 ? act(&r, o, addrs, &e) : opened;
 	if (opened == 0 && idle)
@@ -304,7 +271,7 @@ int ipam_release(const struct options *o)
 	node_view_done(&r.view);
 	owned_done(&r.kernel);
 	net_close(r.net);
-	(void)fclose(r.out);
+	CLEANUP_FREE char *lines = text_take(&r.out);
 	(void)fputs(lines, stdout);
 	if (done < 0)
 		(void)output_error(&e);

@@ -75,22 +75,18 @@ static int complain_outside(const struct node_view *v, const struct addr *a)
 		ADDR_STRING(a), CIDR_STRING(&p->pool.cidr));
 }
 
-/* The host link that leads to the owner; false when there is none or we cannot look. */
-static bool find_host_link(const struct node_entry *n, char out[NET_NAME])
+/* The host link that leads to the owner; out is left alone when there is none or we cannot look. */
+static void find_host_link(const struct node_entry *n, char out[NET_NAME])
 {
 	struct err ignored = {0};
 	CLEANUP_NET struct net *net = NULL;
 	struct owned kernel = {0};
-	bool found = false;
 	if (n->state != NODE_USED || session_kernel(&net, &kernel, &ignored) < 0)
-		return false;
-	for (size_t i = 0; i < kernel.n_links && !found; i++) {
-		found = hash_equal(&kernel.links[i].label.owner, &n->owner.hash);
-		if (found)
-			(void)text_copy(out, NET_NAME, kernel.links[i].link.name);
-	}
+		return;
+	const struct owned_link *l = owned_find(&kernel, &n->owner.hash);
+	if (l)
+		(void)text_copy(out, NET_NAME, l->link.name);
 	owned_done(&kernel);
-	return found;
 }
 
 static void print_state(const struct node_entry *n)
@@ -168,7 +164,7 @@ static int show_address(const struct node_view *v, const struct addr *a, bool js
 		return 0;
 	}
 	char host_link[NET_NAME] = "";
-	(void)find_host_link(n, host_link);
+	find_host_link(n, host_link);
 	if (!json) {
 		print_entry(v, n, b, host_link);
 		return 0;

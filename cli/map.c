@@ -119,9 +119,7 @@ static void print_whole(
 	for (uint64_t at = 0; at < b->size; at += MAP_ROW) {
 		struct addr first = addr_plus(&b->cidr.addr, at);
 		struct cidr row = row_of(&b->cidr, &first);
-		char label[CIDR_TEXT];
-		(void)addr_format(&row.addr, label);
-		print_row(d, at ? label : cidr, &row, &i, at ? NULL : counts);
+		print_row(d, at ? ADDR_STRING(&row.addr) : cidr, &row, &i, at ? NULL : counts);
 	}
 }
 
@@ -132,21 +130,18 @@ static void print_sparse(
 	size_t i = first_entry(d->v, &b->cidr);
 	while (i < d->v->n_entries && cidr_contains(&b->cidr, &d->v->entries[i]->addr)) {
 		struct cidr row = row_of(&b->cidr, &d->v->entries[i]->addr);
-		char label[CIDR_TEXT];
-		(void)addr_format(&row.addr, label);
-		print_row(d, label, &row, &i, NULL);
+		print_row(d, ADDR_STRING(&row.addr), &row, &i, NULL);
 	}
 }
 
 static void print_block(const struct drawing *d, const struct node_block *b)
 {
-	char cidr[CIDR_TEXT], counts[200];
-	cidr_format(&b->cidr, cidr);
+	char counts[200];
 	describe(b, counts);
 	if (b->size > MAP_WHOLE)
-		print_sparse(d, b, cidr, counts);
+		print_sparse(d, b, CIDR_STRING(&b->cidr), counts);
 	else
-		print_whole(d, b, cidr, counts);
+		print_whole(d, b, CIDR_STRING(&b->cidr), counts);
 }
 
 static void widen(struct drawing *d, const char *label)

@@ -79,9 +79,8 @@ static int check(const struct removal *r, const struct inventory_node *n, struct
 		return refuse_agent(n, e);
 	if (n->n_blocks == 0 || r->force)
 		return 0;
-	char count[64];
-	output_count(n->n_blocks, "block", "blocks", count);
-	(void)err_set(e, EBUSY, "node %s still has %s", n->name, count);
+	(void)err_set(e, EBUSY, "node %s still has %s", n->name,
+		COUNT_STRING(n->n_blocks, "block", "blocks"));
 	err_details(e,
 		"if it can be started: let it drain (roostctl node drain %s); if not: --force "
 		"quarantines them until it comes back, --force --powered-off frees them if it "
@@ -162,10 +161,9 @@ static int change_blocks(struct removal *r, const struct inventory *v, struct er
 
 static int came_back(const struct removal *r, struct err *e)
 {
-	char count[64];
-	output_count(r->n_done, "block was", "blocks were", count);
 	(void)err_set(e, EBUSY, "node %s has come back: it registered itself again", r->name);
-	err_details(e, "%s %s before; the rest was left alone", count,
+	err_details(e, "%s %s before; the rest was left alone",
+		COUNT_STRING(r->n_done, "block was", "blocks were"),
 		r->powered_off ? "freed" : "quarantined");
 	return -EBUSY;
 }
@@ -216,9 +214,7 @@ static void print_json(const struct removal *r)
 {
 	json_t *o = json_object(), *blocks = json_array();
 	for (size_t i = 0; i < r->n_done; i++) {
-		char cidr[CIDR_TEXT];
-		cidr_format(&r->done[i], cidr);
-		json_append(blocks, json_of_text(cidr));
+		json_append(blocks, json_of_cidr(&r->done[i]));
 	}
 	json_put(o, "removed", json_of_text(r->name));
 	json_put(o, r->powered_off ? "freed" : "quarantined", blocks);
@@ -227,21 +223,18 @@ static void print_json(const struct removal *r)
 
 static void print_text(const struct removal *r)
 {
-	char count[64];
 	bool finished = !r->was_there && r->n_done == 0;
 	(void)printf("node %s %s\n", r->name, finished ? "was removed already" : "removed");
 	for (size_t i = 0; i < r->n_done; i++) {
-		char cidr[CIDR_TEXT];
-		cidr_format(&r->done[i], cidr);
-		(void)printf("  %s %s\n", cidr, r->powered_off ? "is free" : "is quarantined");
+		(void)printf("  %s %s\n", CIDR_STRING(&r->done[i]),
+			r->powered_off ? "is free" : "is quarantined");
 	}
 	if (r->n_done == 0 || r->powered_off)
 		return;
-	output_count(r->n_done, "block waits", "blocks wait", count);
 	(void)printf(
 		"%s for the agent of %s; if that machine is off for good: roostctl node remove "
 		"%s --force --powered-off\n",
-		count, r->name, r->name);
+		COUNT_STRING(r->n_done, "block waits", "blocks wait"), r->name, r->name);
 }
 
 int nodes_remove(const struct options *o)
@@ -253,10 +246,8 @@ int nodes_remove(const struct options *o)
 		.force = o->given & OPTION_FORCE,
 		.powered_off = o->given & OPTION_POWERED_OFF,
 	};
-	if (r.powered_off && !r.force) {
-		(void)output_complain("--powered-off needs --force");
-		return 2;
-	}
+	if (r.powered_off && !r.force)
+		return output_usage("--powered-off needs --force");
 	if (!text_is_dns_name(r.name))
 		return output_complain("\"%.60s\" is no name of a node", r.name);
 	if (config_open_store(o, &s, &e) < 0)

@@ -71,10 +71,8 @@ static int check_pools(const struct rules_set *s, const struct resource *pool, s
 		if (other == pool || other->kind != RESOURCE_IPPOOL ||
 			!cidr_overlaps(cidr, &other->pool.pool.cidr))
 			continue;
-		char a[CIDR_TEXT], b[CIDR_TEXT];
-		cidr_format(cidr, a);
-		cidr_format(&other->pool.pool.cidr, b);
-		return err_set(e, EINVAL, "%s overlaps %s of IPPool %.100s", a, b, other->name);
+		return err_set(e, EINVAL, "%s overlaps %s of IPPool %.100s", CIDR_STRING(cidr),
+			CIDR_STRING(&other->pool.pool.cidr), other->name);
 	}
 	return 0;
 }
@@ -89,11 +87,8 @@ static const struct addr *find_inside(const struct cidr *pool, const struct reso
 static int refuse_inside(const struct resource *pool, const struct resource *node,
 	const struct addr *inside, struct err *e)
 {
-	char addr[ADDR_TEXT], cidr[CIDR_TEXT];
-	addr_format(inside, addr);
-	cidr_format(&pool->pool.pool.cidr, cidr);
 	return err_set(e, EINVAL, "the address %s of Node %.100s is inside %s of IPPool %.100s",
-		addr, node->name, cidr, pool->name);
+		ADDR_STRING(inside), node->name, CIDR_STRING(&pool->pool.pool.cidr), pool->name);
 }
 
 static int check_pool_nodes(const struct rules_set *s, const struct resource *pool, struct err *e)
@@ -164,12 +159,11 @@ static int refuse_twin(const struct resource_node *n, const struct resource *oth
 	const char **where, struct err *e)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++) {
-		char text[ADDR_TEXT];
 		if (!same_host(&n->addr[f], &other->node.addr[f]))
 			continue;
-		addr_format(&n->addr[f].addr, text);
 		*where = address_places[f];
-		return err_set(e, EINVAL, "%s is the address of Node %.100s", text, other->name);
+		return err_set(e, EINVAL, "%s is the address of Node %.100s",
+			ADDR_STRING(&n->addr[f].addr), other->name);
 	}
 	return 0;
 }
@@ -240,11 +234,9 @@ static bool is_exit_inside(const struct cidr *exit, const struct resource *pool)
 static int refuse_exit(const struct cidr *exit, const struct resource *of,
 	const struct resource *pool, struct err *e)
 {
-	char a[CIDR_TEXT], b[CIDR_TEXT];
-	cidr_format(exit, a);
-	cidr_format(&pool->pool.pool.cidr, b);
-	return err_set(e, EINVAL, "the exit %s of %s %.100s is inside %s of IPPool %.100s", a,
-		resource_kind_text(of->kind), of->name, b, pool->name);
+	return err_set(e, EINVAL, "the exit %s of %s %.100s is inside %s of IPPool %.100s",
+		CIDR_STRING(exit), resource_kind_text(of->kind), of->name,
+		CIDR_STRING(&pool->pool.pool.cidr), pool->name);
 }
 
 static int check_pool_exits(const struct rules_set *s, const struct rules_item *pool, struct err *e)

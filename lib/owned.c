@@ -176,6 +176,14 @@ void owned_done(struct owned *o)
 	*o = (struct owned){0};
 }
 
+const struct owned_link *owned_find(const struct owned *o, const struct hash *owner)
+{
+	for (size_t i = 0; i < o->n_links; i++)
+		if (hash_equal(&o->links[i].label.owner, owner))
+			return &o->links[i];
+	return NULL;
+}
+
 static int mark_links(struct net *n, const int *indexes, size_t count, struct err *e)
 {
 	const size_t at_once = 32;

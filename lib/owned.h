@@ -66,6 +66,9 @@ struct owned {
 int owned_list(struct net *n, struct owned *out, struct err *e);
 void owned_done(struct owned *o); /* takes a zeroed one */
 
+/* A link of that owner (the first, should there be several); NULL. */
+const struct owned_link *owned_find(const struct owned *o, const struct hash *owner);
+
 /* Deletes links, and whatever is marked; several at once cost no more than one (the kernel waits
  * once per batch). Missing ones are fine. */
 int owned_remove(struct net *n, const int *indexes, size_t count, struct err *e);

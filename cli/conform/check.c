@@ -50,13 +50,10 @@ struct conform_summary conform_checks_sum(const struct conform_checks *c)
 json_t *conform_try_request(const struct conform_try *t, int tries, int timeout_ms)
 {
 	json_t *o = json_object();
-	char text[ADDR_TEXT], place[4];
-	conform_pod_name(t->from_pod, place);
-	addr_format(&t->target, text);
 	json_put(o, "op", json_string("try"));
-	json_put(o, "from", json_string(place));
+	json_put(o, "from", json_string(CONFORM_POD_NAME(t->from_pod)));
 	json_put(o, "kind", json_string(t->type));
-	json_put(o, "to", json_string(text));
+	json_put(o, "to", json_string(ADDR_STRING(&t->target)));
 	if (t->port)
 		json_put(o, "port", json_integer(t->port));
 	if (t->size)

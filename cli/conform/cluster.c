@@ -117,15 +117,16 @@ const struct conform_route *conform_facts_route(
 	return best;
 }
 
-void conform_pod_name(size_t pod, char out[4])
+char *conform_pod_name(size_t pod, char out[4])
 {
 	out[0] = pod == CONFORM_NODE ? '\0' : (char)('a' + pod % 26);
 	out[1] = '\0';
+	return out;
 }
 
-void conform_place_format(const struct conform_member *m, size_t pod, char out[CONFORM_PLACE])
+char *conform_place_format(const struct conform_member *m, size_t pod, char out[CONFORM_PLACE])
 {
-	char name[4];
-	conform_pod_name(pod, name);
-	(void)snprintf(out, CONFORM_PLACE, "%s%s%s", m->name, *name ? "/" : "", name);
+	(void)snprintf(out, CONFORM_PLACE, "%s%s%s", m->name, pod == CONFORM_NODE ? "" : "/",
+		CONFORM_POD_NAME(pod));
+	return out;
 }

@@ -69,6 +69,8 @@ const struct conform_link *conform_facts_tunnel(const struct conform_facts *l, c
 const struct conform_route *conform_facts_route(
 	const struct conform_facts *l, const struct addr *to);
 
-/* "node1/a"; "node1" for CONFORM_NODE. */
-void conform_place_format(const struct conform_member *m, size_t pod, char out[CONFORM_PLACE]);
-void conform_pod_name(size_t pod, char out[4]); /* "a"; "" for CONFORM_NODE */
+/* "node1/a"; "node1" for CONFORM_NODE. They return out; as expressions, like ADDR_STRING(). */
+char *conform_place_format(const struct conform_member *m, size_t pod, char out[CONFORM_PLACE]);
+#define CONFORM_PLACE_STRING(m, pod) conform_place_format((m), (pod), (char[CONFORM_PLACE]){0})
+char *conform_pod_name(size_t pod, char out[4]); /* "a"; "" for CONFORM_NODE */
+#define CONFORM_POD_NAME(pod) conform_pod_name((pod), (char[4]){0})

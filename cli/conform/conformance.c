@@ -170,10 +170,8 @@ int conformance(const struct options *o)
 	CLEANUP_INVENTORY struct inventory v = {0};
 	CLEANUP_CONFORM_FILE struct conform_file file = {0};
 	struct err no_store = {0}, e = {0};
-	if (o->n_operands && !(o->given & OPTION_CLUSTER)) {
-		(void)output_complain("the cluster file is given with --cluster");
-		return 2;
-	}
+	if (o->n_operands && !(o->given & OPTION_CLUSTER))
+		return output_usage("the cluster file is given with --cluster");
 	bool has_store = inventory_from_options(o, &v, &no_store) == 0;
 	e = no_store;
 	if (read_file(o, &v, has_store, &file, &e) < 0) {

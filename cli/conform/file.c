@@ -307,7 +307,7 @@ static json_t *node_json(const struct inventory_node *n, const char *local, cons
 {
 	const struct addr *a = n->spec.addr[IPV4].addr.family ? &n->spec.addr[IPV4].addr
 							      : &n->spec.addr[IPV6].addr;
-	char text[ADDR_TEXT], target[ADDR_TEXT + 8];
+	char target[ADDR_TEXT + 8];
 	json_t *node = json_object(), *command = json_array();
 	json_put(node, "name", json_string(n->name));
 	json_put(node, "command", command);
@@ -315,8 +315,7 @@ static json_t *node_json(const struct inventory_node *n, const char *local, cons
 		json_put(node, "options", local_options(o));
 		return node;
 	}
-	addr_format(a, text);
-	(void)snprintf(target, sizeof(target), "root@%s", text);
+	(void)snprintf(target, sizeof(target), "root@%s", ADDR_STRING(a));
 	json_append(command, json_string("ssh"));
 	json_append(command, json_string(target));
 	return node;

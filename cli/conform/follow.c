@@ -20,10 +20,8 @@
 static void add_capture(struct conform_calls *calls, size_t member, const char *name,
 	const char *what, const struct addr *peer, uint16_t port)
 {
-	char text[ADDR_TEXT];
-	addr_format(peer, text);
-	json_t *o = json_pack(
-		"{s:s,s:s,s:s,s:s}", "op", "capture", "capture", name, "what", what, "peer", text);
+	json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "op", "capture", "capture", name, "what", what,
+		"peer", ADDR_STRING(peer));
 	if (port)
 		json_put(o, "port", json_integer(port));
 	(void)conform_calls_add(calls, member, o, SLACK_MS);

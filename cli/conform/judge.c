@@ -24,15 +24,13 @@ static bool is_expected_source(
 static void format_error(const struct conform_outcome *o, char out[128])
 {
 	struct text t = {.buf = out, .size = 128};
-	char from[ADDR_TEXT];
 	text_add(&t, "%s", *o->error ? o->error : "no answer");
 	if (!*o->error)
 		text_add(&t, ", %u sent", o->sent);
 	if (o->path_mtu)
 		text_add(&t, ", at most %u bytes", o->path_mtu);
 	if (o->icmp_from.family) {
-		addr_format(&o->icmp_from, from);
-		text_add(&t, ", says %s", from);
+		text_add(&t, ", says %s", ADDR_STRING(&o->icmp_from));
 	}
 }
 
@@ -77,16 +75,14 @@ void conform_judge(
 void conform_judge_heard(const struct conform_cluster *c, uint64_t count, const struct addr *source,
 	struct conform_check *k)
 {
-	char text[ADDR_TEXT] = "somebody";
-	if (source->family)
-		addr_format(source, text);
 	if (!count) {
 		conform_check_set(k, k->kind == CONFORM_REPEL ? CONFORM_OK : CONFORM_FAILED,
 			"nothing arrived");
 		return;
 	}
 	bool good = k->kind == CONFORM_ARRIVE && is_expected_source(c, &k->t, source);
-	conform_check_set(k, good ? CONFORM_OK : CONFORM_FAILED, "it arrived from %s", text);
+	conform_check_set(k, good ? CONFORM_OK : CONFORM_FAILED, "it arrived from %s",
+		source->family ? ADDR_STRING(source) : "somebody");
 }
 
 void conform_judge_untried(bool is_lost, const char *problem, struct conform_check *k)

@@ -57,15 +57,13 @@ static struct conform_check *add(const struct plan *p, enum conform_kind kind, c
 	const struct conform_member *members = p->c->members;
 	const struct addr *source = address_of(p->c, x->from, x->from_pod, x->f);
 	const struct addr *target = address_of(p->c, x->to, x->to_pod, x->f);
-	char from[CONFORM_PLACE], to[CONFORM_PLACE], a[ADDR_TEXT] = "-", b[ADDR_TEXT] = "-";
+	char from[CONFORM_PLACE], to[CONFORM_PLACE];
 	conform_place_format(&members[x->from], x->from_pod, from);
 	conform_place_format(&members[x->to], x->to_pod, to);
-	if (source->family)
-		addr_format(source, a);
-	if (target->family)
-		addr_format(target, b);
 	(void)snprintf(c->what, sizeof(c->what), "%s IPv%d%s%s  %.60s -> %.60s  %s -> %s", group,
-		c->family, *note ? " " : "", note, from, to, a, b);
+		c->family, *note ? " " : "", note, from, to,
+		source->family ? ADDR_STRING(source) : "-",
+		target->family ? ADDR_STRING(target) : "-");
 	c->t = (struct conform_try){
 		.from = x->from,
 		.from_pod = x->from_pod,
@@ -85,8 +83,7 @@ static void expect_source(const struct plan *p, const struct ends *x, struct con
 	const struct conform_pool *pool = conform_cluster_pool(p->c, &c->t.source);
 	bool leaves = x->to_pod == CONFORM_NODE && x->to != x->from;
 	struct text t = TEXT_ON(c->expected);
-	char own[ADDR_TEXT], node[ADDR_TEXT] = "-";
-	addr_format(&c->t.source, own);
+	char node[ADDR_TEXT] = "-";
 	if (from->addr[x->f].family)
 		addr_format(&from->addr[x->f], node);
 	text_add(&t, c->kind == CONFORM_ARRIVE ? "to arrive from " : "an answer to ");
@@ -95,14 +92,14 @@ static void expect_source(const struct plan *p, const struct ends *x, struct con
 		text_add(&t, "%s", from->name);
 	} else if (!leaves || (pool && !pool->nat)) {
 		c->t.seen_as[0] = c->t.source;
-		text_add(&t, "%s", own);
+		text_add(&t, "%s", ADDR_STRING(&c->t.source));
 	} else if (pool) {
 		c->t.any_of_node = true;
 		text_add(&t, "%s (natOutgoing)", node);
 	} else {
 		c->t.seen_as[0] = c->t.source;
 		c->t.any_of_node = true;
-		text_add(&t, "%s or %s", own, node);
+		text_add(&t, "%s or %s", ADDR_STRING(&c->t.source), node);
 	}
 }
 
@@ -319,9 +316,8 @@ static void plan_hairpin(const struct plan *p, size_t member, size_t f)
 
 static void add_spoof(const struct plan *p, const struct ends *x, const struct addr *source)
 {
-	char pretended[ADDR_TEXT], note[ADDR_TEXT + 8];
-	addr_format(source, pretended);
-	(void)snprintf(note, sizeof(note), "as %s", pretended);
+	char note[ADDR_TEXT + 8];
+	(void)snprintf(note, sizeof(note), "as %s", ADDR_STRING(source));
 	struct conform_check *c = add(p, CONFORM_REPEL, "spoof", x, note);
 	c->t.type = "udp";
 	c->t.port = p->c->members[x->to].pods[x->to_pod].port;

@@ -62,14 +62,12 @@ void conform_report_end(FILE *f, const struct conform_checks *c, const struct co
 {
 	struct conform_summary s = conform_checks_sum(c);
 	CLEANUP_FREE bool *done = mem_new(c->n + 1, sizeof(*done));
-	char nodes[64], pods[64];
 	(void)fprintf(f, "\n%zu checks: %zu ok, %zu failed, %zu skipped", s.checks, s.ok, s.failed,
 		s.skipped);
 	if (s.open)
 		(void)fprintf(f, ", %zu not made", s.open);
-	output_count(r->nodes, "node", "nodes", nodes);
-	output_count(r->pods, "pod", "pods", pods);
-	(void)fprintf(f, " (%s, %s, %.1f s)\n", nodes, pods, (double)r->duration_ms / 1000.0);
+	(void)fprintf(f, " (%s, %s, %.1f s)\n", COUNT_STRING(r->nodes, "node", "nodes"),
+		COUNT_STRING(r->pods, "pod", "pods"), (double)r->duration_ms / 1000.0);
 	if (!r->all_pairs)
 		(void)fprintf(f,
 			"Of so many pods a ring and a random sample of pairs was tried; seed "

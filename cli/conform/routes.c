@@ -49,11 +49,9 @@ static const struct conform_route *find(const struct view *v, const struct cidr 
 static void format(const struct conform_route *r, char out[160])
 {
 	struct text t = {.buf = out, .size = 160};
-	char via[ADDR_TEXT];
 	text_add(&t, "%s", strcmp(r->type, "unicast") == 0 ? "" : r->type);
 	if (r->via.family) {
-		addr_format(&r->via, via);
-		text_add(&t, "%svia %s", t.len ? " " : "", via);
+		text_add(&t, "%svia %s", t.len ? " " : "", ADDR_STRING(&r->via));
 	}
 	if (*r->dev)
 		text_add(&t, "%sdev %s", t.len ? " " : "", r->dev);
@@ -63,11 +61,10 @@ static void format(const struct conform_route *r, char out[160])
 static void note_wrong(
 	struct view *v, const struct cidr *dst, const struct conform_route *r, const char *wanted)
 {
-	char name[CIDR_TEXT], seen[160] = "no route";
-	cidr_format(dst, name);
+	char seen[160] = "no route";
 	if (r)
 		format(r, seen);
-	text_add(&v->wrong, "%s%s: %s%s%s", v->wrong.len ? "; " : "", name, seen,
+	text_add(&v->wrong, "%s%s: %s%s%s", v->wrong.len ? "; " : "", CIDR_STRING(dst), seen,
 		*wanted ? ", not " : "", wanted);
 }
 
@@ -163,12 +160,10 @@ static bool is_right_hop(const struct view *v, const struct conform_member *othe
 	const struct conform_pool *pool = conform_cluster_pool(v->c, &block->addr);
 	const struct conform_link *tunnel = conform_facts_tunnel(&v->m->facts, r ? r->dev : "");
 	const char *kind = "";
-	char address[ADDR_TEXT];
 	(void)snprintf(wanted, 96, "a route of protocol 12");
 	bool good = r && r->protocol == BIRDS && strcmp(r->type, "unicast") == 0;
 	if (!pool)
 		return good;
-	addr_format(&other->addr[v->f], address);
 	if (is_tunnelled(v, other, pool, &kind)) {
 		(void)snprintf(wanted, 96, "through %s to %.60s, protocol 12", kind, other->name);
 		return good && tunnel && strcmp(tunnel->kind, kind) == 0 &&
@@ -176,8 +171,8 @@ static bool is_right_hop(const struct view *v, const struct conform_member *othe
 	}
 	bool near = v->m->subnet[v->f].addr.family &&
 		    cidr_contains(&v->m->subnet[v->f], &other->addr[v->f]);
-	(void)snprintf(
-		wanted, 96, "via %s without a tunnel, protocol 12", near ? address : "a router");
+	(void)snprintf(wanted, 96, "via %s without a tunnel, protocol 12",
+		near ? ADDR_STRING(&other->addr[v->f]) : "a router");
 	return good && !tunnel && (!near || addr_equal(&r->via, &other->addr[v->f]));
 }
 

@@ -43,10 +43,9 @@ static struct conform_member *member(struct conform_run *r, size_t i)
 static struct conform_check *add(
 	struct conform_run *r, const char *group, size_t i, size_t pod, const char *expected)
 {
-	char place[CONFORM_PLACE];
 	struct conform_check *k = conform_checks_add(&r->checks, CONFORM_FACT, group, 0);
-	conform_place_format(member(r, i), pod, place);
-	(void)snprintf(k->what, sizeof(k->what), "%s  %.60s", group, place);
+	(void)snprintf(k->what, sizeof(k->what), "%s  %.60s", group,
+		CONFORM_PLACE_STRING(member(r, i), pod));
 	(void)snprintf(k->expected, sizeof(k->expected), "%s", expected);
 	return k;
 }
@@ -180,9 +179,7 @@ static void meet(struct conform_run *r)
 static json_t *pod_request(const struct conform_run *r, size_t i, size_t pod)
 {
 	const struct conform_host *h = host(r, i);
-	char name[4];
-	conform_pod_name(pod, name);
-	json_t *o = json_pack("{s:s,s:s}", "op", "pod-add", "name", name);
+	json_t *o = json_pack("{s:s,s:s}", "op", "pod-add", "name", CONFORM_POD_NAME(pod));
 	if (h->conf_dir)
 		json_put(o, "confDir", json_string(h->conf_dir));
 	if (h->network)
@@ -277,10 +274,10 @@ static void delete_pods(struct conform_run *r)
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	for (size_t i = 0; i < conform_cluster_nodes(&r->cluster); i++) {
 		for (size_t pod = 0; pod < member(r, i)->n_pods; pod++) {
-			char name[4];
-			conform_pod_name(pod, name);
 			(void)conform_calls_add(&calls, i,
-				json_pack("{s:s,s:s}", "op", "pod-del", "name", name), DEL_MS);
+				json_pack("{s:s,s:s}", "op", "pod-del", "name",
+					CONFORM_POD_NAME(pod)),
+				DEL_MS);
 		}
 	}
 	(void)conform_probes_run(&r->probes, &calls, 1, "deleting the pods");

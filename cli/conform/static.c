@@ -23,17 +23,14 @@
 static struct conform_check *add(struct conform_checks *out, const char *group, const char *note,
 	const struct conform_member *m, size_t pod, const struct addr *a)
 {
-	char place[CONFORM_PLACE], address[ADDR_TEXT] = "";
 	int family = a ? (a->family == AF_INET6 ? 6 : 4) : 0;
 	struct conform_check *c = conform_checks_add(out, CONFORM_FACT, group, family);
-	conform_place_format(m, pod, place);
-	if (a)
-		addr_format(a, address);
 	if (a)
 		(void)snprintf(c->what, sizeof(c->what), "%s IPv%d %s  %.60s  %s", group, family,
-			note, place, address);
+			note, CONFORM_PLACE_STRING(m, pod), a ? ADDR_STRING(a) : "");
 	else
-		(void)snprintf(c->what, sizeof(c->what), "%s %s  %.60s", group, note, place);
+		(void)snprintf(c->what, sizeof(c->what), "%s %s  %.60s", group, note,
+			CONFORM_PLACE_STRING(m, pod));
 	return c;
 }
 
@@ -67,7 +64,6 @@ static void check_block(const struct conform_cluster *c, size_t member, size_t p
 {
 	const struct conform_member *m = &c->members[member];
 	struct conform_check *k = add(out, "address", "block", m, pod, a);
-	char text[CIDR_TEXT];
 	(void)snprintf(k->expected, sizeof(k->expected), "to be of a block of %.60s", m->name);
 	if (m->facts.n_blocks == 0) {
 		conform_check_set(k, CONFORM_SKIPPED, "%.60s has no node state of roost", m->name);
@@ -79,9 +75,9 @@ static void check_block(const struct conform_cluster *c, size_t member, size_t p
 		for (size_t b = 0; b < owner->facts.n_blocks; b++) {
 			if (!cidr_contains(&owner->facts.blocks[b], a))
 				continue;
-			cidr_format(&owner->facts.blocks[b], text);
 			conform_check_set(k, owner == m ? CONFORM_OK : CONFORM_FAILED,
-				"it is of %s, a block of %.60s", text, owner->name);
+				"it is of %s, a block of %.60s",
+				CIDR_STRING(&owner->facts.blocks[b]), owner->name);
 			if (owner == m)
 				return;
 		}

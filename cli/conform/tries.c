@@ -39,10 +39,8 @@ static void add_tries(struct conform_run *r, size_t first, enum conform_kind kin
 			continue;
 		bool silent = kind == CONFORM_REPEL || kind == CONFORM_ARRIVE;
 		json_t *request = conform_try_request(t, silent ? 1 : TRIES, ms);
-		char text[ADDR_TEXT];
-		addr_format(&t->source, text);
 		if (kind == CONFORM_REPEL)
-			json_put(request, "source", json_string(text));
+			json_put(request, "source", json_string(ADDR_STRING(&t->source)));
 		(void)conform_calls_add(calls, t->from, request, ms + SLACK_MS);
 	}
 }
@@ -131,16 +129,14 @@ static void set_mtus(struct conform_run *r, size_t first, bool raise)
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	for (size_t i = first; i < r->checks.n; i++) {
 		const struct conform_try *t = &r->checks.list[i].t;
-		char place[4];
 		uint32_t mtu = is_open(r, i, CONFORM_TOO_BIG) ? raised(r, first, i) : 0;
 		if (!mtu)
 			continue;
 		if (!raise)
 			mtu = r->cluster.members[t->from].pods[t->from_pod].mtu;
-		conform_pod_name(t->from_pod, place);
 		(void)conform_calls_add(&calls, t->from,
-			json_pack("{s:s,s:s,s:I}", "op", "pod-mtu", "name", place, "mtu",
-				(json_int_t)mtu),
+			json_pack("{s:s,s:s,s:I}", "op", "pod-mtu", "name",
+				CONFORM_POD_NAME(t->from_pod), "mtu", (json_int_t)mtu),
 			SHORT_MS);
 	}
 	(void)conform_probes_run(&r->probes, &calls, 1, "MTUs");
@@ -163,13 +159,11 @@ static void add_received(
 {
 	for (size_t i = first; i < r->checks.n; i++) {
 		const struct conform_try *t = &r->checks.list[i].t;
-		char place[4];
 		if (!is_open(r, i, kind))
 			continue;
-		conform_pod_name(t->to_pod, place);
 		(void)conform_calls_add(calls, t->to,
-			json_pack("{s:s,s:s,s:s}", "op", "received", "place", place, "nonce",
-				t->nonce),
+			json_pack("{s:s,s:s,s:s}", "op", "received", "place",
+				CONFORM_POD_NAME(t->to_pod), "nonce", t->nonce),
 			SHORT_MS);
 	}
 }

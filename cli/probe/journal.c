@@ -133,25 +133,11 @@ void probe_journal_close(struct probe_journal *j)
 	free(j);
 }
 
-static int write_all(int fd, const char *text)
-{
-	for (size_t len = strlen(text); len;) {
-		ssize_t n = write(fd, text, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int probe_journal_put(struct probe_journal *j, const char *name, const json_t *doc, struct err *e)
 {
 	CLEANUP_FREE char *text = json_text(doc);
 	CLEANUP_FD int fd = openat(j->fd, FRESH, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : write_all(fd, text);
+	int r = fd < 0 ? -errno : file_write(fd, text, strlen(text));
 	if (r == 0 && renameat(j->fd, FRESH, j->fd, name) < 0)
 		r = -errno;
 	if (r < 0)

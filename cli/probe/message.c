@@ -23,9 +23,7 @@ void probe_message_format(const struct probe_message *m, char *out, size_t len)
 	text_add(&t, START "\"%s\",\"nonce\":\"%s\",\"seq\":%u", m->is_answer ? "answer" : "ask",
 		m->nonce, m->seq);
 	if (m->is_answer) {
-		char source[ADDR_TEXT];
-		addr_format(&m->source, source);
-		text_add(&t, ",\"source\":\"%s\"", source);
+		text_add(&t, ",\"source\":\"%s\"", ADDR_STRING(&m->source));
 	} else if (m->df) {
 		text_add(&t, ",\"df\":true");
 	}

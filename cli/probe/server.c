@@ -67,7 +67,6 @@ int probe_received(
 	(void)id;
 	struct probe_pod *pod = NULL;
 	const char *nonce = NULL;
-	char source[ADDR_TEXT] = "";
 	int r = probe_place(p, request, "place", &pod, e);
 	if (r >= 0)
 		r = json_get_string(request, "", "nonce", &nonce, e);
@@ -76,10 +75,8 @@ int probe_received(
 	if (!nonce)
 		return err_set(e, EINVAL, "\"nonce\" is missing");
 	const struct probe_heard *h = find_heard(pod ? &pod->server : &p->server, nonce);
-	if (h)
-		addr_format(&h->source, source);
 	json_put(answer, "count", json_of_number(h ? h->count : 0));
-	json_put(answer, "source", json_of_text(source));
+	json_put(answer, "source", json_of_text(h ? ADDR_STRING(&h->source) : ""));
 	return 0;
 }
 
