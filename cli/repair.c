@@ -54,12 +54,12 @@ static bool is_quarantined(const struct node_view *v, const struct addr *a)
 
 static int record(const struct repair *r, const struct owned_link *l, struct err *e)
 {
-	struct addr wanted[NODE_LEASES];
-	struct pool pools[NODE_LEASES];
+	struct addr wanted[FAMILIES];
+	struct pool pools[FAMILIES];
 	size_t n = 0;
 	for (size_t i = 0; i < l->n_addrs; i++) {
 		const struct node_pool *p = node_view_pool(r->in->view, &l->addrs[i]);
-		if (!p || n == NODE_LEASES || (n && wanted[0].family == l->addrs[i].family))
+		if (!p || n == FAMILIES || (n && wanted[0].family == l->addrs[i].family))
 			continue;
 		wanted[n] = l->addrs[i];
 		pools[n++] = p->pool;

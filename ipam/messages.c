@@ -7,15 +7,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/socket.h>
 
 #include "ipam/node_impl.h"
+#include "lib/family.h"
 #include "lib/text.h"
-
-const char *messages_family(uint8_t family)
-{
-	return family == AF_INET ? "IPv4" : "IPv6";
-}
 
 bool node_want_uses(const struct node_want *w, size_t i, uint8_t family)
 {
@@ -45,7 +40,7 @@ int messages_outside(const struct node_want *w, const struct addr *a, struct err
 	list_pools(w, a->family, &t);
 	return err_set(e, EADDRNOTAVAIL,
 		"requested address %s is in no pool that may be used here (%s pools: %s)", text,
-		messages_family(a->family), pools);
+		family_name(family_of(a->family)), pools);
 }
 
 int messages_taken(const struct addr *a, const struct record_addr *rec, struct err *e)
@@ -149,7 +144,7 @@ static int exhausted_blocks(
 	return err_set(e, EAGAIN,
 		"this node has no free %s address: %" PRIu64 " blocks of %s, %" PRIu64
 		" addresses used, %" PRIu64 " cooling, %" PRIu64 " reserved or quarantined",
-		messages_family(family), blocks, pools, used, cooling, held);
+		family_name(family_of(family)), blocks, pools, used, cooling, held);
 }
 
 int messages_exhausted(struct node *n, const struct node_want *w, uint8_t family, struct err *e)
@@ -169,6 +164,6 @@ int messages_exhausted(struct node *n, const struct node_want *w, uint8_t family
 	err_details(e,
 		"stop pods, configure a larger or a further %s pool, or release addresses "
 		"that nothing uses any more (roostctl ipam show, roostctl ipam release)",
-		messages_family(family));
+		family_name(family_of(family)));
 	return r;
 }

@@ -15,8 +15,6 @@
 /* Whether pool i may be used and is of the family. */
 bool node_want_uses(const struct node_want *w, size_t i, uint8_t family);
 
-const char *messages_family(uint8_t family); /* "IPv4", "IPv6" */
-
 /* -EADDRNOTAVAIL: the requested address is in no usable pool. */
 int messages_outside(const struct node_want *w, const struct addr *a, struct err *e);
 

@@ -26,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "ipam/node_impl.h"
@@ -303,8 +302,6 @@ int node_lock_owner(struct node *n, const struct hash *owner, struct err *e)
 	return file_lock_slot(n->lock, hash_slot(owner), e);
 }
 
-static const uint8_t families[NODE_LEASES] = {AF_INET, AF_INET6};
-
 /* The block of an address; one in no block counts as its own. */
 static int lease_of(struct db *db, const struct addr *a, struct node_lease *out, struct err *e)
 {
@@ -321,9 +318,9 @@ int node_find(struct node *n, const struct hash *owner, struct node_leases *out,
 {
 	struct node_leases found = {0};
 	int r = db_begin(n->db, false, e);
-	for (size_t i = 0; r >= 0 && i < NODE_LEASES; i++) {
+	for (enum family f = IPV4; r >= 0 && f < FAMILIES; f++) {
 		struct addr a;
-		r = index_get_owner(n->db, owner, families[i], &a, e);
+		r = index_get_owner(n->db, owner, family_af(f), &a, e);
 		struct index_addr rec;
 		if (r == 1)
 			r = index_get_addr(n->db, &a, &rec, e);
@@ -347,10 +344,9 @@ int node_release(struct node *n, const struct hash *owners, size_t count, struct
 	int r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r >= 0 && i < count * NODE_LEASES; i++) {
+	for (size_t i = 0; r >= 0 && i < count * FAMILIES; i++) {
 		struct addr a;
-		r = index_get_owner(
-			n->db, &owners[i / NODE_LEASES], families[i % NODE_LEASES], &a, e);
+		r = index_get_owner(n->db, &owners[i / FAMILIES], family_af(i % FAMILIES), &a, e);
 		if (r == 1) {
 			r = index_release(n->db, &a, &t, e);
 			freed++;

@@ -16,6 +16,7 @@
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 #include "lib/owned.h"
 
 struct node;
@@ -72,9 +73,8 @@ struct node_lease {
 	bool was_ours;
 };
 
-#define NODE_LEASES 2 /* one per family */
 struct node_leases {
-	struct node_lease v[NODE_LEASES]; /* IPv4 first */
+	struct node_lease v[FAMILIES]; /* one of each, IPv4 first */
 	size_t n;
 	uint64_t netns; /* node_find(): the namespace recorded with them, 0 unknown */
 };

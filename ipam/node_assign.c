@@ -27,13 +27,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "ipam/index_blocks.h"
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
 #include "ipam/messages.h"
 #include "ipam/subnet.h"
+#include "lib/family.h"
 #include "lib/mem.h"
 
 #define ATTEMPTS 100000 /* a bound; each attempt but the last found a lost or taken block */
@@ -271,7 +271,7 @@ static int take_any(struct attempt *a, uint8_t family, struct err *e)
 		usable |= node_want_uses(a->w, i, family);
 	if (!usable)
 		return err_set(e, EADDRNOTAVAIL, "none of the %s pools may be used here",
-			messages_family(family));
+			family_name(family_of(family)));
 	int r = find_unreserved(a, family, &addr, e);
 	if (r < 0)
 		return r;
@@ -324,19 +324,18 @@ static int give_family(
 /* One transaction's work: 0, 1 when a claim is needed first, or an error. */
 static int try_all(struct attempt *a, struct err *e)
 {
-	static const uint8_t families[NODE_LEASES] = {AF_INET, AF_INET6};
-	struct addr own[NODE_LEASES];
-	bool kept[NODE_LEASES];
+	struct addr own[FAMILIES];
+	bool kept[FAMILIES];
 	int r = 0;
 	a->leases.n = 0;
 	for (size_t i = 0; r == 0 && !a->w->cluster && i < a->w->n_pools; i++)
 		r = index_blocks_sync_pool(a->n->db, &a->w->pools[i], e);
-	for (size_t i = 0; r == 0 && i < NODE_LEASES; i++)
-		r = settle_own(a, families[i], &own[i], &kept[i], e);
+	for (enum family f = IPV4; r == 0 && f < FAMILIES; f++)
+		r = settle_own(a, family_af(f), &own[f], &kept[f], e);
 	if (r == 0)
 		r = subnet_reserve(a->n->db, a->w, a->now.wall_s, e);
-	for (size_t i = 0; r == 0 && i < NODE_LEASES; i++)
-		r = give_family(a, families[i], &own[i], kept[i], e);
+	for (enum family f = IPV4; r == 0 && f < FAMILIES; f++)
+		r = give_family(a, family_af(f), &own[f], kept[f], e);
 	return r;
 }
 
@@ -409,7 +408,7 @@ static int check_want(const struct node_want *w, struct err *e)
 	for (size_t i = 0; i < w->n_requested; i++)
 		if (requested(w, w->requested[i].family) != &w->requested[i])
 			return err_set(e, EINVAL, "more than one %s address is requested",
-				messages_family(w->requested[i].family));
+				family_name(family_of(w->requested[i].family)));
 	return 0;
 }
 

@@ -346,7 +346,7 @@ int node_assign_tunnel(
 	if (r >= 0 && !w.n_pools)
 		return err_set(e, EADDRNOTAVAIL,
 			"no %s pool of the cluster gives addresses to this node",
-			messages_family(family));
+			family_name(family_of(family)));
 	w.pools = pools;
 	w.reserved = m->reserved;
 	w.n_reserved = m->n_reserved;

@@ -144,7 +144,7 @@ static int answer(struct call *c, const struct pod *pod, const json_t *dns,
 /* One look into the pod: is there the interface, and has another one the routes already? */
 struct inside_look {
 	struct net_link link;
-	struct net_route routes[2];
+	struct net_route routes[FAMILIES];
 };
 
 static int look_once(struct call *c, struct inside_look *out, struct err *e)
@@ -152,8 +152,8 @@ static int look_once(struct call *c, struct inside_look *out, struct err *e)
 	struct addr gateway = gateway_of(AF_INET); /* ours, or anybody's default route */
 	*out = (struct inside_look){0};
 	net_ask_link(c->inside, c->request->ifname, &out->link);
-	net_ask_route(c->inside, &gateway, &out->routes[0]);
-	net_ask_default(c->inside, AF_INET6, &out->routes[1]);
+	net_ask_route(c->inside, &gateway, &out->routes[IPV4]);
+	net_ask_default(c->inside, AF_INET6, &out->routes[IPV6]);
 	return net_commit(c->inside, NULL, e);
 }
 
@@ -184,7 +184,7 @@ static int remove_marked_dev(struct call *c, int dev, struct err *e)
 static int clear_marked(struct call *c, const struct inside_look *seen, struct err *e)
 {
 	int cleared = seen->link.index ? remove_marked(c, &seen->link, e) : 0;
-	for (size_t i = 0; i < 2 && cleared == 0; i++)
+	for (size_t i = 0; i < FAMILIES && cleared == 0; i++)
 		cleared = remove_marked_dev(c, seen->routes[i].dev, e);
 	return cleared;
 }
@@ -199,8 +199,8 @@ static int look_inside(struct call *c, struct pod_facts *facts, struct err *e)
 		again = look_once(c, &seen, e);
 	if (again < 0)
 		return again;
-	facts->is_second4 = seen.routes[0].dev != 0;
-	facts->is_second6 = seen.routes[1].dev != 0;
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		facts->is_second[f] = seen.routes[f].dev != 0;
 	if (!seen.link.index)
 		return 0;
 	(void)err_set(e, EEXIST, "interface %s already exists in the pod", r->ifname);

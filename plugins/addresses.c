@@ -103,10 +103,8 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 	bool usable[POOL_MAX];
 	memset(usable, true, sizeof(usable));
 	int result = requested(r, c, wanted, &n_wanted, e);
-	if (result >= 0)
-		result = choose_pools(c, r->wishes.pools[IPV4], AF_INET, usable, e);
-	if (result >= 0)
-		result = choose_pools(c, r->wishes.pools[IPV6], AF_INET6, usable, e);
+	for (enum family f = IPV4; result >= 0 && f < FAMILIES; f++)
+		result = choose_pools(c, r->wishes.pools[f], family_af(f), usable, e);
 	if (result < 0)
 		return result;
 	struct node_want want = {

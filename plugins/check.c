@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "ipam/owner.h"
+#include "lib/family.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
@@ -139,14 +140,12 @@ static bool has_route(
 }
 
 /* The result's routes belong to the whole chain: each must be somewhere in the pod. */
-static int check_routes(const struct cni_result *prev, struct net *inside, struct err *e)
+static int check_routes(
+	const struct cni_result *prev, struct net *inside, enum family f, struct err *e)
 {
-	CLEANUP_FREE struct net_route *v4 = NULL;
-	CLEANUP_FREE struct net_route *v6 = NULL;
-	size_t n4 = 0, n6 = 0;
-	int r = net_list_routes(inside, AF_INET, 0, &v4, &n4, e);
-	if (r >= 0)
-		r = net_list_routes(inside, AF_INET6, 0, &v6, &n6, e);
+	CLEANUP_FREE struct net_route *list = NULL;
+	size_t n = 0;
+	int r = net_list_routes(inside, family_af(f), 0, &list, &n, e);
 	size_t i;
 	const json_t *route;
 	json_array_foreach (prev->routes, i, route) {
@@ -156,10 +155,10 @@ static int check_routes(const struct cni_result *prev, struct net *inside, struc
 		if (r < 0)
 			return r;
 		const json_t *table = json_object_get(route, "table");
-		if (json_is_integer(table) && json_integer_value(table) != MAIN_TABLE)
-			continue; /* another plugin's, elsewhere */
-		bool is4 = dst.addr.family == AF_INET;
-		if (!has_route(is4 ? v4 : v6, is4 ? n4 : n6, &dst, field(route, "gw")))
+		if (dst.addr.family != family_af(f) ||
+			(json_is_integer(table) && json_integer_value(table) != MAIN_TABLE))
+			continue; /* of the other family, or another plugin's in a table of its own */
+		if (!has_route(list, n, &dst, field(route, "gw")))
 			return err_set(e, ENODATA, "route %s via %s is missing in the pod",
 				field(route, "dst"), field(route, "gw"));
 	}
@@ -181,5 +180,7 @@ int check_wiring(const struct cni_request *r, const struct cni_result *prev, str
 		return result;
 	const struct ends ends = {host, inside, &host_link, &pod_link};
 	result = check_addresses(prev, interface, &ends, e);
-	return result < 0 ? result : check_routes(prev, inside, e);
+	for (enum family f = IPV4; result >= 0 && f < FAMILIES; f++)
+		result = check_routes(prev, inside, f, e);
+	return result;
 }

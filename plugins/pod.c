@@ -35,10 +35,9 @@ static void plan_routes(const struct pod_addresses *a, struct pod *p)
 		p->routes[p->n_routes++] = a->routes[i];
 	if (a->n_routes)
 		return;
-	if (p->has4)
-		p->routes[p->n_routes++] = (struct cidr){.addr.family = AF_INET};
-	if (p->has6)
-		p->routes[p->n_routes++] = (struct cidr){.addr.family = AF_INET6};
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (p->has[f])
+			p->routes[p->n_routes++] = (struct cidr){.addr.family = family_af(f)};
 }
 
 static uint32_t mtu_of(const struct conf *c, const struct pod_facts *facts)
@@ -63,21 +62,15 @@ int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6
 int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
 	const struct pod_facts *facts, struct pod *out, struct err *e)
 {
-	struct pod p = {
-		.forwarding = c->forwarding,
-		.is_second4 = facts->is_second4,
-		.is_second6 = facts->is_second6,
-	};
+	struct pod p = {.forwarding = c->forwarding};
+	memcpy(p.is_second, facts->is_second, sizeof(p.is_second));
 	plan_label(r, &p);
 	p.label.owner = owner_hash(r->network, r->container, r->ifname);
 	(void)text_copy(p.ifname, sizeof(p.ifname), r->ifname);
 	memcpy(p.mac, r->wishes.has_mac ? r->wishes.mac : facts->random_mac, sizeof(p.mac));
 	for (size_t i = 0; i < a->n_addrs; i++) {
 		p.addrs[p.n_addrs++] = a->addrs[i];
-		if (a->addrs[i].addr.family == AF_INET)
-			p.has4 = true;
-		else
-			p.has6 = true;
+		p.has[family_of(a->addrs[i].addr.family)] = true;
 	}
 	const struct addr *named = &p.addrs[0].addr;
 	for (size_t i = 0; i < p.n_addrs && named->family != AF_INET; i++)
@@ -86,17 +79,22 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 	owned_name_second(c->prefix, named, p.host_second);
 	plan_routes(a, &p);
 	p.mtu = mtu_of(c, facts);
-	int result = pod_check_mtu(c, facts, p.has6, e);
+	int result = pod_check_mtu(c, facts, p.has[IPV6], e);
 	if (result < 0)
 		return result;
 	*out = p;
 	return 0;
 }
 
+bool pod_is_second(const struct pod *p)
+{
+	return (p->has[IPV4] && p->is_second[IPV4]) || (p->has[IPV6] && p->is_second[IPV6]);
+}
+
 /* A second interface leaves the default route to the first. */
 static bool is_in_main_table(const struct pod *p, const struct cidr *route)
 {
-	return route->len || !pod_is_second(p, route->addr.family);
+	return route->len || !p->is_second[family_of(route->addr.family)];
 }
 
 static void describe_host(const struct pod *p, struct text *out)
@@ -128,11 +126,11 @@ void pod_describe(const struct pod *p, struct text *out)
 		cidr_format(&(struct cidr){p->addrs[i].addr, addr_bits(&p->addrs[i].addr)}, text);
 		text_add(out, "pod: address %s dev %s\n", text, p->ifname);
 	}
-	if (p->has4)
+	if (p->has[IPV4])
 		text_add(out, "pod: neighbour %s mac ee:ee:ee:ee:ee:ee permanent\n", GATEWAY4_TEXT);
-	if (p->has4 && !p->is_second4)
+	if (p->has[IPV4] && !p->is_second[IPV4])
 		text_add(out, "pod: route %s/32 dev %s scope link\n", GATEWAY4_TEXT, p->ifname);
-	if ((p->has4 && p->is_second4) || (p->has6 && p->is_second6))
+	if (pod_is_second(p))
 		text_add(out, "pod: packets from these addresses leave by %s\n", p->ifname);
 	for (size_t i = 0; i < p->n_routes; i++) {
 		cidr_format(&p->routes[i], text);

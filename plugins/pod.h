@@ -12,6 +12,7 @@
 #include "lib/addr.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
+#include "lib/family.h"
 #include "lib/hash.h"
 #include "lib/net.h"
 #include "lib/net_link.h"
@@ -46,8 +47,8 @@ struct pod {
 	uint8_t mac[6];		    /* of the pod's end */
 	uint32_t mtu;		    /* bytes */
 	bool forwarding;	    /* the pod may forward packets */
-	bool has4, has6;
-	bool is_second4, is_second6; /* another interface has the default route: docs/ROUTES.md */
+	bool has[FAMILIES];
+	bool is_second[FAMILIES]; /* another interface has the default route: docs/ROUTES.md */
 	struct pod_addr addrs[POD_ADDRS];
 	size_t n_addrs;
 	struct cidr routes[POD_ROUTES]; /* in the pod, via its gateway of that family */
@@ -58,7 +59,7 @@ struct pod {
 struct pod_facts {
 	struct net_host host;
 	uint8_t random_mac[6];
-	bool is_second4, is_second6; /* another interface has a default route of the family */
+	bool is_second[FAMILIES]; /* another interface has a default route of the family */
 };
 
 extern const uint8_t pod_host_mac[6]; /* ee:ee:ee:ee:ee:ee */
@@ -78,8 +79,5 @@ void pod_describe(const struct pod *p, struct text *out);
 /* Adds the pod to a result: two interfaces, its addresses and routes. */
 void pod_report(const struct pod *p, const char *netns, struct cni_result *result);
 
-/* Whether routes of this family go into a table of the interface's own. */
-static inline bool pod_is_second(const struct pod *p, uint8_t family)
-{
-	return family == AF_INET ? p->is_second4 : p->is_second6;
-}
+/* Whether rules lead packets from one of its addresses to a table of the interface's own. */
+bool pod_is_second(const struct pod *p);

@@ -143,7 +143,7 @@ static int create_pair(
 static int harden6(const struct pod *p, const struct net_link *link, struct err *e)
 {
 	static const char *const off[] = {"accept_ra", "accept_redirects", "disable_ipv6"};
-	bool enable = p->has6 && link->ipv6_disabled;
+	bool enable = p->has[IPV6] && link->ipv6_disabled;
 	char dir[64];
 	(void)snprintf(dir, sizeof(dir), "/proc/sys/net/ipv6/conf/%s", p->host);
 	return file_put_numbers(dir, off, enable ? 3 : 2, 0, e);
@@ -205,10 +205,10 @@ static void queue_host(const struct pod *p, struct net *host, int link)
 	net_set_conf4(host, dev, conf, sizeof(conf) / sizeof(*conf));
 	net_set_no_proxy_delay(host, link);
 	net_set_no_auto_link_local(host, dev);
-	if (p->has6)
+	if (p->has[IPV6])
 		queue_gateway6(host, link);
 	net_set_up(host, dev);
-	if (p->has6)
+	if (p->has[IPV6])
 		queue_near6(host, link);
 	queue_host_routes(p, host, link);
 }
@@ -297,14 +297,6 @@ static void queue_second(const struct pod *p, uint8_t family, struct net *inside
 			queue_route_inside(inside, link, &p->routes[i], 0, NET_MAY_EXIST);
 }
 
-static void queue_family(const struct pod *p, uint8_t family, struct net *inside, int link)
-{
-	if (pod_is_second(p, family))
-		queue_second(p, family, inside, link);
-	else
-		queue_first(p, family, inside, link);
-}
-
 static void queue_inside(const struct pod *p, struct net *inside, int link)
 {
 	net_set_up(inside, (struct net_dev){.index = LOOPBACK_INDEX});
@@ -314,26 +306,27 @@ static void queue_inside(const struct pod *p, struct net *inside, int link)
 	}
 	/* Without IPv6 a link-local address has nobody to talk to; its multicast groups and
 	 * solicitations would only fill the kernel's neighbour table, which all pods share. */
-	if (!p->has6)
+	if (!p->has[IPV6])
 		net_set_no_auto_link_local(inside, (struct net_dev){.index = link});
 	net_set_up(inside, (struct net_dev){.index = link});
 	struct addr gateway = gateway_of(AF_INET);
-	if (p->has4)
+	if (p->has[IPV4])
 		net_add_neigh(inside, link, &gateway, pod_host_mac);
-	if (p->has4)
-		queue_family(p, AF_INET, inside, link);
-	if (p->has6)
-		queue_family(p, AF_INET6, inside, link);
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		if (p->has[f] && p->is_second[f])
+			queue_second(p, family_af(f), inside, link);
+		else if (p->has[f])
+			queue_first(p, family_af(f), inside, link);
+	}
 }
 
 /* What does not go with the link. */
 static void remove_rules(struct net *inside, int link)
 {
-	static const int families[] = {AF_INET, AF_INET6};
 	struct err ignored; /* none there, in nearly every pod */
-	for (size_t i = 0; i < 2; i++)
+	for (enum family f = IPV4; f < FAMILIES; f++)
 		do
-			net_del_rule_of(inside, families[i], table_of(link), NET_STRICT);
+			net_del_rule_of(inside, family_af(f), table_of(link), NET_STRICT);
 		while (net_commit(inside, NULL, &ignored) == 0);
 }
 
@@ -414,7 +407,7 @@ static int apply(struct pod *p, const struct ns *ns, struct net *const nets[2], 
 		return 0;
 	}
 	struct err undo; /* the first error is the one to tell */
-	if (p->is_second4 || p->is_second6)
+	if (pod_is_second(p))
 		remove_rules(inside, link.peer);
 	(void)owned_remove(host, &link.index, 1, &undo);
 	return r;
@@ -428,7 +421,7 @@ int wire_apply(
 {
 	struct net *const nets[2] = {host, inside};
 	int r = apply(p, ns, nets, false, e);
-	return r == -EACCES && p->has6 ? apply(p, ns, nets, true, e) : r;
+	return r == -EACCES && p->has[IPV6] ? apply(p, ns, nets, true, e) : r;
 }
 
 /* With the pod's namespace at hand: the rules of a second interface, if the interface is this

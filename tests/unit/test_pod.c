@@ -54,7 +54,7 @@ static void take_line(char *line, struct input *in)
 	else if (strcmp(line, "mac") == 0)
 		assert_true(w->has_mac = mac_parse(rest, w->mac));
 	else if (strcmp(line, "second") == 0)
-		in->facts.is_second4 = in->facts.is_second6 = true;
+		in->facts.is_second[IPV4] = in->facts.is_second[IPV6] = true;
 	else if (strcmp(line, "uplink") == 0)
 		in->facts.host.uplink =
 			(struct net_link){.index = 2, .mtu = (uint32_t)strtoul(rest, NULL, 10)};
