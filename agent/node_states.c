@@ -67,7 +67,7 @@ static int count_free(struct node *n, struct node_states_dir *d, struct err *e)
 
 static int compare(const void *a, const void *b)
 {
-	return block_compare(&((const struct node_states_block *)a)->in.cidr,
+	return cidr_compare(&((const struct node_states_block *)a)->in.cidr,
 		&((const struct node_states_block *)b)->in.cidr);
 }
 

@@ -33,7 +33,7 @@ struct node_states_dir {
 struct node_states {
 	struct node_states_dir dirs[AGENT_CONF_STATE_DIRS];
 	size_t n_dirs;
-	struct node_states_block *blocks; /* sorted by block_compare() */
+	struct node_states_block *blocks; /* sorted by cidr_compare() */
 	size_t n_blocks;
 	struct cidr *embedded; /* blocks claimed in place by a network configuration */
 	size_t n_embedded;

@@ -328,7 +328,7 @@ static bool take_resource(struct replica *r, const struct store_event *ev)
 
 static int compare_blocks(const void *a, const void *b)
 {
-	return block_compare(
+	return cidr_compare(
 		&((const struct replica_block *)a)->cidr, &((const struct replica_block *)b)->cidr);
 }
 

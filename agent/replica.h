@@ -46,7 +46,7 @@ struct replica_problem {
 enum { REPLICA_RESOURCES, REPLICA_BLOCKS, REPLICA_PARTS };
 
 /* Sorted while replica_is_whole(): nodes by name, items by kind and name, blocks by
- * block_compare(). All strings are the replica's. */
+ * cidr_compare(). All strings are the replica's. */
 struct replica {
 	struct replica_node *nodes; /* all but those whose document cannot be read */
 	size_t n_nodes, room_nodes;

@@ -20,7 +20,8 @@
 #include "cluster/keys.h"
 #include "lib/hash.h"
 #include "lib/json.h"
-#include "lib/text.h"
+#include "lib/schema.h"
+#include "lib/search.h"
 
 static const char *const states[] = {
 	[BLOCK_OWNED] = "owned",
@@ -32,27 +33,27 @@ const char *block_state_name(enum block_state s)
 	return states[s];
 }
 
-static int parse_document(const json_t *doc, struct block *out, struct err *e)
+static int read_state(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	const char *node = NULL, *state = NULL;
-	if (!json_is_object(doc))
-		return err_set(e, EBADMSG, "not an object");
-	int r = json_get_string(doc, "", "node", &node, e);
-	if (r >= 0)
-		r = json_get_string(doc, "", "state", &state, e);
-	if (r < 0)
-		return r;
-	if (!node || !text_is_dns_name(node))
-		return err_set(e, EBADMSG, "node is %s", node ? "no name" : "missing");
-	for (size_t i = 0; state && i < sizeof(states) / sizeof(states[0]); i++) {
-		if (strcmp(state, states[i]) != 0)
+	const char *text = "";
+	(void)m;
+	int r = value ? schema_get_text(at, value, &text) : 0;
+	for (size_t i = 0; r == 0 && i < sizeof(states) / sizeof(states[0]); i++) {
+		if (strcmp(text, states[i]) != 0)
 			continue;
-		out->state = (enum block_state)i;
-		(void)text_copy(out->node, sizeof(out->node), node);
+		*(enum block_state *)out = (enum block_state)i;
 		return 0;
 	}
-	return err_set(e, EBADMSG, "state is neither owned nor quarantined");
+	return r < 0 ? r : schema_refuse(at, EBADMSG, "is neither owned nor quarantined");
 }
+
+static const struct schema_member members[] = {
+	{"node", &schema_name, SCHEMA_AT(struct block, node), .flags = SCHEMA_REQUIRED},
+	{"state", SCHEMA_READER(read_state), SCHEMA_AT(struct block, state),
+		.flags = SCHEMA_ALWAYS},
+};
+static const struct schema document = SCHEMA_OF(members);
 
 int block_parse(
 	const char *key, const char *value, int64_t revision, struct block *out, struct err *e)
@@ -62,11 +63,7 @@ int block_parse(
 	(void)json_clean(shown, sizeof(shown), key);
 	if (!keys_parse_block(key, &b.cidr))
 		return err_set(e, EINVAL, "\"%s\" is not the key of a block", shown);
-	CLEANUP_JSON json_t *doc = NULL;
-	int r = value ? json_parse(value, strlen(value), &doc, e)
-		      : err_set(e, EBADMSG, "the document is too large");
-	if (r == 0)
-		r = parse_document(doc, &b, e);
+	int r = schema_parse(&document, value, &b, e);
 	if (r < 0) {
 		err_add(e, "%s", shown);
 		return r;
@@ -75,43 +72,37 @@ int block_parse(
 	return 0;
 }
 
-int block_compare(const struct cidr *a, const struct cidr *b)
+static size_t taken_stride(const struct block_taken *t)
 {
-	int r = addr_compare(&a->addr, &b->addr);
-	return r ? r : (a->len > b->len) - (a->len < b->len);
+	return t->stride ? t->stride : sizeof(struct block);
 }
 
 static const struct cidr *taken_at(const struct block_taken *t, size_t i)
 {
-	size_t stride = t->stride ? t->stride : sizeof(struct block);
-	return (const struct cidr *)((const char *)t->sorted + i * stride);
+	return (const struct cidr *)((const char *)t->sorted + i * taken_stride(t));
+}
+
+static int compare_taken(const void *taken, const void *c)
+{
+	return cidr_compare(taken, c);
 }
 
 /* The first of the sorted blocks that is not before c; n when all are. */
-static size_t lower_bound(const struct block_taken *t, const struct cidr *c)
+static size_t taken_from(const struct block_taken *t, const struct cidr *c)
 {
-	size_t low = 0;
-	size_t high = t->n;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (block_compare(taken_at(t, middle), c) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return search_lower_bound(t->sorted, t->n, taken_stride(t), c, compare_taken);
 }
 
 /* A taken block that shares addresses with c; NULL. The one of the same size first, then one
  * inside c, then the larger ones. */
 static const struct cidr *find_overlap(const struct block_taken *t, const struct cidr *c)
 {
-	size_t at = lower_bound(t, c);
+	size_t at = taken_from(t, c);
 	if (at < t->n && cidr_overlaps(taken_at(t, at), c))
 		return taken_at(t, at);
 	for (int len = c->len - 1; len >= 0; len--) {
 		struct cidr larger = cidr_masked(&c->addr, (uint8_t)len);
-		at = lower_bound(t, &larger);
+		at = taken_from(t, &larger);
 		if (at < t->n && cidr_equal(taken_at(t, at), &larger))
 			return taken_at(t, at);
 	}

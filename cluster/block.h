@@ -35,7 +35,7 @@ int block_parse(
  * that nodes rarely meet; is_taken says which blocks are not free. attempts (blocks already tried in
  * vain) are passed over. 1, or 0 when the pool has no free block. */
 struct block_taken {
-	const void *sorted; /* by cidr (block_compare()) */
+	const void *sorted; /* by cidr (cidr_compare()) */
 	size_t n;
 	size_t stride; /* bytes of an element, which begins with its cidr; 0: of a struct block */
 	const struct cidr *tried;
@@ -43,4 +43,3 @@ struct block_taken {
 };
 int block_pick(
 	const struct pool *p, const char *node, const struct block_taken *t, struct cidr *out);
-int block_compare(const struct cidr *a, const struct cidr *b); /* address, then length */

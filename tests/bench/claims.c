@@ -67,7 +67,7 @@ _Noreturn static void die(const char *what, const struct err *e)
 static void take(struct node *n, const struct cidr *block)
 {
 	size_t at = n->n_taken;
-	while (at > 0 && block_compare(&n->taken[at - 1], block) > 0)
+	while (at > 0 && cidr_compare(&n->taken[at - 1], block) > 0)
 		at--;
 	if (at > 0 && cidr_equal(&n->taken[at - 1], block))
 		return;

@@ -195,7 +195,7 @@ static void the_walk_is_the_same_for_ever(void **state)
 
 static int compare(const void *a, const void *b)
 {
-	return block_compare(&((const struct block *)a)->cidr, &((const struct block *)b)->cidr);
+	return cidr_compare(&((const struct block *)a)->cidr, &((const struct block *)b)->cidr);
 }
 
 static void a_pool_is_used_up_without_meeting_a_block_twice(void **state)

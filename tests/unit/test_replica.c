@@ -110,12 +110,12 @@ static void many_blocks_in_any_order_end_up_sorted(void **state)
 	end(&r, REPLICA_BLOCKS);
 	assert_int_equal(r.n_blocks, 2000);
 	for (size_t i = 1; i < r.n_blocks; i++)
-		assert_true(block_compare(&r.blocks[i - 1].cidr, &r.blocks[i].cidr) < 0);
+		assert_true(cidr_compare(&r.blocks[i - 1].cidr, &r.blocks[i].cidr) < 0);
 	put(&r, "blocks/10.3.7.64-26", OWNED("b"));
 	put(&r, "blocks/10.0.0.0-26", NULL);
 	assert_int_equal(r.n_blocks, 2000);
 	for (size_t i = 1; i < r.n_blocks; i++)
-		assert_true(block_compare(&r.blocks[i - 1].cidr, &r.blocks[i].cidr) < 0);
+		assert_true(cidr_compare(&r.blocks[i - 1].cidr, &r.blocks[i].cidr) < 0);
 	replica_done(&r);
 }
 
