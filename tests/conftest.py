@@ -5,6 +5,7 @@ has the power to make one; with -n each worker has mounts and a network of its o
 A test that needs that machine, or programs, says so by the marker `needs`, and is skipped elsewhere.
 A run in which anything was skipped ends with 77: for CTest it was skipped, which CI does not allow."""
 import contextlib
+import os
 import shutil
 import sys
 
@@ -26,6 +27,15 @@ def pytest_configure(config):
             world.enter()
     elif world.is_inside():
         world.enter_part()
+
+
+@pytest.fixture(autouse=True)
+def no_namespace_is_left():
+    before = set(os.listdir("/run/netns")) if world.is_inside() else None
+    yield
+    if before is not None:
+        left = set(os.listdir("/run/netns")) - before
+        assert not left, f"namespaces {left} are left"
 
 
 def pytest_collection_modifyitems(items):

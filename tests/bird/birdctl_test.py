@@ -1,25 +1,23 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The control socket against servers that are not BIRD: slow, huge, mute, rude, broken ones. birdtool
-keeps "BIRD" equal to a text while a thread here answers as the case wants. Needs no root and no BIRD.
-ROOST_BIRDTOOL: the executable."""
+keeps "BIRD" equal to a text while a thread here answers as the case wants. Needs no root and no BIRD."""
 
 import collections
-import concurrent.futures
 import contextlib
 import json
 import os
 import select
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import traceback
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOL = os.environ.get("ROOST_BIRDTOOL") or f"{ROOT}/build/release/tests/bird/birdtool"
+import pytest
+
+from birdlab import TOOL
+from roostlab import Failed, true
+
 WAIT_S = 30
 GREETING = b"0001 BIRD 2.0.12 ready.\n"
 STATUS = b"1000-BIRD 2.0.12\n1011-Router ID is 10.0.0.1\n0013 Daemon is up and running\n"
@@ -29,10 +27,6 @@ RECOVERY = b"1000-BIRD 2.0.12\n0024-Graceful restart recovery in progress\n  Wai
 SESSIONS = b"2002-Name       Proto      Table      State  Since         Info\n" \
            b"1002-roost_hops BGP        ---        up     10:00:00.000  Established\n" \
            b" roost_10_0_0_2 BGP        ---        start  10:00:00.000  Connect       Socket: x\n0000 \n"
-
-
-class Failed(Exception):
-    pass
 
 
 class Fake:
@@ -159,42 +153,50 @@ class Tool:
             return None
 
 
-def expect(condition, what, seen=None):
-    if not condition:
-        raise Failed(f"expected {what}" + ("" if seen is None else f", saw {seen!r}"))
+@pytest.fixture
+def folder():
+    with tempfile.TemporaryDirectory() as path:  # a socket's path is short
+        os.mkdir(f"{path}/own")
+        yield path
 
 
-TESTS = []
+@pytest.fixture
+def fake(folder):
+    with contextlib.closing(Fake(f"{folder}/bird.ctl")) as fake:
+        yield fake
 
 
-def test(f):
-    TESTS.append(f)
-    return f
+@pytest.fixture
+def tool(fake, folder):
+    tool = Tool(folder)
+    yield tool
+    try:
+        tool.close()
+    finally:
+        tool.process.kill()
+        tool.process.wait()
 
 
-@test
-def a_text_is_checked_then_put_in_place_then_loaded(fake, tool):
+def test_a_text_is_checked_then_put_in_place_then_loaded(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     order = [c for c in fake.commands if c.startswith("configure")]
-    expect(order == [f"configure check \"{tool.file}.check\"", "configure"], "check, then configure",
+    true(order == [f"configure check \"{tool.file}.check\"", "configure"], "check, then configure",
            order)
-    expect(fake.commands[0] == "show status", "the status to be asked first", fake.commands[0])
-    expect("router id 10.0.0.1;" in tool.text(), "the text in the file", tool.text())
-    expect(os.stat(tool.file).st_mode & 0o777 == 0o600, "mode 0600 without a group")
-    expect(not any(tool.text(s) for s in (".new", ".old", ".check")), "nothing left beside it")
+    true(fake.commands[0] == "show status", "the status to be asked first", fake.commands[0])
+    true("router id 10.0.0.1;" in tool.text(), "the text in the file", tool.text())
+    true(os.stat(tool.file).st_mode & 0o777 == 0o600, "mode 0600 without a group")
+    true(not any(tool.text(s) for s in (".new", ".old", ".check")), "nothing left beside it")
     tool.wait("one session of two", lambda: (tool.look["peers"], tool.look["peersUp"]) == (2, 1))
 
 
-@test
-def the_same_text_again_is_loaded_already(fake, tool):
+def test_the_same_text_again_is_loaded_already(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     tool.wait("the sessions", lambda: tool.look["peers"] == 2)  # nothing else will change the look
     tool.wait_loaded(tool.want("10.0.0.1"))
-    expect(fake.asked("configure") == 1, "one configure", fake.commands)
+    true(fake.asked("configure") == 1, "one configure", fake.commands)
 
 
-@test
-def a_file_that_is_right_already_is_configured_once(fake, tool):
+def test_a_file_that_is_right_already_is_configured_once(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     fake.commands.clear()
     other = Tool(os.path.dirname(tool.socket))
@@ -202,12 +204,11 @@ def a_file_that_is_right_already_is_configured_once(fake, tool):
         other.wait_loaded(other.want("10.0.0.1"))
     finally:
         other.close()
-    expect(fake.asked("configure") == 1 and fake.asked("configure check") == 0,
+    true(fake.asked("configure") == 1 and fake.asked("configure check") == 0,
            "one configure and no check", fake.commands)
 
 
-@test
-def replies_may_come_byte_by_byte(fake, tool):
+def test_replies_may_come_byte_by_byte(fake, tool):
     def slowly(connection, line):
         for byte in (STATUS if line == "show status" else b"0020 Configuration OK\n"):
             connection.sendall(bytes([byte]))
@@ -217,51 +218,47 @@ def replies_may_come_byte_by_byte(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
 
 
-@test
-def a_reply_of_megabytes_is_read_to_its_end(fake, tool):
+def test_a_reply_of_megabytes_is_read_to_its_end(fake, tool):
     row = b"1002-roost_10_0_%d_%d BGP        ---        up     10:00:00.000  Established   \n"
     rows = b"".join(row % (i // 250, i % 250) for i in range(100000))
     fake.answers["show protocols"] = rows + b"0000 \n"
     tool.want("10.0.0.1")
     tool.wait("many sessions", lambda: tool.look["peers"] > 40000)
-    expect(tool.look["peers"] == tool.look["peersUp"] < 100000, "what fits to be counted", tool.look)
+    true(tool.look["peers"] == tool.look["peersUp"] < 100000, "what fits to be counted", tool.look)
     tool.wait_loaded(tool.want("10.0.0.2"))
-    expect(fake.connections == 1, "the connection to go on", fake.connections)
+    true(fake.connections == 1, "the connection to go on", fake.connections)
 
 
-@test
-def lines_that_were_logged_meanwhile_are_no_reply(fake, tool):
+def test_lines_that_were_logged_meanwhile_are_no_reply(fake, tool):
     fake.answers["configure check"] = b"+log of something\n0020 Configuration OK\n"
     tool.wait_loaded(tool.want("10.0.0.1"))
 
 
-@test
-def a_refused_text_leaves_the_file_alone_and_says_where(fake, tool):
+def test_a_refused_text_leaves_the_file_alone_and_says_where(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     before = tool.text()
     fake.answers["configure check"] = b"0002-Reading configuration from x\n8002 /x/y.conf:7:3 syntax error\n"
     refused = tool.want("10.0.0.2")
     tool.wait("a refusal", lambda: tool.look["refused"] == refused)
-    expect("/x/y.conf:7:3 syntax error" in tool.look["trouble"], "BIRD's sentence", tool.look)
-    expect(tool.look["loaded"] == 1, "the old one to be loaded still", tool.look)
-    expect(tool.text() == before, "the file as it was", tool.text())
+    true("/x/y.conf:7:3 syntax error" in tool.look["trouble"], "BIRD's sentence", tool.look)
+    true(tool.look["loaded"] == 1, "the old one to be loaded still", tool.look)
+    true(tool.text() == before, "the file as it was", tool.text())
     fake.answers["configure check"] = b"0020 Configuration OK\n"
     tool.wait_loaded(tool.want("10.0.0.3"))
-    expect(tool.look["trouble"] == "" and tool.look["refused"] == 0, "no trouble any more", tool.look)
+    true(tool.look["trouble"] == "" and tool.look["refused"] == 0, "no trouble any more", tool.look)
 
 
-@test
-def what_is_refused_is_tried_again_by_itself(fake, tool):
+@pytest.mark.slow
+def test_what_is_refused_is_tried_again_by_itself(fake, tool):
     fake.answers["configure check"] = collections.deque(
         [b"8002 own/x.conf:1:1 syntax error\n", b"0020 Configuration OK\n"])
     wanted = tool.want("10.0.0.1")
     tool.wait_trouble("own/x.conf")
     tool.wait_loaded(wanted)
-    expect(fake.asked("configure check") == 2, "two checks", fake.commands)
+    true(fake.asked("configure check") == 2, "two checks", fake.commands)
 
 
-@test
-def a_text_that_configure_refuses_is_taken_back(fake, tool):
+def test_a_text_that_configure_refuses_is_taken_back(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     before = tool.text()
     fake.answers["configure"] = b"8002 /etc/bird/bird.conf:3:1 syntax error\n"
@@ -273,22 +270,20 @@ def a_text_that_configure_refuses_is_taken_back(fake, tool):
     tool.wait_loaded(3)
 
 
-@test
-def the_first_text_is_removed_if_configure_refuses_it(fake, tool):
+def test_the_first_text_is_removed_if_configure_refuses_it(fake, tool):
     fake.answers["configure"] = b"8002 /etc/bird/bird.conf:3:1 syntax error\n"
     tool.want("10.0.0.2")
     tool.wait_trouble("bird.conf:3:1")
     tool.wait("no file", lambda: tool.text() is None)
 
 
-@test
-def an_agent_killed_in_the_middle_leaves_a_file_that_is_judged_again(fake, tool):
+def test_an_agent_killed_in_the_middle_leaves_a_file_that_is_judged_again(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     before = tool.text()
     fake.answers["configure"] = lambda c, line: tool.process.kill()
     tool.want("10.0.0.2")
     tool.process.wait(timeout=WAIT_S)
-    expect(tool.text(".old") == before and tool.text() != before, "both files", tool.text())
+    true(tool.text(".old") == before and tool.text() != before, "both files", tool.text())
     fake.answers["configure"] = b"8002 /etc/bird/bird.conf:3:1 syntax error\n"
     other = Tool(os.path.dirname(tool.socket))
     try:
@@ -300,8 +295,7 @@ def an_agent_killed_in_the_middle_leaves_a_file_that_is_judged_again(fake, tool)
     tool.process = subprocess.Popen(["true"], stdin=subprocess.PIPE)
 
 
-@test
-def a_load_in_progress_is_waited_for(fake, tool):
+def test_a_load_in_progress_is_waited_for(fake, tool):
     for code in (b"0004 Reconfiguration in progress\n", b"0005 Reconfiguration already in progress\n"):
         done = threading.Event()
         fake.answers["configure"] = code
@@ -310,13 +304,12 @@ def a_load_in_progress_is_waited_for(fake, tool):
         seen = fake.asked("show status")
         wanted = tool.want("10.0.0." + code[3:4].decode())
         tool.wait("polling", lambda: fake.asked("show status") > seen + 5)
-        expect(tool.look["loaded"] != wanted, "it not to count as loaded yet", tool.look)
+        true(tool.look["loaded"] != wanted, "it not to count as loaded yet", tool.look)
         done.set()
         tool.wait_loaded(wanted)
 
 
-@test
-def a_graceful_restart_is_seen_and_prodded(fake, tool):
+def test_a_graceful_restart_is_seen_and_prodded(fake, tool):
     fake.answers["show status"] = RECOVERY
     tool.wait_loaded(tool.want("10.0.0.1"))
     tool.wait("recovery", lambda: tool.look["recovering"])
@@ -326,25 +319,23 @@ def a_graceful_restart_is_seen_and_prodded(fake, tool):
     tool.wait("its end", lambda: not tool.look["recovering"])
 
 
-@test
-def while_bird_is_down_no_text_is_put_in_its_place(fake, tool):
+def test_while_bird_is_down_no_text_is_put_in_its_place(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     before = tool.text()
     fake.close()
     fake.answers["show status"] = lambda c, line: c.shutdown(socket.SHUT_RDWR)
     tool.wait("BIRD to be gone", lambda: not tool.look["up"])
-    expect(tool.look["loaded"] == 0, "nothing to be loaded then", tool.look)
+    true(tool.look["loaded"] == 0, "nothing to be loaded then", tool.look)
     wanted = tool.want("10.0.0.2")
     tool.wait_trouble("cannot reach BIRD")
-    expect(tool.text() == before, "the file as it was", tool.text())
+    true(tool.text() == before, "the file as it was", tool.text())
     fake.answers["show status"] = STATUS
     fake.open()
     tool.wait_loaded(wanted)
-    expect("10.0.0.2" in tool.text(), "the new text", tool.text())
+    true("10.0.0.2" in tool.text(), "the new text", tool.text())
 
 
-@test
-def a_bird_that_ends_while_loading_gets_its_old_file_back(fake, tool):
+def test_a_bird_that_ends_while_loading_gets_its_old_file_back(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     before = tool.text()
     fake.answers["configure"] = lambda c, line: c.shutdown(socket.SHUT_RDWR)
@@ -353,8 +344,7 @@ def a_bird_that_ends_while_loading_gets_its_old_file_back(fake, tool):
     tool.wait("the old file", lambda: tool.text() == before)
 
 
-@test
-def refusals_of_other_kinds_are_troubles_and_no_refusals(fake, tool):
+def test_refusals_of_other_kinds_are_troubles_and_no_refusals(fake, tool):
     for code in (b"8007 Access denied\n", b"9001 syntax error, unexpected CF_SYM_UNDEFINED\n",
                  b"0006 Reconfiguration request ignored, shutting down\n", b"9000 Command too long\n"):
         for command in ("configure check", "configure"):
@@ -362,13 +352,13 @@ def refusals_of_other_kinds_are_troubles_and_no_refusals(fake, tool):
             fake.answers[command] = code
             tool.want(f"10.0.{code[3]}.{len(command)}")
             tool.wait_trouble(code.decode()[5:-1])
-            expect(tool.look["refused"] == 0, "no refusal", tool.look)
+            true(tool.look["refused"] == 0, "no refusal", tool.look)
             fake.answers.update(other)
             tool.wait_loaded(tool.want(f"10.1.{code[3]}.{len(command)}"))
 
 
-@test
-def a_greeting_that_never_comes_is_a_trouble(fake, tool):
+@pytest.mark.slow
+def test_a_greeting_that_never_comes_is_a_trouble(fake, tool):
     tool.wait("BIRD", lambda: tool.look["up"])
     fake.close()
     fake.answers["show status"] = lambda c, line: c.shutdown(socket.SHUT_RDWR)
@@ -381,8 +371,7 @@ def a_greeting_that_never_comes_is_a_trouble(fake, tool):
     tool.wait_loaded(wanted)
 
 
-@test
-def a_full_queue_is_a_trouble(fake, tool):
+def test_a_full_queue_is_a_trouble(fake, tool):
     fake.close()
     fake.answers["show status"] = lambda c, line: c.shutdown(socket.SHUT_RDWR)
     mute = socket.socket(socket.AF_UNIX)
@@ -398,8 +387,8 @@ def a_full_queue_is_a_trouble(fake, tool):
     tool.wait_trouble("it does not answer")
 
 
-@test
-def a_command_without_an_answer_is_a_trouble(fake, tool):
+@pytest.mark.slow
+def test_a_command_without_an_answer_is_a_trouble(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     fake.answers["show status"] = lambda c, line: None
     fake.answers["show protocols"] = lambda c, line: None
@@ -409,8 +398,8 @@ def a_command_without_an_answer_is_a_trouble(fake, tool):
     tool.wait("BIRD again", lambda: tool.look["up"])
 
 
-@test
-def words_that_are_not_birds_end_the_connection(fake, tool):
+@pytest.mark.slow
+def test_words_that_are_not_birds_end_the_connection(fake, tool):
     rude = [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\n", b"12\n", b"abcd efg\n", b" continued\n",
             b"0013\tx\n", b"\x00\x00\x00\x00\n", b"00130 \n", b"0013 a\n0013 b\n0013 c\n"]
     for words in rude:
@@ -428,16 +417,14 @@ def words_that_are_not_birds_end_the_connection(fake, tool):
     tool.wait_trouble("does not speak as BIRD")
 
 
-@test
-def control_characters_do_not_come_through(fake, tool):
+def test_control_characters_do_not_come_through(fake, tool):
     fake.answers["configure check"] = b"8002 evil\x1b[2J\x07name:1:1 " + b"x" * 5000 + b"\n"
     tool.want("10.0.0.1")
     tool.wait_trouble("evil?[2J?name:1:1 xxx")
-    expect(len(tool.look["trouble"]) < 256, "a bounded text", tool.look)
+    true(len(tool.look["trouble"]) < 256, "a bounded text", tool.look)
 
 
-@test
-def a_line_without_an_end_is_bounded(fake, tool):
+def test_a_line_without_an_end_is_bounded(fake, tool):
     def flood(connection, line):
         for _ in range(400):
             connection.sendall(b"x" * 65536)
@@ -447,11 +434,10 @@ def a_line_without_an_end_is_bounded(fake, tool):
     tool.wait_trouble("does not speak as BIRD")
     with open(f"/proc/{tool.process.pid}/status") as f:
         peak = next(int(l.split()[1]) for l in f if l.startswith("VmHWM"))
-    expect(peak < 200000, "little memory", peak)  # sanitizers need much by themselves
+    true(peak < 200000, "little memory", peak)  # sanitizers need much by themselves
 
 
-@test
-def a_file_that_was_edited_is_written_again(fake, tool):
+def test_a_file_that_was_edited_is_written_again(fake, tool):
     tool.wait_loaded(tool.want("10.0.0.1"))
     before = tool.text()
     with open(tool.file, "a") as f:
@@ -461,49 +447,9 @@ def a_file_that_was_edited_is_written_again(fake, tool):
     tool.wait("the file to be back", lambda: tool.text() == before)
 
 
-@test
-def a_folder_that_cannot_be_written_is_a_trouble(fake, tool):
+def test_a_folder_that_cannot_be_written_is_a_trouble(fake, tool):
     with open(os.path.dirname(tool.file), "w"):
         pass
     tool.want("10.0.0.1")
     tool.wait_trouble("a file is in its place")
-    expect(tool.look["loaded"] == 0, "nothing loaded", tool.look)
-
-
-def run_one(function):
-    with tempfile.TemporaryDirectory() as folder:
-        os.mkdir(f"{folder}/own")
-        fake = Fake(f"{folder}/bird.ctl")
-        tool = None
-        try:
-            tool = Tool(folder)
-            function(fake, tool)
-            tool.close()
-            return None
-        except Failed as e:
-            return str(e)
-        except Exception:
-            return "expected no exception, saw " + traceback.format_exc(limit=-3)
-        finally:
-            fake.close()
-            if tool and tool.process.poll() is None:
-                tool.process.kill()
-                tool.process.wait()
-
-
-def main():
-    if not os.access(TOOL, os.X_OK):
-        sys.exit(f"{TOOL} is missing; build it or set ROOST_BIRDTOOL")
-    chosen = [t for t in TESTS if not sys.argv[1:] or any(w in t.__name__ for w in sys.argv[1:])]
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
-        for function, problem in zip(chosen, pool.map(run_one, chosen)):
-            sentence = function.__name__.replace("_", " ")
-            failed += problem is not None
-            print(f"ok - {sentence}" if problem is None else f"FAIL - {sentence}: {problem}")
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    sys.exit(failed > 0 or not chosen)
-
-
-if __name__ == "__main__":
-    main()
+    true(tool.look["loaded"] == 0, "nothing loaded", tool.look)

@@ -1,82 +1,69 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Every golden text of tests/data/bird is read by the BIRD that is installed (bird -p), included by
-the main configuration that bird_config_main() prints. That the texts are what bird_config_text() makes is
-test_bird_config's part. Skips without a BIRD. ROOST_BIRDTOOL: the executable."""
-import os
+the main configuration that bird_config_main() prints. That the texts are what bird_config_text() makes
+is test_bird_config's part."""
+import pathlib
 import shutil
 import subprocess
-import sys
-import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOL = os.environ.get("ROOST_BIRDTOOL") or f"{ROOT}/build/release/tests/bird/birdtool"
-CASES = f"{ROOT}/tests/data/bird"
-DESIRED = f"{ROOT}/tests/data/desired"  # what the agent makes of a cluster ends with BIRD's text
+import pytest
+
+from birdlab import TOOL
+from roostlab import ROOT
+
+pytestmark = pytest.mark.skipif(not shutil.which("bird"), reason="bird is not installed")
+
+DATA = pathlib.Path(ROOT, "tests/data")
+DESIRED = DATA / "desired"  # what the agent makes of a cluster ends with BIRD's text
 
 
-def read_by_bird(folder, text, own=None):
+def main_text(ours, own):
+    return subprocess.run([TOOL, "main", ours, own], check=True, capture_output=True, text=True).stdout
+
+
+def complaint(folder, text, own=None, make=True):
     """What BIRD complains of; "" nothing. own: text of the operator's."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(f"{folder}/own")
+    if make:
+        (folder / "own").mkdir(parents=True)
     if text is not None:
-        with open(f"{folder}/ours.conf", "w") as f:
-            f.write(text)
+        (folder / "ours.conf").write_text(text)
     if own is not None:
-        with open(f"{folder}/own/a.conf", "w") as f:
-            f.write(own)
-    main = subprocess.run([TOOL, "main", f"{folder}/ours.conf", f"{folder}/own"], check=True,
-                          capture_output=True, text=True).stdout
-    with open(f"{folder}/main.conf", "w") as f:
-        f.write(main)
-    done = subprocess.run(["bird", "-p", "-c", f"{folder}/main.conf"], capture_output=True, text=True)
+        (folder / "own/a.conf").write_text(own)
+    main = folder.parent / "main.conf"
+    main.write_text(main_text(folder / "ours.conf", folder / "own"))
+    done = subprocess.run(["bird", "-p", "-c", main], capture_output=True, text=True)
     return "" if done.returncode == 0 and not done.stderr else done.stderr or "failed"
 
 
-def main():
-    if not shutil.which("bird"):
-        print("skipped: bird is not installed")
-        sys.exit(77)
-    failed = 0
-
-    def judge(name, fine, seen=""):
-        nonlocal failed
-        failed += not fine
-        print(f"ok - {name}" if fine else f"FAIL - {name}: {seen}")
-
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = f"{temporary}/x.d"
-        for case in sorted(os.listdir(CASES)):
-            with open(f"{CASES}/{case}/expected") as f:
-                complaint = read_by_bird(folder, f.read())
-            judge(f"BIRD reads {case}", complaint == "", complaint)
-        for case in sorted(os.listdir(DESIRED)):
-            with open(f"{DESIRED}/{case}/expected") as f:
-                text = f.read()
-            complaint = read_by_bird(folder, text[text.index("# Written by roostd"):])
-            judge(f"BIRD reads what the agent wants for {case}", complaint == "", complaint)
-        complaint = read_by_bird(folder, None)
-        judge("BIRD reads a main configuration without our file", complaint == "", complaint)
-        complaint = read_by_bird(f"{temporary}/[odd] *?'name", "router id 10.0.0.1;\n")
-        judge("BIRD reads a file in a folder of an odd name", complaint == "", complaint)
-        complaint = read_by_bird(f"{temporary}/[odd] *?'name", "nonsense\n")
-        judge("and it is our file that it reads", "ours.conf:1:" in complaint, complaint)
-        complaint = read_by_bird(folder, None, "nonsense\n")
-        judge("BIRD reads the operator's folder", "own/a.conf:1:" in complaint, complaint)
-        shutil.rmtree(folder)
-        with open(f"{temporary}/main.conf", "w") as f:
-            f.write(subprocess.run([TOOL, "main", f"{folder}/a/ours.conf", f"{folder}/own"], check=True,
-                                   capture_output=True, text=True).stdout)
-        done = subprocess.run(["bird", "-p", "-c", f"{temporary}/main.conf"], capture_output=True,
-                              text=True)
-        judge("BIRD comes up when the folders are not there", done.returncode == 0, done.stderr)
-    with open(f"{ROOT}/scripts/bird.conf") as f:
-        model = f.read()
-    ours = subprocess.run([TOOL, "main", "/run/roost/bird.conf", "/etc/bird/roost.d"], check=True,
-                          capture_output=True, text=True).stdout
-    judge("scripts/bird.conf is the model with a log", model.endswith("log syslog all;\n\n" + ours))
-    sys.exit(failed > 0)
+@pytest.mark.parametrize("case", sorted(p.name for p in (DATA / "bird").iterdir()))
+def test_bird_reads_a_golden_text(tmp_path, case):
+    assert complaint(tmp_path / "x.d", (DATA / "bird" / case / "expected").read_text()) == ""
 
 
-if __name__ == "__main__":
-    main()
+@pytest.mark.parametrize("case", sorted(p.name for p in DESIRED.iterdir()))
+def test_bird_reads_what_the_agent_wants(tmp_path, case):
+    text = (DESIRED / case / "expected").read_text()
+    assert complaint(tmp_path / "x.d", text[text.index("# Written by roostd"):]) == ""
+
+
+def test_bird_reads_a_main_configuration_without_our_file(tmp_path):
+    assert complaint(tmp_path / "x.d", None) == ""
+
+
+def test_bird_reads_our_file_in_a_folder_of_an_odd_name(tmp_path):
+    assert complaint(tmp_path / "1[odd] *?'name", "router id 10.0.0.1;\n") == ""
+    assert "ours.conf:1:" in complaint(tmp_path / "2[odd] *?'name", "nonsense\n")
+
+
+def test_bird_reads_the_operators_folder(tmp_path):
+    assert "own/a.conf:1:" in complaint(tmp_path / "x.d", None, "nonsense\n")
+
+
+def test_bird_comes_up_when_the_folders_are_not_there(tmp_path):
+    assert complaint(tmp_path / "x.d", None, make=False) == ""
+
+
+def test_the_installed_bird_conf_is_the_model_with_a_log():
+    model = pathlib.Path(ROOT, "scripts/bird.conf").read_text()
+    ours = main_text("/run/roost/bird.conf", "/etc/bird/roost.d")
+    assert model.endswith("log syslog all;\n\n" + ours)

@@ -1,17 +1,16 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Who gets which block: races for the last one, pools that are switched off, addresses that nobody
 may have. Most of it needs no packets, so BIRD has little to do here."""
 import ipaddress
 import json
 
+import pytest
+
 import lab
-from lab import Cluster, equal, main, resource, step, test, true, until
+from lab import Cluster, PROGRAMS, equal, resource, step, true, until
 from roostlab import at_once
 
-
-def ready(node):
-    return node.call("STATUS", None, "1.1.0").status == 0
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 def add_with_patience(node, pod):
@@ -20,12 +19,10 @@ def add_with_patience(node, pod):
 
 
 def _added(node, pod):
-    answer = node.call("ADD", pod)
+    answer = node.try_add(pod)
     if answer.status:
         answer.refused(11)
         return False
-    pod.result = answer.json()
-    node.pods[pod.name] = pod
     return pod
 
 
@@ -51,7 +48,7 @@ def one_free_block(store):
         for node in c.nodes:
             node.start()
         pods = [n.new_pod() for n in c.nodes]
-        until(lambda: sum(ready(n) for n in c.nodes) == 1 and
+        until(lambda: sum(n.ready() for n in c.nodes) == 1 and
               sum(len(n.blackholes()) for n in c.nodes) == 1, "one node to own the block")
         answers = at_once([lambda n=n, p=p: n.call("ADD", p) for n, p in zip(c.nodes, pods)])
         equal(sorted(a.status for a in answers), [0, 1], "statuses of the two ADDs")
@@ -71,18 +68,15 @@ def one_free_block(store):
         until(lambda: owners(c) == {"100.66.0.0/28": c.nodes[loser].name}, "its new owner")
 
 
-@test
-def one_free_block_goes_to_one_node_of_two_over_the_embedded_store():
+def test_one_free_block_goes_to_one_node_of_two_over_the_embedded_store():
     one_free_block("file")
 
 
-@test
-def one_free_block_goes_to_one_node_of_two_over_etcd():
+def test_one_free_block_goes_to_one_node_of_two_over_etcd():
     one_free_block("etcd")
 
 
-@test
-def many_pods_at_once_share_a_small_pool_without_a_double():
+def test_many_pods_at_once_share_a_small_pool_without_a_double():
     """Eight blocks of four addresses, three nodes that all want everything at once: each address
     is given once, and nobody gets more than there is."""
     with Cluster(store="etcd", encap="none", subnets=1, families=(4,), pools=False, start=False,
@@ -92,12 +86,11 @@ def many_pods_at_once_share_a_small_pool_without_a_double():
                          vxlanMode="Never"))
         for node in c.nodes:
             node.start()
-        for node in c.nodes:
-            until(lambda n=node: ready(n), f"{node} to be ready")
+        c.wait_ready()
         pods = [(n, n.new_pod()) for _ in range(13) for n in c.nodes]
         answers = []
         for group in range(0, len(pods), 13):
-            answers += at_once([lambda n=n, p=p: (n, p, n.call("ADD", p))
+            answers += at_once([lambda n=n, p=p: (n, p, n.try_add(p))
                                 for n, p in pods[group:group + 13]])
         given = {}
         refused = []
@@ -106,17 +99,13 @@ def many_pods_at_once_share_a_small_pool_without_a_double():
                 answer.refused(11)
                 refused.append((node, pod))
                 continue
-            pod.result = answer.json()
-            node.pods[pod.name] = pod
             true(pod.ip4 not in given, f"{pod.ip4} to be given once", (given.get(pod.ip4), pod))
             given[pod.ip4] = pod
         step(f"{len(given)} addresses given, {len(refused)} pods refused")
         true(len(given) <= 32 and len(refused) >= 7, "at most 32 addresses", len(given))
         for node, pod in refused:  # what is left in the end belongs to somebody
-            answer = node.call("ADD", pod)
+            answer = node.try_add(pod)
             if not answer.status:
-                pod.result = answer.json()
-                node.pods[pod.name] = pod
                 true(pod.ip4 not in given, f"{pod.ip4} to be given once", pod)
                 given[pod.ip4] = pod
         blocks = owners(c)
@@ -128,8 +117,7 @@ def many_pods_at_once_share_a_small_pool_without_a_double():
             node.consistent()
 
 
-@test
-def a_pool_that_is_switched_off_gives_nothing_new_and_keeps_what_it_has():
+def test_a_pool_that_is_switched_off_gives_nothing_new_and_keeps_what_it_has():
     with Cluster(nodes=2, encap="vxlan", families=(4,)) as c:
         pods = [add_with_patience(n, n.new_pod()) for n in c.nodes]
         for pod in pods:
@@ -172,23 +160,18 @@ def a_pool_that_is_switched_off_gives_nothing_new_and_keeps_what_it_has():
         c.wait_converged()
 
 
-@test
-def a_pod_that_chooses_its_pool_gets_a_block_of_that_pool():
+def test_a_pod_that_chooses_its_pool_gets_a_block_of_that_pool():
     """The node has addresses enough, but none of the pool that the pod's annotation names."""
     with Cluster(nodes=1, encap="none", subnets=1, families=(4,), pools=False, start=False,
                  settings={"headroom": 4}) as c:
         node = c.nodes[0]
         c.apply(c.pool("a-first", "100.66.0.0/24", 28), c.pool("b-second", "100.77.0.0/28", 30))
         node.start()
-        until(lambda: ready(node), "the node to be ready")
+        until(node.ready, "the node to be ready")
         def add(pool):
             pod = node.new_pod()
-            answer = node.call("ADD", pod, runtimeConfig={"io.kubernetes.cri.pod-annotations": {
-                "cni.projectcalico.org/ipv4pools": json.dumps([pool])}})
-            if answer.status == 0:
-                pod.result = answer.json()
-                node.pods[pod.name] = pod
-            return answer, pod
+            return node.try_add(pod, runtimeConfig={"io.kubernetes.cri.pod-annotations": {
+                "cni.projectcalico.org/ipv4pools": json.dumps([pool])}}), pod
         pools = ["100.77.0.0/28", "100.66.0.0/24"] * 4
         answers = at_once([lambda p=p: add(p) for p in pools])
         for pool, (answer, pod) in zip(pools, answers):
@@ -207,8 +190,7 @@ def a_pod_that_chooses_its_pool_gets_a_block_of_that_pool():
         node.consistent()
 
 
-@test
-def reserved_addresses_and_the_limit_of_blocks_are_kept():
+def test_reserved_addresses_and_the_limit_of_blocks_are_kept():
     with Cluster(nodes=1, encap="none", subnets=1, families=(4,), pools=False, start=False) as c:
         node = c.nodes[0]
         c.apply(resource("IPPool", "small", cidr="100.66.0.0/28", blockSize=30, ipipMode="Never",
@@ -217,20 +199,18 @@ def reserved_addresses_and_the_limit_of_blocks_are_kept():
                                                                      "100.66.0.8/32"]),
                 resource("IPAMConfiguration", "default", maxBlocksPerHost=3))
         node.start()
-        until(lambda: ready(node), "the node to be ready")
+        until(node.ready, "the node to be ready")
         given = []
         while True:
             pod = node.new_pod()
-            answer = node.call("ADD", pod)
+            answer = node.try_add(pod)
             if answer.status:
                 answer.refused(11)
                 if until(lambda: settled(node), "the agent to know its blocks"):
-                    answer = node.call("ADD", pod)
+                    answer = node.try_add(pod)
                 if answer.status:
                     step(answer.refused(11)["msg"])
                     break
-            pod.result = answer.json()
-            node.pods[pod.name] = pod
             given.append(pod.ip4)
             true(len(given) <= 12, "at most three blocks' addresses", given)
         reserved = {f"100.66.0.{n}" for n in (0, 1, 2, 3, 8)}
@@ -242,6 +222,3 @@ def reserved_addresses_and_the_limit_of_blocks_are_kept():
 def settled(node):
     """The agent has answered a request since; what it will claim it has claimed."""
     return bool(node.status())
-
-
-main()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """roostctl conformance where things are broken: it says what, and names the cause; and whatever
 happens to it or to its probes, nothing of it is left. That it passes in every mode is in
@@ -9,7 +8,12 @@ import signal
 import subprocess
 import xml.etree.ElementTree as xml
 
-from lab import BIN, Cluster, HANG_S, conformance_line, equal, inside, main, step, test, true, until
+import pytest
+
+from lab import (BIN, Cluster, HANG_S, PROGRAMS, conformance_line, equal, inside, step, true, until,
+                 until_it_passes)
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 # A CNI plugin that passes on what the ones before it made, and does something to the node besides.
 BREAKER = """\
@@ -22,9 +26,7 @@ fi
 
 
 def ready(cluster):
-    for node in cluster.nodes:
-        until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0,
-              f"STATUS of {node} to be good")
+    cluster.wait_ready()
     cluster.conformance()  # works, and claims the blocks
     return cluster
 
@@ -89,8 +91,7 @@ def firewall(ns, hook, rule):
            f"priority 0; }}; add rule inet broken x {rule}")
 
 
-@test
-def a_firewall_in_the_way_is_named_with_the_place_where_it_is():
+def test_a_firewall_in_the_way_is_named_with_the_place_where_it_is():
     with Cluster(encap="vxlan", nat=True, families=(4,)) as c:
         ready(c)
         one, two, three = c.nodes
@@ -113,8 +114,7 @@ def a_firewall_in_the_way_is_named_with_the_place_where_it_is():
         two.run("nft", "delete table inet broken")
 
 
-@test
-def what_is_missing_on_a_node_is_named():
+def test_what_is_missing_on_a_node_is_named():
     with Cluster(encap="none", tor=True, families=(4,)) as c:
         ready(c)
         one, two, three = c.nodes
@@ -139,8 +139,7 @@ def what_is_missing_on_a_node_is_named():
         step("a route of somebody else's is seen")
 
 
-@test
-def a_path_that_takes_less_than_the_pods_think():
+def test_a_path_that_takes_less_than_the_pods_think():
     with Cluster(encap="none", tor=True, families=(4,), nodes=2) as c:
         ready(c)
         c.router.ip("link set to-node2 mtu 1400", "link set lan2 mtu 1400")
@@ -152,8 +151,7 @@ def a_path_that_takes_less_than_the_pods_think():
              "who said it", [k["saw"] for k in bad])
 
 
-@test
-def a_node_that_cannot_be_reached_does_not_keep_the_others_from_being_tested():
+def test_a_node_that_cannot_be_reached_does_not_keep_the_others_from_being_tested():
     with Cluster(encap="none", tor=True, families=(4,), nodes=3) as c:
         ready(c)
         def edit(file):
@@ -174,8 +172,7 @@ def a_node_that_cannot_be_reached_does_not_keep_the_others_from_being_tested():
             "directory"], "what was seen")
 
 
-@test
-def the_three_forms_of_the_report_tell_the_same():
+def test_the_three_forms_of_the_report_tell_the_same():
     with Cluster(encap="none", tor=True, families=(4,), nodes=2) as c:
         ready(c)
         answer = c.conformance()
@@ -222,8 +219,7 @@ def probes():
     return found
 
 
-@test
-def nothing_is_left_of_a_run_that_is_interrupted_or_killed():
+def test_nothing_is_left_of_a_run_that_is_interrupted_or_killed():
     with Cluster(encap="none", tor=True, families=(4,), nodes=2) as c:
         ready(c)
         c.nodes[0].bird.kill()
@@ -238,8 +234,5 @@ def nothing_is_left_of_a_run_that_is_interrupted_or_killed():
                 true("The run was interrupted." in out, "the report to say so", out[-300:])
             until(lambda: all(not n.used() for n in c.nodes), "the pods to be deleted")
             for node in c.nodes:
-                until(lambda n=node: n.consistent() or True, f"nothing to be left on {node}")
+                until_it_passes(node.consistent, f"nothing to be left on {node}")
             step(f"signal {number}")
-
-
-main()

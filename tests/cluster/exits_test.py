@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Pods leave the cluster by exits: nodes that a label makes exits, and outside routers.
 
@@ -14,9 +13,13 @@ import os
 import socket
 import time
 
+import pytest
+
 import lab
 import traffic
-from lab import Cluster, Failed, equal, main, resource, step, test, true, until
+from lab import Cluster, Failed, PROGRAMS, equal, resource, step, true, until, until_it_passes
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 TABLE = 8266
 BFD_MS = int(os.environ.get("EXITS_BFD_MS", 0))
@@ -39,8 +42,7 @@ class Exits:
     def __init__(self, cluster):
         self.c = cluster
         self.workers, self.exits = cluster.nodes[:2], cluster.nodes[2:]
-        for node in cluster.nodes:
-            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
+        cluster.wait_ready()
         self.pods = [w.add_pod() for w in self.workers for _ in range(2)]
         cluster.wait_converged()
         self.defaults = {n: self._own_default(n) for n in cluster.nodes}
@@ -131,7 +133,7 @@ class Exits:
     def shares(self, expected, expect_source=True):
         """Flows go by these exits alone, each has a good part of them, and no flow has two ways.
         Asked again where it is not so: on a busy machine BFD may take an exit for dead."""
-        until(lambda: self._shares(expected, expect_source) or True, "flows to be shared out")
+        until_it_passes(lambda: self._shares(expected, expect_source), "flows to be shared out")
 
     def _shares(self, expected, expect_source):
         for family in self.c.families:
@@ -323,28 +325,23 @@ def story_of_failures(encap):
         until(lambda: len(x.paths(x.workers[0], 6)) == 2, "IPv6 exits, which still have one")
 
 
-@test
-def exits_without_a_tunnel():
+def test_exits_without_a_tunnel():
     story_of_exits("none")
 
 
-@test
-def exits_near_and_through_vxlan():
+def test_exits_near_and_through_vxlan():
     story_of_exits("vxlan-cross-subnet")
 
 
-@test
-def failures_without_a_tunnel():
+def test_failures_without_a_tunnel():
     story_of_failures("none")
 
 
-@test
-def failures_through_vxlan():
+def test_failures_through_vxlan():
     story_of_failures("vxlan")
 
 
-@test
-def without_any_exit_left_pods_leave_by_their_node_or_not_at_all():
+def test_without_any_exit_left_pods_leave_by_their_node_or_not_at_all():
     with cluster("none") as c:
         x = Exits(c)
         x.on()
@@ -382,8 +379,7 @@ def without_any_exit_left_pods_leave_by_their_node_or_not_at_all():
         true("198.51.100.0/24" in w.run("ip", "rule"), "the foreign rule to stay")
 
 
-@test
-def an_outside_router_is_an_exit_for_the_nodes_that_say_so():
+def test_an_outside_router_is_an_exit_for_the_nodes_that_say_so():
     with cluster("none", families=(4,)) as c:
         x = Exits(c)
         x.on()
@@ -409,8 +405,7 @@ def an_outside_router_is_an_exit_for_the_nodes_that_say_so():
         until(lambda: len(x.paths(worker, 4)) == 2, "the exit nodes to be back")
 
 
-@test
-def nat_outgoing_is_the_pods_nodes_and_in_tunnels_the_exits_too():
+def test_nat_outgoing_is_the_pods_nodes_and_in_tunnels_the_exits_too():
     """Without a tunnel the world sees the pod's node; in a tunnel the node translates to its
     tunnel's address, which is a pool's, and the exit translates once more."""
     for encap in ("none", "vxlan"):
@@ -423,6 +418,3 @@ def nat_outgoing_is_the_pods_nodes_and_in_tunnels_the_exits_too():
                 seen = {traffic.udp(pod.path, c.outside.ip(f)) for _ in range(16)}
                 expected = {pod.node.ip(f)} if c.encap == "none" else {e.ip(f) for e in x.exits}
                 true(seen <= expected, f"sources among {expected}", seen)
-
-
-main()

@@ -1,24 +1,18 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """IPv4 and IPv6 between nodes: both over one BGP session, each carried as its own pool says, nodes
 that have one of them only, and what it costs when a node gets or loses one."""
 import json
 
+import pytest
+
 import traffic
-from lab import Cluster, equal, main, resource, step, test, true, until
+from lab import Cluster, PROGRAMS, equal, resource, step, true, until, until_it_passes
 
-
-def fill(cluster, pods=1):
-    for node in cluster.nodes:
-        until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0,
-              f"STATUS of {node} to be good")
-        for _ in range(pods):
-            node.add_pod()
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 def works(cluster, pods=1):
-    fill(cluster, pods)
-    cluster.wait_converged()
+    cluster.started(pods)
     for node in cluster.nodes:
         until(lambda n=node: cluster.sessions_up(n), f"the sessions of {node} to be up")
     step(f"{cluster.matrix()} probes passed")
@@ -42,8 +36,7 @@ def since(node):
     return found
 
 
-@test
-def one_session_carries_both_families():
+def test_one_session_carries_both_families():
     with Cluster(encap="vxlan-cross-subnet") as c:
         works(c, 2)
         for node in c.nodes:
@@ -53,8 +46,7 @@ def one_session_carries_both_families():
                   in n.status_text(), f"the count in the status of {node}")
 
 
-@test
-def an_ipv4_pool_through_vxlan_and_an_ipv6_pool_without_a_tunnel():
+def test_an_ipv4_pool_through_vxlan_and_an_ipv6_pool_without_a_tunnel():
     with Cluster(encap="vxlan", encap6="none", tor=True) as c:
         works(c, 2)
         for node in c.nodes:
@@ -70,8 +62,7 @@ def an_ipv4_pool_through_vxlan_and_an_ipv6_pool_without_a_tunnel():
         c.matrix()
 
 
-@test
-def a_cluster_without_ipv4():
+def test_a_cluster_without_ipv4():
     with Cluster(encap="vxlan-cross-subnet", families=(6,)) as c:
         works(c, 2)
         with c.pinger() as pinger:
@@ -85,8 +76,7 @@ def a_cluster_without_ipv4():
         step(f"every BIRD killed: {pinger.sent()} pings, none lost")
 
 
-@test
-def nodes_of_different_families():
+def test_nodes_of_different_families():
     """Two nodes with both, one with IPv4 only, one with IPv6 only: each pair shares what it can."""
     with Cluster(encap="vxlan-cross-subnet", nodes=4, node_families={2: (4,), 3: (6,)}) as c:
         works(c)
@@ -109,8 +99,7 @@ def nodes_of_different_families():
         step(f"every BIRD killed: {pinger.sent()} pings, none lost")
 
 
-@test
-def a_node_gets_and_loses_ipv6_without_a_lost_ipv4_packet():
+def test_a_node_gets_and_loses_ipv6_without_a_lost_ipv4_packet():
     with Cluster(encap="vxlan-cross-subnet", node_families={2: (4,)}) as c:
         works(c)
         node = c.nodes[1]
@@ -131,8 +120,7 @@ def a_node_gets_and_loses_ipv6_without_a_lost_ipv4_packet():
                     if other is not node:
                         lost = set(node.blackholes(6)) & set(other.bird_routes(6))
                         equal(lost, set(), f"IPv6 routes of {other} to {node}")
-                return True
-            until(gone, f"the IPv6 routes to {node} to go")
+            until_it_passes(gone, f"the IPv6 routes to {node} to go")
             pinger.goes_on()
             stream.still_works()
         stream.close()
@@ -141,12 +129,10 @@ def a_node_gets_and_loses_ipv6_without_a_lost_ipv4_packet():
         step(f"{pinger.sent()} pings, none lost, no session restarted")
 
 
-@test
-def a_route_reflector_passes_both_families_on():
+def test_a_route_reflector_passes_both_families_on():
     """One session between each node and the reflector, none between the others."""
     with Cluster(encap="vxlan-cross-subnet") as c:
-        fill(c)
-        c.wait_converged()
+        c.started()
         reflector, clients = c.nodes[0], c.nodes[1:]
         document = json.loads(reflector.ctl("get", "node", reflector.name, "-o", "json"))
         document["spec"]["bgp"]["routeReflectorClusterID"] = "1.0.0.1"
@@ -159,10 +145,6 @@ def a_route_reflector_passes_both_families_on():
             equal([len(n.sessions()) for n in c.nodes], [len(clients)] + [1] * len(clients),
                   "sessions")
             true(all(all(n.sessions().values()) for n in c.nodes), "all to be up")
-            return True
-        until(reflected, "a session with the reflector alone")
+        until_it_passes(reflected, "a session with the reflector alone")
         c.wait_converged()
         step(f"{c.matrix()} probes passed")
-
-
-main()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong around a cluster and is nobody's crash: full disks, odd networks, clocks, filters,
 somebody else's devices. Each story shows that the agent says what is wrong, in a sentence, that
@@ -9,21 +8,14 @@ import os
 import subprocess
 import time
 
+import pytest
+
 import lab
 import traffic
-from lab import BIN, Cluster, DEVICE, Failed, equal, main, resource, step, test, true, until
+from lab import (BIN, Cluster, DEVICE, Failed, PROGRAMS, equal, resource, step, true, until,
+                 until_it_passes)
 
-
-def ready(node):
-    return node.call("STATUS", None, "1.1.0").status == 0
-
-
-def started(cluster, pods=1):
-    for node in cluster.nodes:
-        until(lambda n=node: ready(n), f"{node} to be ready")
-        for _ in range(pods):
-            node.add_pod()
-    cluster.wait_converged()
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 def says(node, *words):
@@ -36,12 +28,10 @@ def refused(node):
     """Pods until an ADD is refused; how it was."""
     for _ in range(40):
         pod = node.new_pod()
-        answer = node.call("ADD", pod)
+        answer = node.try_add(pod)
         if answer.status:
             refusal = answer.refused(11)
             return pod, f"{refusal['msg']}; {refusal.get('details', '')}"
-        pod.result = answer.json()
-        node.pods[pod.name] = pod
     true(False, "an ADD to be refused in the end")
 
 
@@ -57,7 +47,7 @@ def goes_on_when_there_is_room(cluster, pod, make_room):
     node.call("DEL", pod).ok("DEL")
     until(lambda: not says(node, "did not take") and not says(node, "are not used"),
           "status to be content again")
-    until(lambda: node.consistent() or True, "the node to be consistent")
+    until_it_passes(node.consistent, "the node to be consistent")
 
 
 def small(store, **more):
@@ -70,12 +60,11 @@ def begun(cluster):
     cluster.store.start()
     cluster.apply(*cluster.manifest())
     cluster.nodes[0].start()
-    until(lambda: ready(cluster.nodes[0]), "the node to be ready")
+    until(cluster.nodes[0].ready, "the node to be ready")
     cluster.nodes[0].add_pod()
 
 
-@test
-def a_full_etcd_is_named_in_status_and_to_pods_that_get_no_address():
+def test_a_full_etcd_is_named_in_status_and_to_pods_that_get_no_address():
     with small("etcd") as c:
         c.store.members[0].argv += ["--quota-backend-bytes", str(8 << 20)]
         begun(c)
@@ -123,8 +112,7 @@ def fill_up(path):
                 pass
 
 
-@test
-def a_full_disk_under_the_embedded_store_is_named():
+def test_a_full_disk_under_the_embedded_store_is_named():
     with small("file") as c:
         folder = f"{c.dir}/store"
         tmpfs(folder, "2m")
@@ -147,8 +135,7 @@ def a_full_disk_under_the_embedded_store_is_named():
             subprocess.run(["umount", "-l", folder], check=True)
 
 
-@test
-def a_full_disk_under_the_agents_own_file_is_named():
+def test_a_full_disk_under_the_agents_own_file_is_named():
     with small("etcd") as c:
         node = c.nodes[0]
         tmpfs(node.data, "64k")
@@ -167,10 +154,9 @@ def a_full_disk_under_the_agents_own_file_is_named():
 
 # ---- odd networks ----
 
-@test
-def an_uplink_too_small_for_ipv6_leaves_ipv4_to_pods():
+def test_an_uplink_too_small_for_ipv6_leaves_ipv4_to_pods():
     with Cluster(encap="vxlan") as c:
-        started(c)
+        c.started()
         node = c.nodes[0]
         four = [p for n in c.nodes for p in n.pods.values()]
         with traffic.Pinger({f"{a} to {b}": (a.path, b.ip4) for a in four for b in four
@@ -197,16 +183,13 @@ def an_uplink_too_small_for_ipv6_leaves_ipv4_to_pods():
         c.matrix()
 
 
-@test
-def a_kernel_without_ipip_is_told_and_all_else_goes_on():
+def test_a_kernel_without_ipip_is_told_and_all_else_goes_on():
     """On a kernel that has it tests/vm/ipip_test.py tells the rest."""
     if lab.has_ipip():
         step("this kernel has IPIP")
         return
     with Cluster(encap="ipip", encap6="vxlan") as c:
-        for node in c.nodes:
-            until(lambda n=node: ready(n), f"{node} to be ready")
-            node.add_pod()
+        c.fill()
         for node in c.nodes:
             step("status: " + until(lambda n=node: says(n, "this kernel has no IPIP", "modprobe ipip"),
                                     "status to name the module"))
@@ -221,10 +204,9 @@ def a_kernel_without_ipip_is_told_and_all_else_goes_on():
         c.matrix()
 
 
-@test
-def a_foreign_device_in_our_place_is_named_left_alone_and_its_end_noticed():
+def test_a_foreign_device_in_our_place_is_named_left_alone_and_its_end_noticed():
     with Cluster(nodes=2, encap="vxlan", families=(4,)) as c:
-        started(c)
+        c.started()
         node = c.nodes[0]
         for what, words, command in (
                 ("a device of our name", "exists and is not ours",
@@ -250,11 +232,10 @@ def a_foreign_device_in_our_place_is_named_left_alone_and_its_end_noticed():
             step(f"deleted: right again after {time.monotonic() - asked:.1f} s")
 
 
-@test
-def a_node_inside_a_pool_and_a_pool_over_the_nodes_harm_nobody_else():
+def test_a_node_inside_a_pool_and_a_pool_over_the_nodes_harm_nobody_else():
     """roostctl refuses both; here somebody writes past it."""
     with Cluster(encap="vxlan", families=(4,), store="etcd") as c:
-        started(c)
+        c.started()
         with c.pinger() as pinger:
             pinger.goes_on()
             stray = resource("Node", "stray", bgp={"ipv4Address": "100.66.7.7/24"},
@@ -310,7 +291,7 @@ def add_uplink(cluster, node, subnet, number):
 def a_node_in_two_subnets(encap, tor):
     """Node 2, in the second subnet, gets a link into the first one, too."""
     with Cluster(encap=encap, tor=tor) as c:
-        started(c)
+        c.started()
         one, two, three = c.nodes
         before = dict(two.address)
         second = add_uplink(c, two, 1, 112)
@@ -342,22 +323,19 @@ def a_node_in_two_subnets(encap, tor):
         step("address.ipv4 interface=eth1: neighbours of the first subnet now")
 
 
-@test
-def a_node_in_two_subnets_without_a_tunnel():
+def test_a_node_in_two_subnets_without_a_tunnel():
     a_node_in_two_subnets("none", tor=True)
 
 
-@test
-def a_node_in_two_subnets_with_vxlan_between_subnets():
+def test_a_node_in_two_subnets_with_vxlan_between_subnets():
     a_node_in_two_subnets("vxlan-cross-subnet", tor=False)
 
 
-@test
-def a_node_behind_another_router_is_reached_as_the_hosts_routes_say():
+def test_a_node_behind_another_router_is_reached_as_the_hosts_routes_say():
     """Node 2 moves behind a router of its own, which knows the pods; the default gateway does not.
     Node 1 has a route to that network."""
     with Cluster(nodes=2, encap="none", subnets=1, families=(4,)) as c:
-        started(c)
+        c.started()
         one, two = c.nodes
         other = c.namespace("second-router")
         c.router.ip(f"link add to-second type veth peer name eth0 netns {other.name}",
@@ -383,12 +361,11 @@ def a_node_behind_another_router_is_reached_as_the_hosts_routes_say():
         until(lambda: gateways(one, two) == default, "node1 to fall back to its default route")
 
 
-@test
-def a_strict_uplink_that_drops_what_came_another_way_is_named():
+def test_a_strict_uplink_that_drops_what_came_another_way_is_named():
     """Node 3 takes node 1 for a stranger (a longer prefix), node 1 takes it for a neighbour: it gets in
     the clear what it would answer through the tunnel."""
     with Cluster(encap="vxlan-cross-subnet", families=(4,), nat=True) as c:
-        started(c)
+        c.started()
         one, two, three = c.nodes
         three.ns.ip("addr del 10.1.1.13/24 dev eth0", "addr add 10.1.1.213/25 dev eth0",
                     "route replace default via 10.1.1.1 dev eth0 onlink")
@@ -424,11 +401,10 @@ def a_strict_uplink_that_drops_what_came_another_way_is_named():
         until(lambda: c.matrix(), "every probe to pass")
 
 
-@test
-def a_filter_that_drops_the_tunnel_stops_what_goes_through_it_and_nothing_else():
+def test_a_filter_that_drops_the_tunnel_stops_what_goes_through_it_and_nothing_else():
     """Two nodes in one subnet, one in another: only packets between subnets take the tunnel."""
     with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
-        started(c)
+        c.started()
         first, far, near = c.nodes
         a, b, n = (next(iter(node.pods.values())) for node in (first, far, near))
         with traffic.Pinger({"near": (a.path, n.ip4), "nodes": (first.path, far.ip(4))}) as pinger:
@@ -456,8 +432,7 @@ def a_filter_that_drops_the_tunnel_stops_what_goes_through_it_and_nothing_else()
 YEAR = 365 * 24 * 3600
 
 
-@test
-def clocks_that_jump_change_nothing_but_what_people_see():
+def test_clocks_that_jump_change_nothing_but_what_people_see():
     with Cluster(encap="vxlan-cross-subnet", store="etcd", start=False) as c:
         odd, other = c.nodes[0], c.nodes[1]
         clock = f"{odd.dir}/clock"
@@ -487,7 +462,7 @@ def clocks_that_jump_change_nothing_but_what_people_see():
         c.apply(*c.manifest())
         for node in c.nodes:
             node.start()
-        started(c)
+        c.started()
         with c.pinger() as pinger:
             for seconds, seen, refusal in ((YEAR, "clock ahead", "ahead of ours"),
                                            (-YEAR, "stale since", "still has"),
@@ -540,10 +515,9 @@ def is_quiet(cluster, node):
     equal(seen, "", "changes of routes after everything was right again:")
 
 
-@test
-def an_uplink_that_flaps_many_times_is_as_before_at_once():
+def test_an_uplink_that_flaps_many_times_is_as_before_at_once():
     with Cluster(encap="vxlan-cross-subnet") as c:
-        started(c)
+        c.started()
         node = c.nodes[0]
         port = f"to-{node.name}"
         others = [next(iter(n.pods.values())) for n in c.nodes[1:]]
@@ -577,10 +551,9 @@ def an_uplink_that_flaps_many_times_is_as_before_at_once():
         equal(node.status().get("problems"), [], "problems")
 
 
-@test
-def a_node_that_changes_its_address_under_traffic_is_followed():
+def test_a_node_that_changes_its_address_under_traffic_is_followed():
     with Cluster(encap="vxlan-cross-subnet") as c:
-        started(c)
+        c.started()
         node = c.nodes[2]
         others = [next(iter(n.pods.values())) for n in c.nodes[:2]]
         mine = next(iter(node.pods.values()))
@@ -601,6 +574,3 @@ def a_node_that_changes_its_address_under_traffic_is_followed():
         within.lost_nothing()
         c.matrix()
         is_quiet(c, node)
-
-
-main()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Strangers who write to the store, to the agent's socket, and into BGP: nothing of it disturbs a
 pod, reaches BIRD's or nft's grammar, or ends an agent."""
@@ -7,17 +6,13 @@ import json
 import os
 import socket
 
+import pytest
+
 import lab
 import traffic
-from lab import Cluster, equal, main, resource, step, test, true, until
+from lab import Cluster, PROGRAMS, equal, step, true, until
 
-
-def started(cluster, pods=1):
-    for node in cluster.nodes:
-        until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
-        for _ in range(pods):
-            node.add_pod()
-    cluster.wait_converged()
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 MARK = "zqhostile"  # in every document; must never be seen in a configuration
@@ -114,13 +109,11 @@ def configuration_is_clean(cluster):
         node.bird.must_run()
 
 
-@test
-def hostile_documents_in_etcd_disturb_nobody():
+def test_hostile_documents_in_etcd_disturb_nobody():
     hostile_documents("etcd", documents())
 
 
-@test
-def hostile_documents_in_the_embedded_store_disturb_nobody():
+def test_hostile_documents_in_the_embedded_store_disturb_nobody():
     """It cannot hold all of them: keys are plain text there, documents have a limit."""
     hostile_documents("file", [(k, v) for k, v in documents()
                                if len(v) < 1 << 20 and b"\0" not in v and
@@ -129,7 +122,7 @@ def hostile_documents_in_the_embedded_store_disturb_nobody():
 
 def hostile_documents(store, strange):
     with Cluster(store=store, encap="vxlan", nat=True) as c:
-        started(c)
+        c.started()
         before = {n.name: (n.bird_routes(4), n.bird_routes(6)) for n in c.nodes}
         with c.pinger() as pinger:
             pinger.goes_on()
@@ -173,14 +166,10 @@ def hostile_documents(store, strange):
         configuration_is_clean(c)
 
 
-@test
-def two_agents_with_one_name_are_refused():
+def test_two_agents_with_one_name_are_refused():
     with Cluster(nodes=3, store="etcd", encap="vxlan", families=(4,)) as c:
         true_node, impostor, third = c.nodes
-        for node in c.nodes:
-            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
-            node.add_pod()
-        c.wait_converged()
+        c.started()
         with c.pinger([next(iter(n.pods.values())) for n in (true_node, third)]) as pinger:
             impostor.agent.stop()
             impostor.configure(node=true_node.name)
@@ -204,10 +193,9 @@ def two_agents_with_one_name_are_refused():
         c.matrix()
 
 
-@test
-def garbage_on_the_agents_socket_is_answered_or_dropped():
+def test_garbage_on_the_agents_socket_is_answered_or_dropped():
     with Cluster(nodes=2, encap="none", subnets=1, families=(4,)) as c:
-        started(c)
+        c.started()
         node = c.nodes[0]
         mode = os.stat(node.socket).st_mode & 0o777
         equal(oct(mode), oct(0o660), "the mode of the socket")
@@ -256,13 +244,12 @@ def garbage_on_the_agents_socket_is_answered_or_dropped():
         c.matrix()
 
 
-@test
-def a_confused_neighbour_hijacks_nothing():
+def test_a_confused_neighbour_hijacks_nothing():
     """The router, a BGP peer of every node, announces a default route, a pod's own address, another
     node's block, the nodes' networks and what is in no pool. Pods talk through VXLAN, as the router
     itself believes what it says and drops packets to what it claims."""
     with Cluster(encap="vxlan", tor=True) as c:
-        started(c)
+        c.started()
         victim = next(iter(c.nodes[1].pods.values()))
         block = c.nodes[1].blackholes(4)[0]
         defaults = [n.run("ip", "route", "show", "default") for n in c.nodes]
@@ -288,6 +275,3 @@ def a_confused_neighbour_hijacks_nothing():
         until(lambda: not any(c.heard(n, "203.0.113.0/24") for n in c.nodes),
               "the router to be sane again")
         c.matrix()
-
-
-main()

@@ -13,17 +13,15 @@ paths of its own. Nodes take turns between the subnets. The router is what joins
 life: it forwards, and knows no pods unless it is told so by BGP (tor=True: it runs a BIRD of its
 own, AS 64513, to which every node is a peer).
 
-A test script marks its stories with @test and calls main(). The script then starts again in a
-world of its own (tests/world.py: private mounts, /run in memory, a process table of its own),
-so that every process and namespace ends with it, however it ends, and several may run at once. A
-story makes its clusters in with-blocks; when it fails, what the cluster's processes said is printed.
+Stories run in a world of their own (tests/world.py: private mounts, /run in memory, a process table
+of its own), so that every process and namespace ends with it, however it ends. A story makes its
+clusters in with-blocks; when it fails, what the cluster's processes said is printed.
 
 Nothing is ever waited for by the clock: until() asks until the answer is right. Its limit is for
 faults only.
 """
 import concurrent.futures
 import contextlib
-import io
 import itertools
 import json
 import os
@@ -33,9 +31,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import traceback
 import urllib.error
 import urllib.request
 import uuid
@@ -50,9 +46,9 @@ from roostlab import Answer, Failed, Namespace, check_result, equal, inside, tru
 
 BIN = roostlab.BIN
 WORK = "/run/lab"
+PROGRAMS = ("bird", "etcd", "ip", "nft")  # that stories need
 UNTIL_S = 45 * roostlab.SLOW  # nothing that works takes that long, even on a busy machine
 HANG_S = roostlab.HANG_S
-WORKERS = 2   # stories at once
 POOL4, POOL6 = "100.66.0.0/16", "fd66::/48"
 OUTSIDE4, OUTSIDE6 = "192.0.2.10", "2001:db8:2::10"
 ENCAPS = {"none": ("Never", "Never"), "vxlan": ("Never", "Always"),
@@ -79,6 +75,14 @@ def until(question, what, seconds=UNTIL_S):
             raise Failed(f"expected {what}; at the end: {seen or repr(answer)}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.2)
+
+
+def until_it_passes(check, what):
+    """Until a check raises no Failed any more; what it returns is nothing."""
+    def passes():
+        check()
+        return True
+    until(passes, what)
 
 
 # ---- processes ----
@@ -526,19 +530,29 @@ class Node:
                                   capture_output=True, timeout=HANG_S, cwd="/")
         return Answer(done)
 
+    def ready(self):
+        """Whether STATUS is good."""
+        return self.call("STATUS", None, "1.1.0").status == 0
+
     def new_pod(self, name=None):
         """A pod that no ADD was called for yet."""
         name = name or f"pod{next(self.cluster.serial)}"
         return Pod(self, name, self.cluster.namespace(f"{self.name}-{name}"))
 
+    def try_add(self, pod, **more):
+        """ADD of a pod, which may be refused; the answer."""
+        answer = self.call("ADD", pod, **more)
+        if not answer.status:
+            pod.result = answer.json()
+            self.pods[pod.name] = pod
+        return answer
+
     def add(self, pod):
-        """ADD of a pod, which must succeed."""
-        answer = self.call("ADD", pod)
+        """ADD of a pod, which must succeed; it answers what probes ask."""
+        answer = self.try_add(pod)
         if answer.status:
             raise Failed(f"expected ADD of {pod} to succeed, saw {answer}")
-        pod.result = answer.json()
         check_result(pod.result, "1.0.0")
-        self.pods[pod.name] = pod
         self.cluster.echo.serve(pod.path)
         return pod
 
@@ -652,9 +666,9 @@ class Cluster:
         self._namespaces = []
         self.nodes = []
         self.router_bird = None
-        self.story = threading.local()
         os.makedirs(self.dir)
-        os.makedirs("/run/netns", exist_ok=True)
+        global _began
+        _began = time.monotonic()
         self.echo = traffic.Echo()
         try:
             self._build(nodes, store, pools, start)
@@ -807,6 +821,24 @@ class Cluster:
         text = "---\n".join(json.dumps(d, indent=2) + "\n" for d in documents)
         return (node or self.nodes[0]).ctl("apply", "-f", "-", stdin=text)
 
+    # ---- a cluster that works ----
+
+    def wait_ready(self):
+        for node in self.nodes:
+            until(node.ready, f"STATUS of {node} to be good")
+
+    def fill(self, pods=1):
+        """Pods on every node."""
+        self.wait_ready()
+        for node in self.nodes:
+            for _ in range(pods):
+                node.add_pod()
+
+    def started(self, pods=1):
+        """Pods on every node, and the routes between them."""
+        self.fill(pods)
+        self.wait_converged()
+
     # ---- what must hold ----
 
     def converged(self, nodes=None):
@@ -839,10 +871,10 @@ class Cluster:
         return f"10.1.{node.subnet}.1" if family == 4 else f"fd00:{node.subnet}::1"
 
     def wait_converged(self, nodes=None):
-        until(lambda: self.converged(nodes) or True, "the routes of every node to be right")
+        until_it_passes(lambda: self.converged(nodes), "the routes of every node to be right")
         if self.tor:
-            until(lambda: self._router_knows(nodes or self.nodes) or True,
-                  "the router to know every block")
+            until_it_passes(lambda: self._router_knows(nodes or self.nodes),
+                            "the router to know every block")
 
     def _router_knows(self, nodes):
         for family in self.families:
@@ -1012,7 +1044,6 @@ def resource(kind, name, **spec):
 
 def has_ipip():
     """Whether this kernel has IPIP."""
-    os.makedirs("/run/netns", exist_ok=True)
     ns = Namespace("kernel")
     try:
         ns.ip("link add tunnel type ipip local 192.0.2.1")
@@ -1023,90 +1054,21 @@ def has_ipip():
         ns.remove()
 
 
-# ---- the runner ----
+# ---- what a story says ----
 
-_tests = []
-_output = threading.local()
+_began = time.monotonic()
 
 
 def say(text):
-    """A line of a story's own output, shown when the story is over."""
-    print(text, file=getattr(_output, "file", sys.stdout), flush=True)
+    """A line of a story's own output: pytest shows it when the story fails."""
+    print(text, flush=True)
 
 
 def step(text):
-    """What the story shows next."""
-    began = getattr(_output, "began", None)
-    say("    " + (f"{time.monotonic() - began:5.1f} s  " if began else "") + text)
-
-
-def test(function):
-    """Marks a story; its name is the sentence that is printed."""
-    _tests.append(function)
-    return function
-
-
-def _sentence(function):
-    return function.__name__.replace("_", " ")
-
-
-def _run_one(function):
-    _output.file, _output.began = io.StringIO(), time.monotonic()
-    problem = None
-    try:
-        function()
-    except Failed as e:
-        problem = str(e)
-    except Exception:  # whatever breaks a story is a failure of this story alone
-        problem = "expected no exception, saw " + traceback.format_exc(limit=-4)
-    return problem, _output.file.getvalue()
+    """What the story shows next, and how long after its cluster began."""
+    say(f"    {time.monotonic() - _began:5.1f} s  {text}")
 
 
 def leftovers():
     """What stories left in this world: processes and namespaces."""
-    found = [f"namespace {n}" for n in os.listdir("/run/netns")] if os.path.isdir("/run/netns") \
-        else []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as f:
-            name = f.read().strip()
-            if name in ("bird", "roostd", "etcd", "roost"):
-                found.append(f"process {name}")
-    return found
-
-
-def need(*programs):
-    missing = [p for p in programs if not shutil.which(p)]
-    if missing:
-        print(f"skipped: {', '.join(missing)} is not installed")
-        sys.exit(77)
-    for name in ("roost", "roost-ipam", "roostctl", "roostd"):
-        if not os.access(f"{BIN}/{name}", os.X_OK):
-            sys.exit(f"{BIN}/{name} is missing; build it or set ROOST_BIN")
-
-
-def main():
-    """Runs the stories whose sentence contains one of the arguments."""
-    if os.geteuid() != 0:
-        print("skipped: network namespaces need root")
-        sys.exit(77)
-    need("bird", "etcd", "ip", "nft")
-    world.enter()
-    chosen = [t for t in _tests
-              if not sys.argv[1:] or any(word in _sentence(t) for word in sys.argv[1:])]
-    if not chosen:
-        sys.exit(f"no story has {' or '.join(sys.argv[1:])} in its name (case matters)")
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        outcomes = {pool.submit(_run_one, t): t for t in chosen}
-        for outcome in concurrent.futures.as_completed(outcomes):
-            problem, output = outcome.result()
-            failed += problem is not None
-            print(f"{'ok' if problem is None else 'FAIL'} - {_sentence(outcomes[outcome])}"
-                  + ("" if problem is None else f": {problem}"), flush=True)
-            print(output, end="", flush=True)
-    left = leftovers()
-    if left:
-        print("FAIL - nothing is left: expected no process and no namespace, saw "
-              + ", ".join(left))
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    sys.exit(failed > 0 or bool(left))
+    return world.leftovers() + [f"namespace {n}" for n in os.listdir("/run/netns")]

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The laboratory itself: its instruments show a fault when there is one.
 
@@ -6,8 +5,12 @@ No agent and no BIRD run here. Each node has pools given in place, and routes ar
 """
 import os
 
+import pytest
+
 import traffic
-from lab import Cluster, Failed, equal, main, test, true
+from lab import Cluster, Failed, PROGRAMS, equal, true
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 def blocks(node):
@@ -43,8 +46,7 @@ def raises(function, *words):
     raise Failed(f"expected a complaint with {words}, saw none")
 
 
-@test
-def every_instrument_shows_a_cut_route():
+def test_every_instrument_shows_a_cut_route():
     with Cluster(encap="none", start=False) as c:
         by_hand(c)
         c.converged()
@@ -71,8 +73,7 @@ def every_instrument_shows_a_cut_route():
         c.matrix(outside=True)
 
 
-@test
-def a_changed_source_address_is_seen():
+def test_a_changed_source_address_is_seen():
     with Cluster(nodes=2, encap="none", start=False, families=(4,)) as c:
         by_hand(c)
         c.matrix(outside=True)
@@ -81,8 +82,7 @@ def a_changed_source_address_is_seen():
         raises(c.matrix, "the source was 10.1.1.11")
 
 
-@test
-def etcd_of_three_members_starts_stops_and_thaws():
+def test_etcd_of_three_members_starts_stops_and_thaws():
     with Cluster(nodes=1, store="etcd3", start=False) as c:
         c.store.start()
         c.store.put(b"x", b"{}")
@@ -94,8 +94,7 @@ def etcd_of_three_members_starts_stops_and_thaws():
         true(c.store.raw("range", key=b"/roost/x").get("kvs"), "the document to be there")
 
 
-@test
-def a_rebooted_node_has_another_boot_id_and_no_pods():
+def test_a_rebooted_node_has_another_boot_id_and_no_pods():
     with Cluster(nodes=2, encap="none", start=False) as c:
         by_hand(c)
         node = c.nodes[1]
@@ -109,6 +108,3 @@ def a_rebooted_node_has_another_boot_id_and_no_pods():
         true(f"node-{boot}.mdb" in after, "the state of the new boot", after)
         true(f"node-{boot}.mdb" not in before, "another boot", before)
         c.matrix([node])
-
-
-main()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Every pod reaches every pod, in each way of carrying packets between nodes, over both stores.
 
@@ -11,23 +10,19 @@ Three nodes, two in one subnet, one in another, so that each mode shows its near
 """
 import ipaddress
 
+import pytest
+
 import lab
 import traffic
-from lab import (Cluster, DEVICE, FAMILIES, Failed, equal, main, resource, step, test, true,
-                 until)
+from lab import (Cluster, DEVICE, Failed, FAMILIES, PROGRAMS, equal, resource, step, true, until,
+                 until_it_passes)
 
-
-def fill(cluster, pods=2):
-    for node in cluster.nodes:
-        until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0,
-              f"STATUS of {node} to be good")
-        for _ in range(pods):
-            node.add_pod()
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 def works(cluster):
     """From nothing to every pod reaching every pod."""
-    fill(cluster)
+    cluster.fill(2)
     step("pods started")
     cluster.wait_converged()
     step("routes are right")
@@ -77,22 +72,19 @@ def pod_mtu(pod):
     return pod.ns.link("eth0")["mtu"]
 
 
-@test
-def without_a_tunnel_over_the_embedded_store():
+def test_without_a_tunnel_over_the_embedded_store():
     with Cluster(encap="none", tor=True) as c:
         works(c)
         equal({pod_mtu(p) for n in c.nodes for p in n.pods.values()}, {1500}, "MTUs of pods")
         true(not c.nodes[0].ns.link(DEVICE[4]), "no VXLAN device where nobody asked for it")
 
 
-@test
-def without_a_tunnel_over_etcd():
+def test_without_a_tunnel_over_etcd():
     with Cluster(encap="none", tor=True, store="etcd3") as c:
         works(c)
 
 
-@test
-def through_vxlan_always_with_nat_over_the_embedded_store():
+def test_through_vxlan_always_with_nat_over_the_embedded_store():
     with Cluster(encap="vxlan", nat=True) as c:
         works(c)
         mtu_follows(c)
@@ -116,42 +108,35 @@ def mtu_follows(c):
             equal(pod_mtu(pod), mtu - 100, "the MTU of a new pod")
         finally:
             here.del_pod(pod)
-        return True
-    until(follows, "the MTU to follow the uplink's")
+    until_it_passes(follows, "the MTU to follow the uplink's")
     step("the MTU follows")
 
 
-@test
-def through_vxlan_between_subnets_over_etcd():
+def test_through_vxlan_between_subnets_over_etcd():
     with Cluster(encap="vxlan-cross-subnet", store="etcd") as c:
         works(c)
 
 
-@test
-def static_routes_without_bgp():
+def test_static_routes_without_bgp():
     with Cluster(encap="vxlan-cross-subnet", static=True, nat=True) as c:
         works(c)
         for node in c.nodes:
             equal(node.sessions(), {}, f"BGP sessions of {node}")
 
 
-@test
-def the_mesh_switched_off_means_static_routes():
+def test_the_mesh_switched_off_means_static_routes():
     with Cluster(encap="vxlan", families=(4,), nodes=2) as c:
         c.apply(resource("BGPConfiguration", "default", nodeToNodeMeshEnabled=False))
         works(c)
         def no_sessions():
             equal([n.sessions() for n in c.nodes], [{}, {}], "BGP sessions")
-            return True
-        until(no_sessions, "no BGP session")
+        until_it_passes(no_sessions, "no BGP session")
         c.matrix()
 
 
-@test
-def switching_the_encapsulation_loses_nothing():
+def test_switching_the_encapsulation_loses_nothing():
     with Cluster(encap="vxlan-cross-subnet", tor=True) as c:
-        fill(c, 1)
-        c.wait_converged()
+        c.started()
         a, b = (next(iter(n.pods.values())) for n in (c.nodes[0], c.nodes[1]))
         stream = traffic.Stream(a.path, b.ip4)
         for encap in ("vxlan", "vxlan-cross-subnet", "none", "vxlan", "none", "vxlan-cross-subnet"):
@@ -168,30 +153,25 @@ def switching_the_encapsulation_loses_nothing():
         c.matrix()
 
 
-@test
-def nat_outgoing_is_the_pools_choice():
+def test_nat_outgoing_is_the_pools_choice():
     """The host outside sees the node's address with natOutgoing, the pod's without."""
     with Cluster(encap="none", tor=True, nat=True, nodes=2) as c:
-        fill(c, 1)
-        c.wait_converged()
+        c.started()
         c.matrix()
         step("translated")
-        pod = next(iter(c.nodes[0].pods.values()))
         c.nat = False
         c.apply(*c.manifest())
-        def untranslated():
+        def untranslated(pod):
             for family in FAMILIES:
                 try:
                     seen = traffic.udp(pod.path, c.outside.ip(family))
                 except OSError as e:
                     raise Failed(f"no answer from outside: {e}") from None
                 equal(seen, pod.ip(family), "the source that the host outside sees")
-            return True
-        until(untranslated, "the pod's own address outside")
+        for node in c.nodes:  # an agent follows sooner than another one
+            pod = next(iter(node.pods.values()))
+            until_it_passes(lambda p=pod: untranslated(p), f"the own address of {pod} outside")
         c.matrix()
         for node in c.nodes:
             true("roost-nat" not in node.run("nft", "list", "tables"),
                  "no table of ours where no pool asks for NAT")
-
-
-main()

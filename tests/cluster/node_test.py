@@ -1,31 +1,21 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """One node and what happens to it: a reboot while the store is away, another address, DEL with and
 without its agent, and what its agent says about obstacles it cannot remove itself."""
 import json
 import os
 
+import pytest
+
 import lab
 import traffic
-from lab import Cluster, equal, main, resource, step, test, true, until
+from lab import Cluster, PROGRAMS, equal, resource, step, true, until
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
-def ready(node):
-    return node.call("STATUS", None, "1.1.0").status == 0
-
-
-def started(cluster, pods=1):
-    for node in cluster.nodes:
-        until(lambda n=node: ready(n), f"{node} to be ready")
-        for _ in range(pods):
-            node.add_pod()
-    cluster.wait_converged()
-
-
-@test
-def a_node_that_boots_without_the_store_waits_for_it():
+def test_a_node_that_boots_without_the_store_waits_for_it():
     with Cluster(encap="vxlan-cross-subnet", store="etcd") as c:
-        started(c)
+        c.started()
         node = c.nodes[2]
         blocks = {f: node.blackholes(f) for f in c.families}
         c.store.kill()
@@ -43,7 +33,7 @@ def a_node_that_boots_without_the_store_waits_for_it():
             equal(node.blackholes(family), [], "blocks in use before the store was asked:")
 
         c.store.start()
-        until(lambda: ready(node), "the node to be ready with the store")
+        until(node.ready, "the node to be ready with the store")
         node.add(pod)
         c.wait_converged()
         for family in c.families:
@@ -52,17 +42,16 @@ def a_node_that_boots_without_the_store_waits_for_it():
         step("the store is back: the same blocks, and everybody is reached")
 
 
-@test
-def a_node_that_trusts_its_last_blocks_boots_without_the_store():
+def test_a_node_that_trusts_its_last_blocks_boots_without_the_store():
     with Cluster(encap="vxlan-cross-subnet", store="etcd",
                  settings={"trustLastBlocks": True}) as c:
-        started(c)
+        c.started()
         node = c.nodes[2]
         blocks = {f: node.blackholes(f) for f in c.families}
         c.store.kill()
         node.reboot()
         node.start()
-        until(lambda: ready(node), "the node to be ready without the store")
+        until(node.ready, "the node to be ready without the store")
         pod = node.add_pod()
         for family in c.families:
             true(node.blackholes(family) and
@@ -75,11 +64,10 @@ def a_node_that_trusts_its_last_blocks_boots_without_the_store():
         node.consistent()
 
 
-@test
-def a_node_that_trusts_its_last_blocks_says_which_blackhole_is_missing():
+def test_a_node_that_trusts_its_last_blocks_says_which_blackhole_is_missing():
     with Cluster(encap="vxlan-cross-subnet", families=(4,), store="etcd",
                  settings={"trustLastBlocks": True}) as c:
-        started(c)
+        c.started()
         node = c.nodes[2]
         blocks = node.blackholes()
         c.store.kill()
@@ -100,10 +88,9 @@ def a_node_that_trusts_its_last_blocks_says_which_blackhole_is_missing():
         step("still without the store: made as soon as the place is free")
 
 
-@test
-def a_node_with_another_address_is_followed():
+def test_a_node_with_another_address_is_followed():
     with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
-        started(c)
+        c.started()
         node = c.nodes[2]
         node.ns.ip("addr del 10.1.1.13/24 dev eth0", "addr add 10.1.1.33/24 dev eth0",
                    "route replace default via 10.1.1.1")
@@ -115,10 +102,9 @@ def a_node_with_another_address_is_followed():
         step("everybody follows")
 
 
-@test
-def an_uplink_that_goes_and_comes_is_survived():
+def test_an_uplink_that_goes_and_comes_is_survived():
     with Cluster(encap="vxlan", families=(4,)) as c:
-        started(c)
+        c.started()
         node = c.nodes[0]
         node.ns.ip("link set eth0 down")
         other = next(iter(c.nodes[1].pods.values()))
@@ -132,11 +118,10 @@ def an_uplink_that_goes_and_comes_is_survived():
         until(lambda: c.matrix(), "every probe to pass again")
 
 
-@test
-def links_of_deleted_pods_go_at_once_or_soon():
+def test_links_of_deleted_pods_go_at_once_or_soon():
     with Cluster(nodes=1, encap="none", subnets=1) as c:
         node = c.nodes[0]
-        until(lambda: ready(node), "the node to be ready")
+        until(node.ready, "the node to be ready")
         keeper = node.add_pod()
 
         def gone(pod):
@@ -179,10 +164,9 @@ def links_of_deleted_pods_go_at_once_or_soon():
         node.consistent()
 
 
-@test
-def obstacles_are_named_in_status():
+def test_obstacles_are_named_in_status():
     with Cluster(nodes=2, encap="vxlan", families=(4,)) as c:
-        started(c)
+        c.started()
         node = c.nodes[0]
 
         def says(*words):
@@ -239,6 +223,3 @@ def obstacles_are_named_in_status():
         node.start_bird()
         c.wait_converged()
         c.matrix()
-
-
-main()

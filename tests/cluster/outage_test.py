@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Everything down: the store, the agent, BIRD, and all three. Pods that run keep every connection
 without one lost ping, pods start and stop while the node has free addresses, and afterwards
@@ -6,12 +5,12 @@ everything tells one story."""
 import contextlib
 import os
 
+import pytest
+
 import traffic
-from lab import Cluster, Failed, equal, main, step, test, true, until
+from lab import Cluster, PROGRAMS, step, true, until, until_it_passes
 
-
-def ready(node):
-    return node.call("STATUS", None, "1.1.0").status == 0
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 @contextlib.contextmanager
@@ -30,11 +29,7 @@ def traffic_goes_on(cluster, what):
 
 
 def started(cluster):
-    for node in cluster.nodes:
-        until(lambda n=node: ready(n), f"{node} to be ready")
-        node.add_pod()
-        node.add_pod()
-    cluster.wait_converged()
+    cluster.started(2)
     cluster.matrix()
 
 
@@ -55,7 +50,7 @@ def pods_come_and_go(cluster, times=3):
 def settled(cluster):
     """Consistent, converged, and every pair reachable."""
     for node in cluster.nodes:
-        until(lambda n=node: n.consistent() or True, f"{node} to be consistent")
+        until_it_passes(node.consistent, f"{node} to be consistent")
     cluster.wait_converged()
     cluster.matrix()
 
@@ -84,13 +79,12 @@ def store_outages(c):
     revision = c.store.raw("range", key=b"/roost/x")["header"]["revision"]
     c.store.raw("compaction", revision=revision, physical=True)
     frozen.thaw()
-    until(lambda: ready(c.nodes[2]), "the frozen agent to be back")
+    until(c.nodes[2].ready, "the frozen agent to be back")
     settled(c)
     step("compacted under a sleeping watch")
 
 
-@test
-def the_store_is_away_and_nobody_notices():
+def test_the_store_is_away_and_nobody_notices():
     with Cluster(store="etcd3", encap="vxlan-cross-subnet") as c:
         started(c)
         with traffic_goes_on(c, "one member of three killed"):
@@ -102,8 +96,7 @@ def the_store_is_away_and_nobody_notices():
         store_outages(c)
 
 
-@test
-def agents_die_and_come_back():
+def test_agents_die_and_come_back():
     with Cluster(store="etcd", encap="vxlan-cross-subnet") as c:
         started(c)
         with traffic_goes_on(c, "every agent killed"):
@@ -124,8 +117,7 @@ def agents_die_and_come_back():
         settled(c)
 
 
-@test
-def birds_die_and_come_back():
+def test_birds_die_and_come_back():
     with Cluster(encap="vxlan-cross-subnet") as c:
         started(c)
         with traffic_goes_on(c, "every BIRD killed, one after the other"):
@@ -137,8 +129,7 @@ def birds_die_and_come_back():
         settled(c)
 
 
-@test
-def all_of_it_is_away_at_once():
+def test_all_of_it_is_away_at_once():
     with Cluster(store="etcd", encap="vxlan-cross-subnet") as c:
         started(c)
         with traffic_goes_on(c, "store, agents and BIRDs killed"):
@@ -159,24 +150,21 @@ def all_of_it_is_away_at_once():
         settled(c)
 
 
-@test
-def a_full_node_without_its_agent_says_what_to_do():
+def test_a_full_node_without_its_agent_says_what_to_do():
     """Free addresses last as long as they last; then ADD says why not, and works again later."""
     with Cluster(nodes=1, store="etcd", encap="none", subnets=1, families=(4,), block=30,
                  settings={"headroom": 2}) as c:
         node = c.nodes[0]
-        until(lambda: ready(node), "the node to be ready")
+        until(node.ready, "the node to be ready")
         node.add_pod()
         node.agent.kill()
         refusal = None
         for _ in range(40):
             pod = node.new_pod()
-            answer = node.call("ADD", pod)
+            answer = node.try_add(pod)
             if answer.status:
                 refusal = answer.refused(11)
                 break
-            pod.result = answer.json()
-            node.pods[pod.name] = pod
         true(refusal, "an ADD to be refused in the end")
         step(f"after {len(node.pods)} pods: {refusal['msg']}; {refusal.get('details', '')}")
         status = node.call("STATUS", None, "1.1.0")
@@ -186,6 +174,3 @@ def a_full_node_without_its_agent_says_what_to_do():
         node.call("DEL", pod).ok("DEL")
         until(lambda: len(node.host_links()) == len(node.pods), "the marked link to be deleted")
         node.consistent()
-
-
-main()

@@ -1,26 +1,21 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """How a node leaves: drained in good order, removed by force with its blocks in quarantine until it
 comes back and confirms, or removed for good because its operator says that it is powered off."""
 import ipaddress
 
+import pytest
+
 import lab
 import traffic
-from lab import Cluster, Failed, equal, main, resource, step, test, true, until
+from lab import Cluster, PROGRAMS, equal, resource, step, true, until
 
-
-def ready(node):
-    return node.call("STATUS", None, "1.1.0").status == 0
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 def started(cluster, pods=1):
     """Cooling down is not what these stories are about."""
     cluster.apply(resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
-    for node in cluster.nodes:
-        until(lambda n=node: ready(n), f"{node} to be ready")
-        for _ in range(pods):
-            node.add_pod()
-    cluster.wait_converged()
+    cluster.started(pods)
 
 
 def names(cluster, node=0):
@@ -59,8 +54,7 @@ def forgotten(cluster, gone):
     return True
 
 
-@test
-def a_drained_node_gives_its_blocks_back_and_leaves():
+def test_a_drained_node_gives_its_blocks_back_and_leaves():
     with Cluster(encap="vxlan-cross-subnet", store="etcd") as c:
         started(c)
         first, leaver = c.nodes[0], c.nodes[2]
@@ -102,8 +96,7 @@ def refused_add(node, pod):
     return True
 
 
-@test
-def a_node_removed_by_force_confirms_its_blocks_when_it_comes_back():
+def test_a_node_removed_by_force_confirms_its_blocks_when_it_comes_back():
     """A pool of four blocks: what the missing node had must go to nobody else meanwhile."""
     with Cluster(encap="none", subnets=1, families=(4,), pools=False, start=False,
                  settings={"headroom": 1}) as c:
@@ -154,20 +147,17 @@ def exhaust(nodes):
     for node in nodes:
         while True:
             pod = node.new_pod()
-            answer = node.call("ADD", pod)
+            answer = node.try_add(pod)
             if answer.status:
                 answer.refused(11)
                 break
-            pod.result = answer.json()
-            node.pods[pod.name] = pod
             node.cluster.echo.serve(pod.path)
             given.append(pod.ip4)
     equal(len(set(given)), len(given), "each address once in what was given:")
     return given
 
 
-@test
-def the_blocks_of_a_node_that_is_off_for_good_go_to_others():
+def test_the_blocks_of_a_node_that_is_off_for_good_go_to_others():
     """And when it comes back in spite of what its operator said, it keeps off what is not its own."""
     with Cluster(encap="none", subnets=1, families=(4,), pools=False, start=False,
                  settings={"headroom": 1}) as c:
@@ -190,7 +180,7 @@ def the_blocks_of_a_node_that_is_off_for_good_go_to_others():
 
         old = next(iter(lost.pods.values()))
         lost.start()
-        until(lambda: lost.status(), "the agent to answer")
+        until(lost.status, "the agent to answer")
         def keeps_off():
             for node in c.nodes[:2]:
                 for block in blocks:
@@ -214,6 +204,3 @@ def the_blocks_of_a_node_that_is_off_for_good_go_to_others():
         lost.del_pod(old)
         keeps_off()
         c.matrix(c.nodes[:2])
-
-
-main()

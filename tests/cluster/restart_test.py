@@ -1,11 +1,14 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A rolling restart of everything under traffic, with zero loss: what an upgrade of BIRD or of
 roost does to a node, one node after the other."""
 import signal
 
+import pytest
+
 import traffic
-from lab import Cluster, equal, main, step, test, true, until
+from lab import Cluster, PROGRAMS, equal, step, true, until
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 
 def whole_again(cluster, node):
@@ -55,10 +58,7 @@ BLOWS = (agent_stops_and_starts, agent_crashes, agent_reloads, bird_crashes,
 
 
 def rolling(cluster, blows):
-    for node in cluster.nodes:
-        until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
-        node.add_pod()
-    cluster.wait_converged()
+    cluster.started()
     for node in cluster.nodes:
         whole_again(cluster, node)
     before = [{f: n.bird_routes(f) for f in cluster.families} for n in cluster.nodes]
@@ -82,22 +82,16 @@ def rolling(cluster, blows):
     cluster.matrix()
 
 
-@test
-def a_rolling_restart_of_agents_loses_nothing():
+def test_a_rolling_restart_of_agents_loses_nothing():
     with Cluster(encap="vxlan-cross-subnet", store="etcd") as c:
         rolling(c, BLOWS[:3])
 
 
-@test
-def a_rolling_restart_of_birds_loses_nothing():
+def test_a_rolling_restart_of_birds_loses_nothing():
     with Cluster(encap="vxlan-cross-subnet") as c:
         rolling(c, BLOWS[3:])
 
 
-@test
-def a_rolling_restart_without_bgp_loses_nothing():
+def test_a_rolling_restart_without_bgp_loses_nothing():
     with Cluster(encap="vxlan", static=True, nodes=2) as c:
         rolling(c, BLOWS)
-
-
-main()

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: a node, its neighbour, stories, and the look for leftovers.
 
@@ -13,25 +12,21 @@ turns that on. The router stands for the rest of the world; it knows the way bac
 that what arrives there carries the pod's own address. Both are network namespaces in a world that
 ends with the test (tests/world.py).
 
-A story is a function whose name is the sentence that it shows. It gets the test's runtime, uses it
-as a person would, and says with expect() what must be seen. A story that raises Failed has failed;
-then the runtime removes its pods, and audit() looks for what roost may never leave behind: links,
-pod routes, allocations, files. Blackholes of blocks and the table of anti-spoofing rules belong to
-the node and stay. What an earlier story left is not held against a later one.
+A story gets the test's runtime, uses it as a person would, and says with expect() what must be seen.
+audited() removes its pods afterwards, and looks for what roost may never leave behind: links, pod
+routes, allocations, files. Blackholes of blocks and the table of anti-spoofing rules belong to the
+node and stay. What an earlier story left is not held against a later one.
 
-ROOST_BIN is the folder of the executables under test. E2E_STORY, a part of a story's name, leaves
-out all other stories.
+ROOST_BIN is the folder of the executables under test.
 """
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 PROTOCOL = "82"
 MTU = 1400
@@ -42,7 +37,6 @@ OTHER4 = "10.67.0.0/16"
 VERSIONS = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 CAPABILITIES = {"ips": True, "mac": True, "dns": True, "io.kubernetes.cri.pod-annotations": True}
 STATE_FILES = r"(lock|wiring\.lock|node-[0-9a-f-]+\.mdb(-lock)?)$"
-SKIPPED = 77
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _BIN = os.path.abspath(os.environ.get("ROOST_BIN", f"{_ROOT}/build/release/bin"))
@@ -52,16 +46,18 @@ _REFERENCE_PLUGINS = "/usr/lib/cni"
 
 # --- Saying what is expected ----------------------------------------------------------------------
 
-class Failed(Exception):
+class Failed(AssertionError):
     """What was expected and what was seen, in one line."""
 
 
 def expect(what, expected, seen):
+    __tracebackhide__ = True
     if expected != seen:
         raise Failed(f"{what}: expected {expected!r}, saw {seen!r}")
 
 
 def expect_in(what, part, whole):
+    __tracebackhide__ = True
     if part not in whole:
         raise Failed(f"{what}: expected to find {part!r} in {whole!r}")
 
@@ -74,15 +70,6 @@ def eventually(what, question, seconds=20):
             raise Failed(f"{what}: did not happen in {seconds} s")
         time.sleep(0.05)
     return answer
-
-
-def need(*programs):
-    """Ends the test with a reason when a program is missing."""
-    missing = [p for p in programs if not shutil.which(p)]
-    missing += [f"{_BIN}/{p}" for p in _UNDER_TEST if not os.access(f"{_BIN}/{p}", os.X_OK)]
-    if missing:
-        print("skipped: there is no " + ", ".join(missing))
-        sys.exit(SKIPPED)
 
 
 # --- Running programs -----------------------------------------------------------------------------
@@ -208,6 +195,17 @@ def audit(node):
             *_port_rules(node), *node.disagreements()}
 
 
+@contextlib.contextmanager
+def audited(runtime):
+    """Around each story."""
+    before = audit(runtime.node)
+    yield runtime
+    runtime.remove_all()
+    left = audit(runtime.node) - before
+    if left:
+        raise Failed("left behind: " + ", ".join(sorted(left)))
+
+
 def _links(node):
     for link in json.loads(node.run("ip", "-j", "-details", "link")):
         if link["ifname"].startswith("roost"):
@@ -242,44 +240,6 @@ def _port_rules(node):
     """portmap leaves a container's chain when it is not called, or not told enough, at DEL."""
     for chain in re.findall(r"-N (CNI-DN-\S+)", node.run("iptables", "-t", "nat", "-S")):
         yield f"chain {chain}"
-
-
-# --- Stories --------------------------------------------------------------------------------------
-
-def tell(stories, runtime):
-    """Tells each story, then audits; the exit status of the test."""
-    failed = 0
-    wanted = os.environ.get("E2E_STORY", "")
-    stories = [s for s in stories if wanted in s.__name__]
-    for story in stories:
-        wrong = _tell_one(story, runtime)
-        title = story.__name__.replace("_", " ")
-        print(f"FAIL - {title}: " + "; ".join(wrong) if wrong else f"ok - {title}", flush=True)
-        failed += bool(wrong)
-    print(f"{len(stories) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
-def _tell_one(story, runtime):
-    wrong, before = [], set()
-    steps = (lambda r: before.update(audit(r.node)),
-             story,
-             lambda r: r.remove_all(),
-             lambda r: _nothing_new(r.node, before))
-    for step in steps:
-        try:
-            step(runtime)
-        except Failed as why:
-            wrong.append(" ".join(str(why).split()))
-        except Exception as why:  # a surprise in one story is no reason to skip the others
-            wrong.append(f"{type(why).__name__}: {why}")
-    return wrong
-
-
-def _nothing_new(node, before):
-    left = audit(node) - before
-    if left:
-        raise Failed("left behind: " + ", ".join(sorted(left)))
 
 
 # --- A web server in a pod, and its client --------------------------------------------------------

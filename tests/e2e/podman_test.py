@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """podman 4.3 with its CNI backend starts and stops containers on roost.
 
@@ -14,11 +13,14 @@ import json
 import os
 import shutil
 import signal
-import sys
+
+import pytest
 
 import e2e
 import world
 from e2e import MTU, NODE4, PAGE, ROUTER4, ROUTER6, expect, expect_in, page_from
+
+pytestmark = pytest.mark.needs("podman", "runc", "conmon", "busybox", "iptables", "curl", "nsenter")
 
 IMAGE = "localhost/busybox:1"
 
@@ -104,9 +106,24 @@ class Podman:
             self("rm", "-f", "-a", "-t", "0")
 
 
+@pytest.fixture(scope="module")
+def installed():
+    node = e2e.Node()
+    node.install(node.network("roostnet", e2e.POOL4))
+    node.install(node.network("othernet", e2e.OTHER4))
+    node.install(node.network("dualnet", e2e.POOL4, e2e.POOL6))
+    return Podman(node)
+
+
+@pytest.fixture
+def podman(installed):
+    with e2e.audited(installed):
+        yield installed
+
+
 # --- Stories --------------------------------------------------------------------------------------
 
-def a_container_has_its_address_its_routes_and_the_mtu_of_the_uplink(podman):
+def test_a_container_has_its_address_its_routes_and_the_mtu_of_the_uplink(podman):
     address = podman.start("c1")
     expect_in("address in the pod", f"inet {address}/32 ", podman.inside("c1", "ip", "addr"))
     routes = podman.inside("c1", "ip", "route")
@@ -118,7 +135,7 @@ def a_container_has_its_address_its_routes_and_the_mtu_of_the_uplink(podman):
            [(route["dev"], str(route["protocol"])) for route in host])
 
 
-def its_owner_is_recorded(podman):
+def test_its_owner_is_recorded(podman):
     address = podman.start("c1")
     record = podman.node.allocation(address)
     expect("pod name", "c1", record["podName"])
@@ -127,7 +144,7 @@ def its_owner_is_recorded(podman):
     expect("container id", podman("inspect", "-f", "{{.Id}}", "c1").strip(), record["containerID"])
 
 
-def containers_reach_each_other_the_node_and_the_world(podman):
+def test_containers_reach_each_other_the_node_and_the_world(podman):
     first, second = podman.start("c1"), podman.start("c2")
     podman.ping("c1", second)
     podman.ping("c2", first)
@@ -137,7 +154,7 @@ def containers_reach_each_other_the_node_and_the_world(podman):
     expect("page from the world", PAGE, page_from("router", f"http://{second}/"))
 
 
-def a_container_that_restarts_is_reachable_again(podman):
+def test_a_container_that_restarts_is_reachable_again(podman):
     podman.start("c1")
     podman("restart", "-t", "0", "c1")
     expect("page after restart", PAGE, page_from("node", f"http://{podman.address('c1')}/"))
@@ -147,7 +164,7 @@ def a_container_that_restarts_is_reachable_again(podman):
     expect("page after stop and start", PAGE, page_from("node", f"http://{podman.address('c1')}/"))
 
 
-def a_published_port_is_reached_from_the_node_and_from_the_world(podman):
+def test_a_published_port_is_reached_from_the_node_and_from_the_world(podman):
     podman.start("c1", "-p", "8080:80")
     podman.start("c2")
     expect("on loopback", PAGE, page_from("node", "http://127.0.0.1:8080/"))
@@ -159,7 +176,7 @@ def a_published_port_is_reached_from_the_node_and_from_the_world(podman):
     expect("from the world after restart", PAGE, page_from("router", f"http://{NODE4}:8080/"))
 
 
-def a_requested_address_is_given_and_given_again(podman):
+def test_a_requested_address_is_given_and_given_again(podman):
     wanted = "10.66.200.7"
     expect("address", wanted, podman.start("c1", "--ip", wanted))
     podman("restart", "-t", "0", "c1")
@@ -169,7 +186,7 @@ def a_requested_address_is_given_and_given_again(podman):
     podman.ping("c2", ROUTER4)
 
 
-def a_request_that_cannot_be_met_is_refused_and_names_the_address(podman):
+def test_a_request_that_cannot_be_met_is_refused_and_names_the_address(podman):
     for wanted in (podman.start("c1"), "10.99.0.1"):
         refused = podman.attempt("run", "--rm", "--network", "roostnet", "--ip", wanted,
                                  "--cgroup-parent", "/" + world.cgroup(), IMAGE, "/bin/sleep", "1")
@@ -178,7 +195,7 @@ def a_request_that_cannot_be_met_is_refused_and_names_the_address(podman):
     podman.ping("c1", NODE4)
 
 
-def a_container_on_two_networks_has_two_interfaces(podman):
+def test_a_container_on_two_networks_has_two_interfaces(podman):
     """podman itself settles which of the two is eth0, and calls ADD in the order of its liking."""
     podman.start("c1", network="roostnet,othernet")
     addresses = [podman.address("c1"), podman.address("c1", "othernet")]
@@ -192,7 +209,7 @@ def a_container_on_two_networks_has_two_interfaces(podman):
     podman.ping("c1", ROUTER4)
 
 
-def a_running_container_joins_and_leaves_a_network(podman):
+def test_a_running_container_joins_and_leaves_a_network(podman):
     podman.start("c1")
     podman("network", "connect", "othernet", "c1")
     other = podman.address("c1", "othernet")
@@ -206,7 +223,7 @@ def a_running_container_joins_and_leaves_a_network(podman):
     podman.ping("c1", ROUTER4)
 
 
-def a_requested_mac_address_is_set(podman):
+def test_a_requested_mac_address_is_set(podman):
     podman.start("c1", "--mac-address", "02:11:22:33:44:55")
     expect_in("the link", "02:11:22:33:44:55", podman.inside("c1", "ip", "link", "show", "eth0"))
     expect("what podman shows", "02:11:22:33:44:55",
@@ -214,7 +231,7 @@ def a_requested_mac_address_is_set(podman):
     podman.ping("c1", ROUTER4)
 
 
-def a_dual_stack_container_is_reachable_over_both_families(podman):
+def test_a_dual_stack_container_is_reachable_over_both_families(podman):
     podman.start("c1", network="dualnet")
     podman.start("c2", "-p", "8080:80", network="dualnet")
     first, second = (podman.networks(name)["dualnet"] for name in ("c1", "c2"))
@@ -226,48 +243,17 @@ def a_dual_stack_container_is_reachable_over_both_families(podman):
     expect("published port over IPv6", PAGE, page_from("router", f"http://[{e2e.NODE6}]:8080/"))
 
 
-def two_requested_addresses_are_given_together(podman):
+def test_two_requested_addresses_are_given_together(podman):
     podman.start("c1", "--ip", "10.66.201.9", "--ip6", "fd66::201:9", network="dualnet")
     seen = podman.networks("c1")["dualnet"]
     expect("addresses", ("10.66.201.9", "fd66::201:9"),
            (seen["IPAddress"], seen["GlobalIPv6Address"]))
 
 
-def a_container_starts_again_after_a_lost_run_folder(podman):
+def test_a_container_starts_again_after_a_lost_run_folder(podman):
     """As after a reboot: no process, no namespace; then ADD with no DEL before."""
     podman.start("c1", "--ip", "10.66.202.3")
     podman.lose_everything("c1")
     podman("start", "c1")
     expect("address", "10.66.202.3", podman.address("c1"))
     expect("page", PAGE, page_from("node", "http://10.66.202.3/"))
-
-
-STORIES = [
-    a_container_has_its_address_its_routes_and_the_mtu_of_the_uplink,
-    its_owner_is_recorded,
-    containers_reach_each_other_the_node_and_the_world,
-    a_container_that_restarts_is_reachable_again,
-    a_published_port_is_reached_from_the_node_and_from_the_world,
-    a_requested_address_is_given_and_given_again,
-    a_request_that_cannot_be_met_is_refused_and_names_the_address,
-    a_container_on_two_networks_has_two_interfaces,
-    a_running_container_joins_and_leaves_a_network,
-    a_requested_mac_address_is_set,
-    a_dual_stack_container_is_reachable_over_both_families,
-    two_requested_addresses_are_given_together,
-    a_container_starts_again_after_a_lost_run_folder,
-]
-
-
-def main():
-    e2e.need("podman", "runc", "conmon", "busybox", "iptables", "curl", "nsenter")
-    world.enter()
-    node = e2e.Node()
-    node.install(node.network("roostnet", e2e.POOL4))
-    node.install(node.network("othernet", e2e.OTHER4))
-    node.install(node.network("dualnet", e2e.POOL4, e2e.POOL6))
-    return e2e.tell(STORIES, Podman(node))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Blocks change hands while their agents are killed.
 
@@ -24,12 +23,14 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cluster"))
+import pytest
+
 import lab
-from lab import Cluster, Failed, equal, inside, main, say, step, test, true, until
+from lab import Cluster, Failed, PROGRAMS, equal, inside, step, true, until
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 SEED = os.environ.setdefault("ROOST_SEED", str(random.randrange(1 << 32)))
 POINTS = int(os.environ.get("ROOST_POINTS", "12"))  # of each story
@@ -270,7 +271,7 @@ class Return:
         first.agent.start()
         until(lambda: has_block(first), "a block")
         other.agent.start()
-        until(lambda: other.status(), "the other agent")
+        until(other.status, "the other agent")
         with traced_from_now(first, how):
             first.ctl("node", "drain", first.name)
             yield lambda: has_block(other) and not held(first)
@@ -292,7 +293,7 @@ class TakeBack:
     def act(c, how):
         first, other = c.nodes
         first.agent.start()
-        until(lambda: has_block(first) and first.call("STATUS", None, "1.1.0").status == 0,
+        until(lambda: has_block(first) and first.ready(),
               "a block")
         first.add_pod()
         first.agent.kill()
@@ -385,8 +386,7 @@ def sees_no_return(c):
     true(not tries_add(first) and not tries_add(other), "no address of the block", None)
 
 
-@test
-def a_block_goes_back_only_when_bird_says_that_it_runs_without_it():
+def test_a_block_goes_back_only_when_bird_says_that_it_runs_without_it():
     """A BIRD that is frozen, dead, or in a graceful restart (its peers keep its old routes) may
     still lead packets for the block to this node."""
     with two_nodes() as c:
@@ -414,18 +414,15 @@ def a_block_goes_back_only_when_bird_says_that_it_runs_without_it():
         equal(agree(c), {BLOCK: (other.name, "owned")}, "the blocks")
 
 
-@test
-def an_agent_that_is_killed_while_it_claims_a_block_leaves_it_with_one_owner():
+def test_an_agent_that_is_killed_while_it_claims_a_block_leaves_it_with_one_owner():
     run(Claim)
 
 
-@test
-def an_agent_that_is_killed_while_it_returns_a_block_leaves_it_to_the_next():
+def test_an_agent_that_is_killed_while_it_returns_a_block_leaves_it_to_the_next():
     run(Return)
 
 
-@test
-def an_agent_that_is_killed_while_it_takes_a_block_back_has_it_in_the_end():
+def test_an_agent_that_is_killed_while_it_takes_a_block_back_has_it_in_the_end():
     run(TakeBack)
 
 
@@ -483,15 +480,9 @@ def removal(*flags):
               len(agree(c)) >= 36, "the node to have its blocks again when it comes back")
 
 
-@test
-def a_removal_by_force_that_is_killed_is_finished_by_the_next():
+def test_a_removal_by_force_that_is_killed_is_finished_by_the_next():
     removal("--force")
 
 
-@test
-def a_removal_of_a_node_that_is_powered_off_that_is_killed_is_finished_by_the_next():
+def test_a_removal_of_a_node_that_is_powered_off_that_is_killed_is_finished_by_the_next():
     removal("--force", "--powered-off")
-
-
-say(f"ROOST_SEED={SEED}")
-main()

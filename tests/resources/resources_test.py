@@ -1,43 +1,28 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""roostctl apply, diff, get and delete against real stores: the embedded one and an etcd of this
-script's own, on ports that the kernel chose, in a temporary folder. Blocks and hostile documents are
-written through tests/store/store_tool.c.
-
-    resources_test.py [WORD ...]    only the tests whose sentence contains one of the words
-"""
+"""roostctl apply, diff, get and delete against real stores: the embedded one, and an etcd. Blocks and
+hostile documents are written through tests/store/store_tool.c."""
 
 import json
 import os
 import shutil
 import socket
 import subprocess
-import sys
-import tempfile
-import time
-import traceback
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.path.abspath(os.environ.get("ROOST_BIN") or f"{ROOT}/build/release/bin")
-TOOL = os.path.abspath(f"{BIN}/../tests/store/store_tool")
-TESTS = []
+import pytest
 
-
-class Failed(Exception):
-    """What was expected and what was seen."""
-
-
-def test(function):
-    TESTS.append(function)
-    return function
+import storelab
+from roostlab import BIN, ROOT, Failed
+from storelab import TOOL
 
 
 def equal(seen, expected, what="the answer"):
+    __tracebackhide__ = True
     if seen != expected:
         raise Failed(f"expected {what} to be\n{expected}\nsaw\n{seen}")
 
 
 def holds(text, part):
+    __tracebackhide__ = True
     if part not in text:
         raise Failed(f"expected {part!r} in\n{text}")
 
@@ -104,6 +89,23 @@ class Store:
         return json.loads(self.ctl("get", *words, "-o", "json").stdout)
 
 
+@pytest.fixture(scope="module")
+def etcd():
+    if not shutil.which("etcd"):
+        pytest.skip("etcd is not installed")
+    with storelab.cleanup:
+        etcd = storelab.Etcd()
+        etcd.start()
+        yield f"etcd:{etcd.wait().url}"
+
+
+@pytest.fixture(params=["file", "etcd"])
+def s(request, tmp_path):
+    """An empty store of each kind."""
+    url = request.getfixturevalue("etcd") if request.param == "etcd" else f"file:{tmp_path}/store"
+    return Store(url, str(tmp_path))
+
+
 def pool(name, cidr, **spec):
     return json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "IPPool",
                        "metadata": {"name": name}, "spec": {"cidr": cidr, **spec}}) + "\n---\n"
@@ -116,8 +118,7 @@ def node(name, address=None, metadata=None, **spec):
                        "metadata": {"name": name, **(metadata or {})}, "spec": spec}) + "\n---\n"
 
 
-@test
-def apply_creates_configures_and_leaves_unchanged(s):
+def test_apply_creates_configures_and_leaves_unchanged(s):
     files = []
     for case in ("calicoctl_export_ippool", "calicoctl_export_node", "bgpconfiguration_default",
                  "bgppeer_of_everything", "bgpfilter_all_operators", "ipreservation"):
@@ -133,8 +134,7 @@ def apply_creates_configures_and_leaves_unchanged(s):
           [{"kind": "IPPool", "name": "default-ipv4-ippool", "result": "unchanged"}])
 
 
-@test
-def what_get_prints_can_be_applied_again(s):
+def test_what_get_prints_can_be_applied_again(s):
     s.ctl("apply", *sum((["-f", f"{ROOT}/tests/data/resource/{c}/input"] for c in
                          ("kubectl_export_ippool", "calicoctl_export_node",
                           "bgppeer_of_everything", "bgpfilter_all_operators")), []))
@@ -150,8 +150,7 @@ def what_get_prints_can_be_applied_again(s):
     equal("uid" in s.get("ippool", "six")["metadata"], False)
 
 
-@test
-def one_bad_document_of_many_refuses_everything_with_file_and_line(s):
+def test_one_bad_document_of_many_refuses_everything_with_file_and_line(s):
     good = s.file(pool("a", "10.1.0.0/16"))
     bad = s.file("apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata:\n  name: b\nspec:\n"
                  "  cidr: 10.2.0.0/16\n  ipipMode: Sometimes\n---\napiVersion: "
@@ -173,8 +172,7 @@ def one_bad_document_of_many_refuses_everything_with_file_and_line(s):
     holds(p.stderr, "stdin:8: IPPool x: spec.cidr must be a string, not a number")
 
 
-@test
-def usage_errors_are_exit_2(s):
+def test_usage_errors_are_exit_2(s):
     for words in (["apply"], ["diff"], ["delete"], ["delete", "ippool"], ["delete", "x", "y"],
                   ["get"], ["get", "pods"], ["get", "all", "x"], ["apply", "x", "-f", "y"],
                   ["apply", "-f", "a", "--wide"], ["get", "ippool", "-o", "table"]):
@@ -184,8 +182,7 @@ def usage_errors_are_exit_2(s):
     holds(s.apply("# nothing\n", status=1).stderr, "no resource is in the files")
 
 
-@test
-def diff_shows_what_apply_would_change_and_changes_nothing(s):
+def test_diff_shows_what_apply_would_change_and_changes_nothing(s):
     before = pool("a", "10.1.0.0/16") + node("n", "192.168.0.1/24")
     after = pool("a", "10.1.0.0/16", disabled=True) + pool("b", "10.2.0.0/16")
     s.apply(before)
@@ -215,8 +212,7 @@ def diff_shows_what_apply_would_change_and_changes_nothing(s):
           "overlaps 10.1.0.0/16 of IPPool a")
 
 
-@test
-def pools_and_nodes_must_not_meet(s):
+def test_pools_and_nodes_must_not_meet(s):
     s.apply(pool("a", "10.1.0.0/16") + node("n", "192.168.0.1/24"))
     for text, sentence in [
             (pool("b", "10.0.0.0/8"), "10.0.0.0/8 overlaps 10.1.0.0/16 of IPPool a"),
@@ -236,8 +232,7 @@ def pools_and_nodes_must_not_meet(s):
     s.apply(pool("b", "192.168.0.0/24") + node("n", "172.16.0.1/24"))
 
 
-@test
-def a_pool_with_blocks_keeps_its_shape_and_cannot_go(s):
+def test_a_pool_with_blocks_keeps_its_shape_and_cannot_go(s):
     s.apply(pool("a", "10.1.0.0/16"))
     s.block("10.1.2.0/26", "n1")
     s.block("10.1.3.0/26", "n1")
@@ -262,16 +257,14 @@ def a_pool_with_blocks_keeps_its_shape_and_cannot_go(s):
     equal(s.get("all")["items"], [])
 
 
-@test
-def blocks_of_an_earlier_pool_are_taken_over_when_they_fit(s):
+def test_blocks_of_an_earlier_pool_are_taken_over_when_they_fit(s):
     s.block("10.1.2.0/26", "n1")
     holds(s.apply(pool("a", "10.1.0.0/16", blockSize=27), status=1).stderr,
           "the block 10.1.2.0/26 of node n1 is in use, and is no /27 of this pool")
     s.apply(pool("a", "10.1.0.0/16"))
 
 
-@test
-def of_two_overlapping_pools_applied_at_once_one_wins(s):
+def test_of_two_overlapping_pools_applied_at_once_one_wins(s):
     for i in range(6):
         cidrs = {f"p{i}-0": f"10.{i}.0.0/16", f"p{i}-1": f"10.{i}.0.0/16",
                  f"p{i}-2": f"10.{i}.2.0/24", f"p{i}-3": f"10.{i}.3.0/24"}
@@ -287,8 +280,7 @@ def of_two_overlapping_pools_applied_at_once_one_wins(s):
             raise Failed(f"expected one wide pool or two narrow ones, saw {names}\n{errors}")
 
 
-@test
-def a_node_s_people_and_its_agent_do_not_undo_each_other(s):
+def test_a_node_s_people_and_its_agent_do_not_undo_each_other(s):
     s.put("resources/nodes/n", {
         "apiVersion": "projectcalico.org/v3", "kind": "Node", "metadata": {"name": "n"},
         "spec": {"bgp": {"ipv4Address": "192.168.0.1/24", "ipv4IPIPTunnelAddr": "10.1.0.0"},
@@ -305,8 +297,7 @@ def a_node_s_people_and_its_agent_do_not_undo_each_other(s):
     equal(s.get("node", "n")["spec"]["bgp"]["ipv4Address"], "192.168.0.1/24")
 
 
-@test
-def a_node_with_blocks_or_an_agent_is_not_deleted_as_a_document(s):
+def test_a_node_with_blocks_or_an_agent_is_not_deleted_as_a_document(s):
     s.apply(node("n", "192.168.0.1/24") + node("m", "192.168.0.2/24"))
     s.block("10.1.2.0/26", "n")
     p = s.ctl("delete", "node", "n", status=1)
@@ -315,8 +306,7 @@ def a_node_with_blocks_or_an_agent_is_not_deleted_as_a_document(s):
     equal([n["metadata"]["name"] for n in s.get("node")["items"]], ["n"])
 
 
-@test
-def delete_by_files_and_of_what_is_not_there(s):
+def test_delete_by_files_and_of_what_is_not_there(s):
     text = pool("a", "10.1.0.0/16") + pool("b", "10.2.0.0/16")
     s.apply(text)
     p = s.ctl("delete", "ippool", "a", "c", status=1)
@@ -326,8 +316,7 @@ def delete_by_files_and_of_what_is_not_there(s):
     s.ctl("delete", "ippool", "../a", status=1)
 
 
-@test
-def documents_beyond_one_transaction_are_applied_in_order(s):
+def test_documents_beyond_one_transaction_are_applied_in_order(s):
     text = "".join(pool(f"p{i:03}", f"10.{i}.0.0/16") for i in range(150))
     lines = s.apply(text).stdout.splitlines()
     equal(lines, [f"ippool/p{i:03} created" for i in range(150)])
@@ -335,8 +324,7 @@ def documents_beyond_one_transaction_are_applied_in_order(s):
     equal(len(s.apply(text).stdout.splitlines()), 150)
 
 
-@test
-def hostile_documents_of_the_store_are_named_and_can_be_mended(s):
+def test_hostile_documents_of_the_store_are_named_and_can_be_mended(s):
     evil = {"apiVersion": "projectcalico.org/v3", "kind": "IPPool", "metadata": {"name": "evil"},
             "spec": {"cidr": "10.1.0.0/16\"; }\x1b[2J\u202e"}}
     s.put("resources/ippools/evil", evil)
@@ -359,8 +347,7 @@ def hostile_documents_of_the_store_are_named_and_can_be_mended(s):
     equal([i["metadata"]["name"] for i in s.get("all")["items"]], ["evil", "fine"])
 
 
-@test
-def a_store_that_cannot_be_used_is_named(s):
+def test_a_store_that_cannot_be_used_is_named(s):
     for url in ("nothing:", "etcd:", "file:", "etcd:ftp://x"):
         p = s.ctl("--store", url, "get", "all", status=1)
         holds(p.stderr, "roostctl: ")
@@ -369,73 +356,3 @@ def a_store_that_cannot_be_used_is_named(s):
             gone.bind(("127.0.0.1", 0))
             url = f"etcd:http://127.0.0.1:{gone.getsockname()[1]}"
             holds(s.ctl("--store", url, "get", "all", status=1).stderr, "roostctl: ")
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def start_etcd(folder):
-    """The process and its URL; None where there is no etcd."""
-    program = shutil.which("etcd")
-    if not program:
-        return None, None
-    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    log = open(f"{folder}/etcd.log", "w")
-    process = subprocess.Popen(
-        [program, "--name", "one", "--data-dir", f"{folder}/etcd", "--listen-client-urls", client,
-         "--advertise-client-urls", client, "--listen-peer-urls", peer,
-         "--initial-advertise-peer-urls", peer, "--initial-cluster", f"one={peer}",
-         "--unsafe-no-fsync"], stdout=log, stderr=log)
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", int(client.rsplit(":", 1)[1])), 1).close()
-            return process, f"etcd:{client}"
-        except OSError:
-            time.sleep(0.1)
-    process.kill()
-    raise SystemExit("etcd does not start: " + open(f"{folder}/etcd.log").read()[-2000:])
-
-
-def run(function, kind, url, folder):
-    sentence = f"{kind}: {function.__name__.replace('_', ' ')}"
-    os.mkdir(folder)
-    try:
-        function(Store(url or f"file:{folder}/store", folder))
-    except Failed as e:
-        print(f"FAIL  {sentence}\n      " + str(e).replace("\n", "\n      "))
-        return 1
-    except Exception:  # pylint: disable=broad-except
-        print(f"FAIL  {sentence}\n{traceback.format_exc()}")
-        return 1
-    print(f"ok    {sentence}")
-    return 0
-
-
-def main():
-    words = sys.argv[1:]
-    chosen = [t for t in TESTS if not words or any(w in t.__name__.replace("_", " ")
-                                                   for w in words)]
-    folder = tempfile.mkdtemp(prefix="resources-")
-    etcd, url = start_etcd(folder)
-    failed = 0
-    try:
-        for kind in ("file", "etcd"):
-            if kind == "etcd" and not etcd:
-                print("skip  etcd: there is no etcd on this machine")
-                continue
-            for i, t in enumerate(chosen):
-                failed += run(t, kind, url if kind == "etcd" else None, f"{folder}/{kind}{i}")
-    finally:
-        if etcd:
-            etcd.kill()
-            etcd.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f"{failed} failed")
-    return 1 if failed or not chosen else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,13 +1,15 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Who may use etcd: users and passwords, tokens that expire, TLS with client certificates."""
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 
-from storelab import SKIP, Etcd, Tool, b64, check, folder, run
+import pytest
+
+from storelab import Etcd, Tool, b64, check, folder
+
+pytestmark = pytest.mark.needs("etcd", "openssl")
 
 FAST = {"timeout": 500}
 
@@ -36,7 +38,7 @@ def member_with_users():
     return etcd
 
 
-def a_user_with_the_password_of_its_file_works_under_its_prefix():
+def test_a_user_with_the_password_of_its_file_works_under_its_prefix():
     etcd = member_with_users()
     tool = Tool(f"etcd:{etcd.url}", user="roost", password=file_of('se"cret\\ä\nnot this\n'), **FAST)
     watch = tool.watch()
@@ -52,7 +54,7 @@ def a_user_with_the_password_of_its_file_works_under_its_prefix():
     check('refuses user "roost"' in other.wait_trouble("permission denied")["what"], "a watch, too")
 
 
-def a_wrong_password_is_told_at_once():
+def test_a_wrong_password_is_told_at_once():
     etcd = member_with_users()
     for password, words in ((file_of("wrong"), "authentication failed"), ("/nowhere", "cannot open /nowhere")):
         tool = Tool(f"etcd:{etcd.url}", user="roost", password=password, **FAST)
@@ -67,7 +69,7 @@ def a_wrong_password_is_told_at_once():
     check(denied["error"] == -13 and "refuses requests without a user" in denied["what"], denied)
 
 
-def a_token_that_is_no_longer_valid_is_renewed_unseen():
+def test_a_token_that_is_no_longer_valid_is_renewed_unseen():
     etcd = member_with_users()
     tool = Tool(f"etcd:{etcd.url}", user="roost", password=file_of('se"cret\\ä'), **FAST)
     watch = tool.watch()
@@ -79,7 +81,7 @@ def a_token_that_is_no_longer_valid_is_renewed_unseen():
     check(tool.trouble()["what"] is None, "no trouble")
 
 
-def a_user_where_etcd_has_no_users_is_fine():
+def test_a_user_where_etcd_has_no_users_is_fine():
     etcd = Etcd()
     etcd.start()
     etcd.wait()
@@ -120,7 +122,7 @@ def tls_member(ours, server):
     return etcd.wait()
 
 
-def tls_works_with_our_authority_and_certificate_and_nothing_else():
+def test_tls_works_with_our_authority_and_certificate_and_nothing_else():
     ours, theirs = Authority("ours"), Authority("theirs")
     etcd = tls_member(ours, ours.issue("server"))
     mine, foreign = ours.issue("client"), theirs.issue("client")
@@ -143,7 +145,7 @@ def tls_works_with_our_authority_and_certificate_and_nothing_else():
     tool.close()
 
 
-def a_server_with_another_name_is_refused():
+def test_a_server_with_another_name_is_refused():
     ours = Authority("ours")
     etcd = tls_member(ours, ours.issue("server", "IP:127.0.0.9,DNS:elsewhere.example"))
     cert, key = ours.issue("client")
@@ -152,7 +154,7 @@ def a_server_with_another_name_is_refused():
     check(answer["kind"] == "ERROR" and "127.0.0.1" in answer["what"] and "match" in answer["what"], answer)
 
 
-def renewed_certificates_are_used_without_a_restart():
+def test_renewed_certificates_are_used_without_a_restart():
     ours, theirs = Authority("ours"), Authority("theirs")
     etcd = tls_member(ours, ours.issue("server"))
     good, bad = ours.issue("client"), theirs.issue("client")
@@ -170,17 +172,3 @@ def renewed_certificates_are_used_without_a_restart():
     tool.wait_trouble(None)
     time.sleep(0.05)
     check(tool.put("a", "1")["kind"] == "COMMITTED", "a commit")
-
-
-if __name__ == "__main__":
-    if not shutil.which("etcd") or not shutil.which("openssl"):
-        print("skip: etcd or openssl is not installed")
-        sys.exit(SKIP)
-    sys.exit(run([
-        a_user_with_the_password_of_its_file_works_under_its_prefix,
-        a_wrong_password_is_told_at_once,
-        a_token_that_is_no_longer_valid_is_renewed_unseen,
-        a_user_where_etcd_has_no_users_is_fine,
-        tls_works_with_our_authority_and_certificate_and_nothing_else,
-        a_server_with_another_name_is_refused,
-        renewed_certificates_are_used_without_a_restart]))

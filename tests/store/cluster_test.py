@@ -1,13 +1,14 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The store etcd: with three members: the leader is killed or stopped in the middle of commits, and each
 outcome that was told is compared with what is there."""
-import shutil
 import signal
-import sys
 import time
 
-from storelab import SKIP, STALL_US, Etcd, Tool, check, free_ports, run
+import pytest
+
+from storelab import STALL_US, Etcd, Tool, check, free_ports
+
+pytestmark = pytest.mark.needs("etcd")
 
 FAST = {"timeout": 600}
 
@@ -77,15 +78,15 @@ def each_commit_tells_the_truth_when_the_leader(does):
     return leader
 
 
-def each_commit_tells_the_truth_when_the_leader_is_killed():
+def test_each_commit_tells_the_truth_when_the_leader_is_killed():
     each_commit_tells_the_truth_when_the_leader(lambda leader: leader.kill())
 
 
-def each_commit_tells_the_truth_when_the_leader_is_stopped():
+def test_each_commit_tells_the_truth_when_the_leader_is_stopped():
     each_commit_tells_the_truth_when_the_leader(lambda leader: leader.signal(signal.SIGSTOP))
 
 
-def no_increment_is_lost_or_counted_twice_over_a_change_of_leader():
+def test_no_increment_is_lost_or_counted_twice_over_a_change_of_leader():
     members = three_members()
     tools = [Tool(url_of(members), **FAST) for _ in range(3)]
     for t in tools:
@@ -102,7 +103,7 @@ def no_increment_is_lost_or_counted_twice_over_a_change_of_leader():
     check(unknown or counter == 180, counter)
 
 
-def one_dead_member_of_three_is_no_trouble():
+def test_one_dead_member_of_three_is_no_trouble():
     members = three_members()
     members[0].kill()
     for _ in range(4):  # one of them begins with the dead one
@@ -114,7 +115,7 @@ def one_dead_member_of_three_is_no_trouble():
         tool.close()
 
 
-def without_a_majority_nothing_is_done_and_it_is_told():
+def test_without_a_majority_nothing_is_done_and_it_is_told():
     members = three_members()
     tool = Tool(url_of(members), **FAST)
     watch = tool.watch()
@@ -129,15 +130,3 @@ def without_a_majority_nothing_is_done_and_it_is_told():
     tool.wait_trouble(None)
     check(tool.put("b", "1")["kind"] == "COMMITTED", "a commit")
     all_told(tool, watch, ["b"])
-
-
-if __name__ == "__main__":
-    if not shutil.which("etcd"):
-        print("skip: etcd is not installed")
-        sys.exit(SKIP)
-    sys.exit(run([
-        each_commit_tells_the_truth_when_the_leader_is_killed,
-        each_commit_tells_the_truth_when_the_leader_is_stopped,
-        no_increment_is_lost_or_counted_twice_over_a_change_of_leader,
-        one_dead_member_of_three_is_no_trouble,
-        without_a_majority_nothing_is_done_and_it_is_told]))

@@ -1,15 +1,16 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The store etcd: with one member: the common suite, then a server that is killed, stopped, compacted,
 replaced, and answers that are lost."""
 import shutil
 import signal
 import subprocess
-import sys
-import time
+
+import pytest
 
 from proxy import Liar, Proxy
-from storelab import SKIP, STALL_US, SUITE, Etcd, Tool, b64, check, cleanup, run
+from storelab import STALL_US, SUITE, Etcd, Tool, b64, check, cleanup, wait_for
+
+pytestmark = pytest.mark.needs("etcd")
 
 FAST = {"timeout": 400}  # ms of a request, so that outages are noticed in a second
 
@@ -29,13 +30,13 @@ def opened(watch_of, *expected):
 BEGIN, END = ("RESTART", None, None), ("CURRENT", None, None)
 
 
-def the_common_suite_passes_over_etcd():
+def test_the_common_suite_passes_over_etcd():
     etcd = one_member()
     done = subprocess.run([SUITE, f"etcd:{etcd.url}"], capture_output=True, text=True, timeout=60, check=False)
     check(done.returncode == 0, done.stdout + done.stderr)
 
 
-def without_a_server_tools_fail_soon_and_watches_begin_when_it_comes():
+def test_without_a_server_tools_fail_soon_and_watches_begin_when_it_comes():
     etcd = Etcd()
     tool = Tool(f"etcd:{etcd.url}", **FAST)
     watch = tool.watch()
@@ -50,7 +51,7 @@ def without_a_server_tools_fail_soon_and_watches_begin_when_it_comes():
     check(tool.trouble()["what"] is None, "no trouble any more")
 
 
-def a_watch_goes_on_over_a_restart_on_the_same_data():
+def test_a_watch_goes_on_over_a_restart_on_the_same_data():
     etcd = one_member()
     tool = Tool(f"etcd:{etcd.url}", **FAST)
     etcd.put("/roost/a", "1")
@@ -66,7 +67,7 @@ def a_watch_goes_on_over_a_restart_on_the_same_data():
     tool.close()
 
 
-def a_watch_that_missed_a_compaction_lists_again():
+def test_a_watch_that_missed_a_compaction_lists_again():
     etcd = one_member()
     tool = Tool(f"etcd:{etcd.url}", **FAST)
     etcd.put("/roost/gone", "1")
@@ -86,7 +87,7 @@ def a_watch_that_missed_a_compaction_lists_again():
     opened((tool, watch), ("PUT", "later", "1"))
 
 
-def a_store_that_was_replaced_by_an_older_one_is_listed_again():
+def test_a_store_that_was_replaced_by_an_older_one_is_listed_again():
     etcd = one_member()
     tool = Tool(f"etcd:{etcd.url}", **FAST)
     for n in range(5):
@@ -101,7 +102,7 @@ def a_store_that_was_replaced_by_an_older_one_is_listed_again():
     opened((tool, watch), ("PUT", "b", "1"))
 
 
-def a_stopped_server_blocks_nobody_and_is_told():
+def test_a_stopped_server_blocks_nobody_and_is_told():
     etcd = one_member()
     tool = Tool(f"etcd:{etcd.url}", **FAST)
     watch = tool.watch()
@@ -146,7 +147,7 @@ def drop_first(path, n):
     return "drop" if path == "/v3/kv/txn" and n == 1 else "pass"
 
 
-def a_commit_whose_answer_was_lost_is_found_done_and_not_done_twice():
+def test_a_commit_whose_answer_was_lost_is_found_done_and_not_done_twice():
     for compare in ([["a", 0]], []):
         etcd, tool, proxy = behind(lose_first)
         done = tool.outcome(tool.commit(compare, [["a", "nonce 1"], ["b", None]]))
@@ -156,7 +157,7 @@ def a_commit_whose_answer_was_lost_is_found_done_and_not_done_twice():
         check(proxy.seen["/v3/kv/txn"] == 2, f"nothing is sent behind our back: {proxy.seen}")
 
 
-def a_commit_on_a_kept_connection_is_not_sent_twice_by_the_library():
+def test_a_commit_on_a_kept_connection_is_not_sent_twice_by_the_library():
     etcd, tool, proxy = behind(lambda path, n: "lose" if path == "/v3/kv/txn" and n == 3 else "pass")
     for n in range(3):
         check(tool.outcome(tool.commit([[f"k{n}", 0]], [[f"k{n}", "x"]]))["kind"] == "DONE", n)
@@ -164,7 +165,7 @@ def a_commit_on_a_kept_connection_is_not_sent_twice_by_the_library():
     check(proxy.seen["/v3/kv/txn"] == 4, f"one question: {proxy.seen}")
 
 
-def a_commit_that_never_arrived_is_tried_again():
+def test_a_commit_that_never_arrived_is_tried_again():
     etcd, tool, proxy = behind(drop_first)
     done = tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]]))
     check(done["kind"] == "DONE" and version(etcd, "a") == 1, done)
@@ -172,13 +173,13 @@ def a_commit_that_never_arrived_is_tried_again():
     check(proxy.seen["/v3/kv/txn"] == 2, proxy.seen)
 
 
-def a_commit_that_never_arrived_and_came_too_late_is_a_conflict():
+def test_a_commit_that_never_arrived_and_came_too_late_is_a_conflict():
     _, tool, _ = behind(drop_first, lambda etcd: etcd.put("/roost/a", "theirs"))
     check(tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]]))["kind"] == "CONFLICT", "a conflict")
     check(tool.value("a") == "theirs", "nothing was changed")
 
 
-def a_commit_that_was_done_and_overwritten_was_done():
+def test_a_commit_that_was_done_and_overwritten_was_done():
     def overwrite(etcd):
         etcd.put("/roost/a", "theirs")
         etcd.put("/roost/a", "theirs again")
@@ -187,7 +188,7 @@ def a_commit_that_was_done_and_overwritten_was_done():
     check(done["kind"] == "DONE" and done["revision"] < tool.get("a")["revision"], done)
 
 
-def a_commit_whose_history_was_compacted_is_unknown():
+def test_a_commit_whose_history_was_compacted_is_unknown():
     def overwrite(etcd):
         etcd.put("/roost/a", "theirs")
         etcd.put("/roost/a", "theirs again")
@@ -197,7 +198,7 @@ def a_commit_whose_history_was_compacted_is_unknown():
     check(failed["kind"] == "FAILED" and failed["error"] == -110 and "unknown" in failed["what"], failed)
 
 
-def a_commit_whose_outcome_cannot_be_asked_is_unknown_at_its_deadline():
+def test_a_commit_whose_outcome_cannot_be_asked_is_unknown_at_its_deadline():
     _, tool, _ = behind(lambda path, n: "lose" if path == "/v3/kv/txn" else "pass")
     failed = tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]], timeout=700))
     check(failed["kind"] == "FAILED" and failed["error"] == -110, failed)
@@ -205,7 +206,7 @@ def a_commit_whose_outcome_cannot_be_asked_is_unknown_at_its_deadline():
     check(tool.value("a") == "nonce 1", "it was made, as it happens")
 
 
-def documents_of_strangers_are_told_as_far_as_they_can_be():
+def test_documents_of_strangers_are_told_as_far_as_they_can_be():
     etcd = Etcd(args=("--max-request-bytes", "20000000"))
     etcd.start()
     etcd.wait()
@@ -233,7 +234,7 @@ def documents_of_strangers_are_told_as_far_as_they_can_be():
     check(all(t in told for t in listed) and BEGIN not in told, told)
 
 
-def servers_that_are_no_etcd_are_told_and_cost_no_memory():
+def test_servers_that_are_no_etcd_are_told_and_cost_no_memory():
     for liar, words in (
             (Liar(b"<html>no</html>"), "an answer that is not etcd's"),
             (Liar(b"not found", "404 Not Found"), "not etcd's"),
@@ -248,7 +249,7 @@ def servers_that_are_no_etcd_are_told_and_cost_no_memory():
         if words:
             check(words in tool.wait_trouble(words)["what"], words)
         else:
-            time.sleep(0.3)
+            wait_for(lambda: liar.dropped, "the endless answer to be cut off")
         if liar.answer[:9] != b'{"header"':
             check(tool.get("a")["kind"] == "ERROR", "a read fails")
         status = open(f"/proc/{tool.process.pid}/status", encoding="ascii").read()
@@ -258,7 +259,7 @@ def servers_that_are_no_etcd_are_told_and_cost_no_memory():
         check(watch > 0, "a watch")
 
 
-def commits_at_once_and_a_watch_share_the_connections():
+def test_commits_at_once_and_a_watch_share_the_connections():
     etcd = one_member()
     tool = Tool(f"etcd:{etcd.url}", **FAST)
     watch = tool.watch()
@@ -270,26 +271,3 @@ def commits_at_once_and_a_watch_share_the_connections():
     sockets = subprocess.run(["ss", "-tnH", "state", "established", f"( dport = :{etcd.client} )"],
                              capture_output=True, text=True, check=True).stdout.splitlines()
     check(len(sockets) <= 20, f"{len(sockets)} connections")
-
-
-if __name__ == "__main__":
-    if not shutil.which("etcd"):
-        print("skip: etcd is not installed")
-        sys.exit(SKIP)
-    sys.exit(run([
-        the_common_suite_passes_over_etcd,
-        without_a_server_tools_fail_soon_and_watches_begin_when_it_comes,
-        a_watch_goes_on_over_a_restart_on_the_same_data,
-        a_watch_that_missed_a_compaction_lists_again,
-        a_store_that_was_replaced_by_an_older_one_is_listed_again,
-        a_stopped_server_blocks_nobody_and_is_told,
-        a_commit_whose_answer_was_lost_is_found_done_and_not_done_twice,
-        a_commit_on_a_kept_connection_is_not_sent_twice_by_the_library,
-        a_commit_that_never_arrived_is_tried_again,
-        a_commit_that_never_arrived_and_came_too_late_is_a_conflict,
-        a_commit_that_was_done_and_overwritten_was_done,
-        a_commit_whose_history_was_compacted_is_unknown,
-        a_commit_whose_outcome_cannot_be_asked_is_unknown_at_its_deadline,
-        documents_of_strangers_are_told_as_far_as_they_can_be,
-        servers_that_are_no_etcd_are_told_and_cost_no_memory,
-        commits_at_once_and_a_watch_share_the_connections]))

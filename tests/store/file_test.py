@@ -1,17 +1,15 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The store file: between processes: no update is lost, a killed or stopped one hurts nobody."""
 import fcntl
 import random
 import signal
 import subprocess
-import sys
 import time
 
-from storelab import STALL_US, TOOL, Tool, check, end, folder, run, start
+from storelab import STALL_US, TOOL, Tool, check, end, folder, start
 
 
-def three_processes_increment_one_counter_and_lose_nothing():
+def test_three_processes_increment_one_counter_and_lose_nothing():
     url = f"file:{folder()}"
     tools = [Tool(url) for _ in range(3)]
     for t in tools:
@@ -23,7 +21,7 @@ def three_processes_increment_one_counter_and_lose_nothing():
         t.close()
 
 
-def writers_killed_at_any_moment_leave_a_sound_store():
+def test_writers_killed_at_any_moment_leave_a_sound_store():
     url = f"file:{folder()}"
     reader = Tool(url)
     watch = reader.watch()
@@ -45,7 +43,7 @@ def writers_killed_at_any_moment_leave_a_sound_store():
     check(int(last["value"].split()[0]) > 12, "the writers did write")
 
 
-def a_process_killed_while_it_makes_the_store_leaves_a_usable_one():
+def test_a_process_killed_while_it_makes_the_store_leaves_a_usable_one():
     for _ in range(8):
         url = f"file:{folder()}/store"
         maker = start([TOOL, url], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -56,7 +54,7 @@ def a_process_killed_while_it_makes_the_store_leaves_a_usable_one():
         tool.close()
 
 
-def a_stopped_process_that_holds_the_lock_is_named_and_blocks_nobody():
+def test_a_stopped_process_that_holds_the_lock_is_named_and_blocks_nobody():
     path = folder()
     tool = Tool(f"file:{path}")
     check(tool.put("a", "1", 0)["result"] == 1, "a first commit")
@@ -76,7 +74,7 @@ def a_stopped_process_that_holds_the_lock_is_named_and_blocks_nobody():
     check(tool.trouble()["what"] is None, "no trouble any more")
 
 
-def a_watch_hears_other_processes_and_itself():
+def test_a_watch_hears_other_processes_and_itself():
     url = f"file:{folder()}"
     one, two = Tool(url), Tool(url)
     watch = one.watch("x/")
@@ -88,11 +86,3 @@ def a_watch_hears_other_processes_and_itself():
     check(one.event(watch) == ("PUT", "x/2", "mine"), "a put of its own")
     two.put("x/1", None)
     check(one.event(watch) == ("DELETE", "x/1", None), "a delete of another process")
-
-
-if __name__ == "__main__":
-    sys.exit(run([three_processes_increment_one_counter_and_lose_nothing,
-                  writers_killed_at_any_moment_leave_a_sound_store,
-                  a_process_killed_while_it_makes_the_store_leaves_a_usable_one,
-                  a_stopped_process_that_holds_the_lock_is_named_and_blocks_nobody,
-                  a_watch_hears_other_processes_and_itself]))

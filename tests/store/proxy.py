@@ -21,6 +21,7 @@ def read_request(f):
 
 class Server:
     def __init__(self):
+        self.dropped = 0  # connections that the client closed in the middle of an answer
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self.accept, daemon=True).start()
@@ -38,7 +39,7 @@ class Server:
             try:
                 self.serve(connection)
             except OSError:
-                pass
+                self.dropped += 1
 
     def close(self):
         self.listener.close()

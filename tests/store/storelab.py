@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores for test scripts: store_tool processes, Debian's etcd on free loopback ports in temporary folders.
-Everything started dies with the script, even with a killed one."""
+Everything started ends with its test (tests/store/conftest.py), and dies with a killed one."""
 import base64
 import contextlib
 import ctypes
@@ -12,10 +12,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-import traceback
 import urllib.error
 import urllib.request
 
@@ -24,7 +22,6 @@ TOOL = BIN.parent / "tests/store/store_tool"
 SUITE = BIN.parent / "tests/unit/test_store"
 LIBC = ctypes.CDLL(None)
 WAIT = 20  # seconds for what has to come
-SKIP = 77
 STALL_US = 500_000  # no call of the non-waiting interface may come near a network timeout
 cleanup = contextlib.ExitStack()
 
@@ -216,25 +213,14 @@ def b64(value):
 
 
 def check(condition, what):
+    __tracebackhide__ = True
     if not condition:
         raise AssertionError(what)
 
 
-def run(tests):
-    """Runs functions; their names are the sentences. Exit status 0 or 1, for sys.exit()."""
-    failed = 0
-    only = sys.argv[1:]
-    for test in tests:
-        if only and test.__name__ not in only:
-            continue
-        begun = time.monotonic()
-        try:
-            with cleanup:
-                test()
-            print(f"ok - {test.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
-        except Exception:
-            failed += 1
-            print(f"FAIL - {test.__name__}")
-            traceback.print_exc(file=sys.stdout)
-    print(f"{failed} failed")
-    return 1 if failed else 0
+def wait_for(question, what):
+    deadline = time.monotonic() + WAIT
+    while not question():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"expected {what}, saw nothing of it")
+        time.sleep(0.02)

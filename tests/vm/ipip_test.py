@@ -1,6 +1,5 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""IPIP on a kernel that has it: `tests/vm/run --load ipip tests/vm/ipip_test.py [WORDS]`.
+"""IPIP on a kernel that has it: `tests/vm/run --load ipip python3 -m pytest tests/vm/ipip_test.py`.
 
 Three nodes as everywhere (tests/cluster/lab.py). IPIP carries IPv4; IPv6 pods of these clusters
 are routed without a tunnel, by a router that learns their blocks by BGP."""
@@ -10,23 +9,16 @@ import os
 import pathlib
 import socket
 import struct
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "cluster"))
+import pytest
+
 import lab
 import traffic
-from lab import Cluster, IPIP, Place, equal, inside, main, step, test, true, until
+from lab import Cluster, IPIP, Place, PROGRAMS, equal, inside, step, true, until
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "data/route-n"
-
-
-def fill(cluster, pods=1):
-    for node in cluster.nodes:
-        until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0,
-              f"STATUS of {node} to be good")
-        for _ in range(pods):
-            node.add_pod()
-    cluster.wait_converged()
 
 
 def says(node, *words):
@@ -39,8 +31,7 @@ def says(node, *words):
 REFERENCE = {"node1": "100.93.26.0/26", "node2": "100.66.33.192/26", "node3": "100.77.83.128/26"}
 
 
-@test
-def route_n_reads_as_in_the_reference_deployment():
+def test_route_n_reads_as_in_the_reference_deployment():
     """Node 10.1.86.203 with block 100.66.33.192/26, .202 and .204: the very lines."""
     with Cluster(encap="ipip", families=(4,), lans=(86,), first=202, pools=False,
                  start=False) as c:
@@ -50,7 +41,7 @@ def route_n_reads_as_in_the_reference_deployment():
                   for node, block in REFERENCE.items()))
         for node in c.nodes:
             node.start()
-        fill(c)
+        c.started()
         for node in c.nodes:
             seen = node.run("route", "-n")
             expected = (GOLDEN / node.name).read_text()
@@ -66,10 +57,9 @@ def route_n_reads_as_in_the_reference_deployment():
 
 # ---- every pod reaches every pod ----
 
-@test
-def through_ipip_always():
+def test_through_ipip_always():
     with Cluster(encap="ipip", tor=True) as c:
-        fill(c)
+        c.started()
         step(f"{c.matrix()} probes passed")
         pods = [next(iter(n.pods.values())) for n in c.nodes]
         equal({p.ns.link("eth0")["mtu"] for p in pods}, {1480}, "MTUs of pods")
@@ -97,12 +87,9 @@ def briefly(file):
             json.dump(conf, f)
 
 
-@test
-def conformance_passes_and_names_who_drops_protocol_4():
+def test_conformance_passes_and_names_who_drops_protocol_4():
     with Cluster(encap="ipip", families=(4,), nat=True) as c:
-        for node in c.nodes:
-            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0,
-                  f"STATUS of {node} to be good")
+        c.wait_ready()
         c.wait_converged()
         step(f"{c.conformance(edit=briefly)['summary']['ok']} checks passed")
         c.router.run("nft", "add table inet broken; add chain inet broken x { type filter hook "
@@ -117,10 +104,9 @@ def conformance_passes_and_names_who_drops_protocol_4():
         step(next(x for x in causes if x))
 
 
-@test
-def through_ipip_between_subnets_and_nobody_else_gets_in():
+def test_through_ipip_between_subnets_and_nobody_else_gets_in():
     with Cluster(encap="ipip-cross-subnet", tor=True, store="etcd") as c:
-        fill(c)
+        c.started()
         step(f"{c.matrix()} probes passed")
         pod = next(iter(c.nodes[0].pods.values()))
         far = next(iter(c.nodes[1].pods.values()))
@@ -164,11 +150,10 @@ def checksum(header):
 
 # ---- changes ----
 
-@test
-def modes_change_while_pods_talk():
+def test_modes_change_while_pods_talk():
     """IPIP to VXLAN to none and back. What is lost is measured and said (docs/ROUTING.md)."""
     with Cluster(encap="ipip", encap6="none", tor=True) as c:
-        fill(c)
+        c.started()
         a, b = (next(iter(n.pods.values())) for n in (c.nodes[0], c.nodes[1]))
         stream = traffic.Stream(a.path, b.ip4)
         for encap in ("vxlan", "none", "ipip-cross-subnet", "ipip"):
@@ -195,10 +180,9 @@ def modes_change_while_pods_talk():
             node.consistent()
 
 
-@test
-def what_it_hangs_on_is_followed():
+def test_what_it_hangs_on_is_followed():
     with Cluster(encap="ipip", families=(4,), nodes=2, subnets=1) as c:
-        fill(c)
+        c.started()
         here, there = c.nodes
         here.ns.ip("link set eth0 mtu 1400")
         until(lambda: here.ns.link(IPIP)["mtu"] == 1380, "the MTU to follow the uplink's")
@@ -220,8 +204,7 @@ def what_it_hangs_on_is_followed():
         c.matrix()
 
 
-@test
-def a_source_that_other_nodes_do_not_know_is_named():
+def test_a_source_that_other_nodes_do_not_know_is_named():
     """The kernel takes the first address of the subnet, the cluster knows the node by the second."""
     with Cluster(encap="ipip", families=(4,), nodes=2, subnets=1, start=False) as c:
         here, there = c.nodes
@@ -232,7 +215,7 @@ def a_source_that_other_nodes_do_not_know_is_named():
         c.apply(*c.manifest())
         for node in c.nodes:
             node.start()
-        fill(c)
+        c.started()
         here.sync()
         step("status: " + until(lambda: says(here, "leave with the source 10.1.1.11"),
                                 "status to name the source"))
@@ -244,8 +227,7 @@ def a_source_that_other_nodes_do_not_know_is_named():
         c.matrix()
 
 
-@test
-def a_tunl0_of_somebody_else_is_named_and_left_alone():
+def test_a_tunl0_of_somebody_else_is_named_and_left_alone():
     with Cluster(encap="ipip", families=(4,), nodes=2, subnets=1, start=False) as c:
         here, there = c.nodes
         here.ns.ip(f"addr add 192.168.77.1/24 dev {IPIP}", f"link set {IPIP} up",
@@ -271,6 +253,3 @@ def a_tunl0_of_somebody_else_is_named_and_left_alone():
         true("192.0.2.10" in here.run("nft", "list", "table", "inet", "roost-tunnels"),
              "the far end of somebody else's tunnel to be let in")
         true(not says(here, IPIP), "no problem any more")
-
-
-main()

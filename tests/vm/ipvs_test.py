@@ -1,24 +1,24 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """IPVS beside roost, as docs/IPVS.md has it: a virtual service on a node's address, two pods on
 different nodes as masqueraded real servers, reached from every node, every pod and the host outside,
 in every way of carrying packets between nodes. Needs a kernel with IPVS:
 
-    tests/vm/run --load ipip --load ip_vs --load ip_vs_rr tests/vm/ipvs_test.py
+    tests/vm/run --load ipip --load ip_vs --load ip_vs_rr python3 -m pytest tests/vm/ipvs_test.py
 """
 import collections
 import os
 import re
-import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(f"{os.path.dirname(HERE)}/cluster")
-sys.dont_write_bytecode = True
+import pytest
+
 import lab
 import traffic
-from lab import Cluster, equal, main, step, test, true, until
+from lab import Cluster, PROGRAMS, ROOT, equal, step, true
 
-PAGE = f"{os.path.dirname(os.path.dirname(HERE))}/docs/IPVS.md"
+pytestmark = [pytest.mark.needs(*PROGRAMS), pytest.mark.skipif(
+    os.system("ipvsadm -Ln >/dev/null 2>&1") != 0, reason="this kernel has no IPVS")]
+
+PAGE = f"{ROOT}/docs/IPVS.md"
 SERVICE, REAL = 32000, 8080
 ROUNDS = 3
 
@@ -38,8 +38,7 @@ class Served:
 
     def __init__(self, cluster):
         self.cluster = cluster
-        for node in cluster.nodes:
-            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
+        cluster.wait_ready()
         self.here, self.there = cluster.nodes[0].add_pod(), cluster.nodes[1].add_pod()
         self.clients = [n.add_pod() for n in cluster.nodes]
         cluster.wait_converged()
@@ -107,42 +106,35 @@ def everybody_is_served(c):
         s.close()
 
 
-@test
-def without_a_tunnel():
+def test_without_a_tunnel():
     with Cluster(encap="none", tor=True, families=(4,)) as c:
         everybody_is_served(c)
 
 
-@test
-def through_vxlan_always():
+def test_through_vxlan_always():
     with Cluster(encap="vxlan", families=(4,), nat=True) as c:
         everybody_is_served(c)
 
 
-@test
-def through_vxlan_between_subnets():
+def test_through_vxlan_between_subnets():
     with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
         everybody_is_served(c)
 
 
-@test
-def through_ipip_always():
+def test_through_ipip_always():
     with Cluster(encap="ipip", families=(4,)) as c:
         everybody_is_served(c)
 
 
-@test
-def through_ipip_between_subnets():
+def test_through_ipip_between_subnets():
     with Cluster(encap="ipip-cross-subnet", families=(4,), nat=True) as c:
         everybody_is_served(c)
 
 
-@test
-def a_pod_cannot_answer_with_the_services_address():
+def test_a_pod_cannot_answer_with_the_services_address():
     """Which is what tunnelling (-i) asks of it. It could, but for the check of what pods send."""
     with Cluster(encap="none", families=(4,), nodes=2, subnets=1) as c:
-        for node in c.nodes:
-            until(lambda n=node: n.call("STATUS", None, "1.1.0").status == 0, f"{node} to be ready")
+        c.wait_ready()
         node, other = c.nodes
         pod = other.add_pod()
         c.wait_converged()
@@ -172,10 +164,3 @@ def a_pod_cannot_answer_with_the_services_address():
         finally:
             server.leave(pod.path)
             server.close()
-
-
-if os.system("ipvsadm -Ln >/dev/null 2>&1"):
-    print("skipped: this kernel has no IPVS (tests/vm/run tests/vm/ipvs_test.py)")
-    sys.exit(77)
-lab.WORKERS = 1  # the machine of these tests may be an emulated one
-main()
