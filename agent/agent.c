@@ -3,7 +3,7 @@
  * Events and times. agent_step() drains what is ready (store, kernel, BIRD, waiters), does what is
  * due, and says when it wants to be called again. Nothing here waits: the store and BIRD are spoken
  * to without blocking, and netlink and the node states answer at once. So an ADD gets its block,
- * and marked links are reaped, while etcd and BIRD are stopped.
+ * and marked links are deleted, while etcd and BIRD are stopped.
  *
  * Times: a pass follows an event of the store or a waiter at once, other events after a moment, so
  * that a burst of them is one pass; free addresses are counted every second; everything is looked
@@ -250,8 +250,8 @@ static void take_kernel(struct agent *a)
 	int r = kernel_read(a->kernel, &e);
 	if (r < 0)
 		log_warning("cannot read what the kernel tells: %s", e.text);
-	if (r == KERNEL_REAP && !a->reap_at)
-		a->reap_at = boot_now_ms() + REAP_MS;
+	if (r == KERNEL_MARKED && !a->delete_marked_at)
+		a->delete_marked_at = boot_now_ms() + REAP_MS;
 	if (r == KERNEL_CHANGED)
 		agent_want_reconcile(a, AGENT_SOON);
 }
@@ -293,8 +293,8 @@ static void do_due(struct agent *a)
 	struct err e;
 	/* The kernel is silent about a mark on a link that is down already. */
 	if (a->slow_at <= now)
-		a->reap_at = now;
-	if (is_due(&a->reap_at, now, 0) && kernel_reap(a->kernel, &e) < 0)
+		a->delete_marked_at = now;
+	if (is_due(&a->delete_marked_at, now, 0) && kernel_delete_marked_links(a->kernel, &e) < 0)
 		log_warning("cannot delete the links that DEL marked: %s", e.text);
 	if (is_due(&a->poll_at, now, POLL_MS)) {
 		int r = node_states_poll(&a->states, &e);
@@ -322,7 +322,8 @@ static void do_due(struct agent *a)
 static unsigned int next_wait(const struct agent *a)
 {
 	int64_t now = boot_now_ms();
-	const int64_t at[] = {a->reconcile_at, a->reap_at, a->poll_at, a->slow_at, a->publish_at};
+	const int64_t at[] = {
+		a->reconcile_at, a->delete_marked_at, a->poll_at, a->slow_at, a->publish_at};
 	int64_t wait = POLL_MS;
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
 		if (at[i] && at[i] - now < wait)

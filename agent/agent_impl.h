@@ -86,7 +86,7 @@ struct agent {
 	char disk_trouble[256]; /* of the last pass: why new blocks may not be used; "" they may */
 
 	/* When (boot time, ms). 0: not wanted. */
-	int64_t reconcile_at, reap_at, poll_at, slow_at, publish_at;
+	int64_t reconcile_at, delete_marked_at, poll_at, slow_at, publish_at;
 	int64_t node_retry_at, commit_retry_at, rest_until;
 };
 

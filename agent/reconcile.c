@@ -353,7 +353,7 @@ int reconcile(struct agent *a)
 	}
 	detect(a, &f, AF_INET);
 	detect(a, &f, AF_INET6);
-	a->self.ipip_is_theirs = kernel_ipip_is_theirs(a->kernel);
+	a->self.ipip_is_foreign = kernel_ipip_is_foreign(a->kernel);
 	int changed = sync_all(a, &f);
 	facts_done(&f);
 	a->has_reconciled = true;

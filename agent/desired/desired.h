@@ -36,7 +36,7 @@ struct desired_self {
 	int link[FAMILIES];	     /* that has it */
 	struct addr vxlan[FAMILIES]; /* VTEP addresses we hold; family 0: none yet */
 	struct addr ipip;	     /* the same of the IPIP device */
-	bool ipip_is_theirs;	     /* somebody else uses the IPIP device */
+	bool ipip_is_foreign;	     /* somebody else uses the IPIP device */
 	/* The encapsulation before it changed a moment ago: for nodes that are not ready for the new one. */
 	enum encapsulation previous[FAMILIES];
 	const struct cidr

@@ -108,7 +108,7 @@ static void make_tunnel_filter(struct desiring *g)
 	struct tunnel_filter_want *w = &g->out->tunnel_filter;
 	struct addr *peers = desired_memory(g->out, FAMILIES * g->r->n_nodes, sizeof(*peers));
 	*w = (struct tunnel_filter_want){
-		.ipip = (k->ipip.on || k->ipip.keep) && !g->self->ipip_is_theirs,
+		.ipip = (k->ipip.on || k->ipip.keep) && !g->self->ipip_is_foreign,
 		.vxlan4 = k->vxlan[IPV4].on || k->vxlan[IPV4].keep,
 		.vxlan6 = k->vxlan[IPV6].on || k->vxlan[IPV6].keep,
 		.port = g->conf->vxlan_port,

@@ -23,8 +23,8 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "agent/kernel/batch.h"
 #include "lib/file.h"
 #include "lib/mem.h"
 #include "lib/net_detail.h"
@@ -34,30 +34,8 @@
 
 #define PRIORITY 8266
 #define PROTO_BIRD 12 /* RTPROT_BIRD */
-#define AT_ONCE 40
 
-struct sync {
-	struct net *net;
-	const struct exits_want *want;
-	struct err *e;
-	size_t queued;
-	int changes;
-	bool ended; /* the last rule of a family went */
-};
-
-static int commit(struct sync *s)
-{
-	s->queued = 0;
-	return net_commit(s->net, NULL, s->e);
-}
-
-static int count(struct sync *s)
-{
-	s->changes++;
-	return ++s->queued == AT_ONCE ? commit(s) : 0;
-}
-
-static bool is_that(const struct net_detail_rule *have, const struct net_rule *want)
+static bool is_same_rule(const struct net_detail_rule *have, const struct net_rule *want)
 {
 	return have->action == FR_ACT_TO_TBL && !have->more && !have->mark && !*have->in &&
 	       !have->to.addr.family && cidr_equal(&have->from, &want->from) &&
@@ -72,12 +50,12 @@ static bool is_ours(const struct net_detail_rule *r)
 }
 
 /* The list of a family, first all of the first kind. Returns how many. */
-static size_t wanted_rules(const struct exits_want *w, uint8_t family, struct net_rule *out)
+static size_t wanted_rules(const struct exits_want *w, enum family f, struct net_rule *out)
 {
 	size_t n = 0;
-	for (int second = 0; second < 2 && w->used[family != AF_INET]; second++)
+	for (int second = 0; second < 2 && w->used[f]; second++)
 		for (size_t i = 0; i < w->n_pools; i++)
-			if (w->pools[i].addr.family == family)
+			if (family_of(w->pools[i].addr.family) == f)
 				out[n++] = (struct net_rule){
 					.from = w->pools[i],
 					.table = second ? w->table : NET_TABLE_MAIN,
@@ -87,67 +65,55 @@ static size_t wanted_rules(const struct exits_want *w, uint8_t family, struct ne
 	return n;
 }
 
-static int add_rules(struct sync *s, const struct net_rule *want, size_t n,
+static void add_rules(struct batch *b, const struct net_rule *want, size_t n,
 	const struct net_detail_rule *have, size_t n_have)
 {
-	int r = 0;
-	for (size_t i = 0; i < n && r >= 0; i++) {
+	for (size_t i = 0; i < n; i++) {
 		bool there = false;
 		for (size_t k = 0; k < n_have; k++)
-			there |= is_ours(&have[k]) && is_that(&have[k], &want[i]);
+			there |= is_ours(&have[k]) && is_same_rule(&have[k], &want[i]);
 		if (there)
 			continue;
-		net_add_rule(s->net, &want[i]);
-		r = count(s);
+		net_add_rule(b->net, &want[i]);
+		batch_add(b);
 	}
-	return r < 0 ? r : commit(s);
+	batch_commit(b);
 }
 
-/* The kernel lists them by priority: the last ones are those of the table of exits. */
-static int del_rules(struct sync *s, const struct net_rule *want, size_t n,
+/* The kernel lists them by priority: the last ones are those of the table of exits. Returns how many
+ * went. */
+static size_t delete_rules(struct batch *b, const struct net_rule *want, size_t n,
 	const struct net_detail_rule *have, size_t n_have)
 {
-	int r = 0;
-	for (size_t i = n_have; i-- > 0 && r >= 0;) {
+	size_t deleted = 0;
+	for (size_t i = n_have; i-- > 0;) {
 		bool wanted = false;
 		for (size_t k = 0; k < n; k++)
-			wanted |= is_that(&have[i], &want[k]);
+			wanted |= is_same_rule(&have[i], &want[k]);
 		if (wanted || !is_ours(&have[i]))
 			continue;
 		const struct net_rule rule = {.from = have[i].from,
 			.table = have[i].table,
 			.priority = have[i].priority,
 			.not_default = have[i].not_default};
-		net_del_rule(s->net, &rule, NET_MAY_LACK);
-		s->ended = n == 0;
-		r = count(s);
+		net_del_rule(b->net, &rule, NET_MAY_LACK);
+		batch_add(b);
+		deleted++;
 	}
-	return r < 0 ? r : commit(s);
-}
-
-static int sync_rules(struct sync *s, uint8_t family)
-{
-	CLEANUP_FREE struct net_rule *want = mem_new(2 * s->want->n_pools + 1, sizeof(*want));
-	CLEANUP_FREE struct net_detail_rule *have = NULL;
-	size_t n_have = 0;
-	size_t n = wanted_rules(s->want, family, want);
-	int r = net_detail_rules(s->net, family, &have, &n_have, s->e);
-	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP) /* no IPv6 */
-		return 0;
-	for (size_t i = 0; i < n_have && r >= 0; i++)
-		have[i].from.addr.family = family; /* 0 for a source that is anything */
-	if (r >= 0)
-		r = add_rules(s, want, n, have, n_have);
-	return r < 0 ? r : del_rules(s, want, n, have, n_have);
+	batch_commit(b);
+	return deleted;
 }
 
 /* BIRD leaves routes behind when it no longer keeps the table (persist). */
-static int flush(struct sync *s, uint8_t family)
+static void flush_table(struct batch *b, enum family f, uint32_t table)
 {
 	CLEANUP_FREE struct net_detail_route *routes = NULL;
 	size_t n = 0;
-	int r = net_detail_routes(s->net, family, s->want->table, &routes, &n, s->e);
-	for (size_t i = 0; i < n && r >= 0; i++) {
+	struct err e;
+	int r = net_detail_routes(b->net, family_af(f), table, &routes, &n, &e);
+	if (r < 0)
+		batch_fail(b, r, &e);
+	for (size_t i = 0; i < n; i++) {
 		const struct net_route route = {.dst = routes[i].dst,
 			.table = routes[i].table,
 			.protocol = PROTO_BIRD,
@@ -155,64 +121,78 @@ static int flush(struct sync *s, uint8_t family)
 			.unreachable = routes[i].type == RTN_UNREACHABLE};
 		if (routes[i].protocol != PROTO_BIRD)
 			continue;
-		net_del_route(s->net, &route, NET_MAY_LACK);
-		r = count(s);
+		net_del_route(b->net, &route, NET_MAY_LACK);
+		batch_add(b);
 	}
-	return r < 0 ? r : commit(s);
+	batch_commit(b);
 }
 
-static int set_hash(struct sync *s, uint8_t family)
+static void sync_rules(struct batch *b, const struct exits_want *w, enum family f)
 {
-	const char *path = family == AF_INET ? "/proc/sys/net/ipv4/fib_multipath_hash_policy"
-					     : "/proc/sys/net/ipv6/fib_multipath_hash_policy";
-	long value = 0;
-	int r = file_get_number(path, &value, s->e);
-	if (r == -ENOENT) /* a kernel without multipath routes */
-		return 0;
-	if (r < 0 || value != 0)
-		return r;
-	s->changes++;
-	return file_put_number(path, 1, s->e);
-}
-
-static int sync_family(struct sync *s, uint8_t family)
-{
-	s->ended = false;
-	int r = sync_rules(s, family);
-	if (r >= 0 && s->ended)
-		r = flush(s, family);
-	if (r >= 0 && s->want->used[family != AF_INET])
-		r = set_hash(s, family);
+	CLEANUP_FREE struct net_rule *want = mem_new(2 * w->n_pools + 1, sizeof(*want));
+	CLEANUP_FREE struct net_detail_rule *have = NULL;
+	size_t n_have = 0;
+	struct err e;
+	size_t n = wanted_rules(w, f, want);
+	int r = net_detail_rules(b->net, family_af(f), &have, &n_have, &e);
+	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP) /* no IPv6 */
+		return;
 	if (r < 0)
-		err_add(s->e, "exits");
-	return r;
+		batch_fail(b, r, &e);
+	for (size_t i = 0; i < n_have; i++)
+		have[i].from.addr.family = family_af(f); /* 0 for a source that is anything */
+	if (r >= 0)
+		add_rules(b, want, n, have, n_have);
+	size_t deleted = b->changes < 0 ? 0 : delete_rules(b, want, n, have, n_have);
+	if (deleted > 0 && n == 0 && b->changes >= 0)
+		flush_table(b, f, w->table);
+}
+
+static void set_hash_policy(struct batch *b, enum family f)
+{
+	static const char *const paths[FAMILIES] = {"/proc/sys/net/ipv4/fib_multipath_hash_policy",
+		"/proc/sys/net/ipv6/fib_multipath_hash_policy"};
+	long value = 0;
+	struct err e;
+	int r = file_get_number(paths[f], &value, &e);
+	if (r == -ENOENT) /* a kernel without multipath routes */
+		return;
+	if (r >= 0 && value == 0) {
+		r = file_put_number(paths[f], 1, &e);
+		b->changes += r >= 0;
+	}
+	if (r < 0)
+		batch_fail(b, r, &e);
 }
 
 int exits_sync(struct net *n, const struct exits_want *w, struct err *e)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
-	struct err error;
-	struct sync s = {.net = n, .want = w, .e = &error};
-	int first = 0;
-	for (size_t i = 0; i < 2; i++) {
-		int r = sync_family(&s, families[i]);
-		if (r < 0 && first == 0) {
-			first = r;
+	int changes = 0;
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		struct err error;
+		struct batch b = {.net = n, .e = &error};
+		sync_rules(&b, w, f);
+		if (b.changes >= 0 && w->used[f])
+			set_hash_policy(&b, f);
+		if (b.changes >= 0) {
+			changes += changes >= 0 ? b.changes : 0;
+		} else if (changes >= 0) {
+			changes = b.changes;
 			*e = error;
+			err_add(e, "exits");
 		}
 	}
-	return first < 0 ? first : s.changes;
+	return changes;
 }
 
 int exits_list(struct net *n, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *found,
 	struct err *e)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
 	*found = 0;
-	for (size_t f = 0; f < 2; f++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		CLEANUP_FREE struct net_detail_route *routes = NULL;
 		size_t listed = 0;
-		int r = net_detail_routes(n, families[f], table, &routes, &listed, e);
+		int r = net_detail_routes(n, family_af(f), table, &routes, &listed, e);
 		if (r < 0 && r != -EAFNOSUPPORT && r != -EOPNOTSUPP)
 			return r;
 		for (size_t i = 0; i < listed && *found < EXITS_ROUTES; i++)

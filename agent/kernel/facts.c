@@ -2,13 +2,15 @@
 /*
  * The plain value through which the kernel reaches everything that decides: how a node's address is
  * chosen and what is desired are functions of it and so can be tested without a kernel. Links are
- * sorted by index, so looking one up is a bisection; names are searched one by one, as there are
- * few links here (those of pods are left out by who fills this in).
+ * sorted by index; names are searched one by one, as there are
+ * few links here (those of pods are left out where this is filled in).
  */
 #include "agent/kernel/facts.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/search.h"
 
 void facts_done(struct facts *f)
 {
@@ -17,17 +19,16 @@ void facts_done(struct facts *f)
 	*f = (struct facts){0};
 }
 
+static int compare_index(const void *element, const void *key)
+{
+	int a = ((const struct facts_link *)element)->index;
+	int b = *(const int *)key;
+	return (a > b) - (a < b);
+}
+
 const struct facts_link *facts_link(const struct facts *f, int index)
 {
-	size_t low = 0, high = f->n_links;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (f->links[middle].index < index)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < f->n_links && f->links[low].index == index ? &f->links[low] : NULL;
+	return search_find(f->links, f->n_links, sizeof(*f->links), &index, compare_index);
 }
 
 const struct facts_link *facts_named(const struct facts *f, const char *name)
@@ -57,32 +58,23 @@ static bool is_same_default(const struct facts_default *a, const struct facts_de
 	return a->family == b->family && a->link == b->link && addr_equal(&a->via, &b->via);
 }
 
-static bool has_same_routes(const struct facts *a, const struct facts *b)
+static bool is_same_route(const struct facts_route *a, const struct facts_route *b)
 {
-	if (a->n_routes != b->n_routes)
-		return false;
-	for (size_t i = 0; i < a->n_routes; i++)
-		if (!cidr_equal(&a->routes[i].dst, &b->routes[i].dst) ||
-			!addr_equal(&a->routes[i].via, &b->routes[i].via) ||
-			a->routes[i].link != b->routes[i].link)
-			return false;
-	return true;
+	return a->link == b->link && cidr_equal(&a->dst, &b->dst) && addr_equal(&a->via, &b->via);
 }
 
 bool facts_equal(const struct facts *a, const struct facts *b)
 {
-	if (a->n_links != b->n_links || a->n_addrs != b->n_addrs ||
-		a->n_defaults != b->n_defaults || a->forwards[IPV4] != b->forwards[IPV4] ||
-		a->forwards[IPV6] != b->forwards[IPV6] || !has_same_routes(a, b))
-		return false;
-	for (size_t i = 0; i < a->n_links; i++)
-		if (!is_same_link(&a->links[i], &b->links[i]))
-			return false;
-	for (size_t i = 0; i < a->n_addrs; i++)
-		if (!is_same_addr(&a->addrs[i], &b->addrs[i]))
-			return false;
-	for (size_t i = 0; i < a->n_defaults; i++)
-		if (!is_same_default(&a->defaults[i], &b->defaults[i]))
-			return false;
-	return true;
+	bool same = a->n_links == b->n_links && a->n_addrs == b->n_addrs &&
+		    a->n_defaults == b->n_defaults && a->n_routes == b->n_routes &&
+		    memcmp(a->forwards, b->forwards, sizeof(a->forwards)) == 0;
+	for (size_t i = 0; same && i < a->n_links; i++)
+		same = is_same_link(&a->links[i], &b->links[i]);
+	for (size_t i = 0; same && i < a->n_addrs; i++)
+		same = is_same_addr(&a->addrs[i], &b->addrs[i]);
+	for (size_t i = 0; same && i < a->n_defaults; i++)
+		same = is_same_default(&a->defaults[i], &b->defaults[i]);
+	for (size_t i = 0; same && i < a->n_routes; i++)
+		same = is_same_route(&a->routes[i], &b->routes[i]);
+	return same;
 }

@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "lib/family.h"
 #include "lib/mem.h"
 #include "lib/net_route.h"
 
@@ -21,25 +21,22 @@ struct listing {
 };
 
 /* By destination, then as the kernel prefers them. */
-static int compare(const void *a, const void *b)
+static int compare_routes(const void *a, const void *b)
 {
 	const struct net_route *x = a;
 	const struct net_route *y = b;
-	int r = addr_compare(&x->dst.addr, &y->dst.addr);
-	if (r)
-		return r;
-	if (x->dst.len != y->dst.len)
-		return x->dst.len < y->dst.len ? -1 : 1;
-	if (x->metric != y->metric)
-		return x->metric < y->metric ? -1 : 1;
-	return addr_compare(&x->via, &y->via);
+	int r = cidr_compare(&x->dst, &y->dst);
+	if (r == 0)
+		r = (x->metric > y->metric) - (x->metric < y->metric);
+	return r ? r : addr_compare(&x->via, &y->via);
 }
 
-static int add(struct net *n, int family, uint8_t protocol, struct listing *l, struct err *e)
+static int add_routes(
+	struct net *n, enum family f, uint8_t protocol, struct listing *l, struct err *e)
 {
 	CLEANUP_FREE struct net_route *found = NULL;
 	size_t count = 0;
-	int r = net_list_routes(n, family, protocol, &found, &count, e);
+	int r = net_list_routes(n, family_af(f), protocol, &found, &count, e);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		if (found[i].blackhole || !found[i].dev || !found[i].dst.len)
 			continue;
@@ -55,11 +52,12 @@ int hostroutes_list(struct net *n, struct facts *f, struct err *e)
 		NET_PROTO_BOOT, NET_PROTO_STATIC, NET_PROTO_RA, NET_PROTO_DHCP};
 	struct listing l = {0};
 	int r = 0;
-	for (size_t i = 0; i < 2 * sizeof(protocols) && r >= 0; i++)
-		r = add(n, i % 2 ? AF_INET6 : AF_INET, protocols[i / 2], &l, e);
+	for (size_t i = 0; i < sizeof(protocols); i++)
+		for (enum family family = IPV4; family < FAMILIES && r >= 0; family++)
+			r = add_routes(n, family, protocols[i], &l, e);
 	f->n_routes = 0;
 	if (l.n)
-		qsort(l.v, l.n, sizeof(*l.v), compare);
+		qsort(l.v, l.n, sizeof(*l.v), compare_routes);
 	for (size_t i = 0; i < l.n && r >= 0 && f->n_routes < FACTS_ROUTES; i++)
 		if (!i || !cidr_equal(&l.v[i - 1].dst, &l.v[i].dst))
 			f->routes[f->n_routes++] = (struct facts_route){
@@ -68,7 +66,7 @@ int hostroutes_list(struct net *n, struct facts *f, struct err *e)
 	return r;
 }
 
-static bool counts(const struct facts *f, const struct facts_link *l)
+static bool has_ipv4(const struct facts *f, const struct facts_link *l)
 {
 	for (size_t i = 0; i < f->n_addrs && !l->loopback; i++)
 		if (f->addrs[i].link == l->index && f->addrs[i].addr.addr.family == AF_INET)
@@ -82,11 +80,11 @@ int hostroutes_strict(struct net *n, struct facts *f, struct err *e)
 	CLEANUP_FREE uint32_t *own = mem_new(f->n_links + 1, sizeof(*own));
 	net_ask_reverse_path(n, 0, &all);
 	for (size_t i = 0; i < f->n_links; i++)
-		if (counts(f, &f->links[i]))
+		if (has_ipv4(f, &f->links[i]))
 			net_ask_reverse_path(n, f->links[i].index, &own[i]);
 	int r = net_commit(n, NULL, e);
 	for (size_t i = 0; i < f->n_links && r >= 0; i++)
 		f->links[i].strict =
-			counts(f, &f->links[i]) && (all > own[i] ? all : own[i]) == STRICT;
+			has_ipv4(f, &f->links[i]) && (all > own[i] ? all : own[i]) == STRICT;
 	return r;
 }

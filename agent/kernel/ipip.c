@@ -31,13 +31,13 @@ static struct net_dev device(const struct net_link *l)
 }
 
 /* 1: it is there; 0: not. */
-static int find(struct net *n, struct net_link *out, struct err *e)
+static int ipip_find(struct net *n, struct net_link *out, struct err *e)
 {
 	int r = net_find_link(n, (struct net_dev){.name = IPIP_DEVICE}, out, e);
 	return r == -ENODEV ? 0 : r < 0 ? r : 1;
 }
 
-static int make(struct net *n, struct net_link *out, struct err *e)
+static int ipip_make(struct net *n, struct net_link *out, struct err *e)
 {
 	net_add_ipip(n, IPIP_DEVICE);
 	int r = net_commit(n, NULL, e);
@@ -47,11 +47,11 @@ static int make(struct net *n, struct net_link *out, struct err *e)
 			": this kernel has no IPIP (module ipip: modprobe ipip); pods of IPIP "
 			"pools reach no other node");
 	if (r >= 0)
-		r = find(n, out, e);
+		r = ipip_find(n, out, e);
 	return r == 0 ? err_set(e, ENODEV, "device " IPIP_DEVICE " vanished") : r;
 }
 
-static int is_foreign(const char *why, struct err *e)
+static int refuse_foreign(const char *why, struct err *e)
 {
 	return err_set(e, EEXIST,
 		"device " IPIP_DEVICE " is not ours: %s; free it, or use another encapsulation",
@@ -69,7 +69,7 @@ static int has_address(struct net *n, int index, struct err *e)
 }
 
 /* 0: it is the kernel's own device, and nobody uses it. */
-static int judge(struct net *n, const struct net_link *l, struct err *e)
+static int ipip_check(struct net *n, const struct net_link *l, struct err *e)
 {
 	CLEANUP_FREE struct net_detail_link *all = NULL;
 	const struct net_detail_link *d = NULL;
@@ -83,23 +83,23 @@ static int judge(struct net *n, const struct net_link *l, struct err *e)
 	if (!d)
 		return err_set(e, ENODEV, "device " IPIP_DEVICE " vanished");
 	if (strcmp(d->kind, "ipip") != 0)
-		return is_foreign("it is no IPIP device", e);
+		return refuse_foreign("it is no IPIP device", e);
 	if (d->local.family || d->remote.family)
-		return is_foreign("it is a tunnel between two fixed ends", e);
+		return refuse_foreign("it is a tunnel between two fixed ends", e);
 	if (*l->alias)
-		return is_foreign("it has somebody else's alias", e);
+		return refuse_foreign("it has somebody else's alias", e);
 	if (l->up)
-		return is_foreign("it is up and has no alias", e);
+		return refuse_foreign("it is up and has no alias", e);
 	r = has_address(n, l->index, e);
-	return r > 0 ? is_foreign("it has an address and no alias", e) : r;
+	return r > 0 ? refuse_foreign("it has an address and no alias", e) : r;
 }
 
 /* 1: it became ours; 0: it was. */
-static int adopt(struct net *n, struct net_link *l, struct err *e)
+static int ipip_adopt(struct net *n, struct net_link *l, struct err *e)
 {
 	if (strcmp(l->alias, ALIAS) == 0)
 		return 0;
-	int r = judge(n, l, e);
+	int r = ipip_check(n, l, e);
 	if (r < 0)
 		return r;
 	net_set_alias(n, device(l), ALIAS);
@@ -108,37 +108,44 @@ static int adopt(struct net *n, struct net_link *l, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-static int furnish(
+static int ipip_set_mtu(struct net *n, const struct net_link *l, uint32_t mtu)
+{
+	if (l->mtu == mtu)
+		return 0;
+	net_set_mtu(n, device(l), mtu);
+	return 1;
+}
+
+static int ipip_bring_up(struct net *n, const struct net_link *l, struct err *e)
+{
+	if (l->up)
+		return 0;
+	net_set_up(n, device(l));
+	int r = net_commit(n, NULL, e);
+	return r < 0 ? r : 1;
+}
+
+static int ipip_configure(
 	struct net *n, const struct net_link *l, const struct ipip_want *w, struct err *e)
 {
 	const struct cidr want = cidr_of_host(&w->addr);
-	int changes = tunnel_loosen(n, device(l), e);
-	if (changes < 0)
-		return changes;
-	if (l->mtu != w->mtu) {
-		net_set_mtu(n, device(l), w->mtu);
-		changes++;
-	}
-	int r = changes ? net_commit(n, NULL, e) : 0;
-	if (r >= 0) {
-		r = tunnel_put_addresses(n, l->index, AF_INET, &want, 1, e);
-		changes += r;
-	}
-	if (r >= 0 && !l->up) {
-		net_set_up(n, device(l));
-		changes++;
-		r = net_commit(n, NULL, e);
-	}
-	return r < 0 ? r : changes;
+	int total = 0;
+	(void)(tunnel_add_changes(&total, tunnel_set_rp_filter(n, device(l), e)) &&
+		tunnel_add_changes(&total, ipip_set_mtu(n, l, w->mtu)) &&
+		tunnel_add_changes(&total, net_commit(n, NULL, e)) &&
+		tunnel_add_changes(
+			&total, tunnel_sync_addresses(n, l->index, AF_INET, &want, 1, e)) &&
+		tunnel_add_changes(&total, ipip_bring_up(n, l, e)));
+	return total;
 }
 
 /* As it was found. The alias goes last: until then it is ours to give back. */
-static int give_back(struct net *n, const struct net_link *l, struct err *e)
+static int ipip_restore(struct net *n, const struct net_link *l, struct err *e)
 {
 	net_set_down(n, device(l));
 	int r = net_commit(n, NULL, e);
 	if (r >= 0)
-		r = tunnel_put_addresses(n, l->index, AF_INET, NULL, 0, e);
+		r = tunnel_sync_addresses(n, l->index, AF_INET, NULL, 0, e);
 	if (r < 0)
 		return r;
 	net_set_alias(n, device(l), "");
@@ -146,12 +153,12 @@ static int give_back(struct net *n, const struct net_link *l, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-bool ipip_is_theirs(struct net *n)
+bool ipip_is_foreign(struct net *n)
 {
 	struct net_link l;
 	struct err ignored;
-	return find(n, &l, &ignored) == 1 && strcmp(l.alias, ALIAS) != 0 &&
-	       judge(n, &l, &ignored) == -EEXIST;
+	return ipip_find(n, &l, &ignored) == 1 && strcmp(l.alias, ALIAS) != 0 &&
+	       ipip_check(n, &l, &ignored) == -EEXIST;
 }
 
 int ipip_source(const struct addr *to, struct addr *out, struct err *e)
@@ -180,17 +187,15 @@ int ipip_sync(struct net *n, const struct ipip_want *w, struct err *e)
 	struct net_link l;
 	if (!w->on && w->keep)
 		return 0;
-	int r = find(n, &l, e);
+	int r = ipip_find(n, &l, e);
 	if (r < 0)
 		return r;
 	if (!w->on)
-		return r && strcmp(l.alias, ALIAS) == 0 ? give_back(n, &l, e) : 0;
+		return r && strcmp(l.alias, ALIAS) == 0 ? ipip_restore(n, &l, e) : 0;
 	if (r == 0)
-		r = make(n, &l, e);
-	int changes = r < 0 ? r : adopt(n, &l, e);
-	if (changes >= 0) {
-		r = furnish(n, &l, w, e);
-		changes = r < 0 ? r : changes + r;
-	}
-	return changes;
+		r = ipip_make(n, &l, e);
+	int total = 0;
+	(void)(r >= 0 && tunnel_add_changes(&total, ipip_adopt(n, &l, e)) &&
+		tunnel_add_changes(&total, ipip_configure(n, &l, w, e)));
+	return r < 0 ? r : total;
 }

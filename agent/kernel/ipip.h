@@ -14,7 +14,7 @@
 int ipip_sync(struct net *n, const struct ipip_want *w, struct err *e);
 
 /* Whether there is one that somebody else uses. */
-bool ipip_is_theirs(struct net *n);
+bool ipip_is_foreign(struct net *n);
 
 /* The address that tunnelled packets to a node come from: the kernel's choice, as tunl0 cannot have
  * an end of its own. Nothing is sent. */

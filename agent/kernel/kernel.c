@@ -26,8 +26,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "agent/kernel/blackholes.h"
@@ -42,6 +40,7 @@
 #include "lib/net_route.h"
 #include "lib/owned.h"
 #include "lib/text.h"
+#include "lib/wait.h"
 
 #define EVENT_BYTES (4 << 20) /* room for notifications: some thousands */
 
@@ -53,16 +52,15 @@ struct kernel {
 	struct watch *watch;
 	struct net *net;
 	struct vxlan *vxlan;
-	int poll;     /* epoll of the three below */
-	int again;    /* eventfd: kernel_read() has more to say */
-	bool pending; /* a change that was not reported yet */
-	bool told;    /* that links are marked, while the change was pending */
+	struct wait wait; /* for notifications; its time has come: kernel_read() has more to say */
+	bool pending;	  /* a change that was not reported yet */
+	bool said_marked; /* KERNEL_MARKED was returned while the change was pending */
 	struct facts shown;
 	bool knows_routes;		  /* those of shown are what the kernel has */
 	char devices[FAMILIES][NET_NAME]; /* our VXLAN devices, as of the last sync */
 };
 
-static int nl_refused(int nl, const char *what, struct err *e)
+static int libnl_error(int nl, const char *what, struct err *e)
 {
 	return err_set(e, EIO, "cannot %s: %s", what, nl_geterror(nl));
 }
@@ -81,42 +79,20 @@ static int open_caches(struct kernel *k, struct err *e)
 	if (nl == 0)
 		nl = nl_cache_mngr_alloc(k->events, NETLINK_ROUTE, 0, &k->manager);
 	if (nl < 0)
-		return nl_refused(nl, "open a netlink socket", e);
+		return libnl_error(nl, "open a netlink socket", e);
 	int bytes = EVENT_BYTES; /* a smaller buffer overruns earlier, nothing else */
 	(void)setsockopt(
 		nl_socket_get_fd(k->events), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	nl = nl_cache_mngr_add(k->manager, "route/link", NULL, NULL, &k->links);
 	if (nl == 0)
 		nl = nl_cache_mngr_add(k->manager, "route/addr", NULL, NULL, &k->addrs);
-	return nl < 0 ? nl_refused(nl, "list links and addresses", e) : 0;
-}
-
-static int poll_on(struct kernel *k, int fd, struct err *e)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	if (epoll_ctl(k->poll, EPOLL_CTL_ADD, fd, &event) < 0)
-		return err_set(e, errno, "cannot wait for notifications: %s", strerror(errno));
-	return 0;
-}
-
-static int open_poll(struct kernel *k, struct err *e)
-{
-	k->poll = epoll_create1(EPOLL_CLOEXEC);
-	k->again = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (k->poll < 0 || k->again < 0)
-		return err_set(e, errno, "cannot wait for notifications: %s", strerror(errno));
-	int r = poll_on(k, nl_socket_get_fd(k->events), e);
-	if (r >= 0)
-		r = poll_on(k, watch_fd(k->watch), e);
-	if (r >= 0)
-		r = poll_on(k, k->again, e);
-	return r;
+	return nl < 0 ? libnl_error(nl, "list links and addresses", e) : 0;
 }
 
 int kernel_open(struct kernel **out, struct err *e)
 {
 	struct kernel *k = mem_new(1, sizeof(*k));
-	k->poll = k->again = -1;
+	k->wait = (struct wait)WAIT_CLOSED;
 	int r = net_open(&k->net, e);
 	if (r >= 0)
 		r = vxlan_open(&k->vxlan, e);
@@ -125,7 +101,11 @@ int kernel_open(struct kernel **out, struct err *e)
 	if (r >= 0)
 		r = open_caches(k, e);
 	if (r >= 0)
-		r = open_poll(k, e);
+		r = wait_open(&k->wait, e);
+	if (r >= 0)
+		r = wait_add(&k->wait, nl_socket_get_fd(k->events), EPOLLIN, 0, e);
+	if (r >= 0)
+		r = wait_add(&k->wait, watch_fd(k->watch), EPOLLIN, 0, e);
 	if (r >= 0)
 		r = kernel_facts(k, &k->shown, e);
 	if (r < 0) {
@@ -147,32 +127,29 @@ void kernel_close(struct kernel *k)
 	watch_close(k->watch);
 	vxlan_close(k->vxlan);
 	net_close(k->net);
-	if (k->poll >= 0)
-		(void)close(k->poll);
-	if (k->again >= 0)
-		(void)close(k->again);
+	wait_close(&k->wait);
 	facts_done(&k->shown);
 	free(k);
 }
 
 int kernel_fd(const struct kernel *k)
 {
-	return k->poll;
+	return wait_fd(&k->wait);
 }
 
 /*
  * Facts.
  */
 
-static int read_routes(struct kernel *k, struct facts *f, struct err *e)
+static int read_defaults(struct kernel *k, struct facts *f, struct err *e)
 {
 	struct net_route routes[FAMILIES] = {0};
-	struct net_host look;
+	struct net_host host;
 	for (enum family i = IPV4; i < FAMILIES; i++)
 		net_ask_default(k->net, family_af(i), &routes[i]);
 	int r = net_commit(k->net, NULL, e);
 	if (r >= 0)
-		r = net_get_host(k->net, &look, e);
+		r = net_get_host(k->net, &host, e);
 	if (r < 0)
 		return r;
 	for (enum family i = IPV4; i < FAMILIES; i++)
@@ -182,27 +159,21 @@ static int read_routes(struct kernel *k, struct facts *f, struct err *e)
 				.family = family_af(i),
 				.link = routes[i].dev,
 			};
-	f->forwards[IPV4] = look.forwards[IPV4];
-	f->forwards[IPV6] = look.forwards[IPV6];
+	memcpy(f->forwards, host.forwards, sizeof(f->forwards));
 	return 0;
-}
-
-static void keep_routes(const struct facts *from, struct facts *to)
-{
-	memcpy(to->routes, from->routes, sizeof(to->routes));
-	to->n_routes = from->n_routes;
 }
 
 int kernel_facts(struct kernel *k, struct facts *out, struct err *e)
 {
 	struct facts f = {0};
-	int r = read_routes(k, &f, e);
+	int r = read_defaults(k, &f, e);
 	if (r < 0)
 		return r;
 	linkcache_links(k->links, &f);
 	linkcache_addrs(k->addrs, &f);
 	r = hostroutes_strict(k->net, &f, e);
-	keep_routes(&k->shown, &f);
+	memcpy(f.routes, k->shown.routes, sizeof(f.routes));
+	f.n_routes = k->shown.n_routes;
 	if (r >= 0 && (!k->knows_routes || !facts_equal(&k->shown, &f)))
 		r = hostroutes_list(k->net, &f, e);
 	if (r < 0) {
@@ -220,26 +191,26 @@ int kernel_route_dev(struct kernel *k, const struct addr *a)
 	return net_find_route(k->net, a, &route, &ignored) < 0 ? 0 : route.dev;
 }
 
-bool kernel_ipip_is_theirs(struct kernel *k)
+bool kernel_ipip_is_foreign(struct kernel *k)
 {
-	return ipip_is_theirs(k->net);
+	return ipip_is_foreign(k->net);
 }
 
 /*
  * Notifications.
  */
 
-static int resync(struct kernel *k, struct err *e)
+static int list_caches_again(struct kernel *k, struct err *e)
 {
 	int nl = nl_cache_resync(k->sync, k->links, NULL, NULL);
 	if (nl == 0)
 		nl = nl_cache_resync(k->sync, k->addrs, NULL, NULL);
-	return nl < 0 ? nl_refused(nl, "list links and addresses again", e) : 0;
+	return nl < 0 ? libnl_error(nl, "list links and addresses again", e) : 0;
 }
 
 /* Each error is reported once by the socket; a few in a row are a storm, and the dump mends them
  * all. */
-static int take_notifications(struct kernel *k, struct err *e)
+static int read_notifications(struct kernel *k, struct err *e)
 {
 	bool lost = false;
 	for (int tries = 0; tries < 8; tries++) {
@@ -247,7 +218,7 @@ static int take_notifications(struct kernel *k, struct err *e)
 			break;
 		lost = true;
 	}
-	return lost ? resync(k, e) : 0;
+	return lost ? list_caches_again(k, e) : 0;
 }
 
 static size_t count_marked(const struct kernel *k)
@@ -271,7 +242,7 @@ static int follow_devices(struct kernel *k, struct err *e)
 	return watch_devices(k->watch, devices, e);
 }
 
-static int look_again(struct kernel *k, struct err *e)
+static int update_facts(struct kernel *k, struct err *e)
 {
 	struct facts now = {0};
 	int r = kernel_facts(k, &now, e);
@@ -287,36 +258,35 @@ static int look_again(struct kernel *k, struct err *e)
 
 int kernel_read(struct kernel *k, struct err *e)
 {
-	eventfd_t woken;
-	(void)eventfd_read(k->again, &woken); /* nothing there: fine */
+	wait_at(&k->wait, WAIT_NEVER);
 	int r = watch_read(k->watch, e);
 	if (r > 0) {
 		k->pending = true;
 		k->knows_routes = false;
 	}
 	if (r >= 0)
-		r = take_notifications(k, e);
+		r = read_notifications(k, e);
 	if (r >= 0)
-		r = look_again(k, e);
+		r = update_facts(k, e);
 	if (r < 0)
 		return r;
 	bool marked = count_marked(k) > 0;
-	if (k->pending && (!marked || k->told)) {
-		k->pending = k->told = false;
+	if (k->pending && (!marked || k->said_marked)) {
+		k->pending = k->said_marked = false;
 		return KERNEL_CHANGED;
 	}
 	if (!marked)
 		return KERNEL_SAME;
 	/* One wake-up for the change: were the marks to stay, this must not go round and round. */
-	k->told = k->pending;
-	if (k->pending && eventfd_write(k->again, 1) < 0)
-		return err_set(e, errno, "cannot wake up: %s", strerror(errno));
-	return KERNEL_REAP;
+	k->said_marked = k->pending;
+	if (k->pending)
+		wait_at(&k->wait, 0);
+	return KERNEL_MARKED;
 }
 
 /* The kernel is asked even if no mark was seen: it says nothing of a mark on a link that was down
  * already (netdev_state_change() in net/core/dev.c). */
-int kernel_reap(struct kernel *k, struct err *e)
+int kernel_delete_marked_links(struct kernel *k, struct err *e)
 {
 	size_t n = count_marked(k);
 	net_del_group(k->net, OWNED_REAP_GROUP, NET_STRICT);
@@ -330,24 +300,21 @@ int kernel_reap(struct kernel *k, struct err *e)
  * Making it so.
  */
 
-static int forward(struct kernel *k, const struct kernel_want *w, struct err *e)
+static int sync_forwarding(struct kernel *k, const struct kernel_want *w, struct err *e)
 {
-	struct net_host look;
+	struct net_host host;
 	int changes = 0;
-	int r = net_get_host(k->net, &look, e);
-	if (r >= 0 && w->forward[IPV4] && !look.forwards[IPV4]) {
-		r = forward_on(k->net, AF_INET, NULL, e);
-		changes++;
-	}
-	if (r >= 0 && w->forward[IPV6] && !look.forwards[IPV6]) {
-		r = forward_on(k->net, AF_INET6, NULL, e);
-		changes++;
-	}
+	int r = net_get_host(k->net, &host, e);
+	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++)
+		if (w->forward[f] && !host.forwards[f]) {
+			r = forward_on(k->net, family_af(f), NULL, e);
+			changes++;
+		}
 	return r < 0 ? r : changes;
 }
 
 /* What a part did is added up; its error is kept and does not stop the others. */
-static void take_result(int r, const struct err *e, int *total, struct problems *problems)
+static void add_result(int r, const struct err *e, int *total, struct problems *problems)
 {
 	if (r >= 0) {
 		*total += *total >= 0 ? r : 0;
@@ -362,16 +329,16 @@ int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *
 {
 	struct err e = {0};
 	int total = 0;
-	take_result(forward(k, w, &e), &e, &total, problems);
-	take_result(
+	add_result(sync_forwarding(k, w, &e), &e, &total, problems);
+	add_result(
 		blackholes_sync(k->net, w->blackholes, w->n_blackholes, &e), &e, &total, problems);
-	take_result(exits_sync(k->net, &w->exits, &e), &e, &total, problems);
+	add_result(exits_sync(k->net, &w->exits, &e), &e, &total, problems);
 	for (enum family i = IPV4; i < FAMILIES; i++) {
-		take_result(vxlan_sync(k->vxlan, &w->vxlan[i], &e), &e, &total, problems);
+		add_result(vxlan_sync(k->vxlan, &w->vxlan[i], &e), &e, &total, problems);
 		(void)text_copy(k->devices[i], sizeof(k->devices[i]),
 			w->vxlan[i].on ? w->vxlan[i].device : "");
 	}
-	take_result(ipip_sync(k->net, &w->ipip, &e), &e, &total, problems);
+	add_result(ipip_sync(k->net, &w->ipip, &e), &e, &total, problems);
 	return total;
 }
 

@@ -22,12 +22,11 @@ int kernel_open(struct kernel **out, struct err *e); /* of the caller's namespac
 void kernel_close(struct kernel *k);		     /* takes NULL */
 
 int kernel_fd(const struct kernel *k); /* readable: call kernel_read() */
-/* Takes in what happened. 1: something that kernel_facts() shows, or an object of ours, is another
- * now; 2: besides, links are marked for deletion (owned.h, reap group); 0: neither. Pods that come
- * and go are 0, and 2 alone while their links wait: what else changed meanwhile is said by the
- * next call, for which the descriptor is readable. An overrun of the socket is mended by reading
- * everything again. */
-enum { KERNEL_SAME, KERNEL_CHANGED, KERNEL_REAP };
+/* Reads the notifications. CHANGED: something that kernel_facts() shows, or an object of ours, is
+ * another now. MARKED: links are marked for deletion (OWNED_REAP_GROUP); what else changed meanwhile is
+ * said by the next call, for which the descriptor is readable. SAME: neither; so it is for pods that
+ * come and go. An overrun of the socket is mended by reading everything again. */
+enum { KERNEL_SAME, KERNEL_CHANGED, KERNEL_MARKED };
 int kernel_read(struct kernel *k, struct err *e);
 
 /* As of the last kernel_read(), for facts_done(). */
@@ -37,10 +36,11 @@ int kernel_facts(struct kernel *k, struct facts *out, struct err *e);
 int kernel_route_dev(struct kernel *k, const struct addr *a);
 
 /* See agent/kernel/ipip.h. */
-bool kernel_ipip_is_theirs(struct kernel *k);
+bool kernel_ipip_is_foreign(struct kernel *k);
 
 /* Makes it so; what is so already is not touched. Returns how many changes it took. Every part is
- * tried, the first error is returned; problems gets a sentence more for each part that failed. A foreign device in the place of ours is a problem, not removed. */
+ * tried, the first error is returned; problems gets a sentence more for each part that failed.
+ * A foreign device in the place of ours is a problem, not removed. */
 int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *problems);
 
 /* The routes in a table of exits. */
@@ -48,6 +48,6 @@ int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_
 	struct err *e);
 
 /* Deletes the links that DEL marked, as one group. Returns how many were known, at least 1 when
- * there was any. Call it now and then without KERNEL_REAP, too: a link that was down before it was
+ * there was any. Call it now and then without KERNEL_MARKED, too: a link that was down before it was
  * marked is not announced by the kernel. Costs next to nothing when there is none. */
-int kernel_reap(struct kernel *k, struct err *e);
+int kernel_delete_marked_links(struct kernel *k, struct err *e);

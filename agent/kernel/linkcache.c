@@ -48,7 +48,7 @@ static struct addr end_of_tunnel(uint32_t address)
 	return a;
 }
 
-static struct facts_link read_link(struct rtnl_link *l)
+static struct facts_link link_facts(struct rtnl_link *l)
 {
 	unsigned int flags = rtnl_link_get_flags(l);
 	struct facts_link f = {
@@ -87,7 +87,7 @@ void linkcache_links(struct nl_cache *cache, struct facts *f)
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		struct rtnl_link *l = (struct rtnl_link *)o;
 		if (rtnl_link_get_family(l) == AF_UNSPEC && !is_of_pod(l))
-			f->links[f->n_links++] = read_link(l);
+			f->links[f->n_links++] = link_facts(l);
 	}
 	if (f->n_links)
 		qsort(f->links, f->n_links, sizeof(*f->links), compare_links);
@@ -100,7 +100,7 @@ struct ranked {
 	bool host;	/* /32, /128: often one that wanders between hosts */
 };
 
-static bool read_addr(struct rtnl_addr *a, struct ranked *out)
+static bool rank_addr(struct rtnl_addr *a, struct ranked *out)
 {
 	const struct nl_addr *local = rtnl_addr_get_local(a);
 	unsigned int flags = rtnl_addr_get_flags(a);
@@ -142,7 +142,7 @@ void linkcache_addrs(struct nl_cache *cache, struct facts *f)
 	CLEANUP_FREE struct ranked *ranked = mem_new(room, sizeof(*ranked));
 	size_t n = 0;
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o))
-		if (read_addr((struct rtnl_addr *)o, &ranked[n]) &&
+		if (rank_addr((struct rtnl_addr *)o, &ranked[n]) &&
 			facts_link(f, ranked[n].addr.link))
 			n++;
 	if (n)

@@ -22,7 +22,13 @@ static bool is_among(const struct cidr *list, size_t n, const struct cidr *c)
 	return false;
 }
 
-int tunnel_put_addresses(struct net *n, int index, uint8_t family, const struct cidr *want,
+bool tunnel_add_changes(int *total, int changes)
+{
+	*total = changes < 0 ? changes : *total + changes;
+	return changes >= 0;
+}
+
+int tunnel_sync_addresses(struct net *n, int index, uint8_t family, const struct cidr *want,
 	size_t n_want, struct err *e)
 {
 	CLEANUP_FREE struct net_addr *list = NULL;
@@ -53,7 +59,7 @@ int tunnel_put_addresses(struct net *n, int index, uint8_t family, const struct 
 	return r < 0 ? r : changes;
 }
 
-int tunnel_loosen(struct net *n, struct net_dev d, struct err *e)
+int tunnel_set_rp_filter(struct net *n, struct net_dev d, struct err *e)
 {
 	char path[128];
 	long value = 0;

@@ -67,7 +67,7 @@ void vxlan_close(struct vxlan *v)
 }
 
 /* Hosts that turn IPv6 off for new devices must not take the VTEP address away. */
-static int enable_ipv6(const struct vxlan_want *w, struct err *e)
+static int vxlan_enable_ipv6(const struct vxlan_want *w, struct err *e)
 {
 	char path[128];
 	long value = 0;
@@ -81,7 +81,7 @@ static int enable_ipv6(const struct vxlan_want *w, struct err *e)
 	return r < 0 ? r : 1;
 }
 
-static int put_offload(struct vxlan *v, const char *device, bool on, struct err *e)
+static int vxlan_set_offload(struct vxlan *v, const char *device, bool on, struct err *e)
 {
 	struct ethtool_value value = {.cmd = ETHTOOL_GTXCSUM};
 	struct ifreq request = {.ifr_data = (void *)&value};
@@ -98,37 +98,32 @@ static int put_offload(struct vxlan *v, const char *device, bool on, struct err 
 	return 1;
 }
 
-static int put_addresses(struct vxlan *v, int index, const struct vxlan_want *w, struct err *e)
+static int vxlan_sync_addresses(
+	struct vxlan *v, int index, const struct vxlan_want *w, struct err *e)
 {
 	struct cidr want[3] = {cidr_of_host(&w->vtep[IPV4]), cidr_of_host(&w->vtep[IPV6])};
 	if (w->vtep[IPV6].family)
 		want[2] = (struct cidr){.addr = vtep_link_local(w->mac), .len = 64};
-	return tunnel_put_addresses(v->kernel.net, index, 0, want, 3, e);
+	return tunnel_sync_addresses(v->kernel.net, index, 0, want, 3, e);
 }
 
-static int put_settings(
+static int vxlan_set_settings(
 	struct vxlan *v, const struct vxlan_want *w, const struct vxlan_device *d, struct err *e)
 {
 	struct net *n = v->kernel.net;
 	const struct net_dev dev = {.index = d->index, .name = w->device};
-	int changes = !d->labelled + d->auto_link_local;
+	int total = !d->labelled + d->auto_link_local;
 	if (!d->labelled)
 		net_set_alias(n, dev, vxlan_device_alias(w));
 	if (d->auto_link_local)
 		net_set_no_auto_link_local(n, dev);
-	int r = tunnel_loosen(n, dev, e);
-	if (r >= 0) {
-		changes += r;
-		r = net_commit(n, NULL, e);
-	}
-	if (r >= 0) {
-		r = put_offload(v, w->device, w->offload, e);
-		changes += r > 0;
-	}
-	return r < 0 ? r : changes;
+	(void)(tunnel_add_changes(&total, tunnel_set_rp_filter(n, dev, e)) &&
+		tunnel_add_changes(&total, net_commit(n, NULL, e)) &&
+		tunnel_add_changes(&total, vxlan_set_offload(v, w->device, w->offload, e)));
+	return total;
 }
 
-static int bring_up(
+static int vxlan_bring_up(
 	struct vxlan *v, const struct vxlan_want *w, const struct vxlan_device *d, struct err *e)
 {
 	if (d->up)
@@ -140,41 +135,19 @@ static int bring_up(
 	return r < 0 ? r : 1;
 }
 
-/* In this order: a neighbour needs a device that is up. */
-static int furnish(
-	struct vxlan *v, const struct vxlan_want *w, const struct vxlan_device *d, struct err *e)
-{
-	int changes = put_settings(v, w, d, e);
-	int r = changes;
-	if (r >= 0) {
-		r = enable_ipv6(w, e);
-		changes += r;
-	}
-	if (r >= 0) {
-		r = put_addresses(v, d->index, w, e);
-		changes += r;
-	}
-	if (r >= 0) {
-		r = bring_up(v, w, d, e);
-		changes += r;
-	}
-	if (r >= 0) {
-		r = vxlan_peers_sync(v->kernel.net, d->index, w->peers, w->n_peers, e);
-		changes += r;
-	}
-	return r < 0 ? r : changes;
-}
-
 int vxlan_sync(struct vxlan *v, const struct vxlan_want *w, struct err *e)
 {
-	if (!w->on && w->keep)
-		return 0;
-	if (!w->on)
-		return vxlan_device_remove(&v->kernel, w, e);
+	struct net *n = v->kernel.net;
 	struct vxlan_device d;
-	int changes = vxlan_device_settle(&v->kernel, w, &d, e);
-	if (changes < 0)
-		return changes;
-	int r = furnish(v, w, &d, e);
-	return r < 0 ? r : changes + r;
+	int total = 0;
+	if (!w->on)
+		return w->keep ? 0 : vxlan_device_remove(&v->kernel, w, e);
+	/* In this order: a neighbour needs a device that is up. */
+	(void)(tunnel_add_changes(&total, vxlan_device_sync(&v->kernel, w, &d, e)) &&
+		tunnel_add_changes(&total, vxlan_set_settings(v, w, &d, e)) &&
+		tunnel_add_changes(&total, vxlan_enable_ipv6(w, e)) &&
+		tunnel_add_changes(&total, vxlan_sync_addresses(v, d.index, w, e)) &&
+		tunnel_add_changes(&total, vxlan_bring_up(v, w, &d, e)) &&
+		tunnel_add_changes(&total, vxlan_peers_sync(n, d.index, w->peers, w->n_peers, e)));
+	return total;
 }

@@ -55,7 +55,7 @@ static int errno_of(int nl)
 	return EINVAL;
 }
 
-static int refused(int nl, const char *what, const char *device, struct err *e)
+static int libnl_error(int nl, const char *what, const char *device, struct err *e)
 {
 	return err_set(e, errno_of(nl), "cannot %s %s: %s", what, device, nl_geterror(nl));
 }
@@ -90,7 +90,7 @@ const char *vxlan_device_alias(const struct vxlan_want *w)
  */
 
 /* 1 and the link, or 0. */
-static int find(
+static int vxlan_device_find(
 	const struct vxlan_kernel *k, const char *device, struct rtnl_link **out, struct err *e)
 {
 	int nl = rtnl_link_get_kernel(k->sock, 0, device, out);
@@ -98,7 +98,7 @@ static int find(
 		return 1;
 	if (errno_of(nl) == ENODEV)
 		return 0;
-	return refused(nl, "look at device", device, e);
+	return libnl_error(nl, "look at device", device, e);
 }
 
 /* The aliases of both families: a device whose family changed is ours, too. */
@@ -166,7 +166,7 @@ static struct rtnl_link *new_link(void)
 	return l;
 }
 
-static void put_place(struct rtnl_link *l, const struct vxlan_want *w)
+static void set_endpoint(struct rtnl_link *l, const struct vxlan_want *w)
 {
 	CLEANUP_NL_ADDR struct nl_addr *local =
 		new_nl_addr(w->local.family, w->local.bytes, addr_size(&w->local));
@@ -175,7 +175,7 @@ static void put_place(struct rtnl_link *l, const struct vxlan_want *w)
 	(void)rtnl_link_vxlan_set_learning(l, 0);
 }
 
-static void put_mac(struct rtnl_link *l, const struct vxlan_want *w)
+static void set_mac(struct rtnl_link *l, const struct vxlan_want *w)
 {
 	CLEANUP_NL_ADDR struct nl_addr *mac = new_nl_addr(AF_LLC, w->mac, sizeof(w->mac));
 	rtnl_link_set_addr(l, mac);
@@ -197,7 +197,7 @@ static int not_made(int nl, const struct vxlan_want *w, struct err *e)
 	if (error == ENODEV)
 		return err_set(e, error, "cannot make device %s: its parent, link %d, is gone",
 			w->device, w->parent);
-	return refused(nl, "make device", w->device, e);
+	return libnl_error(nl, "make device", w->device, e);
 }
 
 /* Devices of ours under other names. */
@@ -216,7 +216,8 @@ static int delete_leftovers(const struct vxlan_kernel *k, const struct vxlan_wan
 	return r;
 }
 
-static int make(const struct vxlan_kernel *k, const struct vxlan_want *w, struct err *e)
+static int vxlan_device_make(
+	const struct vxlan_kernel *k, const struct vxlan_want *w, struct err *e)
 {
 	int r = delete_leftovers(k, w, e);
 	if (r < 0)
@@ -224,12 +225,12 @@ static int make(const struct vxlan_kernel *k, const struct vxlan_want *w, struct
 	CLEANUP_LINK struct rtnl_link *l = new_link();
 	rtnl_link_set_name(l, w->device);
 	rtnl_link_set_group(l, NEWBORN_GROUP);
-	put_mac(l, w);
+	set_mac(l, w);
 	if (w->mtu)
 		rtnl_link_set_mtu(l, w->mtu);
 	(void)rtnl_link_vxlan_set_id(l, w->vni);
 	(void)rtnl_link_vxlan_set_port(l, w->port);
-	put_place(l, w);
+	set_endpoint(l, w);
 	int nl = rtnl_link_add(k->sock, l, NLM_F_CREATE | NLM_F_EXCL);
 	return nl < 0 ? not_made(nl, w, e) : 0;
 }
@@ -241,20 +242,21 @@ static int delete_link(const struct vxlan_kernel *k, struct rtnl_link *l, struct
 }
 
 /* The parameters that the kernel changes in place. Returns how many it changed. */
-static int change(const struct vxlan_kernel *k, struct rtnl_link *l, const struct vxlan_want *w,
-	struct err *e)
+static int vxlan_device_change(const struct vxlan_kernel *k, struct rtnl_link *l,
+	const struct vxlan_want *w, struct err *e)
 {
 	int changes = 0;
 	uint32_t parent = 0;
 	(void)rtnl_link_vxlan_get_link(l, &parent);
 	struct nl_addr *mac = rtnl_link_get_addr(l);
-	CLEANUP_LINK struct rtnl_link *place = new_link();
+	CLEANUP_LINK struct rtnl_link *endpoint = new_link();
 	if (!has_local(l, &w->local) || parent != (uint32_t)w->parent ||
 		rtnl_link_vxlan_get_learning(l) != 0) {
-		put_place(place, w);
-		int nl = rtnl_link_change(k->sock, l, place, 0);
+		set_endpoint(endpoint, w);
+		int nl = rtnl_link_change(k->sock, l, endpoint, 0);
 		if (nl < 0)
-			return refused(nl, "change the local address or parent of", w->device, e);
+			return libnl_error(
+				nl, "change the local address or parent of", w->device, e);
 		changes++;
 	}
 	CLEANUP_LINK struct rtnl_link *simple = rtnl_link_alloc();
@@ -266,7 +268,7 @@ static int change(const struct vxlan_kernel *k, struct rtnl_link *l, const struc
 	if (has_mac && has_mtu)
 		return changes;
 	if (!has_mac)
-		put_mac(simple, w);
+		set_mac(simple, w);
 	if (!has_mtu)
 		rtnl_link_set_mtu(simple, w->mtu);
 	int nl = rtnl_link_change(k->sock, l, simple, 0);
@@ -274,18 +276,18 @@ static int change(const struct vxlan_kernel *k, struct rtnl_link *l, const struc
 		return err_set(e, errno_of(nl), "cannot set the MTU of %s to %u: %s", w->device,
 			w->mtu, nl_geterror(nl));
 	if (nl < 0)
-		return refused(nl, "set the MAC of", w->device, e);
+		return libnl_error(nl, "set the MAC of", w->device, e);
 	return changes + 1;
 }
 
-static int is_foreign(const struct vxlan_want *w, struct err *e)
+static int refuse_foreign(const struct vxlan_want *w, struct err *e)
 {
 	return err_set(e, EEXIST,
 		"device %s exists and is not ours (its alias does not say so): delete or rename it",
 		w->device);
 }
 
-static struct vxlan_device describe(struct rtnl_link *l, const struct vxlan_want *w)
+static struct vxlan_device describe_device(struct rtnl_link *l, const struct vxlan_want *w)
 {
 	const char *alias = rtnl_link_get_ifalias(l);
 	uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
@@ -299,44 +301,44 @@ static struct vxlan_device describe(struct rtnl_link *l, const struct vxlan_want
 }
 
 /* Made anew; what was there, if anything, is in the way. */
-static int make_anew(const struct vxlan_kernel *k, const struct vxlan_want *w,
+static int vxlan_device_replace(const struct vxlan_kernel *k, const struct vxlan_want *w,
 	struct rtnl_link *old, struct vxlan_device *out, struct err *e)
 {
 	CLEANUP_LINK struct rtnl_link *made = NULL;
 	int r = old ? delete_link(k, old, e) : 0;
 	if (r >= 0)
-		r = make(k, w, e);
+		r = vxlan_device_make(k, w, e);
 	if (r >= 0)
-		r = find(k, w->device, &made, e);
+		r = vxlan_device_find(k, w->device, &made, e);
 	if (r == 0)
 		return err_set(e, ENODEV, "device %s vanished", w->device);
 	if (r < 0)
 		return r;
-	*out = describe(made, w);
+	*out = describe_device(made, w);
 	return old ? 2 : 1;
 }
 
-int vxlan_device_settle(const struct vxlan_kernel *k, const struct vxlan_want *w,
+int vxlan_device_sync(const struct vxlan_kernel *k, const struct vxlan_want *w,
 	struct vxlan_device *out, struct err *e)
 {
 	CLEANUP_LINK struct rtnl_link *l = NULL;
-	int r = find(k, w->device, &l, e);
+	int r = vxlan_device_find(k, w->device, &l, e);
 	if (r < 0)
 		return r;
 	if (l && !is_ours(l))
-		return is_foreign(w, e);
+		return refuse_foreign(w, e);
 	if (!l || !can_stay(l, w))
-		return make_anew(k, w, l, out, e);
-	r = change(k, l, w, e);
+		return vxlan_device_replace(k, w, l, out, e);
+	r = vxlan_device_change(k, l, w, e);
 	if (r >= 0)
-		*out = describe(l, w);
+		*out = describe_device(l, w);
 	return r;
 }
 
 int vxlan_device_remove(const struct vxlan_kernel *k, const struct vxlan_want *w, struct err *e)
 {
 	CLEANUP_LINK struct rtnl_link *l = NULL;
-	int r = w->device[0] ? find(k, w->device, &l, e) : 0;
+	int r = w->device[0] ? vxlan_device_find(k, w->device, &l, e) : 0;
 	if (r <= 0 || !is_ours(l))
 		return r < 0 ? r : 0;
 	r = delete_link(k, l, e);

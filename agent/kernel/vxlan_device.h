@@ -34,7 +34,7 @@ const char *vxlan_device_alias(const struct vxlan_want *w);
 
 /* Makes or changes it; down and without label when it is new. Returns how many changes it took. For
  * the errors see vxlan_sync(). */
-int vxlan_device_settle(const struct vxlan_kernel *k, const struct vxlan_want *w,
+int vxlan_device_sync(const struct vxlan_kernel *k, const struct vxlan_want *w,
 	struct vxlan_device *out, struct err *e);
 
 /* Deletes it when it is ours: 1, else 0. */

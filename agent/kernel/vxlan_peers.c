@@ -14,13 +14,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "agent/kernel/batch.h"
 #include "lib/mem.h"
 #include "lib/net_neigh.h"
-
-/* Messages of one commit; the queue of lib/net.h takes a few more. */
-#define AT_ONCE 40
 
 struct entry {
 	struct net_neigh neigh;
@@ -30,14 +27,6 @@ struct entry {
 struct entries {
 	struct entry *v;
 	size_t n;
-};
-
-struct batch {
-	struct net *net;
-	int device;
-	size_t queued;
-	int changes; /* or the first error */
-	struct err *e;
 };
 
 static int compare_key(const struct net_neigh *a, const struct net_neigh *b)
@@ -54,41 +43,10 @@ static int compare_entries(const void *a, const void *b)
 	return r ? r : (x->order > y->order) - (x->order < y->order);
 }
 
-static void sort(struct entries *l)
+static void sort_entries(struct entries *l)
 {
 	if (l->n)
 		qsort(l->v, l->n, sizeof(*l->v), compare_entries);
-}
-
-static void commit(struct batch *b)
-{
-	struct err e;
-	int r = net_commit(b->net, NULL, &e);
-	if (r < 0 && b->changes >= 0) {
-		b->changes = r;
-		*b->e = e;
-	}
-	b->queued = 0;
-}
-
-static void count(struct batch *b)
-{
-	if (b->changes >= 0)
-		b->changes++;
-	if (++b->queued == AT_ONCE)
-		commit(b);
-}
-
-static void put(struct batch *b, const struct net_neigh *entry)
-{
-	net_put_neigh(b->net, b->device, entry);
-	count(b);
-}
-
-static void del(struct batch *b, const struct net_neigh *entry)
-{
-	net_del_neigh(b->net, b->device, entry, NET_MAY_LACK);
-	count(b);
 }
 
 static bool is_same(const struct net_neigh *a, const struct net_neigh *b)
@@ -98,7 +56,7 @@ static bool is_same(const struct net_neigh *a, const struct net_neigh *b)
 }
 
 /* The first of those with the same key at or behind from, and how many there are. */
-static size_t find(const struct entries *l, size_t from, const struct net_neigh *key, size_t *n)
+static size_t find_key(const struct entries *l, size_t from, const struct net_neigh *key, size_t *n)
 {
 	while (from < l->n && compare_key(&l->v[from].neigh, key) < 0)
 		from++;
@@ -108,7 +66,8 @@ static size_t find(const struct entries *l, size_t from, const struct net_neigh 
 	return from;
 }
 
-static void put_missing(struct batch *b, const struct entries *want, const struct entries *have)
+static void put_missing(
+	struct batch *b, int device, const struct entries *want, const struct entries *have)
 {
 	size_t at = 0;
 	for (size_t i = 0; i < want->n; i++) {
@@ -117,11 +76,13 @@ static void put_missing(struct batch *b, const struct entries *want, const struc
 			continue;
 		size_t n;
 		bool found = false;
-		at = find(have, at, w, &n);
+		at = find_key(have, at, w, &n);
 		for (size_t j = 0; j < n; j++)
 			found = found || is_same(w, &have->v[at + j].neigh);
-		if (!found)
-			put(b, w);
+		if (found)
+			continue;
+		net_put_neigh(b->net, device, w);
+		batch_add(b);
 	}
 }
 
@@ -133,35 +94,39 @@ static bool has_twin(const struct entries *l, size_t i)
 }
 
 /* A wanted key keeps its entry, which is right by now; a second destination of the same MAC goes. */
-static void del_superfluous(struct batch *b, const struct entries *want, const struct entries *have)
+static void delete_superfluous(
+	struct batch *b, int device, const struct entries *want, const struct entries *have)
 {
 	size_t at = 0;
 	for (size_t i = 0; i < have->n; i++) {
 		const struct net_neigh *h = &have->v[i].neigh;
 		size_t wanted;
-		at = find(want, at, h, &wanted);
+		at = find_key(want, at, h, &wanted);
 		if (wanted && (!has_twin(have, i) || is_same(&want->v[at].neigh, h)))
 			continue;
-		if (!h->needs_none && (wanted || !h->failed))
-			del(b, h);
+		if (h->needs_none || (!wanted && h->failed))
+			continue;
+		net_del_neigh(b->net, device, h, NET_MAY_LACK);
+		batch_add(b);
 	}
 }
 
-static void equalise(struct batch *b, struct entries *want, struct net_neigh *list, size_t n)
+static void sync_entries(
+	struct batch *b, int device, struct entries *want, struct net_neigh *list, size_t n)
 {
 	struct entries have = {.v = mem_new(n, sizeof(*have.v)), .n = n};
 	for (size_t i = 0; i < n; i++)
 		have.v[i] = (struct entry){.neigh = list[i], .order = i};
-	sort(want);
-	sort(&have);
-	put_missing(b, want, &have);
-	del_superfluous(b, want, &have);
-	if (b->queued)
-		commit(b);
+	sort_entries(want);
+	sort_entries(&have);
+	put_missing(b, device, want, &have);
+	delete_superfluous(b, device, want, &have);
+	batch_commit(b);
 	free(have.v);
 }
 
-static void add(struct entries *l, const struct addr *dst, const struct vxlan_peer *p, bool forward)
+static void add_entry(
+	struct entries *l, const struct addr *dst, const struct vxlan_peer *p, bool forward)
 {
 	if (!dst->family)
 		return;
@@ -174,23 +139,23 @@ static void add(struct entries *l, const struct addr *dst, const struct vxlan_pe
 int vxlan_peers_sync(
 	struct net *n, int device, const struct vxlan_peer *peers, size_t n_peers, struct err *e)
 {
-	struct batch b = {.net = n, .device = device, .e = e};
+	struct batch b = {.net = n, .e = e};
 	struct entries want = {.v = mem_new(n_peers, sizeof(*want.v))};
 	CLEANUP_FREE struct net_neigh *forwarding = NULL;
 	size_t n_have = 0;
 	int r = net_list_forwarding(n, device, &forwarding, &n_have, e);
 	for (size_t i = 0; i < n_peers && r >= 0; i++)
-		add(&want, &peers[i].node, &peers[i], true);
+		add_entry(&want, &peers[i].node, &peers[i], true);
 	if (r >= 0)
-		equalise(&b, &want, forwarding, n_have);
+		sync_entries(&b, device, &want, forwarding, n_have);
 	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++) {
 		CLEANUP_FREE struct net_neigh *neighs = NULL;
 		r = net_list_neighs(n, device, family_af(f), &neighs, &n_have, e);
 		want.n = 0;
 		for (size_t i = 0; i < n_peers; i++)
-			add(&want, &peers[i].vtep[f], &peers[i], false);
+			add_entry(&want, &peers[i].vtep[f], &peers[i], false);
 		if (r >= 0)
-			equalise(&b, &want, neighs, n_have);
+			sync_entries(&b, device, &want, neighs, n_have);
 	}
 	free(want.v);
 	return r < 0 ? r : b.changes;

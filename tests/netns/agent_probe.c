@@ -271,7 +271,7 @@ static int run(const json_t *o, json_t *answer, struct err *e)
 	if (strcmp(op, "sync") == 0)
 		return do_sync(o, answer);
 	if (strcmp(op, "reap") == 0)
-		return kernel_reap(kernel, e);
+		return kernel_delete_marked_links(kernel, e);
 	if (strcmp(op, "nat") == 0)
 		return do_nat(o, e);
 	if (strcmp(op, "tunnel_filter") == 0)
