@@ -152,28 +152,6 @@ static void go_on_writing(struct server *s, struct connection *c)
 		start_reading(s, c);
 }
 
-static json_t *error_document(int error, const struct err *e)
-{
-	static const struct {
-		int number;
-		const char *name;
-	} names[] = {
-		{EAGAIN, "EAGAIN"},
-		{EINVAL, "EINVAL"},
-		{EBUSY, "EBUSY"},
-		{ENOENT, "ENOENT"},
-		{EACCES, "EACCES"},
-	};
-	const char *name = "EPROTO";
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i].number == error || names[i].number == -error)
-			name = names[i].name;
-	char text[sizeof(e->text)], details[sizeof(e->details)];
-	(void)json_clean(text, sizeof(text), e->text);
-	(void)json_clean(details, sizeof(details), e->details);
-	return json_pack("{ssssss}", "error", text, "errno", name, "details", details);
-}
-
 /* Takes answer over. The line is in c->bytes when writing begins. */
 static void start_writing(struct server *s, struct connection *c, json_t *answer)
 {
@@ -190,7 +168,7 @@ static void start_writing(struct server *s, struct connection *c, json_t *answer
 
 static void refuse(struct server *s, struct connection *c, int error, const struct err *e)
 {
-	start_writing(s, c, error_document(error, e));
+	start_writing(s, c, ask_error_document(error, e));
 }
 
 int server_parse(const char *line, size_t len, json_t **out, struct err *e)
@@ -304,7 +282,7 @@ static void turn_away(int fd, int error, const char *sentence)
 {
 	struct err e = {0};
 	(void)err_set(&e, error, "%s", sentence);
-	CLEANUP_JSON json_t *doc = error_document(error, &e);
+	CLEANUP_JSON json_t *doc = ask_error_document(error, &e);
 	CLEANUP_FREE char *text = json_text(doc);
 	size_t len = strlen(text);
 	text[len] = '\n';
@@ -458,7 +436,7 @@ static json_t *within_bounds(json_t *answer)
 	json_decref(answer);
 	struct err e = {0};
 	(void)err_set(&e, EFBIG, "the answer is longer than %d bytes", ASK_MAX_BYTES);
-	return error_document(EFBIG, &e);
+	return ask_error_document(EFBIG, &e);
 }
 
 void server_answer(struct server *s, uint64_t id, json_t *answer)
@@ -481,5 +459,5 @@ void server_answer(struct server *s, uint64_t id, json_t *answer)
 
 void server_refuse(struct server *s, uint64_t id, int error, const struct err *e)
 {
-	server_answer(s, id, error_document(error, e));
+	server_answer(s, id, ask_error_document(error, e));
 }

@@ -140,22 +140,36 @@ static int read_line(const struct asking *a, char **out, size_t *len, struct err
 	return 0;
 }
 
+/* What an error document can name; all else is EPROTO. */
+static const struct {
+	const char *name;
+	int number;
+} errors[] = {
+	{"EAGAIN", EAGAIN},
+	{"EINVAL", EINVAL},
+	{"EBUSY", EBUSY},
+	{"ENOENT", ENOENT},
+	{"EACCES", EACCES},
+};
+
 static int errno_of(const char *name)
 {
-	static const struct {
-		const char *name;
-		int number;
-	} table[] = {
-		{"EAGAIN", EAGAIN},
-		{"EINVAL", EINVAL},
-		{"EBUSY", EBUSY},
-		{"ENOENT", ENOENT},
-		{"EACCES", EACCES},
-	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (strcmp(name, table[i].name) == 0)
-			return table[i].number;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (strcmp(name, errors[i].name) == 0)
+			return errors[i].number;
 	return EPROTO;
+}
+
+json_t *ask_error_document(int error, const struct err *e)
+{
+	const char *name = "EPROTO";
+	char text[sizeof(e->text)], details[sizeof(e->details)];
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i].number == error || errors[i].number == -error)
+			name = errors[i].name;
+	(void)json_clean(text, sizeof(text), e->text);
+	(void)json_clean(details, sizeof(details), e->details);
+	return json_pack("{ssssss}", "error", text, "errno", name, "details", details);
 }
 
 /* The error that a document is; 0 when it is an answer. */

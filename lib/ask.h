@@ -15,3 +15,6 @@
  * EINVAL, EBUSY, ENOENT, EACCES, else -EPROTO. -ECONNREFUSED: nobody listens; -ETIMEDOUT. */
 int ask(const char *socket_path, const json_t *request, unsigned int timeout_ms, json_t **answer,
 	struct err *e);
+
+/* The document that comes back as that error (errno of either sign). The caller's. */
+json_t *ask_error_document(int error, const struct err *e);
