@@ -4,8 +4,7 @@
  * store may be away when the machine comes up. What lies between is here: small, JSON, readable by
  * the person who has to find out what happened.
  *
- * It is replaced as a whole (new file, fsync, rename, fsync of the folder), so at every moment
- * there is the old or the new one. Being wrong is dangerous in one direction only: a block that is
+ * It is replaced as a whole, so at every moment there is the old or the new one. Being wrong is dangerous in one direction only: a block that is
  * missing here is read from the store again, a block that is here but no longer ours would be
  * used by two nodes if trustLastBlocks is set. So what is read is either exactly what was written
  * or nothing: unknown keys, another version, or a value out of its bounds make the file damaged.
@@ -24,6 +23,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/schema.h"
 #include "lib/text.h"
 
 #define VERSION 1
@@ -36,241 +36,155 @@ void lastknown_done(struct lastknown *l)
 	*l = (struct lastknown){0};
 }
 
-/* ---- Writing ---- */
+/* ---- The form ---- */
 
-static void put(json_t *object, const char *key, json_t *value)
+static json_t *write_text(const struct schema_member *m, const void *in)
 {
-	(void)json_object_set_new(object, key, value); /* cannot fail: memory never does */
+	(void)m;
+	return json_of_text(in);
 }
 
-static json_t *cidr_value(const struct cidr *c)
+/* It is looked at before all else. */
+static int read_version(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	char text[CIDR_TEXT];
-	cidr_format(c, text);
-	return json_string(text);
+	(void)at;
+	(void)value;
+	(void)m;
+	(void)out;
+	return 0;
 }
 
-static json_t *text_value(const char *s)
+static json_t *write_version(const struct schema_member *m, const void *in)
 {
-	char clean[AGENT_CONF_PATH];
-	(void)json_clean(clean, sizeof(clean), s);
-	return json_string(clean);
+	(void)m;
+	(void)in;
+	return json_integer(VERSION);
 }
 
-static json_t *format_pools(const struct mirror *m)
+static int read_id(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < m->n_pools; i++) {
-		const struct mirror_pool *p = &m->pools[i];
-		json_t *o = json_object();
-		put(o, "name", text_value(p->name));
-		put(o, "cidr", cidr_value(&p->pool.cidr));
-		put(o, "blockSize", json_integer(p->pool.block_len));
-		put(o, "cooldownSeconds", json_integer(p->pool.cooldown_s));
-		put(o, "assigns", json_boolean(p->assigns));
-		(void)json_array_append_new(list, o);
+	const char *text = NULL;
+	int r = schema_get_text(at, value, &text);
+	if (r == 0 && !status_is_id(text))
+		return schema_refuse(at, EBADMSG, "is no UUID");
+	if (r == 0)
+		(void)text_copy(out, m->size, text);
+	return r;
+}
+
+static int read_folder(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = NULL;
+	int r = schema_get_text(at, value, &text);
+	if (r == 0 && (*text != '/' || !text_copy(out, m->size, text)))
+		return schema_refuse(at, EBADMSG, "is no folder");
+	return r;
+}
+
+static const struct schema_type version_type = {read_version, write_version};
+static const struct schema_type id_type = {read_id, write_text};
+static const struct schema_type folder_type = {read_folder, write_text};
+
+static const struct schema_member block_members[] = {
+	{"cidr", &schema_prefix, SCHEMA_AT(struct lastknown_block, cidr), SCHEMA_REQUIRED},
+	{"stateDir", &folder_type, SCHEMA_AT(struct lastknown_block, state_dir), SCHEMA_REQUIRED},
+};
+static const struct schema block_form = SCHEMA_OF(block_members);
+
+/* The pool module judges all but the first two, and sees only those. */
+static const struct schema_member pool_members[] = {
+	{"name", &schema_text, SCHEMA_AT(struct mirror_pool, name), SCHEMA_REQUIRED},
+	{"assigns", &schema_bool, SCHEMA_AT(struct mirror_pool, assigns)},
+	{"cidr", &schema_prefix, SCHEMA_AT(struct mirror_pool, pool.cidr)},
+	{"blockSize", &schema_number, SCHEMA_AT(struct mirror_pool, pool.block_len)},
+	{"cooldownSeconds", &schema_number, SCHEMA_AT(struct mirror_pool, pool.cooldown_s)},
+};
+static const struct schema pool_form = SCHEMA_OF(pool_members);
+static const struct schema pool_own = {pool_members, 2};
+
+static int read_pools(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	struct mirror_pool *named = out;
+	struct pool pools[POOL_MAX];
+	const struct schema_reader anything = {.element = "must be", .e = at->reader->e};
+	size_t *n = (size_t *)((char *)out - m->offset + m->count);
+	CLEANUP_JSON json_t *list = json_deep_copy(value);
+	if (json_is_array(value) && json_array_size(value) == 0)
+		return 0;
+	for (size_t i = 0; i < json_array_size(list) && i < POOL_MAX; i++) {
+		json_t *o = json_array_get(list, i);
+		const struct schema_at here = {&anything, at, NULL, i};
+		int r = schema_read_object(&here, &pool_own, o, &named[i]);
+		if (r < 0)
+			return r;
+		for (size_t k = 0; k < pool_own.n; k++)
+			(void)json_object_del(o, pool_own.members[k].key); /* may be absent */
 	}
-	return list;
+	int r = pool_parse_list(list, "pools", POOL_COOLDOWN_S, pools, n, at->reader->e);
+	for (size_t i = 0; r == 0 && i < *n; i++)
+		named[i].pool = pools[i];
+	return r;
 }
 
-static json_t *format_blocks(const struct lastknown *l)
+static json_t *write_pools(const struct schema_member *m, const void *in)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < l->n_blocks; i++) {
-		json_t *o = json_object();
-		put(o, "cidr", cidr_value(&l->blocks[i].cidr));
-		put(o, "stateDir", text_value(l->blocks[i].state_dir));
-		(void)json_array_append_new(list, o);
-	}
-	return list;
+	return schema_list.write(m, in);
 }
+
+static const struct schema_type pools_type = {read_pools, write_pools};
+
+static const struct schema_member members[] = {
+	{.key = "version", .type = &version_type},
+	{"installation", &id_type, SCHEMA_AT(struct lastknown, installation), SCHEMA_REQUIRED},
+	{"node", &schema_name, SCHEMA_AT(struct lastknown, mirror.node),
+		SCHEMA_REQUIRED | SCHEMA_EMPTY},
+	{"blocks", &schema_heap, offsetof(struct lastknown, blocks), 0, SCHEMA_REQUIRED,
+		.of = SCHEMA_ELEMENT(
+			&schema_object, sizeof(struct lastknown_block), .schema = &block_form),
+		.count = offsetof(struct lastknown, n_blocks)},
+	{"pools", &pools_type, SCHEMA_AT(struct lastknown, mirror.pools), SCHEMA_REQUIRED,
+		.of = SCHEMA_ELEMENT(
+			&schema_object, sizeof(struct mirror_pool), .schema = &pool_form),
+		.count = offsetof(struct lastknown, mirror.n_pools)},
+	{"reserved", &schema_list, SCHEMA_AT(struct lastknown, mirror.reserved), SCHEMA_REQUIRED,
+		.max = MIRROR_RESERVED, .of = SCHEMA_ELEMENT(&schema_prefix, sizeof(struct cidr)),
+		.count = offsetof(struct lastknown, mirror.n_reserved)},
+	{"mtu4", &schema_number, SCHEMA_AT(struct lastknown, mirror.mtu[IPV4]), .max = MTU_MAX},
+	{"mtu6", &schema_number, SCHEMA_AT(struct lastknown, mirror.mtu[IPV6]), .max = MTU_MAX},
+};
+static const struct schema form = SCHEMA_OF(members);
 
 char *lastknown_format(const struct lastknown *l)
 {
-	CLEANUP_JSON json_t *o = json_object();
-	put(o, "version", json_integer(VERSION));
-	put(o, "installation", json_string(l->installation));
-	put(o, "node", json_string(l->mirror.node));
-	put(o, "blocks", format_blocks(l));
-	put(o, "pools", format_pools(&l->mirror));
-	json_t *reserved = json_array();
-	for (size_t i = 0; i < l->mirror.n_reserved; i++)
-		(void)json_array_append_new(reserved, cidr_value(&l->mirror.reserved[i]));
-	put(o, "reserved", reserved);
-	put(o, "mtu4", json_integer(l->mirror.mtu[IPV4]));
-	put(o, "mtu6", json_integer(l->mirror.mtu[IPV6]));
+	CLEANUP_JSON json_t *o = schema_write(&form, l);
 	return json_dumps(o, JSON_INDENT(1));
 }
 
-/* ---- Reading ---- */
-
-/* A text that must be there; borrowed. */
-static int need_text(
-	const json_t *doc, const char *where, const char *key, const char **out, struct err *e)
+static int refuse_unknown(const struct schema_at *member, const struct schema *s)
 {
-	int r = json_get_string(doc, where, key, out, e);
-	return r == 0 ? err_set(e, EBADMSG, "%s%s%s is missing", where, *where ? "." : "", key) : r;
+	char place[SCHEMA_PLACE];
+	(void)s;
+	schema_place(member->above, place);
+	return err_set(member->reader->e, EBADMSG, "unknown key \"%.64s\" in %s", member->key,
+		*place ? place : "the document");
 }
 
-static int need_array(const json_t *doc, const char *key, json_t **out, struct err *e)
+static int read_document(const json_t *doc, struct lastknown *out, struct err *e)
 {
-	int r = json_get_array(doc, "", key, out, e);
-	return r == 0 ? err_set(e, EBADMSG, "%s is missing", key) : r;
-}
-
-static int parse_cidr(const char *text, const char *where, struct cidr *out, struct err *e)
-{
-	if (cidr_parse(text, out, e) < 0 || cidr_has_host_bits(out))
-		return err_set(e, EBADMSG, "%s is no prefix", where);
-	return 0;
-}
-
-static int read_block(
-	const json_t *doc, const char *where, struct lastknown_block *out, struct err *e)
-{
-	static const char *const known[] = {"cidr", "stateDir", NULL};
-	const char *cidr = NULL, *dir = NULL;
-	if (!json_is_object(doc))
-		return err_set(e, EBADMSG, "%s is not an object", where);
-	int r = json_check_keys(doc, where, known, e);
-	if (r == 0)
-		r = need_text(doc, where, "cidr", &cidr, e);
-	if (r >= 0)
-		r = need_text(doc, where, "stateDir", &dir, e);
-	if (r < 0)
-		return r;
-	if (*dir != '/' || !text_copy(out->state_dir, sizeof(out->state_dir), dir))
-		return err_set(e, EBADMSG, "%s.stateDir is no folder", where);
-	return parse_cidr(cidr, where, &out->cidr, e);
-}
-
-static int read_blocks(const json_t *doc, struct lastknown *l, struct err *e)
-{
-	json_t *list = NULL;
-	int r = need_array(doc, "blocks", &list, e);
-	if (r < 0)
-		return r;
-	size_t n = json_array_size(list);
-	l->blocks = n ? mem_new(n, sizeof(*l->blocks)) : NULL;
-	for (size_t i = 0; i < n; i++) {
-		char where[40];
-		(void)snprintf(where, sizeof(where), "blocks[%zu]", i);
-		r = read_block(json_array_get(list, i), where, &l->blocks[i], e);
-		if (r < 0)
-			return r;
-		l->n_blocks = i + 1;
-	}
-	return 0;
-}
-
-/* Takes out of the pools what is not the pool module's, which then judges the rest. */
-static int read_pool_names(json_t *list, struct mirror *m, struct err *e)
-{
-	for (size_t i = 0; i < json_array_size(list) && i < POOL_MAX; i++) {
-		json_t *o = json_array_get(list, i);
-		const char *name = NULL;
-		char where[40];
-		(void)snprintf(where, sizeof(where), "pools[%zu]", i);
-		int r = need_text(o, where, "name", &name, e);
-		if (r >= 0)
-			r = json_get_bool(o, where, "assigns", &m->pools[i].assigns, e);
-		if (r < 0)
-			return r;
-		(void)json_clean(m->pools[i].name, sizeof(m->pools[i].name), name);
-		(void)json_object_del(o, "name");
-		(void)json_object_del(o, "assigns");
-	}
-	return 0;
-}
-
-static int read_pools(json_t *doc, struct mirror *m, struct err *e)
-{
-	json_t *list = NULL;
-	int r = need_array(doc, "pools", &list, e);
-	if (r < 0 || json_array_size(list) == 0)
-		return r < 0 ? r : 0;
-	struct pool pools[POOL_MAX];
-	size_t n = 0;
-	r = read_pool_names(list, m, e);
-	if (r == 0)
-		r = pool_parse_list(list, "pools", POOL_COOLDOWN_S, pools, &n, e);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++)
-		m->pools[i].pool = pools[i];
-	m->n_pools = n;
-	return 0;
-}
-
-static int read_reserved(const json_t *doc, struct mirror *m, struct err *e)
-{
-	json_t *list = NULL;
-	int r = need_array(doc, "reserved", &list, e);
-	if (r < 0)
-		return r;
-	if (json_array_size(list) > MIRROR_RESERVED)
-		return err_set(e, EBADMSG, "reserved has more than %d entries", MIRROR_RESERVED);
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-		char where[40];
-		(void)snprintf(where, sizeof(where), "reserved[%zu]", i);
-		r = parse_cidr(text ? text : "", where, &m->reserved[i], e);
-		if (r < 0)
-			return r;
-		m->n_reserved = i + 1;
-	}
-	return 0;
-}
-
-static int read_mtu(const json_t *doc, const char *key, uint32_t *out, struct err *e)
-{
-	int64_t v = 0;
-	int r = json_get_number(doc, "", key, 0, MTU_MAX, &v, e);
-	if (r >= 0)
-		*out = (uint32_t)v;
-	return r < 0 ? r : 0;
-}
-
-static int read_head(const json_t *doc, struct lastknown *l, struct err *e)
-{
-	static const char *const known[] = {"version", "installation", "node", "blocks", "pools",
-		"reserved", "mtu4", "mtu6", NULL};
-	const char *installation = NULL, *node = NULL;
+	const struct schema_reader reader = {
+		.unknown = refuse_unknown, .element = "is not", .e = e};
+	const struct schema_at top = {.reader = &reader};
 	int64_t version = 0;
 	if (!json_is_object(doc))
 		return err_set(e, EBADMSG, "not an object");
 	int r = json_get_number(doc, "", "version", INT64_MIN, INT64_MAX, &version, e);
 	if (r >= 0 && version != VERSION)
-		r = err_set(e, EBADMSG, "its version is not %d", VERSION);
-	if (r >= 0)
-		r = json_check_keys(doc, "", known, e);
-	if (r >= 0)
-		r = need_text(doc, "", "installation", &installation, e);
-	if (r >= 0)
-		r = need_text(doc, "", "node", &node, e);
-	if (r < 0)
-		return r;
-	if (!status_is_id(installation))
-		return err_set(e, EBADMSG, "installation is no UUID");
-	if (*node && !text_is_dns_name(node))
-		return err_set(e, EBADMSG, "node is no name");
-	(void)text_copy(l->installation, sizeof(l->installation), installation);
-	(void)text_copy(l->mirror.node, sizeof(l->mirror.node), node);
-	return 0;
-}
-
-static int read_all(json_t *doc, struct lastknown *l, struct err *e)
-{
-	int r = read_head(doc, l, e);
-	if (r == 0)
-		r = read_blocks(doc, l, e);
-	if (r == 0)
-		r = read_pools(doc, &l->mirror, e);
-	if (r == 0)
-		r = read_reserved(doc, &l->mirror, e);
-	if (r == 0)
-		r = read_mtu(doc, "mtu4", &l->mirror.mtu[IPV4], e);
-	return r == 0 ? read_mtu(doc, "mtu6", &l->mirror.mtu[IPV6], e) : r;
+		return err_set(e, EBADMSG, "its version is not %d", VERSION);
+	return r < 0 ? r : schema_read_object(&top, &form, doc, out);
 }
 
 int lastknown_parse(const char *text, size_t len, struct lastknown *out, struct err *e)
@@ -279,10 +193,10 @@ int lastknown_parse(const char *text, size_t len, struct lastknown *out, struct 
 	CLEANUP_JSON json_t *doc = NULL;
 	int r = json_parse(text, len, &doc, e);
 	if (r == 0)
-		r = read_all(doc, l, e);
+		r = read_document(doc, l, e);
 	if (r < 0) {
 		lastknown_done(l);
-		return -EBADMSG; /* the pool module says -EINVAL */
+		return -EBADMSG;
 	}
 	*out = *l;
 	return 0;
@@ -293,14 +207,6 @@ int lastknown_parse(const char *text, size_t len, struct lastknown *out, struct 
 static void path_of(const char *data_dir, const char *name, char out[PATH_ROOM])
 {
 	(void)snprintf(out, PATH_ROOM, "%.*s/%s", AGENT_CONF_PATH - 1, data_dir, name);
-}
-
-static int sync_folder(const char *dir, struct err *e)
-{
-	CLEANUP_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) < 0)
-		return err_set(e, errno, "cannot sync folder %s: %s", dir, strerror(errno));
-	return 0;
 }
 
 int lastknown_lock(const char *data_dir, struct err *e)
@@ -332,7 +238,7 @@ static int set_aside(const char *data_dir, const char *path, struct err *e)
 	if (rename(path, aside) < 0)
 		return err_set(e, errno, "%s is damaged (%.150s) and cannot be set aside: %s", path,
 			why, strerror(errno));
-	(void)sync_folder(data_dir, &ignored); /* if it comes back it is set aside again */
+	(void)file_sync_dir(data_dir, &ignored); /* if it comes back it is set aside again */
 	return err_set(
 		e, EBADMSG, "%s is damaged, and was set aside as %s: %.150s", path, aside, why);
 }
@@ -363,46 +269,11 @@ int lastknown_load(const char *data_dir, struct lastknown *out, struct err *e)
 	return 1;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int write_new(const char *path, const char *text, struct err *e)
-{
-	CLEANUP_FD int fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-	if (fd < 0)
-		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
-	int r = write_all(fd, text, strlen(text));
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	return r < 0 ? err_set(e, -r, "cannot write %s: %s", path, strerror(-r)) : 0;
-}
-
 int lastknown_store(const char *data_dir, const struct lastknown *l, struct err *e)
 {
-	char path[PATH_ROOM], fresh[PATH_ROOM];
+	char path[PATH_ROOM];
 	path_of(data_dir, LASTKNOWN_FILE, path);
-	path_of(data_dir, LASTKNOWN_FILE ".new", fresh);
 	CLEANUP_FREE char *text = lastknown_format(l);
 	int r = file_make_dir(data_dir, 0700, e);
-	if (r == 0)
-		r = write_new(fresh, text, e);
-	if (r == 0 && rename(fresh, path) < 0)
-		r = err_set(e, errno, "cannot replace %s: %s", path, strerror(errno));
-	if (r < 0) {
-		(void)unlink(fresh);
-		return r;
-	}
-	return sync_folder(data_dir, e);
+	return r < 0 ? r : file_replace(path, 0600, text, strlen(text), e);
 }

@@ -180,7 +180,7 @@ static void whatever_is_not_as_written_is_damaged(void **state)
 		{"{" HEAD ",\"blocks\":[{\"cidr\":\"10.0.0.0/26\",\"stateDir\":\"x\"}]}",
 			"blocks[0].stateDir is no folder"},
 		{"{" HEAD ",\"blocks\":[{\"cidr\":\"10.0.0.1/26\",\"stateDir\":\"/x\"}]}",
-			"blocks[0] is no prefix"},
+			"blocks[0].cidr is no prefix"},
 		{"{" HEAD ",\"blocks\":[{\"cidr\":1,\"stateDir\":\"/x\"}]}",
 			"blocks[0].cidr must be a string, not a number"},
 		{"{" HEAD ",\"blocks\":[],\"pools\":[7]}", "pools[0] must be an object"},
@@ -188,7 +188,7 @@ static void whatever_is_not_as_written_is_damaged(void **state)
 			"pools[0]: a block of /4 is larger than its pool 10.0.0.0/8"},
 		{"{" HEAD ",\"blocks\":[]," POOL("\"cidr\":\"127.0.0.0/8\"") "}", "loopback"},
 		{"{" HEAD ",\"blocks\":[],\"pools\":[],\"reserved\":[7]}",
-			"reserved[0] is no prefix"},
+			"reserved[0] is not a string"},
 		{"{" HEAD "," LISTS ",\"mtu4\":70000}", "mtu4 is 70000, must be between 0"},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
