@@ -40,13 +40,14 @@ static int find_group(const char *name, gid_t *out, struct err *e)
 	return 0;
 }
 
-static int make_address(struct door *d, const char *path, struct sockaddr_un *out, struct err *e)
+static int make_address(
+	struct listener *l, const char *path, struct sockaddr_un *out, struct err *e)
 {
 	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (*path != '/' || !text_copy(out->sun_path, sizeof(out->sun_path), path))
 		return err_set(e, EINVAL,
 			"\"%.200s\" is no path of a socket: absolute, 107 bytes at most", path);
-	(void)text_copy(d->path, sizeof(d->path), path);
+	(void)text_copy(l->path, sizeof(l->path), path);
 	return 0;
 }
 
@@ -75,32 +76,33 @@ static int clear_place(const struct sockaddr_un *address, struct err *e)
 }
 
 static int bind_and_listen(
-	struct door *d, const struct sockaddr_un *address, int backlog, struct err *e)
+	struct listener *l, const struct sockaddr_un *address, int backlog, struct err *e)
 {
 	mode_t old = umask(0117);
-	int r = bind(d->listener, (const struct sockaddr *)address, sizeof(*address));
+	int r = bind(l->fd, (const struct sockaddr *)address, sizeof(*address));
 	int error = errno;
 	(void)umask(old);
 	if (r < 0)
-		return err_set(e, error, "cannot make the socket %s: %s", d->path, strerror(error));
+		return err_set(e, error, "cannot make the socket %s: %s", l->path, strerror(error));
 	struct stat st = {0};
-	if (d->has_group && lchown(d->path, (uid_t)-1, d->gid) < 0)
-		r = err_set(e, errno, "cannot give %s to its group: %s", d->path, strerror(errno));
-	else if (lstat(d->path, &st) < 0 || listen(d->listener, backlog) < 0)
-		r = err_set(e, errno, "cannot listen at %s: %s", d->path, strerror(errno));
+	if (l->has_group && lchown(l->path, (uid_t)-1, l->gid) < 0)
+		r = err_set(e, errno, "cannot give %s to its group: %s", l->path, strerror(errno));
+	else if (lstat(l->path, &st) < 0 || listen(l->fd, backlog) < 0)
+		r = err_set(e, errno, "cannot listen at %s: %s", l->path, strerror(errno));
 	if (r < 0) {
-		(void)unlink(d->path);
+		(void)unlink(l->path);
 		return r;
 	}
-	d->dev = st.st_dev;
-	d->ino = st.st_ino;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
 	return 0;
 }
 
-static int take_place(struct door *d, const struct sockaddr_un *address, int backlog, struct err *e)
+static int take_place(
+	struct listener *l, const struct sockaddr_un *address, int backlog, struct err *e)
 {
-	char folder[sizeof(d->path)];
-	(void)text_copy(folder, sizeof(folder), d->path);
+	char folder[sizeof(l->path)];
+	(void)text_copy(folder, sizeof(folder), l->path);
 	char *slash = strrchr(folder, '/');
 	slash[slash == folder] = '\0';
 	int r = file_make_dir(folder, 0755, e);
@@ -110,33 +112,34 @@ static int take_place(struct door *d, const struct sockaddr_un *address, int bac
 	if (lock < 0)
 		return err_set(e, errno, "cannot open %s: %s", folder, strerror(errno));
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return err_set(e, EADDRINUSE, "another agent is starting at %s", d->path);
+		return err_set(e, EADDRINUSE, "another agent is starting at %s", l->path);
 	r = clear_place(address, e);
-	return r < 0 ? r : bind_and_listen(d, address, backlog, e);
+	return r < 0 ? r : bind_and_listen(l, address, backlog, e);
 }
 
-int door_open(struct door *d, const char *path, const char *group, int backlog, struct err *e)
+int listener_open(
+	struct listener *l, const char *path, const char *group, int backlog, struct err *e)
 {
 	struct sockaddr_un address;
-	*d = (struct door){.listener = -1, .has_group = *group};
-	int r = make_address(d, path, &address, e);
-	if (r == 0 && d->has_group)
-		r = find_group(group, &d->gid, e);
+	*l = (struct listener){.fd = -1, .has_group = *group};
+	int r = make_address(l, path, &address, e);
+	if (r == 0 && l->has_group)
+		r = find_group(group, &l->gid, e);
 	if (r < 0)
 		return r;
-	d->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (d->listener < 0)
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0)
 		return err_set(e, errno, "cannot make a socket: %s", strerror(errno));
-	return take_place(d, &address, backlog, e);
+	return take_place(l, &address, backlog, e);
 }
 
-void door_close(struct door *d)
+void listener_close(struct listener *l)
 {
 	struct stat st;
-	if (d->ino && lstat(d->path, &st) == 0 && st.st_ino == d->ino && st.st_dev == d->dev)
-		(void)unlink(d->path);
-	mem_cleanup_fd(&d->listener);
-	*d = (struct door){.listener = -1};
+	if (l->ino && lstat(l->path, &st) == 0 && st.st_ino == l->ino && st.st_dev == l->dev)
+		(void)unlink(l->path);
+	mem_cleanup_fd(&l->fd);
+	*l = (struct listener){.fd = -1};
 }
 
 static bool is_in_group(int fd, const struct ucred *peer, gid_t gid)
@@ -153,12 +156,12 @@ static bool is_in_group(int fd, const struct ucred *peer, gid_t gid)
 	return false;
 }
 
-bool door_may_enter(const struct door *d, int fd)
+bool listener_may_ask(const struct listener *l, int fd)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return false;
 	return peer.uid == 0 || peer.uid == geteuid() ||
-	       (d->has_group && is_in_group(fd, &peer, d->gid));
+	       (l->has_group && is_in_group(fd, &peer, l->gid));
 }

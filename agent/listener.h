@@ -9,11 +9,11 @@
 
 #include "lib/err.h"
 
-#define DOOR_PATH 108 /* bytes of a socket's path with its NUL (struct sockaddr_un) */
+#define LISTENER_PATH 108 /* bytes of a socket's path with its NUL (struct sockaddr_un) */
 
-struct door {
-	int listener; /* not blocking */
-	char path[DOOR_PATH];
+struct listener {
+	int fd; /* of the socket; not blocking */
+	char path[LISTENER_PATH];
 	dev_t dev; /* of the socket file, so that only ours is removed; ino 0: none yet */
 	ino_t ino;
 	gid_t gid;
@@ -21,10 +21,11 @@ struct door {
 };
 
 /* Makes the folder (0755) and the socket (0660, of the group; "": none), and listens. A socket
- * file that nobody listens on is replaced. End it with door_close(), also after an error.
+ * file that nobody listens on is replaced. End it with listener_close(), also after an error.
  * -EADDRINUSE: somebody listens there. -ENOENT: there is no such group. */
-int door_open(struct door *d, const char *path, const char *group, int backlog, struct err *e);
-void door_close(struct door *d); /* removes the file, if it is still ours */
+int listener_open(
+	struct listener *l, const char *path, const char *group, int backlog, struct err *e);
+void listener_close(struct listener *l); /* removes the file, if it is still ours */
 
 /* Whether the peer of a connection may ask. */
-bool door_may_enter(const struct door *d, int fd);
+bool listener_may_ask(const struct listener *l, int fd);

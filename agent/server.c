@@ -47,7 +47,7 @@ struct connection {
 };
 
 struct server {
-	struct door door;
+	struct listener listener;
 	int epoll, timer;
 	uint64_t last_id;
 	uint64_t paused_ns; /* not 0: no accept() until then, descriptors were used up */
@@ -293,7 +293,7 @@ static void turn_away(int fd, int error, const char *sentence)
 static void pause_accepting(struct server *s)
 {
 	struct epoll_event none = {.data.u32 = TOKEN_LISTENER};
-	(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->door.listener, &none);
+	(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener.fd, &none);
 	s->paused_ns = boot_now_ns() + SECOND;
 	arm_timer(s);
 }
@@ -301,7 +301,7 @@ static void pause_accepting(struct server *s)
 /* Whether the connection has a place now; else the caller closes it. */
 static bool let_in(struct server *s, int fd)
 {
-	if (!door_may_enter(&s->door, fd)) {
+	if (!listener_may_ask(&s->listener, fd)) {
 		turn_away(fd, EACCES, "only root and the agent's group may ask");
 		return false;
 	}
@@ -320,7 +320,7 @@ static bool let_in(struct server *s, int fd)
 
 static void on_newcomer(struct server *s)
 {
-	int fd = accept4(s->door.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(s->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0 && !let_in(s, fd))
 		(void)close(fd);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
@@ -334,7 +334,7 @@ static void on_timer(struct server *s)
 	(void)!read(s->timer, &expirations, sizeof(expirations)); /* quiet until armed again */
 	if (s->paused_ns && s->paused_ns <= now) {
 		struct epoll_event in = {.events = EPOLLIN, .data.u32 = TOKEN_LISTENER};
-		(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->door.listener, &in);
+		(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener.fd, &in);
 		s->paused_ns = 0;
 	}
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++) {
@@ -357,16 +357,16 @@ static int prepare(struct server *s, const char *path, const char *group, struct
 	s->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (s->epoll < 0 || s->timer < 0)
 		return err_set(e, errno, "cannot make a timer: %s", strerror(errno));
-	int r = door_open(&s->door, path, group ? group : "", SERVER_CONNECTIONS, e);
+	int r = listener_open(&s->listener, path, group ? group : "", SERVER_CONNECTIONS, e);
 	if (r == 0)
-		r = watch(s, s->door.listener, TOKEN_LISTENER, e);
+		r = watch(s, s->listener.fd, TOKEN_LISTENER, e);
 	return r == 0 ? watch(s, s->timer, TOKEN_TIMER, e) : r;
 }
 
 int server_open(struct server **out, const char *path, const char *group, struct err *e)
 {
 	struct server *s = mem_new(1, sizeof(*s));
-	s->epoll = s->timer = s->door.listener = -1;
+	s->epoll = s->timer = s->listener.fd = -1;
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++)
 		s->connections[i].fd = -1;
 	int r = prepare(s, path, group, e);
@@ -382,7 +382,7 @@ void server_close(struct server *s)
 {
 	if (!s)
 		return;
-	door_close(&s->door);
+	listener_close(&s->listener);
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++) {
 		mem_cleanup_fd(&s->connections[i].fd);
 		forget_bytes(&s->connections[i]);
