@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's socket. Everything hangs in one epoll set: the listening socket, the connections, and
- * a timer for the earliest moment at which somebody has waited too long. Level-triggered and one
+ * The agent's socket. Everything hangs in one wait: the listening socket, the connections, and the
+ * earliest moment at which somebody has waited too long. Level-triggered and one
  * event at a time, so that whoever stops calling server_next() early misses nothing.
  *
  * A connection is in one of three phases: it reads a line, its request is open, or it writes an
  * answer. Nothing is read while a request is open: bytes are looked at with MSG_PEEK and taken only
- * up to the end of the line, so that what follows stays in the socket, where epoll sees it again,
+ * up to the end of the line, so that what follows stays in the socket, where it is told again,
  * and there is no queue of lines here. Reading and writing have a deadline, an open request has
  * none: how long an answer takes is the agent's business.
  *
@@ -18,20 +18,17 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
-#include <time.h>
 
 #include "agent/listener.h"
 #include "lib/ask.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/wait.h"
 
-#define SECOND 1000000000u
-#define TURNS                                                                                      \
-	64 /* events that one call looks at, so that no client keeps the agent from its work */
+#define PAUSE_MS 1000 /* no accept() for so long after descriptors were used up */
+#define TURNS 64 /* events that one call looks at, so that nobody keeps the agent from its work */
 
 enum phase { PHASE_FREE, PHASE_READS, PHASE_OPEN, PHASE_WRITES };
 
@@ -39,64 +36,53 @@ struct connection {
 	enum phase phase;
 	int fd; /* -1: the client is gone, its request is still open */
 	uint64_t id;
-	uint64_t deadline_ns;
-	json_t *request; /* OPEN */
-	char *bytes;	 /* READS: the line so far; WRITES: the answer. Heap */
+	int64_t deadline_ms; /* READS, WRITES */
+	json_t *request;     /* OPEN */
+	char *bytes;	     /* READS: the line so far; WRITES: the answer. Heap */
 	size_t len, room, done;
 	bool last; /* close when the answer is written */
 };
 
 struct server {
 	struct listener listener;
-	int epoll, timer;
+	struct wait wait;
 	uint64_t last_id;
-	uint64_t paused_ns; /* not 0: no accept() until then, descriptors were used up */
+	int64_t next_ms;   /* the earliest time at which something is due */
+	int64_t paused_ms; /* no accept() until then; WAIT_NEVER: it is not paused */
 	struct connection connections[SERVER_CONNECTIONS];
 };
 
-/* What an epoll event is about: a connection has its index. */
-enum { TOKEN_LISTENER = SERVER_CONNECTIONS, TOKEN_TIMER };
+/* What an event is about: a connection has its index. */
+enum { TOKEN_LISTENER = SERVER_CONNECTIONS };
 
 /* ---- What is waited for ---- */
-
-static int watch(const struct server *s, int fd, uint32_t token, struct err *e)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.u32 = token};
-	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
-		return err_set(e, errno, "cannot wait for a socket: %s", strerror(errno));
-	return 0;
-}
 
 /* Hanging up is always told. */
 static void want(struct server *s, const struct connection *c, uint32_t events)
 {
-	struct epoll_event event = {
-		.events = events,
-		.data.u32 = (uint32_t)(c - s->connections),
-	};
 	if (c->fd >= 0)
-		(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &event); /* fails for no open fd */
+		wait_change(&s->wait, c->fd, events, (uint64_t)(c - s->connections));
+}
+
+static bool has_deadline(const struct connection *c)
+{
+	return c->phase == PHASE_READS || c->phase == PHASE_WRITES;
 }
 
 static void arm_timer(struct server *s)
 {
-	uint64_t next = s->paused_ns;
+	s->next_ms = s->paused_ms;
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++) {
 		const struct connection *c = &s->connections[i];
-		if (c->phase != PHASE_READS && c->phase != PHASE_WRITES)
-			continue;
-		if (next == 0 || c->deadline_ns < next)
-			next = c->deadline_ns;
+		if (has_deadline(c) && c->deadline_ms < s->next_ms)
+			s->next_ms = c->deadline_ms;
 	}
-	struct itimerspec when = {
-		.it_value = {.tv_sec = (time_t)(next / SECOND), .tv_nsec = (long)(next % SECOND)},
-	};
-	(void)timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &when, NULL); /* 0: never */
+	wait_at(&s->wait, s->next_ms);
 }
 
-static uint64_t deadline(void)
+static int64_t deadline(void)
 {
-	return boot_now_ns() + (uint64_t)SERVER_TIMEOUT_S * SECOND;
+	return boot_now_ms() + SERVER_TIMEOUT_S * 1000;
 }
 
 /* ---- A connection's life ---- */
@@ -111,7 +97,9 @@ static void forget_bytes(struct connection *c)
 /* The client is gone; an open request keeps its place. */
 static void hang_up(struct server *s, struct connection *c)
 {
-	mem_cleanup_fd(&c->fd); /* closing takes it out of the epoll set */
+	if (c->fd >= 0)
+		wait_remove(&s->wait, c->fd); /* a child may hold a copy of it */
+	mem_cleanup_fd(&c->fd);
 	c->fd = -1;
 	forget_bytes(c);
 	if (c->phase == PHASE_OPEN)
@@ -124,7 +112,7 @@ static void start_reading(struct server *s, struct connection *c)
 {
 	forget_bytes(c);
 	c->phase = PHASE_READS;
-	c->deadline_ns = deadline();
+	c->deadline_ms = deadline();
 	want(s, c, EPOLLIN);
 	arm_timer(s);
 }
@@ -161,7 +149,7 @@ static void start_writing(struct server *s, struct connection *c, json_t *answer
 	c->len = strlen(c->bytes);
 	c->bytes[c->len++] = '\n'; /* in the place of the terminator */
 	c->phase = PHASE_WRITES;
-	c->deadline_ns = deadline();
+	c->deadline_ms = deadline();
 	arm_timer(s);
 	go_on_writing(s, c);
 }
@@ -289,12 +277,11 @@ static void turn_away(int fd, int error, const char *sentence)
 	(void)send(fd, text, len + 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* who does not listen, loses */
 }
 
-/* Without a descriptor the newcomer stays in the queue, and epoll would tell of it for ever. */
+/* Without a descriptor the newcomer stays in the queue, and would be told of for ever. */
 static void pause_accepting(struct server *s)
 {
-	struct epoll_event none = {.data.u32 = TOKEN_LISTENER};
-	(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener.fd, &none);
-	s->paused_ns = boot_now_ns() + SECOND;
+	wait_change(&s->wait, s->listener.fd, 0, TOKEN_LISTENER);
+	s->paused_ms = boot_now_ms() + PAUSE_MS;
 	arm_timer(s);
 }
 
@@ -311,7 +298,7 @@ static bool let_in(struct server *s, int fd)
 		return false;
 	}
 	struct err ignored; /* out of kernel memory: the client sees a closed connection */
-	if (watch(s, fd, (uint32_t)(c - s->connections), &ignored) < 0)
+	if (wait_add(&s->wait, fd, EPOLLIN, (uint64_t)(c - s->connections), &ignored) < 0)
 		return false;
 	*c = (struct connection){.fd = fd};
 	start_reading(s, c);
@@ -327,24 +314,22 @@ static void on_newcomer(struct server *s)
 		pause_accepting(s);
 }
 
-static void on_timer(struct server *s)
+static void end_what_is_late(struct server *s)
 {
-	uint64_t now = boot_now_ns();
-	uint64_t expirations;
-	(void)!read(s->timer, &expirations, sizeof(expirations)); /* quiet until armed again */
-	if (s->paused_ns && s->paused_ns <= now) {
-		struct epoll_event in = {.events = EPOLLIN, .data.u32 = TOKEN_LISTENER};
-		(void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->listener.fd, &in);
-		s->paused_ns = 0;
+	int64_t now = boot_now_ms();
+	if (now < s->next_ms)
+		return;
+	if (s->paused_ms <= now) {
+		wait_change(&s->wait, s->listener.fd, EPOLLIN, TOKEN_LISTENER);
+		s->paused_ms = WAIT_NEVER;
 	}
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++) {
 		struct connection *c = &s->connections[i];
-		bool late = (c->phase == PHASE_READS || c->phase == PHASE_WRITES) &&
-			    c->deadline_ns <= now;
-		if (late && c->phase == PHASE_READS)
+		if (!has_deadline(c) || c->deadline_ms > now)
+			continue;
+		if (c->phase == PHASE_READS)
 			turn_away(c->fd, EAGAIN, "no whole request came within 10 s");
-		if (late)
-			hang_up(s, c);
+		hang_up(s, c);
 	}
 	arm_timer(s);
 }
@@ -353,20 +338,18 @@ static void on_timer(struct server *s)
 
 static int prepare(struct server *s, const char *path, const char *group, struct err *e)
 {
-	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	s->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (s->epoll < 0 || s->timer < 0)
-		return err_set(e, errno, "cannot make a timer: %s", strerror(errno));
-	int r = listener_open(&s->listener, path, group ? group : "", SERVER_CONNECTIONS, e);
+	int r = wait_open(&s->wait, e);
 	if (r == 0)
-		r = watch(s, s->listener.fd, TOKEN_LISTENER, e);
-	return r == 0 ? watch(s, s->timer, TOKEN_TIMER, e) : r;
+		r = listener_open(&s->listener, path, group ? group : "", SERVER_CONNECTIONS, e);
+	return r == 0 ? wait_add(&s->wait, s->listener.fd, EPOLLIN, TOKEN_LISTENER, e) : r;
 }
 
 int server_open(struct server **out, const char *path, const char *group, struct err *e)
 {
 	struct server *s = mem_new(1, sizeof(*s));
-	s->epoll = s->timer = s->listener.fd = -1;
+	s->wait = (struct wait)WAIT_CLOSED;
+	s->listener.fd = -1;
+	s->paused_ms = s->next_ms = WAIT_NEVER;
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++)
 		s->connections[i].fd = -1;
 	int r = prepare(s, path, group, e);
@@ -388,29 +371,31 @@ void server_close(struct server *s)
 		forget_bytes(&s->connections[i]);
 		json_decref(s->connections[i].request);
 	}
-	mem_cleanup_fd(&s->timer);
-	mem_cleanup_fd(&s->epoll);
+	wait_close(&s->wait);
 	free(s);
 }
 
 int server_fd(const struct server *s)
 {
-	return s->epoll;
+	return wait_fd(&s->wait);
+}
+
+/* One at a time, so that all get their turn. Asked twice, as the time may take the place of one. */
+static bool next_event(struct server *s, struct epoll_event *out)
+{
+	return wait_ready(&s->wait, out, 1) == 1 || wait_ready(&s->wait, out, 1) == 1;
 }
 
 bool server_next(struct server *s, uint64_t *id, const json_t **request)
 {
 	struct epoll_event event;
-	for (int turn = 0; turn < TURNS && epoll_wait(s->epoll, &event, 1, 0) == 1; turn++) {
-		if (event.data.u32 == TOKEN_LISTENER) {
+	end_what_is_late(s);
+	for (int turn = 0; turn < TURNS && next_event(s, &event); turn++) {
+		if (event.data.u64 == TOKEN_LISTENER) {
 			on_newcomer(s);
 			continue;
 		}
-		if (event.data.u32 == TOKEN_TIMER) {
-			on_timer(s);
-			continue;
-		}
-		struct connection *c = &s->connections[event.data.u32];
+		struct connection *c = &s->connections[event.data.u64];
 		if (!on_connection(s, c, event.events))
 			continue;
 		*id = c->id;

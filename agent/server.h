@@ -20,7 +20,7 @@ struct server;
 /* A socket file that nobody listens on is replaced. -EADDRINUSE: somebody does. */
 int server_open(struct server **out, const char *path, const char *group, struct err *e);
 void server_close(struct server *s);   /* takes NULL; removes the socket file */
-int server_fd(const struct server *s); /* epoll: readable: call server_next() */
+int server_fd(const struct server *s); /* readable: call server_next() */
 
 /* The next complete request: an object with "op"; garbage was answered already. false: nothing
  * now. *request is borrowed until the answer. */
