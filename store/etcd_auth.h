@@ -13,7 +13,7 @@ bool etcd_auth_needs_login(const struct etcd_driver *d);
 int etcd_auth_compose(const struct etcd_driver *d, struct text *body, struct err *e);
 
 /* The answer of a LOGIN. */
-void etcd_auth_take(struct etcd_driver *d, struct etcd_job *login, struct text *body, long status);
+void etcd_auth_take(struct etcd_driver *d, struct etcd_job *j, struct text *body, long status);
 
 /* The user is refused: whoever waits for a result has it, watches wait for better times. */
 void etcd_auth_login_failed(struct etcd_driver *d, struct etcd_job *login);
