@@ -178,10 +178,7 @@ static bool is_tunnel(const char *kind)
 	static const char *const kinds[] = {"ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre",
 		"ip6gretap", "erspan", "ip6erspan", "vti", "vti6", "xfrm", "vxlan", "geneve",
 		"wireguard", "tun", "ppp", "bareudp"};
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (strcmp(kind, kinds[i]) == 0)
-			return true;
-	return false;
+	return TEXT_INDEX(kind, kinds) >= 0;
 }
 
 /* How well a link's name fits interface=: 0 not; the earlier an expression, the higher; names

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/text.h"
+
 static const struct known {
 	enum option id;
 	char letter; /* 0: none */
@@ -82,13 +84,11 @@ static int put_file(const char *value, struct options *o, struct err *e)
 static int put_color(const char *value, struct options *o, struct err *e)
 {
 	static const char *const names[] = {"auto", "always", "never"};
-	for (size_t i = 0; i < 3; i++) {
-		if (strcmp(value, names[i]) == 0) {
-			o->color = (enum options_color)i;
-			return 0;
-		}
-	}
-	return err_set(e, EINVAL, "color \"%.40s\" is not auto, always or never", value);
+	int i = TEXT_INDEX(value, names);
+	if (i < 0)
+		return err_set(e, EINVAL, "color \"%.40s\" is not auto, always or never", value);
+	o->color = (enum options_color)i;
+	return 0;
 }
 
 static int put_lifetime(const char *value, struct options *o, struct err *e)

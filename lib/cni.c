@@ -51,13 +51,11 @@ const char *cni_version_text(enum cni_version v)
 
 int cni_version_parse(const char *s, enum cni_version *out)
 {
-	for (size_t i = 0; i < VERSIONS; i++) {
-		if (strcmp(s, versions[i]) == 0) {
-			*out = (enum cni_version)i;
-			return 0;
-		}
-	}
-	return -EPROTONOSUPPORT;
+	int i = TEXT_INDEX(s, versions);
+	if (i < 0)
+		return -EPROTONOSUPPORT;
+	*out = (enum cni_version)i;
+	return 0;
 }
 
 /* Keeps an error for after the clean-up; the first one is the one that is reported. */

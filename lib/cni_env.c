@@ -26,7 +26,6 @@ static const char *const commands[] = {
 	[CNI_STATUS] = "STATUS",
 	[CNI_VERSION] = "VERSION",
 };
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 #define BIT(command) (1U << (command))
 #define ATTACHMENT (BIT(CNI_ADD) | BIT(CNI_DEL) | BIT(CNI_CHECK))
@@ -38,13 +37,10 @@ const char *cni_command_text(enum cni_command c)
 
 bool cni_command_parse(const char *s, enum cni_command *out)
 {
-	for (size_t i = 0; i < COMMANDS; i++) {
-		if (strcmp(s, commands[i]) == 0) {
-			*out = (enum cni_command)i;
-			return true;
-		}
-	}
-	return false;
+	int i = TEXT_INDEX(s, commands);
+	if (i >= 0)
+		*out = (enum cni_command)i;
+	return i >= 0;
 }
 
 static const char *get_variable(const char *name)

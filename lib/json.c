@@ -199,21 +199,13 @@ json_t *json_get_folded(const json_t *object, const char *key)
 	return json_is_null(value) ? NULL : value;
 }
 
-static bool is_listed(const char *key, const char *const known[])
-{
-	for (size_t i = 0; known[i]; i++)
-		if (strcmp(key, known[i]) == 0)
-			return true;
-	return false;
-}
-
 int json_check_keys(
 	const json_t *object, const char *where, const char *const known[], struct err *e)
 {
 	const char *key;
 	json_t *value = NULL;
 	json_object_foreach ((json_t *)object, key, value) {
-		if (is_listed(key, known))
+		if (text_index(key, known, SIZE_MAX) >= 0)
 			continue;
 		char shown[SHOWN];
 		(void)text_clean(shown, sizeof(shown), key);

@@ -34,7 +34,6 @@ static const char *const level_names[] = {
 	[LOG_LEVEL_INFO] = "info",
 	[LOG_LEVEL_DEBUG] = "debug",
 };
-#define LEVELS (sizeof(level_names) / sizeof(level_names[0]))
 
 void log_init(const char *name)
 {
@@ -47,13 +46,11 @@ void log_init(const char *name)
 
 int log_parse_level(const char *s, enum log_level *out)
 {
-	for (size_t i = 0; i < LEVELS; i++) {
-		if (strcmp(s, level_names[i]) == 0) {
-			*out = (enum log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	int i = TEXT_INDEX(s, level_names);
+	if (i < 0)
+		return -EINVAL;
+	*out = (enum log_level)i;
+	return 0;
 }
 
 void log_set_level(enum log_level level)

@@ -123,21 +123,24 @@ void net_set_alias(struct net *n, struct net_dev d, const char *alias)
 	(void)net_queue_end(n, m);
 }
 
+/* IFF_UP set or cleared. */
+static struct nlmsghdr *queue_up(struct net *n, struct net_dev d, bool up, const char *what)
+{
+	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, what);
+	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
+	info->ifi_flags = up ? IFF_UP : 0;
+	info->ifi_change = IFF_UP;
+	return m;
+}
+
 void net_set_up(struct net *n, struct net_dev d)
 {
-	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "bring up");
-	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
-	info->ifi_flags = IFF_UP;
-	info->ifi_change = IFF_UP;
-	(void)net_queue_end(n, m);
+	(void)net_queue_end(n, queue_up(n, d, true, "bring up"));
 }
 
 void net_set_down(struct net *n, struct net_dev d)
 {
-	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "take down");
-	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
-	info->ifi_change = IFF_UP;
-	(void)net_queue_end(n, m);
+	(void)net_queue_end(n, queue_up(n, d, false, "take down"));
 }
 
 void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu)
@@ -149,9 +152,7 @@ void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu)
 
 void net_park(struct net *n, struct net_dev d, uint32_t group)
 {
-	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "retire");
-	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
-	info->ifi_change = IFF_UP;
+	struct nlmsghdr *m = queue_up(n, d, false, "retire");
 	mnl_attr_put_u32(m, IFLA_GROUP, group);
 	net_queue_end(n, m)->tolerance = NET_MAY_LACK;
 }

@@ -150,6 +150,14 @@ bool text_is_ifname(const char *s)
 	return true;
 }
 
+int text_index(const char *s, const char *const words[], size_t n)
+{
+	for (size_t i = 0; i < n && words[i]; i++)
+		if (strcmp(s, words[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
 int text_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

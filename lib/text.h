@@ -58,5 +58,9 @@ bool text_is_dns_name(const char *s);
  * kernel expands). */
 bool text_is_ifname(const char *s);
 
+/* Where s stands among n words (or until a NULL); -1: nowhere. */
+int text_index(const char *s, const char *const words[], size_t n);
+#define TEXT_INDEX(s, words) text_index(s, words, sizeof(words) / sizeof((words)[0]))
+
 /* The value of a hexadecimal digit of either case, or -1. */
 int text_hex_digit(char c);

@@ -25,6 +25,7 @@
 
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 #define NOWHERE SIZE_MAX
 
@@ -115,15 +116,6 @@ static size_t add_place(
 	return d->n_places++;
 }
 
-static bool is_among(const char *s, const char *const words[], size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(s, words[i]) == 0)
-			return true;
-	return false;
-}
-#define IS_AMONG(s, words) is_among(s, words, sizeof(words) / sizeof((words)[0]))
-
 static size_t count_digits(const char *s)
 {
 	return strspn(s, "0123456789");
@@ -163,7 +155,7 @@ static bool is_real(const char *s)
 static bool is_no_number(const char *s)
 {
 	static const char *const words[] = {".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"};
-	return IS_AMONG(s + (*s == '-' || *s == '+'), words);
+	return TEXT_INDEX(s + (*s == '-' || *s == '+'), words) >= 0;
 }
 
 /* The value of a plain scalar; NULL: JSON has no such number. */
@@ -172,10 +164,10 @@ static json_t *resolve_scalar(const char *s)
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
 	static const char *const trues[] = {"true", "True", "TRUE"};
 	static const char *const falses[] = {"false", "False", "FALSE"};
-	if (IS_AMONG(s, nulls))
+	if (TEXT_INDEX(s, nulls) >= 0)
 		return json_null();
-	if (IS_AMONG(s, trues) || IS_AMONG(s, falses))
-		return json_boolean(IS_AMONG(s, trues));
+	if (TEXT_INDEX(s, trues) >= 0 || TEXT_INDEX(s, falses) >= 0)
+		return json_boolean(TEXT_INDEX(s, trues) >= 0);
 	if (is_no_number(s))
 		return NULL;
 	if (is_integer(s) || is_based(s)) {

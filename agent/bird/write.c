@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/text.h"
+
 #define BGP_PORT 179
 
 char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
@@ -50,10 +52,7 @@ static bool is_keyword(const char *s)
 		"blake2s256", "cost2", "data1", "data2", "flow4", "flow6", "ipv4", "ipv6", "md5",
 		"rfc1583compat", "rfc5838", "roa4", "roa6", "sha1", "sha256", "sha384", "sha512",
 		"v1", "v2", "v3", "v4", "v6", "vpn4", "vpn6"};
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(s, words[i]) == 0)
-			return true;
-	return false;
+	return TEXT_INDEX(s, words) >= 0;
 }
 
 /* A keyword is letters and '_', with few exceptions; how many there are depends on BIRD's version.

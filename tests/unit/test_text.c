@@ -96,6 +96,19 @@ static void bytes_that_do_not_fit_a_fixed_buffer_are_cut_off(void **state)
 	assert_int_equal(t.len, 3);
 }
 
+static void words_are_found_until_the_end_of_their_list(void **state)
+{
+	(void)state;
+	static const char *const words[] = {"a", "", "bc"};
+	static const char *const ended[] = {"a", "b", NULL, "c"};
+	assert_int_equal(TEXT_INDEX("a", words), 0);
+	assert_int_equal(TEXT_INDEX("", words), 1);
+	assert_int_equal(TEXT_INDEX("bc", words), 2);
+	assert_int_equal(TEXT_INDEX("b", words), -1);
+	assert_int_equal(text_index("b", ended, SIZE_MAX), 1);
+	assert_int_equal(text_index("c", ended, SIZE_MAX), -1);
+}
+
 static void copies_are_cut_and_terminated(void **state)
 {
 	(void)state;
@@ -254,6 +267,7 @@ int main(void)
 		cmocka_unit_test(growing_text_is_never_cut),
 		cmocka_unit_test(taken_text_is_the_callers_and_leaves_an_empty_one),
 		cmocka_unit_test(bytes_that_do_not_fit_a_fixed_buffer_are_cut_off),
+		cmocka_unit_test(words_are_found_until_the_end_of_their_list),
 		cmocka_unit_test(copies_are_cut_and_terminated),
 		cmocka_unit_test(cleaning_replaces_control_characters_of_every_kind),
 		cmocka_unit_test(names_have_the_form_of_cni),
