@@ -49,7 +49,8 @@ struct schema_member {
 	size_t has;			/* SCHEMA_HAS(): a bool that says it is there */
 };
 #define SCHEMA_AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
-#define SCHEMA_POINTER(type, field) .offset = offsetof(type, field) /* to a list's array */
+#define SCHEMA_POINTER(type, field)                                                                \
+	.offset = offsetof(type, field) /* a list's array; a text's start */
 #define SCHEMA_HAS(type, field) (offsetof(type, field) + 1)
 #define SCHEMA_READER(function) (&(const struct schema_type){.read = (function)})
 #define SCHEMA_ELEMENT(t, bytes, ...)                                                              \

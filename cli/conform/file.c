@@ -15,6 +15,7 @@
 
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/schema.h"
 #include "lib/text.h"
 #include "lib/yaml.h"
 
@@ -23,133 +24,108 @@
 #define SETTLE_S 10
 #define SELF "/proc/self/exe"
 
-/* Where the reader is, for complaints. */
-struct reader {
-	char place[192];
-	struct err *e;
+static int refuse_key(const struct schema_at *member, const struct schema *s)
+{
+	(void)s;
+	return schema_refuse(member, EINVAL, "is no key of a cluster file");
+}
+
+/* ---- Types. Texts and lists are the document's ---- */
+
+static int read_word(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *text = NULL;
+	(void)m;
+	int r = schema_get_text(at, value, &text);
+	if (r == 0 && !*text)
+		return schema_refuse(at, EINVAL, "is empty");
+	if (r == 0)
+		*(const char **)out = text;
+	return r;
+}
+
+static int read_host_name(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	const char *name = "";
+	int r = read_word(at, value, m, &name);
+	if (r == 0 && (!text_is_name(name) || strlen(name) > 253))
+		return schema_refuse(at, EINVAL, "is no name");
+	if (r == 0)
+		*(const char **)out = name;
+	return r;
+}
+
+static int read_words(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	(void)m;
+	if (!json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	if (json_array_size(value) > CONFORM_WORDS)
+		return schema_refuse(at, EINVAL, "has too many words");
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		const struct schema_at here = {at->reader, at, NULL, i};
+		const char *text = json_string_value(json_array_get(value, i));
+		if (!text || !*text)
+			return schema_refuse(&here, EINVAL, "is not a text");
+	}
+	*(const json_t **)out = value;
+	return 0;
+}
+
+static const struct schema_type word = {.read = read_word};
+static const struct schema_type host_name = {.read = read_host_name};
+static const struct schema_type words = {.read = read_words};
+
+/* ---- Hosts ---- */
+
+struct host_document {
+	struct conform_host host;
+	const json_t *command, *options;
+	const char *roostctl;
+	bool routed;
 };
-
-static void go_to(struct reader *r, const char *where, const char *key)
-{
-	(void)snprintf(r->place, sizeof(r->place), "%s%s%s", where, *where && *key ? "." : "", key);
-}
-
-static int refuse(const struct reader *r, const char *sentence)
-{
-	return err_set(r->e, EINVAL, "%s%s%s", r->place, *r->place ? " " : "", sentence);
-}
-
-static int check_keys(
-	struct reader *r, const json_t *object, const char *where, const char *const known[])
-{
-	const char *key = NULL;
-	json_t *value = NULL;
-	json_object_foreach ((json_t *)object, key, value) {
-		size_t i = 0;
-		char name[64];
-		while (known[i] && strcmp(known[i], key) != 0)
-			i++;
-		if (known[i])
-			continue;
-		(void)json_clean(name, sizeof(name), key);
-		go_to(r, where, name);
-		return refuse(r, "is no key of a cluster file");
+#define HOST(field) SCHEMA_POINTER(struct host_document, field)
+#define HOST_MEMBERS                                                                               \
+	{"name", &host_name, HOST(host.name)}, {"command", &words, HOST(command)},                 \
+		{"roostctl", &word, HOST(roostctl)},                                               \
+	{                                                                                          \
+		"options", &words, HOST(options)                                                   \
 	}
-	return 0;
-}
+static const struct schema_member node_members[] = {
+	HOST_MEMBERS,
+	{"confDir", &word, HOST(host.conf_dir)},
+	{"network", &word, HOST(host.network)},
+	{"cniPath", &words, HOST(host.cni_path)},
+};
+static const struct schema_member outside_members[] = {
+	HOST_MEMBERS,
+	{"routed", &schema_bool, HOST(routed)},
+};
+static const struct schema node_form = SCHEMA_OF(node_members),
+			   outside_form = SCHEMA_OF(outside_members);
 
-/* A text that is not empty; absent leaves *out alone. */
-static int get_text(
-	struct reader *r, const json_t *o, const char *where, const char *key, const char **out)
-{
-	go_to(r, where, key);
-	int found = json_get_string(o, where, key, out, r->e);
-	return found > 0 && !**out ? refuse(r, "is empty") : found < 0 ? found : 0;
-}
-
-/* A list of texts; *out NULL when it is absent. */
-static int get_texts(
-	struct reader *r, const json_t *o, const char *where, const char *key, json_t **out)
-{
-	json_t *list = NULL, *item = NULL;
-	size_t i = 0;
-	go_to(r, where, key);
-	int found = json_get_array(o, where, key, &list, r->e);
-	if (found < 0)
-		return found;
-	if (json_array_size(list) > CONFORM_WORDS)
-		return refuse(r, "has too many words");
-	json_array_foreach (list, i, item) {
-		char index[96];
-		(void)snprintf(index, sizeof(index), "%.64s[%zu]", key, i);
-		go_to(r, where, index);
-		if (!json_is_string(item) || !*json_string_value(item))
-			return refuse(r, "is not a text");
-	}
-	*out = list;
-	return 0;
-}
-
-static int get_number(
-	struct reader *r, const json_t *o, const char *key, int64_t min, int64_t max, int64_t *out)
-{
-	go_to(r, "", key);
-	return json_get_number(o, "", key, min, max, out, r->e);
-}
-
-static size_t add_words(const char **words, size_t n, const json_t *list)
+static size_t add_words(const char **to, size_t n, const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
-		words[n++] = json_string_value(json_array_get(list, i));
+		to[n++] = json_string_value(json_array_get(list, i));
 	return n;
 }
 
-/* PREFIX... ROOSTCTL probe OPTIONS... */
-static int take_command(
-	struct reader *r, const json_t *o, const char *where, struct conform_host *h)
+/* Its command: PREFIX... ROOSTCTL probe OPTIONS... */
+static struct conform_host make_host(const struct host_document *d)
 {
-	json_t *prefix = NULL, *options = NULL;
-	const char *program = NULL;
-	int error = get_texts(r, o, where, "command", &prefix);
-	if (error == 0)
-		error = get_texts(r, o, where, "options", &options);
-	if (error == 0)
-		error = get_text(r, o, where, "roostctl", &program);
-	if (error < 0)
-		return error;
-	size_t n = 0, n_prefix = json_array_size(prefix);
-	h->is_local = n_prefix == 0;
-	h->arguments = mem_new(n_prefix + json_array_size(options) + 3, sizeof(*h->arguments));
-	n = add_words(h->arguments, n, prefix);
-	h->arguments[n++] = program ? program : h->is_local ? SELF : "roostctl";
-	h->arguments[n++] = "probe";
-	(void)add_words(h->arguments, n, options);
-	return 0;
-}
-
-static int take_host(
-	struct reader *r, const json_t *o, const char *where, bool is_node, struct conform_host *h)
-{
-	static const char *const of_node[] = {
-		"name", "command", "roostctl", "options", "confDir", "network", "cniPath", NULL};
-	static const char *const of_outside[] = {
-		"name", "command", "roostctl", "options", "routed", NULL};
-	go_to(r, where, "");
-	h->name = "";
-	if (!json_is_object(o))
-		return refuse(r, "is not an object");
-	int error = check_keys(r, o, where, is_node ? of_node : of_outside);
-	if (error == 0)
-		error = get_text(r, o, where, "name", &h->name);
-	if (error == 0 && *h->name && (!text_is_name(h->name) || strlen(h->name) > 253))
-		error = refuse(r, "is no name");
-	if (error == 0)
-		error = take_command(r, o, where, h);
-	if (error == 0)
-		error = get_text(r, o, where, "confDir", &h->conf_dir);
-	if (error == 0)
-		error = get_text(r, o, where, "network", &h->network);
-	return error < 0 ? error : get_texts(r, o, where, "cniPath", &h->cni_path);
+	struct conform_host h = d->host;
+	size_t n = 0, n_prefix = json_array_size(d->command);
+	h.is_local = n_prefix == 0;
+	h.arguments = mem_new(n_prefix + json_array_size(d->options) + 3, sizeof(*h.arguments));
+	n = add_words(h.arguments, n, d->command);
+	h.arguments[n++] = d->roostctl ? d->roostctl : h.is_local ? SELF : "roostctl";
+	h.arguments[n++] = "probe";
+	(void)add_words(h.arguments, n, d->options);
+	return h;
 }
 
 static bool has_name(const struct conform_file *f, const char *name)
@@ -160,125 +136,121 @@ static bool has_name(const struct conform_file *f, const char *name)
 	return false;
 }
 
-static int take_nodes(struct reader *r, struct conform_file *f)
+static int read_nodes(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	json_t *list = NULL, *item = NULL;
-	size_t i = 0;
-	go_to(r, "", "nodes");
-	int found = json_get_array(f->doc, "", "nodes", &list, r->e);
-	if (found < 0)
-		return found;
-	if (json_array_size(list) == 0)
-		return refuse(r, "must list the hosts to test");
-	if (json_array_size(list) > CONFORM_NODES)
-		return refuse(r, "are too many: 200 at most");
-	f->nodes = mem_new(json_array_size(list), sizeof(*f->nodes));
-	json_array_foreach (list, i, item) {
-		char where[32];
-		struct conform_host h = {0};
-		(void)snprintf(where, sizeof(where), "nodes[%zu]", i);
-		int error = take_host(r, item, where, true, &h);
-		bool twice = error == 0 && has_name(f, h.name);
-		f->nodes[f->n_nodes++] = h;
-		if (error < 0)
-			return error;
-		go_to(r, where, "name");
-		if (twice)
-			return refuse(r, "is another node's, too");
+	struct conform_file *f = out;
+	size_t n = json_array_size(value);
+	(void)m;
+	if (value && !json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	if (n == 0)
+		return schema_refuse(at, EINVAL, "must list the hosts to test");
+	if (n > CONFORM_NODES)
+		return schema_refuse(at, EINVAL, "are too many: 200 at most");
+	f->nodes = mem_new(n, sizeof(*f->nodes));
+	for (size_t i = 0; i < n; i++) {
+		const struct schema_at here = {at->reader, at, NULL, i};
+		struct host_document d = {.host.name = ""};
+		int r = schema_read_object(&here, &node_form, json_array_get(value, i), &d);
+		if (r < 0)
+			return r;
+		if (has_name(f, d.host.name))
+			return schema_refuse(
+				SCHEMA_IN(&here, "name"), EINVAL, "is another node's, too");
+		f->nodes[f->n_nodes++] = make_host(&d);
 	}
 	return 0;
 }
 
-static int take_families(struct reader *r, struct conform_file *f)
+static int read_outside(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	json_t *list = NULL, *item = NULL;
-	size_t i = 0;
-	go_to(r, "", "families");
-	int found = json_get_array(f->doc, "", "families", &list, r->e);
-	if (found < 0)
-		return found;
-	f->families[0] = f->families[1] = found == 0;
-	json_array_foreach (list, i, item) {
-		json_int_t v = json_integer_value(item);
+	struct conform_file *f = out;
+	struct host_document d = {.host.name = "", .routed = true};
+	(void)m;
+	int r = schema_read_object(at, &outside_form, value, &d);
+	if (r < 0)
+		return r;
+	f->has_outside = true;
+	f->routed = d.routed;
+	f->outside = make_host(&d);
+	return 0;
+}
+
+/* ---- The file ---- */
+
+static int read_families(
+	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+{
+	bool *families = out;
+	(void)m;
+	if (!json_is_array(value))
+		return schema_refuse_type(at, "an array", value);
+	families[IPV4] = families[IPV6] = false;
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		json_int_t v = json_integer_value(json_array_get(value, i));
 		if (v != 4 && v != 6)
-			return refuse(r, "are 4, 6, or both");
-		f->families[v == 6] = true;
+			return schema_refuse(at, EINVAL, "are 4, 6, or both");
+		families[v == 4 ? IPV4 : IPV6] = true;
 	}
-	return f->families[0] || f->families[1] ? 0 : refuse(r, "are 4, 6, or both");
+	return json_array_size(value) ? 0 : schema_refuse(at, EINVAL, "are 4, 6, or both");
 }
 
-static int take_outside(struct reader *r, struct conform_file *f)
-{
-	json_t *o = NULL;
-	go_to(r, "", "outside");
-	int found = json_get_object(f->doc, "", "outside", &o, r->e);
-	f->has_outside = found > 0;
-	f->routed = true;
-	if (found <= 0)
-		return found;
-	int error = take_host(r, o, "outside", false, &f->outside);
-	if (error < 0)
-		return error;
-	go_to(r, "outside", "routed");
-	error = json_get_bool(o, "outside", "routed", &f->routed, r->e);
-	return error < 0 ? error : 0;
-}
+#define AT(field) SCHEMA_AT(struct conform_file, field)
+static const struct schema_member file_members[] = {
+	{"nodes", SCHEMA_READER(read_nodes), .flags = SCHEMA_ALWAYS},
+	{.key = "outside", .type = SCHEMA_READER(read_outside)},
+	{"families", SCHEMA_READER(read_families), AT(families)},
+	{"pods", &schema_number, AT(pods), .min = 1, .max = CONFORM_PODS},
+	{"hostPort", &schema_number, AT(host_port), .min = 1, .max = UINT16_MAX},
+	{"settleSeconds", &schema_number, AT(settle_s), .max = 3600},
+	{"seed", &schema_number, AT(seed), .has = SCHEMA_HAS(struct conform_file, has_seed)},
+};
+static const struct schema file_form = SCHEMA_OF(file_members);
 
-static int take(struct reader *r, struct conform_file *f)
+/* Takes doc over. */
+static int read_file(json_t *doc, char where[SCHEMA_PLACE], struct conform_file *out, struct err *e)
 {
-	static const char *const known[] = {
-		"nodes", "outside", "pods", "families", "hostPort", "settleSeconds", "seed", NULL};
-	int64_t pods = PODS_DEFAULT, port = HOST_PORT, seed = 0, settle = SETTLE_S;
-	go_to(r, "", "");
-	if (!json_is_object(f->doc))
-		return refuse(r, "a cluster file is an object with the key \"nodes\"");
-	int error = check_keys(r, f->doc, "", known);
-	if (error == 0)
-		error = take_nodes(r, f);
-	if (error == 0)
-		error = take_outside(r, f);
-	if (error == 0)
-		error = take_families(r, f);
-	if (error >= 0)
-		error = get_number(r, f->doc, "pods", 1, CONFORM_PODS, &pods);
-	if (error >= 0)
-		error = get_number(r, f->doc, "hostPort", 1, UINT16_MAX, &port);
-	if (error >= 0)
-		error = get_number(r, f->doc, "settleSeconds", 0, 3600, &settle);
-	if (error >= 0)
-		error = get_number(r, f->doc, "seed", 0, INT64_MAX, &seed);
-	f->has_seed = error > 0;
-	f->pods = (unsigned int)pods;
-	f->host_port = (uint16_t)port;
-	f->settle_s = (unsigned int)settle;
-	f->seed = (uint64_t)seed;
-	return error < 0 ? error : 0;
+	const struct schema_reader reader = {
+		.unknown = refuse_key, .element = "is not", .where = where, .e = e};
+	struct conform_file f = {
+		.doc = doc,
+		.routed = true,
+		.families = {true, true},
+		.pods = PODS_DEFAULT,
+		.host_port = HOST_PORT,
+		.settle_s = SETTLE_S,
+	};
+	int r = json_is_object(doc)
+			? schema_read_object(
+				  &(const struct schema_at){.reader = &reader}, &file_form, doc, &f)
+			: err_set(e, EINVAL, "a cluster file is an object with the key \"nodes\"");
+	if (r < 0)
+		conform_file_done(&f);
+	else
+		*out = f;
+	return r;
 }
 
 int conform_file_parse(const char *bytes, size_t len, struct conform_file *out, struct err *e)
 {
 	struct yaml_file *yaml = NULL;
-	int error = yaml_parse(bytes, len, &yaml, e);
-	if (error < 0)
-		return error;
-	struct reader r = {.e = e};
-	struct conform_file f = {0};
+	char where[SCHEMA_PLACE] = "";
+	int r = yaml_parse(bytes, len, &yaml, e);
+	if (r < 0)
+		return r;
 	if (yaml_count(yaml) != 1) {
-		error = err_set(e, EINVAL, "a cluster file is one document, this has %zu",
+		r = err_set(e, EINVAL, "a cluster file is one document, this has %zu",
 			yaml_count(yaml));
 	} else {
-		f.doc = json_incref(yaml_document(yaml, 0));
-		error = take(&r, &f);
-		if (error < 0)
-			err_add(e, "line %u, column %u", yaml_line(yaml, 0, r.place),
-				yaml_column(yaml, 0, r.place));
+		r = read_file(json_incref(yaml_document(yaml, 0)), where, out, e);
+		if (r < 0)
+			err_add(e, "line %u, column %u", yaml_line(yaml, 0, where),
+				yaml_column(yaml, 0, where));
 	}
 	yaml_file_free(yaml);
-	if (error < 0)
-		conform_file_done(&f);
-	else
-		*out = f;
-	return error;
+	return r;
 }
 
 /* ---- Without a file ---- */
@@ -324,22 +296,18 @@ static json_t *node_json(const struct inventory_node *n, const char *local, cons
 int conform_file_from_store(const struct inventory *v, const char *local, const struct options *o,
 	struct conform_file *out, struct err *e)
 {
-	struct reader r = {.e = e};
-	struct conform_file f = {.doc = json_object()};
-	json_t *nodes = json_array();
-	json_put(f.doc, "nodes", nodes);
+	char where[SCHEMA_PLACE];
+	json_t *doc = json_object(), *nodes = json_array();
+	json_put(doc, "nodes", nodes);
 	for (size_t i = 0; i < v->n_nodes; i++) {
 		const struct inventory_node *n = &v->nodes[i];
 		if (n->spec.addr[IPV4].addr.family || n->spec.addr[IPV6].addr.family)
 			json_append(nodes, node_json(n, local, o));
 	}
-	int error = json_array_size(nodes) ? take(&r, &f)
-					   : err_set(e, ENOENT, "the store knows no node");
-	if (error < 0)
-		conform_file_done(&f);
-	else
-		*out = f;
-	return error;
+	if (json_array_size(nodes))
+		return read_file(doc, where, out, e);
+	json_decref(doc);
+	return err_set(e, ENOENT, "the store knows no node");
 }
 
 void conform_file_done(struct conform_file *f)
