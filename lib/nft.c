@@ -98,64 +98,70 @@ static void nft_kept_set(struct nft_kept *k, struct nft_table *made, uint32_t ge
 {
 	if (made != k->made)
 		nft_table_free(k->made);
-	*k = (struct nft_kept){.made = made, .known = true, .generation = generation};
+	k->made = made;
+	k->generation = generation;
+	k->known = true;
 }
 
 void nft_kept_done(struct nft_kept *k)
 {
-	nft_table_free(k->made);
-	*k = (struct nft_kept){0};
+	nft_kept_set(k, NULL, 0);
+	k->known = false;
 }
 
-/* Reads the table into k, unless nobody changed anything since. */
-static int nft_kept_look(
-	struct nft *n, struct nft_kept *k, uint8_t family, const char *name, struct err *e)
+/* Reads the table, unless nobody changed anything since it was seen to be right. */
+static int nft_kept_look(struct nft *n, struct nft_kept *k, struct err *e)
 {
 	uint32_t generation;
 	struct nft_table *now = NULL;
 	int r = nft_batch_generation(&n->batch, &generation, e);
 	if (r < 0 || (k->known && k->generation && generation == k->generation))
 		return r;
-	r = nft_read(n, family, name, &now, e);
+	r = nft_read(n, k->family, k->name, &now, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	nft_kept_set(k, now, generation);
 	return 0;
 }
 
-/* Commits the change to want, and finds out whether nobody else did at the same time. */
-static int nft_kept_commit(struct nft *n, struct nft_kept *k, uint8_t family, const char *name,
-	struct nft_table *want, struct err *e)
+/* want NULL: it goes, and may have gone. Where it is not as it was left, it is replaced. */
+static int nft_kept_change(
+	struct nft *n, const struct nft_kept *k, struct nft_table *want, struct err *e)
+{
+	int r = -ENOENT;
+	if (!want) {
+		r = nft_delete(n, k->family, k->name, e);
+		return r == -ENOENT ? 0 : r;
+	}
+	if (k->made)
+		r = nft_change(n, k->made, want, e);
+	return r == -ENOENT || r == -EEXIST ? nft_replace(n, want, e) : r;
+}
+
+/* Makes the change, and finds out whether nobody else made one at the same time. */
+static int nft_kept_commit(struct nft *n, struct nft_kept *k, struct nft_table *want, struct err *e)
 {
 	uint32_t before = 0, after = 0;
 	int r = nft_batch_generation(&n->batch, &before, e);
 	if (r >= 0)
-		r = !want     ? nft_delete(n, family, name, e)
-		    : k->made ? nft_change(n, k->made, want, e)
-			      : nft_replace(n, want, e);
-	/* Somebody was there since: it is not as we left it. */
-	if (r == -ENOENT && !want)
-		r = 0;
-	else if ((r == -ENOENT || r == -EEXIST) && k->made)
-		r = nft_replace(n, want, e);
+		r = nft_kept_change(n, k, want, e);
 	if (r >= 0)
 		r = nft_batch_generation(&n->batch, &after, e);
-	nft_kept_set(k, r < 0 ? NULL : want, after == before + 1 ? after : 0);
-	k->known = r >= 0;
-	return r < 0 ? r : 1;
+	if (r < 0) {
+		nft_kept_done(k);
+		return r;
+	}
+	nft_kept_set(k, want, after == before + 1 ? after : 0);
+	return 1;
 }
 
-int nft_sync(struct nft *n, struct nft_kept *k, uint8_t family, const char *name,
-	struct nft_table *want, bool look, struct err *e)
+int nft_sync(struct nft *n, struct nft_kept *k, struct nft_table *want, bool look, struct err *e)
 {
-	int r = look || !k->known ? nft_kept_look(n, k, family, name, e) : 0;
+	int r = look || !k->known ? nft_kept_look(n, k, e) : 0;
 	bool same = want && k->made ? nft_table_equal(want, k->made) : want == k->made;
-	if (r >= 0 && !same) {
-		r = nft_kept_commit(n, k, family, name, want, e);
-		if (r >= 0)
-			return r;
-	}
+	if (r >= 0 && !same)
+		r = nft_kept_commit(n, k, want, e);
 	if (want != k->made)
 		nft_table_free(want);
-	return r < 0 ? r : 0;
+	return r;
 }

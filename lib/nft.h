@@ -34,8 +34,10 @@ int nft_replace(struct nft *n, const struct nft_table *t, struct err *e);
 int nft_change(struct nft *n, struct nft_table *from, struct nft_table *to, struct err *e);
 int nft_delete(struct nft *n, uint8_t family, const char *name, struct err *e);
 
-/* One table of ours, and how it was left in the kernel. Zeroed at first. */
+/* One table of ours, and how it was left in the kernel: begins with its family and name alone. */
 struct nft_kept {
+	uint8_t family;
+	const char *name;
 	struct nft_table *made; /* NULL: there is none */
 	bool known;		/* made is so, as far as we know */
 	uint32_t generation;	/* of the rule set when it was seen to be so; 0: never */
@@ -43,7 +45,6 @@ struct nft_kept {
 void nft_kept_done(struct nft_kept *k); /* the kernel's table stays */
 
 /* Makes the table as wanted: 1 changed, 0 it was so. Takes want, whatever comes of it; NULL: the table
- * called name goes. look: at the kernel's table too, as somebody may have changed it; that costs one
- * question as long as nobody changed anything in nf_tables. */
-int nft_sync(struct nft *n, struct nft_kept *k, uint8_t family, const char *name,
-	struct nft_table *want, bool look, struct err *e);
+ * goes. look: at the kernel's table too, as somebody may have changed it; that costs one question as
+ * long as nobody changed anything in nf_tables. */
+int nft_sync(struct nft *n, struct nft_kept *k, struct nft_table *want, bool look, struct err *e);

@@ -25,8 +25,8 @@
 #include "lib/netlink.h"
 
 #define HEADER MNL_ALIGN(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
-#define QUESTIONS 0x80000000u	 /* their sequence numbers are not those of messages */
-#define SEND_BUFFER (128 * 1024) /* less than any host's default (net.core.wmem_default) */
+#define QUESTIONS 0x80000000u		 /* their sequence numbers are not those of messages */
+#define SEND_BUFFER ((size_t)128 * 1024) /* less than any host's default (net.core.wmem_default) */
 
 int nft_batch_open(struct nft_batch *b, struct err *e)
 {

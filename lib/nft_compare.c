@@ -95,7 +95,8 @@ bool nft_table_equal(struct nft_table *a, struct nft_table *b)
 			continue; /* compared with its rule */
 		nft_set_sort(x);
 		nft_set_sort(y);
-		if (x->n != y->n || (x->n && memcmp(x->bytes, y->bytes, x->n * nft_set_stride(x))))
+		if (x->n != y->n ||
+			(x->n && memcmp(x->bytes, y->bytes, x->n * nft_set_stride(x)) != 0))
 			return false;
 	}
 	return true;

@@ -72,9 +72,9 @@ struct nft_chain *nft_table_chain(
 struct nft_rule *nft_chain_rule(struct nft_chain *c);
 void nft_table_counter(struct nft_table *t, const char *name);
 
-/* A set of keys of one type or of a concatenation of n. name NULL: an anonymous one, for one rule alone. */
-struct nft_set *nft_table_set(struct nft_table *t, const char *name, uint32_t flags,
-	const enum nft_type *types, size_t n);
+/* A set of keys of one type, or of a concatenation of n in the list. name NULL: an anonymous one, for one rule alone. */
+struct nft_set *nft_table_set(
+	struct nft_table *t, const char *name, uint32_t flags, const enum nft_type *list, size_t n);
 void nft_set_map(
 	struct nft_set *s, enum nft_type data); /* makes it a map, before elements are added */
 void nft_set_verdicts(struct nft_set *s);	/* the same, a map to verdicts */

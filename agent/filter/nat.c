@@ -28,6 +28,7 @@ struct nat *nat_new(struct nft *nft)
 {
 	struct nat *n = mem_new(1, sizeof(*n));
 	n->nft = nft;
+	n->table = (struct nft_kept){.family = NFPROTO_INET, .name = TABLE};
 	return n;
 }
 
@@ -115,5 +116,5 @@ static struct nft_table *nat_table(const struct nat_want *w)
 
 int nat_sync(struct nat *n, const struct nat_want *w, bool look, struct err *e)
 {
-	return nft_sync(n->nft, &n->table, NFPROTO_INET, TABLE, nat_table(w), look, e);
+	return nft_sync(n->nft, &n->table, nat_table(w), look, e);
 }

@@ -39,6 +39,7 @@ struct tunnel_filter *tunnel_filter_new(struct nft *nft)
 {
 	struct tunnel_filter *f = mem_new(1, sizeof(*f));
 	f->nft = nft;
+	f->table = (struct nft_kept){.family = NFPROTO_INET, .name = TABLE};
 	return f;
 }
 
@@ -132,5 +133,5 @@ static struct nft_table *tunnel_filter_table(const struct tunnel_filter_want *w)
 int tunnel_filter_sync(
 	struct tunnel_filter *f, const struct tunnel_filter_want *w, bool look, struct err *e)
 {
-	return nft_sync(f->nft, &f->table, NFPROTO_INET, TABLE, tunnel_filter_table(w), look, e);
+	return nft_sync(f->nft, &f->table, tunnel_filter_table(w), look, e);
 }

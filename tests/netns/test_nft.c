@@ -260,7 +260,7 @@ static void intervals_end_where_they_end(void **state)
 	(void)state;
 	const char *const nets[] = {
 		"127.1.0.0/16", "127.2.0.0/15", "127.9.9.9/32", "224.0.0.0/3", "0.0.0.0/8"};
-	struct nft_kept kept = {0};
+	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(intervals(nets, 5));
 	assert_string_equal(list(), "table inet t {\n"
 				    "\tset nets {\n"
@@ -281,10 +281,10 @@ static void intervals_end_where_they_end(void **state)
 		     passes("127.9.9.9", 9));
 	/* Some go, some come, in one batch, beside those that stay. */
 	const char *const later[] = {"127.1.0.0/16", "127.4.0.0/16", "0.0.0.0/8"};
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", intervals(later, 3), true, &e), 1);
+	assert_int_equal(nft_sync(nft, &kept, intervals(later, 3), true, &e), 1);
 	assert_false(passes("127.1.0.0", 9) || passes("127.4.0.0", 9));
 	assert_true(passes("127.2.0.0", 9) && passes("127.9.9.9", 9));
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", intervals(later, 3), true, &e), 0);
+	assert_int_equal(nft_sync(nft, &kept, intervals(later, 3), true, &e), 0);
 	nft_kept_done(&kept);
 }
 
@@ -342,7 +342,7 @@ static struct nft_table *dispatch(const char *closed, const char *open)
 static void a_verdict_map_sends_packets_to_chains(void **state)
 {
 	(void)state;
-	struct nft_kept kept = {0};
+	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(dispatch("127.0.0.1", "127.0.0.2"));
 	assert_non_null(strstr(list(),
 		"type ipv4_addr : verdict\n\t\telements = { 127.0.0.1 : goto closed, "
@@ -350,9 +350,7 @@ static void a_verdict_map_sends_packets_to_chains(void **state)
 	assert_non_null(strstr(list(), "ip daddr vmap @by_address\n\t\tcounter"));
 	assert_true(!passes("127.0.0.1", 9) && passes("127.0.0.2", 9) && passes("127.0.0.3", 9));
 	/* The same keys with other verdicts, in one batch. */
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", dispatch("127.0.0.2", "127.0.0.1"),
-				 true, &e),
-		1);
+	assert_int_equal(nft_sync(nft, &kept, dispatch("127.0.0.2", "127.0.0.1"), true, &e), 1);
 	assert_true(passes("127.0.0.1", 9) && !passes("127.0.0.2", 9) && passes("127.0.0.3", 9));
 	nft_kept_done(&kept);
 }
@@ -455,12 +453,11 @@ static struct nft_table *addresses(uint32_t n)
 static void one_element_more_touches_nothing_else(void **state)
 {
 	(void)state;
-	struct nft_kept kept = {0};
+	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(addresses(2));
 	assert_false(passes("127.1.0.0", 9));
 	for (uint32_t n = 1; n < 4; n++)
-		assert_int_equal(
-			nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(n), false, &e), 1);
+		assert_int_equal(nft_sync(nft, &kept, addresses(n), false, &e), 1);
 	assert_false(passes("127.1.0.1", 9) || passes("127.1.0.2", 9));
 	assert_true(passes("127.1.0.3", 9));
 	/* The rule is the first one still: its counter has all. */
@@ -472,14 +469,14 @@ static void one_element_more_touches_nothing_else(void **state)
 static void ten_thousand_elements_go_in_one_batch(void **state)
 {
 	(void)state;
-	struct nft_kept kept = {0};
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(20000), false, &e), 1);
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(20000), true, &e), 0);
+	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
+	assert_int_equal(nft_sync(nft, &kept, addresses(20000), false, &e), 1);
+	assert_int_equal(nft_sync(nft, &kept, addresses(20000), true, &e), 0);
 	assert_false(passes("127.1.0.0", 9) || passes("127.1.78.31", 9));
 	assert_true(passes("127.1.78.32", 9));
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(10000), false, &e), 1);
+	assert_int_equal(nft_sync(nft, &kept, addresses(10000), false, &e), 1);
 	assert_true(passes("127.1.78.31", 9));
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(10000), true, &e), 0);
+	assert_int_equal(nft_sync(nft, &kept, addresses(10000), true, &e), 0);
 	nft_kept_done(&kept);
 }
 
@@ -523,28 +520,26 @@ static void what_others_change_is_found_by_a_look_and_mended(void **state)
 		"delete element inet t addresses { 127.1.0.0 }", "add chain inet t more",
 		"add set inet t more { type ipv4_addr; }", "add counter inet t more",
 		"add chain inet t out { policy drop; }", "add table inet t { flags dormant; }"};
-	struct nft_kept kept = {0};
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(2), false, &e), 1);
+	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
+	assert_int_equal(nft_sync(nft, &kept, addresses(2), false, &e), 1);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		say(commands[i]);
-		assert_int_equal(
-			nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(2), false, &e), 0);
-		if (nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(2), true, &e) != 1)
+		assert_int_equal(nft_sync(nft, &kept, addresses(2), false, &e), 0);
+		if (nft_sync(nft, &kept, addresses(2), true, &e) != 1)
 			fail_msg("%s: not found", commands[i]);
-		assert_int_equal(
-			nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(2), true, &e), 0);
+		assert_int_equal(nft_sync(nft, &kept, addresses(2), true, &e), 0);
 	}
 	/* Where only an element was asked for, and the table is not as it was left. */
 	say("delete element inet t addresses { 127.1.0.1 }");
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(1), false, &e), 1);
+	assert_int_equal(nft_sync(nft, &kept, addresses(1), false, &e), 1);
 	say("flush ruleset");
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(3), false, &e), 1);
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(3), true, &e), 0);
+	assert_int_equal(nft_sync(nft, &kept, addresses(3), false, &e), 1);
+	assert_int_equal(nft_sync(nft, &kept, addresses(3), true, &e), 0);
 	assert_false(passes("127.1.0.2", 9));
 	/* A table that others deleted need not be deleted. */
 	say("flush ruleset");
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", NULL, false, &e), 1);
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", NULL, true, &e), 0);
+	assert_int_equal(nft_sync(nft, &kept, NULL, false, &e), 1);
+	assert_int_equal(nft_sync(nft, &kept, NULL, true, &e), 0);
 	nft_kept_done(&kept);
 }
 
@@ -552,13 +547,13 @@ static void a_new_agent_changes_only_what_differs(void **state)
 {
 	(void)state;
 	const char *const handles[] = {"nft", "-a", "list", "table", "inet", "t", NULL};
-	struct nft_kept kept = {0};
+	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(addresses(2));
 	CLEANUP_FREE char *before = mem_strdup(run_nft(handles));
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", addresses(2), false, &e), 0);
+	assert_int_equal(nft_sync(nft, &kept, addresses(2), false, &e), 0);
 	assert_string_equal(run_nft(handles), before);
 	nft_kept_done(&kept);
-	assert_int_equal(nft_sync(nft, &kept, NFPROTO_INET, "t", NULL, false, &e), 1);
+	assert_int_equal(nft_sync(nft, &kept, NULL, false, &e), 1);
 	struct nft_table *now = NULL;
 	assert_int_equal(nft_read(nft, NFPROTO_INET, "t", &now, &e), -ENOENT);
 	nft_kept_done(&kept);
