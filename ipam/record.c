@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records as bytes. A struct writer appends fields, a struct reader takes them off and remembers
- * the first thing that was wrong; a record is good when nothing was wrong and nothing is left over.
- * So each value has one description in each direction, and a value of another size, an enum out of
- * range, a string without end or a prefix with host bits are all the same finding: not ours.
+ * Records as bytes. A record has one description, a function that names its fields in order; a
+ * struct coder goes through it in either direction. Writing, it appends the fields and gives each back
+ * as it was; reading, it takes them off and remembers whether anything was wrong. A record is good when
+ * nothing was wrong and nothing is left over: a value of another size, an enum out of range, a string
+ * without end or a prefix with host bits are all the same finding: not ours.
  *
  * Integers in values are little-endian, in keys big-endian so that they sort. An address is its
  * family (4 or 6) and its bytes, a prefix the same and its length. Nothing is ever read through a
@@ -19,463 +20,265 @@
 
 static const char magic[10] = "roost-node";
 
-struct writer {
-	uint8_t *bytes;
-	size_t len;
-};
-
-struct reader {
-	const uint8_t *bytes;
-	size_t len;
+struct coder {
+	uint8_t *out;	   /* NULL: reading */
+	const uint8_t *in; /* what is left to read */
+	size_t len;	   /* written, or left */
 	bool bad;
 };
 
-static void put_bytes(struct writer *w, const void *bytes, size_t len)
+static const uint8_t *code_take(struct coder *c, size_t len)
 {
-	memcpy(w->bytes + w->len, bytes, len);
-	w->len += len;
-}
-
-static void put_int(struct writer *w, uint64_t v, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		w->bytes[w->len++] = (uint8_t)(v >> 8 * i);
-}
-
-static void put_big64(struct writer *w, uint64_t v)
-{
-	for (size_t i = 8; i-- > 0;)
-		w->bytes[w->len++] = (uint8_t)(v >> 8 * i);
-}
-
-static void put_big16(struct writer *w, uint16_t v)
-{
-	w->bytes[w->len++] = (uint8_t)(v >> 8);
-	w->bytes[w->len++] = (uint8_t)v;
-}
-
-static void put_family(struct writer *w, uint8_t family)
-{
-	put_int(w, family == AF_INET ? 4 : 6, 1);
-}
-
-static void put_addr(struct writer *w, const struct addr *a)
-{
-	put_family(w, a->family);
-	put_bytes(w, a->bytes, addr_size(a));
-}
-
-static void put_cidr(struct writer *w, const struct cidr *c)
-{
-	put_addr(w, &c->addr);
-	put_int(w, c->len, 1);
-}
-
-/* Length, text, NUL; text longer than max is cut. */
-static void put_string(struct writer *w, const char *s, size_t max)
-{
-	size_t len = strnlen(s, max);
-	put_int(w, len, 2);
-	put_bytes(w, s, len);
-	put_int(w, 0, 1);
-}
-
-static const uint8_t *take(struct reader *r, size_t len)
-{
-	if (r->bad || r->len < len) {
-		r->bad = true;
+	if (c->bad || c->len < len) {
+		c->bad = true;
 		return NULL;
 	}
-	const uint8_t *p = r->bytes;
-	r->bytes += len;
-	r->len -= len;
+	const uint8_t *p = c->in;
+	c->in += len;
+	c->len -= len;
 	return p;
 }
 
-static void get_bytes(struct reader *r, void *out, size_t len)
+static void code_bytes(struct coder *c, void *bytes, size_t len)
 {
-	const uint8_t *p = take(r, len);
-	if (p)
-		memcpy(out, p, len);
-}
-
-static uint64_t get_int(struct reader *r, size_t size)
-{
-	const uint8_t *p = take(r, size);
-	uint64_t v = 0;
-	for (size_t i = size; p && i-- > 0;)
-		v = v << 8 | p[i];
-	return v;
-}
-
-/* An integer below the limit. */
-static unsigned int get_small(struct reader *r, unsigned int limit)
-{
-	uint64_t v = get_int(r, 1);
-	if (v >= limit) {
-		r->bad = true;
-		return 0;
+	if (c->out) {
+		memcpy(c->out + c->len, bytes, len);
+		c->len += len;
+		return;
 	}
-	return (unsigned int)v;
+	const uint8_t *p = code_take(c, len);
+	if (p)
+		memcpy(bytes, p, len);
 }
 
-static uint64_t get_big64(struct reader *r)
+static uint64_t code_int(struct coder *c, uint64_t v, size_t size)
 {
-	const uint8_t *p = take(r, 8);
-	uint64_t v = 0;
-	for (size_t i = 0; p && i < 8; i++)
-		v = v << 8 | p[i];
+	uint8_t bytes[8] = {0};
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(v >> 8 * i);
+	code_bytes(c, bytes, size);
+	v = 0;
+	for (size_t i = size; !c->bad && i-- > 0;)
+		v = v << 8 | bytes[i];
 	return v;
 }
 
-static uint16_t get_big16(struct reader *r)
+/* Big-endian, for keys. */
+static uint64_t code_big(struct coder *c, uint64_t v, size_t size)
 {
-	const uint8_t *p = take(r, 2);
-	unsigned int v = p ? (unsigned int)p[0] << 8 | p[1] : 0;
-	return (uint16_t)v;
+	uint8_t bytes[8] = {0};
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(v >> 8 * (size - 1 - i));
+	code_bytes(c, bytes, size);
+	v = 0;
+	for (size_t i = 0; !c->bad && i < size; i++)
+		v = v << 8 | bytes[i];
+	return v;
 }
 
-static uint8_t get_family(struct reader *r)
+/* A byte; what is read is below the limit. */
+static uint8_t code_small(struct coder *c, unsigned int v, unsigned int limit)
 {
-	uint64_t v = get_int(r, 1);
-	if (v != 4 && v != 6)
-		r->bad = true;
+	v = (unsigned int)code_int(c, v, 1);
+	c->bad |= !c->out && v >= limit;
+	return (uint8_t)(c->bad ? 0 : v);
+}
+
+static uint8_t code_family(struct coder *c, uint8_t family)
+{
+	uint64_t v = code_int(c, family == AF_INET ? 4 : 6, 1);
+	c->bad |= v != 4 && v != 6;
 	return v == 4 ? AF_INET : AF_INET6;
 }
 
-static struct addr get_addr(struct reader *r)
+static void code_addr(struct coder *c, struct addr *a)
 {
-	struct addr a = {.family = get_family(r)};
-	get_bytes(r, a.bytes, addr_size(&a));
-	return a;
+	a->family = code_family(c, a->family);
+	code_bytes(c, a->bytes, addr_size(a));
 }
 
-static struct cidr get_cidr(struct reader *r)
+static void code_cidr(struct coder *c, struct cidr *p)
 {
-	struct cidr c = {.addr = get_addr(r)};
-	c.len = (uint8_t)get_small(r, 129);
-	if (c.len > addr_bits(&c.addr) || cidr_has_host_bits(&c))
-		r->bad = true;
-	return c;
+	code_addr(c, &p->addr);
+	p->len = code_small(c, p->len, addr_bits(&p->addr) + 1u);
+	c->bad |= !c->out && cidr_has_host_bits(p);
 }
 
-static const char *get_string(struct reader *r, size_t max)
+/* Length, text, NUL; text longer than max is cut. What is read lies in the record. */
+static const char *code_string(struct coder *c, const char *s, size_t max)
 {
-	size_t len = (size_t)get_int(r, 2);
-	const uint8_t *p = len > max ? NULL : take(r, len + 1);
+	size_t len = (size_t)code_int(c, c->out ? strnlen(s, max) : 0, 2);
+	if (c->out) {
+		memcpy(c->out + c->len, s, len);
+		c->out[c->len + len] = '\0';
+		c->len += len + 1;
+		return s;
+	}
+	const uint8_t *p = len > max ? NULL : code_take(c, len + 1);
 	if (!p || p[len] != '\0' || memchr(p, '\0', len)) {
-		r->bad = true;
+		c->bad = true;
 		return "";
 	}
 	return (const char *)p;
 }
 
-static bool is_done(const struct reader *r)
+static void code_text(struct coder *c, char *text, size_t size)
 {
-	return !r->bad && r->len == 0;
-}
-
-size_t record_key_format(const struct record_key *k, uint8_t out[RECORD_KEY_MAX])
-{
-	struct writer w = {.bytes = out};
-	put_int(&w, (uint64_t)k->kind, 1);
-	switch (k->kind) {
-	case RECORD_META:
-		break;
-	case RECORD_POOL:
-		put_cidr(&w, &k->pool);
-		break;
-	case RECORD_BLOCK:
-		put_cidr(&w, &k->block);
-		break;
-	case RECORD_FRESH:
-		put_cidr(&w, &k->pool);
-		put_cidr(&w, &k->block);
-		break;
-	case RECORD_ADDR:
-		put_addr(&w, &k->addr);
-		break;
-	case RECORD_OWNER:
-		put_bytes(&w, k->owner.bytes, sizeof(k->owner.bytes));
-		put_family(&w, k->family);
-		break;
-	case RECORD_QUEUE:
-		put_cidr(&w, &k->pool);
-		put_big64(&w, k->released_ns);
-		put_addr(&w, &k->addr);
-		break;
-	case RECORD_MIRROR:
-		break;
-	case RECORD_MIRROR_POOL:
-	case RECORD_MIRROR_RESERVED:
-		put_big16(&w, k->position);
-		break;
-	}
-	assert(w.len <= RECORD_KEY_MAX);
-	return w.len;
+	const char *s = code_string(c, text, size - 1);
+	if (!c->out)
+		(void)text_copy(text, size, s);
 }
 
 /* The fields behind the kind. */
-static void get_key(struct reader *r, struct record_key *k)
+static void code_key_fields(struct coder *c, struct record_key *k)
 {
 	switch (k->kind) {
 	case RECORD_META:
+	case RECORD_MIRROR:
 		break;
 	case RECORD_POOL:
-		k->pool = get_cidr(r);
+		code_cidr(c, &k->pool);
 		break;
 	case RECORD_BLOCK:
-		k->block = get_cidr(r);
+		code_cidr(c, &k->block);
 		break;
 	case RECORD_FRESH:
-		k->pool = get_cidr(r);
-		k->block = get_cidr(r);
-		r->bad |= !cidr_contains(&k->pool, &k->block.addr) || k->block.len < k->pool.len;
+		code_cidr(c, &k->pool);
+		code_cidr(c, &k->block);
+		c->bad |= !cidr_contains(&k->pool, &k->block.addr) || k->block.len < k->pool.len;
 		break;
 	case RECORD_ADDR:
-		k->addr = get_addr(r);
+		code_addr(c, &k->addr);
 		break;
 	case RECORD_OWNER:
-		get_bytes(r, k->owner.bytes, sizeof(k->owner.bytes));
-		k->family = get_family(r);
+		code_bytes(c, k->owner.bytes, sizeof(k->owner.bytes));
+		k->family = code_family(c, k->family);
 		break;
 	case RECORD_QUEUE:
-		k->pool = get_cidr(r);
-		k->released_ns = get_big64(r);
-		k->addr = get_addr(r);
-		r->bad |= !cidr_contains(&k->pool, &k->addr);
-		break;
-	case RECORD_MIRROR:
+		code_cidr(c, &k->pool);
+		k->released_ns = code_big(c, k->released_ns, 8);
+		code_addr(c, &k->addr);
+		c->bad |= !cidr_contains(&k->pool, &k->addr);
 		break;
 	case RECORD_MIRROR_POOL:
 	case RECORD_MIRROR_RESERVED:
-		k->position = get_big16(r);
+		k->position = (uint16_t)code_big(c, k->position, 2);
 		break;
 	default:
-		r->bad = true;
+		c->bad = true;
 	}
 }
 
-bool record_key_parse(const void *bytes, size_t len, struct record_key *out)
+static void code_key(struct coder *c, struct record_key *k)
 {
-	struct reader r = {.bytes = bytes, .len = len};
-	struct record_key k = {.kind = (enum record_kind)get_int(&r, 1)};
-	get_key(&r, &k);
-	if (!is_done(&r))
-		return false;
-	*out = k;
-	return true;
+	k->kind = (enum record_kind)code_int(c, (uint64_t)k->kind, 1);
+	code_key_fields(c, k);
 }
 
-size_t record_meta_format(const struct record_meta *m, uint8_t out[RECORD_VALUE_MAX])
+static void code_meta(struct coder *c, struct record_meta *m)
 {
-	struct writer w = {.bytes = out};
-	put_bytes(&w, magic, sizeof(magic));
-	put_int(&w, RECORD_FORMAT, 2);
-	put_bytes(&w, m->boot, BOOT_ID_TEXT - 1);
-	put_int(&w, m->id, 8);
-	put_int(&w, (uint64_t)m->adoption, 1);
-	return w.len;
+	char found[sizeof(magic)];
+	memcpy(found, magic, sizeof(found));
+	code_bytes(c, found, sizeof(found));
+	c->bad |= memcmp(found, magic, sizeof(magic)) != 0;
+	c->bad |= code_int(c, RECORD_FORMAT, 2) != RECORD_FORMAT;
+	code_bytes(c, m->boot, BOOT_ID_TEXT - 1);
+	m->id = code_int(c, m->id, 8);
+	m->adoption = (enum record_adoption)code_small(c, m->adoption, RECORD_ADOPTED + 1);
 }
 
-bool record_meta_parse(const void *bytes, size_t len, struct record_meta *out)
+static void code_pool(struct coder *c, struct record_pool *p)
 {
-	struct reader r = {.bytes = bytes, .len = len};
-	struct record_meta m = {0};
-	char found[sizeof(magic)] = {0};
-	get_bytes(&r, found, sizeof(found));
-	r.bad |= memcmp(found, magic, sizeof(magic)) != 0;
-	r.bad |= get_int(&r, 2) != RECORD_FORMAT;
-	get_bytes(&r, m.boot, BOOT_ID_TEXT - 1);
-	m.id = get_int(&r, 8);
-	m.adoption = (enum record_adoption)get_small(&r, RECORD_ADOPTED + 1);
-	if (!is_done(&r))
-		return false;
-	*out = m;
-	return true;
-}
-
-size_t record_pool_format(const struct record_pool *p, uint8_t out[RECORD_VALUE_MAX])
-{
-	struct writer w = {.bytes = out};
-	put_int(&w, p->block_len, 1);
-	put_int(&w, p->cooldown_s, 4);
-	put_int(&w, p->next, 8);
-	put_int(&w, p->blocks, 8);
-	return w.len;
-}
-
-bool record_pool_parse(const void *bytes, size_t len, struct record_pool *out)
-{
-	struct reader r = {.bytes = bytes, .len = len};
-	struct record_pool p = {.block_len = (uint8_t)get_small(&r, 129)};
-	p.cooldown_s = (uint32_t)get_int(&r, 4);
-	p.next = get_int(&r, 8);
-	p.blocks = get_int(&r, 8);
-	if (!is_done(&r))
-		return false;
-	*out = p;
-	return true;
+	p->block_len = code_small(c, p->block_len, 129);
+	p->cooldown_s = (uint32_t)code_int(c, p->cooldown_s, 4);
+	p->next = code_int(c, p->next, 8);
+	p->blocks = code_int(c, p->blocks, 8);
 }
 
 /* One byte of flags where a state of before the cluster has "loose" alone: so its records are read
  * as they are. */
 enum { FLAG_LOOSE = 1, FLAG_CLUSTER = 2, FLAG_DRAINING = 4, FLAG_DISOWNED = 8, FLAGS = 16 };
 
-size_t record_block_format(const struct record_block *b, uint8_t out[RECORD_VALUE_MAX])
+static void code_block(struct coder *c, struct record_block *b)
 {
-	struct writer w = {.bytes = out};
 	unsigned int flags = (b->loose ? FLAG_LOOSE : 0u) | (b->cluster ? FLAG_CLUSTER : 0u) |
 			     (b->draining ? FLAG_DRAINING : 0u) |
 			     (b->disowned ? FLAG_DISOWNED : 0u);
-	put_int(&w, b->pool_len, 1);
-	put_int(&w, b->quarantined, 1);
-	put_int(&w, flags, 1);
-	put_int(&w, b->next, 8);
-	put_int(&w, (uint64_t)b->since_s, 8);
-	return w.len;
+	b->pool_len = code_small(c, b->pool_len, 129);
+	b->quarantined = code_small(c, b->quarantined, 2);
+	flags = code_small(c, flags, FLAGS);
+	b->loose = flags & FLAG_LOOSE;
+	b->cluster = flags & FLAG_CLUSTER;
+	b->draining = flags & FLAG_DRAINING;
+	b->disowned = flags & FLAG_DISOWNED;
+	b->next = code_int(c, b->next, 8);
+	b->since_s = (int64_t)code_int(c, (uint64_t)b->since_s, 8);
 }
 
-bool record_block_parse(const void *bytes, size_t len, struct record_block *out)
+static void code_addr_record(struct coder *c, struct record_addr *a)
 {
-	struct reader r = {.bytes = bytes, .len = len};
-	struct record_block b = {.pool_len = (uint8_t)get_small(&r, 129)};
-	b.quarantined = get_small(&r, 2);
-	unsigned int flags = get_small(&r, FLAGS);
-	b.loose = flags & FLAG_LOOSE;
-	b.cluster = flags & FLAG_CLUSTER;
-	b.draining = flags & FLAG_DRAINING;
-	b.disowned = flags & FLAG_DISOWNED;
-	b.next = get_int(&r, 8);
-	b.since_s = (int64_t)get_int(&r, 8);
-	if (!is_done(&r))
-		return false;
-	*out = b;
-	return true;
+	struct owner *o = &a->owner;
+	a->state = (enum record_state)code_small(c, a->state, RECORD_QUARANTINED + 1);
+	o->foreign = code_small(c, o->foreign, 2);
+	a->since_s = (int64_t)code_int(c, (uint64_t)a->since_s, 8);
+	a->released_ns = code_int(c, a->released_ns, 8);
+	o->netns = code_int(c, o->netns, 8);
+	code_bytes(c, o->hash.bytes, sizeof(o->hash.bytes));
+	o->network = code_string(c, o->network, 255);
+	o->container = code_string(c, o->container, 1023);
+	o->ifname = code_string(c, o->ifname, 15);
+	o->pod_namespace = code_string(c, o->pod_namespace, 255);
+	o->pod_name = code_string(c, o->pod_name, 255);
 }
 
-size_t record_addr_format(const struct record_addr *a, uint8_t out[RECORD_VALUE_MAX])
+static void code_mirror(struct coder *c, struct mirror *m)
 {
-	struct writer w = {.bytes = out};
-	put_int(&w, (uint64_t)a->state, 1);
-	put_int(&w, a->owner.foreign, 1);
-	put_int(&w, (uint64_t)a->since_s, 8);
-	put_int(&w, a->released_ns, 8);
-	put_int(&w, a->owner.netns, 8);
-	put_bytes(&w, a->owner.hash.bytes, sizeof(a->owner.hash.bytes));
-	put_string(&w, a->owner.network, 255);
-	put_string(&w, a->owner.container, 1023);
-	put_string(&w, a->owner.ifname, 15);
-	put_string(&w, a->owner.pod_namespace, 255);
-	put_string(&w, a->owner.pod_name, 255);
-	assert(w.len <= RECORD_VALUE_MAX);
-	return w.len;
+	code_text(c, m->node, sizeof(m->node));
+	code_text(c, m->socket, sizeof(m->socket));
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		m->mtu[f] = (uint32_t)code_int(c, m->mtu[f], 4);
+	m->n_pools = code_int(c, m->n_pools, 2);
+	m->n_reserved = code_int(c, m->n_reserved, 2);
+	c->bad |= m->n_pools > POOL_MAX || m->n_reserved > MIRROR_RESERVED;
 }
 
-bool record_addr_parse(const void *bytes, size_t len, struct record_addr *out)
+static void code_mirror_pool(struct coder *c, struct mirror_pool *p)
 {
-	struct reader r = {.bytes = bytes, .len = len};
-	struct record_addr a = {.state = (enum record_state)get_small(&r, RECORD_QUARANTINED + 1)};
-	a.owner.foreign = get_small(&r, 2);
-	a.since_s = (int64_t)get_int(&r, 8);
-	a.released_ns = get_int(&r, 8);
-	a.owner.netns = get_int(&r, 8);
-	get_bytes(&r, a.owner.hash.bytes, sizeof(a.owner.hash.bytes));
-	a.owner.network = get_string(&r, 255);
-	a.owner.container = get_string(&r, 1023);
-	a.owner.ifname = get_string(&r, 15);
-	a.owner.pod_namespace = get_string(&r, 255);
-	a.owner.pod_name = get_string(&r, 255);
-	if (!is_done(&r))
-		return false;
-	*out = a;
-	return true;
+	code_cidr(c, &p->pool.cidr);
+	p->pool.block_len = code_small(c, p->pool.block_len, addr_bits(&p->pool.cidr.addr) + 1u);
+	p->pool.cooldown_s = (uint32_t)code_int(c, p->pool.cooldown_s, 4);
+	p->assigns = code_small(c, p->assigns, 2);
+	code_text(c, p->name, sizeof(p->name));
+	c->bad |= p->pool.block_len < p->pool.cidr.len;
 }
 
-static void get_text(struct reader *r, char *out, size_t size)
-{
-	(void)text_copy(out, size, get_string(r, size - 1));
-}
+/* record_NAME_format() and record_NAME_parse(), from the description of the fields. */
+#define RECORD(name, type, max, code)                                                              \
+	size_t record_##name##_format(const type *record, uint8_t out[max])                        \
+	{                                                                                          \
+		struct coder c = {.out = out};                                                     \
+		type copy = *record;                                                               \
+		code(&c, &copy);                                                                   \
+		assert(c.len <= (max));                                                            \
+		return c.len;                                                                      \
+	}                                                                                          \
+	bool record_##name##_parse(const void *bytes, size_t len, type *out)                       \
+	{                                                                                          \
+		struct coder c = {.in = bytes, .len = len};                                        \
+		type record = {0};                                                                 \
+		code(&c, &record);                                                                 \
+		if (c.bad || c.len)                                                                \
+			return false;                                                              \
+		*out = record;                                                                     \
+		return true;                                                                       \
+	}
 
-size_t record_mirror_format(const struct mirror *m, uint8_t out[RECORD_VALUE_MAX])
-{
-	struct writer w = {.bytes = out};
-	put_string(&w, m->node, sizeof(m->node) - 1);
-	put_string(&w, m->socket, sizeof(m->socket) - 1);
-	put_int(&w, m->mtu[IPV4], 4);
-	put_int(&w, m->mtu[IPV6], 4);
-	put_int(&w, m->n_pools, 2);
-	put_int(&w, m->n_reserved, 2);
-	return w.len;
-}
-
-bool record_mirror_parse(const void *bytes, size_t len, struct mirror *out)
-{
-	struct reader r = {.bytes = bytes, .len = len};
-	get_text(&r, out->node, sizeof(out->node));
-	get_text(&r, out->socket, sizeof(out->socket));
-	out->mtu[IPV4] = (uint32_t)get_int(&r, 4);
-	out->mtu[IPV6] = (uint32_t)get_int(&r, 4);
-	out->n_pools = get_int(&r, 2);
-	out->n_reserved = get_int(&r, 2);
-	return is_done(&r) && out->n_pools <= POOL_MAX && out->n_reserved <= MIRROR_RESERVED;
-}
-
-size_t record_mirror_pool_format(const struct mirror_pool *p, uint8_t out[RECORD_VALUE_MAX])
-{
-	struct writer w = {.bytes = out};
-	put_cidr(&w, &p->pool.cidr);
-	put_int(&w, p->pool.block_len, 1);
-	put_int(&w, p->pool.cooldown_s, 4);
-	put_int(&w, p->assigns, 1);
-	put_string(&w, p->name, sizeof(p->name) - 1);
-	return w.len;
-}
-
-bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool *out)
-{
-	struct reader r = {.bytes = bytes, .len = len};
-	struct mirror_pool p = {.pool.cidr = get_cidr(&r)};
-	p.pool.block_len = (uint8_t)get_small(&r, addr_bits(&p.pool.cidr.addr) + 1u);
-	p.pool.cooldown_s = (uint32_t)get_int(&r, 4);
-	p.assigns = get_small(&r, 2);
-	get_text(&r, p.name, sizeof(p.name));
-	if (!is_done(&r) || p.pool.block_len < p.pool.cidr.len)
-		return false;
-	*out = p;
-	return true;
-}
-
-size_t record_prefix_format(const struct cidr *c, uint8_t out[RECORD_VALUE_MAX])
-{
-	struct writer w = {.bytes = out};
-	put_cidr(&w, c);
-	return w.len;
-}
-
-bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out)
-{
-	struct reader r = {.bytes = bytes, .len = len};
-	struct cidr c = get_cidr(&r);
-	if (!is_done(&r))
-		return false;
-	*out = c;
-	return true;
-}
-
-size_t record_owner_format(const struct addr *a, uint8_t out[RECORD_VALUE_MAX])
-{
-	struct writer w = {.bytes = out};
-	put_addr(&w, a);
-	return w.len;
-}
-
-bool record_owner_parse(const void *bytes, size_t len, struct addr *out)
-{
-	struct reader r = {.bytes = bytes, .len = len};
-	struct addr a = get_addr(&r);
-	if (!is_done(&r))
-		return false;
-	*out = a;
-	return true;
-}
+RECORD(key, struct record_key, RECORD_KEY_MAX, code_key)
+RECORD(meta, struct record_meta, RECORD_VALUE_MAX, code_meta)
+RECORD(pool, struct record_pool, RECORD_VALUE_MAX, code_pool)
+RECORD(block, struct record_block, RECORD_VALUE_MAX, code_block)
+RECORD(addr, struct record_addr, RECORD_VALUE_MAX, code_addr_record)
+RECORD(mirror, struct mirror, RECORD_VALUE_MAX, code_mirror)
+RECORD(mirror_pool, struct mirror_pool, RECORD_VALUE_MAX, code_mirror_pool)
+RECORD(prefix, struct cidr, RECORD_VALUE_MAX, code_cidr)
+RECORD(owner, struct addr, RECORD_VALUE_MAX, code_addr)

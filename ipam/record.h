@@ -92,9 +92,9 @@ size_t record_addr_format(const struct record_addr *a, uint8_t out[RECORD_VALUE_
 /* Strings of *out point into bytes. */
 bool record_addr_parse(const void *bytes, size_t len, struct record_addr *out);
 
-/* A mirror without its lists, but how many are in each (n_pools, n_reserved). */
+/* A mirror with empty lists, but how many there are in each (n_pools, n_reserved). */
 size_t record_mirror_format(const struct mirror *m, uint8_t out[RECORD_VALUE_MAX]);
-bool record_mirror_parse(const void *bytes, size_t len, struct mirror *out); /* lists untouched */
+bool record_mirror_parse(const void *bytes, size_t len, struct mirror *out);
 
 size_t record_mirror_pool_format(const struct mirror_pool *p, uint8_t out[RECORD_VALUE_MAX]);
 bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool *out);
