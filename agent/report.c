@@ -112,6 +112,7 @@ void publish_status(struct agent *a, bool stopped)
 	(void)text_copy(s.store, sizeof(s.store), a->conf.store.url);
 	s.n_problems = problems_lines(&a->problems, STATUS_PROBLEMS, s.problems);
 	s.problem_count = (uint32_t)a->problems.total;
+	s.problem_count = (uint32_t)a->problems.total;
 	report_exits_text(a, s.exits, sizeof(s.exits));
 	fill_blocks(a, &s);
 	member_say(&a->member, a->store, &s, boot_now_ms() / 1000);

@@ -88,6 +88,29 @@ def test_a_node_that_trusts_its_last_blocks_says_which_blackhole_is_missing():
         step("still without the store: made as soon as the place is free")
 
 
+def test_however_many_problems_there_are_they_are_counted():
+    with Cluster(nodes=1, encap="none", families=(4,)) as c:
+        c.started()
+        node = c.nodes[0]
+        for i in range(40):
+            c.store.put(f"resources/ippools/wrong-{i:02}".encode(), b"{}")
+
+        def listed():
+            return json.loads(node.ctl("-o", "json", "node", "list"))[0]
+
+        until(lambda: listed()["problemCount"] == 40, "node list to count all of them")
+        equal(len(listed()["problems"]), 8, "the sentences of the status document:")
+        equal(listed()["problems"][-1], "and 33 more", "the last of them:")
+        status = node.status()
+        equal(status["problemCount"], 40, "the agent's own count:")
+        equal(len(status["problems"]), 25, "the sentences of the agent's answer:")
+        equal(status["problems"][-1], "and 16 more", "the last of them:")
+        until(lambda: "and 16 more problems" in node.agent.said(), "the log to say it")
+        for i in range(40):
+            c.store.delete(f"resources/ippools/wrong-{i:02}".encode())
+        until(lambda: listed()["problemCount"] == 0, "the problems to be over")
+
+
 def test_a_node_with_another_address_is_followed():
     with Cluster(encap="vxlan-cross-subnet", families=(4,)) as c:
         c.started()
