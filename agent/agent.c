@@ -345,8 +345,7 @@ void agent_reload(struct agent *a, const struct agent_conf *c)
 {
 	a->conf.headroom = c->headroom;
 	a->conf.idle_block_s = c->idle_block_s;
-	a->conf.detect4 = c->detect4;
-	a->conf.detect6 = c->detect6;
+	memcpy(a->conf.detect, c->detect, sizeof(a->conf.detect));
 	a->conf.routes_static = c->routes_static;
 	a->slow_at = boot_now_ms();
 	agent_want_reconcile(a, AGENT_AT_ONCE);

@@ -10,6 +10,7 @@
 #include "agent/detect.h"
 #include "cluster/resource.h"
 #include "lib/err.h"
+#include "lib/family.h"
 #include "lib/log.h"
 
 #define AGENT_CONF_FILE "/etc/roost/roostd.json"
@@ -31,7 +32,7 @@ struct agent_conf {
 	char data_dir[AGENT_CONF_PATH]; /* /var/lib/roost: survives a reboot */
 	char socket[AGENT_CONF_PATH];	/* /run/roost/agent.sock; at most 107 bytes */
 	char socket_group[64];		/* may ask: "" root only */
-	struct detect detect4, detect6;
+	struct detect detect[FAMILIES];
 	char bird_file[AGENT_CONF_PATH];    /* /run/roost/bird.conf: what we write */
 	char bird_socket[AGENT_CONF_PATH];  /* /run/bird/bird.ctl */
 	char bird_include[AGENT_CONF_PATH]; /* /etc/bird/roost.d: the operator's own text */

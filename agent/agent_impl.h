@@ -3,7 +3,7 @@
 /*
  * Inside of struct agent, for the sources that implement agent/agent.h. From the top: agent.c (events
  * and times), reconcile.c (the node as it shall be), requests.c (what others ask), report.c (what it
- * says of itself), block_steps.c (blocks), reboot.c (what survives one), agent_impl.c.
+ * says of itself), addresses.c, block_steps.c, reboot.c (what survives one), agent_impl.c.
  */
 #include "agent/agent.h"
 #include "agent/bird/bird.h"
@@ -25,7 +25,6 @@
 #include "store/store.h"
 
 enum { AGENT_WAITERS = 64 };
-
 /* An ADD that waits for a block. */
 struct agent_waiter {
 	uint64_t id; /* of the server's request */
@@ -97,9 +96,11 @@ void agent_want_reconcile(struct agent *a, int64_t in_ms);
 /* One pass: makes everything as it shall be. 1: something changed that calls for another at once. */
 int reconcile(struct agent *a);
 
+void detect_addresses(struct agent *a, const struct facts *f); /* this node's own, into a->self */
+
 /* Takes the steps of a plan. 1: a node state changed. */
 int apply_block_plan(struct agent *a, const struct block_plan *p, const struct mirror *m);
-/* The end of any transaction of ours; and of one of a block: true, it was one. */
+/* The end of any transaction of ours; of one of a block (true: it was one). */
 void note_commit(struct agent *a, const struct store_event *ev);
 bool end_block_commit(struct agent *a, const struct store_event *ev);
 
@@ -109,11 +110,10 @@ int save_last_known(
 /* After a reboot without the store, in each pass: what was saved is the node state. */
 void use_last_known(struct agent *a);
 
-/* What is said of this node: in the log, in the store, to who asks. */
 void log_problems(struct agent *a); /* those that came and went */
 void publish_status(struct agent *a, bool stopped);
 json_t *report_status(const struct agent *a);
 
-/* What others ask. An ADD that waits for a block is answered after the pass that saw it. */
+/* What others ask. A waiter is answered after the pass that saw it. */
 void handle_request(struct agent *a, uint64_t id, const json_t *request);
 void answer_waiters(struct agent *a);

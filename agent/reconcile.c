@@ -14,72 +14,14 @@
 #include <string.h>
 
 #include "agent/agent_impl.h"
-#include "lib/boot.h"
 #include "agent/bird/config.h"
 #include "agent/kernel/ipip.h"
+#include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 
 #define NODE_COMMIT_MS 5000
-
-/* Addresses. */
-
-static struct cidr own_address(const struct agent *a, uint8_t family)
-{
-	const struct cidr *now = &a->self.addr[family_of(family)];
-	const struct replica_node *n = replica_node(&a->replica, a->conf.node);
-	if (now->addr.family || !n)
-		return *now;
-	return n->spec.addr[family_of(family)];
-}
-
-/* A pool that nobody uses yet may be a mistake: it must not take the node's address from it. */
-static size_t list_pools(const struct agent *a, struct cidr out[POOL_MAX])
-{
-	size_t n = 0;
-	for (size_t i = 0; i < a->replica.n_items && n < POOL_MAX; i++) {
-		const struct resource *r = &a->replica.items[i]->resource;
-		if (r->kind == RESOURCE_IPPOOL &&
-			desired_is_in_use(&a->replica, &r->pool.pool.cidr))
-			out[n++] = r->pool.pool.cidr;
-	}
-	return n;
-}
-
-static void detect(struct agent *a, const struct facts *f, uint8_t family)
-{
-	const struct detect *how = family == AF_INET ? &a->conf.detect4 : &a->conf.detect6;
-	struct cidr *addr = &a->self.addr[family_of(family)];
-	int *link = &a->self.link[family_of(family)];
-	struct cidr pools[POOL_MAX];
-	struct cidr found = {0};
-	int found_link = 0;
-	struct err e;
-	if (how->method != DETECT_NONE) {
-		struct detect_want w = {
-			.how = how,
-			.family = family,
-			.preferred = own_address(a, family),
-			.avoid = pools,
-			.n_avoid = list_pools(a, pools),
-		};
-		if (how->method == DETECT_CAN_REACH)
-			w.route_dev = kernel_route_dev(a->kernel, &how->target);
-		int r = detect_find(&w, f, &found, &found_link, &e);
-		/* Without IPv6 on the host nobody expects an IPv6 address. */
-		if (r < 0 && (family == AF_INET || how->method != DETECT_FIRST_FOUND))
-			problems_add(&a->problems, "%s", e.text);
-	}
-	if (!cidr_equal(&found, addr)) {
-		char text[CIDR_TEXT] = "none";
-		if (found.addr.family)
-			cidr_format(&found, text);
-		log_info("address of this node: %s", text);
-	}
-	*addr = found;
-	*link = found_link;
-}
 
 /* Blocks that BIRD hears of, and those that only keep their blackhole. */
 static void list_blocks(struct agent *a)
@@ -351,8 +293,7 @@ int reconcile(struct agent *a)
 		problems_add(&a->problems, "the kernel cannot be looked at: %s", e.text);
 		return 0;
 	}
-	detect(a, &f, AF_INET);
-	detect(a, &f, AF_INET6);
+	detect_addresses(a, &f);
 	a->self.ipip_is_foreign = kernel_ipip_is_foreign(a->kernel);
 	int changed = sync_all(a, &f);
 	facts_done(&f);

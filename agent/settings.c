@@ -30,9 +30,9 @@ const struct setting settings[SETTINGS] = {
 		"DIR", "what must survive a reboot (/var/lib/roost)"},
 	{SETTING_SOCKET, "socket", "ROOST_SOCKET", "socket", AT(socket), "/run/roost/agent.sock",
 		"PATH", "where roostctl and pods that start ask (/run/roost/agent.sock)"},
-	{SETTING_DETECT4, "address4", NULL, "address.ipv4", AT(detect4.text), "first-found", "HOW",
-		"this node's IPv4 address (first-found), see below"},
-	{SETTING_DETECT6, "address6", NULL, "address.ipv6", AT(detect6.text), "none", "HOW",
+	{SETTING_DETECT4, "address4", NULL, "address.ipv4", AT(detect[IPV4].text), "first-found",
+		"HOW", "this node's IPv4 address (first-found), see below"},
+	{SETTING_DETECT6, "address6", NULL, "address.ipv6", AT(detect[IPV6].text), "none", "HOW",
 		"this node's IPv6 address (none), see below"},
 	{SETTING_LEVEL, "log-level", NULL, "log.level", AT(log_level), "info", "LEVEL",
 		"error, warning, info or debug (info)"},
@@ -156,9 +156,9 @@ int setting_put(const struct setting *t, const char *value, struct agent_conf *o
 		return r;
 	switch (t->kind) {
 	case SETTING_DETECT4:
-		return detect_parse(value, AF_INET, &out->detect4, e);
+		return detect_parse(value, AF_INET, &out->detect[IPV4], e);
 	case SETTING_DETECT6:
-		return detect_parse(value, AF_INET6, &out->detect6, e);
+		return detect_parse(value, AF_INET6, &out->detect[IPV6], e);
 	case SETTING_ROUTES:
 		return put_routes(value, &out->routes_static, e);
 	case SETTING_LEVEL:

@@ -158,13 +158,12 @@ static void make_nat(struct desiring *g)
 
 static void check_addresses(struct desiring *g)
 {
-	const struct detect *how[] = {&g->conf->detect4, &g->conf->detect6};
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		if (g->out->kernel.forward[f] && !g->self->addr[f].addr.family)
 			problems_add(&g->out->problems,
 				"this node has no %s address (%s): its %s pods cannot "
 				"be reached from other nodes",
-				family_name(f), how[f]->text, family_name(f));
+				family_name(f), g->conf->detect[f].text, family_name(f));
 }
 
 void desired_make(const struct agent_conf *c, const struct replica *r, const struct facts *f,

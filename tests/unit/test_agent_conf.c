@@ -76,8 +76,8 @@ static void nothing_said_gives_the_defaults(void **state)
 	assert_string_equal(c.data_dir, "/var/lib/roost");
 	assert_string_equal(c.socket, "/run/roost/agent.sock");
 	assert_string_equal(c.socket_group, "");
-	assert_string_equal(c.detect4.text, "first-found");
-	assert_string_equal(c.detect6.text, "none");
+	assert_string_equal(c.detect[IPV4].text, "first-found");
+	assert_string_equal(c.detect[IPV6].text, "none");
 	assert_string_equal(c.bird_file, "/run/roost/bird.conf");
 	assert_string_equal(c.bird_socket, "/run/bird/bird.ctl");
 	assert_string_equal(c.bird_include, "/etc/bird/roost.d");
@@ -121,8 +121,8 @@ static void every_key_of_the_file_is_taken(void **state)
 		{c.store.prefix, "/x/"}, {c.store.ca, "/ca"}, {c.store.cert, "/cert"},
 		{c.store.key, "/key"}, {c.store.user, "u"}, {c.store.password_file, "/pw"},
 		{c.state_dirs[0], "/a"}, {c.state_dirs[1], "/b"}, {c.data_dir, "/data"},
-		{c.socket, "/s"}, {c.socket_group, "g"}, {c.detect4.text, "10.0.0.1"},
-		{c.detect6.text, "first-found"}, {c.bird_file, "/bf"}, {c.bird_socket, "/bs"},
+		{c.socket, "/s"}, {c.socket_group, "g"}, {c.detect[IPV4].text, "10.0.0.1"},
+		{c.detect[IPV6].text, "first-found"}, {c.bird_file, "/bf"}, {c.bird_socket, "/bs"},
 		{c.bird_include, "/bi"}, {c.bird_group, "bg"}, {c.vxlan_device, "vx"},
 		{c.log_file, "/l"}};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

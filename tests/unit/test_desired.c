@@ -149,8 +149,10 @@ static void run(const char *dir, char *out, size_t size)
 	(void)text_copy(in.conf.node, sizeof(in.conf.node), node);
 	(void)text_copy(in.conf.socket, sizeof(in.conf.socket), "/run/roost/agent.sock");
 	(void)text_copy(in.conf.vxlan_device, sizeof(in.conf.vxlan_device), "vxlan.roost");
-	(void)text_copy(in.conf.detect4.text, sizeof(in.conf.detect4.text), "first-found");
-	(void)text_copy(in.conf.detect6.text, sizeof(in.conf.detect6.text), "first-found");
+	(void)text_copy(
+		in.conf.detect[IPV4].text, sizeof(in.conf.detect[IPV4].text), "first-found");
+	(void)text_copy(
+		in.conf.detect[IPV6].text, sizeof(in.conf.detect[IPV6].text), "first-found");
 	in.conf.routes_static = json_is_true(json_object_get(doc, "static"));
 	replica_fill(&in.replica, node, doc);
 	read_facts(doc, &in);
