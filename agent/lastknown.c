@@ -38,40 +38,11 @@ void lastknown_done(struct lastknown *l)
 
 /* ---- The form ---- */
 
-static json_t *write_text(const struct schema_member *m, const void *in)
-{
-	(void)m;
-	return json_of_text(in);
-}
-
-/* It is looked at before all else. */
-static int read_version(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
-{
-	(void)at;
-	(void)value;
-	(void)m;
-	(void)out;
-	return 0;
-}
-
 static json_t *write_version(const struct schema_member *m, const void *in)
 {
 	(void)m;
 	(void)in;
 	return json_integer(VERSION);
-}
-
-static int read_id(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
-{
-	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
-	if (r == 0 && !status_is_id(text))
-		return schema_refuse(at, EBADMSG, "is no UUID");
-	if (r == 0)
-		(void)text_copy(out, m->size, text);
-	return r;
 }
 
 static int read_folder(
@@ -84,9 +55,14 @@ static int read_folder(
 	return r;
 }
 
-static const struct schema_type version_type = {read_version, write_version};
-static const struct schema_type id_type = {read_id, write_text};
-static const struct schema_type folder_type = {read_folder, write_text};
+static json_t *write_folder(const struct schema_member *m, const void *in)
+{
+	(void)m;
+	return json_of_text(in);
+}
+
+static const struct schema_type version_type = {.write = write_version};
+static const struct schema_type folder_type = {read_folder, write_folder};
 
 static const struct schema_member block_members[] = {
 	{"cidr", &schema_prefix, SCHEMA_AT(struct lastknown_block, cidr), SCHEMA_REQUIRED},
@@ -94,16 +70,21 @@ static const struct schema_member block_members[] = {
 };
 static const struct schema block_form = SCHEMA_OF(block_members);
 
-/* The pool module judges all but the first two, and sees only those. */
+#define POOL(field) SCHEMA_AT(struct mirror_pool, field)
 static const struct schema_member pool_members[] = {
-	{"name", &schema_text, SCHEMA_AT(struct mirror_pool, name), SCHEMA_REQUIRED},
-	{"assigns", &schema_bool, SCHEMA_AT(struct mirror_pool, assigns)},
-	{"cidr", &schema_prefix, SCHEMA_AT(struct mirror_pool, pool.cidr)},
-	{"blockSize", &schema_number, SCHEMA_AT(struct mirror_pool, pool.block_len)},
-	{"cooldownSeconds", &schema_number, SCHEMA_AT(struct mirror_pool, pool.cooldown_s)},
+	{"name", &schema_text, POOL(name), .flags = SCHEMA_REQUIRED},
+	{"cidr", &schema_prefix, POOL(pool.cidr)},
+	{"blockSize", &schema_number, POOL(pool.block_len)},
+	{"cooldownSeconds", &schema_number, POOL(pool.cooldown_s)},
+	{"assigns", &schema_bool, POOL(assigns)},
 };
 static const struct schema pool_form = SCHEMA_OF(pool_members);
-static const struct schema pool_own = {pool_members, 2};
+/* Of what is read; the pool module judges the rest, and sees only that. */
+static const struct schema_member own_members[] = {
+	{"name", &schema_text, POOL(name), .flags = SCHEMA_REQUIRED},
+	{"assigns", &schema_bool, POOL(assigns)},
+};
+static const struct schema pool_own = SCHEMA_OF(own_members);
 
 static int read_pools(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
@@ -139,7 +120,7 @@ static const struct schema_type pools_type = {read_pools, write_pools};
 
 static const struct schema_member members[] = {
 	{.key = "version", .type = &version_type},
-	{"installation", &id_type, SCHEMA_AT(struct lastknown, installation), SCHEMA_REQUIRED},
+	{"installation", &status_id, SCHEMA_AT(struct lastknown, installation), SCHEMA_REQUIRED},
 	{"node", &schema_name, SCHEMA_AT(struct lastknown, mirror.node),
 		SCHEMA_REQUIRED | SCHEMA_EMPTY},
 	{"blocks", &schema_heap, offsetof(struct lastknown, blocks), 0, SCHEMA_REQUIRED,
@@ -164,19 +145,10 @@ char *lastknown_format(const struct lastknown *l)
 	return json_dumps(o, JSON_INDENT(1));
 }
 
-static int refuse_unknown(const struct schema_at *member, const struct schema *s)
-{
-	char place[SCHEMA_PLACE];
-	(void)s;
-	schema_place(member->above, place);
-	return err_set(member->reader->e, EBADMSG, "unknown key \"%.64s\" in %s", member->key,
-		*place ? place : "the document");
-}
-
 static int read_document(const json_t *doc, struct lastknown *out, struct err *e)
 {
 	const struct schema_reader reader = {
-		.unknown = refuse_unknown, .element = "is not", .e = e};
+		.unknown = schema_unknown, .element = "is not", .e = e};
 	const struct schema_at top = {.reader = &reader};
 	int64_t version = 0;
 	if (!json_is_object(doc))

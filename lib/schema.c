@@ -418,7 +418,7 @@ static int read_member(
 		value = NULL;
 	if (!value && m->flags & SCHEMA_REQUIRED)
 		return schema_refuse(here, EINVAL, "is missing");
-	if (!m->type || (!value && !(m->flags & SCHEMA_ALWAYS)))
+	if (!m->type || !m->type->read || (!value && !(m->flags & SCHEMA_ALWAYS)))
 		return 0;
 	int r = m->type->read(here, value, m, base + m->offset);
 	if (r == 0 && m->has)

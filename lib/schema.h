@@ -20,7 +20,7 @@ struct schema_at;
 struct schema_member;
 
 /* What a value may be. read() puts it into *out, a field of m->size bytes. write() gives NULL when the
- * member is to be left out; without it the member is only read. */
+ * member is to be left out. Without one of both the member is only written, or only read. */
 struct schema_type {
 	int (*read)(const struct schema_at *at, const json_t *value, const struct schema_member *m,
 		void *out);
