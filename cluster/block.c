@@ -33,7 +33,7 @@ const char *block_state_name(enum block_state s)
 	return states[s];
 }
 
-static int read_state(
+static int block_read_state(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = "";
@@ -50,7 +50,7 @@ static int read_state(
 
 static const struct schema_member members[] = {
 	{"node", &schema_name, SCHEMA_AT(struct block, node), .flags = SCHEMA_REQUIRED},
-	{"state", SCHEMA_READER(read_state), SCHEMA_AT(struct block, state),
+	{"state", SCHEMA_READER(block_read_state), SCHEMA_AT(struct block, state),
 		.flags = SCHEMA_ALWAYS},
 };
 static const struct schema document = SCHEMA_OF(members);
@@ -95,7 +95,7 @@ static size_t taken_from(const struct block_taken *t, const struct cidr *c)
 
 /* A taken block that shares addresses with c; NULL. The one of the same size first, then one
  * inside c, then the larger ones. */
-static const struct cidr *find_overlap(const struct block_taken *t, const struct cidr *c)
+static const struct cidr *block_find_overlap(const struct block_taken *t, const struct cidr *c)
 {
 	size_t at = taken_from(t, c);
 	if (at < t->n && cidr_overlaps(taken_at(t, at), c))
@@ -109,7 +109,7 @@ static const struct cidr *find_overlap(const struct block_taken *t, const struct
 	return NULL;
 }
 
-static bool was_tried(const struct block_taken *t, const struct cidr *c)
+static bool block_was_tried(const struct block_taken *t, const struct cidr *c)
 {
 	for (size_t i = 0; i < t->n_tried; i++)
 		if (cidr_equal(&t->tried[i], c))
@@ -119,13 +119,13 @@ static bool was_tried(const struct block_taken *t, const struct cidr *c)
 
 /* In the order of addresses, past the end of whatever covers a candidate. Each leap leaves a taken
  * or a tried block behind, so there are at most n + n_tried of them. */
-static int pick_in_order(
+static int block_pick_in_order(
 	const struct pool *p, uint64_t last, const struct block_taken *t, struct cidr *out)
 {
 	for (uint64_t index = 0;;) {
 		struct cidr c = pool_block(p, index);
-		const struct cidr *over = find_overlap(t, &c);
-		if (!over && !was_tried(t, &c)) {
+		const struct cidr *over = block_find_overlap(t, &c);
+		if (!over && !block_was_tried(t, &c)) {
 			*out = c;
 			return 1;
 		}
@@ -140,7 +140,7 @@ static int pick_in_order(
 	}
 }
 
-static uint64_t read_number(const uint8_t *p)
+static uint64_t block_hash_number(const uint8_t *p)
 {
 	uint64_t v = 0;
 	for (int i = 0; i < 8; i++)
@@ -152,16 +152,16 @@ int block_pick(
 	const struct pool *p, const char *node, const struct block_taken *t, struct cidr *out)
 {
 	struct hash h = hash_of(node, strlen(node));
-	uint64_t start = read_number(h.bytes);
-	uint64_t step = read_number(h.bytes + 8) | 1;
+	uint64_t start = block_hash_number(h.bytes);
+	uint64_t step = block_hash_number(h.bytes + 8) | 1;
 	uint64_t count = pool_block_count(p);
 	uint64_t last = count == UINT64_MAX ? count : count - 1; /* and the mask of an index */
 	for (uint64_t i = 0; i <= last && i <= t->n + t->n_tried; i++) {
 		struct cidr c = pool_block(p, (start + i * step) & last);
-		if (find_overlap(t, &c) || was_tried(t, &c))
+		if (block_find_overlap(t, &c) || block_was_tried(t, &c))
 			continue;
 		*out = c;
 		return 1;
 	}
-	return pick_in_order(p, last, t, out);
+	return block_pick_in_order(p, last, t, out);
 }

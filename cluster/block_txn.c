@@ -25,7 +25,7 @@ static void make_nonce(char out[33])
 }
 
 /* Names and times need no escapes. */
-static void format_value(struct block_txn *t, const char *node, enum block_state state)
+static void block_txn_format_value(struct block_txn *t, const char *node, enum block_state state)
 {
 	char now[32], nonce[33];
 	boot_format_time(boot_wall_s(), now);
@@ -37,7 +37,7 @@ static void format_value(struct block_txn *t, const char *node, enum block_state
 }
 
 /* Both keys get value (NULL: go), if the block's document is still at revision. */
-static void change_both(struct block_txn *t, const struct cidr *block, const char *node,
+static void block_txn_change(struct block_txn *t, const struct cidr *block, const char *node,
 	int64_t revision, const char *value)
 {
 	keys_block(block, t->keys[0]);
@@ -56,8 +56,8 @@ static void change_both(struct block_txn *t, const struct cidr *block, const cha
 void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node,
 	const char *pool_name, int64_t pool_revision)
 {
-	format_value(t, node, BLOCK_OWNED);
-	change_both(t, block, node, 0, t->value);
+	block_txn_format_value(t, node, BLOCK_OWNED);
+	block_txn_change(t, block, node, 0, t->value);
 	keys_resource(RESOURCE_IPPOOL, pool_name, t->keys[2]);
 	t->compares[1] = (struct store_compare){.key = t->keys[2], .revision = pool_revision};
 	t->txn.n_compares = 2;
@@ -65,17 +65,17 @@ void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *
 
 void block_txn_return(struct block_txn *t, const struct block *b)
 {
-	change_both(t, &b->cidr, b->node, b->revision, NULL);
+	block_txn_change(t, &b->cidr, b->node, b->revision, NULL);
 }
 
 void block_txn_quarantine(struct block_txn *t, const struct block *b)
 {
-	format_value(t, b->node, BLOCK_QUARANTINED);
-	change_both(t, &b->cidr, b->node, b->revision, t->value);
+	block_txn_format_value(t, b->node, BLOCK_QUARANTINED);
+	block_txn_change(t, &b->cidr, b->node, b->revision, t->value);
 }
 
 void block_txn_take_back(struct block_txn *t, const struct block *b)
 {
-	format_value(t, b->node, BLOCK_OWNED);
-	change_both(t, &b->cidr, b->node, b->revision, t->value);
+	block_txn_format_value(t, b->node, BLOCK_OWNED);
+	block_txn_change(t, &b->cidr, b->node, b->revision, t->value);
 }

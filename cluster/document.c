@@ -15,7 +15,7 @@
 #include "lib/json.h"
 
 /* A copy without members that are null. Arrays keep their nulls: no field has such a value. */
-static json_t *copy_without_nulls(const json_t *value)
+static json_t *document_copy_without_nulls(const json_t *value)
 {
 	if (!json_is_object(value))
 		return json_deep_copy(value);
@@ -24,40 +24,40 @@ static json_t *copy_without_nulls(const json_t *value)
 	json_t *member = NULL;
 	json_object_foreach ((json_t *)value, key, member)
 		if (!json_is_null(member))
-			(void)json_object_set_new(copy, key, copy_without_nulls(member));
+			json_put(copy, key, document_copy_without_nulls(member));
 	return copy;
 }
 
-static void keep(json_t *to, const json_t *from, const char *key)
+static void document_keep(json_t *to, const json_t *from, const char *key)
 {
 	const json_t *value = json_object_get(from, key);
 	if (value && !json_is_null(value))
-		(void)json_object_set_new(to, key, copy_without_nulls(value));
+		json_put(to, key, document_copy_without_nulls(value));
 }
 
-static void keep_unless_empty(json_t *to, const json_t *from, const char *key)
+static void document_keep_unless_empty(json_t *to, const json_t *from, const char *key)
 {
 	if (json_object_size(json_object_get(from, key)) > 0)
-		keep(to, from, key);
+		document_keep(to, from, key);
 }
 
 json_t *document_stored(const json_t *doc)
 {
 	json_t *out = json_object(), *metadata = json_object();
 	const json_t *given = json_object_get(doc, "metadata");
-	(void)json_object_set_new(out, "apiVersion", json_string("projectcalico.org/v3"));
-	keep(out, doc, "kind");
-	(void)json_object_set_new(out, "metadata", metadata);
-	keep(metadata, given, "name");
-	keep_unless_empty(metadata, given, "labels");
-	keep_unless_empty(metadata, given, "annotations");
+	json_put(out, "apiVersion", json_string("projectcalico.org/v3"));
+	document_keep(out, doc, "kind");
+	json_put(out, "metadata", metadata);
+	document_keep(metadata, given, "name");
+	document_keep_unless_empty(metadata, given, "labels");
+	document_keep_unless_empty(metadata, given, "annotations");
 	(void)json_object_del(json_object_get(metadata, "annotations"), RESOURCE_LAST_APPLIED);
 	if (json_object_size(json_object_get(metadata, "annotations")) == 0)
 		(void)json_object_del(metadata, "annotations");
-	keep(out, doc, "spec");
+	document_keep(out, doc, "spec");
 	json_t *spec = json_object_get(out, "spec");
 	if (!spec)
-		(void)json_object_set_new(out, "spec", json_object());
+		json_put(out, "spec", json_object());
 	if (strcmp(json_string_value(json_object_get(doc, "kind")), "Node") == 0) {
 		(void)json_object_del(spec, "orchRefs");
 		(void)json_object_del(spec, "addresses");
@@ -65,11 +65,11 @@ json_t *document_stored(const json_t *doc)
 	return out;
 }
 
-static void keep_absent(json_t *to, const json_t *from, const char *const keys[], size_t n)
+static void document_keep_absent(json_t *to, const json_t *from, const char *const keys[], size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!json_object_get(to, keys[i]))
-			keep(to, from, keys[i]);
+			document_keep(to, from, keys[i]);
 }
 
 json_t *document_merge_node(const json_t *old, const json_t *given)
@@ -83,10 +83,10 @@ json_t *document_merge_node(const json_t *old, const json_t *given)
 	json_t *bgp = json_object_get(spec, "bgp");
 	if (!bgp) {
 		bgp = json_object();
-		(void)json_object_set_new(spec, "bgp", bgp);
+		json_put(spec, "bgp", bgp);
 	}
-	keep_absent(bgp, old_bgp, bgp_keys, sizeof(bgp_keys) / sizeof(bgp_keys[0]));
-	keep_absent(spec, old_spec, spec_keys, sizeof(spec_keys) / sizeof(spec_keys[0]));
+	document_keep_absent(bgp, old_bgp, bgp_keys, sizeof(bgp_keys) / sizeof(bgp_keys[0]));
+	document_keep_absent(spec, old_spec, spec_keys, sizeof(spec_keys) / sizeof(spec_keys[0]));
 	if (json_object_size(bgp) == 0)
 		(void)json_object_del(spec, "bgp");
 	return out;

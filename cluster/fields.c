@@ -38,7 +38,7 @@ int fields_refuse_name(const struct schema_at *at, const char *name, const char 
 	return err_set(at->reader->e, EINVAL, "metadata.name is \"%.60s\", %s", name, what);
 }
 
-static int read_name(
+static int fields_read_name(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -54,7 +54,7 @@ static int read_name(
 	return 0;
 }
 
-static int read_selector(
+static int fields_read_selector(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -76,7 +76,7 @@ static int read_selector(
 }
 
 /* Digits, as a number up to max; whole: nothing follows. */
-static bool parse_digits(const char **s, uint64_t max, uint64_t *out)
+static bool fields_parse_digits(const char **s, uint64_t max, uint64_t *out)
 {
 	uint64_t n = 0;
 	const char *p = *s;
@@ -93,21 +93,21 @@ static bool parse_digits(const char **s, uint64_t max, uint64_t *out)
 }
 
 /* "64512" or "1.2" (RFC 5396). */
-static bool parse_as(const char *s, uint32_t *out)
+static bool fields_parse_as(const char *s, uint32_t *out)
 {
 	uint64_t high = 0, low = 0;
 	const char *p = s;
 	if (strchr(s, '.')) {
-		if (!parse_digits(&p, UINT16_MAX, &high) || *p++ != '.')
+		if (!fields_parse_digits(&p, UINT16_MAX, &high) || *p++ != '.')
 			return false;
 	}
-	if (!parse_digits(&p, *s && strchr(s, '.') ? UINT16_MAX : UINT32_MAX, &low) || *p)
+	if (!fields_parse_digits(&p, *s && strchr(s, '.') ? UINT16_MAX : UINT32_MAX, &low) || *p)
 		return false;
 	*out = (uint32_t)(high << 16 | low);
 	return *out != 0;
 }
 
-static int read_as_number(
+static int fields_read_as_number(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -117,7 +117,7 @@ static int read_as_number(
 	if (json_is_real(value))
 		return schema_refuse(
 			at, EINVAL, "is a fraction; an AS number with a dot needs quotes");
-	if (text && !parse_as(text, &as))
+	if (text && !fields_parse_as(text, &as))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be an AS number (1 to 4294967295, or \"1.2\")", SHOWN,
 			text);
@@ -128,14 +128,14 @@ static int read_as_number(
 }
 
 /* Go's durations, as far as they are whole seconds. */
-static bool parse_seconds(const char *s, uint64_t *out)
+static bool fields_parse_seconds(const char *s, uint64_t *out)
 {
 	uint64_t sum = 0;
 	if (!*s)
 		return false;
 	while (*s) {
 		uint64_t n = 0;
-		if (!parse_digits(&s, UINT32_MAX, &n) || !*s || !strchr("hms", *s))
+		if (!fields_parse_digits(&s, UINT32_MAX, &n) || !*s || !strchr("hms", *s))
 			return false;
 		if (s[1] == 's') /* milliseconds */
 			return false;
@@ -148,7 +148,7 @@ static bool parse_seconds(const char *s, uint64_t *out)
 	return true;
 }
 
-static int read_seconds(
+static int fields_read_seconds(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -156,7 +156,7 @@ static int read_seconds(
 	int r = schema_get_text(at, value, &text);
 	if (r < 0)
 		return r;
-	if (!parse_seconds(text, &n))
+	if (!fields_parse_seconds(text, &n))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be a time in whole seconds like \"120s\" or \"2m\"",
 			SHOWN, text);
@@ -167,7 +167,7 @@ static int read_seconds(
 	return 0;
 }
 
-static int read_secret(
+static int fields_read_secret(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = "";
@@ -187,11 +187,12 @@ static int read_secret(
 }
 
 static const struct schema_member password_members[] = {
-	{"text", SCHEMA_READER(read_secret), .size = RESOURCE_PASSWORD, .flags = SCHEMA_ALWAYS},
+	{"text", SCHEMA_READER(fields_read_secret), .size = RESOURCE_PASSWORD,
+		.flags = SCHEMA_ALWAYS},
 };
 static const struct schema password = SCHEMA_OF(password_members);
 
-static int read_password(
+static int fields_read_password(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -216,7 +217,7 @@ int fields_check_host(const struct schema_at *at, const struct addr *a)
 }
 
 /* ADDRESS or ADDRESS/LEN. */
-static bool parse_prefix(const char *text, int family, struct cidr *out)
+static bool fields_parse_prefix(const char *text, int family, struct cidr *out)
 {
 	struct err ignored;
 	struct cidr c = {0};
@@ -235,7 +236,7 @@ static bool parse_prefix(const char *text, int family, struct cidr *out)
 	return true;
 }
 
-static int read_addr(
+static int fields_read_addr(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -253,7 +254,7 @@ static int read_addr(
 	return r;
 }
 
-static int read_host(
+static int fields_read_host(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -261,7 +262,7 @@ static int read_host(
 	int r = schema_get_text(at, value, &text);
 	if (r < 0 || !*text)
 		return r;
-	if (!parse_prefix(text, m->family, &c))
+	if (!fields_parse_prefix(text, m->family, &c))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be %s address, with or without the length of its subnet",
 			SHOWN, text, family_text(m->family));
@@ -271,7 +272,7 @@ static int read_host(
 	return r;
 }
 
-static int read_prefix(
+static int fields_read_prefix(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -279,7 +280,7 @@ static int read_prefix(
 	int r = schema_get_text(at, value, &text);
 	if (r < 0)
 		return r;
-	if (!parse_prefix(text, m->family, &c))
+	if (!fields_parse_prefix(text, m->family, &c))
 		return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s prefix (ADDRESS/LENGTH)",
 			SHOWN, text, family_text(m->family));
 	if (cidr_has_host_bits(&c)) {
@@ -293,7 +294,7 @@ static int read_prefix(
 	return 0;
 }
 
-static int read_any_list(
+static int fields_read_any_list(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)out;
@@ -305,7 +306,7 @@ static int read_any_list(
 	return 0;
 }
 
-static int read_only_word(
+static int fields_read_only_word(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -317,7 +318,7 @@ static int read_only_word(
 		SHOWN, text, m->words[0]);
 }
 
-static int read_any_bool(
+static int fields_read_any_bool(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	bool ignored;
@@ -325,17 +326,17 @@ static int read_any_bool(
 	return schema_bool.read(at, value, m, &ignored);
 }
 
-static int read_only_bool(
+static int fields_read_only_bool(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	int r = read_any_bool(at, value, m, out);
+	int r = fields_read_any_bool(at, value, m, out);
 	if (r < 0 || json_is_true(value) == (m->max != 0))
 		return r;
 	return schema_refuse(
 		at, EINVAL, "%s is not supported by roost", json_is_true(value) ? "true" : "false");
 }
 
-static int read_only_empty(
+static int fields_read_only_empty(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m, (void)out;
@@ -346,16 +347,16 @@ static int read_only_empty(
 	return schema_refuse(at, EINVAL, "is not supported by roost, but for an empty list");
 }
 
-const struct schema_type fields_name = {.read = read_name};
-const struct schema_type fields_selector = {.read = read_selector};
-const struct schema_type fields_as_number = {.read = read_as_number};
-const struct schema_type fields_seconds = {.read = read_seconds};
-const struct schema_type fields_password = {.read = read_password};
-const struct schema_type fields_addr = {.read = read_addr};
-const struct schema_type fields_host = {.read = read_host};
-const struct schema_type fields_prefix = {.read = read_prefix};
-const struct schema_type fields_list = {.read = read_any_list};
-const struct schema_type fields_bool = {.read = read_any_bool};
-const struct schema_type fields_only_word = {.read = read_only_word};
-const struct schema_type fields_only_bool = {.read = read_only_bool};
-const struct schema_type fields_only_empty = {.read = read_only_empty};
+const struct schema_type fields_name = {.read = fields_read_name};
+const struct schema_type fields_selector = {.read = fields_read_selector};
+const struct schema_type fields_as_number = {.read = fields_read_as_number};
+const struct schema_type fields_seconds = {.read = fields_read_seconds};
+const struct schema_type fields_password = {.read = fields_read_password};
+const struct schema_type fields_addr = {.read = fields_read_addr};
+const struct schema_type fields_host = {.read = fields_read_host};
+const struct schema_type fields_prefix = {.read = fields_read_prefix};
+const struct schema_type fields_list = {.read = fields_read_any_list};
+const struct schema_type fields_bool = {.read = fields_read_any_bool};
+const struct schema_type fields_only_word = {.read = fields_read_only_word};
+const struct schema_type fields_only_bool = {.read = fields_read_only_bool};
+const struct schema_type fields_only_empty = {.read = fields_read_only_empty};

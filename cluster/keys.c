@@ -19,13 +19,13 @@
 #define SHORTEST6 116
 
 /* What follows prefix in key; NULL when key begins otherwise. */
-static const char *after(const char *key, const char *prefix)
+static const char *keys_after(const char *key, const char *prefix)
 {
 	size_t len = strlen(prefix);
 	return strncmp(key, prefix, len) == 0 ? key + len : NULL;
 }
 
-static bool take_name(const char *s, char out[RESOURCE_NAME])
+static bool keys_take_name(const char *s, char out[RESOURCE_NAME])
 {
 	return s && text_is_dns_name(s) && text_copy(out, RESOURCE_NAME, s);
 }
@@ -38,12 +38,12 @@ void keys_resource(enum resource_kind kind, const char *name, char out[STORE_KEY
 
 bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RESOURCE_NAME])
 {
-	const char *rest = after(key, KEYS_RESOURCES);
+	const char *rest = keys_after(key, KEYS_RESOURCES);
 	for (int k = 0; rest && k < RESOURCE_KINDS; k++) {
-		const char *tail = after(rest, resource_kind_plural((enum resource_kind)k));
+		const char *tail = keys_after(rest, resource_kind_plural((enum resource_kind)k));
 		if (!tail || *tail != '/')
 			continue;
-		if (!take_name(tail + 1, name))
+		if (!keys_take_name(tail + 1, name))
 			return false;
 		*kind = (enum resource_kind)k;
 		return true;
@@ -51,7 +51,7 @@ bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RE
 	return false;
 }
 
-static void format_prefix(const struct cidr *c, char out[CIDR_TEXT])
+static void keys_format_prefix(const struct cidr *c, char out[CIDR_TEXT])
 {
 	cidr_format(c, out);
 	*strchr(out, '/') = '-';
@@ -60,14 +60,14 @@ static void format_prefix(const struct cidr *c, char out[CIDR_TEXT])
 void keys_block(const struct cidr *block, char out[STORE_KEY_MAX])
 {
 	char text[CIDR_TEXT];
-	format_prefix(block, text);
+	keys_format_prefix(block, text);
 	(void)snprintf(out, STORE_KEY_MAX, KEYS_BLOCKS "%s", text);
 }
 
 bool keys_parse_block(const char *key, struct cidr *out)
 {
 	char text[CIDR_TEXT], again[STORE_KEY_MAX];
-	const char *rest = after(key, KEYS_BLOCKS);
+	const char *rest = keys_after(key, KEYS_BLOCKS);
 	if (!rest || !text_copy(text, sizeof(text), rest))
 		return false;
 	char *dash = strrchr(text, '-');
@@ -89,7 +89,7 @@ bool keys_parse_block(const char *key, struct cidr *out)
 void keys_nodeblock(const char *node, const struct cidr *block, char out[STORE_KEY_MAX])
 {
 	char text[CIDR_TEXT];
-	format_prefix(block, text);
+	keys_format_prefix(block, text);
 	(void)snprintf(
 		out, STORE_KEY_MAX, KEYS_NODEBLOCKS "%.*s/%s", RESOURCE_NAME - 1, node, text);
 }
@@ -101,5 +101,5 @@ void keys_status(const char *node, char out[STORE_KEY_MAX])
 
 bool keys_parse_status(const char *key, char node[RESOURCE_NAME])
 {
-	return take_name(after(key, KEYS_STATUS), node);
+	return keys_take_name(keys_after(key, KEYS_STATUS), node);
 }

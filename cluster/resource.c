@@ -54,7 +54,7 @@ bool resource_kind_parse(const char *s, enum resource_kind *out)
 
 #define IN(field) SCHEMA_AT(struct resource, field)
 
-static int read_pool_cidr(
+static int resource_read_pool_cidr(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	int r = fields_prefix.read(at, value, m, out);
@@ -65,7 +65,7 @@ static int read_pool_cidr(
 }
 
 /* Calico's ranges. A pool smaller than the default block is one block. */
-static int read_block_size(
+static int resource_read_block_size(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct pool *p = out;
@@ -84,7 +84,7 @@ static int read_block_size(
 	return 0;
 }
 
-static int check_encap(
+static int resource_check_encap(
 	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
 	const struct resource_pool *p = &((const struct resource *)out)->pool;
@@ -99,7 +99,7 @@ static int check_encap(
 }
 
 /* Pools give addresses to pods and tunnels, both, in Calico as here. */
-static int check_uses(
+static int resource_check_uses(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	bool workload = false, tunnel = false;
@@ -127,23 +127,25 @@ static int check_uses(
 
 static const char *const encaps[] = {"Never", "Always", "CrossSubnet", NULL};
 static const struct schema_member pool_members[] = {
-	{"cidr", SCHEMA_READER(read_pool_cidr), IN(pool.pool.cidr), .flags = SCHEMA_REQUIRED},
-	{"blockSize", SCHEMA_READER(read_block_size), IN(pool.pool), .flags = SCHEMA_ALWAYS},
+	{"cidr", SCHEMA_READER(resource_read_pool_cidr), IN(pool.pool.cidr),
+		.flags = SCHEMA_REQUIRED},
+	{"blockSize", SCHEMA_READER(resource_read_block_size), IN(pool.pool),
+		.flags = SCHEMA_ALWAYS},
 	{"ipipMode", &schema_word, IN(pool.ipip), .words = encaps},
 	{"vxlanMode", &schema_word, IN(pool.vxlan), .words = encaps},
-	{.type = SCHEMA_READER(check_encap)},
+	{.type = SCHEMA_READER(resource_check_encap)},
 	{"natOutgoing", &schema_bool, IN(pool.nat_outgoing)},
 	{"disabled", &schema_bool, IN(pool.disabled)},
 	{"disableBGPExport", &schema_bool, IN(pool.no_bgp_export)},
 	{"nodeSelector", &fields_selector, IN(pool.selector)},
-	{"allowedUses", SCHEMA_READER(check_uses), .max = RESOURCE_LIST},
+	{"allowedUses", SCHEMA_READER(resource_check_uses), .max = RESOURCE_LIST},
 	{"assignmentMode", &fields_only_word, .words = FIELDS_WORD("Automatic")},
 	{"namespaceSelector", &fields_only_word, .words = FIELDS_WORD("all()")},
 };
 static const struct schema pool_spec = SCHEMA_OF(pool_members);
 
 /* Written like an address, but any number will do: 224.0.0.1 is usual. */
-static int read_cluster_id(
+static int resource_read_cluster_id(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -166,7 +168,7 @@ static const struct schema_member node_bgp_members[] = {
 	{"ipv4Address", &fields_host, IN(node.addr[IPV4]), .family = AF_INET},
 	{"ipv6Address", &fields_host, IN(node.addr[IPV6]), .family = AF_INET6},
 	{"ipv4IPIPTunnelAddr", &fields_addr, IN(node.ipip), .family = AF_INET},
-	{"routeReflectorClusterID", SCHEMA_READER(read_cluster_id), IN(node.rr_cluster)},
+	{"routeReflectorClusterID", SCHEMA_READER(resource_read_cluster_id), IN(node.rr_cluster)},
 };
 static const struct schema node_bgp = SCHEMA_OF(node_bgp_members);
 static const struct schema_member node_members[] = {
@@ -188,7 +190,7 @@ static const struct schema_member reservation_members[] = {
 };
 static const struct schema reservation_spec = SCHEMA_OF(reservation_members);
 
-static int check_default_name(
+static int resource_check_default_name(
 	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
 	struct resource *r = out;
@@ -199,7 +201,7 @@ static int check_default_name(
 }
 
 static const struct schema_member ipam_members[] = {
-	{.type = SCHEMA_READER(check_default_name)},
+	{.type = SCHEMA_READER(resource_check_default_name)},
 	{"maxBlocksPerHost", &schema_number, IN(ipam.max_blocks), .max = INT32_MAX},
 	{"ipCooldownSeconds", &schema_number, IN(ipam.cooldown_s), .max = POOL_COOLDOWN_MAX_S},
 	{.key = "strictAffinity", .type = &fields_bool},
@@ -241,7 +243,7 @@ static bool is_printable(const char *s)
 	return true;
 }
 
-static int check_label(const struct schema_at *at, const json_t *value, bool annotation)
+static int resource_check_label(const struct schema_at *at, const json_t *value, bool annotation)
 {
 	const char *text = json_string_value(value);
 	if (!is_label(at->key, 317, true)) /* a DNS subdomain, a slash, 63 */
@@ -259,7 +261,7 @@ static int check_label(const struct schema_at *at, const json_t *value, bool ann
 }
 
 /* max: they are annotations. */
-static int check_labels(
+static int resource_check_labels(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *name;
@@ -272,18 +274,18 @@ static int check_labels(
 		return schema_refuse(at, EINVAL, "has more than %d entries", LABELS_MAX);
 	json_object_foreach ((json_t *)value, name, one)
 		if (r == 0 && !(m->max && strcmp(name, RESOURCE_LAST_APPLIED) == 0)) /* not kept */
-			r = check_label(SCHEMA_IN(at, name), one, m->max);
+			r = resource_check_label(SCHEMA_IN(at, name), one, m->max);
 	return r;
 }
 
-static int read_resource_name(
+static int resource_read_resource_name(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	int r = value ? fields_name.read(at, value, m, out) : 0;
 	return r < 0 || *(const char *)out ? r : schema_refuse(at, EINVAL, "is missing");
 }
 
-static int read_kind(
+static int resource_read_kind(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *kind = NULL;
@@ -297,14 +299,14 @@ static int read_kind(
 	return r < 0 ? r : schema_refuse(at, EINVAL, "%.64s is not supported by roost", kind);
 }
 
-static int read_status(
+static int resource_read_status(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m, (void)out;
 	return json_is_object(value) ? 0 : schema_refuse_type(at, "an object", value);
 }
 
-static int read_spec(
+static int resource_read_spec(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	CLEANUP_JSON json_t *none = json_object();
@@ -315,13 +317,13 @@ static int read_spec(
 
 static const char *const versions[] = {"projectcalico.org/v3", "crd.projectcalico.org/v1", NULL};
 static const struct schema_member kind_members[] = {
-	{"kind", SCHEMA_READER(read_kind), IN(kind), .flags = SCHEMA_REQUIRED},
+	{"kind", SCHEMA_READER(resource_read_kind), IN(kind), .flags = SCHEMA_REQUIRED},
 	{"apiVersion", &schema_word, .flags = SCHEMA_REQUIRED, .words = versions},
 };
 static const struct schema_member metadata_members[] = {
-	{"name", SCHEMA_READER(read_resource_name), IN(name), .flags = SCHEMA_ALWAYS},
-	{.key = "labels", .type = SCHEMA_READER(check_labels)},
-	{"annotations", SCHEMA_READER(check_labels), .max = true},
+	{"name", SCHEMA_READER(resource_read_resource_name), IN(name), .flags = SCHEMA_ALWAYS},
+	{.key = "labels", .type = SCHEMA_READER(resource_check_labels)},
+	{"annotations", SCHEMA_READER(resource_check_labels), .max = true},
 	{.key = "uid"},
 	{.key = "creationTimestamp"},
 	{.key = "resourceVersion"},
@@ -334,8 +336,8 @@ static const struct schema_member document_members[] = {
 	{.key = "apiVersion"},
 	{.key = "kind"},
 	{"metadata", &schema_object, .flags = SCHEMA_REQUIRED, .schema = &metadata},
-	{"spec", SCHEMA_READER(read_spec), .flags = SCHEMA_ALWAYS},
-	{.key = "status", .type = SCHEMA_READER(read_status)},
+	{"spec", SCHEMA_READER(resource_read_spec), .flags = SCHEMA_ALWAYS},
+	{.key = "status", .type = SCHEMA_READER(resource_read_status)},
 };
 
 int resource_parse(

@@ -24,7 +24,7 @@
 #define HAS(field) SCHEMA_HAS(struct resource, field)
 
 /* What is of the whole cluster cannot be set for one node. */
-static int check_scope(
+static int resource_check_scope(
 	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
 	static const char *const clusterwide[] = {"asNumber", "nodeToNodeMeshEnabled",
@@ -50,7 +50,7 @@ static int check_scope(
 static const char *const logs[] = {"None", "Debug", "Info", "Warning", "Error", "Fatal", NULL};
 static const char *const fallbacks[] = {"NodeDefault", "Unreachable", NULL};
 static const struct schema_member bgp_members[] = {
-	{.type = SCHEMA_READER(check_scope)},
+	{.type = SCHEMA_READER(resource_check_scope)},
 	{"asNumber", &fields_as_number, IN(bgp.as_number), .has = HAS(bgp.has_as)},
 	{"nodeToNodeMeshEnabled", &schema_bool, IN(bgp.mesh), .has = HAS(bgp.has_mesh)},
 	{"listenPort", &schema_number, IN(bgp.port), .min = 1, .max = UINT16_MAX,
@@ -76,7 +76,7 @@ static const struct schema_member bgp_members[] = {
 };
 const struct schema resource_bgp_spec = SCHEMA_OF(bgp_members);
 
-static bool parse_port(const char *s, uint16_t *out)
+static bool resource_parse_port(const char *s, uint16_t *out)
 {
 	unsigned int n = 0;
 	if (!*s || strlen(s) > 5)
@@ -90,7 +90,7 @@ static bool parse_port(const char *s, uint16_t *out)
 }
 
 /* "10.0.0.1", "10.0.0.1:1790", "fd00::1", "[fd00::1]:1790". */
-static bool parse_endpoint(const char *s, struct addr *addr, uint16_t *port)
+static bool resource_parse_endpoint(const char *s, struct addr *addr, uint16_t *port)
 {
 	char host[ADDR_TEXT];
 	struct err ignored;
@@ -109,10 +109,10 @@ static bool parse_endpoint(const char *s, struct addr *addr, uint16_t *port)
 	if (!end)
 		return true;
 	end += bracket;
-	return *end == ':' && parse_port(end + 1, port);
+	return *end == ':' && resource_parse_port(end + 1, port);
 }
 
-static int read_endpoint(
+static int resource_read_endpoint(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct resource_peer *p = out;
@@ -124,13 +124,13 @@ static int read_endpoint(
 	if (!*text)
 		return schema_refuse(
 			at, EINVAL, "is missing: peers are given by address, one for each BGPPeer");
-	if (!parse_endpoint(text, &p->addr, &p->port))
+	if (!resource_parse_endpoint(text, &p->addr, &p->port))
 		return schema_refuse(at, EINVAL,
 			"is \"%.64s\", must be ADDRESS, IPV4:PORT or [IPV6]:PORT", text);
 	return fields_check_host(at, &p->addr);
 }
 
-static int read_filter_name(
+static int resource_read_filter_name(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *name = NULL;
@@ -144,7 +144,7 @@ static int read_filter_name(
 	return 0;
 }
 
-static int check_peer_nodes(
+static int resource_check_peer_nodes(
 	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
 	const struct resource_peer *p = &((const struct resource *)out)->peer;
@@ -155,7 +155,7 @@ static int check_peer_nodes(
 }
 
 /* A session is of one family, and so is what it brings. */
-static int check_peer_exits(
+static int resource_check_peer_exits(
 	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
 {
 	const struct resource_peer *p = &((const struct resource *)out)->peer;
@@ -171,11 +171,11 @@ static int check_peer_exits(
 }
 
 static const struct schema_member peer_members[] = {
-	{"peerIP", SCHEMA_READER(read_endpoint), IN(peer), .flags = SCHEMA_ALWAYS},
+	{"peerIP", SCHEMA_READER(resource_read_endpoint), IN(peer), .flags = SCHEMA_ALWAYS},
 	{"asNumber", &fields_as_number, IN(peer.as_number), .flags = SCHEMA_REQUIRED},
 	{"node", &fields_name, IN(peer.node)},
 	{"nodeSelector", &fields_selector, IN(peer.selector)},
-	{.type = SCHEMA_READER(check_peer_nodes)},
+	{.type = SCHEMA_READER(resource_check_peer_nodes)},
 	{"password", &fields_password, IN(peer.password)},
 	{"keepaliveTime", &fields_seconds, IN(peer.keepalive_s), .min = 1, .max = KEEPALIVE_MAX_S},
 	{"maxRestartTime", &fields_seconds, IN(peer.restart_s), .min = 1, .max = RESTART_MAX_S},
@@ -184,7 +184,7 @@ static const struct schema_member peer_members[] = {
 	{"filters", &schema_list, IN(peer.filters),
 		.max = sizeof(((struct resource *)0)->peer.filters) / RESOURCE_NAME,
 		.count = offsetof(struct resource, peer.n_filters),
-		.of = SCHEMA_ELEMENT(SCHEMA_READER(read_filter_name), RESOURCE_NAME)},
+		.of = SCHEMA_ELEMENT(SCHEMA_READER(resource_read_filter_name), RESOURCE_NAME)},
 	{"peerSelector", &fields_only_word, .words = FIELDS_WORD("")},
 	{"sourceAddress", &fields_only_word, .words = FIELDS_WORD("UseNodeIP")},
 	{"nextHopMode", &fields_only_word, .words = FIELDS_WORD("Auto")},
@@ -194,12 +194,12 @@ static const struct schema_member peer_members[] = {
 		.count = offsetof(struct resource, peer.n_exits),
 		.of = SCHEMA_ELEMENT(&resource_exit_cidr, sizeof(struct cidr))},
 	{"bfd", &schema_bool, IN(peer.bfd)},
-	{.type = SCHEMA_READER(check_peer_exits)},
+	{.type = SCHEMA_READER(resource_check_peer_exits)},
 };
 const struct schema resource_peer_spec = SCHEMA_OF(peer_members);
 
 /* min, or max: it is not below min. */
-static int read_length(
+static int resource_read_length(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct resource_rule *rule = out;
@@ -212,12 +212,12 @@ static int read_length(
 }
 
 static const struct schema_member length_members[] = {
-	{"min", SCHEMA_READER(read_length), .max = false},
-	{"max", SCHEMA_READER(read_length), .max = true},
+	{"min", SCHEMA_READER(resource_read_length), .max = false},
+	{"max", SCHEMA_READER(resource_read_length), .max = true},
 };
 static const struct schema lengths = SCHEMA_OF(length_members);
 
-static int read_lengths(
+static int resource_read_lengths(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct resource_rule *rule = out;
@@ -229,7 +229,7 @@ static int read_lengths(
 	return schema_read_object(at, &lengths, value, rule);
 }
 
-static int read_operator(
+static int resource_read_operator(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct resource_rule *rule = out;
@@ -254,9 +254,9 @@ static const char *const operators[] = {"Equal", "NotEqual", "In", "NotIn", NULL
 		{"action", &schema_word, RULE(accept), .flags = SCHEMA_REQUIRED,                   \
 			.words = actions},                                                         \
 			{"cidr", &fields_prefix, RULE(cidr), .family = (af)},                      \
-			{"matchOperator", SCHEMA_READER(read_operator), .flags = SCHEMA_ALWAYS,    \
-				.words = operators},                                               \
-			{.key = "prefixLength", .type = SCHEMA_READER(read_lengths)},              \
+			{"matchOperator", SCHEMA_READER(resource_read_operator),                   \
+				.flags = SCHEMA_ALWAYS, .words = operators},                       \
+			{.key = "prefixLength", .type = SCHEMA_READER(resource_read_lengths)},     \
 	}
 static const struct schema_member rules4[] = RULE_MEMBERS(AF_INET);
 static const struct schema_member rules6[] = RULE_MEMBERS(AF_INET6);

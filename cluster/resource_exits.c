@@ -12,7 +12,7 @@
 
 #define SPECIAL_LEN 8 /* prefixes that are wider are never special as a whole */
 
-static int read_exit_cidr(
+static int resource_read_exit_cidr(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const struct cidr *c = out, *before = c - at->index;
@@ -27,7 +27,7 @@ static int read_exit_cidr(
 	return r;
 }
 
-static int check_exit(
+static int resource_check_exit(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const struct resource_exit *x = out;
@@ -42,7 +42,7 @@ static int check_exit(
 				    "are everywhere");
 }
 
-static int read_enabled(
+static int resource_read_enabled(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	int r = schema_bool.read(at, value, m, out);
@@ -51,7 +51,7 @@ static int read_enabled(
 	return r;
 }
 
-const struct schema_type resource_exit_cidr = {.read = read_exit_cidr};
+const struct schema_type resource_exit_cidr = {.read = resource_read_exit_cidr};
 
 #define EXIT(field) SCHEMA_AT(struct resource_exit, field)
 static const struct schema_member exit_members[] = {
@@ -59,13 +59,13 @@ static const struct schema_member exit_members[] = {
 	{"cidrs", &schema_list, EXIT(cidrs), .max = RESOURCE_EXIT_CIDRS,
 		.count = offsetof(struct resource_exit, n_cidrs),
 		.of = SCHEMA_ELEMENT(&resource_exit_cidr, sizeof(struct cidr))},
-	{.type = SCHEMA_READER(check_exit)},
+	{.type = SCHEMA_READER(resource_check_exit)},
 };
 const struct schema resource_exit = SCHEMA_OF(exit_members);
 
 #define EXITS(field) SCHEMA_AT(struct resource_exits, field)
 static const struct schema_member bfd_members[] = {
-	{"enabled", SCHEMA_READER(read_enabled), EXITS(no_bfd)},
+	{"enabled", SCHEMA_READER(resource_read_enabled), EXITS(no_bfd)},
 	{"intervalMs", &schema_number, EXITS(bfd_interval_ms), .min = 20, .max = 10000},
 	{"multiplier", &schema_number, EXITS(bfd_multiplier), .min = 2, .max = 50},
 };

@@ -22,7 +22,7 @@
 #include "lib/text.h"
 
 /* The form that boot_format_time() writes, nothing else of RFC 3339. */
-static bool parse_time(const char *text, int64_t *out)
+static bool status_parse_time(const char *text, int64_t *out)
 {
 	struct tm tm = {0};
 	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
@@ -62,7 +62,7 @@ void status_make_id(char out[STATUS_ID])
 		b[15]);
 }
 
-static int read_id(
+static int status_read_id(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -74,22 +74,22 @@ static int read_id(
 	return r;
 }
 
-static json_t *write_id(const struct schema_member *m, const void *in)
+static json_t *status_write_id(const struct schema_member *m, const void *in)
 {
 	(void)m;
 	return json_of_text(in);
 }
 
-static int read_time(
+static int status_read_time(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
 	(void)m;
 	int r = schema_get_text(at, value, &text);
-	return r < 0 || parse_time(text, out) ? r : schema_refuse(at, EBADMSG, "is no time");
+	return r < 0 || status_parse_time(text, out) ? r : schema_refuse(at, EBADMSG, "is no time");
 }
 
-static json_t *write_time(const struct schema_member *m, const void *in)
+static json_t *status_write_time(const struct schema_member *m, const void *in)
 {
 	char text[32];
 	(void)m;
@@ -98,7 +98,7 @@ static json_t *write_time(const struct schema_member *m, const void *in)
 }
 
 /* Agents that do not know the member have as many as they tell. */
-static int fill_problem_count(
+static int status_fill_problem_count(
 	const struct schema_at *at, const json_t *doc, const struct schema_member *m, void *out)
 {
 	struct status *s = out;
@@ -108,8 +108,8 @@ static int fill_problem_count(
 	return 0;
 }
 
-const struct schema_type status_id = {read_id, write_id};
-static const struct schema_type heartbeat = {read_time, write_time};
+const struct schema_type status_id = {status_read_id, status_write_id};
+static const struct schema_type heartbeat = {status_read_time, status_write_time};
 
 #define BLOCK(field) SCHEMA_AT(struct status_block, field)
 static const struct schema_member block_members[] = {
@@ -145,7 +145,7 @@ static const struct schema_member members[] = {
 		.max = STATUS_PROBLEMS, .flags = SCHEMA_CUT,
 		.of = SCHEMA_ELEMENT(&schema_text, sizeof(((struct status *)0)->problems[0]))},
 	{"problemCount", &schema_number, AT(problem_count)},
-	{.type = SCHEMA_READER(fill_problem_count)},
+	{.type = SCHEMA_READER(status_fill_problem_count)},
 	{"blocks", &schema_heap, SCHEMA_POINTER(struct status, blocks),
 		.count = offsetof(struct status, n_blocks),
 		.of = SCHEMA_ELEMENT(

@@ -28,11 +28,11 @@
 
 /* ---- Places and errors ---- */
 
-static void add_place(const struct schema_at *at, struct text *t)
+static void schema_add_place(const struct schema_at *at, struct text *t)
 {
 	if (!at->above)
 		return;
-	add_place(at->above, t);
+	schema_add_place(at->above, t);
 	if (at->key)
 		text_add(t, "%s%s", t->len && *at->key ? "." : "", at->key);
 	else
@@ -43,7 +43,7 @@ void schema_place(const struct schema_at *at, char out[SCHEMA_PLACE])
 {
 	char raw[SCHEMA_PLACE] = "";
 	struct text t = TEXT_ON(raw);
-	add_place(at, &t);
+	schema_add_place(at, &t);
 	(void)json_clean(out, SCHEMA_PLACE, raw);
 }
 
@@ -110,7 +110,7 @@ int schema_unknown(const struct schema_at *member, const struct schema *s)
 
 /* ---- Types ---- */
 
-static int read_text(
+static int type_read_text(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -120,14 +120,14 @@ static int read_text(
 	return r;
 }
 
-static json_t *write_text(const struct schema_member *m, const void *in)
+static json_t *type_write_text(const struct schema_member *m, const void *in)
 {
 	CLEANUP_FREE char *clean = mem_new(1, m->size);
 	(void)json_clean(clean, m->size, in);
 	return json_string(clean);
 }
 
-static int read_bool(
+static int type_read_bool(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -137,14 +137,14 @@ static int read_bool(
 	return 0;
 }
 
-static json_t *write_bool(const struct schema_member *m, const void *in)
+static json_t *type_write_bool(const struct schema_member *m, const void *in)
 {
 	(void)m;
 	return json_boolean(*(const bool *)in);
 }
 
 /* Size 0: the field is nowhere. */
-static void put_number(void *out, size_t size, int64_t n)
+static void type_put_number(void *out, size_t size, int64_t n)
 {
 	const uint8_t n8 = (uint8_t)n;
 	const uint16_t n16 = (uint16_t)n;
@@ -153,7 +153,7 @@ static void put_number(void *out, size_t size, int64_t n)
 	memcpy(out, of[size], size);
 }
 
-static int64_t get_number(const void *in, size_t size)
+static int64_t type_get_number(const void *in, size_t size)
 {
 	switch (size) {
 	case 1:
@@ -167,23 +167,23 @@ static int64_t get_number(const void *in, size_t size)
 	}
 }
 
-static int read_number(
+static int type_read_number(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	int64_t n = 0;
 	int64_t widest = m->size < sizeof(n) ? ((int64_t)1 << m->size * 8) - 1 : INT64_MAX;
 	int r = schema_get_number(at, value, m->min, m->max || m->min ? m->max : widest, &n);
 	if (r == 0)
-		put_number(out, m->size, n);
+		type_put_number(out, m->size, n);
 	return r;
 }
 
-static json_t *write_number(const struct schema_member *m, const void *in)
+static json_t *type_write_number(const struct schema_member *m, const void *in)
 {
-	return json_integer(get_number(in, m->size));
+	return json_integer(type_get_number(in, m->size));
 }
 
-static int read_count(
+static int type_read_count(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -194,14 +194,14 @@ static int read_count(
 	return r;
 }
 
-static json_t *write_count(const struct schema_member *m, const void *in)
+static json_t *type_write_count(const struct schema_member *m, const void *in)
 {
 	(void)m;
 	uint64_t n = *(const uint64_t *)in;
 	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
 }
 
-static int read_word(
+static int type_read_word(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -210,7 +210,7 @@ static int read_word(
 	int r = schema_get_text(at, value, &text);
 	for (size_t i = 0; r == 0 && m->words[i]; i++) {
 		if (strcmp(text, m->words[i]) == 0) {
-			put_number(out, m->size, (int64_t)i);
+			type_put_number(out, m->size, (int64_t)i);
 			return 0;
 		}
 		text_add(&t, "%s%s", i == 0 ? "" : m->words[i + 1] ? ", " : " or ", m->words[i]);
@@ -218,12 +218,12 @@ static int read_word(
 	return r < 0 ? r : schema_refuse(at, EINVAL, "is \"%.*s\", must be %s", SHOWN, text, list);
 }
 
-static json_t *write_word(const struct schema_member *m, const void *in)
+static json_t *type_write_word(const struct schema_member *m, const void *in)
 {
-	return json_string(m->words[get_number(in, m->size)]);
+	return json_string(m->words[type_get_number(in, m->size)]);
 }
 
-static int read_name(
+static int type_read_name(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -235,7 +235,7 @@ static int read_name(
 	return r;
 }
 
-static int read_addr(
+static int type_read_addr(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -250,13 +250,13 @@ static int read_addr(
 	return 0;
 }
 
-static json_t *write_addr(const struct schema_member *m, const void *in)
+static json_t *type_write_addr(const struct schema_member *m, const void *in)
 {
 	(void)m;
 	return json_of_addr(in);
 }
 
-static int read_prefix(
+static int type_read_prefix(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -272,13 +272,13 @@ static int read_prefix(
 	return 0;
 }
 
-static json_t *write_prefix(const struct schema_member *m, const void *in)
+static json_t *type_write_prefix(const struct schema_member *m, const void *in)
 {
 	(void)m;
 	return json_of_cidr(in);
 }
 
-static int read_mac(
+static int type_read_mac(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -293,7 +293,7 @@ static int read_mac(
 					      SHOWN, text);
 }
 
-static json_t *write_mac(const struct schema_member *m, const void *in)
+static json_t *type_write_mac(const struct schema_member *m, const void *in)
 {
 	static const uint8_t none[6];
 	char text[MAC_TEXT] = "";
@@ -303,19 +303,19 @@ static json_t *write_mac(const struct schema_member *m, const void *in)
 	return json_string(text);
 }
 
-static int read_object(
+static int type_read_object(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	return schema_read_object(at, m->schema, value, out);
 }
 
-static json_t *write_object(const struct schema_member *m, const void *in)
+static json_t *type_write_object(const struct schema_member *m, const void *in)
 {
 	return schema_write(m->schema, in);
 }
 
 /* array: the first element's place; NULL: to be made, and its pointer goes to *out. */
-static int read_elements(const struct schema_at *at, const json_t *value,
+static int type_read_elements(const struct schema_at *at, const json_t *value,
 	const struct schema_member *m, void *out, char *array)
 {
 	size_t n = json_array_size(value), max = m->max ? (size_t)m->max : SIZE_MAX;
@@ -341,7 +341,7 @@ static int read_elements(const struct schema_at *at, const json_t *value,
 	return 0;
 }
 
-static json_t *write_elements(const struct schema_member *m, const void *in, const char *array)
+static json_t *type_write_elements(const struct schema_member *m, const void *in, const char *array)
 {
 	json_t *list = json_array();
 	size_t n = *(const size_t *)((const char *)in - m->offset + m->count);
@@ -350,46 +350,46 @@ static json_t *write_elements(const struct schema_member *m, const void *in, con
 	return list;
 }
 
-static int read_list(
+static int type_read_list(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	return read_elements(at, value, m, out, out);
+	return type_read_elements(at, value, m, out, out);
 }
 
-static json_t *write_list(const struct schema_member *m, const void *in)
+static json_t *type_write_list(const struct schema_member *m, const void *in)
 {
-	return write_elements(m, in, in);
+	return type_write_elements(m, in, in);
 }
 
-static int read_heap(
+static int type_read_heap(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
-	return read_elements(at, value, m, out, NULL);
+	return type_read_elements(at, value, m, out, NULL);
 }
 
-static json_t *write_heap(const struct schema_member *m, const void *in)
+static json_t *type_write_heap(const struct schema_member *m, const void *in)
 {
 	const char *array = NULL;
 	memcpy(&array, in, sizeof(array));
-	return write_elements(m, in, array);
+	return type_write_elements(m, in, array);
 }
 
-const struct schema_type schema_text = {read_text, write_text};
-const struct schema_type schema_bool = {read_bool, write_bool};
-const struct schema_type schema_number = {read_number, write_number};
-const struct schema_type schema_count = {read_count, write_count};
-const struct schema_type schema_word = {read_word, write_word};
-const struct schema_type schema_name = {read_name, write_text};
-const struct schema_type schema_addr = {read_addr, write_addr};
-const struct schema_type schema_prefix = {read_prefix, write_prefix};
-const struct schema_type schema_mac = {read_mac, write_mac};
-const struct schema_type schema_object = {read_object, write_object};
-const struct schema_type schema_list = {read_list, write_list};
-const struct schema_type schema_heap = {read_heap, write_heap};
+const struct schema_type schema_text = {type_read_text, type_write_text};
+const struct schema_type schema_bool = {type_read_bool, type_write_bool};
+const struct schema_type schema_number = {type_read_number, type_write_number};
+const struct schema_type schema_count = {type_read_count, type_write_count};
+const struct schema_type schema_word = {type_read_word, type_write_word};
+const struct schema_type schema_name = {type_read_name, type_write_text};
+const struct schema_type schema_addr = {type_read_addr, type_write_addr};
+const struct schema_type schema_prefix = {type_read_prefix, type_write_prefix};
+const struct schema_type schema_mac = {type_read_mac, type_write_mac};
+const struct schema_type schema_object = {type_read_object, type_write_object};
+const struct schema_type schema_list = {type_read_list, type_write_list};
+const struct schema_type schema_heap = {type_read_heap, type_write_heap};
 
 /* ---- The two that go through a table ---- */
 
-static bool is_known(const struct schema *s, const char *key)
+static bool schema_is_known(const struct schema *s, const char *key)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (s->members[i].key && strcmp(s->members[i].key, key) == 0)
@@ -397,17 +397,18 @@ static bool is_known(const struct schema *s, const char *key)
 	return false;
 }
 
-static int check_keys(const struct schema_at *at, const struct schema *s, const json_t *object)
+static int schema_check_keys(
+	const struct schema_at *at, const struct schema *s, const json_t *object)
 {
 	const char *key;
 	json_t *value = NULL;
 	json_object_foreach ((json_t *)object, key, value)
-		if (!is_known(s, key))
+		if (!schema_is_known(s, key))
 			return at->reader->unknown(SCHEMA_IN(at, key), s);
 	return 0;
 }
 
-static int read_member(
+static int schema_read_member(
 	const struct schema_at *at, const struct schema_member *m, const json_t *object, char *base)
 {
 	if (!m->key)
@@ -431,9 +432,9 @@ int schema_read_object(
 {
 	if (!json_is_object(object))
 		return schema_refuse_type(at, "an object", object);
-	int r = at->reader->unknown ? check_keys(at, s, object) : 0;
+	int r = at->reader->unknown ? schema_check_keys(at, s, object) : 0;
 	for (size_t i = 0; r == 0 && i < s->n; i++)
-		r = read_member(at, &s->members[i], object, out);
+		r = schema_read_member(at, &s->members[i], object, out);
 	return r;
 }
 

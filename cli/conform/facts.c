@@ -17,7 +17,7 @@
 
 /* ---- Types ---- */
 
-static int read_shown(
+static int facts_read_shown(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -27,7 +27,7 @@ static int read_shown(
 	return r;
 }
 
-static int read_ifname(
+static int facts_read_ifname(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -39,7 +39,7 @@ static int read_ifname(
 	return r;
 }
 
-static int read_network(
+static int facts_read_network(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = json_string_value(value);
@@ -51,7 +51,7 @@ static int read_network(
 }
 
 /* Of two settings the greater number holds (rp_filter in ip-sysctl.rst: 2 is loose, 1 strict). */
-static int read_greater(
+static int facts_read_greater(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	int64_t n = 0;
@@ -61,10 +61,10 @@ static int read_greater(
 	return r;
 }
 
-static const struct schema_type shown = {.read = read_shown};
-static const struct schema_type ifname = {.read = read_ifname};
-static const struct schema_type network = {.read = read_network};
-static const struct schema_type greater = {.read = read_greater};
+static const struct schema_type shown = {.read = facts_read_shown};
+static const struct schema_type ifname = {.read = facts_read_ifname};
+static const struct schema_type network = {.read = facts_read_network};
+static const struct schema_type greater = {.read = facts_read_greater};
 
 /* ---- What a node has ---- */
 
@@ -169,7 +169,7 @@ void conform_facts_done(struct conform_facts *l)
 
 /* ---- The others ---- */
 
-static int read_portmap(
+static int facts_read_portmap(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -182,7 +182,7 @@ static int read_portmap(
 	return 0;
 }
 
-static int read_ips(
+static int facts_read_ips(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct conform_pod *p = out;
@@ -207,10 +207,10 @@ static int read_ips(
 static const struct schema_member pod_members[] = {
 	{"container", &shown, POD(container)},
 	{"hostLink", &ifname, POD(link)},
-	{"ips", SCHEMA_READER(read_ips), .flags = SCHEMA_ALWAYS},
+	{"ips", SCHEMA_READER(facts_read_ips), .flags = SCHEMA_ALWAYS},
 	{"mtu", &schema_number, POD(mtu), .max = UINT16_MAX},
 	{"port", &schema_number, POD(port)},
-	{"capabilities", SCHEMA_READER(read_portmap), POD(has_portmap)},
+	{"capabilities", SCHEMA_READER(facts_read_portmap), POD(has_portmap)},
 };
 #define OUTCOME(field) SCHEMA_AT(struct conform_outcome, field)
 static const struct schema_member outcome_members[] = {
@@ -245,7 +245,7 @@ static const struct schema pod_form = SCHEMA_OF(pod_members),
 			   ports_form = SCHEMA_OF(ports_members),
 			   heard_form = SCHEMA_OF(heard_members);
 
-static int read_answer(
+static int facts_read_answer(
 	const struct schema *s, const json_t *answer, void *out, size_t size, struct err *e)
 {
 	CLEANUP_FREE void *fresh = mem_new(1, size);
@@ -257,12 +257,12 @@ static int read_answer(
 
 int conform_pod_parse(const json_t *answer, struct conform_pod *out, struct err *e)
 {
-	return read_answer(&pod_form, answer, out, sizeof(*out), e);
+	return facts_read_answer(&pod_form, answer, out, sizeof(*out), e);
 }
 
 int conform_outcome_parse(const json_t *answer, struct conform_outcome *out, struct err *e)
 {
-	return read_answer(&outcome_form, answer, out, sizeof(*out), e);
+	return facts_read_answer(&outcome_form, answer, out, sizeof(*out), e);
 }
 
 int conform_ports_parse(const json_t *answer, uint16_t *udp, uint16_t *tcp, struct err *e)

@@ -24,7 +24,7 @@
 #define SETTLE_S 10
 #define SELF "/proc/self/exe"
 
-static int refuse_key(const struct schema_at *member, const struct schema *s)
+static int file_refuse_key(const struct schema_at *member, const struct schema *s)
 {
 	(void)s;
 	return schema_refuse(member, EINVAL, "is no key of a cluster file");
@@ -32,7 +32,7 @@ static int refuse_key(const struct schema_at *member, const struct schema *s)
 
 /* ---- Types. Texts and lists are the document's ---- */
 
-static int read_word(
+static int file_read_word(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *text = NULL;
@@ -45,11 +45,11 @@ static int read_word(
 	return r;
 }
 
-static int read_host_name(
+static int file_read_host_name(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	const char *name = "";
-	int r = read_word(at, value, m, &name);
+	int r = file_read_word(at, value, m, &name);
 	if (r == 0 && (!text_is_name(name) || strlen(name) > 253))
 		return schema_refuse(at, EINVAL, "is no name");
 	if (r == 0)
@@ -57,7 +57,7 @@ static int read_host_name(
 	return r;
 }
 
-static int read_words(
+static int file_read_words(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	(void)m;
@@ -75,9 +75,9 @@ static int read_words(
 	return 0;
 }
 
-static const struct schema_type word = {.read = read_word};
-static const struct schema_type host_name = {.read = read_host_name};
-static const struct schema_type words = {.read = read_words};
+static const struct schema_type word = {.read = file_read_word};
+static const struct schema_type host_name = {.read = file_read_host_name};
+static const struct schema_type words = {.read = file_read_words};
 
 /* ---- Hosts ---- */
 
@@ -107,7 +107,7 @@ static const struct schema_member outside_members[] = {
 static const struct schema node_form = SCHEMA_OF(node_members),
 			   outside_form = SCHEMA_OF(outside_members);
 
-static size_t add_words(const char **to, size_t n, const json_t *list)
+static size_t file_add_words(const char **to, size_t n, const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
 		to[n++] = json_string_value(json_array_get(list, i));
@@ -115,20 +115,20 @@ static size_t add_words(const char **to, size_t n, const json_t *list)
 }
 
 /* Its command: PREFIX... ROOSTCTL probe OPTIONS... */
-static struct conform_host make_host(const struct host_document *d)
+static struct conform_host file_make_host(const struct host_document *d)
 {
 	struct conform_host h = d->host;
 	size_t n = 0, n_prefix = json_array_size(d->command);
 	h.is_local = n_prefix == 0;
 	h.arguments = mem_new(n_prefix + json_array_size(d->options) + 3, sizeof(*h.arguments));
-	n = add_words(h.arguments, n, d->command);
+	n = file_add_words(h.arguments, n, d->command);
 	h.arguments[n++] = d->roostctl ? d->roostctl : h.is_local ? SELF : "roostctl";
 	h.arguments[n++] = "probe";
-	(void)add_words(h.arguments, n, d->options);
+	(void)file_add_words(h.arguments, n, d->options);
 	return h;
 }
 
-static bool has_name(const struct conform_file *f, const char *name)
+static bool file_has_name(const struct conform_file *f, const char *name)
 {
 	for (size_t i = 0; *name && i < f->n_nodes; i++)
 		if (strcmp(f->nodes[i].name, name) == 0)
@@ -136,7 +136,7 @@ static bool has_name(const struct conform_file *f, const char *name)
 	return false;
 }
 
-static int read_nodes(
+static int file_read_nodes(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct conform_file *f = out;
@@ -155,15 +155,15 @@ static int read_nodes(
 		int r = schema_read_object(&here, &node_form, json_array_get(value, i), &d);
 		if (r < 0)
 			return r;
-		if (has_name(f, d.host.name))
+		if (file_has_name(f, d.host.name))
 			return schema_refuse(
 				SCHEMA_IN(&here, "name"), EINVAL, "is another node's, too");
-		f->nodes[f->n_nodes++] = make_host(&d);
+		f->nodes[f->n_nodes++] = file_make_host(&d);
 	}
 	return 0;
 }
 
-static int read_outside(
+static int file_read_outside(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	struct conform_file *f = out;
@@ -174,13 +174,13 @@ static int read_outside(
 		return r;
 	f->has_outside = true;
 	f->routed = d.routed;
-	f->outside = make_host(&d);
+	f->outside = file_make_host(&d);
 	return 0;
 }
 
 /* ---- The file ---- */
 
-static int read_families(
+static int file_read_families(
 	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
 {
 	bool *families = out;
@@ -199,9 +199,9 @@ static int read_families(
 
 #define AT(field) SCHEMA_AT(struct conform_file, field)
 static const struct schema_member file_members[] = {
-	{"nodes", SCHEMA_READER(read_nodes), .flags = SCHEMA_ALWAYS},
-	{.key = "outside", .type = SCHEMA_READER(read_outside)},
-	{"families", SCHEMA_READER(read_families), AT(families)},
+	{"nodes", SCHEMA_READER(file_read_nodes), .flags = SCHEMA_ALWAYS},
+	{.key = "outside", .type = SCHEMA_READER(file_read_outside)},
+	{"families", SCHEMA_READER(file_read_families), AT(families)},
 	{"pods", &schema_number, AT(pods), .min = 1, .max = CONFORM_PODS},
 	{"hostPort", &schema_number, AT(host_port), .min = 1, .max = UINT16_MAX},
 	{"settleSeconds", &schema_number, AT(settle_s), .max = 3600},
@@ -210,10 +210,11 @@ static const struct schema_member file_members[] = {
 static const struct schema file_form = SCHEMA_OF(file_members);
 
 /* Takes doc over. */
-static int read_file(json_t *doc, char where[SCHEMA_PLACE], struct conform_file *out, struct err *e)
+static int file_read_file(
+	json_t *doc, char where[SCHEMA_PLACE], struct conform_file *out, struct err *e)
 {
 	const struct schema_reader reader = {
-		.unknown = refuse_key, .element = "is not", .where = where, .e = e};
+		.unknown = file_refuse_key, .element = "is not", .where = where, .e = e};
 	struct conform_file f = {
 		.doc = doc,
 		.routed = true,
@@ -244,7 +245,7 @@ int conform_file_parse(const char *bytes, size_t len, struct conform_file *out, 
 		r = err_set(e, EINVAL, "a cluster file is one document, this has %zu",
 			yaml_count(yaml));
 	} else {
-		r = read_file(json_incref(yaml_document(yaml, 0)), where, out, e);
+		r = file_read_file(json_incref(yaml_document(yaml, 0)), where, out, e);
 		if (r < 0)
 			err_add(e, "line %u, column %u", yaml_line(yaml, 0, where),
 				yaml_column(yaml, 0, where));
@@ -256,7 +257,7 @@ int conform_file_parse(const char *bytes, size_t len, struct conform_file *out, 
 /* ---- Without a file ---- */
 
 /* The options that this command was given, so that the probe looks where we look. */
-static json_t *local_options(const struct options *o)
+static json_t *file_local_options(const struct options *o)
 {
 	const struct {
 		unsigned int option;
@@ -275,7 +276,8 @@ static json_t *local_options(const struct options *o)
 	return list;
 }
 
-static json_t *node_json(const struct inventory_node *n, const char *local, const struct options *o)
+static json_t *file_node_json(
+	const struct inventory_node *n, const char *local, const struct options *o)
 {
 	const struct addr *a = n->spec.addr[IPV4].addr.family ? &n->spec.addr[IPV4].addr
 							      : &n->spec.addr[IPV6].addr;
@@ -284,7 +286,7 @@ static json_t *node_json(const struct inventory_node *n, const char *local, cons
 	json_put(node, "name", json_string(n->name));
 	json_put(node, "command", command);
 	if (strcmp(n->name, local) == 0) {
-		json_put(node, "options", local_options(o));
+		json_put(node, "options", file_local_options(o));
 		return node;
 	}
 	(void)snprintf(target, sizeof(target), "root@%s", ADDR_STRING(a));
@@ -302,10 +304,10 @@ int conform_file_from_store(const struct inventory *v, const char *local, const 
 	for (size_t i = 0; i < v->n_nodes; i++) {
 		const struct inventory_node *n = &v->nodes[i];
 		if (n->spec.addr[IPV4].addr.family || n->spec.addr[IPV6].addr.family)
-			json_append(nodes, node_json(n, local, o));
+			json_append(nodes, file_node_json(n, local, o));
 	}
 	if (json_array_size(nodes))
-		return read_file(doc, where, out, e);
+		return file_read_file(doc, where, out, e);
 	json_decref(doc);
 	return err_set(e, ENOENT, "the store knows no node");
 }
