@@ -2,12 +2,13 @@
 /*
  * What must hold between the node state and the kernel, and what is said when it does not:
  *
- *   record of a pod of roost   its host link exists (else leaked), a route leads through it, and
- * for IPv6 it has the link-local address that is the pod's gateway link of ours               a
- * record of its owner has each address that is routed through it block with such a record   its
- * blackhole stands; a block of one address has none blackhole of protocol 82   the block is ours
- *   route of protocol 82       it leads through a link of ours
- *   address of a block         is on no device of this host, unless it is a reserved gateway
+ * - record of a pod of roost: its host link exists (else leaked), a route leads through it, and for
+ *   IPv6 it has the link-local address that is the pod's gateway;
+ * - link of ours: a record of its owner has each address that is routed through it;
+ * - block with a record of a pod of roost: its blackhole stands; a block of one address has none;
+ * - blackhole of protocol 82: the block is ours;
+ * - route of protocol 82: it leads through a link of ours;
+ * - address of a block: it is on no device of this host, unless it is a reserved gateway.
  *
  * What is none of our business is left alone: records made for other main plugins (the kernel does
  * not show whether those pods live; their blocks may have no blackhole), links whose addresses are
@@ -28,6 +29,7 @@
 #include "cli/output.h"
 #include "ipam/node_view.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 const char *audit_kind_text(enum audit_kind k)
 {
@@ -51,29 +53,29 @@ __attribute__((format(printf, 2, 3))) static void say(char out[AUDIT_TEXT], cons
 	output_clean(out, AUDIT_TEXT, raw);
 }
 
-static struct audit_problem *add(struct audit *a, enum audit_kind kind, enum audit_fix fix)
+static struct audit_problem *problem_add(
+	struct audit *a, enum audit_kind kind, enum audit_fix fix, const char *object)
 {
 	a->v = mem_grow(a->v, &a->room, a->n, sizeof(*a->v));
 	struct audit_problem *p = &a->v[a->n++];
 	*p = (struct audit_problem){.kind = kind, .fix = fix};
+	(void)text_copy(p->object, sizeof(p->object), object);
 	return p;
 }
 
 static struct audit_problem *add_addr(
 	struct audit *a, enum audit_kind kind, enum audit_fix fix, const struct addr *addr)
 {
-	struct audit_problem *p = add(a, kind, fix);
+	struct audit_problem *p = problem_add(a, kind, fix, ADDR_STRING(addr));
 	p->addr = *addr;
-	addr_format(addr, p->object);
 	return p;
 }
 
 static struct audit_problem *add_cidr(
 	struct audit *a, enum audit_kind kind, enum audit_fix fix, const struct cidr *cidr)
 {
-	struct audit_problem *p = add(a, kind, fix);
+	struct audit_problem *p = problem_add(a, kind, fix, CIDR_STRING(cidr));
 	p->block = *cidr;
-	cidr_format(cidr, p->object);
 	return p;
 }
 
@@ -214,15 +216,6 @@ static void check_record(const struct audit_input *in, struct audit *a, const st
 
 /* Links. */
 
-static struct audit_problem *add_link(
-	struct audit *a, enum audit_kind kind, enum audit_fix fix, const struct owned_link *l)
-{
-	struct audit_problem *p = add(a, kind, fix);
-	p->dev = l->link.index;
-	(void)snprintf(p->object, sizeof(p->object), "%s", l->link.name);
-	return p;
-}
-
 /* The route of somebody else's address through this link. */
 static void report_usurper(const struct audit_input *in, struct audit *a,
 	const struct owned_link *l, const struct node_entry *n, const char *label)
@@ -280,7 +273,8 @@ static void check_link(const struct audit_input *in, struct audit *a, const stru
 	}
 	if (l->n_addrs || record_of(in->view, &l->label.owner, 0))
 		return;
-	struct audit_problem *p = add_link(a, AUDIT_MISSING, AUDIT_FIX_DEL_LINK, l);
+	struct audit_problem *p = problem_add(a, AUDIT_MISSING, AUDIT_FIX_DEL_LINK, l->link.name);
+	p->dev = l->link.index;
 	say(p->expected, "a record and a route of %s", label);
 	say(p->seen, "neither, nothing can reach this pod");
 	say(p->advice, "--repair deletes the link; restart the pod if it is wanted");

@@ -62,6 +62,13 @@ char *text_reserve(struct text *t, size_t len)
 	return t->buf + t->len;
 }
 
+void text_drop(struct text *t, size_t len)
+{
+	if (len)
+		memmove(t->buf, t->buf + len, t->len - len + 1);
+	t->len -= len;
+}
+
 char *text_take(struct text *t)
 {
 	text_add_bytes(t, "", 0);

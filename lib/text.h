@@ -31,6 +31,9 @@ void text_add_bytes(struct text *t, const char *bytes, size_t len); /* NUL bytes
  * t->len what it wrote, and terminates. */
 char *text_reserve(struct text *t, size_t len);
 
+/* Takes the first len bytes away, as when they were written to somebody. */
+void text_drop(struct text *t, size_t len);
+
 /* The text of a growing one, "" when nothing was added; the caller frees it. Leaves t empty. */
 char *text_take(struct text *t);
 

@@ -183,7 +183,7 @@ int conformance(const struct options *o)
 		.format = o->json    ? CONFORM_JSON
 			  : o->junit ? CONFORM_JUNIT
 				     : CONFORM_TEXT,
-		.probes = {.signals = -1},
+		.probes = CONFORM_PROBES_CLOSED,
 	};
 	make_cluster(&r, &v, has_store);
 	note_store(&r, &no_store);

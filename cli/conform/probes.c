@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Talking with the probes. A loop over poll(): requests go out as far as the window allows, answers
+ * Talking with the probes. A loop over one wait: requests go out as far as the window allows, answers
  * come in any order and are matched by id, everything has a deadline.
  *
  * A probe runs on a host that may be broken in any way, at the end of a line that may be, too: that is
@@ -28,11 +28,15 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define MS 1000000u
 #define END_MS 250000	   /* a DEL of each pod takes 30 s at most */
 #define EXIT_MS 5000	   /* from the end of its stdin to its end */
 #define LAST_WORDS_MS 1000 /* from the end of its stdout to its end */
-#define SPAN_MAX_MS 1000   /* the loop looks at the clock at least so often */
+#define SAID_MAX 1023	   /* bytes of its stderr that are kept */
+#define EVENTS 64
+
+/* Tokens of the wait: of the descriptors of a probe, and of the signals. */
+enum fd_of { FOR_IN, FOR_OUT, FOR_ERRORS, FDS };
+#define SIGNALS (UINT64_MAX - 1)
 
 struct conform_call *conform_calls_add(
 	struct conform_calls *c, size_t probe, json_t *request, int timeout_ms)
@@ -53,8 +57,14 @@ void conform_calls_done(struct conform_calls *c)
 	*c = (struct conform_calls){0};
 }
 
+static uint64_t token_of(const struct conform_probe *r, enum fd_of of)
+{
+	return FDS * r->index + of;
+}
+
 /* ---- What it says on stderr, and its end ---- */
 
+/* Closing takes it out of the wait. */
 static void close_fd(int *fd)
 {
 	mem_cleanup_fd(fd);
@@ -73,11 +83,9 @@ static void read_errors(struct conform_probe *r)
 			close_fd(&r->child.errors);
 		if (n <= 0)
 			return;
-		size_t room = sizeof(r->said) - 1;
-		size_t over = r->said_len + (size_t)n > room ? r->said_len + (size_t)n - room : 0;
-		memmove(r->said, r->said + over, r->said_len - over);
-		memcpy(r->said + r->said_len - over, buf, (size_t)n);
-		r->said_len += (size_t)n - over;
+		text_add_bytes(&r->said, buf, (size_t)n);
+		if (r->said.len > SAID_MAX)
+			text_drop(&r->said, r->said.len - SAID_MAX);
 	}
 }
 
@@ -86,16 +94,16 @@ static void add_said(struct conform_probe *r, struct text *t)
 {
 	char clean[400];
 	read_errors(r);
-	while (r->said_len && strchr("\r\n ", r->said[r->said_len - 1]))
-		r->said_len--;
-	r->said[r->said_len] = '\0';
-	if (!r->said_len)
+	size_t len = r->said.len;
+	while (len && strchr("\r\n ", r->said.buf[len - 1]))
+		r->said.buf[--len] = '\0';
+	if (!len)
 		return;
-	for (char *c = r->said; *c; c++)
+	for (char *c = r->said.buf; *c; c++)
 		if (*c == '\n' || *c == '\r')
 			*c = ' ';
-	size_t skip = r->said_len > 390 ? r->said_len - 390 : 0;
-	output_clean(clean, sizeof(clean), r->said + skip);
+	size_t skip = len > 390 ? len - 390 : 0;
+	output_clean(clean, sizeof(clean), r->said.buf + skip);
 	text_add(t, "; it said: %s%s", skip ? "..." : "", clean);
 }
 
@@ -112,7 +120,7 @@ static void give_up(struct conform_probe *r, const char *sentence)
 	text_add(&t, "the probe of %s %s", r->name, sentence);
 	add_said(r, &t);
 	r->gone = true;
-	r->out_len = 0;
+	text_free(&r->out);
 	close_fd(&r->child.in);
 	close_fd(&r->child.out); /* so that one that writes without end stops, too */
 	for (size_t i = 0; i < r->n_flying; i++)
@@ -235,33 +243,33 @@ static void read_answers(struct conform_probes *probes, struct conform_probe *r)
 
 static void write_requests(struct conform_probe *r)
 {
-	while (r->out_len && !r->gone) {
-		ssize_t n = write(r->child.in, r->out, r->out_len);
+	ssize_t n = 0;
+	while (r->out.len && (n = write(r->child.in, r->out.buf, r->out.len)) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n < 0) {
-			r->out_len = 0; /* its stdout will end, too */
-			return;
-		}
-		memmove(r->out, r->out + n, r->out_len - (size_t)n);
-		r->out_len -= (size_t)n;
+		if (n < 0)
+			break;
+		text_drop(&r->out, (size_t)n);
 	}
+	if (n < 0 && errno != EAGAIN)
+		close_fd(&r->child.in); /* its stdout will end, too */
+	if (r->child.in < 0)
+		text_free(&r->out);
+	if ((r->out.len > 0) == r->out_waits)
+		return;
+	r->out_waits = r->out.len > 0;
+	if (r->child.in >= 0)
+		wait_change(r->wait, r->child.in, r->out_waits ? EPOLLOUT : 0, token_of(r, FOR_IN));
 }
 
 static void send_call(
 	struct conform_probes *probes, struct conform_probe *r, struct conform_call *c)
 {
 	c->id = probes->next_id++;
-	c->end_ns = boot_now_ns() + (uint64_t)c->timeout_ms * MS;
+	c->end_ms = boot_now_ms() + c->timeout_ms;
 	json_put(c->request, "id", json_integer((json_int_t)c->id));
 	CLEANUP_FREE char *text = json_text(c->request);
-	size_t len = strlen(text);
-	r->out = mem_grow(r->out, &r->out_room, r->out_len + len + 1, 1);
-	memcpy(r->out + r->out_len, text, len);
-	r->out[r->out_len + len] = '\n';
-	r->out_len += len + 1;
+	text_add(&r->out, "%s\n", text);
 	r->flying[r->n_flying++] = c;
 }
 
@@ -287,11 +295,11 @@ static bool feed(
 	return r->n_flying > 0 || r->cursor < calls->n;
 }
 
-static void check_deadlines(struct conform_probe *r, uint64_t now)
+static void check_deadlines(struct conform_probe *r, int64_t now)
 {
 	for (size_t i = 0; i < r->n_flying; i++) {
 		const struct conform_call *c = r->flying[i];
-		if (c->end_ns > now)
+		if (c->end_ms > now)
 			continue;
 		char sentence[96];
 		(void)snprintf(sentence, sizeof(sentence), "gave no answer to %.20s in %d s",
@@ -303,17 +311,6 @@ static void check_deadlines(struct conform_probe *r, uint64_t now)
 
 /* ---- The loop ---- */
 
-static int span_ms(const struct conform_probes *probes, uint64_t now, uint64_t end)
-{
-	for (size_t i = 0; i < probes->n; i++)
-		for (size_t k = 0; k < probes->list[i].n_flying; k++)
-			if (probes->list[i].flying[k]->end_ns < end)
-				end = probes->list[i].flying[k]->end_ns;
-	if (end <= now)
-		return 0;
-	return end - now > (uint64_t)SPAN_MAX_MS * MS ? SPAN_MAX_MS : (int)((end - now) / MS) + 1;
-}
-
 static void take_signal(struct conform_probes *probes)
 {
 	struct signalfd_siginfo info;
@@ -321,36 +318,39 @@ static void take_signal(struct conform_probes *probes)
 		probes->interrupted = true;
 }
 
-/* Waits for something to happen, until end_ns at most, and sees to it. */
-static void wait_once(struct conform_probes *probes, uint64_t end_ns)
+static void take_event(struct conform_probes *probes, const struct epoll_event *event)
 {
-	CLEANUP_FREE struct pollfd *fds = mem_new(probes->n * 3 + 1, sizeof(*fds));
-	uint64_t now = boot_now_ns();
-	for (size_t i = 0; i < probes->n; i++) {
-		const struct conform_probe *r = &probes->list[i];
-		fds[3 * i] =
-			(struct pollfd){.fd = r->out_len ? r->child.in : -1, .events = POLLOUT};
-		fds[3 * i + 1] =
-			(struct pollfd){.fd = r->gone ? -1 : r->child.out, .events = POLLIN};
-		fds[3 * i + 2] = (struct pollfd){.fd = r->child.errors, .events = POLLIN};
-	}
-	fds[3 * probes->n] = (struct pollfd){.fd = probes->signals, .events = POLLIN};
-	if (poll(fds, 3 * probes->n + 1, span_ms(probes, now, end_ns)) < 0)
-		return;
-	for (size_t i = 0; i < probes->n; i++) {
-		struct conform_probe *r = &probes->list[i];
-		if (fds[3 * i + 2].revents)
-			read_errors(r);
-		if (fds[3 * i].revents)
-			write_requests(r);
-		if (fds[3 * i + 1].revents)
-			read_answers(probes, r);
-	}
-	if (fds[3 * probes->n].revents)
+	if (event->data.u64 == SIGNALS) {
 		take_signal(probes);
-	now = boot_now_ns();
+		return;
+	}
+	struct conform_probe *r = &probes->list[event->data.u64 / FDS];
+	enum fd_of of = event->data.u64 % FDS;
+	if (of == FOR_ERRORS)
+		read_errors(r);
+	else if (of == FOR_OUT && r->child.out >= 0)
+		read_answers(probes, r);
+	else if (of == FOR_IN && event->events & (EPOLLERR | EPOLLHUP))
+		close_fd(&r->child.in);
+	else if (of == FOR_IN)
+		write_requests(r);
+}
+
+/* Waits for something to happen, until end_ms at most, and sees to it. */
+static void wait_once(struct conform_probes *probes, int64_t end_ms)
+{
+	struct epoll_event events[EVENTS];
 	for (size_t i = 0; i < probes->n; i++)
-		check_deadlines(&probes->list[i], now);
+		for (size_t k = 0; k < probes->list[i].n_flying; k++)
+			if (probes->list[i].flying[k]->end_ms < end_ms)
+				end_ms = probes->list[i].flying[k]->end_ms;
+	wait_at(&probes->wait, end_ms);
+	wait_block(&probes->wait);
+	int n = wait_ready(&probes->wait, events, EVENTS);
+	for (int i = 0; i < n; i++)
+		take_event(probes, &events[i]);
+	for (size_t i = 0; i < probes->n; i++)
+		check_deadlines(&probes->list[i], boot_now_ms());
 }
 
 static void drop_rest(struct conform_probes *probes, struct conform_calls *calls)
@@ -376,7 +376,7 @@ int conform_probes_run(
 		for (size_t i = 0; i < probes->n; i++)
 			more = feed(probes, i, calls, window) || more;
 		if (more)
-			wait_once(probes, UINT64_MAX);
+			wait_once(probes, WAIT_NEVER);
 	}
 	drop_rest(probes, calls);
 	return probes->interrupted ? -EINTR : 0;
@@ -384,8 +384,8 @@ int conform_probes_run(
 
 int conform_probes_pause(struct conform_probes *probes, int ms)
 {
-	uint64_t end = boot_now_ns() + (uint64_t)ms * MS;
-	while (!probes->interrupted && boot_now_ns() < end)
+	int64_t end = boot_now_ms() + ms;
+	while (!probes->interrupted && boot_now_ms() < end)
 		wait_once(probes, end);
 	return probes->interrupted ? -EINTR : 0;
 }
@@ -396,19 +396,29 @@ int conform_probes_open(
 	struct conform_probes *c, size_t n, struct conform_progress *progress, struct err *e)
 {
 	sigset_t set;
-	*c = (struct conform_probes){.signals = -1, .n = n, .next_id = 1, .progress = progress};
+	*c = (struct conform_probes)CONFORM_PROBES_CLOSED;
+	c->n = n;
+	c->next_id = 1;
+	c->progress = progress;
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	c->list = mem_new(n, sizeof(*c->list));
 	for (size_t i = 0; i < n; i++)
-		c->list[i].child =
-			(struct exec_child){.pidfd = -1, .in = -1, .out = -1, .errors = -1};
-	return c->signals < 0 ? err_set(e, errno, "cannot watch signals: %s", strerror(errno)) : 0;
+		c->list[i] = (struct conform_probe){
+			.wait = &c->wait,
+			.index = i,
+			.child = {.pidfd = -1, .in = -1, .out = -1, .errors = -1},
+		};
+	int r = wait_open(&c->wait, e);
+	if (r < 0)
+		return r;
+	c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return c->signals < 0 ? err_set(e, errno, "cannot watch signals: %s", strerror(errno))
+			      : wait_add(&c->wait, c->signals, EPOLLIN, SIGNALS, e);
 }
 
 void conform_probes_start(
@@ -417,7 +427,14 @@ void conform_probes_start(
 	struct conform_probe *r = &c->list[i];
 	struct err e = {0};
 	output_clean(r->name, sizeof(r->name), name);
-	if (exec_child_start(arguments, &r->child, &e) == 0)
+	int started = exec_child_start(arguments, &r->child, &e);
+	if (started == 0)
+		started = wait_add(r->wait, r->child.in, 0, token_of(r, FOR_IN), &e);
+	if (started == 0)
+		started = wait_add(r->wait, r->child.out, EPOLLIN, token_of(r, FOR_OUT), &e);
+	if (started == 0)
+		started = wait_add(r->wait, r->child.errors, EPOLLIN, token_of(r, FOR_ERRORS), &e);
+	if (started == 0)
 		return;
 	char sentence[300];
 	(void)snprintf(sentence, sizeof(sentence), "cannot be started: %.250s", e.text);
@@ -442,8 +459,8 @@ void conform_probes_end(struct conform_probes *c, struct conform_calls *calls)
 	(void)conform_probes_run(c, calls, 1, "ending the probes");
 	for (size_t i = 0; i < c->n; i++)
 		close_fd(&c->list[i].child.in);
-	uint64_t end = boot_now_ns() + (uint64_t)EXIT_MS * MS;
-	while (!c->interrupted && !is_all_over(c) && boot_now_ns() < end)
+	int64_t end = boot_now_ms() + EXIT_MS;
+	while (!c->interrupted && !is_all_over(c) && boot_now_ms() < end)
 		(void)conform_probes_pause(c, 20);
 	conform_progress_clear(c->progress);
 }
@@ -454,10 +471,11 @@ void conform_probes_close(struct conform_probes *c)
 		struct conform_probe *r = &c->list[i];
 		exec_child_done(&r->child);
 		line_done(&r->line);
-		free(r->out);
+		text_free(&r->out);
+		text_free(&r->said);
 	}
 	free(c->list);
-	if (c->list)
-		close_fd(&c->signals);
-	*c = (struct conform_probes){.signals = -1};
+	mem_cleanup_fd(&c->signals);
+	wait_close(&c->wait);
+	*c = (struct conform_probes)CONFORM_PROBES_CLOSED;
 }

@@ -15,6 +15,8 @@
 #include "cli/line.h"
 #include "lib/err.h"
 #include "lib/exec.h"
+#include "lib/text.h"
+#include "lib/wait.h"
 
 #define CONFORM_WINDOW 32 /* calls under way at one probe, at most */
 
@@ -32,7 +34,8 @@ struct conform_call {
 	enum conform_result result;
 	json_t *answer;	   /* when ANSWERED; owned */
 	char problem[600]; /* when REFUSED or LOST */
-	uint64_t id, end_ns;
+	uint64_t id;
+	int64_t end_ms;
 };
 
 struct conform_calls {
@@ -46,13 +49,14 @@ void conform_calls_done(struct conform_calls *c);
 #define CLEANUP_CONFORM_CALLS __attribute__((cleanup(conform_calls_done)))
 
 struct conform_probe {
+	const struct wait *wait; /* of all of them */
+	size_t index;
 	char name[64]; /* for sentences */
 	struct exec_child child;
 	struct line line; /* what it says */
-	char *out;	  /* what it is not told yet */
-	size_t out_len, out_room;
-	char said[1024]; /* the end of its stderr */
-	size_t said_len;
+	struct text out;  /* what it is not told yet */
+	bool out_waits;	  /* for room in its stdin */
+	struct text said; /* the end of its stderr */
 	struct conform_call *flying[CONFORM_WINDOW];
 	size_t n_flying, cursor;
 	bool gone;
@@ -62,11 +66,16 @@ struct conform_probe {
 struct conform_probes {
 	struct conform_probe *list;
 	size_t n;
+	struct wait wait;
 	int signals; /* signalfd: SIGINT, SIGTERM, SIGHUP */
 	uint64_t next_id, first_id;
 	bool interrupted;
 	struct conform_progress *progress;
 };
+#define CONFORM_PROBES_CLOSED                                                                      \
+	{                                                                                          \
+		.wait = WAIT_CLOSED, .signals = -1                                                 \
+	}
 
 int conform_probes_open(
 	struct conform_probes *c, size_t n, struct conform_progress *progress, struct err *e);
@@ -84,4 +93,4 @@ int conform_probes_pause(struct conform_probes *c, int ms);
 /* All probes are told to end and get the time for it; *what they refuse is in calls. Not stopped
  * by a signal that came before, only by another one. */
 void conform_probes_end(struct conform_probes *c, struct conform_calls *calls);
-void conform_probes_close(struct conform_probes *c); /* takes a zeroed one */
+void conform_probes_close(struct conform_probes *c); /* takes CONFORM_PROBES_CLOSED */

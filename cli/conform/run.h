@@ -21,7 +21,7 @@ struct conform_run {
 /* All of it. Afterwards no probe runs and the checks are complete, as far as they were made. An
  * error: nothing was begun. */
 int conform_run_execute(struct conform_run *r, struct err *e);
-void conform_run_done(struct conform_run *r); /* takes a zeroed one with a probes without probes */
+void conform_run_done(struct conform_run *r); /* takes CONFORM_PROBES_CLOSED */
 
 /* The tries among the checks from index first on, and why they failed. In cli/conform/tries.c and
  * cli/conform/follow.c. */

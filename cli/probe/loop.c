@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "lib/json.h"
@@ -18,21 +17,17 @@
 
 int probe_watch_add(struct probe *p, struct probe_watch *w, uint32_t events, struct err *e)
 {
-	struct epoll_event event = {.events = events, .data.ptr = w};
-	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, w->fd, &event) < 0)
-		return err_set(e, errno, "cannot wait for a descriptor: %s", strerror(errno));
-	return 0;
+	return wait_add(&p->wait, w->fd, events, (uint64_t)(uintptr_t)w, e);
 }
 
 void probe_watch_change(struct probe *p, struct probe_watch *w, uint32_t events)
 {
-	struct epoll_event event = {.events = events, .data.ptr = w};
-	(void)epoll_ctl(p->epoll, EPOLL_CTL_MOD, w->fd, &event); /* fails for files alone */
+	wait_change(&p->wait, w->fd, events, (uint64_t)(uintptr_t)w);
 }
 
 void probe_watch_close(struct probe_watch *w)
 {
-	mem_cleanup_fd(&w->fd); /* closing takes it out of the epoll set */
+	mem_cleanup_fd(&w->fd); /* closing takes it out of the wait */
 	w->fd = -1;
 }
 
@@ -40,23 +35,16 @@ void probe_watch_close(struct probe_watch *w)
 
 void probe_write_answers(struct probe *p)
 {
-	size_t done = 0;
-	while (done < p->answers_len) {
-		ssize_t n = write(p->out.fd, p->answers + done, p->answers_len - done);
+	while (p->answers.len) {
+		ssize_t n = write(p->out.fd, p->answers.buf, p->answers.len);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno != EAGAIN) {
-			p->ending = true; /* nobody is there any more */
-			done = p->answers_len;
-		}
-		if (n < 0)
+		if (n < 0 && errno == EAGAIN)
 			break;
-		done += (size_t)n;
+		p->ending |= n < 0; /* nobody is there any more */
+		text_drop(&p->answers, n < 0 ? p->answers.len : (size_t)n);
 	}
-	if (done)
-		memmove(p->answers, p->answers + done, p->answers_len - done);
-	p->answers_len -= done;
-	bool waits = p->answers_len > 0;
+	bool waits = p->answers.len > 0;
 	if (waits != p->out_waits)
 		probe_watch_change(p, &p->out, waits ? EPOLLOUT : 0);
 	p->out_waits = waits;
@@ -65,10 +53,7 @@ void probe_write_answers(struct probe *p)
 static void probe_say(struct probe *p, json_int_t id, json_t *doc)
 {
 	CLEANUP_FREE char *line = line_answer(id, doc);
-	size_t len = strlen(line);
-	p->answers = mem_grow(p->answers, &p->answers_room, p->answers_len + len, 1);
-	memcpy(p->answers + p->answers_len, line, len);
-	p->answers_len += len;
+	text_add_bytes(&p->answers, line, strlen(line));
 	probe_write_answers(p);
 }
 

@@ -19,7 +19,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -161,7 +160,8 @@ static void read_input(struct probe *p)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	p->in_ended = true;
-	(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, p->in.fd, NULL);
+	if (!p->in_always)
+		wait_remove(&p->wait, p->in.fd);
 }
 
 static void on_in(struct probe *p, struct probe_watch *w, uint32_t events)
@@ -171,7 +171,7 @@ static void on_in(struct probe *p, struct probe_watch *w, uint32_t events)
 	} else if (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) {
 		p->in_hung_up = true; /* what is still in there can be read at any time */
 		p->in_always = true;
-		(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+		wait_remove(&p->wait, w->fd);
 	}
 }
 
@@ -187,18 +187,24 @@ static void on_signal(struct probe *p, struct probe_watch *w, uint32_t events)
 
 static bool is_stalled(const struct probe *p)
 {
-	return p->answers_len > OUT_MAX;
+	return p->answers.len > OUT_MAX;
 }
 
-static int wait_ms(const struct probe *p)
+/* One event, when there is one before something is due; NULL. */
+static struct probe_watch *next_event(struct probe *p, uint32_t *events)
 {
-	if (!is_stalled(p) && (p->in_always || line_is_waiting(&p->line)))
-		return 0;
-	uint64_t next = p->end_ns, now = boot_now_ns();
+	struct epoll_event event;
+	uint64_t next = p->end_ns;
 	const uint64_t others[] = {probe_try_next(p), probe_server_next(p)};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		next = others[i] < next ? others[i] : next;
-	return next <= now ? 0 : (int)((next - now + MS - 1) / MS);
+	wait_at(&p->wait, (int64_t)((next + MS - 1) / MS));
+	if (is_stalled(p) || !(p->in_always || line_is_waiting(&p->line)))
+		wait_block(&p->wait);
+	if (wait_ready(&p->wait, &event, 1) < 1)
+		return NULL;
+	*events = event.events;
+	return (struct probe_watch *)(uintptr_t)event.data.u64;
 }
 
 static void tick(struct probe *p)
@@ -233,18 +239,14 @@ static void take_request(struct probe *p)
 	p->ending |= p->in_ended && !line_is_waiting(&p->line);
 }
 
-static int loop(struct probe *p, struct err *e)
+static void loop(struct probe *p)
 {
 	for (int turns = 0; !p->ending;) {
-		struct epoll_event event;
-		int n = epoll_wait(p->epoll, &event, 1, wait_ms(p));
-		if (n < 0 && errno != EINTR)
-			return err_set(e, errno, "cannot wait: %s", strerror(errno));
-		if (n > 0) {
-			struct probe_watch *w = event.data.ptr;
-			w->on(p, w, event.events);
-		}
-		if (n <= 0 || ++turns == TURNS) {
+		uint32_t events = 0;
+		struct probe_watch *w = next_event(p, &events);
+		if (w)
+			w->on(p, w, events);
+		if (!w || ++turns == TURNS) {
 			turns = 0;
 			tick(p);
 		}
@@ -252,7 +254,6 @@ static int loop(struct probe *p, struct err *e)
 			take_request(p);
 		pause_or_go_on(p);
 	}
-	return 0;
 }
 
 /* ---- Beginning and end ---- */
@@ -290,9 +291,8 @@ static int open_signals(struct probe *p, struct err *e)
 static int begin(struct probe *p, struct err *e)
 {
 	int r = probe_journal_id(p->id, e);
-	p->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (r >= 0 && p->epoll < 0)
-		r = err_set(e, errno, "cannot make an epoll set: %s", strerror(errno));
+	if (r >= 0)
+		r = wait_open(&p->wait, e);
 	if (r >= 0)
 		r = open_signals(p, e);
 	if (r >= 0)
@@ -306,7 +306,7 @@ static void write_last_words(struct probe *p)
 	uint64_t end = boot_now_ns() + (uint64_t)LAST_WORDS_MS * MS;
 	p->ending = false; /* set again when nobody is there */
 	probe_write_answers(p);
-	while (p->answers_len && !p->ending) {
+	while (p->answers.len && !p->ending) {
 		uint64_t now = boot_now_ns();
 		struct pollfd fd = {.fd = p->out.fd, .events = POLLOUT};
 		if (now >= end || poll(&fd, 1, (int)((end - now) / MS) + 1) == 0)
@@ -340,7 +340,7 @@ int probe_run(const struct options *o)
 	unsigned int lifetime = o->lifetime_s ? o->lifetime_s : PROBE_LIFETIME_S;
 	struct probe p = {
 		.options = o,
-		.epoll = -1,
+		.wait = WAIT_CLOSED,
 		.in = {.fd = -1, .on = on_in},
 		.out = {.fd = -1, .on = probe_on_out},
 		.signals = {.fd = -1, .on = on_signal},
@@ -349,15 +349,15 @@ int probe_run(const struct options *o)
 	};
 	int r = begin(&p, &e);
 	if (r >= 0)
-		r = loop(&p, &e);
-	if (r < 0)
+		loop(&p);
+	else
 		(void)output_error(&e);
 	int status = end(&p);
 	probe_watch_close(&p.in);
 	probe_watch_close(&p.out);
 	probe_watch_close(&p.signals);
-	mem_cleanup_fd(&p.epoll);
+	wait_close(&p.wait);
 	line_done(&p.line);
-	free(p.answers);
+	text_free(&p.answers);
 	return r < 0 ? 1 : status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The inside of the probe (docs/PROBE.md), shared by the sources of this folder alone: one process, one epoll
- * set, one event at a time. What waits for something is a watch in that set or a moment in time;
+ * The inside of the probe (docs/PROBE.md), shared by the sources of this folder alone: one process, one wait,
+ * one event at a time. What waits for something is a watch in it or a moment in time;
  * nothing blocks but a CNI plugin while it runs, which has a deadline.
  */
 #include <jansson.h>
@@ -18,6 +18,8 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 #include "lib/ns.h"
+#include "lib/text.h"
+#include "lib/wait.h"
 
 struct probe_pod;
 struct probe_try;
@@ -56,7 +58,7 @@ struct probe_pod {
 struct probe {
 	const struct options *options;
 	char id[64]; /* "roost-probe-BOOT-PID-START": of this process and no other */
-	int epoll;
+	struct wait wait;
 	struct probe_watch in, out, signals;
 	bool in_ended, out_waits;
 	bool in_paused, in_hung_up;
@@ -65,8 +67,7 @@ struct probe {
 	bool ending;
 	int64_t end_id; /* of the request "end", else -1 */
 	struct line line;
-	char *answers; /* what is not yet written */
-	size_t answers_len, answers_room;
+	struct text answers; /* what is not yet written */
 
 	struct probe_pod *pods;
 	size_t n_pods;
