@@ -320,13 +320,19 @@ static int describe_failure(const char *type, const struct child *c, int status,
 int exec_plugin(const struct cni_request *r, const char *type, const char *command, json_t **out,
 	struct err *e)
 {
+	return exec_plugin_within(r, type, command, DEADLINE_MS, out, e);
+}
+
+int exec_plugin_within(const struct cni_request *r, const char *type, const char *command,
+	int timeout_ms, json_t **out, struct err *e)
+{
 	const struct exec_call c = {
 		.path = r->path,
 		.type = type,
 		.command = command,
 		.input = r->input,
 		.input_len = r->input_len,
-		.timeout_ms = DEADLINE_MS,
+		.timeout_ms = timeout_ms,
 	};
 	return exec_call(&c, out, e);
 }

@@ -22,6 +22,10 @@
 int exec_plugin(const struct cni_request *r, const char *type, const char *command, json_t **out,
 	struct err *e);
 
+/* The same with another deadline than the usual 100 s. */
+int exec_plugin_within(const struct cni_request *r, const char *type, const char *command,
+	int timeout_ms, json_t **out, struct err *e);
+
 /* The same for who is no plugin: the caller says everything. Descriptors 0 to 2 must be taken. */
 struct exec_call {
 	const char *path; /* folders to look in, ':'-separated */

@@ -71,7 +71,7 @@ void etcd_commit_free(struct etcd_commit *c)
 	if (!c)
 		return;
 	free(c->prefix);
-	free(c->txn);
+	store_txn_free(c->txn);
 	free(c);
 }
 

@@ -62,43 +62,45 @@ void store_trouble_set(struct store_trouble *t, const char *fmt, ...)
 	(void)text_clean(t->text, sizeof(t->text), text);
 }
 
-static size_t text_size(const char *s)
-{
-	return s ? strlen(s) + 1 : 0;
-}
-
-/* Copies s to *at, and moves that behind it. */
-static const char *text_append(char **at, const char *s)
-{
-	char *copy = s ? memcpy(*at, s, text_size(s)) : NULL;
-	*at += text_size(s);
-	return copy;
-}
-
 struct store_txn *store_txn_copy(const struct store_txn *t)
 {
-	size_t size = sizeof(*t) + t->n_compares * sizeof(*t->compares) +
-		      t->n_changes * sizeof(*t->changes);
+	struct store_txn *copy = mem_new(1, sizeof(*copy));
+	struct store_compare *compares = mem_new(t->n_compares, sizeof(*compares));
+	struct store_change *changes = mem_new(t->n_changes, sizeof(*changes));
 	for (size_t i = 0; i < t->n_compares; i++)
-		size += text_size(t->compares[i].key);
-	for (size_t i = 0; i < t->n_changes; i++)
-		size += text_size(t->changes[i].key) + text_size(t->changes[i].value);
-	struct store_txn *copy = mem_new(1, size);
-	struct store_compare *compares = (void *)(copy + 1);
-	struct store_change *changes = (void *)(compares + t->n_compares);
-	char *at = (char *)(changes + t->n_changes);
-	*copy = *t;
-	copy->compares = compares;
-	copy->changes = changes;
-	for (size_t i = 0; i < t->n_compares; i++) {
-		compares[i].key = text_append(&at, t->compares[i].key);
-		compares[i].revision = t->compares[i].revision;
-	}
+		compares[i] = (struct store_compare){
+			.key = mem_strdup(t->compares[i].key),
+			.revision = t->compares[i].revision,
+		};
 	for (size_t i = 0; i < t->n_changes; i++) {
-		changes[i].key = text_append(&at, t->changes[i].key);
-		changes[i].value = text_append(&at, t->changes[i].value);
+		const char *value = t->changes[i].value;
+		changes[i] = (struct store_change){
+			.key = mem_strdup(t->changes[i].key),
+			.value = value ? mem_strdup(value) : NULL,
+		};
 	}
+	*copy = (struct store_txn){
+		.compares = compares,
+		.n_compares = t->n_compares,
+		.changes = changes,
+		.n_changes = t->n_changes,
+	};
 	return copy;
+}
+
+void store_txn_free(struct store_txn *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->n_compares; i++)
+		free((char *)t->compares[i].key);
+	for (size_t i = 0; i < t->n_changes; i++) {
+		free((char *)t->changes[i].key);
+		free((char *)t->changes[i].value);
+	}
+	free((struct store_compare *)t->compares);
+	free((struct store_change *)t->changes);
+	free(t);
 }
 
 /* ---- opening ---- */

@@ -45,5 +45,6 @@ struct store_trouble {
 void store_trouble_set(struct store_trouble *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* A copy that outlives the caller's, keys and values included, in one piece for free(). */
+/* A copy that outlives the caller's, keys and values included. */
 struct store_txn *store_txn_copy(const struct store_txn *t);
+void store_txn_free(struct store_txn *t); /* takes NULL */

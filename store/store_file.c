@@ -85,7 +85,7 @@ static void request_free(struct request *r)
 {
 	if (!r)
 		return;
-	free(r->txn);
+	store_txn_free(r->txn);
 	free(r->name);
 	store_db_page_clear(&r->page);
 	free(r);

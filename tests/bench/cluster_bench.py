@@ -20,12 +20,9 @@ world of its own (tests/world.py) and ends with it. etcd's data is in memory, un
 names a folder: then claims are measured there, too.
 """
 
-import argparse
 import json
 import os
-import platform
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -39,12 +36,11 @@ sys.path[:0] = [HERE, f"{ROOT}/tests", f"{ROOT}/tests/cluster"]
 sys.dont_write_bytecode = True
 import bench
 import cluster_report as report
+import frame
 import sandbox
-import world
 from machine import Machine, Trouble, until
 
 WORK = bench.WORK
-PARTS = ("pods", "routes", "claims", "scale")
 MODES = ("mesh", "reflector", "static", "mesh-vxlan", "reflector-vxlan", "static-vxlan")
 POOL = "100.66.0.0/16"
 
@@ -400,54 +396,12 @@ def scale(args, size):
 
 # ---- all ----
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small samples; judges the ratios")
-    parser.add_argument("--bin", default=os.environ.get("ROOST_BIN", bench.BIN), metavar="DIR")
-    parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS")
-    parser.add_argument("--size", default="{}", metavar="JSON", help="figures of the sample size "
-                        "to replace (see FULL)")
-    parser.add_argument("--disk", metavar="DIR", help="claims with etcd's data in DIR, too")
-    parser.add_argument("-o", dest="output", metavar="FILE", help="write the figures as JSON")
-    args = parser.parse_args()
-    args.bin = os.path.abspath(args.bin)
-    args.tools = os.path.abspath(f"{args.bin}/../tests/bench")
-    return args
-
-
-def need(args):
-    missing = [p for p in ("bird", "etcd", "ip", "strace") if not shutil.which(p)]
-    if missing:
-        print(f"skipped: {', '.join(missing)} is not installed")
-        sys.exit(77)
-    for program in ("roost", "roostd", "roostctl", "../tests/bench/claims"):
-        if not os.access(f"{args.bin}/{program}", os.X_OK):
-            sys.exit(f"{args.bin}/{program} is missing; build it, or name its folder with --bin")
-
-
-def main():
-    args = arguments()
-    need(args)
-    world.enter()
-    sandbox.loopback_up()
-    os.makedirs(WORK)
-    os.environ["ROOST_BIN"] = args.bin
-    size = {**(QUICK if args.quick else FULL), **json.loads(args.size)}
-    result = {"machine": {"kernel": platform.release(), "cpus": os.cpu_count(),
-                          "load": os.getloadavg()[0]}, "quick": args.quick}
-    for name, part in (("pods", pods), ("routes", routes), ("claims", claims), ("scale", scale)):
-        if name in args.only.split(","):
-            result[name] = part(args, size)
+def text(result):
     report.judge(result)
-    print(report.text(result))
-    if args.output:
-        with open(args.output, "w") as f:
-            f.write(json.dumps(result, indent=1) + "\n")
-    absurd = report.absurd(result)
-    for sentence in absurd:
-        print(f"FAIL - {sentence}")
-    sys.exit(bool(absurd))
+    return report.text(result)
 
 
 if __name__ == "__main__":
-    main()
+    frame.run(__doc__, {"pods": pods, "routes": routes, "claims": claims, "scale": scale},
+              (FULL, QUICK), text, report.absurd, lambda parser: parser.add_argument(
+                  "--disk", metavar="DIR", help="claims with etcd's data in DIR, too"))

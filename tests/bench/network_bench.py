@@ -21,12 +21,9 @@ own (tests/world.py) and ends with it; tests/vm/run runs it on a kernel with IPI
 small samples and ends with 1 when a figure is missing or a ratio is absurd.
 """
 
-import argparse
 import contextlib
 import json
 import os
-import platform
-import shutil
 import signal
 import statistics
 import subprocess
@@ -38,9 +35,9 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [HERE, f"{ROOT}/tests", f"{ROOT}/tests/cluster"]
 sys.dont_write_bytecode = True
 import bench
+import frame
 import sandbox
 import traffic
-import world
 from machine import Trouble, until
 from report import table
 
@@ -49,7 +46,6 @@ BASE = "ptp, static routes"
 DEVICE = "vxlan.roost"
 EXITS_TABLE = 8266
 MODES = {"none": ("Never", "Never"), "VXLAN": ("Never", "Always"), "IPIP": ("Always", "Never")}
-PARTS = ("paths", "switch", "faults")
 FULL = dict(rounds=9, ms=1000, switches=3, faults=3, gone=1, streams=8)
 QUICK = dict(rounds=1, ms=200, switches=1, faults=1, gone=0, streams=4)
 
@@ -446,52 +442,11 @@ def absurd(result):
     return said
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small samples; judges the ratios")
-    parser.add_argument("--bin", default=os.environ.get("ROOST_BIN", bench.BIN), metavar="DIR")
-    parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS")
-    parser.add_argument("--size", default="{}", metavar="JSON", help="figures of the sample size "
-                        "to replace (see FULL)")
-    parser.add_argument("-o", dest="output", metavar="FILE", help="write the figures as JSON")
-    args = parser.parse_args()
-    args.bin = os.path.abspath(args.bin)
-    args.tools = os.path.abspath(f"{args.bin}/../tests/bench")
-    return args
-
-
-def need(args):
-    missing = [p for p in ("bird", "ip", "ping", f"{bench.CNI_DIR}/ptp")
-               if not shutil.which(p)]
-    if missing:
-        print(f"skipped: {', '.join(missing)} is not installed")
-        sys.exit(77)
-    if not os.access(f"{args.tools}/netload", os.X_OK):
-        sys.exit(f"{args.tools}/netload is missing; build it, or name the folder with --bin")
-
-
-def main():
-    args = arguments()
-    need(args)
-    os.environ["ROOST_BIN"] = args.bin
-    world.enter()
-    sandbox.loopback_up()
+def prepare(args):
     args.modes = [m for m in MODES if m != "IPIP" or has_ipip()]
-    size = {**(QUICK if args.quick else FULL), **json.loads(args.size)}
-    result = {"machine": {"kernel": platform.release(), "cpus": os.cpu_count(),
-                          "load": os.getloadavg()[0]}, "quick": args.quick, "modes": args.modes}
-    for name, part in (("paths", paths), ("switch", switch), ("faults", faults)):
-        if name in args.only.split(","):
-            result[name] = part(args, size)
-    print(show(result))
-    if args.output:
-        with open(args.output, "w") as f:
-            f.write(json.dumps(result, indent=1) + "\n")
-    said = absurd(result)
-    for sentence in said:
-        print(f"FAIL - {sentence}")
-    sys.exit(bool(said))
+    return {"modes": args.modes}
 
 
 if __name__ == "__main__":
-    main()
+    frame.run(__doc__, {"paths": paths, "switch": switch, "faults": faults}, (FULL, QUICK), show, absurd,
+              prepare=prepare)

@@ -1,7 +1,5 @@
-#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The kill matrix: whatever system call it dies at, nothing is left and the next pod starts.
-
-    kill_test.py [--bin DIR] [--workers N] [--sample N] [--story NAME]
 
 A plain run under strace lists the system calls of a request. Then the request is made once for
 each of them and killed there (strace counts calls by name, so a point is "the third sendto").
@@ -15,13 +13,13 @@ fails once with an error it can return, and ADD must either do without or undo i
 as JSON.
 
 SIGKILL hits before the call is made; what a call has done is seen by the kill at the next one.
+KILL_SAMPLE=N takes every Nth point only.
 
 Each worker has a private machine (tests/bench/sandbox.py), where hosts and pods are network
 namespaces; a host is used for many points, but made anew for each point of a first ADD, in which
 roost makes its state. Nothing here depends on time, except that a request that hangs fails.
 """
 
-import argparse
 import collections
 import concurrent.futures
 import contextlib
@@ -34,16 +32,17 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, f"{ROOT}/tests/bench"]
-sys.dont_write_bytecode = True
+import pytest
+
 import kernel
 import sandbox
+from roostlab import BIN, Failed
 
-BIN = f"{ROOT}/build/release/bin"
+pytestmark = pytest.mark.needs("strace", "ip")
+
+WORKERS = 6
+SAMPLE = int(os.environ.get("KILL_SAMPLE", 1))
 CNI_DIR = "/usr/lib/cni"
 WORK = "/run/kill"
 COMMON = "/run/roost"
@@ -70,12 +69,8 @@ ERRORS = {
 Point = collections.namedtuple("Point", "story call k nth line")
 
 
-class Left(Exception):
-    """What should not be there, or did not work."""
-
-
 # Answers that are no JSON, or lack what they must have, are faults of the plugin too.
-FAULTS = (Left, subprocess.TimeoutExpired, ValueError, LookupError, OSError)
+FAULTS = (Failed, subprocess.TimeoutExpired, ValueError, LookupError, OSError)
 
 
 class Host:
@@ -83,8 +78,7 @@ class Host:
 
     serial = itertools.count()
 
-    def __init__(self, bin_dir):
-        self.bin = bin_dir
+    def __init__(self):
         self.folder = f"{WORK}/{next(Host.serial)}"
         self.state = f"{self.folder}/state"
         self.netns = sandbox.make_host(f"{self.folder}/host")
@@ -129,10 +123,10 @@ class Host:
     def call(self, verb, plugin="roost", wrapper=(), binary=None, container="pod"):
         """One CNI request; plugin is the type in the configuration, binary who is asked."""
         program = binary or ("ptp" if plugin == "ptp" else "roost")
-        folder = CNI_DIR if program == "ptp" else self.bin
+        folder = CNI_DIR if program == "ptp" else BIN
         netns = self.pod if container == "pod" else self.neighbour
         env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_NETNS": netns,
-               "CNI_IFNAME": "eth0", "CNI_ARGS": "", "CNI_PATH": f"{self.bin}:{CNI_DIR}",
+               "CNI_IFNAME": "eth0", "CNI_ARGS": "", "CNI_PATH": f"{BIN}:{CNI_DIR}",
                "ASAN_OPTIONS": "detect_leaks=0"}  # the leak checker cannot work under strace
         with sandbox.inside(self.netns):
             return subprocess.run([*wrapper, f"{folder}/{program}"], env=env, text=True,
@@ -142,27 +136,27 @@ class Host:
     def must(self, verb, plugin="roost", binary=None, container="pod"):
         done = self.call(verb, plugin, binary=binary, container=container)
         if done.returncode != 0:
-            raise Left(f"{verb} ended with {done.returncode}: {(done.stdout or done.stderr)[:400]}")
+            raise Failed(f"{verb} ended with {done.returncode}: {(done.stdout or done.stderr)[:400]}")
         return done.stdout
 
     def must_add(self, plugin, binary):
         """The pod is made, and it is there."""
         addresses = json.loads(self.must("ADD", plugin, binary))["ips"]
         if len(addresses) != (2 if plugin == "roost" else 1):
-            raise Left(f"ADD gave {addresses}")
+            raise Failed(f"ADD gave {addresses}")
         if plugin == "roost" and not binary:
             with sandbox.inside(self.netns):
                 routes = set(kernel.pod_routes()) - set(self.expected.get("pod routes", ()))
             if {a["address"] for a in addresses} != routes:
-                raise Left(f"ADD gave {addresses} and made the routes {routes}")
+                raise Failed(f"ADD gave {addresses} and made the routes {routes}")
 
     def allocations(self):
         if not os.path.isdir(self.state):
             return []
-        done = subprocess.run([f"{self.bin}/roostctl", "--state-dir", self.state, "-o", "json",
+        done = subprocess.run([f"{BIN}/roostctl", "--state-dir", self.state, "-o", "json",
                                "ipam", "list"], capture_output=True, text=True, timeout=TIMEOUT_S)
         if done.returncode != 0:
-            raise Left(f"roostctl ipam list: {done.stderr or done.stdout}")
+            raise Failed(f"roostctl ipam list: {done.stderr or done.stdout}")
         return [f"{a['address']} {a['state']}" for a in json.loads(done.stdout)
                 if a["state"] in ("used", "quarantined")]
 
@@ -188,7 +182,7 @@ class Host:
             faults += [f"left: {kind} {sorted(things - expected)}"] * bool(things - expected)
             faults += [f"lost: {kind} {sorted(expected - things)}"] * bool(expected - things)
         if faults:
-            raise Left("; ".join(faults))
+            raise Failed("; ".join(faults))
 
     def settle(self, plugin="roost", binary=None):
         """A neighbour moves in and stays, a pod comes and goes. What is there then is the rule."""
@@ -223,7 +217,7 @@ def trace(host, verb, **who):
     path = f"{host.folder}/trace"
     done = host.call(verb, wrapper=["strace", "-f", "-s", "40", "-o", path], **who)
     if done.returncode != 0:
-        raise Left(f"{verb} under strace: {done.stdout or done.stderr}")
+        raise Failed(f"{verb} under strace: {done.stdout or done.stderr}")
     with open(path) as f:
         return [line.rstrip() for line in f]
 
@@ -256,7 +250,7 @@ def is_return(point):
     return point.call == "setns" and point.k % 2 == 0
 
 
-# The stories. Each gets a host and a point, and raises Left when a promise is broken.
+# The stories. Each gets a host and a point, and raises Failed when a promise is broken.
 
 def next_pod_works(host, plugin="roost", binary=None):
     host.audit()
@@ -320,11 +314,11 @@ def failed_add(host, point):
         json.loads(done.stdout)
         host.must("DEL")
     elif done.returncode != 1:
-        raise Left(f"ADD ended with {done.returncode}: {done.stdout or done.stderr}")
+        raise Failed(f"ADD ended with {done.returncode}: {done.stdout or done.stderr}")
     else:
         error = json.loads(done.stdout)
         if not error.get("code") or not error.get("msg"):
-            raise Left(f"not a CNI error: {done.stdout}")
+            raise Failed(f"not a CNI error: {done.stdout}")
     next_pod_works(host)
     return True
 
@@ -349,8 +343,8 @@ STORIES = {
 # Workers: each process enters its own machine once, and keeps a host for each story.
 
 @functools.cache
-def settled_host(story, bin_dir):
-    host = Host(bin_dir)
+def settled_host(story):
+    host = Host()
     with beside(story, host):
         host.settle(**STORIES[story][2])
     host.reap()
@@ -362,12 +356,12 @@ def beside(story, host):
 
 
 @contextlib.contextmanager
-def new_host(bin_dir):
+def new_host():
     """A host on which roost never ran: what it keeps for all hosts of a machine is away, too."""
     aside = f"{WORK}/aside"
     os.makedirs(COMMON, exist_ok=True)
     os.rename(COMMON, aside)
-    host = Host(bin_dir)
+    host = Host()
     try:
         yield host
     finally:
@@ -376,15 +370,15 @@ def new_host(bin_dir):
         os.rename(aside, COMMON)
 
 
-def host_for(story, bin_dir):
+def host_for(story):
     if STORIES[story][3]:
-        return new_host(bin_dir)
-    return contextlib.nullcontext(settled_host(story, bin_dir))
+        return new_host()
+    return contextlib.nullcontext(settled_host(story))
 
 
-def enumerate_points(story, bin_dir):
+def enumerate_points(story):
     _, verb, who, _ = STORIES[story]
-    with host_for(story, bin_dir) as host, beside(story, host):
+    with host_for(story) as host, beside(story, host):
         if verb != "ADD" or story == "ADD beside an agent":
             host.must_add(who.get("plugin", "roost"), who.get("binary"))
         if story == "ADD beside an agent":
@@ -396,48 +390,14 @@ def enumerate_points(story, bin_dir):
     return points_of_errors(story, lines) if story == "failing ADD" else points_of(story, lines)
 
 
-def try_point(point, bin_dir):
+def try_point(point):
     """(was it hit, what is wrong). A host that showed a fault is not used again."""
     try:
-        with host_for(point.story, bin_dir) as host:
+        with host_for(point.story) as host:
             return STORIES[point.story][0](host, point), None
     except FAULTS as e:
         settled_host.cache_clear()
         return True, str(e)
-
-
-def run_story(story, tries):
-    """Reports one story; returns how many points failed and how many were not reached."""
-    failed, missed = 0, collections.Counter()
-    for point, future in tries:
-        hit, fault = future.result()
-        if not hit:
-            missed[point.call] += 1
-        if fault:
-            failed += 1
-            print(f"FAILED {story} at {point.call} number {point.k}: {point.line}\n    {fault}")
-    again = ", ".join(f"{call} {n}" for call, n in missed.items())
-    again = f"; not reached again: {again}" if again else ""
-    print(f"{story}: {len(tries)} points, {failed} failed{again}", flush=True)
-    return failed, missed.total()
-
-
-def run(pool, stories, args):
-    points = failed = missed = 0
-    lists = {s: pool.submit(enumerate_points, s, args.bin) for s in stories}
-    tries = {}
-    for story, found in lists.items():
-        try:
-            tries[story] = [(p, pool.submit(try_point, p, args.bin))
-                            for p in found.result()[::args.sample]]
-        except FAULTS as e:
-            print(f"FAILED {story} before any kill: {e}")
-            points, failed = points + 1, failed + 1
-    for story, futures in tries.items():
-        bad, unreached = run_story(story, futures)
-        points, failed, missed = points + len(futures), failed + bad, missed + unreached
-    print(f"{points - failed} passed, {failed} failed")
-    return failed == 0 and points > 0 and missed <= points // 10
 
 
 def enter_machine():
@@ -445,17 +405,23 @@ def enter_machine():
     os.makedirs(WORK)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bin", default=os.environ.get("ROOST_BIN", BIN), metavar="DIR")
-    parser.add_argument("--workers", type=int, default=6)
-    parser.add_argument("--sample", type=int, default=1, metavar="N", help="every Nth point only")
-    parser.add_argument("--story", choices=list(STORIES), action="append")
-    args = parser.parse_args()
-    args.bin = os.path.abspath(args.bin)
-    with concurrent.futures.ProcessPoolExecutor(args.workers, initializer=enter_machine) as pool:
-        return 0 if run(pool, args.story or list(STORIES), args) else 1
+@pytest.fixture(scope="module")
+def pool():
+    with concurrent.futures.ProcessPoolExecutor(WORKERS, initializer=enter_machine) as pool:
+        yield pool
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.mark.parametrize("story", STORIES)
+def test_a_kill_at_any_call_leaves_nothing(pool, story):
+    points = pool.submit(enumerate_points, story).result()[::SAMPLE]
+    assert points
+    faults, missed = [], collections.Counter()
+    for point, (hit, fault) in zip(points, pool.map(try_point, points)):
+        if fault:
+            faults.append(f"{point.call} number {point.k}: {point.line}\n    {fault}")
+        elif not hit:
+            missed[point.call] += 1
+    print(f"{len(points)} points; not reached again: {dict(missed) or 'none'}")
+    if faults:
+        raise Failed(f"of {len(points)} points {len(faults)} failed:\n" + "\n".join(faults))
+    assert missed.total() <= len(points) // 10

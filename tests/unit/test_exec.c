@@ -186,17 +186,15 @@ static int run_with(
 {
 	char path[256];
 	(void)snprintf(path, sizeof(path), "/nowhere::%s", dir);
-	const struct exec_call c = {
+	struct cni_request r = {
 		.path = path,
-		.type = name,
-		.command = command,
+		.container = "c1",
 		.input = input,
 		.input_len = len,
-		.timeout_ms = 20000,
 	};
 	(void)setenv("CNI_COMMAND", "CHECK", 1);
 	(void)setenv("CNI_CONTAINERID", "c1", 1);
-	return exec_call(&c, out, e);
+	return exec_plugin_within(&r, name, command, 20000, out, e);
 }
 
 static int run(const char *name, const char *command, json_t **out, struct err *e)
@@ -360,9 +358,8 @@ static void a_silent_plugin_is_killed_at_the_deadline(void **state)
 	(void)state;
 	struct err e;
 	json_t *out = NULL;
-	const struct exec_call c = {
-		.path = dir, .type = "hanging", .command = "ADD", .input = "", .timeout_ms = 300};
-	assert_int_equal(exec_call(&c, &out, &e), -ETIMEDOUT);
+	struct cni_request r = {.path = dir, .input = (char *)"", .input_len = 0};
+	assert_int_equal(exec_plugin_within(&r, "hanging", "ADD", 300, &out, &e), -ETIMEDOUT);
 	assert_string_equal(e.text, "plugin hanging: no answer in time");
 	assert_int_equal(cni_code(-ETIMEDOUT, &e), 11);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What each executable loads at start: every library costs time in every ADD, and brings its licence along.
 docs/LICENCES.md has the list; here it is compared with what was built."""
@@ -6,7 +5,8 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("ROOST_BIN", ROOT / "build/release/bin"))
@@ -36,32 +36,22 @@ def loaded(executable):
     return {NAMES.get(n, n) for n in needed} - EITHER
 
 
-def complaints():
-    text = (ROOT / "docs/LICENCES.md").read_text()
-    said = rows(text, "## What each executable loads")
-    licences = rows(text, "## The libraries")
-    if set(said) != set(NEVER):
-        yield f"docs/LICENCES.md is about {sorted(said)}, not {sorted(NEVER)}"
-    for name in NEVER:
-        libraries = set(said[name][0].split())
-        if loaded(name) != libraries:
-            yield f"{name} loads {sorted(loaded(name))}, docs/LICENCES.md says {sorted(libraries)}"
-        if loaded(name) & NEVER[name]:
-            yield f"{name} loads {sorted(loaded(name) & NEVER[name])}"
-        for library in libraries - set(licences):
-            yield f"docs/LICENCES.md has no licence of {library}"
-        gpl = any(licences[library][1].startswith("GPL") for library in libraries & set(licences))
-        if gpl != said[name][2].startswith("GPL-3"):
-            yield f"docs/LICENCES.md: the terms of {name} do not follow from its libraries"
+@pytest.fixture(scope="module")
+def page():
+    return (ROOT / "docs/LICENCES.md").read_text()
 
 
-def main():
-    found = list(complaints())
-    for complaint in found:
-        print("FAIL -", complaint)
-    print(f"{len(NEVER)} executables, {len(found)} failed")
-    return 1 if found else 0
+def test_the_page_is_about_these_executables(page):
+    assert set(rows(page, "## What each executable loads")) == set(NEVER)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.mark.parametrize("name", NEVER)
+def test_an_executable_loads_what_the_page_says_under_these_terms(page, name):
+    said = rows(page, "## What each executable loads")[name]
+    licences = rows(page, "## The libraries")
+    libraries = set(said[0].split())
+    assert loaded(name) == libraries
+    assert not loaded(name) & NEVER[name]
+    assert libraries <= set(licences), "libraries without a licence"
+    gpl = any(licences[library][1].startswith("GPL") for library in libraries)
+    assert gpl == said[2].startswith("GPL-3"), "the terms follow from the libraries"

@@ -1,11 +1,11 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The layering test: which room may include which, no circle of modules, where each library has its
 one home, and the form that a reader relies on. A module is one header and its sources; a cut goes along
 a meaning; ground functions go down. No number bounds a source; a header has 120 lines at most."""
 import pathlib
 import re
-import sys
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A room and the rooms whose headers it may include; a path belongs to the longest room that it starts with.
@@ -61,22 +61,38 @@ def includes(text):
     return re.findall(r'^#include "([^"]+)"', text, flags=re.M)
 
 
-def complaints(name, text):
-    code = re.sub(r"/\*.*?\*/|//[^\n]*|\"(\\.|[^\"\\])*\"", "", text, flags=re.S)
+def code_of(text):
+    """Without comments and strings."""
+    return re.sub(r"/\*.*?\*/|//[^\n]*|\"(\\.|[^\"\\])*\"", "", text, flags=re.S)
+
+
+def wrong_arrows(name, text):
     for include in includes(text):
         if room(include) not in MAY_INCLUDE[room(name)]:
             yield f"{name} includes {include}: {room(name)} may not know {room(include)}"
+
+
+def libraries_outside_their_home(name, text):
     for include in re.findall(r"^#include <([^>]+)>", text, flags=re.M):
         for header, homes in HOMES.items():
             if include.startswith(header) and name not in homes:
                 yield f"{name} includes <{include}>, whose home is {sorted(homes) or 'nowhere'}"
+
+
+def calls_outside_their_home(name, text):
     for words, homes in (("setns", SETNS), ("fork|execve|posix_spawn", FORK), ("getenv", GETENV)):
-        if re.search(rf"\b({words})\(", code) and name not in homes:
+        if re.search(rf"\b({words})\(", code_of(text)) and name not in homes:
             yield f"{name} calls {words}: only {sorted(homes)} may"
-    if re.search(r"\b(system|popen|strcpy|strcat|sprintf|alloca|sleep|usleep|vfork)\(", code):
+
+
+def forbidden_calls(name, text):
+    if re.search(r"\b(system|popen|strcpy|strcat|sprintf|alloca|sleep|usleep|vfork)\(", code_of(text)):
         yield f"{name} calls something that the conventions forbid"
-    if re.search(r"\bpoll\(NULL, 0,", code):
+    if re.search(r"\bpoll\(NULL, 0,", code_of(text)):
         yield f"{name} sleeps by poll()"
+
+
+def faults_of_form(name, text):
     if name.endswith(".h") and text.count("\n") > 120:
         yield f"{name} has {text.count(chr(10))} lines: more than one module, perhaps"
     if not text.startswith("/* SPDX-License-Identifier: Apache-2.0 */\n"):
@@ -151,24 +167,28 @@ def strong(graph):
     return found
 
 
-def circle_complaints(texts):
-    found, graph, why = circles(texts)
-    for circle in found:
-        arrows = [f"{a} -> {b} ({why[a, b]})" for a in circle for b in sorted(graph[a]) if b in circle]
-        yield f"{len(circle)} sources need each other: " + "; ".join(arrows)
-
-
-def main():
+@pytest.fixture(scope="module")
+def texts():
     layers = sorted({r.split("/")[0] for r in MAY_INCLUDE})
     files = [p for layer in layers for p in sorted((ROOT / layer).rglob("*.[ch]"))]
-    texts = {str(p.relative_to(ROOT)): p.read_text() for p in files}
-    found = [c for name, text in texts.items() for c in complaints(name, text)]
-    found += list(impure(texts)) + list(circle_complaints(texts))
-    for complaint in found:
-        print("FAIL -", complaint)
-    print(f"{len(files) - len(found) if len(found) < len(files) else 0} passed, {len(found)} failed")
-    return 1 if found or not files else 0
+    assert files
+    return {str(p.relative_to(ROOT)): p.read_text() for p in files}
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@pytest.mark.parametrize("check", [wrong_arrows, libraries_outside_their_home, calls_outside_their_home,
+                                   forbidden_calls, faults_of_form], ids=lambda check: check.__name__)
+def test_sources_have_no(check, texts):
+    found = [complaint for name, text in texts.items() for complaint in check(name, text)]
+    assert not found, "\n".join(found)
+
+
+def test_what_is_pure_reaches_nothing_that_has_a_descriptor(texts):
+    found = list(impure(texts))
+    assert not found, "\n".join(found)
+
+
+def test_no_sources_need_each_other(texts):
+    found, graph, why = circles(texts)
+    arrows = [[f"{a} -> {b} ({why[a, b]})" for a in circle for b in sorted(graph[a]) if b in circle]
+              for circle in found]
+    assert not found, "\n".join("; ".join(a) for a in arrows)
