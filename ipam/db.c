@@ -49,7 +49,7 @@ struct meta {
 	uint64_t map_size, entries, free_root, root, last_page, txn;
 };
 
-static uint64_t word(const uint8_t *p, size_t size)
+static uint64_t meta_word(const uint8_t *p, size_t size)
 {
 	uint64_t v = 0;
 	memcpy(&v, p, size); /* native order, as LMDB writes; roost runs on little-endian hosts */
@@ -59,15 +59,15 @@ static uint64_t word(const uint8_t *p, size_t size)
 static struct meta read_meta(const uint8_t *page)
 {
 	return (struct meta){
-		.magic = (uint32_t)word(page + 16, 4),
-		.version = (uint32_t)word(page + 20, 4),
-		.map_size = word(page + 32, 8),
-		.page_size = (uint32_t)word(page + 40, 4),
-		.free_root = word(page + 80, 8),
-		.entries = word(page + 120, 8),
-		.root = word(page + 128, 8),
-		.last_page = word(page + 136, 8),
-		.txn = word(page + 144, 8),
+		.magic = (uint32_t)meta_word(page + 16, 4),
+		.version = (uint32_t)meta_word(page + 20, 4),
+		.map_size = meta_word(page + 32, 8),
+		.page_size = (uint32_t)meta_word(page + 40, 4),
+		.free_root = meta_word(page + 80, 8),
+		.entries = meta_word(page + 120, 8),
+		.root = meta_word(page + 128, 8),
+		.last_page = meta_word(page + 136, 8),
+		.txn = meta_word(page + 144, 8),
 	};
 }
 
@@ -158,7 +158,7 @@ int db_damage(struct db *db, struct err *e, const char *what)
 	return r;
 }
 
-static int fail(struct db *db, int rc, const char *doing, struct err *e)
+static int db_fail(struct db *db, int rc, const char *doing, struct err *e)
 {
 	switch (rc) {
 	case MDB_CORRUPTED:
@@ -224,7 +224,7 @@ int db_open(struct db **out, const char *path, const char *mark, bool read_only,
 	struct db *db = mem_new(1, sizeof(*db));
 	(void)text_copy(db->mark, sizeof(db->mark), mark);
 	int rc = open_env(db, path, read_only);
-	int r = rc ? fail(db, rc, "open", e) : 0;
+	int r = rc ? db_fail(db, rc, "open", e) : 0;
 	if (r == 0 && !read_only)
 		(void)mdb_reader_check(db->env, NULL); /* slots of killed readers */
 	if (r == 0)
@@ -241,7 +241,7 @@ int db_create(const char *path, const struct record_meta *meta, struct err *e)
 {
 	struct db *db = mem_new(1, sizeof(*db));
 	int rc = open_env(db, path, false);
-	int r = rc ? fail(db, rc, "make", e) : 0;
+	int r = rc ? db_fail(db, rc, "make", e) : 0;
 	if (r == 0 && truncate(path, (off_t)DB_SIZE) < 0)
 		r = err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
 	if (r == 0)
@@ -290,7 +290,7 @@ int db_begin(struct db *db, bool write, struct err *e)
 		rc = mdb_dbi_open(db->txn, NULL, 0, &db->dbi);
 	if (rc == 0)
 		return 0;
-	int r = fail(db, rc, write ? "change" : "read", e);
+	int r = db_fail(db, rc, write ? "change" : "read", e);
 	db_abort(db);
 	return r;
 }
@@ -300,7 +300,7 @@ int db_commit(struct db *db, struct err *e)
 	close_cursors(db);
 	int rc = mdb_txn_commit(db->txn);
 	db->txn = NULL;
-	return rc ? fail(db, rc, "change", e) : 0;
+	return rc ? db_fail(db, rc, "change", e) : 0;
 }
 
 void db_abort(struct db *db)
@@ -335,7 +335,7 @@ int db_get(struct db *db, const struct record_key *k, struct db_value *out, stru
 	int rc = mdb_get(db->txn, db->dbi, &key, &value);
 	if (rc == MDB_NOTFOUND)
 		return 0;
-	return rc ? fail(db, rc, "read", e) : copy_value(db, &value, out, e);
+	return rc ? db_fail(db, rc, "read", e) : copy_value(db, &value, out, e);
 }
 
 int db_put(struct db *db, const struct record_key *k, const struct db_value *v, struct err *e)
@@ -344,7 +344,7 @@ int db_put(struct db *db, const struct record_key *k, const struct db_value *v, 
 	MDB_val key = {.mv_size = record_key_format(k, bytes), .mv_data = bytes};
 	MDB_val value = {.mv_size = v->len, .mv_data = (void *)v->bytes};
 	int rc = mdb_put(db->txn, db->dbi, &key, &value, 0);
-	return rc ? fail(db, rc, "change", e) : 0;
+	return rc ? db_fail(db, rc, "change", e) : 0;
 }
 
 int db_del(struct db *db, const struct record_key *k, struct err *e)
@@ -354,10 +354,11 @@ int db_del(struct db *db, const struct record_key *k, struct err *e)
 	int rc = mdb_del(db->txn, db->dbi, &key, NULL);
 	if (rc == MDB_NOTFOUND)
 		return 0;
-	return rc ? fail(db, rc, "change", e) : 1;
+	return rc ? db_fail(db, rc, "change", e) : 1;
 }
 
-static int move(struct db *db, MDB_cursor **cursor, MDB_cursor_op op, MDB_val *key, MDB_val *value)
+static int cursor_move(
+	struct db *db, MDB_cursor **cursor, MDB_cursor_op op, MDB_val *key, MDB_val *value)
 {
 	if (!*cursor) {
 		int rc = mdb_cursor_open(db->txn, db->dbi, cursor);
@@ -368,13 +369,13 @@ static int move(struct db *db, MDB_cursor **cursor, MDB_cursor_op op, MDB_val *k
 }
 
 /* What a cursor found: an entry of the kind that *out has already, or the end of that kind. */
-static int found(struct db *db, int rc, const MDB_val *key, const MDB_val *value,
+static int cursor_found(struct db *db, int rc, const MDB_val *key, const MDB_val *value,
 	struct db_entry *out, struct err *e)
 {
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	if (rc)
-		return fail(db, rc, "read", e);
+		return db_fail(db, rc, "read", e);
 	struct record_key k;
 	if (!record_key_parse(key->mv_data, key->mv_size, &k))
 		return db_damage(db, e, "a key is not one of ours");
@@ -389,17 +390,17 @@ int db_seek(struct db *db, const struct record_key *from, struct db_entry *out, 
 	uint8_t bytes[RECORD_KEY_MAX];
 	MDB_val key = {.mv_size = record_key_format(from, bytes), .mv_data = bytes};
 	MDB_val value = {0};
-	int rc = move(db, &db->scan, MDB_SET_RANGE, &key, &value);
+	int rc = cursor_move(db, &db->scan, MDB_SET_RANGE, &key, &value);
 	out->key.kind = from->kind;
-	return found(db, rc, &key, &value, out, e);
+	return cursor_found(db, rc, &key, &value, out, e);
 }
 
 int db_next(struct db *db, struct db_entry *out, struct err *e)
 {
 	MDB_val key = {0};
 	MDB_val value = {0};
-	int rc = move(db, &db->scan, MDB_NEXT, &key, &value);
-	return found(db, rc, &key, &value, out, e);
+	int rc = cursor_move(db, &db->scan, MDB_NEXT, &key, &value);
+	return cursor_found(db, rc, &key, &value, out, e);
 }
 
 int db_floor(struct db *db, const struct record_key *from, struct db_entry *out, struct err *e)
@@ -408,11 +409,11 @@ int db_floor(struct db *db, const struct record_key *from, struct db_entry *out,
 	size_t len = record_key_format(from, bytes);
 	MDB_val key = {.mv_size = len, .mv_data = bytes};
 	MDB_val value = {0};
-	int rc = move(db, &db->lookup, MDB_SET_RANGE, &key, &value);
+	int rc = cursor_move(db, &db->lookup, MDB_SET_RANGE, &key, &value);
 	if (rc == MDB_NOTFOUND)
-		rc = move(db, &db->lookup, MDB_LAST, &key, &value);
+		rc = cursor_move(db, &db->lookup, MDB_LAST, &key, &value);
 	else if (rc == 0 && (key.mv_size != len || memcmp(key.mv_data, bytes, len) != 0))
-		rc = move(db, &db->lookup, MDB_PREV, &key, &value);
+		rc = cursor_move(db, &db->lookup, MDB_PREV, &key, &value);
 	out->key.kind = from->kind;
-	return found(db, rc, &key, &value, out, e);
+	return cursor_found(db, rc, &key, &value, out, e);
 }

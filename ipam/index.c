@@ -123,7 +123,7 @@ int index_block_of(struct db *db, const struct addr *a, struct index_block *out,
 }
 
 /* No prefix has this length: it sorts behind all that begin with its address. */
-static struct cidr behind(const struct cidr *c)
+static struct cidr behind_prefix(const struct cidr *c)
 {
 	return (struct cidr){.addr = c->addr, .len = 129};
 }
@@ -139,7 +139,7 @@ int index_next_pool(
 	if (r != 1)
 		return r;
 	*pool = entry.key.pool;
-	*at = behind(pool);
+	*at = behind_prefix(pool);
 	return 1;
 }
 
@@ -153,7 +153,7 @@ int index_next_block(struct db *db, struct cidr *at, struct index_block *out, st
 	if (r == 1 && !cidr_equal(&out->cidr, &entry.key.block))
 		return db_damage(db, e, "blocks overlap");
 	if (r == 1)
-		*at = behind(&out->cidr);
+		*at = behind_prefix(&out->cidr);
 	return r;
 }
 
@@ -176,7 +176,7 @@ int index_next_addr(struct db *db, const struct index_block *b, uint64_t *at,
 	return 1;
 }
 
-static bool is_fresh(const struct index_block *b)
+static bool block_is_fresh(const struct index_block *b)
 {
 	return index_gives(b) && !b->rec.quarantined && b->rec.next < pool_block_size(&b->cidr);
 }
@@ -191,7 +191,7 @@ static int put_block(struct db *db, const struct index_block *b, struct err *e)
 	if (r < 0)
 		return r;
 	k = (struct record_key){.kind = RECORD_FRESH, .pool = b->pool, .block = b->cidr};
-	if (is_fresh(b))
+	if (block_is_fresh(b))
 		return db_put(db, &k, &nothing, e);
 	r = db_del(db, &k, e);
 	return r < 0 ? r : 0;
@@ -272,7 +272,7 @@ static int del_owner(struct db *db, const struct hash *owner, uint8_t family, st
 	return del_known(db, &k, "the owner of an address is unknown", e);
 }
 
-static int dequeue(struct db *db, const struct addr *a, uint64_t released_ns, struct err *e)
+static int queue_del(struct db *db, const struct addr *a, uint64_t released_ns, struct err *e)
 {
 	struct index_block b;
 	int r = index_block_of(db, a, &b, e);
@@ -284,7 +284,7 @@ static int dequeue(struct db *db, const struct addr *a, uint64_t released_ns, st
 	return del_known(db, &k, "a released address is not in the queue", e);
 }
 
-static int enqueue(struct db *db, const struct index_block *b, const struct addr *a,
+static int queue_add(struct db *db, const struct index_block *b, const struct addr *a,
 	uint64_t released_ns, struct err *e)
 {
 	struct record_key k = queue_key(&b->pool, released_ns, a);
@@ -300,7 +300,7 @@ int index_use(
 		return r;
 	bool is_new = r == 0;
 	if (!is_new && old.rec.state == RECORD_RELEASED) {
-		r = dequeue(db, a, old.rec.released_ns, e);
+		r = queue_del(db, a, old.rec.released_ns, e);
 		if (r < 0)
 			return r;
 	}
@@ -315,7 +315,7 @@ int index_use(
 }
 
 /* The record goes; next comes back when the address is lower. */
-static int forget(struct db *db, const struct addr *a, struct err *e)
+static int forget_addr(struct db *db, const struct addr *a, struct err *e)
 {
 	struct record_key k = addr_key(a);
 	int r = del_known(db, &k, "an address vanished", e);
@@ -346,10 +346,10 @@ int index_unuse(struct db *db, const struct addr *a, struct err *e)
 	if (r < 0)
 		return r;
 	if (r == 0 || old.rec.released_ns == 0)
-		return forget(db, a, e);
+		return forget_addr(db, a, e);
 	old.rec.state = RECORD_RELEASED;
 	r = put_addr(db, a, &old.rec, false, e);
-	return r < 0 ? r : enqueue(db, &b, a, old.rec.released_ns, e);
+	return r < 0 ? r : queue_add(db, &b, a, old.rec.released_ns, e);
 }
 
 /* What has to go with the old state of an address. */
@@ -360,17 +360,15 @@ static int leave_state(
 	case RECORD_USED:
 		return del_owner(db, &rec->owner.hash, a->family, e);
 	case RECORD_RELEASED:
-		return dequeue(db, a, rec->released_ns, e);
+		return queue_del(db, a, rec->released_ns, e);
 	default:
 		return 0;
 	}
 }
 
-static struct record_addr unowned(enum record_state state, int64_t wall_s)
+static struct record_addr unowned_addr(enum record_state state, int64_t wall_s)
 {
-	struct owner nobody = {
-		.network = "", .container = "", .ifname = "", .pod_namespace = "", .pod_name = ""};
-	return (struct record_addr){.state = state, .since_s = wall_s, .owner = nobody};
+	return (struct record_addr){.state = state, .since_s = wall_s, .owner = OWNER_NONE};
 }
 
 int index_release(struct db *db, const struct addr *a, const struct index_time *t, struct err *e)
@@ -387,13 +385,13 @@ int index_release(struct db *db, const struct addr *a, const struct index_time *
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return had ? forget(db, a, e) : 0;
-	struct record_addr rec = had ? old.rec : unowned(RECORD_RELEASED, t->wall_s);
+		return had ? forget_addr(db, a, e) : 0;
+	struct record_addr rec = had ? old.rec : unowned_addr(RECORD_RELEASED, t->wall_s);
 	rec.state = RECORD_RELEASED;
 	rec.since_s = t->wall_s;
 	rec.released_ns = t->now_ns;
 	r = put_addr(db, a, &rec, !had, e);
-	return r < 0 ? r : enqueue(db, &b, a, t->now_ns, e);
+	return r < 0 ? r : queue_add(db, &b, a, t->now_ns, e);
 }
 
 int index_hold(
@@ -404,7 +402,7 @@ int index_hold(
 	int r = had == 1 ? leave_state(db, a, &old.rec, e) : had;
 	if (r < 0)
 		return r;
-	struct record_addr rec = unowned(state, wall_s);
+	struct record_addr rec = unowned_addr(state, wall_s);
 	return put_addr(db, a, &rec, !had, e);
 }
 
@@ -424,13 +422,13 @@ int index_requeue(struct db *db, const struct addr *a, uint64_t released_ns,
 
 int index_unhold(struct db *db, const struct addr *a, struct err *e)
 {
-	return forget(db, a, e);
+	return forget_addr(db, a, e);
 }
 
 int index_count_fresh(struct db *db, const struct index_block *b, uint64_t *out, struct err *e)
 {
 	*out = 0;
-	if (!is_fresh(b))
+	if (!block_is_fresh(b))
 		return 0;
 	uint64_t count = pool_block_size(&b->cidr) - b->rec.next;
 	struct addr from = addr_plus(&b->cidr.addr, b->rec.next);
@@ -454,7 +452,7 @@ int index_fresh(struct db *db, const struct cidr *pool, struct addr *out, struct
 	r = index_block_of(db, &entry.key.block.addr, &b, e);
 	if (r < 0)
 		return r;
-	if (r != 1 || !is_fresh(&b))
+	if (r != 1 || !block_is_fresh(&b))
 		return db_damage(db, e, "a block has no never-used address");
 	*out = addr_plus(&b.cidr.addr, b.rec.next);
 	return 1;

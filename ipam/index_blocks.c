@@ -15,7 +15,7 @@ static const char give_back[] = "keep the pool as it was until its pods are gone
 				"ipam release --idle-blocks";
 
 /* A block that is in the way of the pool: says so. */
-static int contradict(const struct pool *p, const struct index_block *b, struct err *e)
+static int refuse_pool(const struct pool *p, const struct index_block *b, struct err *e)
 {
 	char pool[CIDR_TEXT];
 	char other[CIDR_TEXT];
@@ -71,11 +71,11 @@ static int join_inside(struct db *db, const struct pool *p, struct record_pool *
 	struct index_block b;
 	int r = index_block_of(db, &p->cidr.addr, &b, e);
 	if (r < 0 || (r == 1 && b.cidr.len < p->cidr.len))
-		return r < 0 ? r : contradict(p, &b, e);
+		return r < 0 ? r : refuse_pool(p, &b, e);
 	struct cidr at = p->cidr;
 	while ((r = index_next_block(db, &at, &b, e)) == 1 && cidr_overlaps(&b.cidr, &p->cidr)) {
 		if (!b.rec.loose || b.cidr.len != p->block_len)
-			return contradict(p, &b, e);
+			return refuse_pool(p, &b, e);
 		r = join_pool(db, &p->cidr, &b, e);
 		if (r < 0)
 			return r;
@@ -98,7 +98,7 @@ static int make_way(struct db *db, const struct pool *p, struct err *e)
 			r = index_overlap(db, &other, &b, e);
 			if (r == 0)
 				return db_damage(db, e, "a pool has lost its blocks");
-			return r < 0 ? r : contradict(p, &b, e);
+			return r < 0 ? r : refuse_pool(p, &b, e);
 		}
 		struct record_key k = {.kind = RECORD_POOL, .pool = other};
 		r = db_del(db, &k, e);
@@ -130,7 +130,7 @@ int index_blocks_sync_pool(struct db *db, const struct pool *p, struct err *e)
 		r = index_overlap(db, &p->cidr, &b, e);
 		if (r == 0)
 			return db_damage(db, e, "a pool has lost its blocks");
-		return r < 0 ? r : contradict(p, &b, e);
+		return r < 0 ? r : refuse_pool(p, &b, e);
 	}
 	if (rec.cooldown_s == p->cooldown_s)
 		return 0;
@@ -177,7 +177,8 @@ int index_blocks_claim(struct db *db, const struct index_blocks_claim *c, struct
 }
 
 /* The recorded pool that a block of this size belongs to: 1 or 0. */
-static int find_pool(struct db *db, const struct cidr *block, struct cidr *out, struct err *e)
+static int find_pool_of_size(
+	struct db *db, const struct cidr *block, struct cidr *out, struct err *e)
 {
 	struct cidr at = INDEX_FIRST;
 	struct record_pool rec;
@@ -200,7 +201,7 @@ int index_blocks_adopt(struct db *db, const struct cidr *block, int64_t wall_s, 
 	if (r < 0)
 		return r;
 	c.disowned = r == 1; /* whose it is now only the store can say */
-	r = find_pool(db, block, &c.pool, e);
+	r = find_pool_of_size(db, block, &c.pool, e);
 	if (r < 0)
 		return r;
 	if (r == 1) {

@@ -12,11 +12,6 @@
 #include "lib/family.h"
 #include "lib/text.h"
 
-bool node_want_uses(const struct node_want *w, size_t i, uint8_t family)
-{
-	return w->pools[i].cidr.addr.family == family && (!w->usable || w->usable[i]);
-}
-
 /* "100.66.0.0/16, 100.67.0.0/16": the usable pools of a family. */
 static void list_pools(const struct node_want *w, uint8_t family, struct text *t)
 {

@@ -12,9 +12,6 @@
 #include "ipam/node.h"
 #include "ipam/record.h"
 
-/* Whether pool i may be used and is of the family. */
-bool node_want_uses(const struct node_want *w, size_t i, uint8_t family);
-
 /* -EADDRNOTAVAIL: the requested address is in no usable pool. */
 int messages_outside(const struct node_want *w, const struct addr *a, struct err *e);
 

@@ -60,7 +60,7 @@ int node_self(struct node *n, struct registry_self *out, struct err *e)
 	return 0;
 }
 
-static int relock(struct node *n, int how, struct err *e)
+static int node_relock(struct node *n, int how, struct err *e)
 {
 	while (flock(n->lock, how) < 0)
 		if (errno != EINTR)
@@ -71,15 +71,15 @@ static int relock(struct node *n, int how, struct err *e)
 
 int node_lock_alone(struct node *n, struct err *e)
 {
-	return relock(n, LOCK_EX, e);
+	return node_relock(n, LOCK_EX, e);
 }
 
 int node_lock_again(struct node *n, struct err *e)
 {
-	return n->mode == NODE_EXCLUSIVE ? 0 : relock(n, LOCK_SH, e);
+	return n->mode == NODE_EXCLUSIVE ? 0 : node_relock(n, LOCK_SH, e);
 }
 
-static int take_lock(struct node *n, struct err *e)
+static int node_take_lock(struct node *n, struct err *e)
 {
 	char path[PATH_ROOM];
 	(void)snprintf(path, sizeof(path), "%s/lock", n->dir);
@@ -102,7 +102,7 @@ static int take_lock(struct node *n, struct err *e)
 }
 
 /* The look at the file; a mark of a fault makes it a damaged one. */
-static int look(const struct node *n, enum db_look *out, struct err *e)
+static int check_file(const struct node *n, enum db_look *out, struct err *e)
 {
 	char path[PATH_ROOM];
 	state_path(n, "", path);
@@ -127,7 +127,7 @@ static void remove_pair(const char *path)
 }
 
 /* Renames the file and its lock file to a name that is free; the mark of the fault goes last. */
-static int set_aside(struct node *n, struct err *e)
+static int set_file_aside(struct node *n, struct err *e)
 {
 	char from[PATH_ROOM];
 	char now[32];
@@ -171,7 +171,7 @@ static void remove_other_boots(const struct node *n)
 /* With the exclusive lock: whatever is there makes way for a new, complete file. */
 static int begin_new(struct node *n, enum db_look found, struct err *e)
 {
-	int r = found == DB_DAMAGED ? set_aside(n, e) : 0;
+	int r = found == DB_DAMAGED ? set_file_aside(n, e) : 0;
 	if (r < 0)
 		return r;
 	char path[PATH_ROOM];
@@ -233,7 +233,7 @@ static int cannot_read(const struct node *n, enum db_look found, struct err *e)
 static int try_open(struct node *n, bool *alone, struct err *e)
 {
 	enum db_look found;
-	int r = look(n, &found, e);
+	int r = check_file(n, &found, e);
 	if (r < 0)
 		return r;
 	bool wanted_alone = n->mode == NODE_EXCLUSIVE;
@@ -269,7 +269,7 @@ int node_open(struct node **out, const char *dir, enum node_mode mode, struct er
 	if (r == 0)
 		r = boot_id(n->boot, e);
 	if (r == 0)
-		r = take_lock(n, e);
+		r = node_take_lock(n, e);
 	bool alone = mode == NODE_EXCLUSIVE;
 	for (int i = 0; r == 0 && !n->db; i++) {
 		r = try_open(n, &alone, e);

@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 #include "ipam/node_view.h"
+#include "ipam/node_want.h"
 #include "ipam/owner.h"
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
-#include "lib/family.h"
 #include "lib/owned.h"
 
 struct node;
@@ -49,35 +49,6 @@ void node_fault_mark(const char *dir, char *out, size_t size);
  */
 bool node_needs_adoption(const struct node *n, bool can_look);
 int node_adopt(struct node *n, const struct owned *kernel, struct err *e);
-
-/* What one attachment needs: one address of each family that has a pool. */
-struct node_want {
-	struct owner owner;
-	const struct pool *pools; /* the configuration's, in order of preference */
-	size_t n_pools;
-	const bool *usable;	      /* per pool: may be taken from for this one; NULL: all */
-	const struct addr *requested; /* at most one of a family */
-	size_t n_requested;
-	const struct addr *gateways; /* to be kept reserved when inside a pool */
-	size_t n_gateways;
-	bool cluster; /* the pools are the cluster's (ipam/node_cluster.h): nothing is claimed here */
-	bool cooling; /* cluster: the agent was asked; take the oldest cooling one, too */
-	const struct cidr *reserved; /* cluster: given to nobody */
-	size_t n_reserved;
-};
-
-struct node_lease {
-	struct addr addr;
-	struct cidr block;
-	/* The owner had it already, from an ADD that was killed or a dead namespace. */
-	bool was_ours;
-};
-
-struct node_leases {
-	struct node_lease v[FAMILIES]; /* one of each, IPv4 first */
-	size_t n;
-	uint64_t netns; /* node_find(): the namespace recorded with them, 0 unknown */
-};
 
 /* Gives the owner its addresses, all families or none, claiming blocks as needed. Addresses the
  * owner has already are given again unless others are requested (then the old ones are released).

@@ -56,7 +56,7 @@ struct attempt {
 	struct cidr need_block;
 };
 
-static bool has_family(const struct node_want *w, uint8_t family)
+static bool want_has_family(const struct node_want *w, uint8_t family)
 {
 	for (size_t i = 0; i < w->n_pools; i++)
 		if (w->pools[i].cidr.addr.family == family)
@@ -72,7 +72,7 @@ static const struct pool *usable_pool(const struct node_want *w, const struct ad
 	return NULL;
 }
 
-static const struct addr *requested(const struct node_want *w, uint8_t family)
+static const struct addr *requested_addr(const struct node_want *w, uint8_t family)
 {
 	for (size_t i = 0; i < w->n_requested; i++)
 		if (w->requested[i].family == family)
@@ -89,7 +89,8 @@ static int check_claim(struct attempt *a, const struct cidr *block, struct err *
 }
 
 /* The block becomes ours if the registry agreed: 0; 1 when it has to be asked first. */
-static int claim(struct attempt *a, const struct pool *p, const struct cidr *block, struct err *e)
+static int claim_block(
+	struct attempt *a, const struct pool *p, const struct cidr *block, struct err *e)
 {
 	int allowed = check_claim(a, block, e);
 	if (allowed < 0)
@@ -114,7 +115,7 @@ static int claim(struct attempt *a, const struct pool *p, const struct cidr *blo
 }
 
 /* Gives the address, which the caller found to be free or the owner's, and notes the lease. */
-static int give(struct attempt *a, const struct addr *addr, bool was_ours, struct err *e)
+static int give_addr(struct attempt *a, const struct addr *addr, bool was_ours, struct err *e)
 {
 	struct index_block b;
 	int r = index_block_of(a->n->db, addr, &b, e);
@@ -141,7 +142,7 @@ static int ensure_block(
 		return index_gives(&b) ? 0 : messages_not_ours(addr, &b.rec, e);
 	r = index_overlap(a->n->db, &block, &b, e);
 	if (r == 0)
-		return claim(a, p, &block, e);
+		return claim_block(a, p, &block, e);
 	if (r < 0)
 		return r;
 	char text[ADDR_TEXT];
@@ -176,7 +177,7 @@ static int take_requested(struct attempt *a, const struct addr *addr, struct err
 		return r;
 	if (!had && b.rec.quarantined)
 		return messages_taken(addr, &(struct record_addr){.state = RECORD_QUARANTINED}, e);
-	return give(a, addr, false, e);
+	return give_addr(a, addr, false, e);
 }
 
 /* Each phase: 1 found, 0 not, 2 a claim is needed first, or an error. */
@@ -201,7 +202,7 @@ static int find_claim(struct attempt *a, const struct pool *p, struct addr *out,
 	struct cidr block;
 	int r;
 	while ((r = index_blocks_unclaimed(a->n->db, p, &block, e)) == 1) {
-		r = claim(a, p, &block, e);
+		r = claim_block(a, p, &block, e);
 		if (r == 0)
 			r = index_fresh(a->n->db, &p->cidr, out, e);
 		else if (r == 1)
@@ -278,7 +279,7 @@ static int take_any(struct attempt *a, uint8_t family, struct err *e)
 	if (r == CLAIM_FIRST)
 		return 1;
 	if (r == FOUND)
-		return give(a, &addr, false, e);
+		return give_addr(a, &addr, false, e);
 	a->n->lacking = family;
 	return messages_exhausted(a->n, a->w, family, e);
 }
@@ -299,7 +300,7 @@ static int settle_own(
 	int r = index_get_owner(a->n->db, &a->w->owner.hash, family, own, e);
 	if (r != 1)
 		return r;
-	const struct addr *wish = requested(a->w, family);
+	const struct addr *wish = requested_addr(a->w, family);
 	r = block_allows(a, own, e);
 	if (r < 0)
 		return r;
@@ -311,14 +312,14 @@ static int settle_own(
 static int give_family(
 	struct attempt *a, uint8_t family, const struct addr *own, bool kept, struct err *e)
 {
-	const struct addr *wish = requested(a->w, family);
+	const struct addr *wish = requested_addr(a->w, family);
 	if (kept) {
 		int r = ensure_block(a, usable_pool(a->w, own), own, e);
-		return r != 0 ? r : give(a, own, true, e);
+		return r != 0 ? r : give_addr(a, own, true, e);
 	}
 	if (wish)
 		return take_requested(a, wish, e);
-	return has_family(a->w, family) ? take_any(a, family, e) : 0;
+	return want_has_family(a->w, family) ? take_any(a, family, e) : 0;
 }
 
 /* One transaction's work: 0, 1 when a claim is needed first, or an error. */
@@ -381,7 +382,7 @@ static int register_claim(struct attempt *a, struct err *e)
 	return 0;
 }
 
-static int run(struct attempt *a, struct err *e)
+static int run_attempts(struct attempt *a, struct err *e)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		a->now = node_time();
@@ -406,7 +407,7 @@ static int check_want(const struct node_want *w, struct err *e)
 	if (w->n_pools == 0)
 		return err_set(e, EADDRNOTAVAIL, "there is no pool to take an address from");
 	for (size_t i = 0; i < w->n_requested; i++)
-		if (requested(w, w->requested[i].family) != &w->requested[i])
+		if (requested_addr(w, w->requested[i].family) != &w->requested[i])
 			return err_set(e, EINVAL, "more than one %s address is requested",
 				family_name(family_of(w->requested[i].family)));
 	return 0;
@@ -418,7 +419,7 @@ int node_assign(struct node *n, const struct node_want *w, struct node_leases *o
 	struct attempt a = {.n = n, .w = w};
 	int r = check_want(w, e);
 	if (r == 0)
-		r = run(&a, e);
+		r = run_attempts(&a, e);
 	free(a.grants);
 	if (r == 0)
 		*out = a.leases;
@@ -443,7 +444,7 @@ int node_try_assign(struct node *n, const struct node_want *w, struct err *e)
 	if (r == 0)
 		r = node_reopen(n, e);
 	if (r == 0)
-		r = run(&a, e);
+		r = run_attempts(&a, e);
 	free(a.grants);
 	return r;
 }

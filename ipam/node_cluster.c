@@ -25,7 +25,7 @@
 #include "lib/mem.h"
 
 /* Exactly this block: 1, 0 when nothing is there, -EINVAL when another block overlaps it. */
-static int find_block(
+static int find_own_block(
 	struct db *db, const struct cidr *block, struct index_block *out, struct err *e)
 {
 	int r = index_overlap(db, block, out, e);
@@ -41,7 +41,7 @@ static int find_block(
 }
 
 /* The pool of the mirror that is cut into such blocks. */
-static int find_pool(
+static int find_mirror_pool(
 	const struct mirror *m, const struct cidr *block, struct pool *out, struct err *e)
 {
 	for (size_t i = 0; i < m->n_pools; i++) {
@@ -61,10 +61,10 @@ static int record_block(
 {
 	struct pool pool;
 	struct index_block b;
-	int r = find_pool(m, block, &pool, e);
+	int r = find_mirror_pool(m, block, &pool, e);
 	if (r == 0)
 		r = index_blocks_sync_pool(db, &pool, e);
-	int known = r < 0 ? r : find_block(db, block, &b, e);
+	int known = r < 0 ? r : find_own_block(db, block, &b, e);
 	if (known < 0)
 		return known;
 	if (known) {
@@ -101,14 +101,14 @@ static int add_block(struct node *n, const struct cidr *block, bool lost, struct
 	return db_finish(n->db, r, e);
 }
 
-/* 1: it is there and gives; -EINVAL as find_block(). */
+/* 1: it is there and gives; -EINVAL as find_own_block(). */
 static int is_ready(struct node *n, const struct cidr *block, struct err *e)
 {
 	struct index_block b;
 	int r = db_begin(n->db, false, e);
 	if (r < 0)
 		return r;
-	r = find_block(n->db, block, &b, e);
+	r = find_own_block(n->db, block, &b, e);
 	db_abort(n->db);
 	return r == 1 ? b.rec.cluster && index_gives(&b) : r;
 }
@@ -130,13 +130,13 @@ int node_add_block(struct node *n, const struct cidr *block, struct err *e)
 	return r < 0 ? r : added;
 }
 
-static int drain(struct db *db, const struct cidr *block, bool cold, struct err *e)
+static int drain_block(struct db *db, const struct cidr *block, bool cold, struct err *e)
 {
 	struct index_block b;
 	uint64_t before;
 	char text[CIDR_TEXT];
 	cidr_format(block, text);
-	int r = find_block(db, block, &b, e);
+	int r = find_own_block(db, block, &b, e);
 	if (r == 0)
 		return err_set(e, ENOENT, "%s is no block of this node", text);
 	if (r < 0 || b.rec.draining)
@@ -162,14 +162,14 @@ int node_drain_block(struct node *n, const struct cidr *block, bool cold, struct
 {
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
-	return r < 0 ? r : db_finish(n->db, drain(n->db, block, cold, e), e);
+	return r < 0 ? r : db_finish(n->db, drain_block(n->db, block, cold, e), e);
 }
 
 /* Nothing is given from a draining block, but an operator may have entered a pod by hand. */
-static int drop(struct db *db, const struct cidr *block, struct err *e)
+static int drop_block(struct db *db, const struct cidr *block, struct err *e)
 {
 	struct index_block b;
-	int r = find_block(db, block, &b, e);
+	int r = find_own_block(db, block, &b, e);
 	if (r == 1)
 		r = index_blocks_is_idle(db, &b, UINT64_MAX, e);
 	else
@@ -190,14 +190,14 @@ int node_drop_block(struct node *n, const struct cidr *block, struct err *e)
 		r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
-	r = db_finish(n->db, drop(n->db, block, e), e);
+	r = db_finish(n->db, drop_block(n->db, block, e), e);
 	return r < 0 ? r : registry_drop(&self, block, 1, e);
 }
 
-static int disown(struct db *db, const struct cidr *block, struct err *e)
+static int disown_block(struct db *db, const struct cidr *block, struct err *e)
 {
 	struct index_block b;
-	int r = find_block(db, block, &b, e);
+	int r = find_own_block(db, block, &b, e);
 	if (r != 1 || b.rec.disowned)
 		return r < 0 ? r : 0;
 	bool gave = index_gives(&b);
@@ -209,12 +209,7 @@ int node_disown_block(struct node *n, const struct cidr *block, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	int r = db_begin(n->db, true, e);
-	return r < 0 ? r : db_finish(n->db, disown(n->db, block, e), e);
-}
-
-static uint64_t sum(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+	return r < 0 ? r : db_finish(n->db, disown_block(n->db, block, e), e);
 }
 
 /* Never-used addresses of a pool's blocks. */
@@ -233,7 +228,7 @@ static int count_fresh(struct db *db, const struct cidr *pool, uint64_t *now_fre
 			r = index_count_fresh(db, &b, &count, e);
 		if (r < 0)
 			return r;
-		*now_free = sum(*now_free, count);
+		*now_free = pool_sum(*now_free, count);
 		k.block = entry.key.block;
 		k.block.len = 129; /* behind it: no block has this length */
 	}
@@ -250,7 +245,7 @@ static int count_released(
 	for (; r == 1 && cidr_equal(&entry.key.pool, &p->cidr); r = db_next(db, &entry, e)) {
 		uint64_t end = entry.key.released_ns + p->cooldown_s * UINT64_C(1000000000);
 		uint64_t *count = now_ns >= end ? now_free : cooling;
-		*count = sum(*count, 1);
+		*count = pool_sum(*count, 1);
 	}
 	return r < 0 ? r : 0;
 }

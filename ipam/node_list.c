@@ -62,7 +62,7 @@ static enum node_addr_state state_of(
 	return NODE_COOLING;
 }
 
-static void count(struct counts *c, enum node_addr_state s)
+static void count_state(struct counts *c, enum node_addr_state s)
 {
 	uint64_t *const of[] = {
 		[NODE_USED] = &c->used,
@@ -74,7 +74,7 @@ static void count(struct counts *c, enum node_addr_state s)
 	(*of[s])++;
 }
 
-static uint64_t rest(uint64_t size, const struct counts *c)
+static uint64_t count_rest(uint64_t size, const struct counts *c)
 {
 	uint64_t taken = c->used + c->cooling + c->reserved + c->quarantined;
 	return size > taken ? size - taken : 0;
@@ -119,11 +119,7 @@ static void add_quarantined(
 	struct record_addr rec = {
 		.state = RECORD_QUARANTINED,
 		.since_s = block->b.rec.since_s,
-		.owner = {.network = "",
-			.container = "",
-			.ifname = "",
-			.pod_namespace = "",
-			.pod_name = ""},
+		.owner = OWNER_NONE,
 	};
 	for (uint64_t i = from; i < to; i++) {
 		struct addr a = addr_plus(&block->b.cidr.addr, i);
@@ -133,7 +129,7 @@ static void add_quarantined(
 	}
 }
 
-static int read_pools(struct view *v, struct err *e)
+static int view_read_pools(struct view *v, struct err *e)
 {
 	struct cidr at = INDEX_FIRST, pool;
 	struct record_pool rec;
@@ -151,7 +147,7 @@ static int read_pools(struct view *v, struct err *e)
 	return r;
 }
 
-static struct node_pool *find_pool(struct view *v, const struct cidr *cidr)
+static struct node_pool *view_find_pool(struct view *v, const struct cidr *cidr)
 {
 	for (size_t i = 0; i < v->out.n_pools; i++)
 		if (cidr_equal(&v->out.pools[i].pool.cidr, cidr))
@@ -159,13 +155,13 @@ static struct node_pool *find_pool(struct view *v, const struct cidr *cidr)
 	return NULL;
 }
 
-static int read_blocks(struct view *v, struct err *e)
+static int view_read_blocks(struct view *v, struct err *e)
 {
 	struct cidr at = INDEX_FIRST;
 	struct view_block b;
 	int r;
 	while ((r = index_next_block(v->n->db, &at, &b.b, e)) == 1) {
-		const struct node_pool *p = find_pool(v, &b.b.pool);
+		const struct node_pool *p = view_find_pool(v, &b.b.pool);
 		v->blocks = mem_grow(v->blocks, &v->blocks_room, v->n_blocks, sizeof(*v->blocks));
 		v->blocks[v->n_blocks++] = (struct view_block){
 			.b = b.b, .cooldown_s = p ? p->pool.cooldown_s : POOL_COOLDOWN_S};
@@ -180,7 +176,7 @@ static void add_to_pool(struct view *v, const struct addr *a, enum node_addr_sta
 		struct counts c = {0};
 		if (!cidr_contains(&p->pool.cidr, a))
 			continue;
-		count(&c, s);
+		count_state(&c, s);
 		p->used += c.used;
 		p->cooling += c.cooling;
 		p->reserved += c.reserved;
@@ -200,7 +196,7 @@ static int add_record(
 	enum node_addr_state s = state_of(&rec, cooldown_s, v->now_ns, &left_s);
 	add_to_pool(v, &entry->key.addr, s);
 	if (block) {
-		count(&block->counts, s);
+		count_state(&block->counts, s);
 		block->records++;
 	}
 	if (s == NODE_FREE)
@@ -214,7 +210,7 @@ static int add_record(
 
 /* Walks addresses and blocks together; done is the offset in the block up to which all is listed.
  */
-static int read_addrs(struct view *v, struct err *e)
+static int view_read_addrs(struct view *v, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_ADDR, .addr = {.family = AF_INET}};
 	struct db_entry entry;
@@ -247,7 +243,7 @@ static int read_addrs(struct view *v, struct err *e)
 }
 
 /* Blocks in their public form; what has no record is free, or quarantined with its block. */
-static void finish(struct view *v)
+static void finish_view(struct view *v)
 {
 	v->out.blocks = mem_new(v->n_blocks, sizeof(*v->out.blocks));
 	v->out.n_blocks = v->n_blocks;
@@ -257,7 +253,7 @@ static void finish(struct view *v)
 		uint64_t silent = size - b->records;
 		if (b->b.rec.quarantined) {
 			b->counts.quarantined += silent;
-			struct node_pool *p = find_pool(v, &b->b.pool);
+			struct node_pool *p = view_find_pool(v, &b->b.pool);
 			if (p)
 				p->quarantined += silent;
 		}
@@ -269,7 +265,7 @@ static void finish(struct view *v)
 			.cooling = b->counts.cooling,
 			.reserved = b->counts.reserved,
 			.quarantined = b->counts.quarantined,
-			.free = rest(size, &b->counts),
+			.free = count_rest(size, &b->counts),
 			.cluster = b->b.rec.cluster,
 			.draining = b->b.rec.draining,
 			.disowned = b->b.rec.disowned,
@@ -281,20 +277,20 @@ static void finish(struct view *v)
 			.cooling = p->cooling,
 			.reserved = p->reserved,
 			.quarantined = p->quarantined};
-		p->free = rest(p->size, &c);
+		p->free = count_rest(p->size, &c);
 	}
 }
 
 int node_list_within(struct node *n, struct node_view *out, struct err *e)
 {
 	struct view v = {.n = n, .now_ns = boot_now_ns()};
-	int r = read_pools(&v, e);
+	int r = view_read_pools(&v, e);
 	if (r == 0)
-		r = read_blocks(&v, e);
+		r = view_read_blocks(&v, e);
 	if (r == 0)
-		r = read_addrs(&v, e);
+		r = view_read_addrs(&v, e);
 	if (r == 0)
-		finish(&v);
+		finish_view(&v);
 	free(v.blocks);
 	if (r < 0) {
 		node_view_done(&v.out);

@@ -24,7 +24,7 @@
 
 #define HELD_MAX 65536 /* addresses of one reserved prefix that are marked in one block */
 
-static int damaged(struct db *db, struct err *e)
+static int mirror_damaged(struct db *db, struct err *e)
 {
 	return db_damage(db, e, "the copy of the cluster's settings is malformed");
 }
@@ -49,7 +49,7 @@ int node_mirror_read(struct db *db, struct mirror *out, struct err *e)
 		r = db_get(db, &k, &v, e);
 		good = r == 1 && record_prefix_parse(v.bytes, v.len, &out->reserved[i]);
 	}
-	return r < 0 || good ? r : damaged(db, e);
+	return r < 0 || good ? r : mirror_damaged(db, e);
 }
 
 int node_get_mirror(struct node *n, struct mirror *out, struct err *e)
@@ -184,7 +184,7 @@ int node_mirror_hold(
 }
 
 /* Addresses whose reservation ended. */
-static int unhold(struct db *db, const struct index_block *b, const struct mirror *m,
+static int unhold_unreserved(struct db *db, const struct index_block *b, const struct mirror *m,
 	const struct mirror *old, struct err *e)
 {
 	struct index_addr a;
@@ -211,7 +211,7 @@ static int settle_blocks(
 	while ((r = index_next_block(db, &at, &b, e)) == 1) {
 		r = settle_block(db, &b, m, e);
 		if (r == 0 && b.rec.cluster && !same)
-			r = unhold(db, &b, m, old, e);
+			r = unhold_unreserved(db, &b, m, old, e);
 		if (r == 0 && b.rec.cluster && !same)
 			r = node_mirror_hold(db, &b, m, e);
 		if (r < 0)

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "lib/search.h"
+
 const char *node_state_text(enum node_addr_state s)
 {
 	static const char *const texts[] = {
@@ -19,20 +21,18 @@ const char *node_state_text(enum node_addr_state s)
 	return texts[s];
 }
 
+static int entry_compare(const void *element, const void *key)
+{
+	const struct node_entry *const *entry = element;
+	return addr_compare(&(*entry)->addr, key);
+}
+
 const struct node_entry *node_view_entry(const struct node_view *v, const struct addr *a)
 {
-	size_t low = 0, high = v->n_entries;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = addr_compare(&v->entries[middle]->addr, a);
-		if (order == 0)
-			return v->entries[middle];
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	const size_t each = sizeof(v->entries[0]); /* NOLINT(bugprone-sizeof-expression) */
+	struct node_entry *const *found =
+		search_find(v->entries, v->n_entries, each, a, entry_compare);
+	return found ? *found : NULL;
 }
 
 const struct node_block *node_view_block(const struct node_view *v, const struct addr *a)
@@ -59,11 +59,6 @@ bool node_view_is_orphan(const struct node_view *v, const struct node_block *b)
 	return true;
 }
 
-static uint64_t sum(uint64_t a, uint64_t b)
-{
-	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
 bool node_view_orphans(const struct node_view *v, struct node_pool *out)
 {
 	struct node_pool p = {0};
@@ -72,12 +67,12 @@ bool node_view_orphans(const struct node_view *v, struct node_pool *out)
 		if (!node_view_is_orphan(v, b))
 			continue;
 		p.blocks++;
-		p.size = sum(p.size, b->size);
-		p.used = sum(p.used, b->used);
-		p.cooling = sum(p.cooling, b->cooling);
-		p.reserved = sum(p.reserved, b->reserved);
-		p.quarantined = sum(p.quarantined, b->quarantined);
-		p.free = sum(p.free, b->free);
+		p.size = pool_sum(p.size, b->size);
+		p.used = pool_sum(p.used, b->used);
+		p.cooling = pool_sum(p.cooling, b->cooling);
+		p.reserved = pool_sum(p.reserved, b->reserved);
+		p.quarantined = pool_sum(p.quarantined, b->quarantined);
+		p.free = pool_sum(p.free, b->free);
 	}
 	*out = p;
 	return p.blocks != 0;

@@ -21,5 +21,11 @@ struct owner {
 	bool foreign; /* wired by another main plugin: the kernel does not show whether it lives */
 };
 
+/* Nobody, for records of addresses that are nobody's. */
+#define OWNER_NONE                                                                                 \
+	{                                                                                          \
+		.network = "", .container = "", .ifname = "", .pod_namespace = "", .pod_name = ""  \
+	}
+
 struct hash owner_hash(const char *network, const char *container, const char *ifname);
 struct owner owner_of(const char *network, const char *container, const char *ifname);

@@ -161,19 +161,24 @@ int pool_parse_list(const json_t *array, const char *where, uint32_t cooldown_s,
 }
 
 /* 2^bits, saturating. */
-static uint64_t power(unsigned int bits)
+static uint64_t power_of_two(unsigned int bits)
 {
 	return bits >= 64 ? UINT64_MAX : (uint64_t)1 << bits;
 }
 
+uint64_t pool_sum(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 uint64_t pool_block_count(const struct pool *p)
 {
-	return power((unsigned int)(p->block_len - p->cidr.len));
+	return power_of_two((unsigned int)(p->block_len - p->cidr.len));
 }
 
 uint64_t pool_block_size(const struct cidr *block)
 {
-	return power((unsigned int)(addr_bits(&block->addr) - block->len));
+	return power_of_two((unsigned int)(addr_bits(&block->addr) - block->len));
 }
 
 /* The index is or-ed into the address, bit by bit: the pool has no host bits there. */

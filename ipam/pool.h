@@ -37,6 +37,7 @@ struct cidr pool_block(const struct pool *p, uint64_t index);
 uint64_t pool_block_index(const struct pool *p, const struct addr *a); /* saturates */
 struct cidr pool_block_of(const struct pool *p, const struct addr *a);
 uint64_t pool_block_size(const struct cidr *block); /* addresses; saturates */
+uint64_t pool_sum(uint64_t a, uint64_t b);	    /* of counts; saturates */
 
 /* The pool that contains a; NULL. */
 const struct pool *pool_find(const struct pool *pools, size_t n, const struct addr *a);

@@ -186,7 +186,8 @@ static int find_holder(const struct registry_self *self, int fd, const struct ci
 	return 0;
 }
 
-static int refuse(const struct cidr *block, const struct cidr *pool, const char *dir, struct err *e)
+static int refuse_claim(
+	const struct cidr *block, const struct cidr *pool, const char *dir, struct err *e)
 {
 	char block_text[CIDR_TEXT];
 	char pool_text[CIDR_TEXT];
@@ -218,7 +219,7 @@ int registry_claim(const struct registry_self *self, const struct cidr *block,
 	if (r < 0)
 		return r;
 	if (holder == REGISTRY_OTHER)
-		return refuse(block, pool, dir, e);
+		return refuse_claim(block, pool, dir, e);
 	if (holder != REGISTRY_FREE)
 		return (int)holder;
 	char name[CIDR_TEXT];
@@ -243,7 +244,7 @@ int registry_check(const struct registry_self *self, const struct cidr *block,
 	if (r < 0)
 		return r;
 	if (holder == REGISTRY_OTHER)
-		return refuse(block, pool, dir, e);
+		return refuse_claim(block, pool, dir, e);
 	return holder == REGISTRY_LOST ? (int)REGISTRY_LOST : (int)REGISTRY_OURS;
 }
 

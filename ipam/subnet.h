@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "ipam/index.h"
-#include "ipam/node.h"
+#include "ipam/node_want.h"
 
 bool subnet_is_gateway(const struct node_want *w, const struct addr *a);
 

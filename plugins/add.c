@@ -109,7 +109,7 @@ static void log_plan(const struct call *c, const struct pod *p)
 			log_debug("plan: %s", line);
 }
 
-static int wire(struct call *c, const struct pod_addresses *addresses,
+static int wire_pod(struct call *c, const struct pod_addresses *addresses,
 	const struct pod_facts *facts, struct pod *pod, struct err *e)
 {
 	int r = pod_plan(c->request, &c->conf, addresses, facts, pod, e);
@@ -125,7 +125,7 @@ static int wire(struct call *c, const struct pod_addresses *addresses,
 	return r;
 }
 
-static int answer(struct call *c, const struct pod *pod, const json_t *dns,
+static int print_answer(struct call *c, const struct pod *pod, const json_t *dns,
 	struct cni_result *result, struct err *e)
 {
 	pod_report(pod, c->request->netns, result);
@@ -210,7 +210,7 @@ static int look_inside(struct call *c, struct pod_facts *facts, struct err *e)
 }
 
 /* An agent that is gone left its marked links to us. */
-static void sweep(struct call *c)
+static void sweep_left_links(struct call *c)
 {
 	struct err e;
 	if (agent_lock_find(c->conf.state_dir) == AGENT_LOCK_LEFT && owned_sweep(c->host, &e) < 0)
@@ -232,9 +232,9 @@ static int add_with(
 	CLEANUP_JSON json_t *dns = addresses.dns;
 	deadline_doing("wiring the pod");
 	deadline_pause_guard(true);
-	r = wire(c, &addresses, facts, &pod, e);
+	r = wire_pod(c, &addresses, facts, &pod, e);
 	if (r >= 0)
-		r = answer(c, &pod, dns, result, e);
+		r = print_answer(c, &pod, dns, result, e);
 	deadline_pause_guard(false);
 	if (r < 0)
 		undo_addresses(c, &leases, r);
@@ -256,7 +256,7 @@ int call_add(struct call *c, struct err *e)
 		r = call_lock_attachment(c, e);
 	if (r < 0)
 		return r;
-	sweep(c);
+	sweep_left_links(c);
 	r = look_inside(c, &facts, e);
 	if (r < 0)
 		return r;

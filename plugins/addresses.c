@@ -48,8 +48,8 @@ struct owner addresses_owner(const struct cni_request *r, bool foreign, uint64_t
 }
 
 /* The requested addresses: the request's, else the configuration's. */
-static int requested(const struct cni_request *r, const struct conf *c, struct addr out[2],
-	size_t *n, struct err *e)
+static int requested_addresses(const struct cni_request *r, const struct conf *c,
+	struct addr out[2], size_t *n, struct err *e)
 {
 	*n = 0;
 	const struct addr *from = r->wishes.n_ips ? r->wishes.ips : c->addresses;
@@ -102,7 +102,7 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 	size_t n_wanted = 0;
 	bool usable[POOL_MAX];
 	memset(usable, true, sizeof(usable));
-	int result = requested(r, c, wanted, &n_wanted, e);
+	int result = requested_addresses(r, c, wanted, &n_wanted, e);
 	for (enum family f = IPV4; result >= 0 && f < FAMILIES; f++)
 		result = choose_pools(c, r->wishes.pools[f], family_af(f), usable, e);
 	if (result < 0)

@@ -16,7 +16,6 @@
 
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
-#include "ipam/messages.h"
 #include "lib/ask.h"
 #include "lib/boot.h"
 #include "lib/deadline.h"
@@ -50,10 +49,9 @@ int agent_client_unknown(const char *dir, struct err *e)
 static json_t *new_request(const char *op, const char *dir, uint8_t family)
 {
 	json_t *request = json_object();
-	(void)json_object_set_new(request, "op", json_string(op));
-	(void)json_object_set_new(request, "stateDir", json_string(dir));
-	(void)json_object_set_new(
-		request, "family", json_string(family == AF_INET ? "ipv4" : "ipv6"));
+	json_put(request, "op", json_string(op));
+	json_put(request, "stateDir", json_of_text(dir));
+	json_put(request, "family", json_string(family == AF_INET ? "ipv4" : "ipv6"));
 	return request;
 }
 
@@ -61,15 +59,11 @@ static json_t *new_request(const char *op, const char *dir, uint8_t family)
 static json_t *block_request(const char *dir, const struct node_want *w, uint8_t family)
 {
 	json_t *pools = json_array();
-	for (size_t i = 0; i < w->n_pools; i++) {
-		char cidr[CIDR_TEXT];
-		if (!node_want_uses(w, i, family))
-			continue;
-		cidr_format(&w->pools[i].cidr, cidr);
-		(void)json_array_append_new(pools, json_string(cidr));
-	}
+	for (size_t i = 0; i < w->n_pools; i++)
+		if (node_want_uses(w, i, family))
+			json_append(pools, json_of_cidr(&w->pools[i].cidr));
 	json_t *request = new_request("block", dir, family);
-	(void)json_object_set_new(request, "pools", pools);
+	json_put(request, "pools", pools);
 	return request;
 }
 
@@ -102,7 +96,7 @@ static int assign_asking(struct node *n, const char *dir, const struct node_want
 }
 
 /* The agent's part of the refusal. */
-static void explain(const struct err *why, bool agent, struct err *e)
+static void explain_refusal(const struct err *why, bool agent, struct err *e)
 {
 	const char *advice =
 		"a further pool, or a limit of blocks raised, would help; stop pods, or "
@@ -143,7 +137,7 @@ int agent_client_assign(struct node *n, const char *dir, struct node_want *w,
 	w->cooling = true;
 	r = node_assign(n, w, out, e);
 	if (r == -EAGAIN)
-		explain(&why, agent, e);
+		explain_refusal(&why, agent, e);
 	else if (r == 0)
 		log_warning("took an address that still cools down: %s",
 			why.text[0] ? why.text

@@ -19,7 +19,7 @@
 
 #define MAIN_TABLE 254
 
-static const char *field(const json_t *object, const char *key)
+static const char *text_of(const json_t *object, const char *key)
 {
 	const char *s = json_string_value(json_object_get(object, key));
 	return s ? s : "";
@@ -32,12 +32,12 @@ static int find_interface(
 	size_t i;
 	const json_t *one;
 	json_array_foreach (prev->interfaces, i, one) {
-		if (strcmp(field(one, "name"), r->ifname) != 0 || !*field(one, "sandbox"))
+		if (strcmp(text_of(one, "name"), r->ifname) != 0 || !*text_of(one, "sandbox"))
 			continue;
-		if (strcmp(field(one, "sandbox"), r->netns) != 0)
+		if (strcmp(text_of(one, "sandbox"), r->netns) != 0)
 			return err_set(e, ENODATA,
 				"Sandbox in prevResult %s doesn't match configured netns: %s",
-				field(one, "sandbox"), r->netns);
+				text_of(one, "sandbox"), r->netns);
 		*index = i;
 		return 0;
 	}
@@ -47,15 +47,15 @@ static int find_interface(
 static int check_link(
 	const json_t *expected, struct net *inside, struct net_link *out, struct err *e)
 {
-	const char *name = field(expected, "name");
+	const char *name = text_of(expected, "name");
 	struct err look;
 	if (net_find_link(inside, (struct net_dev){.name = name}, out, &look) < 0)
 		return err_set(e, ENODATA, "interface %s is missing in the pod", name);
 	char mac[MAC_TEXT];
 	mac_format(out->mac, mac);
-	if (*field(expected, "mac") && strcasecmp(field(expected, "mac"), mac) != 0)
+	if (*text_of(expected, "mac") && strcasecmp(text_of(expected, "mac"), mac) != 0)
 		return err_set(e, ENODATA, "interface %s has MAC %s, prevResult says %s", name, mac,
-			field(expected, "mac"));
+			text_of(expected, "mac"));
 	if (!out->up)
 		return err_set(e, ENODATA, "interface %s is down in the pod", name);
 	return 0;
@@ -122,7 +122,7 @@ static int check_addresses(
 		if (r < 0)
 			return r;
 		if (json_is_integer(index) && json_integer_value(index) == (json_int_t)interface)
-			r = check_address(field(ip, "address"), ends, list, n, e);
+			r = check_address(text_of(ip, "address"), ends, list, n, e);
 	}
 	return r;
 }
@@ -151,16 +151,16 @@ static int check_routes(
 	json_array_foreach (prev->routes, i, route) {
 		struct cidr dst;
 		if (r >= 0)
-			r = cidr_parse(field(route, "dst"), &dst, e);
+			r = cidr_parse(text_of(route, "dst"), &dst, e);
 		if (r < 0)
 			return r;
 		const json_t *table = json_object_get(route, "table");
 		if (dst.addr.family != family_af(f) ||
 			(json_is_integer(table) && json_integer_value(table) != MAIN_TABLE))
 			continue; /* of the other family, or another plugin's in a table of its own */
-		if (!has_route(list, n, &dst, field(route, "gw")))
+		if (!has_route(list, n, &dst, text_of(route, "gw")))
 			return err_set(e, ENODATA, "route %s via %s is missing in the pod",
-				field(route, "dst"), field(route, "gw"));
+				text_of(route, "dst"), text_of(route, "gw"));
 	}
 	return r;
 }

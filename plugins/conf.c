@@ -14,7 +14,7 @@
 #include "lib/json.h"
 #include "lib/text.h"
 
-static int read_path(
+static int conf_read_path(
 	const json_t *object, const char *where, const char *key, char out[256], struct err *e)
 {
 	const char *s = NULL;
@@ -28,7 +28,7 @@ static int read_path(
 	return 1;
 }
 
-static int read_log(const json_t *doc, struct conf *c, struct err *e)
+static int conf_read_log(const json_t *doc, struct conf *c, struct err *e)
 {
 	static const char *const known[] = {"level", "file", NULL};
 	json_t *log = NULL;
@@ -42,10 +42,10 @@ static int read_log(const json_t *doc, struct conf *c, struct err *e)
 	if (r > 0 && log_parse_level(level, &c->log_level) < 0)
 		return err_set(e, EINVAL,
 			"log.level \"%.40s\" is not one of error, warning, info, debug", level);
-	return r < 0 ? r : read_path(log, "log", "file", c->log_file, e);
+	return r < 0 ? r : conf_read_path(log, "log", "file", c->log_file, e);
 }
 
-static int read_mtu(const json_t *doc, struct conf *c, struct err *e)
+static int conf_read_mtu(const json_t *doc, struct conf *c, struct err *e)
 {
 	int64_t mtu = 0;
 	int r = json_get_number(doc, "", "mtu", 0, 65535, &mtu, e);
@@ -57,7 +57,7 @@ static int read_mtu(const json_t *doc, struct conf *c, struct err *e)
 	return 0;
 }
 
-static int read_prefix(const json_t *doc, struct conf *c, struct err *e)
+static int conf_read_prefix(const json_t *doc, struct conf *c, struct err *e)
 {
 	const char *s = NULL;
 	int r = json_get_string(doc, "", "hostInterfacePrefix", &s, e);
@@ -72,7 +72,7 @@ static int read_prefix(const json_t *doc, struct conf *c, struct err *e)
 }
 
 /* Adds an address to a list of at most one of a family. */
-static int add_address(
+static int conf_add_address(
 	const json_t *value, const char *where, struct addr list[2], size_t *n, struct err *e)
 {
 	if (!json_is_string(value))
@@ -90,7 +90,7 @@ static int add_address(
 	return 0;
 }
 
-static int read_addresses(
+static int conf_read_addresses(
 	const json_t *ipam, const char *key, struct addr list[2], size_t *n, struct err *e)
 {
 	char where[64];
@@ -100,18 +100,18 @@ static int read_addresses(
 	if (!value || json_is_null(value))
 		return 0;
 	if (!json_is_array(value))
-		return add_address(value, where, list, n, e);
+		return conf_add_address(value, where, list, n, e);
 	size_t i;
 	const json_t *one;
 	json_array_foreach (value, i, one) {
-		int r = add_address(one, where, list, n, e);
+		int r = conf_add_address(one, where, list, n, e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int read_pools(const json_t *ipam, struct conf *c, struct err *e)
+static int conf_read_pools(const json_t *ipam, struct conf *c, struct err *e)
 {
 	int64_t cooldown = POOL_COOLDOWN_S;
 	int rests = json_get_number(
@@ -133,21 +133,21 @@ static int read_pools(const json_t *ipam, struct conf *c, struct err *e)
 	return pool_parse_list(pools, "ipam.pools", (uint32_t)cooldown, c->pools, &c->n_pools, e);
 }
 
-static int read_own_ipam(const json_t *ipam, struct conf *c, struct err *e)
+static int conf_read_own_ipam(const json_t *ipam, struct conf *c, struct err *e)
 {
 	static const char *const known[] = {
 		"type", "pools", "gateway", "addresses", "cooldownSeconds", "stateDir", NULL};
 	int r = json_check_keys(ipam, "ipam", known, e);
 	if (r >= 0)
-		r = read_pools(ipam, c, e);
+		r = conf_read_pools(ipam, c, e);
 	if (r >= 0)
-		r = read_addresses(ipam, "gateway", c->gateways, &c->n_gateways, e);
+		r = conf_read_addresses(ipam, "gateway", c->gateways, &c->n_gateways, e);
 	if (r >= 0)
-		r = read_addresses(ipam, "addresses", c->addresses, &c->n_addresses, e);
+		r = conf_read_addresses(ipam, "addresses", c->addresses, &c->n_addresses, e);
 	return r;
 }
 
-static int read_ipam_type(const json_t *ipam, struct conf *c, struct err *e)
+static int conf_read_ipam_type(const json_t *ipam, struct conf *c, struct err *e)
 {
 	const char *type = NULL;
 	int r = json_get_string(ipam, "ipam", "type", &type, e);
@@ -162,21 +162,21 @@ static int read_ipam_type(const json_t *ipam, struct conf *c, struct err *e)
 	return 0;
 }
 
-static int read_ipam(const json_t *doc, enum conf_depth depth, struct conf *c, struct err *e)
+static int conf_read_ipam(const json_t *doc, enum conf_depth depth, struct conf *c, struct err *e)
 {
 	json_t *ipam = NULL;
 	int r = json_get_object(doc, "", "ipam", &ipam, e);
 	if (r == 0)
 		r = err_set(e, EINVAL, "ipam is missing");
 	if (r >= 0)
-		r = read_ipam_type(ipam, c, e);
+		r = conf_read_ipam_type(ipam, c, e);
 	if (r < 0 || !c->in_process)
 		return r;
-	r = read_path(ipam, "ipam", "stateDir", c->state_dir, e);
-	return r < 0 || depth == CONF_FIND ? r : read_own_ipam(ipam, c, e);
+	r = conf_read_path(ipam, "ipam", "stateDir", c->state_dir, e);
+	return r < 0 || depth == CONF_FIND ? r : conf_read_own_ipam(ipam, c, e);
 }
 
-static struct conf defaults(void)
+static struct conf conf_defaults(void)
 {
 	return (struct conf){
 		.state_dir = CONF_STATE_DIR,
@@ -187,17 +187,17 @@ static struct conf defaults(void)
 
 int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e)
 {
-	struct conf c = defaults();
+	struct conf c = conf_defaults();
 	json_t *ipam = NULL;
-	int r = read_path(doc, "", "stateDir", c.state_dir, e);
+	int r = conf_read_path(doc, "", "stateDir", c.state_dir, e);
 	if (r >= 0)
 		r = json_get_object(doc, "", "ipam", &ipam, e);
 	if (r == 0 && !ipam)
 		r = err_set(e, EINVAL, "ipam is missing");
 	if (r >= 0)
-		r = read_path(ipam, "ipam", "stateDir", c.state_dir, e);
+		r = conf_read_path(ipam, "ipam", "stateDir", c.state_dir, e);
 	if (r >= 0 && depth == CONF_FULL)
-		r = read_own_ipam(ipam, &c, e);
+		r = conf_read_own_ipam(ipam, &c, e);
 	if (r < 0)
 		return r;
 	*out = c;
@@ -206,10 +206,10 @@ int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, 
 
 int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e)
 {
-	struct conf c = defaults();
-	int r = read_path(doc, "", "stateDir", c.state_dir, e);
+	struct conf c = conf_defaults();
+	int r = conf_read_path(doc, "", "stateDir", c.state_dir, e);
 	if (r >= 0)
-		r = read_ipam(doc, depth, &c, e);
+		r = conf_read_ipam(doc, depth, &c, e);
 	if (r < 0 && depth == CONF_FIND) {
 		/* Enough to clean up by the label and in the usual place. */
 		c.in_process = c.in_process || !c.ipam_type[0];
@@ -217,11 +217,11 @@ int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struc
 	}
 	if (r < 0)
 		return r;
-	r = read_log(doc, &c, e);
+	r = conf_read_log(doc, &c, e);
 	if (r >= 0)
-		r = read_mtu(doc, &c, e);
+		r = conf_read_mtu(doc, &c, e);
 	if (r >= 0)
-		r = read_prefix(doc, &c, e);
+		r = conf_read_prefix(doc, &c, e);
 	if (r >= 0)
 		r = json_get_bool(doc, "", "allowIPForwarding", &c.forwarding, e);
 	if (r < 0 && depth == CONF_FULL)

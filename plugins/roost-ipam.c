@@ -67,7 +67,7 @@ static int refuse_repeated(
 	return -EEXIST;
 }
 
-static void report(
+static void report_leases(
 	const struct conf *c, const struct node_leases *leases, struct cni_result *result)
 {
 	for (size_t i = 0; i < leases->n; i++) {
@@ -82,7 +82,7 @@ static void report(
 	}
 }
 
-static int add(const struct cni_request *r, struct conf *c, struct err *e)
+static int ipam_add(const struct cni_request *r, struct conf *c, struct err *e)
 {
 	uint64_t cookie = 0;
 	bool lives = false;
@@ -103,7 +103,7 @@ static int add(const struct cni_request *r, struct conf *c, struct err *e)
 		return done;
 	struct cni_result result;
 	cni_result_init(&result);
-	report(c, &leases, &result);
+	report_leases(c, &leases, &result);
 	cni_result_set_dns(&result, r->wishes.dns);
 	done = cni_result_print(&result, r->version, e);
 	cni_result_done(&result);
@@ -113,7 +113,7 @@ static int add(const struct cni_request *r, struct conf *c, struct err *e)
 	return done;
 }
 
-static int del(const struct cni_request *r, const struct conf *c, struct err *e)
+static int ipam_del(const struct cni_request *r, const struct conf *c, struct err *e)
 {
 	CLEANUP_SESSION struct node *node = NULL;
 	struct hash owner = owner_hash(r->network, r->container, r->ifname);
@@ -121,14 +121,14 @@ static int del(const struct cni_request *r, const struct conf *c, struct err *e)
 	return done < 0 ? done : node_release(node, &owner, 1, e);
 }
 
-static int check(const struct cni_request *r, const struct conf *c, struct err *e)
+static int ipam_check(const struct cni_request *r, const struct conf *c, struct err *e)
 {
 	CLEANUP_SESSION struct node *node = NULL;
 	int done = guard_open(r, c, NODE_READ, &node, e);
 	return done < 0 ? done : addresses_check(node, r, e);
 }
 
-static int gc(const struct cni_request *r, const struct conf *c, struct err *e)
+static int ipam_gc(const struct cni_request *r, const struct conf *c, struct err *e)
 {
 	CLEANUP_SESSION struct node *node = NULL;
 	CLEANUP_FREE struct hash *stale = NULL;
@@ -139,7 +139,7 @@ static int gc(const struct cni_request *r, const struct conf *c, struct err *e)
 	return done < 0 ? done : node_release(node, stale, n, e);
 }
 
-static int run(const struct cni_request *r, struct err *late, struct err *e)
+static int ipam_run(const struct cni_request *r, struct err *late, struct err *e)
 {
 	(void)late;
 	struct conf c;
@@ -151,13 +151,13 @@ static int run(const struct cni_request *r, struct err *late, struct err *e)
 	guard_deadline(r, &c, CNI_MAIN_DEADLINE_S);
 	switch (r->command) {
 	case CNI_ADD:
-		return add(r, &c, e);
+		return ipam_add(r, &c, e);
 	case CNI_DEL:
-		return del(r, &c, e);
+		return ipam_del(r, &c, e);
 	case CNI_CHECK:
-		return check(r, &c, e);
+		return ipam_check(r, &c, e);
 	case CNI_GC:
-		return gc(r, &c, e);
+		return ipam_gc(r, &c, e);
 	case CNI_STATUS:
 		return addresses_status(r, &c, e);
 	case CNI_VERSION:
@@ -168,5 +168,5 @@ static int run(const struct cni_request *r, struct err *late, struct err *e)
 
 int main(void)
 {
-	return cni_main("roost-ipam", run);
+	return cni_main("roost-ipam", ipam_run);
 }

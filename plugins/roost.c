@@ -33,7 +33,7 @@ static int check_antispoof(struct call *c, struct err *e)
 	return r;
 }
 
-static int check(struct call *c, struct err *e)
+static int roost_check(struct call *c, struct err *e)
 {
 	struct cni_result prev;
 	int r = call_open_pod(c, e);
@@ -69,7 +69,7 @@ static int status_mtu(struct call *c, struct err *e)
 	return r;
 }
 
-static int status(struct call *c, struct err *e)
+static int roost_status(struct call *c, struct err *e)
 {
 	int r = c->conf.in_process ? addresses_status(c->request, &c->conf, e) : 0;
 	if (r >= 0)
@@ -95,7 +95,7 @@ static void keep_late(struct err *late, int error, const struct err *e)
 	late->code = cni_code(error, e);
 }
 
-static int configure(struct call *c, struct err *late, struct err *e)
+static int roost_configure(struct call *c, struct err *late, struct err *e)
 {
 	bool find = c->request->command == CNI_DEL || c->request->command == CNI_GC;
 	int r = conf_parse(c->request->conf, find ? CONF_FIND : CONF_FULL, &c->conf, e);
@@ -114,7 +114,7 @@ static int configure(struct call *c, struct err *late, struct err *e)
 
 static int run_call(struct call *c, struct err *late, struct err *e)
 {
-	int r = configure(c, late, e);
+	int r = roost_configure(c, late, e);
 	if (r < 0)
 		return r;
 	switch (c->request->command) {
@@ -123,18 +123,18 @@ static int run_call(struct call *c, struct err *late, struct err *e)
 	case CNI_DEL:
 		return call_del(c, e);
 	case CNI_CHECK:
-		return check(c, e);
+		return roost_check(c, e);
 	case CNI_GC:
 		return call_gc(c, e);
 	case CNI_STATUS:
-		return status(c, e);
+		return roost_status(c, e);
 	case CNI_VERSION:
 		break; /* answered by cni_read() */
 	}
 	return 0;
 }
 
-static int run(const struct cni_request *request, struct err *late, struct err *e)
+static int roost_run(const struct cni_request *request, struct err *late, struct err *e)
 {
 	struct call c = CALL_OF(request);
 	int r = run_call(&c, late, e);
@@ -146,5 +146,5 @@ static int run(const struct cni_request *request, struct err *late, struct err *
 
 int main(void)
 {
-	return cni_main("roost", run);
+	return cni_main("roost", roost_run);
 }

@@ -36,8 +36,8 @@
 
 #define METRIC_NEAR6 256 /* what the kernel gives its own routes to an address's prefix */
 
-static int create(const struct pod *p, const struct ns *ns, struct net *host, struct net_link *out,
-	struct err *e)
+static int create_veth(const struct pod *p, const struct ns *ns, struct net *host,
+	struct net_link *out, struct err *e)
 {
 	struct net_veth v = {
 		.name = p->host,
@@ -124,7 +124,7 @@ static int create_pair(
 	int r = 0;
 	for (int attempt = 0; attempt < 3; attempt++) {
 		*out = (struct net_link){0};
-		r = create(p, ns, host, out, e);
+		r = create_veth(p, ns, host, out, e);
 		if (r == -EEXIST) {
 			int again = resolve_name(p, host, e);
 			if (again < 0)
@@ -378,7 +378,7 @@ static int finish_inside(
 /* The pod's end came up without a carrier; the kernel lets it send when a worker has seen that
  * there is one now, which can take long on a busy host: the first packets would be lost. Asking
  * for the link makes the kernel look at once (rtnl_getlink(), Linux 6.8). */
-static void settle(struct net *inside, int link)
+static void settle_carrier(struct net *inside, int link)
 {
 	struct net_link l;
 	struct err ignored;
@@ -386,8 +386,8 @@ static void settle(struct net *inside, int link)
 }
 
 /* One try, undone when it fails. */
-static int apply(struct pod *p, const struct ns *ns, struct net *const nets[2], bool enable_ipv6,
-	struct err *e)
+static int wire_once(struct pod *p, const struct ns *ns, struct net *const nets[2],
+	bool enable_ipv6, struct err *e)
 {
 	struct net *host = nets[0];
 	struct net *inside = nets[1];
@@ -403,7 +403,7 @@ static int apply(struct pod *p, const struct ns *ns, struct net *const nets[2], 
 	if (r >= 0)
 		r = finish_host(p, host, link.index, e);
 	if (r >= 0) {
-		settle(inside, link.peer);
+		settle_carrier(inside, link.peer);
 		return 0;
 	}
 	struct err undo; /* the first error is the one to tell */
@@ -420,8 +420,8 @@ int wire_apply(
 	struct pod *p, const struct ns *ns, struct net *host, struct net *inside, struct err *e)
 {
 	struct net *const nets[2] = {host, inside};
-	int r = apply(p, ns, nets, false, e);
-	return r == -EACCES && p->has[IPV6] ? apply(p, ns, nets, true, e) : r;
+	int r = wire_once(p, ns, nets, false, e);
+	return r == -EACCES && p->has[IPV6] ? wire_once(p, ns, nets, true, e) : r;
 }
 
 /* With the pod's namespace at hand: the rules of a second interface, if the interface is this
