@@ -63,14 +63,6 @@ static bool is_ours(const struct block_plan_input *in, const struct replica_bloc
 	return b->node && strcmp(b->node, in->node) == 0;
 }
 
-static bool is_withdrawn(const struct block_plan_input *in, const struct cidr *block)
-{
-	for (size_t i = 0; i < in->n_withdrawn; i++)
-		if (cidr_equal(&in->withdrawn[i], block))
-			return true;
-	return false;
-}
-
 static const struct mirror_pool *pool_of(const struct mirror *m, const struct cidr *block)
 {
 	for (size_t i = 0; i < m->n_pools; i++) {
@@ -136,7 +128,8 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 			return;
 		}
 		(void)add_step(p, STEP_ADD, &b->cidr, dir);
-	} else if (s->in.draining && is_withdrawn(p->in, &b->cidr)) {
+	} else if (s->in.draining &&
+		   cidr_is_among(p->in->withdrawn, p->in->n_withdrawn, &b->cidr)) {
 		set_doc(add_step(p, STEP_RETURN, &b->cidr, s->dir), b);
 	}
 }
@@ -222,9 +215,7 @@ static void plan_states(struct planning *p)
 
 static bool may_use(const struct block_plan_ask *ask, const struct cidr *pool)
 {
-	bool any = !ask->n_pools;
-	for (size_t i = 0; i < ask->n_pools && !any; i++)
-		any = cidr_equal(&ask->pools[i], pool);
+	bool any = !ask->n_pools || cidr_is_among(ask->pools, ask->n_pools, pool);
 	return any && family_of(pool->addr.family) == ask->family;
 }
 

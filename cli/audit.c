@@ -291,18 +291,10 @@ static bool has_roost_pod(const struct node_view *v, const struct cidr *block)
 	return false;
 }
 
-static bool has_cidr(const struct cidr *list, size_t n, const struct cidr *c)
-{
-	for (size_t i = 0; i < n; i++)
-		if (cidr_equal(&list[i], c))
-			return true;
-	return false;
-}
-
 static void check_block(const struct audit_input *in, struct audit *a, const struct node_block *b)
 {
 	if (b->cidr.len == addr_bits(&b->cidr.addr) || !has_roost_pod(in->view, &b->cidr) ||
-		has_cidr(in->kernel->blocks, in->kernel->n_blocks, &b->cidr))
+		cidr_is_among(in->kernel->blocks, in->kernel->n_blocks, &b->cidr))
 		return;
 	struct audit_problem *p = add_cidr(a, AUDIT_MISSING, AUDIT_FIX_ADD_BLACKHOLE, &b->cidr);
 	say(p->expected, "the blackhole route of a block with pods in it");
@@ -316,7 +308,7 @@ static void check_blackhole(const struct audit_input *in, struct audit *a, const
 	for (size_t i = 0; i < in->view->n_blocks; i++)
 		if (cidr_equal(&in->view->blocks[i].cidr, c))
 			return;
-	if (has_cidr(in->others, in->n_others, c))
+	if (cidr_is_among(in->others, in->n_others, c))
 		return;
 	bool pool = in_pool(in->view, &c->addr, c->len);
 	struct audit_problem *p =

@@ -109,14 +109,6 @@ static const struct cidr *block_find_overlap(const struct block_taken *t, const 
 	return NULL;
 }
 
-static bool block_was_tried(const struct block_taken *t, const struct cidr *c)
-{
-	for (size_t i = 0; i < t->n_tried; i++)
-		if (cidr_equal(&t->tried[i], c))
-			return true;
-	return false;
-}
-
 /* In the order of addresses, past the end of whatever covers a candidate. Each leap leaves a taken
  * or a tried block behind, so there are at most n + n_tried of them. */
 static int block_pick_in_order(
@@ -125,7 +117,7 @@ static int block_pick_in_order(
 	for (uint64_t index = 0;;) {
 		struct cidr c = pool_block(p, index);
 		const struct cidr *over = block_find_overlap(t, &c);
-		if (!over && !block_was_tried(t, &c)) {
+		if (!over && !cidr_is_among(t->tried, t->n_tried, &c)) {
 			*out = c;
 			return 1;
 		}
@@ -158,7 +150,7 @@ int block_pick(
 	uint64_t last = count == UINT64_MAX ? count : count - 1; /* and the mask of an index */
 	for (uint64_t i = 0; i <= last && i <= t->n + t->n_tried; i++) {
 		struct cidr c = pool_block(p, (start + i * step) & last);
-		if (block_find_overlap(t, &c) || block_was_tried(t, &c))
+		if (block_find_overlap(t, &c) || cidr_is_among(t->tried, t->n_tried, &c))
 			continue;
 		*out = c;
 		return 1;

@@ -21,9 +21,8 @@ static int resource_read_exit_cidr(
 	const char *what = r == 0 && c->len >= SPECIAL_LEN ? pool_special(c) : NULL;
 	if (what)
 		return schema_refuse(at, EINVAL, "is %.60s, which contains %s", text, what);
-	for (size_t i = 0; r == 0 && i < at->index; i++)
-		if (cidr_equal(&before[i], c))
-			return schema_refuse(at, EINVAL, "is %.60s, which is there twice", text);
+	if (r == 0 && cidr_is_among(before, at->index, c))
+		return schema_refuse(at, EINVAL, "is %.60s, which is there twice", text);
 	return r;
 }
 

@@ -180,6 +180,14 @@ bool cidr_overlaps(const struct cidr *a, const struct cidr *b)
 	return a->len <= b->len ? cidr_contains(a, &b->addr) : cidr_contains(b, &a->addr);
 }
 
+bool cidr_is_among(const struct cidr *list, size_t n, const struct cidr *c)
+{
+	for (size_t i = 0; i < n; i++)
+		if (cidr_equal(&list[i], c))
+			return true;
+	return false;
+}
+
 bool mac_parse(const char *s, uint8_t out[6])
 {
 	uint8_t mac[6];

@@ -56,6 +56,7 @@ struct cidr cidr_of_host(const struct addr *a);		    /* /32 or /128 */
 bool cidr_contains(const struct cidr *c, const struct addr *a);
 bool cidr_any_contains(const struct cidr *list, size_t n, const struct addr *a);
 bool cidr_overlaps(const struct cidr *a, const struct cidr *b);
+bool cidr_is_among(const struct cidr *list, size_t n, const struct cidr *c); /* equal to one */
 
 /* Lower-case colon form; false unless it is a unicast, non-zero Ethernet address. */
 #define MAC_TEXT 18

@@ -40,14 +40,6 @@ static bool is_reachable(const struct pod_addresses *a, uint8_t family)
 	return false;
 }
 
-static bool has_route(const struct pod_addresses *a, const struct cidr *dst)
-{
-	for (size_t i = 0; i < a->n_routes; i++)
-		if (cidr_equal(&a->routes[i], dst))
-			return true;
-	return false;
-}
-
 /* Routes of a family without an address lead nowhere and are left out. */
 static int take_routes(const struct cni_result *result, struct pod_addresses *out, struct err *e)
 {
@@ -59,7 +51,8 @@ static int take_routes(const struct cni_result *result, struct pod_addresses *ou
 		if (r < 0)
 			return r;
 		c = cidr_masked(&c.addr, c.len);
-		if (!is_reachable(out, c.addr.family) || has_route(out, &c))
+		if (!is_reachable(out, c.addr.family) ||
+			cidr_is_among(out->routes, out->n_routes, &c))
 			continue;
 		if (out->n_routes == POD_ROUTES)
 			return err_set(

@@ -167,7 +167,7 @@ static void went_down(struct bird *b, const char *why)
 	b->loaded_serial = 0;
 }
 
-static void confirm(struct bird *b, int64_t now)
+static void on_loaded(struct bird *b, int64_t now)
 {
 	b->loading = false;
 	b->on_trial = false;
@@ -180,7 +180,7 @@ static void confirm(struct bird *b, int64_t now)
 	prod_for_a_while(b, now);
 }
 
-static void refuse(struct bird *b, const char *text, int64_t now)
+static void on_refusal(struct bird *b, const char *text, int64_t now)
 {
 	char why[192];
 	bird_reply_sentence(text, why, sizeof(why));
@@ -191,7 +191,7 @@ static void refuse(struct bird *b, const char *text, int64_t now)
 }
 
 /* What BIRD says to a command that it does not carry out for another reason than the text. */
-static void complain(struct bird *b, const char *command, const char *text, int64_t now)
+static void on_failure(struct bird *b, const char *command, const char *text, int64_t now)
 {
 	char why[192];
 	bird_reply_sentence(text, why, sizeof(why));
@@ -207,9 +207,9 @@ static void on_check(struct bird *b, const struct bird_ctl_event *reply, int64_t
 		return; /* another text is wanted by now */
 	struct err e;
 	if (reply->code == 8002) {
-		refuse(b, reply->text, now);
+		on_refusal(b, reply->text, now);
 	} else if (reply->code != 20) {
-		complain(b, "check the configuration", reply->text, now);
+		on_failure(b, "check the configuration", reply->text, now);
 	} else if (bird_file_put(&b->file, &e) < 0) {
 		set_trouble(b, "", e.text);
 		b->retry_at_ms = now + RETRY_MS;
@@ -223,7 +223,7 @@ static void on_configure(struct bird *b, const struct bird_ctl_event *reply, int
 {
 	switch (reply->code) {
 	case 3:
-		confirm(b, now);
+		on_loaded(b, now);
 		break;
 	case 4:
 	case 5:
@@ -231,14 +231,14 @@ static void on_configure(struct bird *b, const struct bird_ctl_event *reply, int
 		prod_for_a_while(b, now);
 		break;
 	case 8002:
-		refuse(b, reply->text, now);
+		on_refusal(b, reply->text, now);
 		if (b->on_trial)
 			bird_file_take_back(&b->file);
 		b->on_trial = false;
 		b->placed = b->text && bird_file_is(&b->file, b->text);
 		break;
 	default: /* 0006 it is about to end; 8007 the session is restricted */
-		complain(b, "configure", reply->text, now);
+		on_failure(b, "configure", reply->text, now);
 	}
 }
 
@@ -251,7 +251,7 @@ static void on_status(struct bird *b, const struct bird_ctl_event *reply, int64_
 	if (!b->loading)
 		return;
 	if (!status.reconfiguring && !status.stopping)
-		confirm(b, now);
+		on_loaded(b, now);
 	else if (now >= b->prod_until_ms)
 		set_trouble(b, "BIRD is still putting the configuration into effect", "");
 }
@@ -294,7 +294,7 @@ static enum asked next_command(const struct bird *b, int64_t now)
 	return now >= b->sessions_at_ms ? SESSIONS : NOTHING;
 }
 
-static void ask(struct bird *b, enum asked what, int64_t now)
+static void send_command(struct bird *b, enum asked what, int64_t now)
 {
 	char check[BIRD_FILE_PATH + 32];
 	struct err e;
@@ -367,7 +367,7 @@ int bird_step(struct bird *b, struct err *e)
 			break;
 		int64_t now = boot_now_ms();
 		if (b->status.up && b->asked == NOTHING)
-			ask(b, next_command(b, now), now);
+			send_command(b, next_command(b, now), now);
 		if (b->asked == NOTHING && b->status.up)
 			break;
 	}

@@ -61,7 +61,7 @@ void bird_exits_put_bfd(struct text *t, const struct bird_want *w)
 }
 
 /* " [ A, B ]" with what follows each prefix; a set must not be empty. */
-static void put_set(
+static void put_prefixes(
 	struct text *t, const struct cidr *cidrs, size_t n, enum family f, const char *suffix)
 {
 	const char *before = " [ ";
@@ -87,7 +87,7 @@ void bird_exits_put_given(struct text *t, const struct bird_peer *p, enum family
 	if (!has_family(p->exits, p->n_exits, f))
 		return;
 	text_add(t, "\t\t\tif net ~");
-	put_set(t, p->exits, p->n_exits, f, "+");
+	put_prefixes(t, p->exits, p->n_exits, f, "+");
 	text_add(t, " then accept;\n");
 }
 
@@ -112,7 +112,7 @@ bool bird_exits_put_function(struct text *t, const struct bird_part *part)
 			text_add(t, "\tif net ~ roost_pools%c then return false;\n", part->digit);
 		any = true;
 		text_add(t, "\tif proto = \"%s\" && net ~", bird_write_peer_name(p, name));
-		put_set(t, p->exits, p->n_exits, part->family, "+");
+		put_prefixes(t, p->exits, p->n_exits, part->family, "+");
 		text_add(t, " then return true;\n");
 	}
 	if (any)
@@ -140,7 +140,7 @@ static void put_static(struct text *t, const struct bird_part *p, const struct r
 	text_add(t, "}\n");
 }
 
-static void put_kernel(struct text *t, const struct bird_part *p)
+static void put_exits_kernel(struct text *t, const struct bird_part *p)
 {
 	const struct bird_want *w = p->want;
 	char digit = p->digit;
@@ -154,7 +154,7 @@ static void put_kernel(struct text *t, const struct bird_part *p)
 		t, "\tipv%c { table roost_exits%c; import none; export all; };\n}\n", digit, digit);
 }
 
-static void put_template(struct text *t, const struct bird_part *p)
+static void put_exits_template(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
 	text_add(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", p->digit,
@@ -172,7 +172,7 @@ static void put_template(struct text *t, const struct bird_part *p)
 	text_add(t, "}\n");
 }
 
-static void put_session(
+static void put_exit_session(
 	struct text *t, const struct bird_part *part, const struct bird_exit_peer *p)
 {
 	const struct bird_exits *x = &part->want->exits;
@@ -191,7 +191,7 @@ static void put_session(
 	text_add(t, "\t\timport limit %d action block;\n", LIMIT);
 	if (p->is_exit && has_family(p->cidrs, p->n_cidrs, part->family)) {
 		text_add(t, "\t\timport where net ~");
-		put_set(t, p->cidrs, p->n_cidrs, part->family, "");
+		put_prefixes(t, p->cidrs, p->n_cidrs, part->family, "");
 		text_add(t, ";\n");
 	} else {
 		text_add(t, "\t\timport none;\n");
@@ -205,7 +205,7 @@ static int compare_peers(const void *a, const void *b)
 		&((const struct bird_exit_peer *)b)->addr);
 }
 
-static void put_sessions(struct text *t, const struct bird_part *p)
+static void put_exit_sessions(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
 	CLEANUP_FREE struct bird_exit_peer *peers = mem_new(x->n_peers + 1, sizeof(*peers));
@@ -216,13 +216,13 @@ static void put_sessions(struct text *t, const struct bird_part *p)
 	if (n == 0 || !bird_write_is_quotable(x->password))
 		return;
 	qsort(peers, n, sizeof(*peers), compare_peers);
-	put_template(t, p);
+	put_exits_template(t, p);
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || !addr_equal(&peers[i].addr, &peers[i - 1].addr))
-			put_session(t, p, &peers[i]);
+			put_exit_session(t, p, &peers[i]);
 }
 
-static void put_used(struct text *t, const struct bird_part *p)
+static void put_exits_tables(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
 	char digit = p->digit;
@@ -237,7 +237,7 @@ static void put_used(struct text *t, const struct bird_part *p)
 			"\t\tif !roost_is_exit%c() then reject;\n\t\tpreference = %d;\n"
 			"\t\taccept;\n\t};\n}\n",
 			digit, digit, digit, digit, PREFERENCE);
-	put_kernel(t, p);
+	put_exits_kernel(t, p);
 }
 
 void bird_exits_put(struct text *t, const struct bird_part *p)
@@ -247,12 +247,12 @@ void bird_exits_put(struct text *t, const struct bird_part *p)
 	for (size_t i = 0; i < x->n_peers; i++)
 		is_exit |= x->peers[i].addr.family == family_af(p->family) && !x->peers[i].is_exit;
 	if (x->used[p->family])
-		put_used(t, p);
+		put_exits_tables(t, p);
 	if (is_exit) {
 		text_add(t, "ipv%c table roost_own_exits%c;\n", p->digit, p->digit);
 		put_static(t, p,
 			&(struct routes){"roost_exit", "roost_own_exits", "", "blackhole", x->own,
 				x->n_own});
 	}
-	put_sessions(t, p);
+	put_exit_sessions(t, p);
 }

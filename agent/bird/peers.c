@@ -53,11 +53,15 @@ static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
 	return r || a->mesh ? r : (int)bird_write_peer_port(a) - (int)bird_write_peer_port(b);
 }
 
-/* Pointers to peers, which are large. Of two with one name the first one stays: the caller's order. */
-static int compare_pointers(const void *a, const void *b)
+struct ref { /* a peer is large: sorting moves these */
+	const struct bird_peer *peer;
+};
+
+/* Of two with one name the first one stays: the caller's order. */
+static int compare_refs(const void *a, const void *b)
 {
-	const struct bird_peer *x = *(const struct bird_peer *const *)a;
-	const struct bird_peer *y = *(const struct bird_peer *const *)b;
+	const struct bird_peer *x = ((const struct ref *)a)->peer;
+	const struct bird_peer *y = ((const struct ref *)b)->peer;
 	int r = compare_name(x, y);
 	return r ? r : x < y ? -1 : 1;
 }
@@ -192,7 +196,7 @@ static void put_channel_options(struct text *t, const struct bird_part *f, int l
 	text_add(t, "\t\tadd paths on;\n\t\timport limit %d action block;\n", limit);
 }
 
-static void put_channel(struct text *t, const struct channel *c)
+static void put_peer_channel(struct text *t, const struct channel *c)
 {
 	put_channel_options(t, c->f, OUTSIDE_LIMIT);
 	if (c->peer->keep_next_hop)
@@ -254,7 +258,7 @@ static void put_times(struct text *t, const struct bird_peer *p)
 		text_add(t, "\tgraceful restart time %u;\n", at_most(p->restart_s, RESTART_MAX_S));
 }
 
-static void put_session(
+static void put_peer_session(
 	struct text *t, const struct bird_part parts[FAMILIES], const struct bird_peer *p)
 {
 	const struct bird_want *w = parts[0].want;
@@ -284,12 +288,12 @@ static void put_session(
 	put_reflector(t, p);
 	for (enum family i = IPV4; i < FAMILIES && !p->mesh; i++)
 		if (p->both || i == family_of(p->addr.family))
-			put_channel(t, &(struct channel){.peer = p, .f = &parts[i]});
+			put_peer_channel(t, &(struct channel){.peer = p, .f = &parts[i]});
 	text_add(t, "}\n");
 }
 
 /* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
-static void put_template(struct text *t, const struct bird_part parts[FAMILIES], bool mesh)
+static void put_peer_template(struct text *t, const struct bird_part parts[FAMILIES], bool mesh)
 {
 	text_add(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
 		bird_write_debug(parts[0].want->log));
@@ -305,21 +309,21 @@ static void put_template(struct text *t, const struct bird_part parts[FAMILIES],
 
 void bird_peers_put(struct text *t, const struct bird_part parts[FAMILIES])
 {
-	put_template(t, parts, true);
-	put_template(t, parts, false);
+	put_peer_template(t, parts, true);
+	put_peer_template(t, parts, false);
 	const struct bird_want *w = parts[0].want;
 	size_t n = w->n_peers;
-	CLEANUP_FREE const struct bird_peer **sorted = mem_new(n + 1, sizeof(*sorted));
+	CLEANUP_FREE struct ref *refs = mem_new(n + 1, sizeof(*refs));
 	for (size_t i = 0; i < n; i++)
-		sorted[i] = &w->peers[i];
-	qsort(sorted, n, sizeof(*sorted), compare_pointers);
+		refs[i].peer = &w->peers[i];
+	qsort(refs, n, sizeof(*refs), compare_refs);
 	const struct bird_peer *told = NULL;
 	for (size_t i = 0; i < n; i++) {
 		/* Two protocols of one name would be a text that BIRD refuses. */
-		const struct bird_peer *p = sorted[i];
+		const struct bird_peer *p = refs[i].peer;
 		if (!can_be_told(parts, p) || (told && compare_name(told, p) == 0))
 			continue;
-		put_session(t, parts, p);
+		put_peer_session(t, parts, p);
 		told = p;
 	}
 }

@@ -38,7 +38,7 @@ void bird_reply_done(struct bird_reply *r)
 }
 
 /* Keeps the buffer unless it has become large: most replies are short ones. */
-static void begin(struct bird_reply *r)
+static void begin_reply(struct bird_reply *r)
 {
 	if (r->room > LARGE) {
 		free(r->text);
@@ -65,7 +65,7 @@ static int line_code(const char *line)
 	return line[4] == '-' || line[4] == ' ' ? code : -1;
 }
 
-static void keep(struct bird_reply *r, const char *text)
+static void keep_line(struct bird_reply *r, const char *text)
 {
 	char clean[BIRD_REPLY_LINE];
 	(void)text_clean(clean, sizeof(clean), text);
@@ -76,21 +76,21 @@ static void keep(struct bird_reply *r, const char *text)
 	r->len += (size_t)snprintf(r->text + r->len, len + 1, "%04d %s\n", r->code, clean);
 }
 
-static int take_line(struct bird_reply *r)
+static int end_line(struct bird_reply *r)
 {
 	r->line[r->line_len] = '\0';
 	r->line_len = 0;
 	if (r->line[0] == '+')
 		return 0;
 	if (r->line[0] == ' ' && r->code > 0) {
-		keep(r, r->line + 1);
+		keep_line(r, r->line + 1);
 		return 0;
 	}
 	int code = line_code(r->line);
 	if (code < 0)
 		return -EBADMSG;
 	r->code = code;
-	keep(r, r->line + 5);
+	keep_line(r, r->line + 5);
 	r->is_final = r->line[4] == ' ';
 	return r->is_final ? 1 : 0;
 }
@@ -98,14 +98,14 @@ static int take_line(struct bird_reply *r)
 int bird_reply_feed(struct bird_reply *r, const char *bytes, size_t n, size_t *used)
 {
 	if (!r->text || r->is_final)
-		begin(r);
+		begin_reply(r);
 	for (size_t i = 0; i < n; i++) {
 		if (bytes[i] != '\n') {
 			if (r->line_len < BIRD_REPLY_LINE - 1)
 				r->line[r->line_len++] = bytes[i];
 			continue;
 		}
-		int got = take_line(r);
+		int got = end_line(r);
 		if (got != 0) {
 			*used = i + 1;
 			return got;

@@ -35,14 +35,6 @@ struct family_exits {
 	struct bird_exit_peer *peers; /* out's */
 };
 
-static bool has_cidr(const struct cidr *list, size_t n, const struct cidr *c)
-{
-	for (size_t i = 0; i < n; i++)
-		if (cidr_equal(&list[i], c))
-			return true;
-	return false;
-}
-
 /* What is inside a pool is its pods', whoever wrote otherwise into the store. */
 static const struct desired_pool *pool_around(const struct desiring *g, const struct cidr *c)
 {
@@ -60,12 +52,12 @@ static void add_cidrs(const struct family_exits *w, const struct cidr *from, siz
 {
 	for (size_t i = 0; i < n_from; i++)
 		if (family_of(from[i].addr.family) == w->family && !pool_around(w->g, &from[i]) &&
-			!has_cidr(out, *n, &from[i]) && *n < CIDRS)
+			!cidr_is_among(out, *n, &from[i]) && *n < CIDRS)
 			out[(*n)++] = from[i];
 }
 
 /* Where a node with these labels is an exit to; 0: it is none. */
-static size_t exits_of(const struct family_exits *w, const json_t *labels, struct cidr out[CIDRS])
+static size_t exit_cidrs(const struct family_exits *w, const json_t *labels, struct cidr out[CIDRS])
 {
 	size_t n = 0;
 	for (size_t i = 0; i < w->x->n; i++)
@@ -74,7 +66,8 @@ static size_t exits_of(const struct family_exits *w, const json_t *labels, struc
 	return n;
 }
 
-static const struct cidr *keep(const struct family_exits *w, const struct cidr *cidrs, size_t n)
+static const struct cidr *copy_cidrs(
+	const struct family_exits *w, const struct cidr *cidrs, size_t n)
 {
 	struct cidr *kept = desired_memory(w->g->out, n, sizeof(*kept));
 	memcpy(kept, cidrs, n * sizeof(*kept));
@@ -90,7 +83,7 @@ static bool has_tunnel(const struct desiring *g, enum family f)
 	return false;
 }
 
-static void add_node(struct family_exits *w, const struct replica_node *node)
+static void add_exit_peer(struct family_exits *w, const struct replica_node *node)
 {
 	struct cidr cidrs[CIDRS];
 	struct addr a = desired_other_addr(w->g, node, w->family);
@@ -98,7 +91,7 @@ static void add_node(struct family_exits *w, const struct replica_node *node)
 	if (!a.family || addr_equal(&a, own))
 		return;
 	CLEANUP_JSON json_t *labels = node->labels ? json_loads(node->labels, 0, NULL) : NULL;
-	size_t n = exits_of(w, labels, cidrs);
+	size_t n = exit_cidrs(w, labels, cidrs);
 	if ((n > 0) == w->is_exit)
 		return;
 	if (!w->tunnel && !desired_is_near(w->g, &a)) {
@@ -110,7 +103,7 @@ static void add_node(struct family_exits *w, const struct replica_node *node)
 	w->n_exits += n > 0;
 	if (n == 0 || node->spec.drain)
 		return;
-	p->cidrs = keep(w, cidrs, n);
+	p->cidrs = copy_cidrs(w, cidrs, n);
 	p->n_cidrs = n;
 }
 
@@ -123,7 +116,7 @@ static bool has_default(const struct desiring *g, enum family f)
 }
 
 /* What outside routers may give this node. */
-static size_t given(const struct family_exits *w, struct cidr out[CIDRS])
+static size_t router_exits(const struct family_exits *w, struct cidr out[CIDRS])
 {
 	const struct bird_want *b = &w->g->out->bird;
 	size_t n = 0;
@@ -132,10 +125,11 @@ static size_t given(const struct family_exits *w, struct cidr out[CIDRS])
 	return n;
 }
 
-static void announce(struct family_exits *w, const struct cidr *cidrs, size_t n, struct cidr *own)
+static void announce_exits(
+	struct family_exits *w, const struct cidr *cidrs, size_t n, struct cidr *own)
 {
 	struct cidr ignored[CIDRS];
-	bool leads_out = has_default(w->g, w->family) || given(w, ignored) > 0;
+	bool leads_out = has_default(w->g, w->family) || router_exits(w, ignored) > 0;
 	for (size_t i = 0; i < n && !w->g->drain; i++) {
 		if (cidrs[i].len > 0 || leads_out)
 			own[w->out->n_own++] = cidrs[i];
@@ -148,30 +142,31 @@ static void announce(struct family_exits *w, const struct cidr *cidrs, size_t n,
 }
 
 /* What pods must not reach but by an exit. */
-static void block(struct family_exits *w, struct cidr *blocked)
+static void block_exits(struct family_exits *w, struct cidr *blocked)
 {
 	struct cidr all[CIDRS];
-	size_t n = given(w, all);
+	size_t n = router_exits(w, all);
 	for (size_t i = 0; i < w->x->n && !w->is_exit; i++)
 		add_cidrs(w, w->x->list[i].cidrs, w->x->list[i].n_cidrs, all, &n);
 	for (size_t i = 0; i < n && w->x->required; i++)
 		blocked[w->out->n_blocked++] = all[i];
-	w->out->used[w->family] = given(w, all) > 0 || w->n_exits > 0 || (w->x->required && n > 0);
+	w->out->used[w->family] =
+		router_exits(w, all) > 0 || w->n_exits > 0 || (w->x->required && n > 0);
 }
 
-static void make_family(struct family_exits *w, struct cidr *own, struct cidr *blocked)
+static void make_family_exits(struct family_exits *w, struct cidr *own, struct cidr *blocked)
 {
 	struct desiring *g = w->g;
 	struct cidr cidrs[CIDRS];
 	if (!g->self->addr[w->family].addr.family)
 		return;
-	size_t n = exits_of(w, g->labels, cidrs);
+	size_t n = exit_cidrs(w, g->labels, cidrs);
 	w->is_exit = n > 0;
 	w->tunnel = has_tunnel(g, w->family);
 	for (size_t i = 0; i < g->r->n_nodes && w->x->n > 0; i++)
-		add_node(w, &g->r->nodes[i]);
-	announce(w, cidrs, n, own);
-	block(w, blocked);
+		add_exit_peer(w, &g->r->nodes[i]);
+	announce_exits(w, cidrs, n, own);
+	block_exits(w, blocked);
 	if (w->too_far && !w->is_exit && w->n_exits == 0)
 		problems_add(&g->out->problems,
 			"no %s exit can be used from here: node %s is in another subnet, and no "
@@ -192,7 +187,7 @@ static void check_cidrs(struct desiring *g, const struct resource_exits *x)
 		}
 }
 
-static void make_rules(struct desiring *g)
+static void make_exit_rules(struct desiring *g)
 {
 	struct exits_want *k = &g->out->kernel.exits;
 	struct cidr *pools = desired_memory(g->out, g->n_pools, sizeof(*pools));
@@ -229,11 +224,11 @@ void desired_exits(struct desiring *g)
 	(void)text_copy(out->password, sizeof(out->password), g->settings.password);
 	check_cidrs(g, x);
 	for (enum family f = IPV4; f < FAMILIES; f++)
-		make_family(
+		make_family_exits(
 			&(struct family_exits){
 				.g = g, .x = x, .family = f, .out = out, .peers = peers},
 			own, blocked);
-	make_rules(g);
+	make_exit_rules(g);
 }
 
 void desired_exits_of_peer(

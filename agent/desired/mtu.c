@@ -16,7 +16,7 @@
 /* Ethernet, IP, UDP, VXLAN (RFC 7348 section 5). */
 static const uint32_t overhead_vxlan[FAMILIES] = {50, 70};
 
-static uint32_t overhead(const struct desired_pool *p)
+static uint32_t pool_overhead(const struct desired_pool *p)
 {
 	if (p->spec->ipip != ENCAP_NEVER)
 		return OVERHEAD_IPIP;
@@ -51,12 +51,12 @@ uint32_t desired_pod_mtu(const struct desiring *g, enum family f)
 {
 	uint32_t most = 0;
 	for (size_t i = 0; i < g->n_pools; i++)
-		if (g->pools[i].family == f && overhead(&g->pools[i]) > most)
-			most = overhead(&g->pools[i]);
+		if (g->pools[i].family == f && pool_overhead(&g->pools[i]) > most)
+			most = pool_overhead(&g->pools[i]);
 	return g->out->kernel.forward[f] ? uplink_mtu(g, f) - most : 0;
 }
 
-static bool gives(const struct desiring *g, enum family f)
+static bool assigns_family(const struct desiring *g, enum family f)
 {
 	for (size_t i = 0; i < g->n_pools; i++)
 		if (g->pools[i].assigns && g->pools[i].family == f)
@@ -70,9 +70,9 @@ void desired_check_mtu(struct desiring *g)
 	uint32_t mtu4 = desired_pod_mtu(g, IPV4);
 	uint32_t mtu6 = desired_pod_mtu(g, IPV6);
 	uint32_t mtu = mtu4 && mtu4 < mtu6 ? mtu4 : mtu6;
-	if (!l || !gives(g, IPV6) || mtu >= MTU_IPV6)
+	if (!l || !assigns_family(g, IPV6) || mtu >= MTU_IPV6)
 		return;
-	bool other = gives(g, IPV4);
+	bool other = assigns_family(g, IPV4);
 	for (size_t i = 0; i < g->n_pools && other; i++)
 		g->pools[i].assigns &= g->pools[i].family == IPV4;
 	problems_add(&g->out->problems,

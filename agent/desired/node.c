@@ -15,13 +15,13 @@
 
 /* What the node state gets. */
 
-static int64_t cooldown(const struct desiring *g)
+static int64_t cooldown_seconds(const struct desiring *g)
 {
 	const struct replica_item *i = replica_item(g->r, RESOURCE_IPAMCONFIGURATION, "default");
 	return i ? i->resource.ipam.cooldown_s : -1;
 }
 
-static void make_reserved(struct desiring *g, struct mirror *m)
+static void make_node_reserved(struct desiring *g, struct mirror *m)
 {
 	for (size_t i = 0; i < g->r->n_items; i++) {
 		const struct resource *res = &g->r->items[i]->resource;
@@ -40,10 +40,10 @@ static void make_reserved(struct desiring *g, struct mirror *m)
 	}
 }
 
-static void make_mirror(struct desiring *g)
+static void make_node_mirror(struct desiring *g)
 {
 	struct mirror *m = &g->out->mirror;
-	int64_t seconds = cooldown(g);
+	int64_t seconds = cooldown_seconds(g);
 	(void)text_copy(m->node, sizeof(m->node), g->conf->node);
 	(void)text_copy(m->socket, sizeof(m->socket), g->conf->socket);
 	m->mtu[IPV4] = desired_pod_mtu(g, IPV4);
@@ -56,7 +56,7 @@ static void make_mirror(struct desiring *g)
 		(void)text_copy(p->name, sizeof(p->name), g->pools[i].name);
 		p->assigns = g->pools[i].assigns;
 	}
-	make_reserved(g, m);
+	make_node_reserved(g, m);
 }
 
 /* Our Node document. */
@@ -110,7 +110,7 @@ static void set_vteps(json_t *spec, const struct desiring *g)
 }
 
 /* Another node that says it has our address. */
-static const char *twin(const struct desiring *g, enum family f)
+static const char *find_twin(const struct desiring *g, enum family f)
 {
 	const struct addr *own = &g->self->addr[f].addr;
 	for (size_t i = 0; own->family && i < g->r->n_nodes; i++) {
@@ -121,10 +121,10 @@ static const char *twin(const struct desiring *g, enum family f)
 	return NULL;
 }
 
-static bool has_twin(struct desiring *g)
+static bool report_twin(struct desiring *g)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++) {
-		const char *other = twin(g, f);
+		const char *other = find_twin(g, f);
 		if (!other)
 			continue;
 		problems_add(&g->out->problems,
@@ -136,9 +136,9 @@ static bool has_twin(struct desiring *g)
 	return false;
 }
 
-static void make_document(struct desiring *g)
+static void make_node_document(struct desiring *g)
 {
-	if (has_twin(g))
+	if (report_twin(g))
 		return;
 	json_t *doc = json_is_object(g->r->self) ? json_deep_copy(g->r->self) : json_object();
 	set_text(doc, "kind", "Node");
@@ -159,6 +159,6 @@ static void make_document(struct desiring *g)
 
 void desired_node(struct desiring *g)
 {
-	make_mirror(g);
-	make_document(g);
+	make_node_mirror(g);
+	make_node_document(g);
 }

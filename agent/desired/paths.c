@@ -40,7 +40,7 @@ static int link_to(const struct facts *f, const struct addr *a)
 
 enum drop { DROP_NOTHING, DROP_OTHER_LINK, DROP_IN_CLEAR, DROP_TO_NODE };
 
-static enum drop dropped(const struct desiring *g, const struct cidr *theirs, int link)
+static enum drop find_drop(const struct desiring *g, const struct cidr *theirs, int link)
 {
 	bool near = desired_is_near(g, &theirs->addr);
 	if (link && link != g->self->link[IPV4])
@@ -75,7 +75,7 @@ void desired_check_paths(struct desiring *g)
 			continue;
 		int link = link_to(g->f, &theirs->addr);
 		const struct facts_link *out = facts_link(g->f, link);
-		enum drop d = dropped(g, theirs, link);
+		enum drop d = find_drop(g, theirs, link);
 		if (d == DROP_NOTHING)
 			continue;
 		problems_add(&g->out->problems,

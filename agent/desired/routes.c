@@ -51,7 +51,7 @@ static const struct desired_pool *pool_of(const struct routing *r, const struct 
 }
 
 /* Pools, and which table each encapsulation has. */
-static void make_pools(struct routing *r)
+static void collect_pools(struct routing *r)
 {
 	struct desiring *g = r->g;
 	struct bird_pool *pools = desired_memory(g->out, g->n_pools, sizeof(*pools));
@@ -78,7 +78,7 @@ static void make_pools(struct routing *r)
 		r->table[ENCAPSULATION_NONE] = (int)r->n_tables++;
 }
 
-static void make_own(struct routing *r)
+static void collect_own_blocks(struct routing *r)
 {
 	const struct desired_self *s = r->g->self;
 	struct cidr *own = desired_memory(r->g->out, s->n_announced, sizeof(*own));
@@ -209,7 +209,7 @@ static bool has_end(const struct routing *r, enum encapsulation how, const struc
 /* How a node is reached: the subnet's route suffices, its own entry (*h), or not yet. */
 enum reach { REACH_NOT, REACH_NEAR, REACH_HOP };
 
-static enum reach reach(const struct routing *r, enum encapsulation how,
+static enum reach find_reach(const struct routing *r, enum encapsulation how,
 	const struct resource_node *spec, struct bird_hop *h)
 {
 	const struct addr *node = &spec->addr[r->family].addr;
@@ -244,9 +244,9 @@ static void add_nodes(
 		struct addr node = desired_other_addr(r->g, &rep->nodes[i], r->family);
 		if (!node.family || addr_equal(&node, &r->out->node))
 			continue;
-		enum reach found = reach(r, how, &rep->nodes[i].spec, &hops[*n]);
+		enum reach found = find_reach(r, how, &rep->nodes[i].spec, &hops[*n]);
 		if (found == REACH_NOT && previous != ENCAPSULATION_UNSET)
-			found = reach(r, previous, &rep->nodes[i].spec, &hops[*n]);
+			found = find_reach(r, previous, &rep->nodes[i].spec, &hops[*n]);
 		*n += found == REACH_HOP;
 	}
 }
@@ -256,7 +256,7 @@ static int compare_hops(const void *a, const void *b)
 	return cidr_compare(&((const struct bird_hop *)a)->dst, &((const struct bird_hop *)b)->dst);
 }
 
-static void make_hops(struct routing *r, enum encapsulation how)
+static void make_hop_table(struct routing *r, enum encapsulation how)
 {
 	struct desiring *g = r->g;
 	int table = r->table[how];
@@ -287,7 +287,7 @@ static bool is_by_bgp(const struct routing *r, const struct desired_pool *p)
 	return r->g->bgp && !p->spec->no_bgp_export && r->table[encapsulation_of(p->spec)] == 0;
 }
 
-static void make_remote(struct routing *r)
+static void collect_remote_blocks(struct routing *r)
 {
 	const struct replica *rep = r->g->r;
 	struct bird_remote *remote = desired_memory(r->g->out, rep->n_blocks, sizeof(*remote));
@@ -320,10 +320,10 @@ void desired_routes(struct desiring *g)
 		if (!g->self->addr[f].addr.family)
 			continue;
 		r.out->node = g->self->addr[f].addr;
-		make_pools(&r);
-		make_own(&r);
+		collect_pools(&r);
+		collect_own_blocks(&r);
 		for (enum encapsulation how = ENCAPSULATION_NONE; how < ENCAPSULATIONS; how++)
-			make_hops(&r, how);
-		make_remote(&r);
+			make_hop_table(&r, how);
+		collect_remote_blocks(&r);
 	}
 }

@@ -14,14 +14,6 @@
 
 #define LOOSE 2
 
-static bool is_among(const struct cidr *list, size_t n, const struct cidr *c)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i].addr.family && cidr_equal(&list[i], c))
-			return true;
-	return false;
-}
-
 bool tunnel_add_changes(int *total, int changes)
 {
 	*total = changes < 0 ? changes : *total + changes;
@@ -43,7 +35,7 @@ int tunnel_sync_addresses(struct net *n, int index, uint8_t family, const struct
 		const struct cidr *c = &list[i].address;
 		if (list[i].dev != index || (family && c->addr.family != family))
 			continue;
-		if (is_among(want, n_want, c)) {
+		if (cidr_is_among(want, n_want, c)) {
 			have[n_have++] = *c;
 			continue;
 		}
@@ -51,7 +43,7 @@ int tunnel_sync_addresses(struct net *n, int index, uint8_t family, const struct
 		changes++;
 	}
 	for (size_t i = 0; i < n_want; i++)
-		if (want[i].addr.family && !is_among(have, n_have, &want[i])) {
+		if (want[i].addr.family && !cidr_is_among(have, n_have, &want[i])) {
 			net_add_addr(n, index, &want[i]);
 			changes++;
 		}
