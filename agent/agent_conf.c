@@ -105,14 +105,12 @@ static int complete(struct agent_conf *out, struct err *e)
 
 /* ---- The file ---- */
 
-static int read_setting(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int read_setting(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	char place[SCHEMA_PLACE];
-	(void)m;
 	schema_place(at, place);
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0)
 		return r;
 	r = setting_put(setting_find(place), text, out, at->reader->e);
@@ -121,16 +119,14 @@ static int read_setting(
 	return r;
 }
 
-static int read_state_dirs(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int read_state_dirs(const struct schema_at *at, void *out)
 {
 	struct err *e = at->reader->e;
-	(void)m;
-	if (!json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < json_array_size(value); i++) {
-		const char *dir = json_string_value(json_array_get(value, i));
+	for (size_t i = 0; r == 0 && i < json_array_size(at->value); i++) {
+		const char *dir = json_string_value(json_array_get(at->value, i));
 		r = dir ? setting_add_state_dir(dir, out, e) : err_set(e, EBADMSG, "not a string");
 		if (r < 0)
 			err_add(e, "stateDirs[%zu]", i);
@@ -190,9 +186,7 @@ static int take_document(const json_t *doc, struct agent_conf *out, struct err *
 {
 	static const struct schema file = SCHEMA_OF(file_members);
 	const struct schema_reader reader = {.unknown = schema_unknown, .e = e};
-	if (!json_is_object(doc))
-		return err_set(e, EBADMSG, "not an object");
-	return schema_read_object(&(const struct schema_at){.reader = &reader}, &file, doc, out);
+	return schema_read_as(&reader, &file, doc, out);
 }
 
 /* A file that nobody asked for may be missing. */

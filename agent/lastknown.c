@@ -45,12 +45,11 @@ static json_t *write_version(const struct schema_member *m, const void *in)
 	return json_integer(VERSION);
 }
 
-static int read_folder(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int read_folder(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
-	if (r == 0 && (*text != '/' || !text_copy(out, m->size, text)))
+	int r = schema_get_text(at, &text);
+	if (r == 0 && (*text != '/' || !text_copy(out, at->m->size, text)))
 		return schema_refuse(at, EBADMSG, "is no folder");
 	return r;
 }
@@ -86,20 +85,19 @@ static const struct schema_member own_members[] = {
 };
 static const struct schema pool_own = SCHEMA_OF(own_members);
 
-static int read_pools(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int read_pools(const struct schema_at *at, void *out)
 {
 	struct mirror_pool *named = out;
 	struct pool pools[POOL_MAX];
 	const struct schema_reader anything = {.element = "must be", .e = at->reader->e};
-	size_t *n = (size_t *)((char *)out - m->offset + m->count);
-	CLEANUP_JSON json_t *list = json_deep_copy(value);
-	if (json_is_array(value) && json_array_size(value) == 0)
+	size_t *n = (size_t *)((char *)out - at->m->offset + at->m->count);
+	CLEANUP_JSON json_t *list = json_deep_copy(at->value);
+	if (json_is_array(at->value) && json_array_size(at->value) == 0)
 		return 0;
 	for (size_t i = 0; i < json_array_size(list) && i < POOL_MAX; i++) {
 		json_t *o = json_array_get(list, i);
-		const struct schema_at here = {&anything, at, NULL, i};
-		int r = schema_read_object(&here, &pool_own, o, &named[i]);
+		const struct schema_at here = {&anything, at, NULL, i, o, NULL};
+		int r = schema_read_object(&here, &pool_own, &named[i]);
 		if (r < 0)
 			return r;
 		for (size_t k = 0; k < pool_own.n; k++)
@@ -149,14 +147,13 @@ static int read_document(const json_t *doc, struct lastknown *out, struct err *e
 {
 	const struct schema_reader reader = {
 		.unknown = schema_unknown, .element = "is not", .e = e};
-	const struct schema_at top = {.reader = &reader};
 	int64_t version = 0;
 	if (!json_is_object(doc))
 		return err_set(e, EBADMSG, "not an object");
 	int r = json_get_number(doc, "", "version", INT64_MIN, INT64_MAX, &version, e);
 	if (r >= 0 && version != VERSION)
 		return err_set(e, EBADMSG, "its version is not %d", VERSION);
-	return r < 0 ? r : schema_read_object(&top, &form, doc, out);
+	return r < 0 ? r : schema_read_as(&reader, &form, doc, out);
 }
 
 int lastknown_parse(const char *text, size_t len, struct lastknown *out, struct err *e)

@@ -33,12 +33,10 @@ const char *block_state_name(enum block_state s)
 	return states[s];
 }
 
-static int block_read_state(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int block_read_state(const struct schema_at *at, void *out)
 {
 	const char *text = "";
-	(void)m;
-	int r = value ? schema_get_text(at, value, &text) : 0;
+	int r = at->value ? schema_get_text(at, &text) : 0;
 	for (size_t i = 0; r == 0 && i < sizeof(states) / sizeof(states[0]); i++) {
 		if (strcmp(text, states[i]) != 0)
 			continue;

@@ -38,11 +38,10 @@ int fields_refuse_name(const struct schema_at *at, const char *name, const char 
 	return err_set(at->reader->e, EINVAL, "metadata.name is \"%.60s\", %s", name, what);
 }
 
-static int fields_read_name(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_name(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0)
 		return r;
 	if (*text && !text_is_dns_name(text))
@@ -50,16 +49,15 @@ static int fields_read_name(
 			"\"%.*s\" is not a name (a-z, 0-9, dashes and dots, 253 characters at "
 			"most)",
 			SHOWN, text);
-	(void)text_copy(out, m->size, text);
+	(void)text_copy(out, at->m->size, text);
 	return 0;
 }
 
-static int fields_read_selector(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_selector(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	struct err why = {0};
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0)
 		return r;
 	for (const char *p = text; *p; p++)
@@ -67,11 +65,11 @@ static int fields_read_selector(
 			return schema_refuse(at, EINVAL,
 				"is not a selector: column %zu: not printable ASCII",
 				(size_t)(p - text) + 1);
-	if (strlen(text) >= m->size)
-		return schema_refuse(at, EINVAL, "is longer than %zu characters", m->size - 1);
+	if (strlen(text) >= at->m->size)
+		return schema_refuse(at, EINVAL, "is longer than %zu characters", at->m->size - 1);
 	if (selector_check(text, &why) < 0)
 		return schema_refuse(at, EINVAL, "is not a selector: %s", why.text);
-	(void)text_copy(out, m->size, text);
+	(void)text_copy(out, at->m->size, text);
 	return 0;
 }
 
@@ -107,21 +105,19 @@ static bool fields_parse_as(const char *s, uint32_t *out)
 	return *out != 0;
 }
 
-static int fields_read_as_number(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_as_number(const struct schema_at *at, void *out)
 {
-	(void)m;
 	int64_t n = 0;
 	uint32_t as = 0;
-	const char *text = json_string_value(value);
-	if (json_is_real(value))
+	const char *text = json_string_value(at->value);
+	if (json_is_real(at->value))
 		return schema_refuse(
 			at, EINVAL, "is a fraction; an AS number with a dot needs quotes");
 	if (text && !fields_parse_as(text, &as))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be an AS number (1 to 4294967295, or \"1.2\")", SHOWN,
 			text);
-	int r = text ? 0 : schema_get_number(at, value, 1, UINT32_MAX, &n);
+	int r = text ? 0 : schema_get_number(at, 1, UINT32_MAX, &n);
 	if (r == 0)
 		*(uint32_t *)out = text ? as : (uint32_t)n;
 	return r;
@@ -148,41 +144,39 @@ static bool fields_parse_seconds(const char *s, uint64_t *out)
 	return true;
 }
 
-static int fields_read_seconds(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_seconds(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	uint64_t n = 0;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0)
 		return r;
 	if (!fields_parse_seconds(text, &n))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be a time in whole seconds like \"120s\" or \"2m\"",
 			SHOWN, text);
-	if (n < (uint64_t)m->min || n > (uint64_t)m->max)
+	if (n < (uint64_t)at->m->min || n > (uint64_t)at->m->max)
 		return schema_refuse(at, EINVAL, "is %llu seconds, must be between %d and %d",
-			(unsigned long long)n, (int)m->min, (int)m->max);
+			(unsigned long long)n, (int)at->m->min, (int)at->m->max);
 	*(uint32_t *)out = (uint32_t)n;
 	return 0;
 }
 
-static int fields_read_secret(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_secret(const struct schema_at *at, void *out)
 {
 	const char *text = "";
-	int r = value ? schema_get_text(at, value, &text) : 0;
+	int r = at->value ? schema_get_text(at, &text) : 0;
 	if (r < 0)
 		return r;
 	if (!*text)
 		return schema_refuse(at, EINVAL, "is missing");
-	if (strlen(text) >= m->size)
-		return schema_refuse(at, EINVAL, "is longer than %zu characters", m->size - 1);
+	if (strlen(text) >= at->m->size)
+		return schema_refuse(at, EINVAL, "is longer than %zu characters", at->m->size - 1);
 	for (const char *p = text; *p; p++)
 		if (*p < ' ' || *p > '~' || *p == '"' || *p == '\\')
 			return schema_refuse(at, EINVAL,
 				"must be printable ASCII without double quote and backslash");
-	(void)text_copy(out, m->size, text);
+	(void)text_copy(out, at->m->size, text);
 	return 0;
 }
 
@@ -192,11 +186,9 @@ static const struct schema_member password_members[] = {
 };
 static const struct schema password = SCHEMA_OF(password_members);
 
-static int fields_read_password(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_password(const struct schema_at *at, void *out)
 {
-	(void)m;
-	return schema_read_object(at, &password, value, out);
+	return schema_read_object(at, &password, out);
 }
 
 static const char *family_text(int family)
@@ -236,53 +228,50 @@ static bool fields_parse_prefix(const char *text, int family, struct cidr *out)
 	return true;
 }
 
-static int fields_read_addr(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_addr(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	struct err ignored;
 	struct addr a;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0 || !*text)
 		return r;
-	if (addr_parse(text, &a, &ignored) < 0 || (m->family && a.family != m->family))
+	if (addr_parse(text, &a, &ignored) < 0 || (at->m->family && a.family != at->m->family))
 		return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s address", SHOWN, text,
-			family_text(m->family));
+			family_text(at->m->family));
 	r = fields_check_host(at, &a);
 	if (r == 0)
 		*(struct addr *)out = a;
 	return r;
 }
 
-static int fields_read_host(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_host(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	struct cidr c;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0 || !*text)
 		return r;
-	if (!fields_parse_prefix(text, m->family, &c))
+	if (!fields_parse_prefix(text, at->m->family, &c))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be %s address, with or without the length of its subnet",
-			SHOWN, text, family_text(m->family));
+			SHOWN, text, family_text(at->m->family));
 	r = fields_check_host(at, &c.addr);
 	if (r == 0)
 		*(struct cidr *)out = c;
 	return r;
 }
 
-static int fields_read_prefix(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_prefix(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	struct cidr c;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0)
 		return r;
-	if (!fields_parse_prefix(text, m->family, &c))
+	if (!fields_parse_prefix(text, at->m->family, &c))
 		return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s prefix (ADDRESS/LENGTH)",
-			SHOWN, text, family_text(m->family));
+			SHOWN, text, family_text(at->m->family));
 	if (cidr_has_host_bits(&c)) {
 		struct cidr masked = cidr_masked(&c.addr, c.len);
 		char meant[CIDR_TEXT];
@@ -294,55 +283,50 @@ static int fields_read_prefix(
 	return 0;
 }
 
-static int fields_read_any_list(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_any_list(const struct schema_at *at, void *out)
 {
 	(void)out;
-	if (!json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
-	if (json_array_size(value) > (size_t)m->max)
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
+	if (json_array_size(at->value) > (size_t)at->m->max)
 		return schema_refuse(at, EINVAL, "has %zu entries, at most %d are possible",
-			json_array_size(value), (int)m->max);
+			json_array_size(at->value), (int)at->m->max);
 	return 0;
 }
 
-static int fields_read_only_word(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_only_word(const struct schema_at *at, void *out)
 {
-	const char *text = NULL;
 	(void)out;
-	int r = schema_get_text(at, value, &text);
-	if (r < 0 || !*text || strcmp(text, m->words[0]) == 0)
+	const char *text = NULL;
+	int r = schema_get_text(at, &text);
+	if (r < 0 || !*text || strcmp(text, at->m->words[0]) == 0)
 		return r;
 	return schema_refuse(at, EINVAL, "\"%.*s\" is not supported by roost, only \"%s\" is",
-		SHOWN, text, m->words[0]);
+		SHOWN, text, at->m->words[0]);
 }
 
-static int fields_read_any_bool(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_any_bool(const struct schema_at *at, void *out)
 {
-	bool ignored;
 	(void)out;
-	return schema_bool.read(at, value, m, &ignored);
+	bool ignored;
+	return schema_bool.read(at, &ignored);
 }
 
-static int fields_read_only_bool(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_only_bool(const struct schema_at *at, void *out)
 {
-	int r = fields_read_any_bool(at, value, m, out);
-	if (r < 0 || json_is_true(value) == (m->max != 0))
+	int r = fields_read_any_bool(at, out);
+	if (r < 0 || json_is_true(at->value) == (at->m->max != 0))
 		return r;
-	return schema_refuse(
-		at, EINVAL, "%s is not supported by roost", json_is_true(value) ? "true" : "false");
+	return schema_refuse(at, EINVAL, "%s is not supported by roost",
+		json_is_true(at->value) ? "true" : "false");
 }
 
-static int fields_read_only_empty(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int fields_read_only_empty(const struct schema_at *at, void *out)
 {
-	(void)m, (void)out;
-	if (!json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
-	if (json_array_size(value) == 0)
+	(void)out;
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
+	if (json_array_size(at->value) == 0)
 		return 0;
 	return schema_refuse(at, EINVAL, "is not supported by roost, but for an empty list");
 }

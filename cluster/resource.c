@@ -54,26 +54,23 @@ bool resource_kind_parse(const char *s, enum resource_kind *out)
 
 #define IN(field) SCHEMA_AT(struct resource, field)
 
-static int resource_read_pool_cidr(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_pool_cidr(const struct schema_at *at, void *out)
 {
-	int r = fields_prefix.read(at, value, m, out);
+	int r = fields_prefix.read(at, out);
 	const char *what = r == 0 ? pool_special(out) : NULL;
 	return what ? schema_refuse(at, EINVAL, "is %.60s, which contains %s",
-			      json_string_value(value), what)
+			      json_string_value(at->value), what)
 		    : r;
 }
 
 /* Calico's ranges. A pool smaller than the default block is one block. */
-static int resource_read_block_size(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_block_size(const struct schema_at *at, void *out)
 {
 	struct pool *p = out;
-	(void)m;
 	bool v4 = p->cidr.addr.family == AF_INET;
 	int64_t len = v4 ? POOL_BLOCK_LEN4 : POOL_BLOCK_LEN6;
 	len = len < p->cidr.len ? p->cidr.len : len;
-	int r = value ? schema_get_number(at, value, v4 ? 20 : 116, v4 ? 32 : 128, &len) : 0;
+	int r = at->value ? schema_get_number(at, v4 ? 20 : 116, v4 ? 32 : 128, &len) : 0;
 	if (r < 0)
 		return r;
 	if (len < p->cidr.len)
@@ -84,11 +81,9 @@ static int resource_read_block_size(
 	return 0;
 }
 
-static int resource_check_encap(
-	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
+static int resource_check_encap(const struct schema_at *at, void *out)
 {
 	const struct resource_pool *p = &((const struct resource *)out)->pool;
-	(void)spec, (void)m;
 	if (p->ipip != ENCAP_NEVER && p->vxlan != ENCAP_NEVER)
 		return schema_refuse(SCHEMA_IN(at, "vxlanMode"), EINVAL,
 			"cannot be used together with ipipMode: one of them must be Never");
@@ -99,17 +94,16 @@ static int resource_check_encap(
 }
 
 /* Pools give addresses to pods and tunnels, both, in Calico as here. */
-static int resource_check_uses(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_check_uses(const struct schema_at *at, void *out)
 {
 	bool workload = false, tunnel = false;
-	int r = fields_list.read(at, value, m, out);
-	if (r < 0 || json_array_size(value) == 0)
+	int r = fields_list.read(at, out);
+	if (r < 0 || json_array_size(at->value) == 0)
 		return r;
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		const struct schema_at here = {at->reader, at, NULL, i};
+	for (size_t i = 0; i < json_array_size(at->value); i++) {
+		const struct schema_at here = schema_element(at, i);
 		const char *use = NULL;
-		r = schema_get_text(&here, json_array_get(value, i), &use);
+		r = schema_get_text(&here, &use);
 		if (r < 0)
 			return r;
 		workload = workload || strcmp(use, "Workload") == 0;
@@ -145,14 +139,12 @@ static const struct schema_member pool_members[] = {
 static const struct schema pool_spec = SCHEMA_OF(pool_members);
 
 /* Written like an address, but any number will do: 224.0.0.1 is usual. */
-static int resource_read_cluster_id(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_cluster_id(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	struct addr a;
 	struct err ignored;
-	(void)m;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0 || !*text)
 		return r;
 	if (addr_parse(text, &a, &ignored) < 0 || a.family != AF_INET ||
@@ -190,11 +182,9 @@ static const struct schema_member reservation_members[] = {
 };
 static const struct schema reservation_spec = SCHEMA_OF(reservation_members);
 
-static int resource_check_default_name(
-	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
+static int resource_check_default_name(const struct schema_at *at, void *out)
 {
 	struct resource *r = out;
-	(void)spec, (void)m;
 	r->ipam.cooldown_s = -1;
 	return strcmp(r->name, "default") == 0 ? 0
 					       : fields_refuse_name(at, r->name, "must be default");
@@ -261,36 +251,33 @@ static int resource_check_label(const struct schema_at *at, const json_t *value,
 }
 
 /* max: they are annotations. */
-static int resource_check_labels(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_check_labels(const struct schema_at *at, void *out)
 {
+	(void)out;
 	const char *name;
 	json_t *one = NULL;
 	int r = 0;
-	(void)out;
-	if (!json_is_object(value))
-		return schema_refuse_type(at, "an object", value);
-	if (json_object_size(value) > LABELS_MAX)
+	if (!json_is_object(at->value))
+		return schema_refuse_type(at, "an object");
+	if (json_object_size(at->value) > LABELS_MAX)
 		return schema_refuse(at, EINVAL, "has more than %d entries", LABELS_MAX);
-	json_object_foreach ((json_t *)value, name, one)
-		if (r == 0 && !(m->max && strcmp(name, RESOURCE_LAST_APPLIED) == 0)) /* not kept */
-			r = resource_check_label(SCHEMA_IN(at, name), one, m->max);
+	json_object_foreach ((json_t *)at->value, name, one)
+		if (r == 0 &&
+			!(at->m->max && strcmp(name, RESOURCE_LAST_APPLIED) == 0)) /* not kept */
+			r = resource_check_label(SCHEMA_IN(at, name), one, at->m->max);
 	return r;
 }
 
-static int resource_read_resource_name(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_resource_name(const struct schema_at *at, void *out)
 {
-	int r = value ? fields_name.read(at, value, m, out) : 0;
+	int r = at->value ? fields_name.read(at, out) : 0;
 	return r < 0 || *(const char *)out ? r : schema_refuse(at, EINVAL, "is missing");
 }
 
-static int resource_read_kind(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_kind(const struct schema_at *at, void *out)
 {
 	const char *kind = NULL;
-	(void)m;
-	int r = schema_get_text(at, value, &kind);
+	int r = schema_get_text(at, &kind);
 	for (int k = 0; r == 0 && k < RESOURCE_KINDS; k++)
 		if (strcmp(kind, kinds[k].text) == 0) {
 			*(enum resource_kind *)out = (enum resource_kind)k;
@@ -299,20 +286,19 @@ static int resource_read_kind(
 	return r < 0 ? r : schema_refuse(at, EINVAL, "%.64s is not supported by roost", kind);
 }
 
-static int resource_read_status(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_status(const struct schema_at *at, void *out)
 {
-	(void)m, (void)out;
-	return json_is_object(value) ? 0 : schema_refuse_type(at, "an object", value);
+	(void)out;
+	return json_is_object(at->value) ? 0 : schema_refuse_type(at, "an object");
 }
 
-static int resource_read_spec(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_spec(const struct schema_at *at, void *out)
 {
 	CLEANUP_JSON json_t *none = json_object();
+	struct schema_at here = *at;
 	const struct resource *r = out;
-	(void)m;
-	return schema_read_object(at, kinds[r->kind].spec, value ? value : none, out);
+	here.value = at->value ? at->value : none;
+	return schema_read_object(&here, kinds[r->kind].spec, out);
 }
 
 static const char *const versions[] = {"projectcalico.org/v3", "crd.projectcalico.org/v1", NULL};
@@ -352,11 +338,9 @@ int resource_parse(
 	*where = '\0';
 	if (!json_is_object(doc))
 		return err_set(e, EBADMSG, "the document must be an object");
-	int error =
-		schema_read_object(&(const struct schema_at){.reader = &tolerant}, &kind, doc, &r);
+	int error = schema_read_as(&tolerant, &kind, doc, &r);
 	if (error == 0)
-		error = schema_read_object(
-			&(const struct schema_at){.reader = &reader}, &document, doc, &r);
+		error = schema_read_as(&reader, &document, doc, &r);
 	if (error < 0)
 		resource_done(&r);
 	else

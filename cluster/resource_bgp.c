@@ -24,21 +24,19 @@
 #define HAS(field) SCHEMA_HAS(struct resource, field)
 
 /* What is of the whole cluster cannot be set for one node. */
-static int resource_check_scope(
-	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
+static int resource_check_scope(const struct schema_at *at, void *out)
 {
 	static const char *const clusterwide[] = {"asNumber", "nodeToNodeMeshEnabled",
 		"nodeMeshPassword", "nodeMeshMaxRestartTime", "exits", "exitBFD", "exitPort",
 		"exitFallback"};
 	const char *name = ((const struct resource *)out)->name;
-	(void)m;
 	if (strcmp(name, "default") == 0)
 		return 0;
 	if (strncmp(name, "node.", 5) != 0 || !text_is_dns_name(name + 5))
 		return fields_refuse_name(
 			at, name, "must be default, or node. and the name of a node");
 	for (size_t i = 0; i < sizeof(clusterwide) / sizeof(clusterwide[0]); i++) {
-		const json_t *value = json_object_get(spec, clusterwide[i]);
+		const json_t *value = json_object_get(at->value, clusterwide[i]);
 		if (value && !json_is_null(value))
 			return schema_refuse(SCHEMA_IN(at, clusterwide[i]), EINVAL,
 				"is of the whole cluster: only BGPConfiguration default has it");
@@ -112,13 +110,11 @@ static bool resource_parse_endpoint(const char *s, struct addr *addr, uint16_t *
 	return *end == ':' && resource_parse_port(end + 1, port);
 }
 
-static int resource_read_endpoint(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_endpoint(const struct schema_at *at, void *out)
 {
 	struct resource_peer *p = out;
 	const char *text = "";
-	(void)m;
-	int r = value ? schema_get_text(at, value, &text) : 0;
+	int r = at->value ? schema_get_text(at, &text) : 0;
 	if (r < 0)
 		return r;
 	if (!*text)
@@ -130,38 +126,33 @@ static int resource_read_endpoint(
 	return fields_check_host(at, &p->addr);
 }
 
-static int resource_read_filter_name(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_filter_name(const struct schema_at *at, void *out)
 {
 	const char *name = NULL;
-	int r = schema_get_text(at, value, &name);
+	int r = schema_get_text(at, &name);
 	if (r < 0)
 		return r;
 	if (!text_is_dns_name(name))
 		return schema_refuse(
 			at, EINVAL, "is \"%.64s\", must be the name of a BGPFilter", name);
-	(void)text_copy(out, m->size, name);
+	(void)text_copy(out, at->m->size, name);
 	return 0;
 }
 
-static int resource_check_peer_nodes(
-	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
+static int resource_check_peer_nodes(const struct schema_at *at, void *out)
 {
 	const struct resource_peer *p = &((const struct resource *)out)->peer;
-	(void)spec, (void)m;
 	return *p->node && *p->selector ? schema_refuse(SCHEMA_IN(at, "nodeSelector"), EINVAL,
 						  "cannot be used together with node")
 					: 0;
 }
 
 /* A session is of one family, and so is what it brings. */
-static int resource_check_peer_exits(
-	const struct schema_at *at, const json_t *spec, const struct schema_member *m, void *out)
+static int resource_check_peer_exits(const struct schema_at *at, void *out)
 {
 	const struct resource_peer *p = &((const struct resource *)out)->peer;
-	(void)spec, (void)m;
 	for (size_t i = 0; i < p->n_exits; i++) {
-		const struct schema_at here = {at->reader, SCHEMA_IN(at, "exits"), NULL, i};
+		const struct schema_at here = schema_element(SCHEMA_IN(at, "exits"), i);
 		if (p->exits[i].addr.family != p->addr.family)
 			return schema_refuse(&here, EINVAL,
 				"is not of the family of peerIP: a peer brings routes of its own "
@@ -199,15 +190,14 @@ static const struct schema_member peer_members[] = {
 const struct schema resource_peer_spec = SCHEMA_OF(peer_members);
 
 /* min, or max: it is not below min. */
-static int resource_read_length(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_length(const struct schema_at *at, void *out)
 {
 	struct resource_rule *rule = out;
 	int64_t n = 0;
-	int r = schema_get_number(at, value, m->max ? rule->min_len : rule->cidr.len,
-		addr_bits(&rule->cidr.addr), &n);
+	int r = schema_get_number(
+		at, at->m->max ? rule->min_len : rule->cidr.len, addr_bits(&rule->cidr.addr), &n);
 	if (r == 0)
-		*(m->max ? &rule->max_len : &rule->min_len) = (uint8_t)n;
+		*(at->m->max ? &rule->max_len : &rule->min_len) = (uint8_t)n;
 	return r;
 }
 
@@ -217,29 +207,25 @@ static const struct schema_member length_members[] = {
 };
 static const struct schema lengths = SCHEMA_OF(length_members);
 
-static int resource_read_lengths(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_lengths(const struct schema_at *at, void *out)
 {
 	struct resource_rule *rule = out;
-	(void)m;
-	if (json_is_object(value) && (!rule->cidr.addr.family || !rule->in))
+	if (json_is_object(at->value) && (!rule->cidr.addr.family || !rule->in))
 		return schema_refuse(at, EINVAL, "needs a cidr, and In or NotIn as matchOperator");
 	rule->min_len = rule->cidr.len;
 	rule->max_len = addr_bits(&rule->cidr.addr);
-	return schema_read_object(at, &lengths, value, rule);
+	return schema_read_object(at, &lengths, rule);
 }
 
-static int resource_read_operator(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_operator(const struct schema_at *at, void *out)
 {
 	struct resource_rule *rule = out;
-	const struct schema_member word = {.size = 1, .words = m->words};
 	uint8_t op = 0;
-	int r = value ? schema_word.read(at, value, &word, &op) : 0;
+	int r = at->value ? schema_word.read(at, &op) : 0;
 	if (r < 0)
 		return r;
-	if (!value != !rule->cidr.addr.family)
-		return schema_refuse(value ? SCHEMA_IN(at->above, "cidr") : at, EINVAL,
+	if (!at->value != !rule->cidr.addr.family)
+		return schema_refuse(at->value ? SCHEMA_IN(at->above, "cidr") : at, EINVAL,
 			"is missing: cidr and matchOperator come together");
 	rule->in = op >= 2;
 	rule->negate = op & 1;
@@ -254,7 +240,7 @@ static const char *const operators[] = {"Equal", "NotEqual", "In", "NotIn", NULL
 		{"action", &schema_word, RULE(accept), .flags = SCHEMA_REQUIRED,                   \
 			.words = actions},                                                         \
 			{"cidr", &fields_prefix, RULE(cidr), .family = (af)},                      \
-			{"matchOperator", SCHEMA_READER(resource_read_operator),                   \
+			{"matchOperator", SCHEMA_READER(resource_read_operator), .size = 1,        \
 				.flags = SCHEMA_ALWAYS, .words = operators},                       \
 			{.key = "prefixLength", .type = SCHEMA_READER(resource_read_lengths)},     \
 	}

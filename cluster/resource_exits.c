@@ -12,12 +12,11 @@
 
 #define SPECIAL_LEN 8 /* prefixes that are wider are never special as a whole */
 
-static int resource_read_exit_cidr(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_exit_cidr(const struct schema_at *at, void *out)
 {
 	const struct cidr *c = out, *before = c - at->index;
-	int r = fields_prefix.read(at, value, m, out);
-	const char *text = json_string_value(value);
+	int r = fields_prefix.read(at, out);
+	const char *text = json_string_value(at->value);
 	const char *what = r == 0 && c->len >= SPECIAL_LEN ? pool_special(c) : NULL;
 	if (what)
 		return schema_refuse(at, EINVAL, "is %.60s, which contains %s", text, what);
@@ -26,11 +25,9 @@ static int resource_read_exit_cidr(
 	return r;
 }
 
-static int resource_check_exit(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_check_exit(const struct schema_at *at, void *out)
 {
 	const struct resource_exit *x = out;
-	(void)value, (void)m;
 	if (!*x->selector)
 		return schema_refuse(SCHEMA_IN(at, "nodeSelector"), EINVAL,
 			"is missing: it says which nodes are exits, all() would leave none to use "
@@ -41,10 +38,9 @@ static int resource_check_exit(
 				    "are everywhere");
 }
 
-static int resource_read_enabled(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int resource_read_enabled(const struct schema_at *at, void *out)
 {
-	int r = schema_bool.read(at, value, m, out);
+	int r = schema_bool.read(at, out);
 	if (r == 0)
 		*(bool *)out = !*(bool *)out;
 	return r;

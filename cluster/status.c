@@ -62,15 +62,14 @@ void status_make_id(char out[STATUS_ID])
 		b[15]);
 }
 
-static int status_read_id(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int status_read_id(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r == 0 && !status_is_id(text))
 		return schema_refuse(at, EBADMSG, "is no UUID");
 	if (r == 0)
-		(void)text_copy(out, m->size, text);
+		(void)text_copy(out, at->m->size, text);
 	return r;
 }
 
@@ -80,12 +79,10 @@ static json_t *status_write_id(const struct schema_member *m, const void *in)
 	return json_of_text(in);
 }
 
-static int status_read_time(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int status_read_time(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	(void)m;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	return r < 0 || status_parse_time(text, out) ? r : schema_refuse(at, EBADMSG, "is no time");
 }
 
@@ -98,11 +95,10 @@ static json_t *status_write_time(const struct schema_member *m, const void *in)
 }
 
 /* Agents that do not know the member have as many as they tell. */
-static int status_fill_problem_count(
-	const struct schema_at *at, const json_t *doc, const struct schema_member *m, void *out)
+static int status_fill_problem_count(const struct schema_at *at, void *out)
 {
+	(void)at;
 	struct status *s = out;
-	(void)at, (void)doc, (void)m;
 	if (s->problem_count < s->n_problems)
 		s->problem_count = (uint32_t)s->n_problems;
 	return 0;

@@ -62,30 +62,38 @@ int schema_refuse(const struct schema_at *at, int errnum, const char *fmt, ...)
 	return err_set(e, errnum, "%.200s %s", *place ? place : "the document", clean);
 }
 
-int schema_refuse_type(const struct schema_at *at, const char *wanted, const json_t *value)
+int schema_refuse_type(const struct schema_at *at, const char *wanted)
 {
 	if (at->above && !at->key)
 		return schema_refuse(at, EBADMSG, "%s %s", at->reader->element, wanted);
-	return schema_refuse(at, EBADMSG, "must be %s, not %s", wanted, json_type_text(value));
+	return schema_refuse(at, EBADMSG, "must be %s, not %s", wanted, json_type_text(at->value));
 }
 
-int schema_get_text(const struct schema_at *at, const json_t *value, const char **out)
+int schema_get_text(const struct schema_at *at, const char **out)
 {
-	*out = json_string_value(value);
-	return *out ? 0 : schema_refuse_type(at, "a string", value);
+	*out = json_string_value(at->value);
+	return *out ? 0 : schema_refuse_type(at, "a string");
 }
 
-int schema_get_number(
-	const struct schema_at *at, const json_t *value, int64_t min, int64_t max, int64_t *out)
+int schema_get_number(const struct schema_at *at, int64_t min, int64_t max, int64_t *out)
 {
-	if (!json_is_integer(value))
-		return schema_refuse_type(at, "a whole number", value);
-	int64_t n = json_integer_value(value);
+	int64_t n = json_integer_value(at->value);
+	if (!json_is_integer(at->value))
+		return schema_refuse_type(at, "a whole number");
 	if (n < min || n > max)
 		return schema_refuse(at, EBADMSG,
 			"is %" PRId64 ", must be between %" PRId64 " and %" PRId64, n, min, max);
 	*out = n;
 	return 0;
+}
+
+struct schema_at schema_element(const struct schema_at *at, size_t i)
+{
+	return (struct schema_at){.reader = at->reader,
+		.above = at,
+		.index = i,
+		.value = json_array_get(at->value, i),
+		.m = at->m ? at->m->of : NULL};
 }
 
 void schema_list_keys(const struct schema *s, struct text *t)
@@ -110,13 +118,12 @@ int schema_unknown(const struct schema_at *member, const struct schema *s)
 
 /* ---- Types ---- */
 
-static int type_read_text(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_text(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r == 0)
-		(void)json_clean(out, m->size, text);
+		(void)json_clean(out, at->m->size, text);
 	return r;
 }
 
@@ -127,13 +134,11 @@ static json_t *type_write_text(const struct schema_member *m, const void *in)
 	return json_string(clean);
 }
 
-static int type_read_bool(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_bool(const struct schema_at *at, void *out)
 {
-	(void)m;
-	if (!json_is_boolean(value))
-		return schema_refuse_type(at, "true or false", value);
-	*(bool *)out = json_is_true(value);
+	if (!json_is_boolean(at->value))
+		return schema_refuse_type(at, "true or false");
+	*(bool *)out = json_is_true(at->value);
 	return 0;
 }
 
@@ -167,14 +172,14 @@ static int64_t type_get_number(const void *in, size_t size)
 	}
 }
 
-static int type_read_number(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_number(const struct schema_at *at, void *out)
 {
 	int64_t n = 0;
-	int64_t widest = m->size < sizeof(n) ? ((int64_t)1 << m->size * 8) - 1 : INT64_MAX;
-	int r = schema_get_number(at, value, m->min, m->max || m->min ? m->max : widest, &n);
+	int64_t widest = at->m->size < sizeof(n) ? ((int64_t)1 << at->m->size * 8) - 1 : INT64_MAX;
+	int r = schema_get_number(
+		at, at->m->min, at->m->max || at->m->min ? at->m->max : widest, &n);
 	if (r == 0)
-		type_put_number(out, m->size, n);
+		type_put_number(out, at->m->size, n);
 	return r;
 }
 
@@ -183,12 +188,10 @@ static json_t *type_write_number(const struct schema_member *m, const void *in)
 	return json_integer(type_get_number(in, m->size));
 }
 
-static int type_read_count(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_count(const struct schema_at *at, void *out)
 {
-	(void)m;
 	int64_t n = 0;
-	int r = schema_get_number(at, value, 0, INT64_MAX, &n);
+	int r = schema_get_number(at, 0, INT64_MAX, &n);
 	if (r == 0)
 		*(uint64_t *)out = n == INT64_MAX ? UINT64_MAX : (uint64_t)n;
 	return r;
@@ -197,23 +200,25 @@ static int type_read_count(
 static json_t *type_write_count(const struct schema_member *m, const void *in)
 {
 	(void)m;
-	uint64_t n = *(const uint64_t *)in;
-	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+	return json_of_number(*(const uint64_t *)in);
 }
 
-static int type_read_word(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_word(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	char list[256];
 	struct text t = TEXT_ON(list);
-	int r = schema_get_text(at, value, &text);
-	for (size_t i = 0; r == 0 && m->words[i]; i++) {
-		if (strcmp(text, m->words[i]) == 0) {
-			type_put_number(out, m->size, (int64_t)i);
+	int r = schema_get_text(at, &text);
+	for (size_t i = 0; r == 0 && at->m->words[i]; i++) {
+		if (strcmp(text, at->m->words[i]) == 0) {
+			type_put_number(out, at->m->size, (int64_t)i);
 			return 0;
 		}
-		text_add(&t, "%s%s", i == 0 ? "" : m->words[i + 1] ? ", " : " or ", m->words[i]);
+		text_add(&t, "%s%s",
+			i == 0		      ? ""
+			: at->m->words[i + 1] ? ", "
+					      : " or ",
+			at->m->words[i]);
 	}
 	return r < 0 ? r : schema_refuse(at, EINVAL, "is \"%.*s\", must be %s", SHOWN, text, list);
 }
@@ -223,28 +228,27 @@ static json_t *type_write_word(const struct schema_member *m, const void *in)
 	return json_string(m->words[type_get_number(in, m->size)]);
 }
 
-static int type_read_name(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_name(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
-	if (r == 0 && !text_is_dns_name(text) && (*text || !(m->flags & SCHEMA_EMPTY)))
+	int r = schema_get_text(at, &text);
+	if (r == 0 && !text_is_dns_name(text) && (*text || !(at->m->flags & SCHEMA_EMPTY)))
 		return schema_refuse(at, EINVAL, "is no name");
 	if (r == 0)
-		(void)text_copy(out, m->size, text);
+		(void)text_copy(out, at->m->size, text);
 	return r;
 }
 
-static int type_read_addr(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_addr(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
 	struct addr a = {0};
 	struct err ignored;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0)
 		return r;
-	if (*text && (addr_parse(text, &a, &ignored) < 0 || (m->family && a.family != m->family)))
+	if (*text && (addr_parse(text, &a, &ignored) < 0 ||
+			     (at->m->family && a.family != at->m->family)))
 		return schema_refuse(at, EINVAL, "is no address");
 	*(struct addr *)out = a;
 	return 0;
@@ -256,14 +260,12 @@ static json_t *type_write_addr(const struct schema_member *m, const void *in)
 	return json_of_addr(in);
 }
 
-static int type_read_prefix(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_prefix(const struct schema_at *at, void *out)
 {
-	(void)m;
 	const char *text = "";
 	struct cidr c;
 	struct err ignored;
-	int r = value ? schema_get_text(at, value, &text) : 0;
+	int r = at->value ? schema_get_text(at, &text) : 0;
 	if (r < 0)
 		return r;
 	if (cidr_parse(text, &c, &ignored) < 0 || cidr_has_host_bits(&c))
@@ -278,12 +280,10 @@ static json_t *type_write_prefix(const struct schema_member *m, const void *in)
 	return json_of_cidr(in);
 }
 
-static int type_read_mac(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_mac(const struct schema_at *at, void *out)
 {
-	(void)m;
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r < 0 || !*text)
 		return r;
 	return mac_parse(text, out) ? 0
@@ -303,10 +303,9 @@ static json_t *type_write_mac(const struct schema_member *m, const void *in)
 	return json_string(text);
 }
 
-static int type_read_object(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_object(const struct schema_at *at, void *out)
 {
-	return schema_read_object(at, m->schema, value, out);
+	return schema_read_object(at, at->m->schema, out);
 }
 
 static json_t *type_write_object(const struct schema_member *m, const void *in)
@@ -315,14 +314,14 @@ static json_t *type_write_object(const struct schema_member *m, const void *in)
 }
 
 /* array: the first element's place; NULL: to be made, and its pointer goes to *out. */
-static int type_read_elements(const struct schema_at *at, const json_t *value,
-	const struct schema_member *m, void *out, char *array)
+static int type_read_elements(const struct schema_at *at, void *out, char *array)
 {
-	size_t n = json_array_size(value), max = m->max ? (size_t)m->max : SIZE_MAX;
+	const struct schema_member *m = at->m;
+	size_t n = json_array_size(at->value), max = m->max ? (size_t)m->max : SIZE_MAX;
 	size_t *count = (size_t *)((char *)out - m->offset + m->count);
 	assert(m->of->size);
-	if (!json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
 	if (n > max && !(m->flags & SCHEMA_CUT))
 		return schema_refuse(
 			at, EINVAL, "has %zu entries, at most %zu are possible", n, max);
@@ -331,9 +330,8 @@ static int type_read_elements(const struct schema_at *at, const json_t *value,
 		memcpy(out, &array, sizeof(array));
 	}
 	for (size_t i = 0; i < n && i < max; i++) {
-		const struct schema_at here = {at->reader, at, NULL, i};
-		int r = m->of->type->read(
-			&here, json_array_get(value, i), m->of, array + i * m->of->size);
+		const struct schema_at here = schema_element(at, i);
+		int r = m->of->type->read(&here, array + i * m->of->size);
 		if (r < 0)
 			return r;
 		*count = i + 1;
@@ -350,10 +348,9 @@ static json_t *type_write_elements(const struct schema_member *m, const void *in
 	return list;
 }
 
-static int type_read_list(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_list(const struct schema_at *at, void *out)
 {
-	return type_read_elements(at, value, m, out, out);
+	return type_read_elements(at, out, out);
 }
 
 static json_t *type_write_list(const struct schema_member *m, const void *in)
@@ -361,10 +358,9 @@ static json_t *type_write_list(const struct schema_member *m, const void *in)
 	return type_write_elements(m, in, in);
 }
 
-static int type_read_heap(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int type_read_heap(const struct schema_at *at, void *out)
 {
-	return type_read_elements(at, value, m, out, NULL);
+	return type_read_elements(at, out, NULL);
 }
 
 static json_t *type_write_heap(const struct schema_member *m, const void *in)
@@ -397,54 +393,55 @@ static bool schema_is_known(const struct schema *s, const char *key)
 	return false;
 }
 
-static int schema_check_keys(
-	const struct schema_at *at, const struct schema *s, const json_t *object)
+static int schema_check_keys(const struct schema_at *at, const struct schema *s)
 {
 	const char *key;
 	json_t *value = NULL;
-	json_object_foreach ((json_t *)object, key, value)
+	json_object_foreach ((json_t *)at->value, key, value)
 		if (!schema_is_known(s, key))
 			return at->reader->unknown(SCHEMA_IN(at, key), s);
 	return 0;
 }
 
 static int schema_read_member(
-	const struct schema_at *at, const struct schema_member *m, const json_t *object, char *base)
+	const struct schema_at *above, const struct schema_member *m, char *base)
 {
-	if (!m->key)
-		return m->type->read(at, object, m, base);
-	const struct schema_at *here = SCHEMA_IN(at, m->key);
-	const json_t *value = json_object_get(object, m->key);
-	if (json_is_null(value))
-		value = NULL;
-	if (!value && m->flags & SCHEMA_REQUIRED)
-		return schema_refuse(here, EINVAL, "is missing");
-	if (!m->type || !m->type->read || (!value && !(m->flags & SCHEMA_ALWAYS)))
+	const json_t *value = m->key ? json_object_get(above->value, m->key) : above->value;
+	const struct schema_at at = {above->reader, m->key ? above : above->above,
+		m->key ? m->key : above->key, above->index, json_is_null(value) ? NULL : value, m};
+	if (!at.value && m->flags & SCHEMA_REQUIRED)
+		return schema_refuse(&at, EINVAL, "is missing");
+	if (!m->type || !m->type->read || (!at.value && !(m->flags & SCHEMA_ALWAYS)))
 		return 0;
-	int r = m->type->read(here, value, m, base + m->offset);
+	int r = m->type->read(&at, base + m->offset);
 	if (r == 0 && m->has)
 		*(bool *)(base + m->has - 1) = true;
 	return r;
 }
 
-int schema_read_object(
-	const struct schema_at *at, const struct schema *s, const json_t *object, void *out)
+int schema_read_object(const struct schema_at *at, const struct schema *s, void *out)
 {
-	if (!json_is_object(object))
-		return schema_refuse_type(at, "an object", object);
-	int r = at->reader->unknown ? schema_check_keys(at, s, object) : 0;
+	if (!json_is_object(at->value))
+		return schema_refuse_type(at, "an object");
+	int r = at->reader->unknown ? schema_check_keys(at, s) : 0;
 	for (size_t i = 0; r == 0 && i < s->n; i++)
-		r = schema_read_member(at, &s->members[i], object, out);
+		r = schema_read_member(at, &s->members[i], out);
 	return r;
+}
+
+int schema_read_as(
+	const struct schema_reader *reader, const struct schema *s, const json_t *doc, void *out)
+{
+	const struct schema_at top = {.reader = reader, .value = doc};
+	if (!json_is_object(doc))
+		return err_set(reader->e, EBADMSG, "not an object");
+	return schema_read_object(&top, s, out);
 }
 
 int schema_read(const struct schema *s, const json_t *doc, void *out, struct err *e)
 {
 	const struct schema_reader reader = {.element = "is not", .e = e};
-	const struct schema_at top = {.reader = &reader};
-	if (!json_is_object(doc))
-		return err_set(e, EBADMSG, "not an object");
-	return schema_read_object(&top, s, doc, out) < 0 ? -EBADMSG : 0;
+	return schema_read_as(&reader, s, doc, out) < 0 ? -EBADMSG : 0;
 }
 
 int schema_parse(const struct schema *s, const char *text, void *out, struct err *e)

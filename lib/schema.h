@@ -19,11 +19,10 @@
 struct schema_at;
 struct schema_member;
 
-/* What a value may be. read() puts it into *out, a field of m->size bytes. write() gives NULL when the
+/* What a value may be. read() puts it into *out, a field of at->m->size bytes. write() gives NULL when the
  * member is to be left out. Without one of both the member is only written, or only read. */
 struct schema_type {
-	int (*read)(const struct schema_at *at, const json_t *value, const struct schema_member *m,
-		void *out);
+	int (*read)(const struct schema_at *at, void *out);
 	json_t *(*write)(const struct schema_member *m, const void *in);
 };
 
@@ -39,9 +38,8 @@ struct schema_member {
 	const struct schema_type *type; /* NULL: known, and ignored */
 	size_t offset, size;		/* of the field: SCHEMA_AT(); of an element */
 	unsigned int flags;
-	int family; /* AF_INET, AF_INET6: of an address; 0 either */
-	int64_t min,
-		max; /* of a number (0, 0: what its field can hold); max: of a list's entries */
+	int family;	  /* AF_INET, AF_INET6: of an address; 0 either */
+	int64_t min, max; /* of a number (0, 0: what the field holds); of a list's entries */
 	const char *const *words;	/* NULL-terminated: an enum's, or a bool's two */
 	const struct schema *schema;	/* of an object */
 	const struct schema_member *of; /* an element of a list */
@@ -49,8 +47,7 @@ struct schema_member {
 	size_t has;			/* SCHEMA_HAS(): a bool that says it is there */
 };
 #define SCHEMA_AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
-#define SCHEMA_POINTER(type, field)                                                                \
-	.offset = offsetof(type, field) /* a list's array; a text's start */
+#define SCHEMA_POINTER(type, field) .offset = offsetof(type, field) /* an array, a text */
 #define SCHEMA_HAS(type, field) (offsetof(type, field) + 1)
 #define SCHEMA_READER(function) (&(const struct schema_type){.read = (function)})
 #define SCHEMA_ELEMENT(t, bytes, ...)                                                              \
@@ -69,36 +66,40 @@ struct schema {
 struct schema_reader {
 	/* What is said of a member that the table does not have; NULL: nothing, it is passed over. */
 	int (*unknown)(const struct schema_at *member, const struct schema *s);
-	const char
-		*element; /* what an element of another type is said to be: "is not", "must be" */
-	char *where;	  /* SCHEMA_PLACE bytes, the place of an error alone; may be NULL */
+	const char *element; /* "is not", "must be": what is said of an element of another type */
+	char *where;	     /* SCHEMA_PLACE bytes, the place of an error alone; may be NULL */
 	struct err *e;
 };
 
-/* Where the reader is. */
+/* Where the reader is, and what it sees there. */
 struct schema_at {
 	const struct schema_reader *reader;
 	const struct schema_at *above; /* NULL: the document */
 	const char *key;	       /* NULL: an element, or the document */
 	size_t index;
+	const json_t *value; /* NULL: absent */
+	const struct schema_member *m;
 };
-#define SCHEMA_IN(at, name) (&(const struct schema_at){(at)->reader, (at), (name), 0})
+#define SCHEMA_IN(at, name) (&(const struct schema_at){(at)->reader, (at), (name), 0, NULL, NULL})
+/* Of an array. */
+struct schema_at schema_element(const struct schema_at *at, size_t i);
 
-/* Reads a document of our own programs. Unknown members are passed over. NULL for a text: the store
+/* Reads a document, which must be an object. */
+int schema_read_as(
+	const struct schema_reader *reader, const struct schema *s, const json_t *doc, void *out);
+/* The same of a document of our own programs. Unknown members are passed over. NULL for a text: the store
  * says that it is too large. -EBADMSG. */
 int schema_parse(const struct schema *s, const char *text, void *out, struct err *e);
 int schema_read(const struct schema *s, const json_t *doc, void *out, struct err *e);
 json_t *schema_write(const struct schema *s, const void *in); /* the caller's */
 
 /* For types: reads an object at a place; an error there, "PLACE SENTENCE", -errnum. */
-int schema_read_object(
-	const struct schema_at *at, const struct schema *s, const json_t *object, void *out);
+int schema_read_object(const struct schema_at *at, const struct schema *s, void *out);
 int schema_refuse(const struct schema_at *at, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-int schema_refuse_type(const struct schema_at *at, const char *wanted, const json_t *value);
-int schema_get_text(const struct schema_at *at, const json_t *value, const char **out);
-int schema_get_number(
-	const struct schema_at *at, const json_t *value, int64_t min, int64_t max, int64_t *out);
+int schema_refuse_type(const struct schema_at *at, const char *wanted);
+int schema_get_text(const struct schema_at *at, const char **out);
+int schema_get_number(const struct schema_at *at, int64_t min, int64_t max, int64_t *out);
 /* For struct schema_reader: "unknown key "X" in PLACE", with those that are known. */
 int schema_unknown(const struct schema_at *member, const struct schema *s);
 void schema_list_keys(const struct schema *s, struct text *t); /* " a, b, c" */

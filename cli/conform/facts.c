@@ -17,45 +17,40 @@
 
 /* ---- Types ---- */
 
-static int facts_read_shown(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int facts_read_shown(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r == 0)
-		output_clean(out, m->size, text);
+		output_clean(out, at->m->size, text);
 	return r;
 }
 
-static int facts_read_ifname(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int facts_read_ifname(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r == 0 && *text && !text_is_ifname(text))
 		return schema_refuse(at, EBADMSG, "is no name of a link");
 	if (r == 0)
-		output_clean(out, m->size, text);
+		output_clean(out, at->m->size, text);
 	return r;
 }
 
-static int facts_read_network(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int facts_read_network(const struct schema_at *at, void *out)
 {
-	const char *text = json_string_value(value);
+	const char *text = json_string_value(at->value);
 	struct err ignored;
-	(void)m;
 	return text && cidr_parse(text, out, &ignored) == 0
 		       ? 0
 		       : schema_refuse(at, EBADMSG, "is no network");
 }
 
 /* Of two settings the greater number holds (rp_filter in ip-sysctl.rst: 2 is loose, 1 strict). */
-static int facts_read_greater(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int facts_read_greater(const struct schema_at *at, void *out)
 {
 	int64_t n = 0;
-	int r = schema_get_number(at, value, m->min, m->max, &n);
+	int r = schema_get_number(at, at->m->min, at->m->max, &n);
 	if (r == 0 && n > *(int *)out)
 		*(int *)out = (int)n;
 	return r;
@@ -169,29 +164,26 @@ void conform_facts_done(struct conform_facts *l)
 
 /* ---- The others ---- */
 
-static int facts_read_portmap(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int facts_read_portmap(const struct schema_at *at, void *out)
 {
-	(void)m;
-	if (!json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		const char *text = json_string_value(json_array_get(value, i));
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
+	for (size_t i = 0; i < json_array_size(at->value); i++) {
+		const char *text = json_string_value(json_array_get(at->value, i));
 		*(bool *)out |= text && strcmp(text, "portMappings") == 0;
 	}
 	return 0;
 }
 
-static int facts_read_ips(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int facts_read_ips(const struct schema_at *at, void *out)
 {
 	struct conform_pod *p = out;
-	if (value && !json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		const struct schema_at here = {at->reader, at, NULL, i};
+	if (at->value && !json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
+	for (size_t i = 0; i < json_array_size(at->value); i++) {
+		const struct schema_at here = schema_element(at, i);
 		struct cidr c = {0};
-		int r = network.read(&here, json_array_get(value, i), m, &c);
+		int r = network.read(&here, &c);
 		if (r < 0)
 			return r;
 		struct addr *ip = &p->ip[c.addr.family == AF_INET6];

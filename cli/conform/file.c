@@ -32,12 +32,10 @@ static int file_refuse_key(const struct schema_at *member, const struct schema *
 
 /* ---- Types. Texts and lists are the document's ---- */
 
-static int file_read_word(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int file_read_word(const struct schema_at *at, void *out)
 {
 	const char *text = NULL;
-	(void)m;
-	int r = schema_get_text(at, value, &text);
+	int r = schema_get_text(at, &text);
 	if (r == 0 && !*text)
 		return schema_refuse(at, EINVAL, "is empty");
 	if (r == 0)
@@ -45,11 +43,10 @@ static int file_read_word(
 	return r;
 }
 
-static int file_read_host_name(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int file_read_host_name(const struct schema_at *at, void *out)
 {
 	const char *name = "";
-	int r = file_read_word(at, value, m, &name);
+	int r = file_read_word(at, &name);
 	if (r == 0 && (!text_is_name(name) || strlen(name) > 253))
 		return schema_refuse(at, EINVAL, "is no name");
 	if (r == 0)
@@ -57,21 +54,19 @@ static int file_read_host_name(
 	return r;
 }
 
-static int file_read_words(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int file_read_words(const struct schema_at *at, void *out)
 {
-	(void)m;
-	if (!json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
-	if (json_array_size(value) > CONFORM_WORDS)
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
+	if (json_array_size(at->value) > CONFORM_WORDS)
 		return schema_refuse(at, EINVAL, "has too many words");
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		const struct schema_at here = {at->reader, at, NULL, i};
-		const char *text = json_string_value(json_array_get(value, i));
+	for (size_t i = 0; i < json_array_size(at->value); i++) {
+		const struct schema_at here = schema_element(at, i);
+		const char *text = json_string_value(json_array_get(at->value, i));
 		if (!text || !*text)
 			return schema_refuse(&here, EINVAL, "is not a text");
 	}
-	*(const json_t **)out = value;
+	*(const json_t **)out = at->value;
 	return 0;
 }
 
@@ -136,23 +131,21 @@ static bool file_has_name(const struct conform_file *f, const char *name)
 	return false;
 }
 
-static int file_read_nodes(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int file_read_nodes(const struct schema_at *at, void *out)
 {
 	struct conform_file *f = out;
-	size_t n = json_array_size(value);
-	(void)m;
-	if (value && !json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
+	size_t n = json_array_size(at->value);
+	if (at->value && !json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
 	if (n == 0)
 		return schema_refuse(at, EINVAL, "must list the hosts to test");
 	if (n > CONFORM_NODES)
 		return schema_refuse(at, EINVAL, "are too many: 200 at most");
 	f->nodes = mem_new(n, sizeof(*f->nodes));
 	for (size_t i = 0; i < n; i++) {
-		const struct schema_at here = {at->reader, at, NULL, i};
+		const struct schema_at here = schema_element(at, i);
 		struct host_document d = {.host.name = ""};
-		int r = schema_read_object(&here, &node_form, json_array_get(value, i), &d);
+		int r = schema_read_object(&here, &node_form, &d);
 		if (r < 0)
 			return r;
 		if (file_has_name(f, d.host.name))
@@ -163,13 +156,11 @@ static int file_read_nodes(
 	return 0;
 }
 
-static int file_read_outside(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int file_read_outside(const struct schema_at *at, void *out)
 {
 	struct conform_file *f = out;
 	struct host_document d = {.host.name = "", .routed = true};
-	(void)m;
-	int r = schema_read_object(at, &outside_form, value, &d);
+	int r = schema_read_object(at, &outside_form, &d);
 	if (r < 0)
 		return r;
 	f->has_outside = true;
@@ -180,21 +171,19 @@ static int file_read_outside(
 
 /* ---- The file ---- */
 
-static int file_read_families(
-	const struct schema_at *at, const json_t *value, const struct schema_member *m, void *out)
+static int file_read_families(const struct schema_at *at, void *out)
 {
 	bool *families = out;
-	(void)m;
-	if (!json_is_array(value))
-		return schema_refuse_type(at, "an array", value);
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
 	families[IPV4] = families[IPV6] = false;
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		json_int_t v = json_integer_value(json_array_get(value, i));
+	for (size_t i = 0; i < json_array_size(at->value); i++) {
+		json_int_t v = json_integer_value(json_array_get(at->value, i));
 		if (v != 4 && v != 6)
 			return schema_refuse(at, EINVAL, "are 4, 6, or both");
 		families[v == 4 ? IPV4 : IPV6] = true;
 	}
-	return json_array_size(value) ? 0 : schema_refuse(at, EINVAL, "are 4, 6, or both");
+	return json_array_size(at->value) ? 0 : schema_refuse(at, EINVAL, "are 4, 6, or both");
 }
 
 #define AT(field) SCHEMA_AT(struct conform_file, field)
@@ -224,8 +213,7 @@ static int file_read_file(
 		.settle_s = SETTLE_S,
 	};
 	int r = json_is_object(doc)
-			? schema_read_object(
-				  &(const struct schema_at){.reader = &reader}, &file_form, doc, &f)
+			? schema_read_as(&reader, &file_form, doc, &f)
 			: err_set(e, EINVAL, "a cluster file is an object with the key \"nodes\"");
 	if (r < 0)
 		conform_file_done(&f);
