@@ -98,18 +98,18 @@ static void job_take_answer(struct etcd_driver *d, struct etcd_job *j)
 	if ((v == ETCD_FINAL && (j->kind == JOB_WATCH || j->kind == JOB_PROBE)) ||
 		(v == ETCD_COMPACTED && j->kind != JOB_WATCH))
 		v = ETCD_AGAIN;
-	bool probed = v == ETCD_FINE && j->kind == JOB_PROBE;
-	job_apply_verdict(d, j, v);
+	job_apply_verdict(d, j, v); /* unless FINE, j may be gone */
 	if (v != ETCD_FINE)
 		return;
-	if (probed)
+	if (j->kind == JOB_PROBE) {
 		etcd_job_drop(d, j);
-	else if (over)
+		return;
+	}
+	j->trouble.text[0] = '\0';
+	if (over)
 		j->state = JOB_READY;
 	else
 		etcd_job_end_call(j);
-	if (j->kind == JOB_WATCH && !probed)
-		j->trouble.text[0] = '\0';
 }
 
 static void job_take_line(struct etcd_driver *d, struct etcd_job *j, char *line, size_t len)
