@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/commit.h"
+#include "cli/config.h"
 #include "cli/output.h"
 #include "cli/config.h"
 #include "cluster/keys.h"
@@ -40,41 +42,28 @@ static int change(json_t *doc, bool drain, struct err *e)
 	return 1;
 }
 
-static int put_back(
-	struct store *s, const char *key, int64_t revision, const json_t *doc, struct err *e)
-{
-	CLEANUP_FREE char *text = json_text(doc);
-	const struct store_compare compare = {.key = key, .revision = revision};
-	const struct store_change put = {.key = key, .value = text};
-	const struct store_txn t = {
-		.compares = &compare, .n_compares = 1, .changes = &put, .n_changes = 1};
-	return store_commit(s, &t, e);
-}
-
 /* 1: changed, 0: it was so already, -EAGAIN: somebody else was faster. */
 static int try_once(struct store *s, const char *name, bool drain, struct err *e)
 {
 	char key[STORE_KEY_MAX];
-	struct store_doc *d = mem_new(1, sizeof(*d));
+	CLEANUP_DOC struct store_doc d = {0};
 	CLEANUP_JSON json_t *doc = NULL;
+	CLEANUP_COMMIT struct commit c = {.n = 0};
 	keys_resource(RESOURCE_NODE, name, key);
-	int r = store_get(s, key, d, e);
+	int r = store_get(s, key, &d, e);
 	if (r == 0)
 		r = err_set(e, ENOENT, "there is no node %s", name);
-	else if (r > 0 && !d->value)
+	else if (r > 0 && !d.value)
 		r = err_set(e, EBADMSG, "the Node document is too large");
 	else if (r > 0)
-		r = json_parse(d->value, strlen(d->value), &doc, e);
+		r = json_parse(d.value, strlen(d.value), &doc, e);
 	if (r >= 0)
 		r = change(doc, drain, e);
-	if (r == 1) {
-		r = put_back(s, key, d->revision, doc, e);
-		if (r == 0)
-			r = err_set(
-				e, EAGAIN, "the Node document of %s changes all the time", name);
-	}
-	store_docs_free(d, 1);
-	return r;
+	if (r <= 0)
+		return r;
+	(void)commit_add(&c, key, d.revision, doc);
+	r = commit_run(&c, s, e);
+	return r ? r : err_set(e, EAGAIN, "the Node document of %s changes all the time", name);
 }
 
 static int set_drain(const struct options *o, bool drain, struct err *e)
@@ -101,11 +90,8 @@ static int drain_or_not(const struct options *o, bool drain)
 	if (r < 0)
 		return output_error(&e);
 	if (o->json) {
-		json_t *answer = json_object();
-		json_put(answer, "node", json_of_text(o->operands[0]));
-		json_put(answer, "drain", json_boolean(drain));
-		json_put(answer, "changed", json_boolean(r));
-		output_json(answer);
+		output_json(json_pack("{s:o, s:b, s:b}", "node", json_of_text(o->operands[0]),
+			"drain", drain, "changed", r));
 	} else if (drain) {
 		(void)printf(
 			"%s %s: it takes no new pods, and gives back its blocks as they become "

@@ -23,6 +23,7 @@
 #include "cli/inventory.h"
 #include "lib/json.h"
 #include "cli/output.h"
+#include "cli/commit.h"
 #include "cli/config.h"
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
@@ -94,16 +95,12 @@ static int check(const struct removal *r, const struct inventory_node *n, struct
 /* 1 done, 0 somebody wrote meanwhile. */
 static int delete_node(const struct removal *r, const struct inventory_node *n, struct err *e)
 {
-	const struct store_compare compares[] = {
-		{.key = r->node_key, .revision = n->revision},
-		{.key = r->status_key, .revision = n->status_revision},
-	};
-	const struct store_change changes[] = {{.key = r->node_key}, {.key = r->status_key}};
-	const struct store_txn t = {
-		.compares = compares, .n_compares = 2, .changes = changes, .n_changes = 2};
+	CLEANUP_COMMIT struct commit c = {.n = 0};
 	if (n->revision == 0 && n->status_revision == 0)
 		return 1; /* an earlier removal came that far */
-	return store_commit(r->store, &t, e);
+	(void)commit_add(&c, r->node_key, n->revision, NULL);
+	(void)commit_add(&c, r->status_key, n->status_revision, NULL);
+	return commit_run(&c, r->store, e);
 }
 
 /* ---- Step 2: its blocks ---- */

@@ -27,7 +27,7 @@ struct conform_member {
 	struct conform_facts facts;
 	struct conform_pod pods[CONFORM_PODS];
 	size_t n_pods;
-	uint16_t udp, tcp;  /* ports of its servers; 0: none */
+	struct conform_ports ports;
 	uint16_t host_port; /* mapped to its first pod; 0: not */
 };
 

@@ -215,21 +215,14 @@ static const struct schema_member outcome_members[] = {
 	{"pathMtu", &schema_number, OUTCOME(path_mtu)},
 };
 
-struct ports {
-	uint16_t udp, tcp;
-};
 static const struct schema_member ports_members[] = {
-	{"udp", &schema_number, SCHEMA_AT(struct ports, udp)},
-	{"tcp", &schema_number, SCHEMA_AT(struct ports, tcp)},
+	{"udp", &schema_number, SCHEMA_AT(struct conform_ports, udp)},
+	{"tcp", &schema_number, SCHEMA_AT(struct conform_ports, tcp)},
 };
 
-struct heard {
-	uint64_t count;
-	struct addr source;
-};
 static const struct schema_member heard_members[] = {
-	{"count", &schema_count, SCHEMA_AT(struct heard, count)},
-	{"source", &schema_addr, SCHEMA_AT(struct heard, source)},
+	{"count", &schema_count, SCHEMA_AT(struct conform_heard, count)},
+	{"source", &schema_addr, SCHEMA_AT(struct conform_heard, source)},
 };
 
 static const struct schema pod_form = SCHEMA_OF(pod_members),
@@ -257,26 +250,14 @@ int conform_outcome_parse(const json_t *answer, struct conform_outcome *out, str
 	return facts_read_answer(&outcome_form, answer, out, sizeof(*out), e);
 }
 
-int conform_ports_parse(const json_t *answer, uint16_t *udp, uint16_t *tcp, struct err *e)
+int conform_ports_parse(const json_t *answer, struct conform_ports *out, struct err *e)
 {
-	struct ports p = {0};
-	int r = schema_read(&ports_form, answer, &p, e);
-	if (r == 0) {
-		*udp = p.udp;
-		*tcp = p.tcp;
-	}
-	return r;
+	return facts_read_answer(&ports_form, answer, out, sizeof(*out), e);
 }
 
-int conform_heard_parse(const json_t *answer, uint64_t *count, struct addr *source, struct err *e)
+int conform_heard_parse(const json_t *answer, struct conform_heard *out, struct err *e)
 {
-	struct heard h = {0};
-	int r = schema_read(&heard_form, answer, &h, e);
-	if (r == 0) {
-		*count = h.count;
-		*source = h.source;
-	}
-	return r;
+	return facts_read_answer(&heard_form, answer, out, sizeof(*out), e);
 }
 
 static int take_counts(

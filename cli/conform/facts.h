@@ -78,10 +78,17 @@ struct conform_outcome {
 };
 int conform_outcome_parse(const json_t *answer, struct conform_outcome *out, struct err *e);
 
-int conform_ports_parse(const json_t *answer, uint16_t *udp, uint16_t *tcp, struct err *e);
+struct conform_ports {
+	uint16_t udp, tcp; /* of the servers of a node; 0: none */
+};
+int conform_ports_parse(const json_t *answer, struct conform_ports *out, struct err *e);
 
 /* Of received. */
-int conform_heard_parse(const json_t *answer, uint64_t *count, struct addr *source, struct err *e);
+struct conform_heard {
+	uint64_t count;
+	struct addr source; /* of the last one */
+};
+int conform_heard_parse(const json_t *answer, struct conform_heard *out, struct err *e);
 
 /* Of captured: packets by link. */
 struct conform_counts {

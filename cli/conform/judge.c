@@ -72,17 +72,17 @@ void conform_judge(
 		judge_reach(c, o, k);
 }
 
-void conform_judge_heard(const struct conform_cluster *c, uint64_t count, const struct addr *source,
-	struct conform_check *k)
+void conform_judge_heard(
+	const struct conform_cluster *c, const struct conform_heard *h, struct conform_check *k)
 {
-	if (!count) {
+	if (!h->count) {
 		conform_check_set(k, k->kind == CONFORM_REPEL ? CONFORM_OK : CONFORM_FAILED,
 			"nothing arrived");
 		return;
 	}
-	bool good = k->kind == CONFORM_ARRIVE && is_expected_source(c, &k->t, source);
+	bool good = k->kind == CONFORM_ARRIVE && is_expected_source(c, &k->t, &h->source);
 	conform_check_set(k, good ? CONFORM_OK : CONFORM_FAILED, "it arrived from %s",
-		source->family ? ADDR_STRING(source) : "somebody");
+		h->source.family ? ADDR_STRING(&h->source) : "somebody");
 }
 
 void conform_judge_untried(bool is_lost, const char *problem, struct conform_check *k)

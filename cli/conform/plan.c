@@ -46,7 +46,7 @@ static uint16_t port_of(const struct conform_member *m, size_t pod, const char *
 		return 0;
 	if (pod != CONFORM_NODE)
 		return m->pods[pod].port;
-	return strcmp(type, "udp") == 0 ? m->udp : m->tcp;
+	return strcmp(type, "udp") == 0 ? m->ports.udp : m->ports.tcp;
 }
 
 /* A check with its first words; note is "" or "full size". */

@@ -47,6 +47,11 @@ struct conform_call *conform_calls_add(
 	return &c->list[c->n++];
 }
 
+const char *conform_call_why(const struct conform_call *c, const struct err *e)
+{
+	return c->result == CONFORM_ANSWERED ? e->text : c->problem;
+}
+
 void conform_calls_done(struct conform_calls *c)
 {
 	for (size_t i = 0; i < c->n; i++) {

@@ -45,6 +45,8 @@ struct conform_calls {
 /* One more call, on the heap; request is taken over. */
 struct conform_call *conform_calls_add(
 	struct conform_calls *c, size_t probe, json_t *request, int timeout_ms);
+/* Why there is nothing to judge: its problem, or e when its answer could not be read. */
+const char *conform_call_why(const struct conform_call *c, const struct err *e);
 void conform_calls_done(struct conform_calls *c);
 #define CLEANUP_CONFORM_CALLS __attribute__((cleanup(conform_calls_done)))
 

@@ -21,6 +21,7 @@
 #include "lib/json.h"
 #include "cli/output.h"
 #include "lib/boot.h"
+#include "lib/family.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -78,12 +79,13 @@ static void start(struct conform_run *r)
 	}
 }
 
-/* A call of each probe that is there. */
-static void ask_all(struct conform_run *r, const char *op, int ms, struct conform_calls *calls,
-	const char *what)
+/* A call of each probe, or of those that live. */
+static void ask_all(struct conform_run *r, bool alive, const char *op, int ms,
+	struct conform_calls *calls, const char *what)
 {
 	for (size_t i = 0; i < r->cluster.n; i++)
-		(void)conform_calls_add(calls, i, json_pack("{s:s}", "op", op), ms);
+		if (!alive || member(r, i)->alive)
+			(void)conform_calls_add(calls, i, json_pack("{s:s}", "op", op), ms);
 	(void)conform_probes_run(&r->probes, calls, 1, what);
 }
 
@@ -128,7 +130,7 @@ static bool judge_hello(struct conform_run *r, const struct conform_call *c)
 static void greet(struct conform_run *r)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
-	ask_all(r, "hello", HELLO_MS, &calls, "probes");
+	ask_all(r, false, "hello", HELLO_MS, &calls, "probes");
 	for (size_t i = 0; i < calls.n && !r->probes.interrupted; i++)
 		member(r, i)->alive = judge_hello(r, &calls.list[i]);
 }
@@ -137,27 +139,22 @@ static void greet(struct conform_run *r)
 static void ask_facts(struct conform_run *r, bool say)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
-	for (size_t i = 0; i < r->cluster.n; i++)
-		if (member(r, i)->alive)
-			(void)conform_calls_add(
-				&calls, i, json_pack("{s:s}", "op", "look"), LOOK_MS);
-	(void)conform_probes_run(&r->probes, &calls, 1, "looking at the nodes");
+	ask_all(r, true, "look", LOOK_MS, &calls, "looking at the nodes");
 	for (size_t i = 0; i < calls.n && !r->probes.interrupted; i++) {
 		const struct conform_call *c = &calls.list[i];
+		struct conform_member *m = member(r, c->probe);
 		struct conform_facts seen;
 		struct err e = {0};
-		if (c->result == CONFORM_ANSWERED &&
-			conform_facts_parse(c->answer, &seen, &e) == 0) {
-			conform_facts_done(&member(r, c->probe)->facts);
-			member(r, c->probe)->facts = seen;
-			continue;
-		}
-		member(r, c->probe)->alive = false;
-		if (say)
+		m->alive = c->result == CONFORM_ANSWERED &&
+			   conform_facts_parse(c->answer, &seen, &e) == 0;
+		if (m->alive) {
+			conform_facts_done(&m->facts);
+			m->facts = seen;
+		} else if (say) {
 			conform_check_set(
 				add(r, "look", c->probe, CONFORM_NODE, "to hear what the node has"),
-				CONFORM_FAILED, "%.300s",
-				c->result == CONFORM_ANSWERED ? e.text : c->problem);
+				CONFORM_FAILED, "%.300s", conform_call_why(c, &e));
+		}
 	}
 }
 
@@ -198,19 +195,14 @@ static void take_pod(struct conform_run *r, const struct conform_call *c, size_t
 	struct conform_member *m = member(r, c->probe);
 	struct conform_check *k = add(r, "pod", c->probe, pod, "to start");
 	struct err e = {0};
-	int parsed =
-		c->result == CONFORM_ANSWERED ? conform_pod_parse(c->answer, &m->pods[pod], &e) : 0;
-	if (c->result != CONFORM_ANSWERED || parsed < 0) {
-		conform_check_set(k, CONFORM_FAILED, "%.300s",
-			c->result == CONFORM_ANSWERED ? e.text : c->problem);
+	if (c->result != CONFORM_ANSWERED || conform_pod_parse(c->answer, &m->pods[pod], &e) < 0) {
+		conform_check_set(k, CONFORM_FAILED, "%.300s", conform_call_why(c, &e));
 		return;
 	}
-	char address[2][ADDR_TEXT] = {"", ""};
-	for (size_t f = 0; f < 2; f++)
-		if (m->pods[pod].ip[f].family)
-			addr_format(&m->pods[pod].ip[f], address[f]);
-	conform_check_set(k, CONFORM_OK, "%s%s%s", address[0],
-		*address[0] && *address[1] ? " and " : "", address[1]);
+	const struct addr *ip = m->pods[pod].ip;
+	conform_check_set(k, CONFORM_OK, "%s%s%s", ip[IPV4].family ? ADDR_STRING(&ip[IPV4]) : "",
+		ip[IPV4].family && ip[IPV6].family ? " and " : "",
+		ip[IPV6].family ? ADDR_STRING(&ip[IPV6]) : "");
 	m->n_pods = pod + 1;
 	if (pod == 0 && m->pods[0].has_portmap)
 		m->host_port = r->file->host_port;
@@ -233,22 +225,17 @@ static void start_pods(struct conform_run *r)
 static void start_servers(struct conform_run *r)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
-	for (size_t i = 0; i < r->cluster.n; i++)
-		if (member(r, i)->alive)
-			(void)conform_calls_add(&calls, i,
-				json_pack("{s:s,s:s}", "op", "serve", "place", ""), SERVE_MS);
-	(void)conform_probes_run(&r->probes, &calls, 1, "servers");
+	ask_all(r, true, "serve", SERVE_MS, &calls, "servers");
 	for (size_t i = 0; i < calls.n && !r->probes.interrupted; i++) {
 		const struct conform_call *c = &calls.list[i];
 		struct conform_member *m = member(r, c->probe);
 		struct err e = {0};
-		if (c->result != CONFORM_ANSWERED)
-			(void)text_copy(e.text, sizeof(e.text), c->problem);
-		else if (conform_ports_parse(c->answer, &m->udp, &m->tcp, &e) == 0)
-			continue;
-		m->alive = false;
-		conform_check_set(add(r, "serve", c->probe, CONFORM_NODE, "servers on the node"),
-			CONFORM_FAILED, "%.300s", e.text);
+		m->alive = c->result == CONFORM_ANSWERED &&
+			   conform_ports_parse(c->answer, &m->ports, &e) == 0;
+		if (!m->alive)
+			conform_check_set(
+				add(r, "serve", c->probe, CONFORM_NODE, "servers on the node"),
+				CONFORM_FAILED, "%.300s", conform_call_why(c, &e));
 	}
 }
 

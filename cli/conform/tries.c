@@ -45,17 +45,23 @@ static void add_tries(struct conform_run *r, size_t first, enum conform_kind kin
 	}
 }
 
+/* Whether the call has an outcome; else the check says why it was not tried. */
+static bool take_outcome(
+	const struct conform_call *c, struct conform_outcome *out, struct conform_check *k)
+{
+	struct err e = {0};
+	if (c->result == CONFORM_ANSWERED && conform_outcome_parse(c->answer, out, &e) == 0)
+		return true;
+	conform_judge_untried(c->result == CONFORM_LOST, conform_call_why(c, &e), k);
+	return false;
+}
+
 static void judge_call(struct conform_run *r, const struct conform_call *c, struct conform_check *k)
 {
 	struct conform_outcome o;
-	struct err e = {0};
 	if (r->probes.interrupted && c->result == CONFORM_LOST)
 		return;
-	if (c->result != CONFORM_ANSWERED)
-		conform_judge_untried(c->result == CONFORM_LOST, c->problem, k);
-	else if (conform_outcome_parse(c->answer, &o, &e) < 0)
-		conform_judge_untried(false, e.text, k);
-	else
+	if (take_outcome(c, &o, k))
 		conform_judge(&r->cluster, &o, k);
 }
 
@@ -168,34 +174,20 @@ static void add_received(
 	}
 }
 
-/* Whether the packet was sent at all; else nobody can have heard it. */
-static bool was_sent(const struct conform_call *sent, struct conform_check *k)
-{
-	struct conform_outcome o;
-	struct err e = {0};
-	if (sent->result != CONFORM_ANSWERED)
-		conform_judge_untried(sent->result == CONFORM_LOST, sent->problem, k);
-	else if (conform_outcome_parse(sent->answer, &o, &e) < 0)
-		conform_judge_untried(false, e.text, k);
-	else
-		return true;
-	return false;
-}
-
+/* A packet that was not sent at all nobody can have heard. */
 static void judge_heard(struct conform_run *r, const struct conform_call *sent,
 	const struct conform_call *heard, struct conform_check *k)
 {
-	uint64_t count = 0;
-	struct addr source = {0};
+	struct conform_outcome o;
+	struct conform_heard h;
 	struct err e = {0};
-	if (r->probes.interrupted || !was_sent(sent, k))
+	if (r->probes.interrupted || !take_outcome(sent, &o, k))
 		return;
-	if (heard->result != CONFORM_ANSWERED)
-		conform_judge_untried(heard->result == CONFORM_LOST, heard->problem, k);
-	else if (conform_heard_parse(heard->answer, &count, &source, &e) < 0)
-		conform_judge_untried(false, e.text, k);
+	if (heard->result == CONFORM_ANSWERED && conform_heard_parse(heard->answer, &h, &e) == 0)
+		conform_judge_heard(&r->cluster, &h, k);
 	else
-		conform_judge_heard(&r->cluster, count, &source, k);
+		conform_judge_untried(
+			heard->result == CONFORM_LOST, conform_call_why(heard, &e), k);
 }
 
 static void try_silent(

@@ -223,14 +223,11 @@ static int read_request(const json_t *request, struct probe_capture *c, struct e
 	return r < 0 ? r : take_what(c, what, port, e);
 }
 
-int probe_capture_start(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_capture_start(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
-	(void)answer;
 	const char *name = NULL;
 	size_t n = 0;
-	int r = get_id(request, &name, e);
+	int r = get_id(call->doc, &name, e);
 	if (r < 0)
 		return r;
 	for (const struct probe_capture *c = p->captures; c; c = c->next)
@@ -242,7 +239,7 @@ int probe_capture_start(
 	struct probe_capture *c = mem_new(1, sizeof(*c));
 	(void)text_copy(c->id, sizeof(c->id), name);
 	c->watch.fd = -1;
-	r = read_request(request, c, e);
+	r = read_request(call->doc, c, e);
 	if (r >= 0)
 		r = open_capture(p, c, e);
 	if (r < 0) {
@@ -267,12 +264,10 @@ static json_t *describe(const struct probe_capture *c, bool out)
 	return o;
 }
 
-int probe_captured(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_captured(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
 	const char *name = NULL;
-	int r = get_id(request, &name, e);
+	int r = get_id(call->doc, &name, e);
 	if (r < 0)
 		return r;
 	struct probe_capture **at = find(p, name), *c = *at;
@@ -282,9 +277,9 @@ int probe_captured(
 	socklen_t len = sizeof(stats);
 	(void)getsockopt(c->watch.fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);
 	read_packets(c, (int)stats.tp_packets + 1);
-	json_put(answer, "in", describe(c, false));
-	json_put(answer, "out", describe(c, true));
-	json_put(answer, "dropped", json_integer(stats.tp_drops));
+	json_put(call->answer, "in", describe(c, false));
+	json_put(call->answer, "out", describe(c, true));
+	json_put(call->answer, "dropped", json_integer(stats.tp_drops));
 	*at = c->next;
 	free_capture(c);
 	return 0;

@@ -251,13 +251,10 @@ static int put_name(const struct probe *p, const struct query *q, struct err *e)
 	return r;
 }
 
-int probe_facts(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_facts(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
-	(void)request;
 	CLEANUP_NET struct net *net = NULL;
-	struct query q = {.answer = answer};
+	struct query q = {.answer = call->answer};
 	struct net_host look = {0};
 	int r = net_open(&net, e);
 	if (r < 0)

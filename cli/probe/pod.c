@@ -163,12 +163,10 @@ static int wire(struct probe *p, struct probe_pod *pod, json_t *answer, struct e
 	return r;
 }
 
-int probe_pod_add(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_pod_add(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
 	const char *name = NULL;
-	int r = get_name(request, &name, e);
+	int r = get_name(call->doc, &name, e);
 	if (r < 0)
 		return r;
 	if (probe_place_find(p, name))
@@ -179,9 +177,9 @@ int probe_pod_add(
 	pod->ns = (struct ns)NS_NONE;
 	(void)text_copy(pod->name, sizeof(pod->name), name);
 	(void)snprintf(pod->attach.container, sizeof(pod->attach.container), "%s-%s", p->id, name);
-	r = read_request(request, &pod->attach, e);
+	r = read_request(call->doc, &pod->attach, e);
 	if (r >= 0)
-		r = wire(p, pod, answer, e);
+		r = wire(p, pod, call->answer, e);
 	if (r < 0) {
 		free_pod(p, pod);
 		return r;
@@ -215,13 +213,10 @@ static int remove_pod(struct probe *p, struct probe_pod *pod, struct err *e)
 	return 0;
 }
 
-int probe_pod_del(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_pod_del(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
-	(void)answer;
 	const char *name = NULL;
-	int r = get_name(request, &name, e);
+	int r = get_name(call->doc, &name, e);
 	struct probe_pod *pod = r < 0 ? NULL : probe_place_find(p, name);
 	return pod ? remove_pod(p, pod, e) : r;
 }
@@ -259,20 +254,18 @@ static int set_mtu(const struct ns *ns, struct net_dev d, uint32_t mtu, struct e
 	return net_commit(n, NULL, e);
 }
 
-int probe_pod_mtu(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_pod_mtu(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
 	const char *name = NULL;
 	int64_t mtu = 0;
 	struct net_link inside = {0}, host = {0};
-	int r = get_name(request, &name, e);
+	int r = get_name(call->doc, &name, e);
 	if (r < 0)
 		return r;
 	struct probe_pod *pod = probe_place_find(p, name);
 	if (!pod)
 		return probe_place_missing(name, e);
-	r = json_get_number(request, "", "mtu", MTU_MIN, MTU_MAX, &mtu, e);
+	r = json_get_number(call->doc, "", "mtu", MTU_MIN, MTU_MAX, &mtu, e);
 	if (r == 0)
 		return err_set(e, EINVAL, "\"mtu\" is missing");
 	if (r >= 0)
@@ -282,6 +275,6 @@ int probe_pod_mtu(
 	if (r >= 0)
 		r = set_mtu(&pod->ns, (struct net_dev){.name = PROBE_IFNAME}, (uint32_t)mtu, e);
 	if (r >= 0)
-		json_put(answer, "before", json_integer(inside.mtu));
+		json_put(call->answer, "before", json_integer(inside.mtu));
 	return r;
 }

@@ -43,22 +43,19 @@
 /* ---- Requests ---- */
 
 /* Who is there. The first one also clears away what killed probes left. */
-static int probe_hello(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+static int probe_hello(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
-	(void)request;
 	json_t *cleaned = json_array(), *troubles = json_array();
 	struct utsname names = {0};
 	(void)uname(&names);
-	json_put(answer, "version", json_of_text(ROOST_VERSION));
-	json_put(answer, "protocol", json_integer(PROTOCOL));
-	json_put(answer, "pid", json_integer(getpid()));
-	json_put(answer, "hostname", json_of_text(names.nodename));
-	json_put(answer, "kernel", json_of_text(names.release));
-	json_put(answer, "hasIPv6", json_boolean(access("/proc/net/if_inet6", F_OK) == 0));
-	json_put(answer, "cleaned", cleaned);
-	json_put(answer, "troubles", troubles);
+	json_put(call->answer, "version", json_of_text(ROOST_VERSION));
+	json_put(call->answer, "protocol", json_integer(PROTOCOL));
+	json_put(call->answer, "pid", json_integer(getpid()));
+	json_put(call->answer, "hostname", json_of_text(names.nodename));
+	json_put(call->answer, "kernel", json_of_text(names.release));
+	json_put(call->answer, "hasIPv6", json_boolean(access("/proc/net/if_inet6", F_OK) == 0));
+	json_put(call->answer, "cleaned", cleaned);
+	json_put(call->answer, "troubles", troubles);
 	if (p->cleaned)
 		return 0;
 	p->cleaned = true;
@@ -123,7 +120,8 @@ static int run(struct probe *p, json_int_t id, const char *op, const json_t *req
 	if (r < 0)
 		return r;
 	CLEANUP_JSON json_t *answer = json_object();
-	r = ops[i].run(p, id, request, answer, e);
+	const struct probe_request call = {.id = id, .doc = request, .answer = answer};
+	r = ops[i].run(p, &call, e);
 	if (r == 0)
 		probe_answer(p, id, json_incref(answer));
 	return r;

@@ -81,10 +81,13 @@ struct probe {
 	bool cleaned;
 };
 
-/* An operation: reads the request, fills answer. 0, an error, or 1: the answer comes later, by
- * probe_answer(). */
-typedef int probe_op(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e);
+struct probe_request {
+	json_int_t id;
+	const json_t *doc;
+	json_t *answer; /* to be filled in */
+};
+/* An operation. 0, an error, or 1: the answer comes later, by probe_answer(). */
+typedef int probe_op(struct probe *p, const struct probe_request *call, struct err *e);
 probe_op probe_facts, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve, probe_try_start,
 	probe_received, probe_capture_start, probe_captured;
 

@@ -61,22 +61,20 @@ static void hear(struct probe_server *s, const char *nonce, const struct addr *s
 	h->count++;
 }
 
-int probe_received(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_received(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
 	struct probe_pod *pod = NULL;
 	const char *nonce = NULL;
-	int r = probe_place(p, request, "place", &pod, e);
+	int r = probe_place(p, call->doc, "place", &pod, e);
 	if (r >= 0)
-		r = json_get_string(request, "", "nonce", &nonce, e);
+		r = json_get_string(call->doc, "", "nonce", &nonce, e);
 	if (r < 0)
 		return r;
 	if (!nonce)
 		return err_set(e, EINVAL, "\"nonce\" is missing");
 	const struct probe_heard *h = find_heard(pod ? &pod->server : &p->server, nonce);
-	json_put(answer, "count", json_of_number(h ? h->count : 0));
-	json_put(answer, "source", json_of_text(h ? ADDR_STRING(&h->source) : ""));
+	json_put(call->answer, "count", json_of_number(h ? h->count : 0));
+	json_put(call->answer, "source", json_of_text(h ? ADDR_STRING(&h->source) : ""));
 	return 0;
 }
 
@@ -348,18 +346,16 @@ void probe_server_close(struct probe *p, struct probe_server *s)
 	*s = (struct probe_server){0};
 }
 
-int probe_serve(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_serve(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)id;
 	struct probe_pod *pod = NULL;
-	int r = probe_place(p, request, "place", &pod, e);
+	int r = probe_place(p, call->doc, "place", &pod, e);
 	struct probe_server *s = pod ? &pod->server : &p->server;
 	if (r >= 0 && !s->open)
 		r = probe_server_open(p, s, pod ? &pod->ns : NULL, pod ? PROBE_PORT : 0, e);
 	if (r < 0)
 		return r;
-	json_put(answer, "udp", json_integer(s->udp));
-	json_put(answer, "tcp", json_integer(s->tcp));
+	json_put(call->answer, "udp", json_integer(s->udp));
+	json_put(call->answer, "tcp", json_integer(s->tcp));
 	return 0;
 }

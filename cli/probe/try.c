@@ -261,20 +261,18 @@ static int read_request(const json_t *request, struct probe_try *t, struct err *
 	return 0;
 }
 
-int probe_try_start(
-	struct probe *p, json_int_t id, const json_t *request, json_t *answer, struct err *e)
+int probe_try_start(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	(void)answer;
 	struct probe_pod *from = NULL;
 	if (p->n_tries == TRIES_AT_ONCE)
 		return err_set(e, EAGAIN, "%d tries are under way already", TRIES_AT_ONCE);
 	struct probe_try *t = mem_new(1, sizeof(*t));
 	t->watch = (struct probe_watch){.fd = -1, .on = on_try, .owner = t};
 	t->probe = p;
-	t->id = id;
-	int r = read_request(request, t, e);
+	t->id = call->id;
+	int r = read_request(call->doc, t, e);
 	if (r >= 0)
-		r = probe_place(p, request, "from", &from, e);
+		r = probe_place(p, call->doc, "from", &from, e);
 	t->from = from;
 	if (r >= 0)
 		r = t->kind->open(t, from ? &from->ns : NULL, e);

@@ -35,7 +35,7 @@ static void make(struct conform_cluster *c, const json_t *doc)
 		(void)snprintf(m->name, sizeof(m->name), "n%zu", i);
 		m->alive = conform_facts_parse(doc, &m->facts, &e) == 0;
 		m->n_pods = conform_pod_parse(doc, &m->pods[0], &e) == 0;
-		(void)conform_ports_parse(doc, &m->udp, &m->tcp, &e);
+		(void)conform_ports_parse(doc, &m->ports, &e);
 		conform_member_find_addresses(m);
 	}
 }
@@ -45,12 +45,11 @@ static void judge(const struct conform_cluster *c, const json_t *doc, struct con
 	struct conform_outcome o;
 	struct conform_evidence evidence = {0};
 	struct err e;
-	uint64_t count = 0;
-	struct addr source = {0};
+	struct conform_heard heard = {0};
 	if (k->verdict != CONFORM_OPEN)
 		return;
-	if (k->kind == CONFORM_REPEL && conform_heard_parse(doc, &count, &source, &e) == 0)
-		conform_judge_heard(c, count, &source, k);
+	if (k->kind == CONFORM_REPEL && conform_heard_parse(doc, &heard, &e) == 0)
+		conform_judge_heard(c, &heard, k);
 	else if (conform_outcome_parse(doc, &o, &e) == 0)
 		conform_judge(c, &o, k);
 	else

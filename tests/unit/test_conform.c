@@ -52,7 +52,7 @@ static void take_member(const json_t *doc, struct conform_member *m)
 	(void)snprintf(m->name, sizeof(m->name), "%s", text(doc, "name"));
 	m->is_outside = json_is_true(get(doc, "outside"));
 	m->alive = true;
-	m->udp = m->tcp = 4000;
+	m->ports = (struct conform_ports){4000, 4000};
 	m->host_port = (uint16_t)json_integer_value(get(doc, "hostPort"));
 	if (conform_facts_parse(get(doc, "look"), &m->facts, &e) < 0)
 		fail_msg("%s: %s", m->name, e.text);
@@ -110,13 +110,12 @@ static void judge(const struct conform_cluster *c, const json_t *answers, struct
 	const json_t *answer = answer_of(answers, k->what);
 	struct conform_outcome o = {0};
 	struct err e = {0};
-	uint64_t count = 0;
-	struct addr source = {0};
+	struct conform_heard heard = {0};
 	if (k->verdict != CONFORM_OPEN || !answer)
 		return;
 	if (k->kind == CONFORM_ARRIVE || k->kind == CONFORM_REPEL) {
-		assert_int_equal(conform_heard_parse(answer, &count, &source, &e), 0);
-		conform_judge_heard(c, count, &source, k);
+		assert_int_equal(conform_heard_parse(answer, &heard, &e), 0);
+		conform_judge_heard(c, &heard, k);
 		return;
 	}
 	assert_int_equal(conform_outcome_parse(answer, &o, &e), 0);
