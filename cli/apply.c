@@ -95,7 +95,7 @@ static void drop_hold(struct apply *a, const char *key)
 }
 
 /* As many changes as fit into one transaction; *end is behind the last one. */
-static size_t fill(struct commit *c, const struct plan *p, size_t *end)
+static size_t apply_fill(struct commit *c, const struct plan *p, size_t *end)
 {
 	size_t changes = 0;
 	bool guarded = false;
@@ -115,7 +115,7 @@ static size_t fill(struct commit *c, const struct plan *p, size_t *end)
 	return changes;
 }
 
-static void note(struct apply *a, const struct plan *p, size_t end)
+static void apply_note(struct apply *a, const struct plan *p, size_t end)
 {
 	for (size_t i = 0; i < end; i++) {
 		const struct plan_step *step = &p->steps[i];
@@ -143,12 +143,12 @@ static int run_round(struct apply *a, struct err *e)
 	r = hold_pools(a, &p, e);
 	if (r != 0)
 		return r > 0 ? ROUND_AGAIN : r;
-	if (fill(&c, &p, &end) == 0)
+	if (apply_fill(&c, &p, &end) == 0)
 		return ROUND_COMPLETE;
 	r = commit_run(&c, a->store, e);
 	if (r <= 0)
 		return r < 0 ? r : ROUND_LOST;
-	note(a, &p, end);
+	apply_note(a, &p, end);
 	return end < p.n ? ROUND_AGAIN : ROUND_COMPLETE;
 }
 

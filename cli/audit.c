@@ -43,7 +43,8 @@ void audit_done(struct audit *a)
 	*a = (struct audit){0};
 }
 
-__attribute__((format(printf, 2, 3))) static void say(char out[AUDIT_TEXT], const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void audit_say(
+	char out[AUDIT_TEXT], const char *fmt, ...)
 {
 	char raw[AUDIT_TEXT];
 	va_list args;
@@ -179,9 +180,9 @@ static void check_gateway(const struct audit_input *in, struct audit *a, const s
 		return;
 	struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_ROUTE, &n->addr);
 	p->dev = l->link.index;
-	say(p->expected, "a link-local address on %s, the gateway of this pod", l->link.name);
-	say(p->seen, "none, the pod has no way out");
-	say(p->advice, "--repair adds it");
+	audit_say(p->expected, "a link-local address on %s, the gateway of this pod", l->link.name);
+	audit_say(p->seen, "none, the pod has no way out");
+	audit_say(p->advice, "--repair adds it");
 }
 
 /* A route through somebody else's link is reported with that link. */
@@ -194,9 +195,10 @@ static void check_route(const struct audit_input *in, struct audit *a, const str
 	}
 	struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_ROUTE, &n->addr);
 	p->dev = l->link.index;
-	say(p->expected, "a route through %s to %s", l->link.name, owner);
-	say(p->seen, "%s", l->link.up ? "no route" : "the link is down, so it has no route");
-	say(p->advice, "--repair %s", l->link.up ? "adds it" : "sets the link up and adds it");
+	audit_say(p->expected, "a route through %s to %s", l->link.name, owner);
+	audit_say(p->seen, "%s", l->link.up ? "no route" : "the link is down, so it has no route");
+	audit_say(
+		p->advice, "--repair %s", l->link.up ? "adds it" : "sets the link up and adds it");
 }
 
 static void check_record(const struct audit_input *in, struct audit *a, const struct node_entry *n)
@@ -209,9 +211,9 @@ static void check_record(const struct audit_input *in, struct audit *a, const st
 		return;
 	}
 	struct audit_problem *p = add_addr(a, AUDIT_LEAKED, AUDIT_FIX_RELEASE, &n->addr);
-	say(p->expected, "the host link of %s", OWNER_STRING(&n->owner));
-	say(p->seen, "a record, but no link");
-	say(p->advice, "--repair releases it, or: roostctl ipam release %s", p->object);
+	audit_say(p->expected, "the host link of %s", OWNER_STRING(&n->owner));
+	audit_say(p->seen, "a record, but no link");
+	audit_say(p->advice, "--repair releases it, or: roostctl ipam release %s", p->object);
 }
 
 /* Links. */
@@ -222,15 +224,16 @@ static void report_usurper(const struct audit_input *in, struct audit *a,
 {
 	if (!n->owner.foreign && !link_of(in->kernel, &n->owner.hash, &n->addr)) {
 		struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_NONE, &n->addr);
-		say(p->expected, "a record of %s, which %s leads to", label, l->link.name);
-		say(p->seen, "a record of %s, whose link is gone", OWNER_STRING(&n->owner));
-		say(p->advice, "--repair releases that record and enters this one");
+		audit_say(p->expected, "a record of %s, which %s leads to", label, l->link.name);
+		audit_say(p->seen, "a record of %s, whose link is gone", OWNER_STRING(&n->owner));
+		audit_say(p->advice, "--repair releases that record and enters this one");
 		return;
 	}
 	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &n->addr);
-	say(p->expected, "nothing but the pod it is recorded for, %s", OWNER_STRING(&n->owner));
-	say(p->seen, "a route through %s to %s", l->link.name, label);
-	say(p->advice, "two pods claim this address: restart both");
+	audit_say(
+		p->expected, "nothing but the pod it is recorded for, %s", OWNER_STRING(&n->owner));
+	audit_say(p->seen, "a route through %s to %s", l->link.name, label);
+	audit_say(p->advice, "two pods claim this address: restart both");
 }
 
 /* A routed address of our pools that its link's owner has no record for. */
@@ -249,16 +252,17 @@ static void report_unrecorded(const struct audit_input *in, struct audit *a,
 	p->dev = l->link.index;
 	if (own) {
 		p->kind = AUDIT_FOREIGN;
-		say(p->expected, "no route, %s is recorded with %s", label,
+		audit_say(p->expected, "no route, %s is recorded with %s", label,
 			ADDR_STRING(&own->addr));
-		say(p->seen, "a route through %s to an address that is %s", l->link.name, state);
-		say(p->advice, "restart this pod, or: ip route del %s dev %s", p->object,
+		audit_say(p->seen, "a route through %s to an address that is %s", l->link.name,
+			state);
+		audit_say(p->advice, "restart this pod, or: ip route del %s dev %s", p->object,
 			l->link.name);
 		return;
 	}
-	say(p->expected, "a record of %s, which %s leads to", label, l->link.name);
-	say(p->seen, "the address is %s", state);
-	say(p->advice, "--repair enters it into the state again");
+	audit_say(p->expected, "a record of %s, which %s leads to", label, l->link.name);
+	audit_say(p->seen, "the address is %s", state);
+	audit_say(p->advice, "--repair enters it into the state again");
 }
 
 static void check_link(const struct audit_input *in, struct audit *a, const struct owned_link *l)
@@ -275,9 +279,9 @@ static void check_link(const struct audit_input *in, struct audit *a, const stru
 		return;
 	struct audit_problem *p = problem_add(a, AUDIT_MISSING, AUDIT_FIX_DEL_LINK, l->link.name);
 	p->dev = l->link.index;
-	say(p->expected, "a record and a route of %s", label);
-	say(p->seen, "neither, nothing can reach this pod");
-	say(p->advice, "--repair deletes the link; restart the pod if it is wanted");
+	audit_say(p->expected, "a record and a route of %s", label);
+	audit_say(p->seen, "neither, nothing can reach this pod");
+	audit_say(p->advice, "--repair deletes the link; restart the pod if it is wanted");
 }
 
 /* Blocks and routes. */
@@ -297,9 +301,9 @@ static void check_block(const struct audit_input *in, struct audit *a, const str
 		cidr_is_among(in->kernel->blocks, in->kernel->n_blocks, &b->cidr))
 		return;
 	struct audit_problem *p = add_cidr(a, AUDIT_MISSING, AUDIT_FIX_ADD_BLACKHOLE, &b->cidr);
-	say(p->expected, "the blackhole route of a block with pods in it");
-	say(p->seen, "none, packets to its unused addresses leave this host");
-	say(p->advice, "--repair adds it, or: ip route add blackhole %s proto %d", p->object,
+	audit_say(p->expected, "the blackhole route of a block with pods in it");
+	audit_say(p->seen, "none, packets to its unused addresses leave this host");
+	audit_say(p->advice, "--repair adds it, or: ip route add blackhole %s proto %d", p->object,
 		OWNED_PROTOCOL);
 }
 
@@ -313,12 +317,13 @@ static void check_blackhole(const struct audit_input *in, struct audit *a, const
 	bool pool = in_pool(in->view, &c->addr, c->len);
 	struct audit_problem *p =
 		add_cidr(a, AUDIT_FOREIGN, pool ? AUDIT_FIX_DEL_BLACKHOLE : AUDIT_FIX_NONE, c);
-	say(p->expected, "no blackhole route, this is no block of this node");
-	say(p->seen, "a blackhole route of protocol %d", OWNED_PROTOCOL);
+	audit_say(p->expected, "no blackhole route, this is no block of this node");
+	audit_say(p->seen, "a blackhole route of protocol %d", OWNED_PROTOCOL);
 	if (pool)
-		say(p->advice, "--repair deletes it, or: ip route del blackhole %s", p->object);
+		audit_say(
+			p->advice, "--repair deletes it, or: ip route del blackhole %s", p->object);
 	else
-		say(p->advice,
+		audit_say(p->advice,
 			"it is in no pool known here; if nobody needs it: ip route del blackhole "
 			"%s",
 			p->object);
@@ -334,13 +339,13 @@ static void check_stray(const struct audit_input *in, struct audit *a, const str
 		a, AUDIT_FOREIGN, removable ? AUDIT_FIX_DEL_ROUTE : AUDIT_FIX_NONE, &r->dst);
 	p->dev = r->dev;
 	if (recorded) {
-		say(p->expected, "a route through the link of %s", OWNER_STRING(&n->owner));
+		audit_say(p->expected, "a route through the link of %s", OWNER_STRING(&n->owner));
 	} else {
-		say(p->expected, "no route of protocol %d but through links of roost",
+		audit_say(p->expected, "no route of protocol %d but through links of roost",
 			OWNED_PROTOCOL);
 	}
-	say(p->seen, "a route through %s, which is not ours", device_name(in, r->dev));
-	say(p->advice, "%sip route del %s dev %s proto %d",
+	audit_say(p->seen, "a route through %s, which is not ours", device_name(in, r->dev));
+	audit_say(p->advice, "%sip route del %s dev %s proto %d",
 		removable ? "--repair deletes it, or: " : "if nobody needs it: ", p->object,
 		device_name(in, r->dev), OWNED_PROTOCOL);
 }
@@ -353,10 +358,10 @@ static void check_host_address(
 		return;
 	const char *dev = device_name(in, at->dev);
 	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &at->address.addr);
-	say(p->expected, "an address that only a pod may have (it is %s)",
+	audit_say(p->expected, "an address that only a pod may have (it is %s)",
 		n ? node_state_text(n->state) : "free");
-	say(p->seen, "on %s of this host", dev);
-	say(p->advice, "ip address del %s/%u dev %s, or take it out of the pool", p->object,
+	audit_say(p->seen, "on %s of this host", dev);
+	audit_say(p->advice, "ip address del %s/%u dev %s, or take it out of the pool", p->object,
 		at->address.len, dev);
 }
 

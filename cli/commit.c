@@ -24,7 +24,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-static void put(struct commit *c, const char *key, int64_t revision, char *text)
+static void commit_put(struct commit *c, const char *key, int64_t revision, char *text)
 {
 	assert(c->n < STORE_TXN_MAX);
 	(void)text_copy(c->keys[c->n], STORE_KEY_MAX, key);
@@ -43,7 +43,7 @@ bool commit_add(struct commit *c, const char *key, int64_t revision, const json_
 		free(text);
 		return false;
 	}
-	put(c, key, revision, text);
+	commit_put(c, key, revision, text);
 	c->bytes += len;
 	return true;
 }
@@ -56,7 +56,7 @@ void commit_add_guard(struct commit *c, int64_t revision)
 		err_abort("the kernel gives no random numbers");
 	(void)snprintf(text, sizeof(text), "{\"nonce\":\"%016llx%016llx\"}",
 		(unsigned long long)nonce[0], (unsigned long long)nonce[1]);
-	put(c, KEYS_GUARD_POOLS, revision, mem_strdup(text));
+	commit_put(c, KEYS_GUARD_POOLS, revision, mem_strdup(text));
 }
 
 int commit_run(struct commit *c, struct store *s, struct err *e)

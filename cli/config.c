@@ -38,7 +38,7 @@ static int take_etcd(const json_t *file, struct store_options *s, struct err *e)
 	return r;
 }
 
-static int take(struct config *c, struct err *e)
+static int config_take(struct config *c, struct err *e)
 {
 	const char *data_dir = CONFIG_DATA_DIR;
 	int r = json_get_string(c->file, "", "dataDir", &data_dir, e);
@@ -64,7 +64,7 @@ int config_read(const struct options *o, struct config *out, struct err *e)
 		r = 0;
 	if (r < 0)
 		return r;
-	r = take(out, e);
+	r = config_take(out, e);
 	if (r < 0) {
 		err_add(e, "%.200s", path);
 		config_done(out);

@@ -33,7 +33,7 @@ struct script {
 	size_t n, room;
 };
 
-static struct lines split(const char *text)
+static struct lines lines_split(const char *text)
 {
 	struct lines l = {.copy = mem_strdup(text)};
 	char *rest = l.copy;
@@ -49,13 +49,13 @@ static struct lines split(const char *text)
 	return l;
 }
 
-static void done(struct lines *l)
+static void lines_done(struct lines *l)
 {
 	free(l->at);
 	free(l->copy);
 }
 
-static void add(struct script *s, char sign, const char *line)
+static void script_add(struct script *s, char sign, const char *line)
 {
 	s->edits = mem_grow(s->edits, &s->room, s->n, sizeof(*s->edits));
 	s->edits[s->n++] = (struct edit){.sign = sign, .line = line};
@@ -84,31 +84,31 @@ static void add_middle(struct script *s, char **a, size_t n, char **b, size_t m)
 	size_t i = 0, j = 0;
 	while (t && i < n && j < m) {
 		if (strcmp(a[i], b[j]) == 0) {
-			add(s, ' ', a[i++]);
+			script_add(s, ' ', a[i++]);
 			j++;
 		} else if (t[(i + 1) * (m + 1) + j] >= t[i * (m + 1) + j + 1]) {
-			add(s, '-', a[i++]);
+			script_add(s, '-', a[i++]);
 		} else {
-			add(s, '+', b[j++]);
+			script_add(s, '+', b[j++]);
 		}
 	}
 	while (i < n)
-		add(s, '-', a[i++]);
+		script_add(s, '-', a[i++]);
 	while (j < m)
-		add(s, '+', b[j++]);
+		script_add(s, '+', b[j++]);
 }
 
 static void make_script(struct script *s, const struct lines *a, const struct lines *b)
 {
 	size_t head = 0, tail = 0;
 	while (head < a->n && head < b->n && strcmp(a->at[head], b->at[head]) == 0)
-		add(s, ' ', a->at[head++]);
+		script_add(s, ' ', a->at[head++]);
 	while (tail < a->n - head && tail < b->n - head &&
 		strcmp(a->at[a->n - 1 - tail], b->at[b->n - 1 - tail]) == 0)
 		tail++;
 	add_middle(s, a->at + head, a->n - head - tail, b->at + head, b->n - head - tail);
 	for (size_t i = a->n - tail; i < a->n; i++)
-		add(s, ' ', a->at[i]);
+		script_add(s, ' ', a->at[i]);
 }
 
 static void print_line(FILE *f, const char *before, const char *line)
@@ -150,7 +150,7 @@ static void print_hunk(FILE *f, const struct script *s, size_t from, size_t to)
 void difference_print(FILE *f, const char *before_name, const char *before, const char *after_name,
 	const char *after)
 {
-	struct lines a = split(before), b = split(after);
+	struct lines a = lines_split(before), b = lines_split(after);
 	struct script s = {0};
 	make_script(&s, &a, &b);
 	bool any = false;
@@ -167,6 +167,6 @@ void difference_print(FILE *f, const char *before_name, const char *before, cons
 		i = end - 1;
 	}
 	free(s.edits);
-	done(&a);
-	done(&b);
+	lines_done(&a);
+	lines_done(&b);
 }

@@ -32,7 +32,7 @@ struct found {
 	bool missing; /* a name */
 };
 
-static void find(const struct inventory *s, const struct wanted *w, struct found *out)
+static void get_find(const struct inventory *s, const struct wanted *w, struct found *out)
 {
 	out->items = mem_new(s->n_items + w->n_names, sizeof(const struct inventory_item *));
 	for (size_t i = 0; i < s->n_items && w->n_names == 0; i++)
@@ -97,10 +97,10 @@ static void print_tables(const struct wanted *w, const struct found *f)
 			w->kind == RESOURCE_KINDS ? "resource" : resource_kind_text(w->kind));
 }
 
-static int print(const struct options *o, const struct inventory *s, const struct wanted *w)
+static int get_print(const struct options *o, const struct inventory *s, const struct wanted *w)
 {
 	struct found f = {0};
-	find(s, w, &f);
+	get_find(s, w, &f);
 	int status = complain_unreadable(&f) > 0 || f.missing;
 	CLEANUP_JSON json_t *doc = o->json || o->yaml ? make_document(w, &f) : NULL;
 	if (doc && o->yaml) {
@@ -133,5 +133,5 @@ int get_resources(const struct options *o)
 	int r = config_open_store(o, &store, &e);
 	if (r == 0)
 		r = inventory_resources(store, prefix, &s, &e);
-	return r < 0 ? output_error(&e) : print(o, &s, &w);
+	return r < 0 ? output_error(&e) : get_print(o, &s, &w);
 }

@@ -226,7 +226,7 @@ struct docs {
 	size_t n;
 };
 
-static void complain(struct inventory_node *n, const char *what, const char *why)
+static void node_complain(struct inventory_node *n, const char *what, const char *why)
 {
 	char text[200];
 	(void)json_clean(text, sizeof(text), why);
@@ -265,7 +265,7 @@ static void take_node(struct inventory *v, const struct inventory_item *item)
 	if (item->value)
 		n->spec = item->value->node;
 	else
-		complain(n, "Node document", item->why);
+		node_complain(n, "Node document", item->why);
 }
 
 static void take_status(struct inventory *v, const struct store_doc *d, int64_t now)
@@ -278,7 +278,7 @@ static void take_status(struct inventory *v, const struct store_doc *d, int64_t 
 	n->status_revision = d->revision;
 	n->agent = AGENT_UNKNOWN;
 	if (status_parse(d->value, &n->status, &e) < 0)
-		complain(n, "status", e.text);
+		node_complain(n, "status", e.text);
 	else
 		n->agent = inventory_judge(&n->status, now);
 }

@@ -29,8 +29,8 @@
 
 #define ROUNDS 3 /* releasing, entering, and adding what the entered one lacks */
 
-/* Everything one look sees. */
-struct look {
+/* What is there at one moment. */
+struct facts {
 	struct node_view view;
 	struct net *net;
 	struct owned kernel;
@@ -40,7 +40,7 @@ struct look {
 	struct audit_input in;
 };
 
-static void look_done(struct look *l)
+static void facts_done(struct facts *l)
 {
 	node_view_done(&l->view);
 	net_close(l->net);
@@ -48,38 +48,31 @@ static void look_done(struct look *l)
 	free(l->addrs);
 	free(l->links);
 	free(l->others);
-	*l = (struct look){0};
+	*l = (struct facts){0};
 }
-#define CLEANUP_LOOK __attribute__((cleanup(look_done)))
+#define CLEANUP_FACTS __attribute__((cleanup(facts_done)))
 
 /* The kernel's side; the view is there. */
-static int look_at_kernel(const char *dir, struct look *l, struct err *e)
+static int facts_of_kernel(const char *dir, struct facts *l, struct err *e)
 {
-	size_t n_addrs = 0, n_links = 0, n_others = 0;
+	l->in = (struct audit_input){.view = &l->view, .kernel = &l->kernel};
 	int r = session_kernel(&l->net, &l->kernel, e);
 	if (r >= 0)
-		r = net_list_addrs(l->net, &l->addrs, &n_addrs, e);
+		r = net_list_addrs(l->net, &l->addrs, &l->in.n_addrs, e);
 	if (r >= 0)
-		r = net_list_links(l->net, &l->links, &n_links, e);
+		r = net_list_links(l->net, &l->links, &l->in.n_links, e);
 	if (r >= 0)
-		r = registry_list_others(dir, &l->others, &n_others, e);
-	if (r < 0)
-		return r;
-	l->in = (struct audit_input){.view = &l->view,
-		.kernel = &l->kernel,
-		.addrs = l->addrs,
-		.n_addrs = n_addrs,
-		.links = l->links,
-		.n_links = n_links,
-		.others = l->others,
-		.n_others = n_others};
-	return 0;
+		r = registry_list_others(dir, &l->others, &l->in.n_others, e);
+	l->in.addrs = l->addrs;
+	l->in.links = l->links;
+	l->in.others = l->others;
+	return r < 0 ? r : 0;
 }
 
-static int look_alone(struct node *n, const char *dir, struct look *l, struct err *e)
+static int facts_alone(struct node *n, const char *dir, struct facts *l, struct err *e)
 {
 	int r = node_list(n, &l->view, e);
-	return r < 0 ? r : look_at_kernel(dir, l, e);
+	return r < 0 ? r : facts_of_kernel(dir, l, e);
 }
 
 static bool is_same(const struct audit_problem *a, const struct audit_problem *b)
@@ -88,7 +81,7 @@ static bool is_same(const struct audit_problem *a, const struct audit_problem *b
 	       strcmp(a->object, b->object) == 0;
 }
 
-static bool contains(const struct audit *a, const struct audit_problem *p)
+static bool audit_contains(const struct audit *a, const struct audit_problem *p)
 {
 	for (size_t i = 0; i < a->n; i++)
 		if (is_same(&a->v[i], p))
@@ -96,7 +89,7 @@ static bool contains(const struct audit *a, const struct audit_problem *p)
 	return false;
 }
 
-static void append(struct audit *to, const struct audit_problem *p)
+static void audit_append(struct audit *to, const struct audit_problem *p)
 {
 	to->v = mem_grow(to->v, &to->room, to->n, sizeof(*to->v));
 	to->v[to->n++] = *p;
@@ -113,17 +106,17 @@ static bool is_entered(const struct audit *found, size_t i)
 }
 
 /* Tries every fix once; remembers what was tried. Returns whether something was done. */
-static bool mend(
-	struct node *n, const struct look *l, const struct audit *found, struct audit *tried)
+static bool check_mend(
+	struct node *n, const struct facts *l, const struct audit *found, struct audit *tried)
 {
 	const struct repair r = {.node = n, .net = l->net, .in = &l->in};
 	bool any = false;
 	for (size_t i = 0; i < found->n; i++) {
 		struct err e = {0};
 		const struct audit_problem *p = &found->v[i];
-		if (p->fix == AUDIT_FIX_NONE || contains(tried, p))
+		if (p->fix == AUDIT_FIX_NONE || audit_contains(tried, p))
 			continue;
-		append(tried, p);
+		audit_append(tried, p);
 		if (is_entered(found, i))
 			continue;
 		if (repair_one(&r, p, &e) < 0) {
@@ -137,51 +130,51 @@ static bool mend(
 }
 
 /* out: what was repaired, then what is still wrong. */
-static void conclude(const struct audit *tried, const struct audit *left, struct audit *out)
+static void check_conclude(const struct audit *tried, const struct audit *left, struct audit *out)
 {
 	for (size_t i = 0; i < tried->n; i++) {
-		if (contains(left, &tried->v[i]))
+		if (audit_contains(left, &tried->v[i]))
 			continue;
-		append(out, &tried->v[i]);
+		audit_append(out, &tried->v[i]);
 		out->v[out->n - 1].repaired = true;
 	}
 	for (size_t i = 0; i < left->n; i++)
-		append(out, &left->v[i]);
+		audit_append(out, &left->v[i]);
 }
 
 static int repair_rounds(
-	struct node *n, const char *dir, struct look *last, struct audit *out, struct err *e)
+	struct node *n, const char *dir, struct facts *last, struct audit *out, struct err *e)
 {
 	struct audit tried = {0}, left = {0};
-	int r = look_alone(n, dir, last, e);
+	int r = facts_alone(n, dir, last, e);
 	for (int round = 0; r >= 0; round++) {
 		audit_done(&left);
 		audit_run(&last->in, &left);
-		if (round == ROUNDS || !mend(n, last, &left, &tried))
+		if (round == ROUNDS || !check_mend(n, last, &left, &tried))
 			break;
-		look_done(last);
-		r = look_alone(n, dir, last, e);
+		facts_done(last);
+		r = facts_alone(n, dir, last, e);
 	}
 	if (r >= 0)
-		conclude(&tried, &left, out);
+		check_conclude(&tried, &left, out);
 	audit_done(&tried);
 	audit_done(&left);
 	return r;
 }
 
 /* The look that counts, alone; mends when asked to. */
-static int check_alone(const struct options *o, struct look *l, struct audit *out, struct err *e)
+static int check_alone(const struct options *o, struct facts *l, struct audit *out, struct err *e)
 {
 	struct node *n = NULL;
 	bool repair = o->given & OPTION_REPAIR;
-	look_done(l);
+	facts_done(l);
 	int r = state_open(o->state_dir, repair, &n, e);
 	if (r <= 0)
 		return r;
 	if (repair) {
 		r = repair_rounds(n, o->state_dir, l, out, e);
 	} else {
-		r = look_alone(n, o->state_dir, l, e);
+		r = facts_alone(n, o->state_dir, l, e);
 		if (r >= 0)
 			audit_run(&l->in, out);
 	}
@@ -190,14 +183,14 @@ static int check_alone(const struct options *o, struct look *l, struct audit *ou
 }
 
 /* 1: looked, 0: no state of this boot, negative: neither. */
-static int check(const struct options *o, struct look *l, struct audit *out, struct err *e)
+static int check_state(const struct options *o, struct facts *l, struct audit *out, struct err *e)
 {
 	if (o->given & OPTION_REPAIR)
 		return check_alone(o, l, out, e);
-	int r = state_look(o->state_dir, &l->view, e);
+	int r = state_read(o->state_dir, &l->view, e);
 	if (r <= 0)
 		return r;
-	int looked = look_at_kernel(o->state_dir, l, e);
+	int looked = facts_of_kernel(o->state_dir, l, e);
 	if (looked < 0)
 		return looked;
 	audit_run(&l->in, out);
@@ -230,7 +223,7 @@ static uint64_t count_state(const struct node_view *v, enum node_addr_state s)
 	return n;
 }
 
-static void print_summary(const struct look *l, const struct audit *a)
+static void print_summary(const struct facts *l, const struct audit *a)
 {
 	char problems[64], quarantined[64];
 	size_t left = unrepaired(a);
@@ -255,9 +248,9 @@ static void print_summary(const struct look *l, const struct audit *a)
 static int remark_links(const char *dir)
 {
 	struct err e = {0};
-	CLEANUP_LOOK struct look l = {0};
+	CLEANUP_FACTS struct facts l = {0};
 	size_t n = 0;
-	if (look_at_kernel(dir, &l, &e) < 0)
+	if (facts_of_kernel(dir, &l, &e) < 0)
 		return output_error(&e);
 	for (size_t i = 0; i < l.kernel.n_links; i++) {
 		const struct owned_link *link = &l.kernel.links[i];
@@ -274,8 +267,8 @@ int ipam_check(const struct options *o)
 {
 	struct err e = {0};
 	struct audit found = {0};
-	CLEANUP_LOOK struct look l = {0};
-	int r = check(o, &l, &found, &e);
+	CLEANUP_FACTS struct facts l = {0};
+	int r = check_state(o, &l, &found, &e);
 	int status = 1;
 	if (r < 0) {
 		(void)output_error(&e);

@@ -32,7 +32,7 @@ int ipam_list(const struct options *o)
 {
 	struct err e = {0};
 	struct node_view v;
-	int r = state_look(o->state_dir, &v, &e);
+	int r = state_read(o->state_dir, &v, &e);
 	if (r < 0)
 		return output_error(&e);
 	if (o->json)

@@ -24,7 +24,7 @@ int ipam_map(const struct options *o)
 {
 	struct err e = {0};
 	struct node_view v;
-	int r = state_look(o->state_dir, &v, &e);
+	int r = state_read(o->state_dir, &v, &e);
 	if (r < 0)
 		return output_error(&e);
 	if (o->json)

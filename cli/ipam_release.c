@@ -76,8 +76,8 @@ static int check_address(const struct release *r, const struct addr *a, struct e
 	return 0;
 }
 
-static void report(struct release *r, const struct addr *a, const char *was, const char *owner,
-	const char *link)
+static void release_report(struct release *r, const struct addr *a, const char *was,
+	const char *owner, const char *link)
 {
 	if (!r->report) {
 		text_add(&r->out, "%s: ", ADDR_STRING(a));
@@ -95,7 +95,7 @@ static void report(struct release *r, const struct addr *a, const char *was, con
 
 static void report_entry(struct release *r, const struct node_entry *n, const char *link)
 {
-	report(r, &n->addr, node_state_text(n->state),
+	release_report(r, &n->addr, node_state_text(n->state),
 		n->state == NODE_USED ? OWNER_STRING(&n->owner) : "", link);
 }
 
@@ -129,7 +129,7 @@ static int release_one(struct release *r, const struct addr *a, struct err *e)
 	if (done >= 0 && n)
 		report_entry(r, n, "");
 	else if (done >= 0)
-		report(r, a, node_state_text(NODE_QUARANTINED), "", "");
+		release_report(r, a, node_state_text(NODE_QUARANTINED), "", "");
 	return done == -ENOENT ? 0 : done; /* went with another address of its pod */
 }
 
@@ -236,7 +236,8 @@ static int parse_addresses(const struct options *o, struct addr *addrs, struct e
 	return 0;
 }
 
-static int act(struct release *r, const struct options *o, const struct addr *addrs, struct err *e)
+static int release_act(
+	struct release *r, const struct options *o, const struct addr *addrs, struct err *e)
 {
 	int done = node_list(r->node, &r->view, e);
 	if (done >= 0)
@@ -264,7 +265,7 @@ int ipam_release(const struct options *o)
 		r.report =
 			json_pack("{s:[], s:[], s:b}", "released", "blocks", "tableRemoved", false);
 	int opened = state_open(o->state_dir, false, &r.node, &e);
-	int done = opened > 0 ? act(&r, o, addrs, &e) : opened;
+	int done = opened > 0 ? release_act(&r, o, addrs, &e) : opened;
 	if (opened == 0 && idle)
 		done = remove_table(&r, &e);
 	state_close(r.node);

@@ -187,7 +187,7 @@ int ipam_show(const struct options *o)
 		(void)output_error(&e);
 		return 2;
 	}
-	int r = state_look(o->state_dir, &v, &e);
+	int r = state_read(o->state_dir, &v, &e);
 	if (r < 0)
 		return output_error(&e);
 	int status = 0;

@@ -32,7 +32,7 @@ char *line_space(struct line *l, size_t *n)
 	return l->buf + l->len;
 }
 
-static void drop(struct line *l, size_t n)
+static void line_drop(struct line *l, size_t n)
 {
 	memmove(l->buf, l->buf + n, l->len - n);
 	l->len -= n;
@@ -56,7 +56,7 @@ void line_filled(struct line *l, size_t n)
 	const char *end = find_end(l);
 	if (end)
 		l->too_long = false;
-	drop(l, end ? l->seen + 1 : l->len);
+	line_drop(l, end ? l->seen + 1 : l->len);
 }
 
 static bool is_blank(const char *line, size_t len)
@@ -71,19 +71,19 @@ int line_next(struct line *l, char **line, size_t *len, struct err *e)
 		size_t n = l->seen;
 		if (n > LINE_MAX_BYTES) {
 			l->too_long = !end;
-			drop(l, end ? n + 1 : n);
+			line_drop(l, end ? n + 1 : n);
 			return err_set(e, EMSGSIZE, "a line of more than %d bytes", LINE_MAX_BYTES);
 		}
 		if (!end)
 			return 0;
 		*end = '\0';
 		if (is_blank(l->buf, n)) {
-			drop(l, n + 1);
+			line_drop(l, n + 1);
 			continue;
 		}
 		char *copy = mem_new(n + 1, 1);
 		memcpy(copy, l->buf, n);
-		drop(l, n + 1);
+		line_drop(l, n + 1);
 		*line = copy;
 		*len = n;
 		return 1;

@@ -19,7 +19,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-static int read_bytes(const char *path, char **out, size_t *len, struct err *e)
+int manifest_read_bytes(const char *path, char **out, size_t *len, struct err *e)
 {
 	bool input = strcmp(path, "-") == 0;
 	CLEANUP_FD int fd =
@@ -116,7 +116,7 @@ static size_t read_file(struct manifests *all, const char *path)
 	struct yaml_file *yaml = NULL;
 	struct err e = {0};
 	const char *name = strcmp(path, "-") == 0 ? "stdin" : path;
-	int r = read_bytes(path, &bytes, &len, &e);
+	int r = manifest_read_bytes(path, &bytes, &len, &e);
 	if (r == 0)
 		r = yaml_parse(bytes, len, &yaml, &e);
 	if (r < 0) {

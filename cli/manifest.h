@@ -35,3 +35,7 @@ void manifests_done(struct manifests *m);
 
 /* "roostctl: FILE:LINE: IPPool default: sentence" on stderr; where: the place of the field. */
 void manifest_complain(const struct manifest *m, const char *where, const char *sentence);
+
+/* A whole file of JSON_MAX_BYTES at most, "-" is stdin: NUL-terminated, the caller's. The error does
+ * not name it. */
+int manifest_read_bytes(const char *path, char **out, size_t *len, struct err *e);

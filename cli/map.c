@@ -80,7 +80,7 @@ static size_t fill_row(const struct node_view *v, const struct cidr *row, size_t
 	return n;
 }
 
-static void describe(const struct node_block *b, char out[200])
+static void block_describe(const struct node_block *b, char out[200])
 {
 	struct text t = {.buf = out, .size = 200};
 	out[0] = '\0';
@@ -137,14 +137,14 @@ static void print_sparse(
 static void print_block(const struct drawing *d, const struct node_block *b)
 {
 	char counts[200];
-	describe(b, counts);
+	block_describe(b, counts);
 	if (b->size > MAP_WHOLE)
 		print_sparse(d, b, CIDR_STRING(&b->cidr), counts);
 	else
 		print_whole(d, b, CIDR_STRING(&b->cidr), counts);
 }
 
-static void widen(struct drawing *d, const char *label)
+static void drawing_widen(struct drawing *d, const char *label)
 {
 	int width = (int)strlen(label);
 	d->label_width = width > d->label_width ? width : d->label_width;
@@ -156,14 +156,14 @@ static void measure_block(struct drawing *d, const struct node_block *b)
 {
 	char label[CIDR_TEXT];
 	cidr_format(&b->cidr, label);
-	widen(d, label);
+	drawing_widen(d, label);
 	size_t cells = b->size > MAP_ROW ? MAP_ROW : (size_t)b->size;
 	d->cells_width = cells > d->cells_width ? cells : d->cells_width;
 	if (b->size <= MAP_WHOLE) {
 		struct addr last = addr_plus(&b->cidr.addr, b->size - 1);
 		struct cidr row = row_of(&b->cidr, &last);
 		(void)addr_format(&row.addr, label);
-		widen(d, label);
+		drawing_widen(d, label);
 		return;
 	}
 	for (size_t i = 0; i < d->v->n_entries; i++) {
@@ -171,7 +171,7 @@ static void measure_block(struct drawing *d, const struct node_block *b)
 			continue;
 		struct cidr row = row_of(&b->cidr, &d->v->entries[i]->addr);
 		(void)addr_format(&row.addr, label);
-		widen(d, label);
+		drawing_widen(d, label);
 	}
 }
 

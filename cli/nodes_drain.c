@@ -23,7 +23,7 @@
 #define ROUNDS 10
 
 /* 1: doc was changed, 0: it is so already. */
-static int change(json_t *doc, bool drain, struct err *e)
+static int drain_change(json_t *doc, bool drain, struct err *e)
 {
 	json_t *spec = json_object_get(doc, "spec");
 	if (!json_is_object(doc) || (spec && !json_is_object(spec)))
@@ -58,7 +58,7 @@ static int try_once(struct store *s, const char *name, bool drain, struct err *e
 	else if (r > 0)
 		r = json_parse(d.value, strlen(d.value), &doc, e);
 	if (r >= 0)
-		r = change(doc, drain, e);
+		r = drain_change(doc, drain, e);
 	if (r <= 0)
 		return r;
 	(void)commit_add(&c, key, d.revision, doc);

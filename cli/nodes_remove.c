@@ -73,7 +73,7 @@ static int refuse_agent(const struct inventory_node *n, struct err *e)
 	return -EBUSY;
 }
 
-static int check(const struct removal *r, const struct inventory_node *n, struct err *e)
+static int removal_check(const struct removal *r, const struct inventory_node *n, struct err *e)
 {
 	bool doubt = n->agent == AGENT_AHEAD || n->agent == AGENT_UNKNOWN;
 	if (n->agent == AGENT_LIVE || (doubt && !r->force))
@@ -114,7 +114,7 @@ struct batch {
 };
 
 /* Blocks that are quarantined already have nothing to be done but to be freed. */
-static void fill(struct batch *b, const struct removal *r, const struct inventory *v)
+static void batch_fill(struct batch *b, const struct removal *r, const struct inventory *v)
 {
 	for (size_t i = 0; i < v->n_blocks && b->n < BATCH; i++) {
 		const struct block *k = &v->blocks[i];
@@ -137,7 +137,7 @@ static void fill(struct batch *b, const struct removal *r, const struct inventor
 static int change_blocks(struct removal *r, const struct inventory *v, struct err *e)
 {
 	CLEANUP_FREE struct batch *b = mem_new(1, sizeof(*b));
-	fill(b, r, v);
+	batch_fill(b, r, v);
 	if (b->n == 0)
 		return 2;
 	b->compares[b->n] = (struct store_compare){.key = r->node_key};
@@ -194,7 +194,7 @@ static int remove_node(struct removal *r, struct err *e)
 		const struct inventory_node *n = inventory_node(&v, r->name);
 		if (!n)
 			return err_set(e, ENOENT, "there is no node %s", r->name);
-		result = check(r, n, e);
+		result = removal_check(r, n, e);
 		r->was_there = n->revision || n->status_revision;
 		if (result == 0)
 			result = delete_node(r, n, e);

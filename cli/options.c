@@ -3,7 +3,7 @@
  * Reading the command line. getopt_long() would do most of it, but it accepts abbreviations
  * and cannot be told otherwise, and `--f` for `--force` is a trap; so this is a loop over one
  * table, which the help is printed from as well. To add an option: a bit in options.h, a line in
- * the table, a case in put(), and the bit in the command that allows it.
+ * the table, a case in option_put(), and the bit in the command that allows it.
  */
 #include "cli/options.h"
 
@@ -103,7 +103,7 @@ static int put_lifetime(const char *value, struct options *o, struct err *e)
 	return 0;
 }
 
-static int put(const struct known *k, const char *value, struct options *o, struct err *e)
+static int option_put(const struct known *k, const char *value, struct options *o, struct err *e)
 {
 	o->given |= k->id;
 	switch (k->id) {
@@ -148,7 +148,7 @@ static const struct known *find_short(char letter)
 }
 
 /* The option that word is, and the value inside it ("--ip=A", "-ojson"), NULL when it has none. */
-static const struct known *find(const char *word, const char **value)
+static const struct known *option_find(const char *word, const char **value)
 {
 	*value = NULL;
 	if (word[1] != '-') {
@@ -166,13 +166,13 @@ static const struct known *find(const char *word, const char **value)
 static int parse_one(int argc, char **argv, int *i, struct options *o, struct err *e)
 {
 	const char *word = argv[*i], *value;
-	const struct known *k = find(word, &value);
+	const struct known *k = option_find(word, &value);
 	if (!k)
 		return err_set(e, EINVAL, "unknown option %.60s", word);
 	if (k->id == OPTION_CLUSTER && value && *value) {
 		/* conformance --cluster FILE: a flag and an operand; --cluster=FILE is the same. */
 		o->words[o->n_words++] = (char *)value;
-		return put(k, "", o, e);
+		return option_put(k, "", o, e);
 	}
 	if (!k->value && value)
 		return err_set(e, EINVAL, "--%s takes no value", k->name);
@@ -181,7 +181,7 @@ static int parse_one(int argc, char **argv, int *i, struct options *o, struct er
 			return err_set(e, EINVAL, "--%s needs a value: %s", k->name, k->value);
 		value = argv[++*i];
 	}
-	return put(k, value ? value : "", o, e);
+	return option_put(k, value ? value : "", o, e);
 }
 
 int options_parse(int argc, char **argv, struct options *out, struct err *e)

@@ -199,7 +199,7 @@ int output_error(const struct err *e)
 	return 1;
 }
 
-__attribute__((format(printf, 1, 0))) static void complain(const char *fmt, va_list args)
+__attribute__((format(printf, 1, 0))) static void complain_va(const char *fmt, va_list args)
 {
 	struct err e = {0};
 	(void)vsnprintf(e.text, sizeof(e.text), fmt, args);
@@ -210,7 +210,7 @@ int output_complain(const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	complain(fmt, args);
+	complain_va(fmt, args);
 	va_end(args);
 	return 1;
 }
@@ -219,7 +219,7 @@ int output_usage(const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	complain(fmt, args);
+	complain_va(fmt, args);
 	va_end(args);
 	return 2;
 }

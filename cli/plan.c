@@ -49,7 +49,7 @@ static bool is_planned(const struct plan *p, const struct inventory_item *item)
 }
 
 /* The planned ones first, in the order of the steps; then the store's others. */
-static struct rules_item *collect(const struct plan *p, size_t *n)
+static struct rules_item *plan_collect(const struct plan *p, size_t *n)
 {
 	struct rules_item *items = mem_new(p->n + p->inventory.n_items, sizeof(*items));
 	for (size_t i = 0; i < p->n; i++)
@@ -69,7 +69,7 @@ static struct rules_item *collect(const struct plan *p, size_t *n)
 static size_t check_rules(const struct plan *p)
 {
 	size_t n = 0, complaints = 0;
-	CLEANUP_FREE struct rules_item *items = collect(p, &n);
+	CLEANUP_FREE struct rules_item *items = plan_collect(p, &n);
 	const struct rules_set set = {.items = items,
 		.n_items = n,
 		.blocks = p->inventory.blocks,

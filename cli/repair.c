@@ -52,7 +52,7 @@ static bool is_quarantined(const struct node_view *v, const struct addr *a)
 	return n && n->state == NODE_QUARANTINED;
 }
 
-static int record(const struct repair *r, const struct owned_link *l, struct err *e)
+static int repair_record(const struct repair *r, const struct owned_link *l, struct err *e)
 {
 	struct addr wanted[FAMILIES];
 	struct pool pools[FAMILIES];
@@ -135,7 +135,7 @@ int repair_one(const struct repair *r, const struct audit_problem *p, struct err
 	case AUDIT_FIX_RELEASE:
 		return node_release_addr(r->node, &p->addr, e);
 	case AUDIT_FIX_RECORD:
-		return l ? record(r, l, e) : 0;
+		return l ? repair_record(r, l, e) : 0;
 	case AUDIT_FIX_ROUTE:
 		return l ? add_route(r, p, l, e) : 0;
 	case AUDIT_FIX_DEL_LINK:

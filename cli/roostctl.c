@@ -181,7 +181,7 @@ static bool is_noun(const struct options *o)
 }
 
 /* No command was found: help when asked for, else what is wrong and what there is. */
-static int explain(const struct options *o)
+static int explain_commands(const struct options *o)
 {
 	struct options all = *o;
 	all.n_words = is_noun(o) ? 1 : 0;
@@ -249,7 +249,7 @@ static int dispatch(struct options *o)
 		return 0;
 	}
 	if (!c)
-		return explain(o);
+		return explain_commands(o);
 	if (o->given & OPTION_HELP) {
 		print_help(c);
 		return 0;

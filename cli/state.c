@@ -30,7 +30,7 @@
 
 static int lent = -1; /* stdout, while descriptor 1 is stderr; one state is open at a time */
 
-static void answer(const char *dir, const char *what)
+static void state_answer(const char *dir, const char *what)
 {
 	char raw[1024], clean[1024];
 	struct text t = TEXT_ON(raw);
@@ -52,17 +52,18 @@ static void fault_text(const char *dir, char out[1024])
 		dir);
 }
 
-static void begin(const char *dir)
+static void state_begin(const char *dir)
 {
 	(void)fflush(stdout);
 	lent = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
-	answer(dir, "another process holds its lock for more than 10 seconds, nothing was done "
-		    "(to find it: fuser -v on the files in there)");
+	state_answer(dir,
+		"another process holds its lock for more than 10 seconds, nothing was done "
+		"(to find it: fuser -v on the files in there)");
 	deadline_start(SECONDS);
 }
 
-static void end(void)
+static void state_end(void)
 {
 	(void)signal(SIGALRM, SIG_IGN);
 	deadline_guard_fault(NULL, NULL);
@@ -80,18 +81,18 @@ static void say_none(const char *dir)
 		dir);
 }
 
-int state_look(const char *dir, struct node_view *out, struct err *e)
+int state_read(const char *dir, struct node_view *out, struct err *e)
 {
 	struct node *n = NULL;
 	char fault[1024];
 	*out = (struct node_view){0};
 	fault_text(dir, fault);
-	begin(dir);
+	state_begin(dir);
 	int r = session_open(&n, dir, NODE_READ, fault, e);
 	if (r >= 0)
 		r = node_list(n, out, e);
 	node_close(n);
-	end();
+	state_end();
 	if (r != -ENOENT)
 		return r < 0 ? r : 1;
 	say_none(dir);
@@ -105,7 +106,7 @@ int state_open(const char *dir, bool heal, struct node **out, struct err *e)
 	struct node *n = NULL;
 	char fault[1024];
 	fault_text(dir, fault);
-	begin(dir);
+	state_begin(dir);
 	int r = session_open(&n, dir, NODE_READ, fault, e);
 	node_close(n);
 	n = NULL;
@@ -119,7 +120,7 @@ int state_open(const char *dir, bool heal, struct node **out, struct err *e)
 			say_none(dir);
 		return r == -ENOENT ? 0 : r;
 	}
-	answer(dir, "not done within 10 seconds; what was done so far stands, run it again");
+	state_answer(dir, "not done within 10 seconds; what was done so far stands, run it again");
 	const char *aside = node_set_aside(n);
 	if (aside)
 		(void)output_complain("the damaged state was set aside as %s and rebuilt from the "
@@ -132,5 +133,5 @@ int state_open(const char *dir, bool heal, struct node **out, struct err *e)
 void state_close(struct node *n)
 {
 	node_close(n);
-	end();
+	state_end();
 }

@@ -11,7 +11,7 @@
 
 /* Everything in the state as of now; *out is empty when there is none of this boot (returns 0 and
  * says so on stderr; with a state 1). Free it with node_view_done(). */
-int state_look(const char *dir, struct node_view *out, struct err *e);
+int state_read(const char *dir, struct node_view *out, struct err *e);
 
 /* Opens the state alone, so that no ADD or DEL is in flight. 0: there is none, said on stderr. With
  * heal a damaged state is set aside and rebuilt from the kernel, without it that is an error. End

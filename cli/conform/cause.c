@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/family.h"
 #include "lib/text.h"
 
 /* One way of the packets: from one end to the other. */
@@ -164,7 +165,7 @@ static bool follow_wire(struct leg *l)
 }
 
 /* Returns whether the packets reached their end. */
-static bool follow(struct leg *l)
+static bool cause_follow(struct leg *l)
 {
 	bool from_pod = *l->from_link != '\0', to_pod = *l->to_link != '\0';
 	const struct conform_counts *first = &l->at_from->inner;
@@ -210,7 +211,7 @@ void conform_cause_capture(
 	 * certain is the target. */
 	if (k->t.from_pod == CONFORM_NODE)
 		out->inner_peer = k->t.target;
-	size_t f = tunnel && tunnel->local.family == AF_INET6;
+	enum family f = tunnel ? family_of(tunnel->local.family) : IPV4;
 	out->outer_peer[0] = to->addr[f];
 	out->outer_peer[1] = from->addr[f];
 }
@@ -256,7 +257,7 @@ void conform_cause(const struct conform_cluster *c, const struct conform_evidenc
 		(void)snprintf(protocol, sizeof(protocol), "protocol 4 (IPIP)");
 	else if (way.tunnel)
 		(void)snprintf(protocol, sizeof(protocol), "UDP %u (VXLAN)", way.tunnel->port);
-	bool arrives = follow(&way);
+	bool arrives = cause_follow(&way);
 	k->cause_is_wide = !arrives && way.is_wide;
 	if (!arrives)
 		return;
@@ -278,7 +279,7 @@ void conform_cause(const struct conform_cluster *c, const struct conform_evidenc
 		text_add(&back.out, "the packets reach the pod on %.60s, and it does not answer",
 			to->name);
 	else
-		k->cause_is_wide = !follow(&back) && back.is_wide;
+		k->cause_is_wide = !cause_follow(&back) && back.is_wide;
 }
 
 /* ---- What other checks show ---- */

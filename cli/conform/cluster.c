@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/family.h"
 #include "lib/mem.h"
 
 void conform_cluster_done(struct conform_cluster *c)
@@ -56,19 +57,18 @@ static bool is_usable(const struct conform_facts *l, const struct conform_addres
 	return link && !conform_facts_tunnel(l, a->dev);
 }
 
-static void find_address(struct conform_member *m, size_t f, bool strict)
+static void find_address(struct conform_member *m, enum family f, bool strict)
 {
-	uint8_t family = f ? AF_INET6 : AF_INET;
 	for (size_t i = 0; i < m->facts.n_addresses && !m->addr[f].family; i++) {
 		const struct conform_address *a = &m->facts.addresses[i];
-		if (a->addr.addr.family == family && is_usable(&m->facts, a, strict))
+		if (a->addr.addr.family == family_af(f) && is_usable(&m->facts, a, strict))
 			m->addr[f] = a->addr.addr;
 	}
 }
 
 void conform_member_find_addresses(struct conform_member *m)
 {
-	for (size_t f = 0; f < 2; f++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		find_address(m, f, true);
 		find_address(m, f, false);
 		for (size_t i = 0; i < m->facts.n_addresses; i++) {
@@ -87,7 +87,8 @@ bool conform_member_has(const struct conform_member *m, const struct addr *a)
 	return false;
 }
 
-static const struct conform_link *find(const struct conform_link *links, size_t n, const char *name)
+static const struct conform_link *facts_find_link(
+	const struct conform_link *links, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(links[i].name, name) == 0)
@@ -97,12 +98,12 @@ static const struct conform_link *find(const struct conform_link *links, size_t 
 
 const struct conform_link *conform_facts_link(const struct conform_facts *l, const char *name)
 {
-	return find(l->links, l->n_links, name);
+	return facts_find_link(l->links, l->n_links, name);
 }
 
 const struct conform_link *conform_facts_tunnel(const struct conform_facts *l, const char *name)
 {
-	return find(l->tunnels, l->n_tunnels, name);
+	return facts_find_link(l->tunnels, l->n_tunnels, name);
 }
 
 const struct conform_route *conform_facts_route(

@@ -13,6 +13,7 @@
 #include "cli/conform/file.h"
 #include "cluster/resource.h"
 #include "lib/addr.h"
+#include "lib/family.h"
 
 #define CONFORM_NAME 254
 #define CONFORM_PLACE (CONFORM_NAME + 8)
@@ -21,9 +22,9 @@
 struct conform_member {
 	char name[CONFORM_NAME];
 	bool is_outside;
-	bool alive;	       /* its probe has said what is below */
-	struct addr addr[2];   /* by family; family 0: it has none */
-	struct cidr subnet[2]; /* of these */
+	bool alive;		      /* its probe has said what is below */
+	struct addr addr[FAMILIES];   /* by family; family 0: it has none */
+	struct cidr subnet[FAMILIES]; /* of these */
 	struct conform_facts facts;
 	struct conform_pod pods[CONFORM_PODS];
 	size_t n_pods;
@@ -46,7 +47,7 @@ struct conform_cluster {
 	struct cidr *blocks; /* all that the store knows */
 	size_t n_blocks;
 	bool has_store;
-	bool families[2];
+	bool families[FAMILIES];
 	bool routed; /* the host outside has a way back to pods */
 	uint64_t seed;
 };

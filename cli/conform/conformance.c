@@ -9,7 +9,6 @@
  * reason.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -19,8 +18,9 @@
 #include "cli/config.h"
 #include "cli/conform/run.h"
 #include "cli/inventory.h"
+#include "cli/manifest.h"
 #include "cli/output.h"
-#include "lib/file.h"
+#include "lib/family.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -46,7 +46,7 @@ static void take_pools(struct conform_cluster *c, const struct inventory *v)
 		c->blocks[c->n_blocks++] = v->blocks[i].cidr;
 }
 
-static void take_address(const struct cidr *a, size_t f, struct conform_member *m)
+static void take_address(const struct cidr *a, enum family f, struct conform_member *m)
 {
 	if (!a->addr.family)
 		return;
@@ -84,16 +84,11 @@ static void note_store(struct conform_run *r, const struct err *why)
 
 /* ---- The cluster file ---- */
 
-static int read_bytes(const char *path, struct conform_file *out, struct err *e)
+static int parse_file(const char *path, struct conform_file *out, struct err *e)
 {
-	bool input = strcmp(path, "-") == 0;
-	CLEANUP_FD int fd =
-		input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
 	CLEANUP_FREE char *bytes = NULL;
 	size_t len = 0;
-	if (fd < 0)
-		return err_set(e, errno, "%s", strerror(errno));
-	int r = file_read_fd(fd, JSON_MAX_BYTES, &bytes, &len, e);
+	int r = manifest_read_bytes(path, &bytes, &len, e);
 	return r < 0 ? r : conform_file_parse(bytes, len, out, e);
 }
 
@@ -116,7 +111,7 @@ static int read_file(const struct options *o, const struct inventory *v, bool ha
 	char local[256];
 	int r = 0;
 	if (o->n_operands) {
-		r = read_bytes(o->operands[0], out, e);
+		r = parse_file(o->operands[0], out, e);
 		if (r < 0)
 			err_add(e, "%.200s", o->operands[0]);
 		return r;
@@ -153,7 +148,7 @@ static void make_cluster(struct conform_run *r, const struct inventory *v, bool 
 	take_nodes(c, f, v);
 }
 
-static int report(const struct conform_run *r)
+static int conformance_report(const struct conform_run *r)
 {
 	struct conform_summary s = conform_checks_sum(&r->checks);
 	if (r->format == CONFORM_JSON)
@@ -191,7 +186,7 @@ int conformance(const struct options *o)
 	if (conform_run_execute(&r, &e) < 0)
 		(void)output_error(&e);
 	else
-		status = report(&r);
+		status = conformance_report(&r);
 	conform_run_done(&r);
 	return status;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/output.h"
+#include "lib/family.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/schema.h"
@@ -107,8 +108,8 @@ static const struct schema address_form = SCHEMA_OF(address_members),
 #define SYSCTL(field) FACTS(field), .min = -1, .max = INT32_MAX
 static const struct schema_member uplink_members[] = {
 	{"dev", &ifname, FACTS(uplink)},
-	{"mtu4", &schema_number, FACTS(mtu[0])},
-	{"mtu6", &schema_number, FACTS(mtu[1])},
+	{"mtu4", &schema_number, FACTS(mtu[IPV4])},
+	{"mtu6", &schema_number, FACTS(mtu[IPV6])},
 };
 static const struct schema_member sysctl_members[] = {
 	{"ip_forward", &schema_number, SYSCTL(ip_forward)},
@@ -186,11 +187,11 @@ static int facts_read_ips(const struct schema_at *at, void *out)
 		int r = network.read(&here, &c);
 		if (r < 0)
 			return r;
-		struct addr *ip = &p->ip[c.addr.family == AF_INET6];
+		struct addr *ip = &p->ip[family_of(c.addr.family)];
 		if (!ip->family)
 			*ip = c.addr;
 	}
-	return p->ip[0].family || p->ip[1].family
+	return p->ip[IPV4].family || p->ip[IPV6].family
 		       ? 0
 		       : err_set(at->reader->e, EBADMSG, "it has no address");
 }

@@ -11,6 +11,7 @@
 
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 
 #define CONFORM_IFNAME 16
 #define CONFORM_CONTAINER 129
@@ -51,7 +52,7 @@ struct conform_facts {
 	struct cidr *blocks, *pools;
 	size_t n_addresses, n_links, n_tunnels, n_routes, n_records, n_blocks, n_pools;
 	char uplink[CONFORM_IFNAME];		    /* "" none */
-	uint32_t mtu[2];			    /* of the uplink, by family; 0 unknown */
+	uint32_t mtu[FAMILIES];			    /* of the uplink, by family; 0 unknown */
 	int ip_forward, ipv6_forwarding, rp_filter; /* -1 unknown; the last is the stricter one */
 };
 /* -EBADMSG */
@@ -60,7 +61,7 @@ void conform_facts_done(struct conform_facts *l); /* takes a zeroed one */
 
 struct conform_pod {
 	char container[CONFORM_CONTAINER], link[CONFORM_IFNAME];
-	struct addr ip[2]; /* the first of each family; family 0: none */
+	struct addr ip[FAMILIES]; /* the first of each family; family 0: none */
 	uint32_t mtu;
 	uint16_t port;
 	bool has_portmap;

@@ -12,6 +12,7 @@
 #include "cli/inventory.h"
 #include "cli/options.h"
 #include "lib/err.h"
+#include "lib/family.h"
 
 #define CONFORM_NODES 200
 #define CONFORM_PODS 8	 /* a node */
@@ -30,11 +31,11 @@ struct conform_file {
 	size_t n_nodes;
 	struct conform_host outside;
 	bool has_outside;
-	bool routed;	       /* the host outside has a way back to pods */
-	unsigned int pods;     /* a node */
-	bool families[2];      /* IPv4, IPv6 */
-	uint16_t host_port;    /* for the port mapping of the first pod of a node */
-	unsigned int settle_s; /* until the routes to new blocks are everywhere */
+	bool routed;		 /* the host outside has a way back to pods */
+	unsigned int pods;	 /* a node */
+	bool families[FAMILIES]; /* IPv4, IPv6 */
+	uint16_t host_port;	 /* for the port mapping of the first pod of a node */
+	unsigned int settle_s;	 /* until the routes to new blocks are everywhere */
 	bool has_seed;
 	uint64_t seed;
 	json_t *doc; /* what the texts point into */

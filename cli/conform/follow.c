@@ -72,7 +72,7 @@ static bool take_evidence(const struct conform_calls *ends, const struct conform
 	return true;
 }
 
-static void follow(struct conform_run *r, struct conform_check *k)
+static void follow_check(struct conform_run *r, struct conform_check *k)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls begun = {0};
 	CLEANUP_CONFORM_CALLS struct conform_calls sent = {0};
@@ -119,7 +119,7 @@ void conform_run_causes(struct conform_run *r)
 			if (followed == FOLLOWED || !conform_cause_is_followed(&r->cluster, k))
 				continue;
 			followed++;
-			follow(r, k);
+			follow_check(r, k);
 		}
 		hand_on(r, i);
 	}

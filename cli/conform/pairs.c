@@ -48,7 +48,7 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-static int compare(const void *a, const void *b)
+static int pair_compare(const void *a, const void *b)
 {
 	const struct conform_pair *x = a, *y = b;
 	const size_t xs[] = {x->from, x->to, x->from_pod, x->to_pod};
@@ -64,7 +64,7 @@ struct list {
 	size_t n, room;
 };
 
-static void add(struct list *l, struct place from, struct place to)
+static void pair_add(struct list *l, struct place from, struct place to)
 {
 	if (from.member == to.member && from.pod == to.pod)
 		return;
@@ -82,18 +82,18 @@ struct conform_pair *conform_pairs(const struct conform_cluster *c, size_t *n)
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < count; k++)
 			if (all || p[i].member == p[k].member)
-				add(&l, p[i], p[k]);
+				pair_add(&l, p[i], p[k]);
 		if (all)
 			continue;
-		add(&l, p[i], p[(i + 1) % count]);
-		add(&l, p[(i + 1) % count], p[i]);
+		pair_add(&l, p[i], p[(i + 1) % count]);
+		pair_add(&l, p[(i + 1) % count], p[i]);
 		for (size_t k = 0; k < CONFORM_SAMPLE; k++)
-			add(&l, p[i], p[next_random(&random) % count]);
+			pair_add(&l, p[i], p[next_random(&random) % count]);
 	}
-	qsort(l.pairs, l.n, sizeof(*l.pairs), compare);
+	qsort(l.pairs, l.n, sizeof(*l.pairs), pair_compare);
 	*n = 0;
 	for (size_t i = 0; i < l.n; i++)
-		if (i == 0 || compare(&l.pairs[i], &l.pairs[*n - 1]) != 0)
+		if (i == 0 || pair_compare(&l.pairs[i], &l.pairs[*n - 1]) != 0)
 			l.pairs[(*n)++] = l.pairs[i];
 	return l.pairs;
 }

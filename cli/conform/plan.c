@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cli/conform/pairs.h"
+#include "lib/family.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -30,11 +31,11 @@ struct plan {
 /* The sender and the target of a check. */
 struct ends {
 	size_t from, from_pod, to, to_pod;
-	size_t f; /* index of the family */
+	enum family f; /* index of the family */
 };
 
 static const struct addr *address_of(
-	const struct conform_cluster *c, size_t member, size_t pod, size_t f)
+	const struct conform_cluster *c, size_t member, size_t pod, enum family f)
 {
 	const struct conform_member *m = &c->members[member];
 	return pod == CONFORM_NODE ? &m->addr[f] : &m->pods[pod].ip[f];
@@ -50,10 +51,10 @@ static uint16_t port_of(const struct conform_member *m, size_t pod, const char *
 }
 
 /* A check with its first words; note is "" or "full size". */
-static struct conform_check *add(const struct plan *p, enum conform_kind kind, const char *group,
-	const struct ends *x, const char *note)
+static struct conform_check *plan_add(const struct plan *p, enum conform_kind kind,
+	const char *group, const struct ends *x, const char *note)
 {
-	struct conform_check *c = conform_checks_add(p->out, kind, group, x->f ? 6 : 4);
+	struct conform_check *c = conform_checks_add(p->out, kind, group, family_digit(x->f) - '0');
 	const struct conform_member *members = p->c->members;
 	const struct addr *source = address_of(p->c, x->from, x->from_pod, x->f);
 	const struct addr *target = address_of(p->c, x->to, x->to_pod, x->f);
@@ -105,7 +106,7 @@ static void expect_source(const struct plan *p, const struct ends *x, struct con
 
 static void add_reach(const struct plan *p, const struct ends *x, const char *type, uint32_t size)
 {
-	struct conform_check *c = add(p, CONFORM_REACH, type, x, size ? "full size" : "");
+	struct conform_check *c = plan_add(p, CONFORM_REACH, type, x, size ? "full size" : "");
 	c->t.port = port_of(&p->c->members[x->to], x->to_pod, type);
 	if (size) {
 		c->t.df = true;
@@ -140,9 +141,9 @@ static bool is_carried(const struct plan *p, const struct ends *x)
 	const struct conform_member *from = &p->c->members[x->from], *to = &p->c->members[x->to];
 	if (x->from == x->to || (from->addr[x->f].family && to->addr[x->f].family))
 		return true;
-	struct conform_check *c = add(p, CONFORM_FACT, "reach", x, "");
+	struct conform_check *c = plan_add(p, CONFORM_FACT, "reach", x, "");
 	conform_check_set(c, CONFORM_SKIPPED, "%.60s has no IPv%d address",
-		(from->addr[x->f].family ? to : from)->name, x->f ? 6 : 4);
+		(from->addr[x->f].family ? to : from)->name, family_digit(x->f) - '0');
 	return false;
 }
 
@@ -156,7 +157,7 @@ static uint32_t common_mtu(const struct plan *p, const struct ends *x)
 static void plan_pods(const struct plan *p, const struct conform_pair *pairs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		for (size_t f = 0; f < 2; f++) {
+		for (enum family f = IPV4; f < FAMILIES; f++) {
 			const struct ends x = {
 				pairs[i].from, pairs[i].from_pod, pairs[i].to, pairs[i].to_pod, f};
 			if (!p->c->families[f] || !has_both(p, &x) || !is_carried(p, &x))
@@ -170,7 +171,7 @@ static void plan_pods(const struct plan *p, const struct conform_pair *pairs, si
 /* A pod and a node, both ways; kinds in each family. */
 static void plan_pod_and_node(const struct plan *p, size_t member, size_t pod, size_t node)
 {
-	for (size_t f = 0; f < 2; f++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		const struct ends there = {member, pod, node, CONFORM_NODE, f};
 		const struct ends back = {node, CONFORM_NODE, member, pod, f};
 		if (!p->c->families[f] || !has_both(p, &there))
@@ -184,7 +185,7 @@ static void plan_pod_and_node(const struct plan *p, size_t member, size_t pod, s
 
 static void plan_between_nodes(const struct plan *p, size_t from, size_t to)
 {
-	for (size_t f = 0; f < 2; f++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		const struct ends x = {from, CONFORM_NODE, to, CONFORM_NODE, f};
 		if (!p->c->families[f] || !has_both(p, &x))
 			continue;
@@ -227,7 +228,7 @@ static void plan_pod_outside(const struct plan *p, const struct ends *x)
 		add_three(p, x, 0);
 		return;
 	}
-	struct conform_check *c = add(p, CONFORM_ARRIVE, "udp", x, "one way");
+	struct conform_check *c = plan_add(p, CONFORM_ARRIVE, "udp", x, "one way");
 	c->t.port = port_of(&p->c->members[x->to], x->to_pod, "udp");
 	set_nonce(p, c);
 	expect_source(p, x, c);
@@ -271,12 +272,12 @@ static bool find_target(const struct plan *p, struct ends *x)
 static void plan_too_big(const struct plan *p, const struct ends *x)
 {
 	const struct conform_member *m = &p->c->members[x->from];
-	struct conform_check *c = add(p, CONFORM_TOO_BIG, "mtu", x, "too big");
+	struct conform_check *c = plan_add(p, CONFORM_TOO_BIG, "mtu", x, "too big");
 	const struct conform_route *route = conform_facts_route(&m->facts, &c->t.target);
 	const struct conform_link *link = route ? conform_facts_link(&m->facts, route->dev) : NULL;
 	uint32_t way = link ? link->mtu : 0;
-	if (link && x->f && strcmp(link->name, m->facts.uplink) == 0 && m->facts.mtu[1])
-		way = m->facts.mtu[1];
+	if (link && x->f && strcmp(link->name, m->facts.uplink) == 0 && m->facts.mtu[IPV6])
+		way = m->facts.mtu[IPV6];
 	uint32_t pod = m->pods[x->from_pod].mtu;
 	c->t.type = "udp";
 	c->t.port = m->pods[x->from_pod].port;
@@ -294,7 +295,7 @@ static void plan_too_big(const struct plan *p, const struct ends *x)
 		conform_check_set(c, CONFORM_SKIPPED, "no link on the way is smaller");
 }
 
-static void plan_hairpin(const struct plan *p, size_t member, size_t f)
+static void plan_hairpin(const struct plan *p, size_t member, enum family f)
 {
 	const struct conform_member *m = &p->c->members[member];
 	for (size_t pod = 0; pod < m->n_pods && pod < 2; pod++) {
@@ -302,7 +303,7 @@ static void plan_hairpin(const struct plan *p, size_t member, size_t f)
 		if (!has_both(p, &x) || !m->pods[0].ip[f].family)
 			continue;
 		struct conform_check *c =
-			add(p, CONFORM_REACH, "hairpin", &x, pod ? "neighbour" : "itself");
+			plan_add(p, CONFORM_REACH, "hairpin", &x, pod ? "neighbour" : "itself");
 		c->t.type = "tcp";
 		c->t.port = m->host_port;
 		(void)snprintf(c->expected, sizeof(c->expected),
@@ -318,7 +319,7 @@ static void add_spoof(const struct plan *p, const struct ends *x, const struct a
 {
 	char note[ADDR_TEXT + 8];
 	(void)snprintf(note, sizeof(note), "as %s", ADDR_STRING(source));
-	struct conform_check *c = add(p, CONFORM_REPEL, "spoof", x, note);
+	struct conform_check *c = plan_add(p, CONFORM_REPEL, "spoof", x, note);
 	c->t.type = "udp";
 	c->t.port = p->c->members[x->to].pods[x->to_pod].port;
 	c->t.source = *source;

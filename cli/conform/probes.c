@@ -112,7 +112,7 @@ static void add_said(struct conform_probe *r, struct text *t)
 	text_add(t, "; it said: %s%s", skip ? "..." : "", clean);
 }
 
-static void lose(struct conform_call *c, const char *problem)
+static void call_lose(struct conform_call *c, const char *problem)
 {
 	c->result = CONFORM_LOST;
 	(void)text_copy(c->problem, sizeof(c->problem), problem);
@@ -129,7 +129,7 @@ static void give_up(struct conform_probe *r, const char *sentence)
 	close_fd(&r->child.in);
 	close_fd(&r->child.out); /* so that one that writes without end stops, too */
 	for (size_t i = 0; i < r->n_flying; i++)
-		lose(r->flying[i], r->problem);
+		call_lose(r->flying[i], r->problem);
 	r->n_flying = 0;
 }
 
@@ -199,7 +199,7 @@ static void take_line(
 		output_clean(start, sizeof(start), line);
 		(void)snprintf(sentence, sizeof(sentence), "said what is no answer: %s", start);
 		if (c)
-			lose(c, "its answer could not be read");
+			call_lose(c, "its answer could not be read");
 		give_up(r, sentence);
 		return;
 	}
@@ -279,7 +279,7 @@ static void send_call(
 }
 
 /* Fills the window of a probe. Returns whether some of its calls are not over. */
-static bool feed(
+static bool probe_feed(
 	struct conform_probes *probes, size_t index, struct conform_calls *calls, size_t window)
 {
 	struct conform_probe *r = &probes->list[index];
@@ -288,7 +288,7 @@ static bool feed(
 		if (c->probe != index || c->result != CONFORM_WAITING)
 			continue;
 		if (r->gone) {
-			lose(c, r->problem);
+			call_lose(c, r->problem);
 			conform_progress_step(probes->progress);
 			continue;
 		}
@@ -364,7 +364,7 @@ static void drop_rest(struct conform_probes *probes, struct conform_calls *calls
 		probes->list[i].n_flying = 0;
 	for (size_t i = 0; i < calls->n; i++)
 		if (calls->list[i].result == CONFORM_WAITING)
-			lose(&calls->list[i], "the run was interrupted");
+			call_lose(&calls->list[i], "the run was interrupted");
 }
 
 int conform_probes_run(
@@ -379,7 +379,7 @@ int conform_probes_run(
 	while (more && !probes->interrupted) {
 		more = false;
 		for (size_t i = 0; i < probes->n; i++)
-			more = feed(probes, i, calls, window) || more;
+			more = probe_feed(probes, i, calls, window) || more;
 		if (more)
 			wait_once(probes, WAIT_NEVER);
 	}

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cli/conform/static.h"
+#include "lib/family.h"
 #include "lib/text.h"
 
 #define OURS 82	 /* protocol roost, docs/ROUTES.md */
@@ -24,17 +25,17 @@
 struct view {
 	const struct conform_cluster *c;
 	const struct conform_member *m;
-	size_t f;
+	enum family f;
 	struct text wrong; /* "; "-separated */
 	size_t right, all;
 };
 
 static bool is_of(const struct view *v, const struct cidr *c)
 {
-	return (c->addr.family == AF_INET6) == (v->f == 1);
+	return family_of(c->addr.family) == v->f;
 }
 
-static const struct conform_route *find(const struct view *v, const struct cidr *dst)
+static const struct conform_route *routes_find(const struct view *v, const struct cidr *dst)
 {
 	const struct conform_route *found = NULL;
 	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
@@ -46,7 +47,7 @@ static const struct conform_route *find(const struct view *v, const struct cidr 
 }
 
 /* As ip-route(8) shows it. */
-static void format(const struct conform_route *r, char out[160])
+static void route_format(const struct conform_route *r, char out[160])
 {
 	struct text t = {.buf = out, .size = 160};
 	text_add(&t, "%s", strcmp(r->type, "unicast") == 0 ? "" : r->type);
@@ -63,15 +64,16 @@ static void note_wrong(
 {
 	char seen[160] = "no route";
 	if (r)
-		format(r, seen);
+		route_format(r, seen);
 	text_add(&v->wrong, "%s%s: %s%s%s", v->wrong.len ? "; " : "", CIDR_STRING(dst), seen,
 		*wanted ? ", not " : "", wanted);
 }
 
-static struct conform_check *begin(
+static struct conform_check *routes_begin(
 	struct view *v, struct conform_checks *out, const char *note, char wrong[300])
 {
-	struct conform_check *k = conform_checks_add(out, CONFORM_FACT, "route", v->f ? 6 : 4);
+	struct conform_check *k =
+		conform_checks_add(out, CONFORM_FACT, "route", family_digit(v->f) - '0');
 	(void)snprintf(
 		k->what, sizeof(k->what), "route IPv%d %s  %.60s", k->family, note, v->m->name);
 	*wrong = '\0';
@@ -81,8 +83,8 @@ static struct conform_check *begin(
 }
 
 /* One more route was looked at; wanted: what it should be. */
-static void count(struct view *v, bool good, const struct cidr *dst, const struct conform_route *r,
-	const char *wanted)
+static void routes_count(struct view *v, bool good, const struct cidr *dst,
+	const struct conform_route *r, const char *wanted)
 {
 	v->all++;
 	v->right += good;
@@ -90,7 +92,7 @@ static void count(struct view *v, bool good, const struct cidr *dst, const struc
 		note_wrong(v, dst, r, wanted);
 }
 
-static void finish(struct view *v, struct conform_check *k)
+static void routes_finish(struct view *v, struct conform_check *k)
 {
 	if (v->wrong.len)
 		conform_check_set(k, CONFORM_FAILED, "%s", v->wrong.buf);
@@ -105,39 +107,39 @@ static void finish(struct view *v, struct conform_check *k)
 static void check_own_blocks(struct view *v, struct conform_checks *out)
 {
 	char wrong[300];
-	struct conform_check *k = begin(v, out, "own blocks", wrong);
+	struct conform_check *k = routes_begin(v, out, "own blocks", wrong);
 	for (size_t i = 0; i < v->m->facts.n_blocks; i++) {
 		const struct cidr *b = &v->m->facts.blocks[i];
 		if (!is_of(v, b) || b->len == addr_bits(&b->addr))
 			continue;
-		const struct conform_route *r = find(v, b);
+		const struct conform_route *r = routes_find(v, b);
 		bool good = r && strcmp(r->type, "blackhole") == 0 && r->protocol == OURS;
-		count(v, good, b, r, "blackhole protocol 82");
+		routes_count(v, good, b, r, "blackhole protocol 82");
 	}
 	(void)snprintf(k->expected, sizeof(k->expected),
 		"a blackhole of protocol 82 for each of its blocks");
-	finish(v, k);
+	routes_finish(v, k);
 }
 
 static void check_own_pods(struct view *v, struct conform_checks *out)
 {
 	char wrong[300];
-	struct conform_check *k = begin(v, out, "own pods", wrong);
+	struct conform_check *k = routes_begin(v, out, "own pods", wrong);
 	for (size_t i = 0; i < v->m->n_pods; i++) {
 		const struct conform_pod *p = &v->m->pods[i];
 		if (!p->ip[v->f].family || !*p->link)
 			continue;
 		struct cidr host = cidr_of_host(&p->ip[v->f]);
-		const struct conform_route *r = find(v, &host);
+		const struct conform_route *r = routes_find(v, &host);
 		bool good = r && r->protocol == OURS && strcmp(r->dev, p->link) == 0 &&
 			    strcmp(r->type, "unicast") == 0;
 		char wanted[64];
 		(void)snprintf(wanted, sizeof(wanted), "dev %s protocol 82", p->link);
-		count(v, good, &host, r, wanted);
+		routes_count(v, good, &host, r, wanted);
 	}
 	(void)snprintf(k->expected, sizeof(k->expected),
 		"a route of protocol 82 to the link of each of its pods");
-	finish(v, k);
+	routes_finish(v, k);
 }
 
 /* ---- Other nodes' blocks ---- */
@@ -195,7 +197,7 @@ static bool is_in_use(const struct conform_member *owner, const struct cidr *blo
 static void check_other_blocks(struct view *v, struct conform_checks *out)
 {
 	char wrong[300], wanted[96];
-	struct conform_check *k = begin(v, out, "other nodes", wrong);
+	struct conform_check *k = routes_begin(v, out, "other nodes", wrong);
 	for (size_t i = 0; i < conform_cluster_nodes(v->c); i++) {
 		const struct conform_member *other = &v->c->members[i];
 		if (other == v->m || !other->alive || !other->addr[v->f].family ||
@@ -205,17 +207,17 @@ static void check_other_blocks(struct view *v, struct conform_checks *out)
 			const struct cidr *block = &other->facts.blocks[b];
 			if (!is_of(v, block) || !is_exported(v, block))
 				continue;
-			const struct conform_route *r = find(v, block);
+			const struct conform_route *r = routes_find(v, block);
 			if (!r && !is_in_use(other, block))
 				continue;
 			bool good = is_right_hop(v, other, block, r, wanted);
-			count(v, good, block, r, wanted);
+			routes_count(v, good, block, r, wanted);
 		}
 	}
 	(void)snprintf(k->expected, sizeof(k->expected),
 		"a route of protocol 12 (bird) to each block of other nodes%s",
 		v->c->has_store ? " as its pool says" : "");
-	finish(v, k);
+	routes_finish(v, k);
 }
 
 /* ---- No others ---- */
@@ -258,20 +260,20 @@ static bool is_explained(const struct view *v, const struct conform_route *r)
 static void check_no_others(struct view *v, struct conform_checks *out)
 {
 	char wrong[300];
-	struct conform_check *k = begin(v, out, "no others", wrong);
+	struct conform_check *k = routes_begin(v, out, "no others", wrong);
 	(void)snprintf(k->expected, sizeof(k->expected),
 		"every route inside the pools to be roost's, or BIRD's to another node's block");
 	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
 		const struct conform_route *r = &v->m->facts.routes[i];
 		if (!is_of(v, &r->dst) || !is_inside_pools(v, &r->dst))
 			continue;
-		count(v, is_explained(v, r), &r->dst, r, "");
+		routes_count(v, is_explained(v, r), &r->dst, r, "");
 	}
-	finish(v, k);
+	routes_finish(v, k);
 }
 
 /* Nothing is said of a family in which there are neither pods nor blocks. */
-static bool is_used(const struct conform_cluster *c, size_t f)
+static bool is_used(const struct conform_cluster *c, enum family f)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct conform_member *m = &c->members[i];
@@ -279,7 +281,7 @@ static bool is_used(const struct conform_cluster *c, size_t f)
 			if (m->pods[k].ip[f].family)
 				return true;
 		for (size_t k = 0; k < m->facts.n_blocks; k++)
-			if ((m->facts.blocks[k].addr.family == AF_INET6) == (f == 1))
+			if (family_of(m->facts.blocks[k].addr.family) == f)
 				return true;
 	}
 	return false;
@@ -288,7 +290,7 @@ static bool is_used(const struct conform_cluster *c, size_t f)
 void conform_routes(const struct conform_cluster *c, struct conform_checks *out)
 {
 	for (size_t i = 0; i < conform_cluster_nodes(c); i++) {
-		for (size_t f = 0; f < 2; f++) {
+		for (enum family f = IPV4; f < FAMILIES; f++) {
 			struct view v = {.c = c, .m = &c->members[i], .f = f};
 			if (!v.m->alive || !c->families[f] || !is_used(c, f))
 				continue;

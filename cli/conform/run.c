@@ -41,7 +41,7 @@ static struct conform_member *member(struct conform_run *r, size_t i)
 }
 
 /* A check of one node or pod; group is what it is about. */
-static struct conform_check *add(
+static struct conform_check *run_add(
 	struct conform_run *r, const char *group, size_t i, size_t pod, const char *expected)
 {
 	struct conform_check *k = conform_checks_add(&r->checks, CONFORM_FACT, group, 0);
@@ -53,7 +53,7 @@ static struct conform_check *add(
 
 /* ---- Probes ---- */
 
-static const struct conform_host *host(const struct conform_run *r, size_t i)
+static const struct conform_host *run_host(const struct conform_run *r, size_t i)
 {
 	return i < r->file->n_nodes ? &r->file->nodes[i] : &r->file->outside;
 }
@@ -66,7 +66,7 @@ static void set_name(struct conform_run *r, size_t i, const char *name)
 		(void)text_copy(member(r, i)->name, CONFORM_NAME, clean);
 }
 
-static void start(struct conform_run *r)
+static void run_start(struct conform_run *r)
 {
 	for (size_t i = 0; i < r->cluster.n; i++) {
 		char name[32] = "outside";
@@ -74,8 +74,8 @@ static void start(struct conform_run *r)
 		if (!member(r, i)->is_outside)
 			(void)snprintf(name, sizeof(name), "nodes[%zu]", i);
 		set_name(r, i, name);
-		set_name(r, i, host(r, i)->name);
-		conform_probes_start(&r->probes, i, member(r, i)->name, host(r, i)->arguments);
+		set_name(r, i, run_host(r, i)->name);
+		conform_probes_start(&r->probes, i, member(r, i)->name, run_host(r, i)->arguments);
 	}
 }
 
@@ -98,14 +98,15 @@ static void note_troubles(struct conform_run *r, const struct conform_call *c)
 	if (!first)
 		return;
 	output_clean(clean, sizeof(clean), first);
-	conform_check_set(
-		add(r, "left", c->probe, CONFORM_NODE, "what an earlier probe left to be deleted"),
+	conform_check_set(run_add(r, "left", c->probe, CONFORM_NODE,
+				  "what an earlier probe left to be deleted"),
 		CONFORM_FAILED, "%s", clean);
 }
 
 static bool judge_hello(struct conform_run *r, const struct conform_call *c)
 {
-	struct conform_check *k = add(r, "probe", c->probe, CONFORM_NODE, "a probe that answers");
+	struct conform_check *k =
+		run_add(r, "probe", c->probe, CONFORM_NODE, "a probe that answers");
 	if (c->result != CONFORM_ANSWERED) {
 		conform_check_set(k, CONFORM_FAILED, "%.300s", c->problem);
 		return false;
@@ -121,13 +122,13 @@ static bool judge_hello(struct conform_run *r, const struct conform_call *c)
 		return false;
 	}
 	conform_check_set(k, CONFORM_OK, "roostctl %s", clean);
-	if (!*host(r, c->probe)->name && !member(r, c->probe)->is_outside && name)
+	if (!*run_host(r, c->probe)->name && !member(r, c->probe)->is_outside && name)
 		set_name(r, c->probe, name);
 	note_troubles(r, c);
 	return true;
 }
 
-static void greet(struct conform_run *r)
+static void run_greet(struct conform_run *r)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
 	ask_all(r, false, "hello", HELLO_MS, &calls, "probes");
@@ -151,20 +152,20 @@ static void ask_facts(struct conform_run *r, bool say)
 			conform_facts_done(&m->facts);
 			m->facts = seen;
 		} else if (say) {
-			conform_check_set(
-				add(r, "look", c->probe, CONFORM_NODE, "to hear what the node has"),
+			conform_check_set(run_add(r, "look", c->probe, CONFORM_NODE,
+						  "to hear what the node has"),
 				CONFORM_FAILED, "%.300s", conform_call_why(c, &e));
 		}
 	}
 }
 
-static void meet(struct conform_run *r)
+static void run_meet(struct conform_run *r)
 {
-	greet(r);
+	run_greet(r);
 	ask_facts(r, true);
 	for (size_t i = 0; i < r->cluster.n; i++) {
 		struct conform_member *m = member(r, i);
-		if (m->alive && !*host(r, i)->name && !m->is_outside)
+		if (m->alive && !*run_host(r, i)->name && !m->is_outside)
 			set_name(r, i, m->facts.node);
 		if (m->alive)
 			conform_member_find_addresses(m);
@@ -175,7 +176,7 @@ static void meet(struct conform_run *r)
 
 static json_t *pod_request(const struct conform_run *r, size_t i, size_t pod)
 {
-	const struct conform_host *h = host(r, i);
+	const struct conform_host *h = run_host(r, i);
 	json_t *o = json_pack("{s:s,s:s}", "op", "pod-add", "name", CONFORM_POD_NAME(pod));
 	if (h->conf_dir)
 		json_put(o, "confDir", json_string(h->conf_dir));
@@ -193,7 +194,7 @@ static json_t *pod_request(const struct conform_run *r, size_t i, size_t pod)
 static void take_pod(struct conform_run *r, const struct conform_call *c, size_t pod)
 {
 	struct conform_member *m = member(r, c->probe);
-	struct conform_check *k = add(r, "pod", c->probe, pod, "to start");
+	struct conform_check *k = run_add(r, "pod", c->probe, pod, "to start");
 	struct err e = {0};
 	if (c->result != CONFORM_ANSWERED || conform_pod_parse(c->answer, &m->pods[pod], &e) < 0) {
 		conform_check_set(k, CONFORM_FAILED, "%.300s", conform_call_why(c, &e));
@@ -234,13 +235,13 @@ static void start_servers(struct conform_run *r)
 			   conform_ports_parse(c->answer, &m->ports, &e) == 0;
 		if (!m->alive)
 			conform_check_set(
-				add(r, "serve", c->probe, CONFORM_NODE, "servers on the node"),
+				run_add(r, "serve", c->probe, CONFORM_NODE, "servers on the node"),
 				CONFORM_FAILED, "%.300s", conform_call_why(c, &e));
 	}
 }
 
 /* Until the routes are right, or time is up. */
-static void settle(struct conform_run *r)
+static void run_settle(struct conform_run *r)
 {
 	uint64_t end = boot_now_ns() + (uint64_t)r->file->settle_s * 1000 * MS;
 	for (;;) {
@@ -276,8 +277,8 @@ static void delete_pods(struct conform_run *r)
 			if (c->result == CONFORM_ANSWERED)
 				continue;
 			member(r, i)->alive = member(r, i)->alive && !lost;
-			conform_check_set(add(r, "pod", i, pod, "to be deleted"), CONFORM_FAILED,
-				"%.300s", c->problem);
+			conform_check_set(run_add(r, "pod", i, pod, "to be deleted"),
+				CONFORM_FAILED, "%.300s", c->problem);
 		}
 	}
 }
@@ -299,20 +300,20 @@ static void check_leftovers(struct conform_run *r)
 		conform_leftovers(&r->cluster, &r->checks);
 }
 
-static void finish(struct conform_run *r)
+static void run_finish(struct conform_run *r)
 {
 	CLEANUP_CONFORM_CALLS struct conform_calls ends = {0};
 	r->facts.interrupted = r->probes.interrupted;
 	conform_probes_end(&r->probes, &ends);
 	for (size_t i = 0; i < ends.n; i++)
 		if (ends.list[i].result != CONFORM_ANSWERED)
-			conform_check_set(add(r, "probe", ends.list[i].probe, CONFORM_NODE,
+			conform_check_set(run_add(r, "probe", ends.list[i].probe, CONFORM_NODE,
 						  "to end and leave nothing"),
 				CONFORM_FAILED, "%.300s", ends.list[i].problem);
 	conform_progress_print(stdout, &r->progress, &r->checks);
 }
 
-static void count(struct conform_run *r)
+static void run_count(struct conform_run *r)
 {
 	for (size_t i = 0; i < conform_cluster_nodes(&r->cluster); i++) {
 		r->facts.nodes += member(r, i)->alive;
@@ -329,13 +330,13 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 	int error = conform_probes_open(&r->probes, r->cluster.n, &r->progress, e);
 	if (error < 0)
 		return error;
-	start(r);
-	meet(r);
+	run_start(r);
+	run_meet(r);
 	start_pods(r);
 	start_servers(r);
 	conform_progress_print(stdout, &r->progress, &r->checks);
-	settle(r);
-	count(r);
+	run_settle(r);
+	run_count(r);
 	if (!r->probes.interrupted) {
 		conform_addresses(&r->cluster, &r->checks);
 		conform_routes(&r->cluster, &r->checks);
@@ -349,7 +350,7 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 		delete_pods(r);
 		check_leftovers(r);
 	}
-	finish(r);
+	run_finish(r);
 	r->facts.duration_ms = (boot_now_ns() - began) / MS;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/family.h"
 #include "lib/text.h"
 
 #define OVERHEAD_IPIP 20
@@ -20,10 +21,10 @@
 
 /* ---- Addresses ---- */
 
-static struct conform_check *add(struct conform_checks *out, const char *group, const char *note,
-	const struct conform_member *m, size_t pod, const struct addr *a)
+static struct conform_check *static_add(struct conform_checks *out, const char *group,
+	const char *note, const struct conform_member *m, size_t pod, const struct addr *a)
 {
-	int family = a ? (a->family == AF_INET6 ? 6 : 4) : 0;
+	int family = a ? family_digit(family_of(a->family)) - '0' : 0;
 	struct conform_check *c = conform_checks_add(out, CONFORM_FACT, group, family);
 	if (a)
 		(void)snprintf(c->what, sizeof(c->what), "%s IPv%d %s  %.60s  %s", group, family,
@@ -39,7 +40,7 @@ static void check_unique(const struct conform_cluster *c, size_t member, size_t 
 	const struct addr *a, struct conform_checks *out)
 {
 	const struct conform_pod *own = &c->members[member].pods[pod];
-	struct conform_check *k = add(out, "address", "unique", &c->members[member], pod, a);
+	struct conform_check *k = static_add(out, "address", "unique", &c->members[member], pod, a);
 	(void)snprintf(k->expected, sizeof(k->expected), "nobody else to have it");
 	conform_check_set(k, CONFORM_OK, "nobody else");
 	for (size_t i = 0; i < conform_cluster_nodes(c); i++) {
@@ -63,7 +64,7 @@ static void check_block(const struct conform_cluster *c, size_t member, size_t p
 	const struct addr *a, struct conform_checks *out)
 {
 	const struct conform_member *m = &c->members[member];
-	struct conform_check *k = add(out, "address", "block", m, pod, a);
+	struct conform_check *k = static_add(out, "address", "block", m, pod, a);
 	(void)snprintf(k->expected, sizeof(k->expected), "to be of a block of %.60s", m->name);
 	if (m->facts.n_blocks == 0) {
 		conform_check_set(k, CONFORM_SKIPPED, "%.60s has no node state of roost", m->name);
@@ -85,13 +86,13 @@ static void check_block(const struct conform_cluster *c, size_t member, size_t p
 }
 
 /* What tunnels take of a packet, at most. */
-static uint32_t overhead(const struct conform_cluster *c, size_t f)
+static uint32_t overhead(const struct conform_cluster *c, enum family f)
 {
 	uint32_t most = 0;
 	for (size_t i = 0; i < c->n_pools; i++) {
 		const struct conform_pool *p = &c->pools[i];
 		uint32_t o = 0;
-		if ((p->cidr.addr.family == AF_INET6) != (f == 1) || p->disabled)
+		if (family_of(p->cidr.addr.family) != f || p->disabled)
 			continue;
 		if (p->vxlan != ENCAP_NEVER)
 			o = f ? OVERHEAD_VXLAN6 : OVERHEAD_VXLAN4;
@@ -106,9 +107,9 @@ static void check_mtu(const struct conform_cluster *c, const struct conform_memb
 	struct conform_checks *out)
 {
 	const struct conform_pod *p = &m->pods[pod];
-	struct conform_check *k = add(out, "mtu", "of the pod", m, pod, NULL);
+	struct conform_check *k = static_add(out, "mtu", "of the pod", m, pod, NULL);
 	uint32_t most = UINT32_MAX, less = 0;
-	for (size_t f = 0; f < 2; f++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		uint32_t o = overhead(c, f);
 		if (!p->ip[f].family || m->facts.mtu[f] <= o || m->facts.mtu[f] - o >= most)
 			continue;
@@ -133,7 +134,7 @@ void conform_addresses(const struct conform_cluster *c, struct conform_checks *o
 	for (size_t i = 0; i < conform_cluster_nodes(c); i++) {
 		const struct conform_member *m = &c->members[i];
 		for (size_t k = 0; k < m->n_pods; k++) {
-			for (size_t f = 0; f < 2; f++) {
+			for (enum family f = IPV4; f < FAMILIES; f++) {
 				if (!m->pods[k].ip[f].family)
 					continue;
 				check_unique(c, i, k, &m->pods[k].ip[f], out);
@@ -165,7 +166,7 @@ static void find_left_of_pod(
 		addr_format(&r->addr, text);
 		add_left(t, "the record of", text);
 	}
-	for (size_t f = 0; f < 2; f++) {
+	for (enum family f = IPV4; f < FAMILIES; f++) {
 		struct cidr host = cidr_of_host(&p->ip[f]);
 		for (size_t i = 0; p->ip[f].family && i < l->n_routes; i++) {
 			if (!cidr_equal(&l->routes[i].dst, &host))
@@ -184,7 +185,7 @@ void conform_leftovers(const struct conform_cluster *c, struct conform_checks *o
 		struct text t = TEXT_ON(left);
 		if (!m->n_pods)
 			continue;
-		struct conform_check *k = add(out, "left", "after", m, CONFORM_NODE, NULL);
+		struct conform_check *k = static_add(out, "left", "after", m, CONFORM_NODE, NULL);
 		(void)snprintf(k->expected, sizeof(k->expected),
 			"no link, route or record of the pods that were here");
 		if (!m->alive) {

@@ -118,7 +118,7 @@ static void format_args(const char *name, char out[128])
 		"IgnoreUnknown=1;K8S_POD_NAMESPACE=roost-conformance;K8S_POD_NAME=%s", name);
 }
 
-static int note(
+static int attach_note(
 	const struct probe_attach *a, struct probe_journal *j, const char *name, struct err *e)
 {
 	char cookie[24];
@@ -152,12 +152,12 @@ int probe_attach_add(
 	const struct probe_chain_call call = call_of(a, args);
 	int r = probe_chain_check(&a->chain, &call, e);
 	if (r >= 0)
-		r = note(a, j, name, e);
+		r = attach_note(a, j, name, e);
 	if (r < 0)
 		return r;
 	r = probe_chain_add(&a->chain, &call, &a->result, e);
 	if (r >= 0)
-		r = note(a, j, name, e);
+		r = attach_note(a, j, name, e);
 	if (r < 0) {
 		struct err ignored;
 		(void)probe_attach_del(a, j, name, &ignored); /* else the journal keeps it */

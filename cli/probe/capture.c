@@ -79,7 +79,7 @@ static bool is_wanted(const struct probe_capture *c, const uint8_t *head, size_t
 	return len >= skip + 4 && (head[skip + 2] << 8 | head[skip + 3]) == c->port;
 }
 
-static void count(struct probe_capture *c, const struct sockaddr_ll *from)
+static void capture_count(struct probe_capture *c, const struct sockaddr_ll *from)
 {
 	size_t i = 0;
 	while (i < c->n_counts && c->counts[i].link != from->sll_ifindex)
@@ -105,7 +105,7 @@ static void read_packets(struct probe_capture *c, int most)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n > 0 && is_wanted(c, head, (size_t)n))
-			count(c, &from);
+			capture_count(c, &from);
 	}
 }
 
@@ -168,7 +168,7 @@ void probe_captures_done(struct probe *p)
 
 /* ---- Requests ---- */
 
-static struct probe_capture **find(struct probe *p, const char *id)
+static struct probe_capture **capture_find(struct probe *p, const char *id)
 {
 	struct probe_capture **at = &p->captures;
 	while (*at && strcmp((*at)->id, id) != 0)
@@ -232,7 +232,7 @@ int probe_capture_start(struct probe *p, const struct probe_request *call, struc
 		return r;
 	for (const struct probe_capture *c = p->captures; c; c = c->next)
 		n++;
-	if (*find(p, name))
+	if (*capture_find(p, name))
 		return err_set(e, EEXIST, "there is a capture \"%s\" already", name);
 	if (n == CAPTURES_MAX)
 		return err_set(e, EAGAIN, "there are %d captures already", CAPTURES_MAX);
@@ -252,7 +252,7 @@ int probe_capture_start(struct probe *p, const struct probe_request *call, struc
 }
 
 /* Links by name, those without packets left out. */
-static json_t *describe(const struct probe_capture *c, bool out)
+static json_t *capture_describe(const struct probe_capture *c, bool out)
 {
 	json_t *o = json_object();
 	for (size_t i = 0; i < c->n_counts; i++) {
@@ -270,15 +270,15 @@ int probe_captured(struct probe *p, const struct probe_request *call, struct err
 	int r = get_id(call->doc, &name, e);
 	if (r < 0)
 		return r;
-	struct probe_capture **at = find(p, name), *c = *at;
+	struct probe_capture **at = capture_find(p, name), *c = *at;
 	if (!c)
 		return err_set(e, ENOENT, "there is no capture \"%s\"", name);
 	struct tpacket_stats stats = {0};
 	socklen_t len = sizeof(stats);
 	(void)getsockopt(c->watch.fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);
 	read_packets(c, (int)stats.tp_packets + 1);
-	json_put(call->answer, "in", describe(c, false));
-	json_put(call->answer, "out", describe(c, true));
+	json_put(call->answer, "in", capture_describe(c, false));
+	json_put(call->answer, "out", capture_describe(c, true));
 	json_put(call->answer, "dropped", json_integer(stats.tp_drops));
 	*at = c->next;
 	free_capture(c);

@@ -159,7 +159,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 /* The first file that is usable and has the name; what was wrong with others is told when there
  * is none. */
-static int choose(const char *folder, struct dirent **files, int n, const char *name,
+static int chain_choose(const char *folder, struct dirent **files, int n, const char *name,
 	struct probe_chain *out, struct err *e)
 {
 	struct text wrong = TEXT_ON(e->details);
@@ -195,7 +195,7 @@ int probe_chain_load(const char *folder, const char *name, struct probe_chain *o
 	int n = scandir(folder, &files, is_wanted, by_name);
 	if (n < 0)
 		return err_set(e, errno, "cannot read %.300s: %s", folder, strerror(errno));
-	int r = choose(folder, files, n, name, out, e);
+	int r = chain_choose(folder, files, n, name, out, e);
 	for (int i = 0; i < n; i++)
 		free(files[i]);
 	free(files);
@@ -292,7 +292,7 @@ struct step {
 	json_t *input; /* owned */
 };
 
-static int run(const struct step *s, json_t **out, struct err *e)
+static int chain_run(const struct step *s, json_t **out, struct err *e)
 {
 	char *variables[VARIABLES];
 	CLEANUP_FREE char *text = json_text(s->input);
@@ -335,7 +335,7 @@ int probe_chain_add(const struct probe_chain *c, const struct probe_chain_call *
 		json_t *answer = NULL;
 		const struct step s = {
 			call, type_of(c, i), "ADD", probe_chain_input(c, i, call->runtime, last)};
-		int r = run(&s, &answer, e);
+		int r = chain_run(&s, &answer, e);
 		if (r < 0)
 			return r;
 		if (!json_is_object(answer)) {
@@ -360,7 +360,7 @@ int probe_chain_del(const struct probe_chain *c, const struct probe_chain_call *
 		json_t *ignored = NULL;
 		const struct step s = {
 			call, type_of(c, i), "DEL", probe_chain_input(c, i, call->runtime, prev)};
-		int r = run(&s, &ignored, &why);
+		int r = chain_run(&s, &ignored, &why);
 		json_decref(ignored);
 		if (r < 0 && error == 0) {
 			error = r;

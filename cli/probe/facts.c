@@ -222,7 +222,7 @@ static int put_state(const struct probe *p, const struct query *q, struct err *e
 	json_put(q->answer, "pools", pools);
 	json_put(q->answer, "blocks", blocks);
 	json_put(q->answer, "records", records);
-	int r = state_look(p->options->state_dir, &v, e);
+	int r = state_read(p->options->state_dir, &v, e);
 	if (r <= 0)
 		return r;
 	for (size_t i = 0; i < v.n_pools; i++) {

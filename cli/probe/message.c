@@ -33,7 +33,7 @@ void probe_message_format(const struct probe_message *m, char *out, size_t len)
 	memset(out + t.len, ' ', len - t.len);
 }
 
-static bool take(const json_t *doc, struct probe_message *m)
+static bool message_take(const json_t *doc, struct probe_message *m)
 {
 	const char *kind = NULL, *nonce = NULL, *source = NULL;
 	int64_t seq = 0;
@@ -60,7 +60,7 @@ bool probe_message_parse(const char *bytes, size_t len, struct probe_message *ou
 	CLEANUP_JSON json_t *doc = NULL;
 	if (len < PROBE_MESSAGE_MIN || len > PROBE_MESSAGE_MAX ||
 		memcmp(bytes, START, strlen(START)) != 0 ||
-		json_parse(bytes, len, &doc, &ignored) < 0 || !take(doc, &m))
+		json_parse(bytes, len, &doc, &ignored) < 0 || !message_take(doc, &m))
 		return false;
 	*out = m;
 	return true;

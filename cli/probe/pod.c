@@ -109,7 +109,7 @@ static int find_ends(
 	return r;
 }
 
-static int describe(const struct probe_pod *pod, json_t *answer, struct err *e)
+static int pod_describe(const struct probe_pod *pod, json_t *answer, struct err *e)
 {
 	struct net_link inside = {0}, host = {0};
 	struct cni_result result;
@@ -139,7 +139,7 @@ static int describe(const struct probe_pod *pod, json_t *answer, struct err *e)
 	return 0;
 }
 
-static int wire(struct probe *p, struct probe_pod *pod, json_t *answer, struct err *e)
+static int pod_wire(struct probe *p, struct probe_pod *pod, json_t *answer, struct err *e)
 {
 	int r = ns_make(&pod->ns, e);
 	if (r >= 0)
@@ -153,7 +153,7 @@ static int wire(struct probe *p, struct probe_pod *pod, json_t *answer, struct e
 	r = probe_attach_add(&pod->attach, p->journal, pod->name, e);
 	if (r < 0)
 		return r;
-	r = describe(pod, answer, e);
+	r = pod_describe(pod, answer, e);
 	if (r >= 0)
 		r = probe_server_open(p, &pod->server, &pod->ns, PROBE_PORT, e);
 	if (r < 0) {
@@ -179,7 +179,7 @@ int probe_pod_add(struct probe *p, const struct probe_request *call, struct err 
 	(void)snprintf(pod->attach.container, sizeof(pod->attach.container), "%s-%s", p->id, name);
 	r = read_request(call->doc, &pod->attach, e);
 	if (r >= 0)
-		r = wire(p, pod, call->answer, e);
+		r = pod_wire(p, pod, call->answer, e);
 	if (r < 0) {
 		free_pod(p, pod);
 		return r;

@@ -104,7 +104,8 @@ static int unknown_op(const char *op, struct err *e)
 	return -EOPNOTSUPP;
 }
 
-static int run(struct probe *p, json_int_t id, const char *op, const json_t *request, struct err *e)
+static int probe_run_op(
+	struct probe *p, json_int_t id, const char *op, const json_t *request, struct err *e)
 {
 	size_t i = 0;
 	if (strcmp(op, "end") == 0) {
@@ -141,7 +142,7 @@ static void take_line(struct probe *p)
 	if (r > 0)
 		r = line_parse(line, len, &request, &id, &op, &e);
 	if (r >= 0)
-		r = run(p, id, op, request, &e);
+		r = probe_run_op(p, id, op, request, &e);
 	if (r < 0)
 		probe_refuse(p, id, r, &e);
 }
@@ -205,7 +206,7 @@ static struct probe_watch *next_event(struct probe *p, uint32_t *events)
 	return (struct probe_watch *)(uintptr_t)event.data.u64;
 }
 
-static void tick(struct probe *p)
+static void probe_tick(struct probe *p)
 {
 	uint64_t now = boot_now_ns();
 	probe_try_tick(p, now);
@@ -237,7 +238,7 @@ static void take_request(struct probe *p)
 	p->ending |= p->in_ended && !line_is_waiting(&p->line);
 }
 
-static void loop(struct probe *p)
+static void probe_loop(struct probe *p)
 {
 	for (int turns = 0; !p->ending;) {
 		uint32_t events = 0;
@@ -246,7 +247,7 @@ static void loop(struct probe *p)
 			w->on(p, w, events);
 		if (!w || ++turns == TURNS) {
 			turns = 0;
-			tick(p);
+			probe_tick(p);
 		}
 		if (!is_stalled(p) && !p->ending)
 			take_request(p);
@@ -286,7 +287,7 @@ static int open_signals(struct probe *p, struct err *e)
 	return probe_watch_add(p, &p->signals, EPOLLIN, e);
 }
 
-static int begin(struct probe *p, struct err *e)
+static int probe_begin(struct probe *p, struct err *e)
 {
 	int r = probe_journal_id(p->id, e);
 	if (r >= 0)
@@ -313,7 +314,7 @@ static void write_last_words(struct probe *p)
 	}
 }
 
-static int end(struct probe *p)
+static int probe_end(struct probe *p)
 {
 	struct err e = {0};
 	probe_tries_done(p);
@@ -345,12 +346,12 @@ int probe_run(const struct options *o)
 		.end_ns = boot_now_ns() + (uint64_t)lifetime * SECOND,
 		.end_id = -1,
 	};
-	int r = begin(&p, &e);
+	int r = probe_begin(&p, &e);
 	if (r >= 0)
-		loop(&p);
+		probe_loop(&p);
 	else
 		(void)output_error(&e);
-	int status = end(&p);
+	int status = probe_end(&p);
 	probe_watch_close(&p.in);
 	probe_watch_close(&p.out);
 	probe_watch_close(&p.signals);

@@ -49,7 +49,7 @@ static struct probe_heard *find_heard(const struct probe_server *s, const char *
 	return NULL;
 }
 
-static void hear(struct probe_server *s, const char *nonce, const struct addr *source)
+static void server_hear(struct probe_server *s, const char *nonce, const struct addr *source)
 {
 	struct probe_heard *h = find_heard(s, nonce);
 	if (!h) {
@@ -129,7 +129,7 @@ static void on_datagram(struct probe *p, struct probe_watch *w, uint32_t events)
 			continue;
 		struct addr source;
 		probe_socket_addr(&from, &source);
-		hear(s, question.nonce, &source);
+		server_hear(s, question.nonce, &source);
 		vector.iov_len = (size_t)n;
 		answer_datagram(w->fd, &m, &question);
 	}
@@ -137,7 +137,7 @@ static void on_datagram(struct probe *p, struct probe_watch *w, uint32_t events)
 
 /* ---- TCP ---- */
 
-static void reap(struct probe *p)
+static void conn_reap(struct probe *p)
 {
 	for (struct probe_conn **at = &p->conns; *at;) {
 		struct probe_conn *c = *at;
@@ -178,7 +178,7 @@ static void answer_line(struct probe *p, struct probe_conn *c, size_t len)
 		c->over = true;
 		return;
 	}
-	hear(c->server, m.nonce, &c->source);
+	server_hear(c->server, m.nonce, &c->source);
 	m.is_answer = true;
 	m.source = c->source;
 	probe_message_format(&m, c->buf, len);
@@ -213,7 +213,7 @@ static void on_conn(struct probe *p, struct probe_watch *w, uint32_t events)
 		go_on_answering(p, c);
 	else
 		read_line(p, c);
-	reap(p);
+	conn_reap(p);
 }
 
 static void on_caller(struct probe *p, struct probe_watch *w, uint32_t events)
@@ -235,7 +235,7 @@ static void on_caller(struct probe *p, struct probe_watch *w, uint32_t events)
 	c->next = p->conns;
 	p->conns = c;
 	p->n_conns++;
-	reap(p);
+	conn_reap(p);
 }
 
 uint64_t probe_server_next(const struct probe *p)
@@ -250,7 +250,7 @@ void probe_server_tick(struct probe *p, uint64_t now_ns)
 {
 	for (struct probe_conn *c = p->conns; c; c = c->next)
 		c->over |= c->end_ns <= now_ns;
-	reap(p);
+	conn_reap(p);
 }
 
 /* ---- Opening and closing ---- */
@@ -339,7 +339,7 @@ void probe_server_close(struct probe *p, struct probe_server *s)
 		return;
 	for (struct probe_conn *c = p->conns; c; c = c->next)
 		c->over |= c->server == s;
-	reap(p);
+	conn_reap(p);
 	for (size_t i = 0; i < PROBE_SOCKETS; i++)
 		probe_watch_close(&s->sockets[i]);
 	free(s->heard);

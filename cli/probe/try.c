@@ -50,7 +50,7 @@ void probe_try_failed(struct probe_try *t, int error, uint32_t mtu, const struct
 
 /* ---- Ends ---- */
 
-static json_t *describe(const struct probe_try *t)
+static json_t *try_describe(const struct probe_try *t)
 {
 	json_t *o = json_object();
 	char text[ADDR_TEXT];
@@ -86,7 +86,7 @@ static void free_try(struct probe_try *t)
 	free(t);
 }
 
-static void reap(struct probe *p)
+static void try_reap(struct probe *p)
 {
 	for (struct probe_try **at = &p->tries; *at;) {
 		struct probe_try *t = *at;
@@ -96,7 +96,7 @@ static void reap(struct probe *p)
 		}
 		*at = t->next;
 		p->n_tries--;
-		probe_answer(p, t->id, describe(t));
+		probe_answer(p, t->id, try_describe(t));
 		free_try(t);
 	}
 }
@@ -106,7 +106,7 @@ static void on_try(struct probe *p, struct probe_watch *w, uint32_t events)
 	(void)events;
 	struct probe_try *t = w->owner;
 	t->kind->receive(t);
-	reap(p);
+	try_reap(p);
 }
 
 /* ---- Time ---- */
@@ -140,7 +140,7 @@ void probe_try_tick(struct probe *p, uint64_t now_ns)
 			send_again(t, now_ns);
 		}
 	}
-	reap(p);
+	try_reap(p);
 }
 
 void probe_try_stop(struct probe *p, const struct probe_pod *from)
@@ -151,7 +151,7 @@ void probe_try_stop(struct probe *p, const struct probe_pod *from)
 		t->error = t->done ? t->error : ECANCELED;
 		t->done = true;
 	}
-	reap(p);
+	try_reap(p);
 }
 
 void probe_tries_done(struct probe *p)
@@ -286,6 +286,6 @@ int probe_try_start(struct probe *p, const struct probe_request *call, struct er
 	p->tries = t;
 	p->n_tries++;
 	send_again(t, boot_now_ns());
-	reap(p);
+	try_reap(p);
 	return 1;
 }
