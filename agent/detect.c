@@ -205,14 +205,6 @@ static unsigned int interface_rank(const struct detect *d, const char *name)
 	return 0;
 }
 
-static const struct facts_default *default_of(const struct facts *f, uint8_t family)
-{
-	for (size_t i = 0; i < f->n_defaults; i++)
-		if (f->defaults[i].family == family)
-			return &f->defaults[i];
-	return NULL;
-}
-
 /* What makes one candidate better than another; the first that differs decides. */
 struct rank {
 	bool fits;
@@ -265,10 +257,10 @@ static struct rank rank_of(
 	if (cidr_any_contains(w->avoid, w->n_avoid, &a->addr.addr) ||
 		!addr_fits(d, &a->addr.addr) || !link_fits(w, l, &r.by_name))
 		return r;
-	const struct facts_default *route = default_of(f, w->family);
+	const struct facts_route *route = &f->defaults[family_of(w->family)];
 	r.fits = true;
 	r.preferred = w->preferred.addr.family && addr_equal(&w->preferred.addr, &a->addr.addr);
-	r.on_default_link = route && route->link == l->index;
+	r.on_default_link = route->link == l->index;
 	r.running = l->running;
 	if (d->method == DETECT_CAN_REACH && cidr_contains(&a->addr, &d->target))
 		r.near = 2;

@@ -107,14 +107,6 @@ static void add_exit_peer(struct family_exits *w, const struct replica_node *nod
 	p->n_cidrs = n;
 }
 
-static bool has_default(const struct desiring *g, enum family f)
-{
-	for (size_t i = 0; i < g->f->n_defaults; i++)
-		if (g->f->defaults[i].family == family_af(f))
-			return true;
-	return false;
-}
-
 /* What outside routers may give this node. */
 static size_t router_exits(const struct family_exits *w, struct cidr out[CIDRS])
 {
@@ -129,7 +121,7 @@ static void announce_exits(
 	struct family_exits *w, const struct cidr *cidrs, size_t n, struct cidr *own)
 {
 	struct cidr ignored[CIDRS];
-	bool leads_out = has_default(w->g, w->family) || router_exits(w, ignored) > 0;
+	bool leads_out = w->g->f->defaults[w->family].link || router_exits(w, ignored) > 0;
 	for (size_t i = 0; i < n && !w->g->drain; i++) {
 		if (cidrs[i].len > 0 || leads_out)
 			own[w->out->n_own++] = cidrs[i];

@@ -32,10 +32,7 @@ static int link_to(const struct facts *f, const struct addr *a)
 			prefer_longer(&f->addrs[i].addr, a, f->addrs[i].link, &len, &best);
 	for (size_t i = 0; i < f->n_routes; i++)
 		prefer_longer(&f->routes[i].dst, a, f->routes[i].link, &len, &best);
-	for (size_t i = 0; i < f->n_defaults && len < 0; i++)
-		if (f->defaults[i].family == a->family)
-			best = f->defaults[i].link;
-	return best;
+	return len < 0 ? f->defaults[family_of(a->family)].link : best;
 }
 
 enum drop { DROP_NOTHING, DROP_OTHER_LINK, DROP_IN_CLEAR, DROP_TO_NODE };

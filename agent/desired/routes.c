@@ -184,13 +184,8 @@ static bool find_route(const struct routing *r, const struct addr *node, struct 
 /* The way out of all that is not near; false: none. */
 static bool find_default(const struct routing *r, struct bird_hop *h)
 {
-	const struct cidr all = {.addr = {.family = family_af(r->family)}};
-	for (size_t i = 0; i < r->g->f->n_defaults; i++) {
-		const struct facts_default *d = &r->g->f->defaults[i];
-		if (d->family == family_af(r->family) && make_hop(r, &all, &d->via, d->link, h))
-			return true;
-	}
-	return false;
+	const struct facts_route *d = &r->g->f->defaults[r->family];
+	return make_hop(r, &d->dst, &d->via, d->link, h);
 }
 
 static bool is_vxlan(enum encapsulation how)

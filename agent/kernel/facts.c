@@ -53,11 +53,6 @@ static bool is_same_addr(const struct facts_addr *a, const struct facts_addr *b)
 	return a->link == b->link && a->usable == b->usable && cidr_equal(&a->addr, &b->addr);
 }
 
-static bool is_same_default(const struct facts_default *a, const struct facts_default *b)
-{
-	return a->family == b->family && a->link == b->link && addr_equal(&a->via, &b->via);
-}
-
 static bool is_same_route(const struct facts_route *a, const struct facts_route *b)
 {
 	return a->link == b->link && cidr_equal(&a->dst, &b->dst) && addr_equal(&a->via, &b->via);
@@ -66,14 +61,14 @@ static bool is_same_route(const struct facts_route *a, const struct facts_route 
 bool facts_equal(const struct facts *a, const struct facts *b)
 {
 	bool same = a->n_links == b->n_links && a->n_addrs == b->n_addrs &&
-		    a->n_defaults == b->n_defaults && a->n_routes == b->n_routes &&
+		    a->n_routes == b->n_routes &&
 		    memcmp(a->forwards, b->forwards, sizeof(a->forwards)) == 0;
 	for (size_t i = 0; same && i < a->n_links; i++)
 		same = is_same_link(&a->links[i], &b->links[i]);
 	for (size_t i = 0; same && i < a->n_addrs; i++)
 		same = is_same_addr(&a->addrs[i], &b->addrs[i]);
-	for (size_t i = 0; same && i < a->n_defaults; i++)
-		same = is_same_default(&a->defaults[i], &b->defaults[i]);
+	for (enum family i = IPV4; same && i < FAMILIES; i++)
+		same = is_same_route(&a->defaults[i], &b->defaults[i]);
 	for (size_t i = 0; same && i < a->n_routes; i++)
 		same = is_same_route(&a->routes[i], &b->routes[i]);
 	return same;

@@ -31,13 +31,7 @@ struct facts_addr {
 	bool usable; /* global scope, not tentative, not deprecated */
 };
 
-struct facts_default {
-	struct addr via; /* family 0: through the device itself */
-	uint8_t family;
-	int link;
-};
-
-/* A route that the administrator or DHCP made, no default route. */
+/* A default route, or one that the administrator or DHCP made. */
 struct facts_route {
 	struct cidr dst;
 	struct addr via; /* family 0: through the device itself */
@@ -52,8 +46,7 @@ struct facts {
 	size_t n_links;
 	struct facts_addr *addrs;
 	size_t n_addrs;
-	struct facts_default defaults[8]; /* that the kernel takes, one of each family at most */
-	size_t n_defaults;
+	struct facts_route defaults[FAMILIES];	 /* that the kernel takes; link 0: none */
 	struct facts_route routes[FACTS_ROUTES]; /* by destination, one of each */
 	size_t n_routes;
 	bool forwards[FAMILIES];

@@ -154,9 +154,9 @@ static int read_defaults(struct kernel *k, struct facts *f, struct err *e)
 		return r;
 	for (enum family i = IPV4; i < FAMILIES; i++)
 		if (routes[i].dev && routes[i].dst.len == 0)
-			f->defaults[f->n_defaults++] = (struct facts_default){
+			f->defaults[i] = (struct facts_route){
+				.dst.addr.family = family_af(i),
 				.via = routes[i].via,
-				.family = family_af(i),
 				.link = routes[i].dev,
 			};
 	memcpy(f->forwards, host.forwards, sizeof(f->forwards));

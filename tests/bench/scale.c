@@ -94,11 +94,10 @@ static void look_around(struct here *h)
 	h->link = (struct facts_link){
 		.index = UPLINK, .name = "eth0", .mtu = 1500, .up = true, .running = true};
 	h->addr = (struct facts_addr){.addr = own->spec.addr[IPV4], .link = UPLINK, .usable = true};
-	h->facts = (struct facts){
-		.links = &h->link, .n_links = 1, .addrs = &h->addr, .n_addrs = 1, .n_defaults = 1};
-	h->facts.defaults[0] = (struct facts_default){
-		.via = own->spec.addr[IPV4].addr, .family = AF_INET, .link = UPLINK};
-	h->facts.defaults[0].via.bytes[3] = 1;
+	h->facts = (struct facts){.links = &h->link, .n_links = 1, .addrs = &h->addr, .n_addrs = 1};
+	h->facts.defaults[IPV4] = (struct facts_route){
+		.dst.addr.family = AF_INET, .via = own->spec.addr[IPV4].addr, .link = UPLINK};
+	h->facts.defaults[IPV4].via.bytes[3] = 1;
 	struct cidr *blocks = mem_new(replica.n_blocks, sizeof(*blocks));
 	h->states.blocks = mem_new(replica.n_blocks, sizeof(*h->states.blocks));
 	for (size_t i = 0; i < replica.n_blocks; i++) {

@@ -118,11 +118,11 @@ static json_t *facts_json(const struct facts *f)
 		(void)json_array_append_new(
 			addrs, json_pack("{s:o,s:i,s:b}", "addr", cidr_text(&f->addrs[i].addr),
 				       "link", f->addrs[i].link, "usable", f->addrs[i].usable));
-	for (size_t i = 0; i < f->n_defaults; i++)
-		(void)json_array_append_new(
-			defaults, json_pack("{s:o,s:i,s:i}", "via", addr_text(&f->defaults[i].via),
-					  "link", f->defaults[i].link, "family",
-					  f->defaults[i].family == AF_INET ? 4 : 6));
+	for (enum family i = IPV4; i < FAMILIES; i++)
+		if (f->defaults[i].link)
+			(void)json_array_append_new(defaults,
+				json_pack("{s:o,s:i,s:i}", "via", addr_text(&f->defaults[i].via),
+					"link", f->defaults[i].link, "family", i == IPV4 ? 4 : 6));
 	for (size_t i = 0; i < f->n_routes; i++)
 		(void)json_array_append_new(routes,
 			json_pack("{s:o,s:o,s:i}", "dst", cidr_text(&f->routes[i].dst), "via",

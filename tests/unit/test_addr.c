@@ -252,6 +252,22 @@ static void macs_are_unicast_and_printed_in_lower_case(void **state)
 	}
 }
 
+static void a_prefix_is_among_others_with_its_length(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"10.0.0.0/24", "10.0.0.0/25", "fd00::/64"};
+	struct cidr list[3], c;
+	struct err e;
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(cidr_parse(texts[i], &list[i], &e), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(cidr_is_among(list, 3, &list[i]));
+	assert_false(cidr_is_among(list, 2, &list[2]));
+	assert_int_equal(cidr_parse("10.0.0.0/26", &c, &e), 0);
+	assert_false(cidr_is_among(list, 3, &c));
+	assert_false(cidr_is_among(NULL, 0, &c));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +280,7 @@ int main(void)
 		cmocka_unit_test(prefixes_sort_by_address_and_then_the_shorter_first),
 		cmocka_unit_test(families_are_an_index),
 		cmocka_unit_test(prefixes_contain_and_overlap),
+		cmocka_unit_test(a_prefix_is_among_others_with_its_length),
 		cmocka_unit_test(a_prefix_of_one_host_has_full_length),
 		cmocka_unit_test(macs_are_unicast_and_printed_in_lower_case),
 	};

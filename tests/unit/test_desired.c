@@ -89,10 +89,9 @@ static void read_facts(const json_t *doc, struct input *in)
 		f->n_addrs = i + 1;
 	}
 	json_array_foreach (json_object_get(doc, "defaults"), i, one) {
-		f->defaults[i] = (struct facts_default){
-			.via = addr_at(one, "via"), .link = number_at(one, "link")};
-		f->defaults[i].family = f->defaults[i].via.family;
-		f->n_defaults = i + 1;
+		struct addr via = addr_at(one, "via");
+		f->defaults[family_of(via.family)] = (struct facts_route){
+			.dst.addr.family = via.family, .via = via, .link = number_at(one, "link")};
 	}
 	json_array_foreach (json_object_get(doc, "routes"), i, one) {
 		f->routes[i] = (struct facts_route){.dst = cidr_at(one, "dst"),

@@ -84,8 +84,7 @@ static struct facts host(struct facts_addr out[COUNT(addresses)])
 		.n_links = COUNT(links),
 		.addrs = out,
 		.n_addrs = COUNT(addresses),
-		.defaults = {{.via = addr("10.4.0.1"), .family = AF_INET, .link = 4}},
-		.n_defaults = 1,
+		.defaults = {{.via = addr("10.4.0.1"), .link = 4}},
 	};
 }
 
