@@ -86,7 +86,7 @@ static int put_host_name(struct agent_conf *out, struct err *e)
 }
 
 /* What depends on other settings. */
-static int complete(struct agent_conf *out, struct err *e)
+static int complete_conf(struct agent_conf *out, struct err *e)
 {
 	int r = *out->node ? 0 : put_host_name(out, e);
 	if (r < 0)
@@ -253,7 +253,7 @@ static int parse_arguments(int argc, char **argv, struct given *g, struct err *e
 	return 0;
 }
 
-static const char *variable(const char *name)
+static const char *get_variable(const char *name)
 {
 	const char *value = name ? getenv(name) : NULL;
 	return value && *value ? value : NULL;
@@ -264,7 +264,8 @@ static int take_given(const struct given *g, struct agent_conf *out, struct err 
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < SETTINGS; i++) {
-		const char *value = g->values[i] ? g->values[i] : variable(settings[i].variable);
+		const char *value =
+			g->values[i] ? g->values[i] : get_variable(settings[i].variable);
 		if (!value)
 			continue;
 		r = setting_put(&settings[i], value, out, e);
@@ -272,7 +273,7 @@ static int take_given(const struct given *g, struct agent_conf *out, struct err 
 			err_add(e, "%s%s", g->values[i] ? "--" : "",
 				g->values[i] ? settings[i].flag : settings[i].variable);
 	}
-	const char *dir = variable("ROOST_STATE_DIR");
+	const char *dir = get_variable("ROOST_STATE_DIR");
 	if (g->n_state_dirs || dir)
 		out->n_state_dirs = 0;
 	for (size_t i = 0; r == 0 && i < g->n_state_dirs; i++) {
@@ -302,13 +303,13 @@ int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e
 		return 1;
 	}
 	CLEANUP_FREE struct agent_conf *c = mem_new(1, sizeof(*c));
-	const char *path = g.config ? g.config : variable("ROOST_CONFIG");
+	const char *path = g.config ? g.config : get_variable("ROOST_CONFIG");
 	setting_put_defaults(c);
 	r = take_file(path ? path : AGENT_CONF_FILE, path, c, e);
 	if (r == 0)
 		r = take_given(&g, c, e);
 	if (r == 0)
-		r = complete(c, e);
+		r = complete_conf(c, e);
 	if (r == 0)
 		*out = *c;
 	return r;

@@ -220,7 +220,7 @@ static bool may_use(const struct block_plan_ask *ask, const struct cidr *pool)
 }
 
 /* Whether the ask may have addresses of this block. */
-static bool suits(const struct block_plan_ask *ask, const struct mirror *m, size_t dir,
+static bool block_suits(const struct block_plan_ask *ask, const struct mirror *m, size_t dir,
 	const struct cidr *block)
 {
 	const struct mirror_pool *pool = pool_of(m, block);
@@ -234,7 +234,7 @@ static uint64_t free_for(const struct block_plan_input *in, const struct block_p
 	for (size_t i = 0; i < s->n_blocks; i++) {
 		const struct node_block *b = &s->blocks[i].in;
 		if (!b->draining && !b->disowned &&
-			suits(ask, in->mirror, s->blocks[i].dir, &b->cidr))
+			block_suits(ask, in->mirror, s->blocks[i].dir, &b->cidr))
 			sum += b->free;
 	}
 	return sum;
@@ -254,13 +254,13 @@ static bool is_growing(const struct planning *p, const struct block_plan_ask *as
 		const struct pending *n = &in->pending->v[i];
 		if ((pending_is_under_way(n) || n->kind == PENDING_CLAIMED) &&
 			!node_states_find(in->states, &n->block) &&
-			suits(ask, in->mirror, n->dir, &n->block))
+			block_suits(ask, in->mirror, n->dir, &n->block))
 			return true;
 	}
 	for (size_t i = 0; i < p->out->n_steps; i++) {
 		const struct block_plan_step *s = &p->out->steps[i];
 		if ((s->verb == STEP_ADD || s->verb == STEP_CLAIM || s->verb == STEP_TAKE_BACK) &&
-			is_new(in, &s->block) && suits(ask, in->mirror, s->dir, &s->block))
+			is_new(in, &s->block) && block_suits(ask, in->mirror, s->dir, &s->block))
 			return true;
 	}
 	return false;
@@ -292,8 +292,8 @@ static bool keep_draining(struct planning *p, const struct block_plan_ask *ask)
 	for (size_t i = 0; i < states->n_blocks; i++) {
 		const struct node_states_block *s = &states->blocks[i];
 		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
-		if (!s->in.draining || !suits(ask, p->in->mirror, s->dir, &s->in.cidr) || !b ||
-			!is_ours(p->in, b) || is_under_way(p->in, &s->in.cidr))
+		if (!s->in.draining || !block_suits(ask, p->in->mirror, s->dir, &s->in.cidr) ||
+			!b || !is_ours(p->in, b) || is_under_way(p->in, &s->in.cidr))
 			continue;
 		use_again(p, s, b);
 		return true;
@@ -301,7 +301,7 @@ static bool keep_draining(struct planning *p, const struct block_plan_ask *ask)
 	return false;
 }
 
-static bool pick(struct planning *p, const struct mirror_pool *pool, size_t dir,
+static bool pick_block(struct planning *p, const struct mirror_pool *pool, size_t dir,
 	const struct block_taken *taken)
 {
 	const struct replica_item *doc = pool_document(p->in, &pool->pool.cidr);
@@ -344,7 +344,7 @@ static bool pick_any(struct planning *p, const struct block_plan_ask *ask, size_
 		if (!m->pools[i].assigns || !may_use(ask, &m->pools[i].pool.cidr))
 			continue;
 		++*usable;
-		if (pick(p, &m->pools[i], ask->dir, &taken))
+		if (pick_block(p, &m->pools[i], ask->dir, &taken))
 			return true;
 	}
 	return false;

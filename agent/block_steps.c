@@ -11,6 +11,7 @@
 
 #include "agent/agent_impl.h"
 #include "cluster/block_txn.h"
+#include "ipam/node_cluster.h"
 #include "lib/boot.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -98,46 +99,35 @@ static void start_transaction(struct agent *a, const struct block_plan_step *s)
 	pending_add(&a->pending, &p);
 }
 
-/* The change of a node state that a step asks for. */
-static int change_state(struct agent *a, const struct block_plan_step *s, struct err *e)
+static int drain_block(struct node *n, const struct cidr *block, struct err *e)
 {
-	switch (s->verb) {
-	case STEP_ADD:
-		return node_states_add_block(&a->states, s->dir, &s->block, e);
-	case STEP_DRAIN:
-		return node_states_drain_block(&a->states, s->dir, &s->block, e);
-	case STEP_DISOWN:
-		return node_states_disown_block(&a->states, s->dir, &s->block, e);
-	default:
-		return node_states_drop_block(&a->states, s->dir, &s->block, e);
-	}
+	return node_drain_block(n, block, false, e);
 }
 
-static const char *verb_text(enum block_plan_verb v)
-{
-	static const char *const texts[] = {
-		[STEP_ADD] = "is used from now on",
-		[STEP_DRAIN] = "is idle and will be given back",
-		[STEP_DISOWN] = "belongs to another node: nothing more is given from it",
-		[STEP_DROP] = "is no longer this node's",
-	};
-	return texts[v];
-}
+/* What a step changes in a node state, and what is said of it. The others are transactions. */
+static const struct {
+	node_states_change_fn *change;
+	const char *text;
+} changes[] = {
+	[STEP_ADD] = {node_add_block, "is used from now on"},
+	[STEP_DRAIN] = {drain_block, "is idle and will be given back"},
+	[STEP_DISOWN] = {node_disown_block,
+		"belongs to another node: nothing more is given from it"},
+	[STEP_DROP] = {node_drop_block, "is no longer this node's"},
+};
 
 /* 1: done, 0: not. A block that was taken into use meanwhile is no error. */
 static int take_step(struct agent *a, const struct block_plan_step *s)
 {
 	struct err e;
-	char text[CIDR_TEXT];
-	cidr_format(&s->block, text);
-	int r = change_state(a, s, &e);
+	int r = node_states_change(&a->states, s->dir, changes[s->verb].change, &s->block, &e);
 	if (r == -EBUSY)
 		return 0;
 	if (r < 0) {
-		problems_add(&a->problems, "block %s: %s", text, e.text);
+		problems_add(&a->problems, "block %s: %s", CIDR_STRING(&s->block), e.text);
 		return 0;
 	}
-	log_info("block %s %s", text, verb_text(s->verb));
+	log_info("block %s %s", CIDR_STRING(&s->block), changes[s->verb].text);
 	pending_forget(&a->pending, &s->block);
 	return 1;
 }

@@ -52,7 +52,7 @@ static bool is_bounded(const char *pattern)
 	return counts <= 1;
 }
 
-static int compile(const char *pattern, regex_t *out, struct err *e)
+static int compile_pattern(const char *pattern, regex_t *out, struct err *e)
 {
 	if (!*pattern)
 		return err_set(e, EINVAL, "interface= has an empty regular expression");
@@ -76,7 +76,7 @@ static int parse_interfaces(const char *list, struct err *e)
 		char pattern[PATTERN];
 		s = take_item(s, pattern);
 		regex_t compiled;
-		int r = compile(pattern, &compiled, e);
+		int r = compile_pattern(pattern, &compiled, e);
 		if (r < 0)
 			return r;
 		regfree(&compiled);
@@ -195,7 +195,7 @@ static unsigned int interface_rank(const struct detect *d, const char *name)
 			return rank + 1;
 		regex_t compiled;
 		struct err ignored;
-		if (compile(pattern, &compiled, &ignored) < 0)
+		if (compile_pattern(pattern, &compiled, &ignored) < 0)
 			continue;
 		bool matches = regexec(&compiled, name, 0, NULL, 0) == 0;
 		regfree(&compiled);
@@ -285,7 +285,7 @@ static bool is_better(const struct rank *a, const struct rank *b)
 }
 
 /* An address that only the pools stand against. */
-static const struct addr *avoided(const struct detect_want *w, const struct facts *f)
+static const struct addr *find_avoided(const struct detect_want *w, const struct facts *f)
 {
 	struct detect_want all = *w;
 	all.n_avoid = 0;
@@ -295,11 +295,11 @@ static const struct addr *avoided(const struct detect_want *w, const struct fact
 	return NULL;
 }
 
-static int nothing(const struct detect_want *w, const struct facts *f, struct err *e)
+static int refuse_detection(const struct detect_want *w, const struct facts *f, struct err *e)
 {
 	const char *family = family_name(family_of(w->family));
 	const char *text = w->how->text;
-	const struct addr *inside = avoided(w, f);
+	const struct addr *inside = find_avoided(w, f);
 	if (inside) {
 		char address[ADDR_TEXT];
 		addr_format(inside, address);
@@ -349,7 +349,7 @@ int detect_find(const struct detect_want *w, const struct facts *f, struct cidr 
 		}
 	}
 	if (!best)
-		return nothing(w, f, e);
+		return refuse_detection(w, f, e);
 	*out = best->addr;
 	*link = best->link;
 	return 0;

@@ -41,7 +41,7 @@ void member_done(struct member *m)
 	*m = (struct member){0};
 }
 
-static void judge(struct member *m, const struct store_event *ev)
+static void judge_document(struct member *m, const struct store_event *ev)
 {
 	struct status s;
 	struct err e;
@@ -69,7 +69,7 @@ static void judge(struct member *m, const struct store_event *ev)
 	status_done(&s);
 }
 
-static void end_commit(struct member *m, const struct store_event *ev)
+static void member_end_commit(struct member *m, const struct store_event *ev)
 {
 	m->commit = 0;
 	if (ev->kind == STORE_DONE) {
@@ -87,7 +87,7 @@ static void end_commit(struct member *m, const struct store_event *ev)
 void member_take(struct member *m, const struct store_event *ev)
 {
 	if (m->commit && ev->id == m->commit) {
-		end_commit(m, ev);
+		member_end_commit(m, ev);
 		return;
 	}
 	if (ev->kind == STORE_CURRENT) {
@@ -103,7 +103,7 @@ void member_take(struct member *m, const struct store_event *ev)
 	if (!ev->key || strcmp(ev->key, m->key) != 0)
 		return;
 	if (ev->kind == STORE_PUT) {
-		judge(m, ev);
+		judge_document(m, ev);
 	} else if (ev->kind == STORE_DELETE) {
 		m->revision = 0;
 		m->joined = false;
@@ -112,7 +112,7 @@ void member_take(struct member *m, const struct store_event *ev)
 }
 
 /* The text without the heartbeat, to see whether anything is new. */
-static char *comparable(struct status *what)
+static char *format_comparable(struct status *what)
 {
 	int64_t beat = what->heartbeat_s;
 	what->heartbeat_s = 0;
@@ -127,7 +127,7 @@ void member_say(struct member *m, struct store *s, struct status *what, int64_t 
 		return;
 	(void)text_copy(what->installation, sizeof(what->installation), m->installation);
 	(void)text_copy(what->instance, sizeof(what->instance), m->instance);
-	CLEANUP_FREE char *news = comparable(what);
+	CLEANUP_FREE char *news = format_comparable(what);
 	if (m->joined && now_s < m->beat_s && m->sent && strcmp(news, m->sent) == 0)
 		return;
 	what->heartbeat_s = boot_wall_s();

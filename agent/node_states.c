@@ -65,7 +65,7 @@ static int count_free(struct node *n, struct node_states_dir *d, struct err *e)
 	return r;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_blocks(const void *a, const void *b)
 {
 	return cidr_compare(&((const struct node_states_block *)a)->in.cidr,
 		&((const struct node_states_block *)b)->in.cidr);
@@ -75,8 +75,9 @@ const struct node_states_block *node_states_find(
 	const struct node_states *s, const struct cidr *block)
 {
 	struct node_states_block key = {.in = {.cidr = *block}};
-	return s->n_blocks ? bsearch(&key, s->blocks, s->n_blocks, sizeof(*s->blocks), compare)
-			   : NULL;
+	return s->n_blocks
+		       ? bsearch(&key, s->blocks, s->n_blocks, sizeof(*s->blocks), compare_blocks)
+		       : NULL;
 }
 
 static bool is_empty(const struct node_block *b)
@@ -129,7 +130,7 @@ static int read_dir(struct reading *r, const struct node_states *old, size_t dir
 	return 0;
 }
 
-static bool differ(const struct node_states *a, const struct node_states *b)
+static bool node_states_differ(const struct node_states *a, const struct node_states *b)
 {
 	if (a->n_blocks != b->n_blocks || a->n_embedded != b->n_embedded)
 		return true;
@@ -166,11 +167,11 @@ int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 		return result;
 	}
 	if (next.n_blocks)
-		qsort(next.blocks, next.n_blocks, sizeof(*next.blocks), compare);
+		qsort(next.blocks, next.n_blocks, sizeof(*next.blocks), compare_blocks);
 	for (size_t i = 0; i < next.n_blocks; i++)
 		if (is_empty(&next.blocks[i].in) && next.blocks[i].empty_since_s < 0)
 			next.blocks[i].empty_since_s = now_s;
-	result = differ(s, &next);
+	result = node_states_differ(s, &next);
 	free(s->blocks);
 	free(s->embedded);
 	*s = next;
@@ -222,44 +223,12 @@ int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct
 	return changed;
 }
 
-/* One change of one block in one folder. */
-typedef int change_fn(struct node *n, const struct cidr *block, struct err *e);
-
-static int change(
-	struct node_states *s, size_t dir, const struct cidr *block, change_fn *fn, struct err *e)
+int node_states_change(struct node_states *s, size_t dir, node_states_change_fn *fn,
+	const struct cidr *block, struct err *e)
 {
 	CLEANUP_SESSION struct node *n = NULL;
 	int r = open_state(s, dir, &n, e);
 	return r < 0 ? r : fn(n, block, e);
-}
-
-int node_states_add_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
-{
-	return change(s, dir, block, node_add_block, e);
-}
-
-static int drain_warm(struct node *n, const struct cidr *block, struct err *e)
-{
-	return node_drain_block(n, block, false, e);
-}
-
-int node_states_drain_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
-{
-	return change(s, dir, block, drain_warm, e);
-}
-
-int node_states_drop_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
-{
-	return change(s, dir, block, node_drop_block, e);
-}
-
-int node_states_disown_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e)
-{
-	return change(s, dir, block, node_disown_block, e);
 }
 
 int node_states_tunnel(

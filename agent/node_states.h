@@ -53,17 +53,14 @@ int node_states_poll(struct node_states *s, struct err *e);
 /* 1: an agent has told one of these states of pools in this boot; 0: none. */
 int node_states_has_mirror(const struct node_states *s, struct err *e);
 
-/* One change, in one folder, or in all (the mirror). They return what the functions of
- * ipam/node_cluster.h return. */
+/* Into every folder. As node_put_mirror(). */
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e);
-int node_states_add_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
-int node_states_drain_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
-int node_states_drop_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
-int node_states_disown_block(
-	struct node_states *s, size_t dir, const struct cidr *block, struct err *e);
+
+/* One change of one block in one folder: a function of ipam/node_cluster.h, and what it returns. */
+struct node;
+typedef int node_states_change_fn(struct node *n, const struct cidr *block, struct err *e);
+int node_states_change(struct node_states *s, size_t dir, node_states_change_fn *fn,
+	const struct cidr *block, struct err *e);
 
 /* The address of this node's end of a tunnel ("vxlan", "ipip"), from its own blocks, of the first
  * folder that has one. -EAGAIN: none is free. */

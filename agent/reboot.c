@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/agent_impl.h"
+#include "ipam/node_cluster.h"
 #include "lib/boot.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -91,8 +92,8 @@ static int put_known_into_states(struct agent *a, struct err *e)
 	int r = node_states_put_mirror(&a->states, &a->known.mirror, e);
 	for (size_t i = 0; i < a->known.n_blocks && r >= 0; i++) {
 		const struct lastknown_block *b = &a->known.blocks[i];
-		r = node_states_add_block(
-			&a->states, node_states_dir(&a->states, b->state_dir), &b->cidr, e);
+		r = node_states_change(&a->states, node_states_dir(&a->states, b->state_dir),
+			node_add_block, &b->cidr, e);
 	}
 	return r;
 }

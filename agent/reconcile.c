@@ -135,7 +135,7 @@ static void sync_node(struct agent *a, const struct desired *d)
 }
 
 /* What tunl0 sends comes from the address that the kernel takes; other nodes know this node's only. */
-static void look_at_source(struct agent *a, const struct desired *d)
+static void check_source(struct agent *a, const struct desired *d)
 {
 	const struct addr *own = &a->self.addr[IPV4].addr;
 	for (size_t i = 0; d->kernel.ipip.on && i < d->tunnel_filter.peers.n; i++) {
@@ -160,17 +160,17 @@ static void look_at_source(struct agent *a, const struct desired *d)
 }
 
 /* Looks that take long, or write to other people's tables: every half minute. */
-static void look_slowly(struct agent *a, const struct desired *d)
+static void check_slowly(struct agent *a, const struct desired *d)
 {
 	char text[256];
 	struct err e;
 	a->lasting = (struct problems){0};
-	look_at_source(a, d);
+	check_source(a, d);
 	int r = firewall_check(a->nft, d->nat.pools, d->nat.n_pools, text, &e);
 	if (r == 1)
 		problems_add(&a->lasting, "%s", text);
 	else if (r < 0)
-		log_debug("cannot look at the FORWARD chains: %s", e.text);
+		problems_add(&a->lasting, "cannot look at the FORWARD chains: %s", e.text);
 }
 
 /* Documents last: they may be many. */
@@ -255,13 +255,13 @@ static int sync_all(struct agent *a, const struct facts *f)
 	note_exits(a, &d);
 	sync_node(a, &d);
 	if (a->slow_at <= boot_now_ms())
-		look_slowly(a, &d);
+		check_slowly(a, &d);
 	list_problems(a, &d);
 	desired_done(&d);
 	return changed;
 }
 
-static void look_at_others(struct agent *a)
+static void note_troubles(struct agent *a)
 {
 	const char *trouble = store_trouble(a->store, NULL);
 	a->had_trouble = trouble != NULL;
@@ -280,7 +280,7 @@ int reconcile(struct agent *a)
 	struct facts f = {0};
 	struct err e;
 	a->problems = (struct problems){0};
-	look_at_others(a);
+	note_troubles(a);
 	int r = node_states_read(&a->states, boot_now_ms() / 1000, &e);
 	if (r < 0)
 		problems_add(&a->problems, "the node state cannot be read: %s", e.text);

@@ -21,6 +21,7 @@
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/search.h"
 #include "lib/text.h"
 #include "store/store.h"
 
@@ -69,23 +70,12 @@ bool replica_is_whole(const struct replica *r)
 }
 
 /* Where the key is or belongs in a sorted list: *found says which. */
-static size_t search(const void *list, size_t n, size_t size,
+static size_t find_place(const void *list, size_t n, size_t size,
 	int (*compare)(const void *, const void *), const void *key, bool *found)
 {
-	size_t low = 0;
-	for (size_t high = n; low < high;) {
-		size_t middle = low + (high - low) / 2;
-		int order = compare((const char *)list + middle * size, key);
-		*found = order == 0;
-		if (*found)
-			return middle;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*found = false;
-	return low;
+	size_t at = search_lower_bound(list, n, size, key, compare);
+	*found = at < n && compare((const char *)list + at * size, key) == 0;
+	return at;
 }
 
 /* Where a new entry goes: to the end while a list runs, else to its place, which is made. */
@@ -111,7 +101,7 @@ static int compare_problems(const void *a, const void *b)
 static size_t find_problem(const struct replica *r, const char *key, bool *found)
 {
 	const struct replica_problem wanted = {.key = (char *)key};
-	return search(
+	return find_place(
 		r->problems, r->n_problems, sizeof(*r->problems), compare_problems, &wanted, found);
 }
 
@@ -154,7 +144,7 @@ static int compare_nodes(const void *a, const void *b)
 static size_t find_node(const struct replica *r, const char *name, size_t n, bool *found)
 {
 	const struct replica_node wanted = {.name = (char *)name};
-	return search(r->nodes, n, sizeof(*r->nodes), compare_nodes, &wanted, found);
+	return find_place(r->nodes, n, sizeof(*r->nodes), compare_nodes, &wanted, found);
 }
 
 static void put_node(struct replica *r, const struct resource *node, const json_t *doc)
@@ -182,8 +172,7 @@ static void drop_node(struct replica *r, const char *name)
 	if (!found)
 		return;
 	free_both(r->nodes[at].name, r->nodes[at].labels);
-	memmove(&r->nodes[at], &r->nodes[at + 1], (r->n_nodes - at - 1) * sizeof(*r->nodes));
-	r->n_nodes--;
+	memmove(&r->nodes[at], &r->nodes[at + 1], (--r->n_nodes - at) * sizeof(*r->nodes));
 	r->sorted_nodes--;
 }
 
@@ -196,19 +185,24 @@ const struct replica_node *replica_node(const struct replica *r, const char *nam
 
 /* The few others. */
 
+struct item_key {
+	enum resource_kind kind;
+	const char *name;
+};
+
+static int compare_item(const void *item, const void *key)
+{
+	const struct resource *r = &(*(struct replica_item *const *)item)->resource;
+	const struct item_key *k = key;
+	return r->kind != k->kind ? (r->kind < k->kind ? -1 : 1) : strcmp(r->name, k->name);
+}
+
 static size_t find_item(
 	const struct replica *r, enum resource_kind kind, const char *name, bool *found)
 {
-	size_t i = 0;
-	for (; i < r->n_items; i++) {
-		const struct resource *at = &r->items[i]->resource;
-		int order = at->kind != kind ? (at->kind < kind ? -1 : 1) : strcmp(at->name, name);
-		*found = order == 0;
-		if (order >= 0)
-			return i;
-	}
-	*found = false;
-	return i;
+	const struct item_key key = {kind, name};
+	return find_place(
+		r->items, r->n_items, sizeof(struct replica_item *), compare_item, &key, found);
 }
 
 static void drop_item(struct replica *r, enum resource_kind kind, const char *name)
@@ -218,9 +212,8 @@ static void drop_item(struct replica *r, enum resource_kind kind, const char *na
 	if (!found)
 		return;
 	free_item(r->items[at]);
-	r->n_items--;
-	for (size_t i = at; i < r->n_items; i++)
-		r->items[i] = r->items[i + 1];
+	memmove(&r->items[at], &r->items[at + 1],
+		(--r->n_items - at) * sizeof(struct replica_item *));
 }
 
 /* Takes the resource over. */
@@ -237,8 +230,8 @@ static void put_item(struct replica *r, const struct resource *resource, int64_t
 		return;
 	}
 	r->items = mem_grow(r->items, &r->room_items, r->n_items, sizeof(struct replica_item *));
-	for (size_t i = r->n_items++; i > at; i--)
-		r->items[i] = r->items[i - 1];
+	memmove(&r->items[at + 1], &r->items[at],
+		(r->n_items++ - at) * sizeof(struct replica_item *));
 	r->items[at] = item;
 }
 
@@ -335,7 +328,7 @@ static int compare_blocks(const void *a, const void *b)
 static size_t find_block(const struct replica *r, const struct cidr *c, size_t n, bool *found)
 {
 	const struct replica_block wanted = {.cidr = *c};
-	return search(r->blocks, n, sizeof(*r->blocks), compare_blocks, &wanted, found);
+	return find_place(r->blocks, n, sizeof(*r->blocks), compare_blocks, &wanted, found);
 }
 
 /* node NULL: unreadable. */
@@ -367,8 +360,7 @@ static void drop_block(struct replica *r, const struct cidr *c)
 	if (!found)
 		return;
 	free(r->blocks[at].node);
-	memmove(&r->blocks[at], &r->blocks[at + 1], (r->n_blocks - at - 1) * sizeof(*r->blocks));
-	r->n_blocks--;
+	memmove(&r->blocks[at], &r->blocks[at + 1], (--r->n_blocks - at) * sizeof(*r->blocks));
 	r->sorted_blocks--;
 }
 

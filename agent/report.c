@@ -104,7 +104,7 @@ void publish_status(struct agent *a, bool stopped)
 		.interval_s = a->conf.heartbeat_s,
 		.peers_up = a->bird_status.peers_up,
 		.peers = a->bird_status.peers};
-	(void)boot_id(s.boot, &e);
+	(void)boot_id(s.boot, &e); /* the node state needs it too, and says why */
 	s.tunnels[0] = tunnel_addresses_count(&a->tunnels, AF_INET);
 	s.tunnels[1] = tunnel_addresses_count(&a->tunnels, AF_INET6);
 	(void)text_copy(s.version, sizeof(s.version), ROOST_VERSION);

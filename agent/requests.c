@@ -96,7 +96,7 @@ static int add_waiter(struct agent *a, uint64_t id, const json_t *request, struc
 }
 
 /* Why a waiter gets nothing; 0: it waits. */
-static int refusal(const struct agent *a, const struct agent_waiter *waiter, struct err *e)
+static int waiter_refusal(const struct agent *a, const struct agent_waiter *waiter, struct err *e)
 {
 	const char *trouble = store_trouble(a->store, NULL);
 	if (trouble)
@@ -137,7 +137,7 @@ static int check_room(const struct agent *a, const json_t *request, struct err *
 		return 0;
 	(void)text_copy(waiter.answer.why_not, sizeof(waiter.answer.why_not),
 		a->why_not[waiter.ask.family]);
-	return refusal(a, &waiter, e);
+	return waiter_refusal(a, &waiter, e);
 }
 
 void handle_request(struct agent *a, uint64_t id, const json_t *request)
@@ -176,7 +176,7 @@ void answer_waiters(struct agent *a)
 		if (!waiter->seen)
 			continue; /* its pass waits for the rest after a long one */
 		bool has_free = waiter->answer.free > 0;
-		int r = has_free ? 0 : refusal(a, waiter, &e);
+		int r = has_free ? 0 : waiter_refusal(a, waiter, &e);
 		if (!has_free && r == 0)
 			continue;
 		if (has_free)

@@ -50,7 +50,7 @@ static void tell_manager(struct loop *l)
 	(void)sd_notifyf(0, "STATUS=%s", text);
 }
 
-static void step(struct loop *l)
+static void loop_step(struct loop *l)
 {
 	unsigned int wait_ms;
 	if (agent_step(l->agent, &wait_ms, &l->failure) < 0) {
@@ -68,7 +68,7 @@ static int on_ready(sd_event_source *s, int fd, uint32_t events, void *data)
 	(void)s;
 	(void)fd;
 	(void)events;
-	step(data);
+	loop_step(data);
 	return 0;
 }
 
@@ -76,7 +76,7 @@ static int on_time(sd_event_source *s, uint64_t at, void *data)
 {
 	(void)s;
 	(void)at;
-	step(data);
+	loop_step(data);
 	return 0;
 }
 
@@ -104,7 +104,7 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *info, vo
 		agent_reload(l->agent, &fresh);
 	}
 	(void)sd_notify(0, "READY=1");
-	step(l);
+	loop_step(l);
 	return 0;
 }
 
@@ -128,7 +128,7 @@ static int add_sources(struct loop *l)
 	return r;
 }
 
-static int run(struct loop *l, struct err *e)
+static int loop_run(struct loop *l, struct err *e)
 {
 	int r = sd_event_default(&l->event);
 	if (r >= 0)
@@ -157,7 +157,7 @@ static void prepare_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
-static int start(struct loop *l, struct err *e)
+static int start_agent(struct loop *l, struct err *e)
 {
 	if (*l->conf.log_file) {
 		int r = log_open_file(l->conf.log_file, e);
@@ -170,7 +170,7 @@ static int start(struct loop *l, struct err *e)
 	if (r < 0)
 		return r;
 	log_info("node %s, store %s", l->conf.node, l->conf.store.url);
-	r = run(l, e);
+	r = loop_run(l, e);
 	agent_close(l->agent);
 	sd_event_source_unref(l->timer);
 	sd_event_unref(l->event);
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 		return 0;
 	bool usage = r == -EINVAL;
 	if (r >= 0)
-		r = start(&l, &e);
+		r = start_agent(&l, &e);
 	if (r < 0)
 		log_error("%s%s%s", e.text, *e.details ? "; " : "", e.details);
 	return r < 0 ? (usage ? 2 : 1) : 0;

@@ -58,7 +58,7 @@ enum { TOKEN_LISTENER = SERVER_CONNECTIONS };
 /* ---- What is waited for ---- */
 
 /* Hanging up is always told. */
-static void want(struct server *s, const struct connection *c, uint32_t events)
+static void want_events(struct server *s, const struct connection *c, uint32_t events)
 {
 	if (c->fd >= 0)
 		wait_change(&s->wait, c->fd, events, (uint64_t)(c - s->connections));
@@ -80,9 +80,9 @@ static void arm_timer(struct server *s)
 	wait_at(&s->wait, s->next_ms);
 }
 
-static int64_t deadline(void)
+static int64_t new_deadline(void)
 {
-	return boot_now_ms() + SERVER_TIMEOUT_S * 1000;
+	return boot_now_ms() + (int64_t)SERVER_TIMEOUT_S * 1000;
 }
 
 /* ---- A connection's life ---- */
@@ -112,8 +112,8 @@ static void start_reading(struct server *s, struct connection *c)
 {
 	forget_bytes(c);
 	c->phase = PHASE_READS;
-	c->deadline_ms = deadline();
-	want(s, c, EPOLLIN);
+	c->deadline_ms = new_deadline();
+	want_events(s, c, EPOLLIN);
 	arm_timer(s);
 }
 
@@ -125,7 +125,7 @@ static void go_on_writing(struct server *s, struct connection *c)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
-			want(s, c, EPOLLOUT);
+			want_events(s, c, EPOLLOUT);
 			return;
 		}
 		if (n < 0) {
@@ -149,12 +149,12 @@ static void start_writing(struct server *s, struct connection *c, json_t *answer
 	c->len = strlen(c->bytes);
 	c->bytes[c->len++] = '\n'; /* in the place of the terminator */
 	c->phase = PHASE_WRITES;
-	c->deadline_ms = deadline();
+	c->deadline_ms = new_deadline();
 	arm_timer(s);
 	go_on_writing(s, c);
 }
 
-static void refuse(struct server *s, struct connection *c, int error, const struct err *e)
+static void refuse_request(struct server *s, struct connection *c, int error, const struct err *e)
 {
 	start_writing(s, c, ask_error_document(error, e));
 }
@@ -183,14 +183,14 @@ static bool take_line(struct server *s, struct connection *c)
 	struct err e = {0};
 	json_t *request = NULL;
 	if (server_parse(c->bytes, c->len, &request, &e) < 0) {
-		refuse(s, c, EINVAL, &e);
+		refuse_request(s, c, EINVAL, &e);
 		return false;
 	}
 	forget_bytes(c);
 	c->request = request;
 	c->id = ++s->last_id;
 	c->phase = PHASE_OPEN;
-	want(s, c, 0);
+	want_events(s, c, 0);
 	arm_timer(s);
 	return true;
 }
@@ -222,7 +222,7 @@ static bool on_readable(struct server *s, struct connection *c)
 		struct err e = {0};
 		(void)err_set(&e, EINVAL, "a request of more than %d bytes", SERVER_REQUEST_MAX);
 		c->last = true;
-		refuse(s, c, EINVAL, &e);
+		refuse_request(s, c, EINVAL, &e);
 		return false;
 	}
 	if (r == 0)
@@ -336,7 +336,7 @@ static void end_what_is_late(struct server *s)
 
 /* ---- The interface ---- */
 
-static int prepare(struct server *s, const char *path, const char *group, struct err *e)
+static int server_prepare(struct server *s, const char *path, const char *group, struct err *e)
 {
 	int r = wait_open(&s->wait, e);
 	if (r == 0)
@@ -352,7 +352,7 @@ int server_open(struct server **out, const char *path, const char *group, struct
 	s->paused_ms = s->next_ms = WAIT_NEVER;
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++)
 		s->connections[i].fd = -1;
-	int r = prepare(s, path, group, e);
+	int r = server_prepare(s, path, group, e);
 	if (r < 0) {
 		server_close(s);
 		return r;
@@ -383,7 +383,10 @@ int server_fd(const struct server *s)
 /* One at a time, so that all get their turn. Asked twice, as the time may take the place of one. */
 static bool next_event(struct server *s, struct epoll_event *out)
 {
-	return wait_ready(&s->wait, out, 1) == 1 || wait_ready(&s->wait, out, 1) == 1;
+	bool found = false;
+	for (int tries = 0; tries < 2 && !found; tries++)
+		found = wait_ready(&s->wait, out, 1) == 1;
+	return found;
 }
 
 bool server_next(struct server *s, uint64_t *id, const json_t **request)
