@@ -24,6 +24,9 @@
 #include "lib/mem.h"
 #include "lib/netlink.h"
 
+#define ANSWER_BYTES                                                                               \
+	8192 /* what the kernel puts into one datagram, and that of a dump: the more, the fewer */
+#define DUMP_BYTES 32768
 #define HEADER MNL_ALIGN(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
 #define QUESTIONS 0x80000000u		 /* their sequence numbers are not those of messages */
 #define SEND_BUFFER ((size_t)128 * 1024) /* less than any host's default (net.core.wmem_default) */
@@ -211,7 +214,7 @@ int nft_batch_commit(struct nft_batch *b, struct err *e)
 	nft_batch_last(b)->nlmsg_flags |= NLM_F_ACK;
 	(void)nft_batch_append(b, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, 0);
 	int refusal = 0;
-	_Alignas(NLMSG_ALIGNTO) char buf[8192];
+	_Alignas(NLMSG_ALIGNTO) char buf[ANSWER_BYTES];
 	int r = nft_batch_send(b, b->buf, nft_batch_used(b), e);
 	for (bool done = false; r >= 0 && !done;) {
 		r = netlink_receive(b->socket, buf, sizeof(buf), e);
@@ -261,10 +264,11 @@ int nft_batch_ask(struct nft_batch *b, nft_batch_reply_fn *fn, void *arg, struct
 	struct nft_batch_answer a = {.fn = fn, .arg = arg};
 	struct nlmsghdr *m = (void *)b->question;
 	m->nlmsg_seq = QUESTIONS | ++b->asked;
-	_Alignas(NLMSG_ALIGNTO) char buf[32768];
+	size_t size = m->nlmsg_flags & NLM_F_DUMP ? DUMP_BYTES : ANSWER_BYTES;
+	CLEANUP_FREE char *buf = mem_new(1, size);
 	int r = nft_batch_send(b, m, m->nlmsg_len, e);
 	while (r >= 0 && !a.done) {
-		int left = netlink_receive(b->socket, buf, sizeof(buf), e);
+		int left = netlink_receive(b->socket, buf, size, e);
 		if (left < 0)
 			return left;
 		const struct nlmsghdr *reply = (const void *)buf;
