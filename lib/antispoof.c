@@ -157,13 +157,13 @@ static void take_use(const struct nlmsghdr *reply, void *arg)
 			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
 }
 
-static void chain_name(const char *prefix, char out[32])
+static void antispoof_chain(const char *prefix, char out[32])
 {
 	(void)snprintf(out, 32, "antispoof-%.15s", prefix);
 }
 
 /* 1: chain and rule are there, 0: not; *has_chain tells a flushed chain from a missing one. */
-static int look(struct nft_batch *b, const char *chain, bool *has_chain, struct err *e)
+static int antispoof_look(struct nft_batch *b, const char *chain, bool *has_chain, struct err *e)
 {
 	uint32_t rules = 0;
 	struct nlmsghdr *m = nft_batch_question(b, NFT_MSG_GETCHAIN, 0, NFPROTO_INET);
@@ -176,7 +176,7 @@ static int look(struct nft_batch *b, const char *chain, bool *has_chain, struct 
 	return rules > 0;
 }
 
-static int make(
+static int antispoof_make(
 	struct nft_batch *b, const char *chain, const char *prefix, bool has_chain, struct err *e)
 {
 	put_table(b);
@@ -189,13 +189,13 @@ static int make(
 }
 
 /* A socket, the chain's name, and the look. The caller closes the socket. */
-static int open_and_look(
+static int antispoof_open(
 	struct nft_batch *b, const char *prefix, char chain[32], bool *has_chain, struct err *e)
 {
 	*has_chain = false;
-	chain_name(prefix, chain);
+	antispoof_chain(prefix, chain);
 	int r = nft_batch_open(b, e);
-	return r < 0 ? r : look(b, chain, has_chain, e);
+	return r < 0 ? r : antispoof_look(b, chain, has_chain, e);
 }
 
 int antispoof_ensure(const char *prefix, struct err *e)
@@ -203,11 +203,11 @@ int antispoof_ensure(const char *prefix, struct err *e)
 	struct nft_batch b;
 	char chain[32];
 	bool has_chain;
-	int r = open_and_look(&b, prefix, chain, &has_chain, e);
+	int r = antispoof_open(&b, prefix, chain, &has_chain, e);
 	if (r == 1)
 		r = 0;
 	else if (r == 0)
-		r = make(&b, chain, prefix, has_chain, e);
+		r = antispoof_make(&b, chain, prefix, has_chain, e);
 	nft_batch_close(&b);
 	return r;
 }
@@ -217,7 +217,7 @@ int antispoof_has(const char *prefix, struct err *e)
 	struct nft_batch b;
 	char chain[32];
 	bool has_chain;
-	int r = open_and_look(&b, prefix, chain, &has_chain, e);
+	int r = antispoof_open(&b, prefix, chain, &has_chain, e);
 	nft_batch_close(&b);
 	return r;
 }

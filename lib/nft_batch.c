@@ -24,8 +24,8 @@
 #include "lib/mem.h"
 #include "lib/netlink.h"
 
-#define ANSWER_BYTES                                                                               \
-	8192 /* what the kernel puts into one datagram, and that of a dump: the more, the fewer */
+/* What the kernel puts into one datagram; a dump's may be larger, then there are fewer. */
+#define ANSWER_BYTES 8192
 #define DUMP_BYTES 32768
 #define HEADER MNL_ALIGN(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
 #define QUESTIONS 0x80000000u		 /* their sequence numbers are not those of messages */
@@ -124,7 +124,7 @@ static const struct nft_batch_kind {
 	[NFT_MSG_GETOBJ] = {"list object", NFTA_OBJ_NAME},
 };
 
-static const char *family_word(uint8_t family)
+static const char *nft_batch_family(uint8_t family)
 {
 	return family == NFPROTO_INET	? "inet"
 	       : family == NFPROTO_IPV4 ? "ip"
@@ -150,7 +150,7 @@ static void nft_batch_describe(const struct nlmsghdr *m, char *out, size_t size)
 		else if (k->name && mnl_attr_get_type(attr) == k->name)
 			netlink_copy_text(name, sizeof(name), attr);
 	}
-	(void)snprintf(out, size, "%s %s%s%s%s%s", k->words, family_word(info->nfgen_family),
+	(void)snprintf(out, size, "%s %s%s%s%s%s", k->words, nft_batch_family(info->nfgen_family),
 		*table ? " " : "", table, *name ? " " : "", name);
 }
 
@@ -281,7 +281,7 @@ int nft_batch_ask(struct nft_batch *b, nft_batch_reply_fn *fn, void *arg, struct
 	return r;
 }
 
-static void take_generation(const struct nlmsghdr *reply, void *arg)
+static void nft_batch_take_generation(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
@@ -293,5 +293,5 @@ int nft_batch_generation(struct nft_batch *b, uint32_t *out, struct err *e)
 {
 	*out = 0;
 	(void)nft_batch_question(b, NFT_MSG_GETGEN, 0, AF_UNSPEC);
-	return nft_batch_ask(b, take_generation, out, e);
+	return nft_batch_ask(b, nft_batch_take_generation, out, e);
 }

@@ -15,12 +15,12 @@
 
 #include "lib/nft_impl.h"
 
-static bool is_expr(const struct nftnl_expr *x, const char *name)
+static bool nft_is_expr(const struct nftnl_expr *x, const char *name)
 {
 	return strcmp(nftnl_expr_get_str(x, NFTNL_EXPR_NAME), name) == 0;
 }
 
-static uint32_t get(const struct nftnl_expr *x, uint16_t attr)
+static uint32_t nft_expr_get(const struct nftnl_expr *x, uint16_t attr)
 {
 	return nftnl_expr_is_set(x, attr) ? nftnl_expr_get_u32(x, attr) : 0;
 }
@@ -38,13 +38,13 @@ static void nft_inspect_load(struct nft_inspection *g, const struct nftnl_expr *
 {
 	uint32_t size = (uint32_t)addr_size(&g->cidr->addr);
 	uint32_t at = (size == 4 ? 12 : 8) + (g->source ? 0 : size);
-	g->loaded = is_expr(x, "payload") &&
-		    get(x, NFTNL_EXPR_PAYLOAD_BASE) == NFT_PAYLOAD_NETWORK_HEADER &&
-		    get(x, NFTNL_EXPR_PAYLOAD_OFFSET) == at &&
-		    get(x, NFTNL_EXPR_PAYLOAD_LEN) <= size;
+	g->loaded = nft_is_expr(x, "payload") &&
+		    nft_expr_get(x, NFTNL_EXPR_PAYLOAD_BASE) == NFT_PAYLOAD_NETWORK_HEADER &&
+		    nft_expr_get(x, NFTNL_EXPR_PAYLOAD_OFFSET) == at &&
+		    nft_expr_get(x, NFTNL_EXPR_PAYLOAD_LEN) <= size;
 	memset(g->mask, 0, sizeof(g->mask));
 	if (g->loaded)
-		memset(g->mask, 0xff, get(x, NFTNL_EXPR_PAYLOAD_LEN));
+		memset(g->mask, 0xff, nft_expr_get(x, NFTNL_EXPR_PAYLOAD_LEN));
 }
 
 static void nft_inspect_mask(struct nft_inspection *g, const struct nftnl_expr *x)
@@ -61,7 +61,7 @@ static bool nft_inspect_compare(const struct nft_inspection *g, const struct nft
 	uint32_t len = 0;
 	const uint8_t *value = nftnl_expr_get(x, NFTNL_EXPR_CMP_DATA, &len);
 	const struct cidr *c = g->cidr;
-	if (get(x, NFTNL_EXPR_CMP_OP) != NFT_CMP_EQ || !value)
+	if (nft_expr_get(x, NFTNL_EXPR_CMP_OP) != NFT_CMP_EQ || !value)
 		return false;
 	for (uint8_t bit = 0; bit < addr_bits(&c->addr); bit++) {
 		uint8_t m = (uint8_t)(0x80 >> bit % 8);
@@ -79,7 +79,7 @@ static bool nft_inspect_lookup(const struct nft_inspection *g, const struct nftn
 		nft_table_find_set(g->table, nftnl_expr_get_str(x, NFTNL_EXPR_LOOKUP_SET));
 	struct addr last = cidr_last(g->cidr);
 	if (!s || s->key_len != addr_size(&last) || s->flags & NFT_SET_CONCAT ||
-		get(x, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV)
+		nft_expr_get(x, NFTNL_EXPR_LOOKUP_FLAGS) & NFT_LOOKUP_F_INV)
 		return false;
 	for (size_t i = 0; i < s->n; i++) {
 		const uint8_t *element = s->bytes + i * nft_set_stride(s);
@@ -97,11 +97,11 @@ bool nft_inspect_addr(
 	bool found = false;
 	struct nftnl_expr_iter *i = nft_rule_exprs(r);
 	for (struct nftnl_expr *x = nftnl_expr_iter_next(i); x; x = nftnl_expr_iter_next(i)) {
-		if (g.loaded && is_expr(x, "bitwise"))
+		if (g.loaded && nft_is_expr(x, "bitwise"))
 			nft_inspect_mask(&g, x);
-		else if (g.loaded && is_expr(x, "cmp"))
+		else if (g.loaded && nft_is_expr(x, "cmp"))
 			found = found || nft_inspect_compare(&g, x);
-		else if (g.loaded && is_expr(x, "lookup"))
+		else if (g.loaded && nft_is_expr(x, "lookup"))
 			found = found || nft_inspect_lookup(&g, x);
 		else
 			nft_inspect_load(&g, x);
@@ -117,11 +117,11 @@ bool nft_inspect_ifname(const struct nft_rule *r, uint32_t key, const char *pref
 	for (struct nftnl_expr *x = nftnl_expr_iter_next(i); x; x = nftnl_expr_iter_next(i)) {
 		uint32_t len = 0;
 		const void *name = nftnl_expr_get(x, NFTNL_EXPR_CMP_DATA, &len);
-		if (loaded && is_expr(x, "cmp"))
+		if (loaded && nft_is_expr(x, "cmp"))
 			found = found ||
-				(get(x, NFTNL_EXPR_CMP_OP) == NFT_CMP_EQ && name &&
+				(nft_expr_get(x, NFTNL_EXPR_CMP_OP) == NFT_CMP_EQ && name &&
 					len <= strlen(prefix) && memcmp(name, prefix, len) == 0);
-		loaded = is_expr(x, "meta") && get(x, NFTNL_EXPR_META_KEY) == key;
+		loaded = nft_is_expr(x, "meta") && nft_expr_get(x, NFTNL_EXPR_META_KEY) == key;
 	}
 	nftnl_expr_iter_destroy(i);
 	return found;
@@ -133,14 +133,14 @@ int nft_inspect_verdict(const struct nft_rule *r, bool *bare)
 	struct nftnl_expr_iter *i = nft_rule_exprs(r);
 	*bare = true;
 	for (struct nftnl_expr *x = nftnl_expr_iter_next(i); x; x = nftnl_expr_iter_next(i)) {
-		bool target = is_expr(x, "target");
-		if (is_expr(x, "immediate") && nftnl_expr_is_set(x, NFTNL_EXPR_IMM_VERDICT))
-			verdict = (int)get(x, NFTNL_EXPR_IMM_VERDICT);
-		else if (is_expr(x, "reject") ||
+		bool target = nft_is_expr(x, "target");
+		if (nft_is_expr(x, "immediate") && nftnl_expr_is_set(x, NFTNL_EXPR_IMM_VERDICT))
+			verdict = (int)nft_expr_get(x, NFTNL_EXPR_IMM_VERDICT);
+		else if (nft_is_expr(x, "reject") ||
 			 (target &&
 				 strcmp(nftnl_expr_get_str(x, NFTNL_EXPR_TG_NAME), "REJECT") == 0))
 			verdict = NF_DROP;
-		else if (!target && !is_expr(x, "counter") && !is_expr(x, "log"))
+		else if (!target && !nft_is_expr(x, "counter") && !nft_is_expr(x, "log"))
 			*bare = false;
 	}
 	nftnl_expr_iter_destroy(i);

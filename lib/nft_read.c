@@ -39,7 +39,7 @@ struct nft_reading {
 	size_t n_bounds, room;
 };
 
-static bool is_ours(const struct nft_reading *g, uint32_t family, const char *table)
+static bool nft_is_ours(const struct nft_reading *g, uint32_t family, const char *table)
 {
 	return family == g->table->family && strcmp(table, g->table->name) == 0;
 }
@@ -57,12 +57,12 @@ static struct nft_chain nft_chain_of(const struct nftnl_chain *x)
 	return c;
 }
 
-static void take_chain(const struct nlmsghdr *reply, void *arg)
+static void nft_take_chain(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_reading *g = arg;
 	struct nftnl_chain *x = nftnl_chain_alloc();
 	if (x && nftnl_chain_nlmsg_parse(reply, x) == 0 &&
-		is_ours(g, nftnl_chain_get_u32(x, NFTNL_CHAIN_FAMILY),
+		nft_is_ours(g, nftnl_chain_get_u32(x, NFTNL_CHAIN_FAMILY),
 			nftnl_chain_get_str(x, NFTNL_CHAIN_TABLE))) {
 		struct nft_chain c = nft_chain_of(x);
 		(void)nft_table_chain(g->table, c.name, &c);
@@ -70,7 +70,7 @@ static void take_chain(const struct nlmsghdr *reply, void *arg)
 	nftnl_chain_free(x);
 }
 
-static void take_rule(const struct nlmsghdr *reply, void *arg)
+static void nft_take_rule(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_reading *g = arg;
 	struct nft_rule r = {.rule = nftnl_rule_alloc()};
@@ -90,7 +90,7 @@ static void take_rule(const struct nlmsghdr *reply, void *arg)
 	nftnl_rule_free(r.rule);
 }
 
-static void take_set(const struct nlmsghdr *reply, void *arg)
+static void nft_take_set(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_reading *g = arg;
 	struct nftnl_set *x = nftnl_set_alloc();
@@ -113,7 +113,7 @@ static void take_set(const struct nlmsghdr *reply, void *arg)
 	nftnl_set_free(x);
 }
 
-static void take_counter(const struct nlmsghdr *reply, void *arg)
+static void nft_take_counter(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_reading *g = arg;
 	struct nftnl_obj *x = nftnl_obj_alloc();
@@ -144,7 +144,7 @@ static void nft_read_data(const struct nft_set *s, struct nftnl_set_elem *x, uin
 		memcpy(out, data, len);
 }
 
-static int take_element(struct nftnl_set_elem *x, void *arg)
+static int nft_take_element(struct nftnl_set_elem *x, void *arg)
 {
 	struct nft_reading *g = arg;
 	struct nft_set *s = g->set;
@@ -172,7 +172,7 @@ static int take_element(struct nftnl_set_elem *x, void *arg)
 	return 0;
 }
 
-static int compare_bounds(const void *a, const void *b)
+static int nft_compare_bounds(const void *a, const void *b)
 {
 	const struct nft_bound *x = a, *y = b;
 	int r = memcmp(x->key, y->key, sizeof(x->key));
@@ -183,7 +183,7 @@ static void nft_join_bounds(struct nft_reading *g)
 {
 	struct nft_set *s = g->set;
 	if (g->n_bounds)
-		qsort(g->bounds, g->n_bounds, sizeof(*g->bounds), compare_bounds);
+		qsort(g->bounds, g->n_bounds, sizeof(*g->bounds), nft_compare_bounds);
 	for (size_t i = 0; i < g->n_bounds; i++) {
 		const struct nft_bound *b = &g->bounds[i];
 		uint8_t last[NFT_FIELDS * 16];
@@ -199,12 +199,12 @@ static void nft_join_bounds(struct nft_reading *g)
 	g->n_bounds = 0;
 }
 
-static void take_elements(const struct nlmsghdr *reply, void *arg)
+static void nft_take_elements(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_reading *g = arg;
 	struct nftnl_set *x = nftnl_set_alloc();
 	if (x && nftnl_set_elems_nlmsg_parse(reply, x) == 0)
-		(void)nftnl_set_elem_foreach(x, take_element, g);
+		(void)nftnl_set_elem_foreach(x, nft_take_element, g);
 	else
 		g->set->strange = true;
 	nftnl_set_free(x);
@@ -222,7 +222,7 @@ static int nft_read_elements(struct nft *n, struct nft_reading *g, struct err *e
 			nft_batch_question(&n->batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, t->family);
 		mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, t->name);
 		mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, g->set->name);
-		r = nft_batch_ask(&n->batch, take_elements, g, e);
+		r = nft_batch_ask(&n->batch, nft_take_elements, g, e);
 		nft_join_bounds(g);
 	}
 	free(g->bounds);
@@ -233,7 +233,7 @@ static int nft_read_elements(struct nft *n, struct nft_reading *g, struct err *e
  * The whole.
  */
 
-static void take_table(const struct nlmsghdr *reply, void *arg)
+static void nft_take_table(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
@@ -255,15 +255,15 @@ static int nft_read_once(struct nft *n, struct nft_table *t, struct err *e)
 	struct nft_reading g = {.table = t};
 	struct nlmsghdr *m = nft_batch_question(&n->batch, NFT_MSG_GETTABLE, 0, t->family);
 	mnl_attr_put_strz(m, NFTA_TABLE_NAME, t->name);
-	int r = nft_batch_ask(&n->batch, take_table, t, e);
+	int r = nft_batch_ask(&n->batch, nft_take_table, t, e);
 	if (r >= 0)
-		r = nft_list(n, NFT_MSG_GETCHAIN, take_chain, &g, e);
+		r = nft_list(n, NFT_MSG_GETCHAIN, nft_take_chain, &g, e);
 	if (r >= 0)
-		r = nft_list(n, NFT_MSG_GETRULE, take_rule, &g, e);
+		r = nft_list(n, NFT_MSG_GETRULE, nft_take_rule, &g, e);
 	if (r >= 0)
-		r = nft_list(n, NFT_MSG_GETSET, take_set, &g, e);
+		r = nft_list(n, NFT_MSG_GETSET, nft_take_set, &g, e);
 	if (r >= 0)
-		r = nft_list(n, NFT_MSG_GETOBJ, take_counter, &g, e);
+		r = nft_list(n, NFT_MSG_GETOBJ, nft_take_counter, &g, e);
 	return r < 0 ? r : nft_read_elements(n, &g, e);
 }
 
@@ -293,7 +293,7 @@ struct nft_base_chains {
 	size_t n, room;
 };
 
-static void take_base_chain(const struct nlmsghdr *reply, void *arg)
+static void nft_take_base_chain(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_base_chains *l = arg;
 	struct nftnl_chain *x = nftnl_chain_alloc();
@@ -318,7 +318,7 @@ int nft_base_chains(struct nft *n, struct nft_base_chain **out, size_t *count, s
 	for (int i = 0; i < ATTEMPTS && r == -EINTR; i++) {
 		l.n = 0;
 		(void)nft_batch_question(&n->batch, NFT_MSG_GETCHAIN, NLM_F_DUMP, AF_UNSPEC);
-		r = nft_batch_ask(&n->batch, take_base_chain, &l, e);
+		r = nft_batch_ask(&n->batch, nft_take_base_chain, &l, e);
 	}
 	*out = l.v;
 	*count = l.n;
@@ -331,7 +331,7 @@ struct nft_count {
 	uint64_t packets, bytes;
 };
 
-static void take_count(const struct nlmsghdr *reply, void *arg)
+static void nft_take_count(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_count *c = arg;
 	struct nftnl_obj *x = nftnl_obj_alloc();
@@ -350,7 +350,7 @@ int nft_read_counter(struct nft *n, const struct nft_table *t, const char *name,
 	mnl_attr_put_strz(m, NFTA_OBJ_TABLE, t->name);
 	mnl_attr_put_strz(m, NFTA_OBJ_NAME, name);
 	mnl_attr_put_u32(m, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
-	int r = nft_batch_ask(&n->batch, take_count, &c, e);
+	int r = nft_batch_ask(&n->batch, nft_take_count, &c, e);
 	if (r < 0)
 		return r;
 	*packets = c.packets;

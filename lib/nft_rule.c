@@ -64,10 +64,10 @@ void nft_load_payload(struct nft_rule *r, uint32_t base, uint32_t offset, uint32
 	nftnl_rule_add_expr(r->rule, x);
 }
 
-void nft_load_addr(struct nft_rule *r, uint8_t family, bool source)
+void nft_load_addr(struct nft_rule *r, enum family f, bool source)
 {
-	uint32_t len = family == AF_INET ? 4 : 16;
-	uint32_t at = family == AF_INET ? 12 : 8; /* of the source in the header */
+	uint32_t len = family_bits(f) / 8;
+	uint32_t at = f == IPV4 ? 12 : 8; /* of the source in the header */
 	nft_load_payload(r, NFT_PAYLOAD_NETWORK_HEADER, source ? at : at + len, len);
 }
 
@@ -131,9 +131,9 @@ void nft_load_mapped(struct nft_rule *r, const struct nft_set *s)
 	nftnl_expr_set_u32(x, NFTNL_EXPR_LOOKUP_FLAGS, 0);
 }
 
-void nft_match_family(struct nft_rule *r, uint8_t family)
+void nft_match_family(struct nft_rule *r, enum family f)
 {
-	uint8_t proto = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	uint8_t proto = f == IPV4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 	nft_load_meta(r, NFT_META_NFPROTO);
 	nft_compare(r, NFT_CMP_EQ, &proto, sizeof(proto));
 }

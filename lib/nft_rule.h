@@ -5,14 +5,15 @@
  * and ends with what is done. Values loaded one after the other are one concatenation, until they are
  * compared or looked up. Constants are those of linux/netfilter/nf_tables.h and linux/netfilter.h.
  */
+#include "lib/family.h"
 #include "lib/nft_table.h"
 
 /* Loads. */
 void nft_load_meta(struct nft_rule *r, uint32_t key); /* NFT_META_IIFNAME, ... */
 void nft_load_ct(struct nft_rule *r, uint32_t key);   /* NFT_CT_STATE, ... */
 void nft_load_payload(struct nft_rule *r, uint32_t base, uint32_t offset, uint32_t len);
-void nft_load_addr(struct nft_rule *r, uint8_t family, bool source); /* after nft_match_family() */
-void nft_load_port(struct nft_rule *r, bool source);		     /* after nft_match_proto() */
+void nft_load_addr(struct nft_rule *r, enum family f, bool source); /* after nft_match_family() */
+void nft_load_port(struct nft_rule *r, bool source);		    /* after nft_match_proto() */
 
 void nft_load_mapped(struct nft_rule *r, const struct nft_set *s); /* the data of what is loaded */
 
@@ -24,8 +25,7 @@ void nft_lookup(struct nft_rule *r, const struct nft_set *s, bool negated);
 void nft_dispatch(struct nft_rule *r, const struct nft_set *s); /* a verdict map: its verdict */
 
 /* Both in one. */
-void nft_match_family(
-	struct nft_rule *r, uint8_t family); /* AF_INET, AF_INET6; in tables of inet */
+void nft_match_family(struct nft_rule *r, enum family f); /* in tables of NFPROTO_INET */
 void nft_match_proto(struct nft_rule *r, uint8_t proto);
 void nft_match_ifname(struct nft_rule *r, uint32_t key, const char *prefix, bool negated);
 

@@ -181,7 +181,7 @@ void nft_set_add_cidr(struct nft_set *s, const struct cidr *c)
 	nft_set_add(s, first.bytes, last.bytes, NULL);
 }
 
-static int compare_elements(const void *a, const void *b, void *stride)
+static int nft_compare_elements(const void *a, const void *b, void *stride)
 {
 	return memcmp(a, b, *(const size_t *)stride);
 }
@@ -191,7 +191,7 @@ void nft_set_sort(struct nft_set *s)
 	size_t stride = nft_set_stride(s), kept = 0;
 	if (!s->n)
 		return;
-	qsort_r(s->bytes, s->n, stride, compare_elements, &stride);
+	qsort_r(s->bytes, s->n, stride, nft_compare_elements, &stride);
 	for (size_t i = 1; i < s->n; i++)
 		if (memcmp(s->bytes + kept * stride, s->bytes + i * stride, stride) != 0)
 			memmove(s->bytes + ++kept * stride, s->bytes + i * stride, stride);

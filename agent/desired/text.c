@@ -60,13 +60,10 @@ static void write_ipip(FILE *f, const struct ipip_want *w)
 		(void)fprintf(f, "ipip address %s mtu %u\n", ADDR_STRING(&w->addr), w->mtu);
 }
 
-/* A node lacks an address of a family here and there: family 0. */
 static void write_addrs(FILE *f, const char *what, const struct tunnel_filter_list *list)
 {
 	char text[ADDR_TEXT];
 	for (size_t i = 0; i < list->n; i++) {
-		if (!list->v[i].family)
-			continue;
 		addr_format(&list->v[i], text);
 		(void)fprintf(f, "tunnel filter %s %s\n", what, text);
 	}
@@ -74,10 +71,10 @@ static void write_addrs(FILE *f, const char *what, const struct tunnel_filter_li
 
 static void write_tunnel_filter(FILE *f, const struct tunnel_filter_want *w)
 {
-	if (!w->ipip && !w->vxlan4 && !w->vxlan6)
+	if (!w->ipip && !w->vxlan[IPV4] && !w->vxlan[IPV6])
 		return;
 	(void)fprintf(f, "tunnel filter for%s%s%s, port %u vni %u\n", w->ipip ? " IPIP" : "",
-		w->vxlan4 ? " VXLAN" : "", w->vxlan6 ? " VXLAN6" : "", w->port, w->vni);
+		w->vxlan[IPV4] ? " VXLAN" : "", w->vxlan[IPV6] ? " VXLAN6" : "", w->port, w->vni);
 	write_addrs(f, "node", &w->peers);
 	write_addrs(f, "other far end", &w->others);
 	write_addrs(f, "other near end", &w->theirs);

@@ -109,11 +109,11 @@ static void make_tunnel_filter(struct desiring *g)
 	struct addr *peers = desired_memory(g->out, FAMILIES * g->r->n_nodes, sizeof(*peers));
 	*w = (struct tunnel_filter_want){
 		.ipip = (k->ipip.on || k->ipip.keep) && !g->self->ipip_is_foreign,
-		.vxlan4 = k->vxlan[IPV4].on || k->vxlan[IPV4].keep,
-		.vxlan6 = k->vxlan[IPV6].on || k->vxlan[IPV6].keep,
 		.port = g->conf->vxlan_port,
 		.vni = g->conf->vxlan_vni,
 	};
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		w->vxlan[f] = k->vxlan[f].on || k->vxlan[f].keep;
 	for (size_t i = 0; i < g->r->n_nodes; i++)
 		for (enum family f = IPV4; f < FAMILIES; f++) {
 			struct addr a = desired_other_addr(g, &g->r->nodes[i], f);

@@ -20,7 +20,7 @@
 #include "lib/text.h"
 
 /* A name that can stand in a command. */
-static bool is_plain(const char *s)
+static bool firewall_is_plain(const char *s)
 {
 	if (!isalpha((unsigned char)*s) && *s != '_')
 		return false;
@@ -31,7 +31,7 @@ static bool is_plain(const char *s)
 }
 
 /* "a,b" with "," between, and before each the prefix. */
-static void add_list(
+static void firewall_add_list(
 	struct text *t, const struct cidr *pools, size_t n, const char *between, const char *prefix)
 {
 	char text[CIDR_TEXT];
@@ -41,7 +41,7 @@ static void add_list(
 	}
 }
 
-static void add_iptables(
+static void firewall_add_iptables(
 	struct text *t, const struct firewall_place *p, const struct cidr *pools, size_t n)
 {
 	bool v4 = pools->addr.family == AF_INET;
@@ -49,12 +49,12 @@ static void add_iptables(
 	for (const char *side = "sd"; *side; side++) {
 		text_add(t, "%s%s -I %s -%c ", *side == 'd' ? "; " : "", tool,
 			p->docker ? "DOCKER-USER" : p->chain, *side);
-		add_list(t, pools, n, ",", "");
+		firewall_add_list(t, pools, n, ",", "");
 		text_add(t, " -j ACCEPT");
 	}
 }
 
-static void add_nft(
+static void firewall_add_nft(
 	struct text *t, const struct firewall_place *p, const struct cidr *pools, size_t n)
 {
 	static const char *const sides[] = {"saddr", "daddr"};
@@ -63,14 +63,14 @@ static void add_nft(
 		text_add(t, "%sinsert rule %s %s %s %s %s %s", i ? "; " : "", p->family, p->table,
 			p->chain, pools->addr.family == AF_INET ? "ip" : "ip6", sides[i],
 			n > 1 ? "{ " : "");
-		add_list(t, pools, n, ", ", "");
+		firewall_add_list(t, pools, n, ", ", "");
 		text_add(t, "%s accept", n > 1 ? " }" : "");
 	}
 	text_add_char(t, '\'');
 }
 
 /* Without a command: it does not fit, or a name is in it that could not be typed as it stands. */
-static void add_plain(
+static void firewall_add_plain(
 	struct text *t, const struct firewall_place *p, const struct cidr *pools, size_t n)
 {
 	char name[64];
@@ -93,20 +93,20 @@ void firewall_sentence(
 	text_add(
 		&t, "chain %s of table %s %s drops pods' packets: ", p->chain, p->family, p->table);
 	if (is_iptables) {
-		add_iptables(&t, p, pools, n);
+		firewall_add_iptables(&t, p, pools, n);
 	} else if (strcmp(p->table, "firewalld") == 0) {
 		text_add(&t, "firewall-cmd --zone=trusted");
-		add_list(&t, pools, n, "", " --add-source=");
+		firewall_add_list(&t, pools, n, "", " --add-source=");
 	} else {
-		add_nft(&t, p, pools, n);
+		firewall_add_nft(&t, p, pools, n);
 	}
-	if (!t.cut && is_plain(p->table) && is_plain(p->chain))
+	if (!t.cut && firewall_is_plain(p->table) && firewall_is_plain(p->chain))
 		return;
 	t = (struct text){.buf = out, .size = 256};
-	add_plain(&t, p, pools, n);
+	firewall_add_plain(&t, p, pools, n);
 }
 
-static bool has_chain(const struct nft_table *t, const char *name)
+static bool firewall_has_chain(const struct nft_table *t, const char *name)
 {
 	for (size_t i = 0; i < t->n_chains; i++)
 		if (strcmp(t->chains[i].name, name) == 0)
@@ -114,7 +114,7 @@ static bool has_chain(const struct nft_table *t, const char *name)
 	return false;
 }
 
-static bool closes(const struct nft_chain *c)
+static bool firewall_closes(const struct nft_chain *c)
 {
 	bool drops = c->policy == NF_DROP;
 	for (size_t i = 0; i < c->n_rules; i++) {
@@ -129,7 +129,7 @@ static bool closes(const struct nft_chain *c)
 }
 
 /* Whether a rule of the table lets packets from (else: to) the pool on. */
-static bool names(const struct nft_table *t, const struct cidr *pool, bool from)
+static bool firewall_names(const struct nft_table *t, const struct cidr *pool, bool from)
 {
 	uint32_t key = from ? NFT_META_IIFNAME : NFT_META_OIFNAME;
 	for (size_t i = 0; i < t->n_chains; i++)
@@ -146,7 +146,7 @@ static bool names(const struct nft_table *t, const struct cidr *pool, bool from)
 }
 
 /* The pools that a chain of the table drops, of the family of the first of them. */
-static size_t list_dropped(
+static size_t firewall_dropped(
 	const struct nft_table *t, const struct cidr *pools, size_t n_pools, struct cidr *out)
 {
 	size_t n = 0;
@@ -155,21 +155,21 @@ static size_t list_dropped(
 		if ((n && pools[i].addr.family != out->addr.family) ||
 			t->family == (v4 ? NFPROTO_IPV6 : NFPROTO_IPV4))
 			continue;
-		if (!names(t, &pools[i], true) || !names(t, &pools[i], false))
+		if (!firewall_names(t, &pools[i], true) || !firewall_names(t, &pools[i], false))
 			out[n++] = pools[i];
 	}
 	return n;
 }
 
-static int check_table(
+static int firewall_check_table(
 	const struct nft_table *t, const struct cidr *pools, size_t n_pools, char out[256])
 {
 	CLEANUP_FREE struct cidr *dropped = mem_new(n_pools + 1, sizeof(*dropped));
 	for (size_t i = 0; i < t->n_chains; i++) {
 		const struct nft_chain *c = &t->chains[i];
-		if (!*c->type || c->hook != NF_INET_FORWARD || !closes(c))
+		if (!*c->type || c->hook != NF_INET_FORWARD || !firewall_closes(c))
 			continue;
-		size_t n = list_dropped(t, pools, n_pools, dropped);
+		size_t n = firewall_dropped(t, pools, n_pools, dropped);
 		if (!n)
 			continue;
 		const struct firewall_place place = {
@@ -178,7 +178,7 @@ static int check_table(
 							      : "ip6",
 			.table = t->name,
 			.chain = c->name,
-			.docker = has_chain(t, "DOCKER-USER"),
+			.docker = firewall_has_chain(t, "DOCKER-USER"),
 		};
 		firewall_sentence(&place, dropped, n, out);
 		return 1;
@@ -187,7 +187,7 @@ static int check_table(
 }
 
 /* Other people's tables of the families that forward. */
-static bool is_asked(const struct nft_base_chain *c)
+static bool firewall_is_asked(const struct nft_base_chain *c)
 {
 	return c->hook == NF_INET_FORWARD &&
 	       (c->family == NFPROTO_INET || c->family == NFPROTO_IPV4 ||
@@ -203,11 +203,11 @@ int firewall_check(
 	int r = nft_base_chains(nft, &chains, &n, e);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		struct nft_table *t = NULL;
-		if (!is_asked(&chains[i]))
+		if (!firewall_is_asked(&chains[i]))
 			continue;
 		r = nft_read(nft, chains[i].family, chains[i].table, &t, e);
 		if (r == 0)
-			r = check_table(t, pools, n_pools, out);
+			r = firewall_check_table(t, pools, n_pools, out);
 		else if (r == -ENOENT)
 			r = 0; /* gone meanwhile */
 		nft_table_free(t);

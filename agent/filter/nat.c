@@ -40,20 +40,21 @@ void nat_free(struct nat *n)
 	free(n);
 }
 
-static int compare(const void *a, const void *b)
+static int nat_compare(const void *a, const void *b)
 {
 	return cidr_compare(a, b);
 }
 
 /* The prefixes of a family, sorted, without those inside others; the caller frees them. */
-static struct cidr *normalise(const struct cidr *list, size_t n, enum family family, size_t *count)
+static struct cidr *nat_prefixes(
+	const struct cidr *list, size_t n, enum family family, size_t *count)
 {
 	struct cidr *v = mem_new(n + 1, sizeof(*v));
 	size_t used = 0, kept = 0;
 	for (size_t i = 0; i < n; i++)
 		if (list[i].addr.family == family_af(family))
 			v[used++] = cidr_masked(&list[i].addr, list[i].len);
-	qsort(v, used, sizeof(*v), compare);
+	qsort(v, used, sizeof(*v), nat_compare);
 	for (size_t i = 0; i < used; i++)
 		if (!kept || !cidr_contains(&v[kept - 1], &v[i].addr))
 			v[kept++] = v[i];
@@ -61,10 +62,10 @@ static struct cidr *normalise(const struct cidr *list, size_t n, enum family fam
 	return v;
 }
 
-static void add_set(
+static void nat_add_set(
 	struct nft_table *t, const char *word, enum family family, const struct cidr *v, size_t n)
 {
-	const enum nft_type type = family == IPV4 ? NFT_IPV4 : NFT_IPV6;
+	const enum nft_type type = (enum nft_type)family;
 	char name[16];
 	(void)snprintf(name, sizeof(name), "%s%c", word, family_digit(family));
 	struct nft_set *s = nft_table_set(t, name, NFT_SET_INTERVAL, &type, 1);
@@ -74,29 +75,29 @@ static void add_set(
 }
 
 /* The two sets of the family were added last. */
-static void add_rule(struct nft_table *t, struct nft_chain *c, enum family family)
+static void nat_add_rule(struct nft_table *t, struct nft_chain *c, enum family family)
 {
 	struct nft_rule *r = nft_chain_rule(c);
-	nft_match_family(r, family_af(family));
-	nft_load_addr(r, family_af(family), true);
+	nft_match_family(r, family);
+	nft_load_addr(r, family, true);
 	nft_lookup(r, &t->sets[t->n_sets - 2], false);
-	nft_load_addr(r, family_af(family), false);
+	nft_load_addr(r, family, false);
 	nft_lookup(r, &t->sets[t->n_sets - 1], true);
 	nft_match_ifname(r, NFT_META_OIFNAME, "roost", true);
 	nft_masquerade(r);
 }
 
-static void add_family(
+static void nat_add_family(
 	struct nft_table *t, struct nft_chain *c, const struct nat_want *w, enum family family)
 {
 	size_t n_nat, n_pools;
-	CLEANUP_FREE struct cidr *nat = normalise(w->nat, w->n_nat, family, &n_nat);
-	CLEANUP_FREE struct cidr *pools = normalise(w->pools, w->n_pools, family, &n_pools);
+	CLEANUP_FREE struct cidr *nat = nat_prefixes(w->nat, w->n_nat, family, &n_nat);
+	CLEANUP_FREE struct cidr *pools = nat_prefixes(w->pools, w->n_pools, family, &n_pools);
 	if (!n_nat)
 		return;
-	add_set(t, "nat", family, nat, n_nat);
-	add_set(t, "pools", family, pools, n_pools);
-	add_rule(t, c, family);
+	nat_add_set(t, "nat", family, nat, n_nat);
+	nat_add_set(t, "pools", family, pools, n_pools);
+	nat_add_rule(t, c, family);
 }
 
 static struct nft_table *nat_table(const struct nat_want *w)
@@ -110,7 +111,7 @@ static struct nft_table *nat_table(const struct nat_want *w)
 	struct nft_table *t = nft_table_new(NFPROTO_INET, TABLE);
 	struct nft_chain *c = nft_table_chain(t, "postrouting", &base);
 	for (enum family f = IPV4; f < FAMILIES; f++)
-		add_family(t, c, w, f);
+		nat_add_family(t, c, w, f);
 	return t;
 }
 

@@ -51,43 +51,45 @@ void tunnel_filter_free(struct tunnel_filter *f)
 	free(f);
 }
 
-static void add_addresses(struct nft_set *s, uint8_t family, const struct tunnel_filter_list *list)
+static void tunnel_filter_add_addresses(
+	struct nft_set *s, enum family family, const struct tunnel_filter_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (list->v[i].family == family)
+		if (list->v[i].family == family_af(family))
 			nft_set_add(s, list->v[i].bytes, NULL, NULL);
 }
 
-static struct nft_set *add_set(struct nft_table *t, const char *name, uint8_t family)
+static struct nft_set *tunnel_filter_add_set(
+	struct nft_table *t, const char *name, enum family family)
 {
-	const enum nft_type type = family == AF_INET ? NFT_IPV4 : NFT_IPV6;
+	const enum nft_type type = (enum nft_type)family;
 	return nft_table_set(t, name, 0, &type, 1);
 }
 
-static void add_ipip(struct nft_table *t, const struct tunnel_filter_want *w)
+static void tunnel_filter_add_ipip(struct nft_table *t, const struct tunnel_filter_want *w)
 {
 	static const uint8_t ipip = IPPROTO_IPIP;
 	struct nft_rule *r = nft_chain_rule(t->chains);
-	struct nft_set *s = add_set(t, "ipip", AF_INET);
-	add_addresses(s, AF_INET, &w->peers);
-	add_addresses(s, AF_INET, &w->others);
-	nft_match_family(r, AF_INET);
+	struct nft_set *s = tunnel_filter_add_set(t, "ipip", IPV4);
+	tunnel_filter_add_addresses(s, IPV4, &w->peers);
+	tunnel_filter_add_addresses(s, IPV4, &w->others);
+	nft_match_family(r, IPV4);
 	nft_load_payload(r, NFT_PAYLOAD_NETWORK_HEADER, 9, sizeof(ipip)); /* the protocol */
 	nft_compare(r, NFT_CMP_EQ, &ipip, sizeof(ipip));
-	nft_load_addr(r, AF_INET, true);
+	nft_load_addr(r, IPV4, true);
 	nft_lookup(r, s, true);
 	if (w->theirs.n) {
-		s = add_set(t, "theirs", AF_INET);
-		add_addresses(s, AF_INET, &w->theirs);
-		nft_load_addr(r, AF_INET, false);
+		s = tunnel_filter_add_set(t, "theirs", IPV4);
+		tunnel_filter_add_addresses(s, IPV4, &w->theirs);
+		nft_load_addr(r, IPV4, false);
 		nft_lookup(r, s, true);
 	}
 	nft_rule_verdict(r, NF_DROP, NULL);
 }
 
 /* A rule for packets to the port that do not come from nodes. */
-static struct nft_rule *add_strangers(
-	struct nft_table *t, const struct nft_set *nodes, uint8_t family, uint16_t port)
+static struct nft_rule *tunnel_filter_add_strangers(
+	struct nft_table *t, const struct nft_set *nodes, enum family family, uint16_t port)
 {
 	uint16_t number = htons(port);
 	struct nft_rule *r = nft_chain_rule(t->chains);
@@ -100,33 +102,33 @@ static struct nft_rule *add_strangers(
 	return r;
 }
 
-static void add_vxlan(
-	struct nft_table *t, const struct tunnel_filter_want *w, const char *name, uint8_t family)
+static void tunnel_filter_add_vxlan(
+	struct nft_table *t, const struct tunnel_filter_want *w, enum family family)
 {
+	static const char *const names[FAMILIES] = {"nodes4", "nodes6"};
 	const uint8_t vni[] = {(uint8_t)(w->vni >> 16), (uint8_t)(w->vni >> 8), (uint8_t)w->vni};
-	struct nft_set *s = add_set(t, name, family);
-	add_addresses(s, family, &w->peers);
-	struct nft_rule *r = add_strangers(t, s, family, w->port);
+	struct nft_set *s = tunnel_filter_add_set(t, names[family], family);
+	tunnel_filter_add_addresses(s, family, &w->peers);
+	struct nft_rule *r = tunnel_filter_add_strangers(t, s, family, w->port);
 	nft_load_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 12, sizeof(vni));
 	nft_compare(r, NFT_CMP_NEQ, vni, sizeof(vni));
 	nft_rule_verdict(r, NF_ACCEPT, NULL);
-	nft_rule_verdict(add_strangers(t, s, family, w->port), NF_DROP, NULL);
+	nft_rule_verdict(tunnel_filter_add_strangers(t, s, family, w->port), NF_DROP, NULL);
 }
 
 static struct nft_table *tunnel_filter_table(const struct tunnel_filter_want *w)
 {
 	static const struct nft_chain base = {
 		.type = "filter", .hook = NF_INET_LOCAL_IN, .policy = NF_ACCEPT};
-	if (!w->ipip && !w->vxlan4 && !w->vxlan6)
+	if (!w->ipip && !w->vxlan[IPV4] && !w->vxlan[IPV6])
 		return NULL;
 	struct nft_table *t = nft_table_new(NFPROTO_INET, TABLE);
 	(void)nft_table_chain(t, "input", &base);
 	if (w->ipip)
-		add_ipip(t, w);
-	if (w->vxlan4)
-		add_vxlan(t, w, "nodes4", AF_INET);
-	if (w->vxlan6)
-		add_vxlan(t, w, "nodes6", AF_INET6);
+		tunnel_filter_add_ipip(t, w);
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (w->vxlan[f])
+			tunnel_filter_add_vxlan(t, w, f);
 	return t;
 }
 

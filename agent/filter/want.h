@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/family.h"
 
 struct nat_want {
 	const struct cidr *pools; /* packets between pools are never changed */
@@ -24,7 +25,7 @@ struct tunnel_filter_list {
 };
 
 struct tunnel_filter_want {
-	bool ipip, vxlan4, vxlan6;	  /* which tunnels there are */
+	bool ipip, vxlan[FAMILIES];	  /* which tunnels there are */
 	struct tunnel_filter_list peers;  /* the other nodes */
 	struct tunnel_filter_list others; /* far ends of IPIP tunnels that are not ours */
 	struct tunnel_filter_list theirs; /* this host's ends of those that have no fixed far end */

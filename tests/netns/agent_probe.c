@@ -215,8 +215,8 @@ static int do_tunnel_filter(const json_t *o, struct err *e)
 {
 	struct tunnel_filter_want w = {
 		.ipip = json_is_true(json_object_get(o, "ipip")),
-		.vxlan4 = json_is_true(json_object_get(o, "vxlan4")),
-		.vxlan6 = json_is_true(json_object_get(o, "vxlan6")),
+		.vxlan[IPV4] = json_is_true(json_object_get(o, "vxlan4")),
+		.vxlan[IPV6] = json_is_true(json_object_get(o, "vxlan6")),
 		.port = (uint16_t)get_number(o, "port"),
 		.vni = get_number(o, "vni"),
 	};

@@ -151,8 +151,8 @@ static void rules_are_as_a_person_would_write_them(void **state)
 	nft_rule_verdict(r, NF_ACCEPT, NULL);
 	r = nft_chain_rule(c);
 	uint8_t net[] = {127, 9, 0, 0}, high[] = {255, 255, 0, 0};
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_mask(r, high, sizeof(high));
 	nft_compare(r, NFT_CMP_EQ, net, sizeof(net));
 	nft_match_proto(r, IPPROTO_UDP);
@@ -190,8 +190,8 @@ static void a_named_counter_counts_what_its_rule_sees(void **state)
 	uint64_t packets = 9, bytes = 9;
 	nft_table_counter(t, "seen");
 	uint8_t one[] = {127, 0, 0, 7};
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_compare(r, NFT_CMP_EQ, one, sizeof(one));
 	nft_count_in(r, "seen");
 	assert_int_equal(nft_replace(nft, t, &e), 0);
@@ -248,8 +248,8 @@ static struct nft_table *intervals(const char *const *list_of, size_t n)
 		struct cidr c = cidr(list_of[i]);
 		nft_set_add_cidr(s, &c);
 	}
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_lookup(r, s, false);
 	nft_rule_verdict(r, NF_DROP, NULL);
 	return t;
@@ -300,8 +300,8 @@ static void a_map_gives_the_data_of_a_key(void **state)
 	nft_set_map(s, NFT_MARK);
 	nft_set_add(s, a, NULL, &one);
 	nft_set_add(s, b, NULL, &two);
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_load_mapped(r, s);
 	nft_compare(r, NFT_CMP_EQ, &two, sizeof(two));
 	nft_rule_verdict(r, NF_DROP, NULL);
@@ -330,8 +330,8 @@ static struct nft_table *dispatch(const char *closed, const char *open)
 	nft_set_verdicts(s);
 	add_verdict(s, closed, NFT_GOTO, "closed");
 	add_verdict(s, open, NF_ACCEPT, "");
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_dispatch(r, s);
 	r = nft_chain_rule(&t->chains[0]);
 	nft_count(r);
@@ -366,8 +366,8 @@ static void concatenated_keys_match_as_a_whole(void **state)
 	const uint8_t web[] = {127, 0, 0, 2, IPPROTO_TCP, 0, 0, 0, 0, 53, 0, 0};
 	nft_set_add(s, dns, NULL, NULL);
 	nft_set_add(s, web, NULL, NULL);
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_load_meta(r, NFT_META_L4PROTO);
 	nft_load_port(r, false);
 	nft_lookup(r, s, false);
@@ -390,8 +390,8 @@ static void concatenated_ranges_match_in_every_field(void **state)
 	const uint8_t from[] = {127, 1, 0, 0, 0, 100, 0, 0},
 		      to[] = {127, 1, 255, 255, 0, 200, 0, 0};
 	nft_set_add(s, from, to, NULL);
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_load_port(r, false);
 	nft_lookup(r, s, false);
 	nft_rule_verdict(r, NF_DROP, NULL);
@@ -414,9 +414,9 @@ static void interface_names_are_keys(void **state)
 	const uint8_t key[20] = {'l', 'o', [16] = 127, 0, 0, 1}, name[16] = "lo";
 	nft_set_add(s, key, NULL, NULL);
 	nft_set_add(one, name, NULL, NULL);
-	nft_match_family(r, AF_INET);
+	nft_match_family(r, IPV4);
 	nft_load_meta(r, NFT_META_OIFNAME);
-	nft_load_addr(r, AF_INET, false);
+	nft_load_addr(r, IPV4, false);
 	nft_lookup(r, s, false);
 	nft_load_meta(r, NFT_META_OIFNAME);
 	nft_lookup(r, one, false);
@@ -442,8 +442,8 @@ static struct nft_table *addresses(uint32_t n)
 		uint32_t a = htonl(0x7f010000 + i);
 		nft_set_add(s, &a, NULL, NULL);
 	}
-	nft_match_family(r, AF_INET);
-	nft_load_addr(r, AF_INET, false);
+	nft_match_family(r, IPV4);
+	nft_load_addr(r, IPV4, false);
 	nft_lookup(r, s, false);
 	nft_count(r);
 	nft_rule_verdict(r, NF_DROP, NULL);
