@@ -89,8 +89,10 @@ static int parse_block(
 {
 	struct index_block b = {.cidr = entry->key.block};
 	if (!record_block_parse(entry->value.bytes, entry->value.len, &b.rec) ||
-		b.rec.pool_len > b.cidr.len || b.rec.next > pool_block_size(&b.cidr))
-		return db_damage(db, e, "the record of a block is malformed");
+		b.rec.pool_len > b.cidr.len || b.rec.next > pool_block_size(&b.cidr)) {
+		(void)db_damage(db, e, "the record of a block is malformed");
+		return -EUCLEAN;
+	}
 	b.pool = cidr_masked(&b.cidr.addr, b.rec.pool_len);
 	*out = b;
 	return 1;

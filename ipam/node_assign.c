@@ -366,6 +366,7 @@ static int record_lost(struct attempt *a, const struct registry_self *self, stru
 /* Asks the registry for the block that the attempt needs. */
 static int register_claim(struct attempt *a, struct err *e)
 {
+	assert(a->need_pool);
 	struct registry_self self;
 	int r = node_self(a->n, &self, e);
 	if (r < 0)
@@ -392,10 +393,9 @@ static int run_attempts(struct attempt *a, struct err *e)
 		if (r == 0 && !a->dry)
 			return db_commit(a->n->db, e);
 		db_abort(a->n->db);
-		if (r == 1)
-			r = register_claim(a, e);
-		else
+		if (r != 1)
 			return r;
+		r = register_claim(a, e);
 		if (r < 0)
 			return r;
 	}

@@ -262,7 +262,8 @@ static void code_mirror_pool(struct coder *c, struct mirror_pool *p)
 		assert(c.len <= (max));                                                            \
 		return c.len;                                                                      \
 	}                                                                                          \
-	bool record_##name##_parse(const void *bytes, size_t len, type *out)                       \
+	bool record_##name##_parse(                                                                \
+		const void *bytes, size_t len, type *out) /* NOLINT(bugprone-macro-parentheses) */ \
 	{                                                                                          \
 		struct coder c = {.in = bytes, .len = len};                                        \
 		type record = {0};                                                                 \

@@ -45,7 +45,7 @@ struct record_key {
 	uint64_t released_ns;
 	uint16_t position;
 };
-size_t record_key_format(const struct record_key *k, uint8_t out[RECORD_KEY_MAX]);
+size_t record_key_format(const struct record_key *record, uint8_t out[RECORD_KEY_MAX]);
 bool record_key_parse(const void *bytes, size_t len, struct record_key *out);
 
 enum record_adoption { RECORD_UNADOPTED, RECORD_ADOPTED_BLIND, RECORD_ADOPTED };
@@ -55,7 +55,7 @@ struct record_meta {
 	uint64_t id; /* of this state: when it was made, boot time in ns */
 	enum record_adoption adoption;
 };
-size_t record_meta_format(const struct record_meta *m, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_meta_format(const struct record_meta *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_meta_parse(const void *bytes, size_t len, struct record_meta *out);
 
 struct record_pool {
@@ -64,7 +64,7 @@ struct record_pool {
 	uint64_t next;	 /* index of the lowest block that is not this node's */
 	uint64_t blocks; /* of this node */
 };
-size_t record_pool_format(const struct record_pool *p, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_pool_format(const struct record_pool *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_pool_parse(const void *bytes, size_t len, struct record_pool *out);
 
 struct record_block {
@@ -77,7 +77,7 @@ struct record_block {
 	uint64_t next;	  /* offset of the lowest never-used address; the block's size: none */
 	int64_t since_s;  /* wall clock, when it became this node's */
 };
-size_t record_block_format(const struct record_block *b, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_block_format(const struct record_block *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_block_parse(const void *bytes, size_t len, struct record_block *out);
 
 enum record_state { RECORD_USED, RECORD_RELEASED, RECORD_RESERVED, RECORD_QUARANTINED };
@@ -88,19 +88,19 @@ struct record_addr {
 	uint64_t released_ns; /* RELEASED: when; USED: its release before that, 0 if never used */
 	struct owner owner;   /* USED: the owner; RELEASED: the last one; strings never NULL */
 };
-size_t record_addr_format(const struct record_addr *a, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_addr_format(const struct record_addr *record, uint8_t out[RECORD_VALUE_MAX]);
 /* Strings of *out point into bytes. */
 bool record_addr_parse(const void *bytes, size_t len, struct record_addr *out);
 
 /* A mirror with empty lists, but how many there are in each (n_pools, n_reserved). */
-size_t record_mirror_format(const struct mirror *m, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_mirror_format(const struct mirror *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_mirror_parse(const void *bytes, size_t len, struct mirror *out);
 
-size_t record_mirror_pool_format(const struct mirror_pool *p, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_mirror_pool_format(const struct mirror_pool *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool *out);
 
-size_t record_prefix_format(const struct cidr *c, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_prefix_format(const struct cidr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out);
 
-size_t record_owner_format(const struct addr *a, uint8_t out[RECORD_VALUE_MAX]);
+size_t record_owner_format(const struct addr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_owner_parse(const void *bytes, size_t len, struct addr *out);
