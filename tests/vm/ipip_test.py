@@ -41,6 +41,8 @@ def test_route_n_reads_as_in_the_reference_deployment():
                   for node, block in REFERENCE.items()))
         for node in c.nodes:
             node.start()
+        for node in c.nodes:  # before a pod, which comes after it in the block
+            until(lambda n=node: n.ends(4), f"an address of {IPIP} on {node}")
         c.started()
         for node in c.nodes:
             seen = node.run("route", "-n")
