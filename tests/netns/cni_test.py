@@ -384,6 +384,7 @@ def all_bad_input(lab, pod, plugin, cases, verify):
                 verify()
 
 
+@pytest.mark.slow
 def test_bad_input_is_refused_and_changes_nothing_beside_a_living_pod(lab):
     first, pod = lab.pod(), lab.pod()
     lab.add(first)
@@ -394,6 +395,7 @@ def test_bad_input_is_refused_and_changes_nothing_beside_a_living_pod(lab):
     lab.add(pod)
 
 
+@pytest.mark.slow
 def test_bad_input_is_refused_and_changes_nothing_on_a_fresh_host(lab):
     pod = lab.pod()
     before = lab.snapshot(pod)
@@ -404,6 +406,7 @@ def test_bad_input_is_refused_and_changes_nothing_on_a_fresh_host(lab):
     equal((lab.ctl("ipam", "show") or {"pools": []})["pools"], [], "pools and blocks")
 
 
+@pytest.mark.slow
 def test_bad_input_of_roost_ipam_is_refused_and_changes_nothing(lab):
     pod = lab.pod()
     before = lab.snapshot(pod)
