@@ -76,7 +76,7 @@ static bool is_neighbour_address(const struct addr *a)
 	       !(a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
 }
 
-static bool can_be_told(const struct bird_part parts[FAMILIES], const struct bird_peer *p)
+static bool can_be_configured(const struct bird_part parts[FAMILIES], const struct bird_peer *p)
 {
 	const struct addr *node = &parts[family_of(p->addr.family)].f->node;
 	return p->addr.family && p->addr.family == node->family && is_neighbour_address(&p->addr) &&
@@ -317,13 +317,13 @@ void bird_peers_put(struct text *t, const struct bird_part parts[FAMILIES])
 	for (size_t i = 0; i < n; i++)
 		refs[i].peer = &w->peers[i];
 	qsort(refs, n, sizeof(*refs), compare_refs);
-	const struct bird_peer *told = NULL;
+	const struct bird_peer *last = NULL;
 	for (size_t i = 0; i < n; i++) {
 		/* Two protocols of one name would be a text that BIRD refuses. */
 		const struct bird_peer *p = refs[i].peer;
-		if (!can_be_told(parts, p) || (told && compare_name(told, p) == 0))
+		if (!can_be_configured(parts, p) || (last && compare_name(last, p) == 0))
 			continue;
 		put_peer_session(t, parts, p);
-		told = p;
+		last = p;
 	}
 }

@@ -17,7 +17,7 @@ void *desired_memory(struct desired *d, size_t n, size_t size)
 }
 
 struct addr desired_other_addr(
-	const struct desiring *g, const struct replica_node *n, enum family f)
+	const struct desired_work *g, const struct replica_node *n, enum family f)
 {
 	return strcmp(n->name, g->conf->node) == 0 ? (struct addr){0} : n->spec.addr[f].addr;
 }
@@ -36,7 +36,7 @@ struct addr desired_vtep(const struct resource_node *n, enum family f)
 						: (struct addr){0};
 }
 
-bool desired_is_near(const struct desiring *g, const struct addr *node)
+bool desired_is_near(const struct desired_work *g, const struct addr *node)
 {
 	const struct cidr *own = &g->self->addr[family_of(node->family)];
 	return own->addr.family && cidr_contains(own, node);

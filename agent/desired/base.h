@@ -16,7 +16,7 @@ struct desired_pool {
 	bool has_node; /* a node's address is inside: none of its routes may be learned */
 };
 
-struct desiring {
+struct desired_work {
 	const struct agent_conf *conf;
 	const struct replica *r;
 	const struct facts *f;
@@ -36,38 +36,38 @@ void *desired_memory(struct desired *d, size_t n, size_t size);
 
 /* The address of another node; family 0: it has none, or the node is this one. */
 struct addr desired_other_addr(
-	const struct desiring *g, const struct replica_node *n, enum family f);
+	const struct desired_work *g, const struct replica_node *n, enum family f);
 /* The next hop that stands for a node's VXLAN device; family 0: it has none. */
 struct addr desired_vtep(const struct resource_node *n, enum family f);
 bool desired_has_mac(const uint8_t mac[6]);
-bool desired_is_near(const struct desiring *g, const struct addr *node); /* in our subnet */
+bool desired_is_near(const struct desired_work *g, const struct addr *node); /* in our subnet */
 bool desired_is_tunnel(const struct resource_pool *p);
 
 /* The node state's copy and our Node document. */
-void desired_node(struct desiring *g);
+void desired_node(struct desired_work *g);
 
 /* MTUs in bytes: of tunnel devices (0: too small for one), of pods (0: no pool). check
  * says it when pods' links are too small for IPv6, and which pools then give nothing. */
-uint32_t desired_vxlan_mtu(const struct desiring *g, enum family f);
-uint32_t desired_ipip_mtu(const struct desiring *g);
-uint32_t desired_pod_mtu(const struct desiring *g, enum family f);
-void desired_check_mtu(struct desiring *g);
+uint32_t desired_vxlan_mtu(const struct desired_work *g, enum family f);
+uint32_t desired_ipip_mtu(const struct desired_work *g);
+uint32_t desired_pod_mtu(const struct desired_work *g, enum family f);
+void desired_check_mtu(struct desired_work *g);
 
 /* Says where a strict uplink drops what other nodes send. */
-void desired_check_paths(struct desiring *g);
+void desired_check_paths(struct desired_work *g);
 
 /* Tunnel devices of out->kernel, out->tunnel_filter. */
-void desired_tunnels(struct desiring *g);
+void desired_tunnels(struct desired_work *g);
 
 /* BGP settings of this node and its sessions; sets g->bgp. */
-void desired_peers(struct desiring *g);
+void desired_peers(struct desired_work *g);
 
 /* What a BGPPeer says of exits and BFD. */
 void desired_exits_of_peer(
-	const struct desiring *g, const struct resource_peer *p, struct bird_peer *out);
+	const struct desired_work *g, const struct resource_peer *p, struct bird_peer *out);
 
 /* Exits of out->bird and out->kernel. After desired_peers(). */
-void desired_exits(struct desiring *g);
+void desired_exits(struct desired_work *g);
 
 /* Families, pools, next hops, other nodes' blocks of out->bird. After desired_peers(). */
-void desired_routes(struct desiring *g);
+void desired_routes(struct desired_work *g);

@@ -33,7 +33,8 @@ bool desired_is_in_use(const struct replica *r, const struct cidr *pool)
 }
 
 /* Other nodes lose their address inside this pool. view becomes a copy when one does. */
-static void leave_out_nodes(struct desiring *g, const struct resource *pool, struct replica *view)
+static void leave_out_nodes(
+	struct desired_work *g, const struct resource *pool, struct replica *view)
 {
 	const struct cidr *cidr = &pool->pool.pool.cidr;
 	enum family f = family_of(cidr->addr.family);
@@ -53,7 +54,7 @@ static void leave_out_nodes(struct desiring *g, const struct resource *pool, str
 	}
 }
 
-static void read_nodes(struct desiring *g, struct replica *view)
+static void read_nodes(struct desired_work *g, struct replica *view)
 {
 	*view = *g->r;
 	for (size_t i = 0; i < g->r->n_items; i++) {
@@ -64,7 +65,7 @@ static void read_nodes(struct desiring *g, struct replica *view)
 	g->r = view;
 }
 
-static const struct desired_pool *overlapping(const struct desiring *g, const struct cidr *c)
+static const struct desired_pool *overlapping(const struct desired_work *g, const struct cidr *c)
 {
 	for (size_t i = 0; i < g->n_pools; i++)
 		if (cidr_overlaps(&g->pools[i].spec->pool.cidr, c))
@@ -73,7 +74,7 @@ static const struct desired_pool *overlapping(const struct desiring *g, const st
 }
 
 /* A node whose address is in the pool: its name. */
-static const char *node_inside(const struct desiring *g, const struct cidr *pool)
+static const char *node_inside(const struct desired_work *g, const struct cidr *pool)
 {
 	enum family f = family_of(pool->addr.family);
 	const struct addr *own = &g->self->addr[f].addr;
@@ -87,7 +88,7 @@ static const char *node_inside(const struct desiring *g, const struct cidr *pool
 	return NULL;
 }
 
-static void read_pool(struct desiring *g, const struct resource *res)
+static void read_pool(struct desired_work *g, const struct resource *res)
 {
 	const struct resource_pool *spec = &res->pool;
 	const struct desired_pool *other = overlapping(g, &spec->pool.cidr);
@@ -118,7 +119,7 @@ static void read_pool(struct desiring *g, const struct resource *res)
 	};
 }
 
-static void read_pools(struct desiring *g)
+static void read_pools(struct desired_work *g)
 {
 	for (size_t i = 0; i < g->r->n_items; i++)
 		if (g->r->items[i]->resource.kind == RESOURCE_IPPOOL)
@@ -129,7 +130,7 @@ static void read_pools(struct desiring *g)
 
 /* The kernel and NAT. */
 
-static void make_blackholes(struct desiring *g)
+static void make_blackholes(struct desired_work *g)
 {
 	const struct desired_self *s = g->self;
 	struct cidr *all = desired_memory(g->out, s->n_announced + s->n_kept, sizeof(*all));
@@ -142,7 +143,7 @@ static void make_blackholes(struct desiring *g)
 	g->out->kernel.n_blackholes = n;
 }
 
-static void make_nat(struct desiring *g)
+static void make_nat(struct desired_work *g)
 {
 	struct cidr *all = desired_memory(g->out, g->n_pools, sizeof(*all));
 	struct cidr *nat = desired_memory(g->out, g->n_pools, sizeof(*nat));
@@ -156,7 +157,7 @@ static void make_nat(struct desiring *g)
 	w->nat = nat;
 }
 
-static void check_addresses(struct desiring *g)
+static void check_addresses(struct desired_work *g)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		if (g->out->kernel.forward[f] && !g->self->addr[f].addr.family)
@@ -172,7 +173,7 @@ void desired_make(const struct agent_conf *c, const struct replica *r, const str
 	*out = (struct desired){0};
 	const struct replica_node *node = replica_node(r, c->node);
 	struct replica view;
-	struct desiring g = {
+	struct desired_work g = {
 		.conf = c,
 		.r = r,
 		.f = f,

@@ -24,7 +24,7 @@
 
 /* One family's work. */
 struct family_exits {
-	struct desiring *g;
+	struct desired_work *g;
 	const struct resource_exits *x;
 	enum family family;
 	bool tunnel;
@@ -36,7 +36,7 @@ struct family_exits {
 };
 
 /* What is inside a pool is its pods', whoever wrote otherwise into the store. */
-static const struct desired_pool *pool_around(const struct desiring *g, const struct cidr *c)
+static const struct desired_pool *pool_around(const struct desired_work *g, const struct cidr *c)
 {
 	for (size_t i = 0; i < g->n_pools; i++) {
 		const struct cidr *p = &g->pools[i].spec->pool.cidr;
@@ -75,7 +75,7 @@ static const struct cidr *copy_cidrs(
 }
 
 /* BGP resolves in the table of the family's first pool. */
-static bool has_tunnel(const struct desiring *g, enum family f)
+static bool has_tunnel(const struct desired_work *g, enum family f)
 {
 	for (size_t i = 0; i < g->n_pools; i++)
 		if (g->pools[i].family == f && !g->pools[i].has_node)
@@ -148,7 +148,7 @@ static void block_exits(struct family_exits *w, struct cidr *blocked)
 
 static void make_family_exits(struct family_exits *w, struct cidr *own, struct cidr *blocked)
 {
-	struct desiring *g = w->g;
+	struct desired_work *g = w->g;
 	struct cidr cidrs[CIDRS];
 	if (!g->self->addr[w->family].addr.family)
 		return;
@@ -166,7 +166,7 @@ static void make_family_exits(struct family_exits *w, struct cidr *own, struct c
 			family_name(w->family), w->too_far);
 }
 
-static void check_cidrs(struct desiring *g, const struct resource_exits *x)
+static void check_cidrs(struct desired_work *g, const struct resource_exits *x)
 {
 	for (size_t i = 0; i < x->n; i++)
 		for (size_t k = 0; k < x->list[i].n_cidrs; k++) {
@@ -179,7 +179,7 @@ static void check_cidrs(struct desiring *g, const struct resource_exits *x)
 		}
 }
 
-static void make_exit_rules(struct desiring *g)
+static void make_exit_rules(struct desired_work *g)
 {
 	struct exits_want *k = &g->out->kernel.exits;
 	struct cidr *pools = desired_memory(g->out, g->n_pools, sizeof(*pools));
@@ -191,7 +191,7 @@ static void make_exit_rules(struct desiring *g)
 	k->pools = pools;
 }
 
-void desired_exits(struct desiring *g)
+void desired_exits(struct desired_work *g)
 {
 	static const struct resource_exits none;
 	const struct replica_item *i = replica_item(g->r, RESOURCE_BGPCONFIGURATION, "default");
@@ -224,7 +224,7 @@ void desired_exits(struct desiring *g)
 }
 
 void desired_exits_of_peer(
-	const struct desiring *g, const struct resource_peer *p, struct bird_peer *out)
+	const struct desired_work *g, const struct resource_peer *p, struct bird_peer *out)
 {
 	out->bfd = p->bfd;
 	out->direct = p->bfd && p->ttl <= 1 && desired_is_near(g, &p->addr);

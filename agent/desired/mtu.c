@@ -24,30 +24,30 @@ static uint32_t pool_overhead(const struct desired_pool *p)
 }
 
 /* A link too small for IPv6 has no IPv6 address: then it is the other family's. */
-static const struct facts_link *uplink(const struct desiring *g, enum family f)
+static const struct facts_link *uplink(const struct desired_work *g, enum family f)
 {
 	int own = g->self->link[f];
 	return facts_link(g->f, own ? own : g->self->link[!f]);
 }
 
-static uint32_t uplink_mtu(const struct desiring *g, enum family f)
+static uint32_t uplink_mtu(const struct desired_work *g, enum family f)
 {
 	const struct facts_link *l = uplink(g, f);
 	return l && l->mtu && !l->loopback ? l->mtu : MTU_DEFAULT;
 }
 
-uint32_t desired_vxlan_mtu(const struct desiring *g, enum family f)
+uint32_t desired_vxlan_mtu(const struct desired_work *g, enum family f)
 {
 	uint32_t mtu = uplink_mtu(g, f);
 	return f == IPV4 || mtu >= MTU_IPV6 + overhead_vxlan[f] ? mtu - overhead_vxlan[f] : 0;
 }
 
-uint32_t desired_ipip_mtu(const struct desiring *g)
+uint32_t desired_ipip_mtu(const struct desired_work *g)
 {
 	return uplink_mtu(g, IPV4) - OVERHEAD_IPIP;
 }
 
-uint32_t desired_pod_mtu(const struct desiring *g, enum family f)
+uint32_t desired_pod_mtu(const struct desired_work *g, enum family f)
 {
 	uint32_t most = 0;
 	for (size_t i = 0; i < g->n_pools; i++)
@@ -56,7 +56,7 @@ uint32_t desired_pod_mtu(const struct desiring *g, enum family f)
 	return g->out->kernel.forward[f] ? uplink_mtu(g, f) - most : 0;
 }
 
-static bool assigns_family(const struct desiring *g, enum family f)
+static bool assigns_family(const struct desired_work *g, enum family f)
 {
 	for (size_t i = 0; i < g->n_pools; i++)
 		if (g->pools[i].assigns && g->pools[i].family == f)
@@ -64,7 +64,7 @@ static bool assigns_family(const struct desiring *g, enum family f)
 	return false;
 }
 
-void desired_check_mtu(struct desiring *g)
+void desired_check_mtu(struct desired_work *g)
 {
 	const struct facts_link *l = uplink(g, IPV6);
 	uint32_t mtu4 = desired_pod_mtu(g, IPV4);

@@ -15,13 +15,13 @@
 
 /* What the node state gets. */
 
-static int64_t cooldown_seconds(const struct desiring *g)
+static int64_t cooldown_seconds(const struct desired_work *g)
 {
 	const struct replica_item *i = replica_item(g->r, RESOURCE_IPAMCONFIGURATION, "default");
 	return i ? i->resource.ipam.cooldown_s : -1;
 }
 
-static void make_node_reserved(struct desiring *g, struct mirror *m)
+static void make_node_reserved(struct desired_work *g, struct mirror *m)
 {
 	for (size_t i = 0; i < g->r->n_items; i++) {
 		const struct resource *res = &g->r->items[i]->resource;
@@ -40,7 +40,7 @@ static void make_node_reserved(struct desiring *g, struct mirror *m)
 	}
 }
 
-static void make_node_mirror(struct desiring *g)
+static void make_node_mirror(struct desired_work *g)
 {
 	struct mirror *m = &g->out->mirror;
 	int64_t seconds = cooldown_seconds(g);
@@ -94,7 +94,7 @@ static void set_addresses(json_t *bgp, const struct desired_self *self)
 	set_addr(bgp, "ipv4IPIPTunnelAddr", &self->ipip);
 }
 
-static void set_vteps(json_t *spec, const struct desiring *g)
+static void set_vteps(json_t *spec, const struct desired_work *g)
 {
 	static const char *const keys[] = {"ipv4VXLANTunnelAddr", "ipv6VXLANTunnelAddr"};
 	static const char *const mac_keys[] = {"vxlanTunnelMACAddr", "vxlanTunnelMACAddrV6"};
@@ -110,7 +110,7 @@ static void set_vteps(json_t *spec, const struct desiring *g)
 }
 
 /* Another node that says it has our address. */
-static const char *find_twin(const struct desiring *g, enum family f)
+static const char *find_twin(const struct desired_work *g, enum family f)
 {
 	const struct addr *own = &g->self->addr[f].addr;
 	for (size_t i = 0; own->family && i < g->r->n_nodes; i++) {
@@ -121,7 +121,7 @@ static const char *find_twin(const struct desiring *g, enum family f)
 	return NULL;
 }
 
-static bool report_twin(struct desiring *g)
+static bool report_twin(struct desired_work *g)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++) {
 		const char *other = find_twin(g, f);
@@ -136,7 +136,7 @@ static bool report_twin(struct desiring *g)
 	return false;
 }
 
-static void make_node_document(struct desiring *g)
+static void make_node_document(struct desired_work *g)
 {
 	if (report_twin(g))
 		return;
@@ -157,7 +157,7 @@ static void make_node_document(struct desiring *g)
 		g->out->node = doc;
 }
 
-void desired_node(struct desiring *g)
+void desired_node(struct desired_work *g)
 {
 	make_node_mirror(g);
 	make_node_document(g);

@@ -37,7 +37,7 @@ static int link_to(const struct facts *f, const struct addr *a)
 
 enum drop { DROP_NOTHING, DROP_OTHER_LINK, DROP_IN_CLEAR, DROP_TO_NODE };
 
-static enum drop find_drop(const struct desiring *g, const struct cidr *theirs, int link)
+static enum drop find_drop(const struct desired_work *g, const struct cidr *theirs, int link)
 {
 	bool near = desired_is_near(g, &theirs->addr);
 	if (link && link != g->self->link[IPV4])
@@ -55,7 +55,7 @@ static enum drop find_drop(const struct desiring *g, const struct cidr *theirs, 
 	return DROP_NOTHING;
 }
 
-void desired_check_paths(struct desiring *g)
+void desired_check_paths(struct desired_work *g)
 {
 	static const char *const what[] = {
 		[DROP_OTHER_LINK] = "packets from",

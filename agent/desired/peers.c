@@ -72,7 +72,7 @@ static struct resource_bgp settings_of(const struct replica *r, const char *node
 	return s;
 }
 
-static uint32_t as_of(const struct desiring *g, const struct resource_node *n)
+static uint32_t as_of(const struct desired_work *g, const struct resource_node *n)
 {
 	return n && n->as_number ? n->as_number : g->settings.as_number;
 }
@@ -89,7 +89,7 @@ static int compare_peers(const void *a, const void *b)
 }
 
 /* The node that has this address. Peers are few. */
-static const struct resource_node *node_at(const struct desiring *g, const struct addr *a)
+static const struct resource_node *node_at(const struct desired_work *g, const struct addr *a)
 {
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
 		const struct resource_node *n = &g->r->nodes[i].spec;
@@ -99,15 +99,15 @@ static const struct resource_node *node_at(const struct desiring *g, const struc
 	return NULL;
 }
 
-static bool is_for_us(const struct desiring *g, const struct resource_peer *p)
+static bool is_for_us(const struct desired_work *g, const struct resource_peer *p)
 {
 	if (*p->node)
 		return strcmp(p->node, g->conf->node) == 0;
 	return selector_matches(p->selector, g->labels);
 }
 
-static void add_filters(
-	struct desiring *g, const char *name, const struct resource_peer *p, struct bird_peer *out)
+static void add_filters(struct desired_work *g, const char *name, const struct resource_peer *p,
+	struct bird_peer *out)
 {
 	const struct resource_filter **list =
 		p->n_filters ? desired_memory(
@@ -143,7 +143,7 @@ static bool has_peer(const struct bird_peer *peers, size_t n, const struct addr 
 }
 
 static void add_peer(
-	struct desiring *g, const struct resource *res, struct bird_peer *peers, size_t *n)
+	struct desired_work *g, const struct resource *res, struct bird_peer *peers, size_t *n)
 {
 	const struct resource_peer *p = &res->peer;
 	const struct addr *own = &g->self->addr[family_of(p->addr.family)].addr;
@@ -189,7 +189,7 @@ static bool has_node(const struct bird_peer *peers, size_t n, const struct resou
 }
 
 /* A node that has a BGPPeer for each of its addresses: each carries its own family. */
-static void split_pairs(const struct desiring *g, struct bird_peer *peers, size_t n)
+static void split_pairs(const struct desired_work *g, struct bird_peer *peers, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct resource_node *node = node_at(g, &peers[i].addr);
@@ -201,7 +201,7 @@ static void split_pairs(const struct desiring *g, struct bird_peer *peers, size_
 }
 
 /* The family over which we speak with a node: the first that both have; FAMILIES: none. */
-static enum family common_family(const struct desiring *g, const struct replica_node *node)
+static enum family common_family(const struct desired_work *g, const struct replica_node *node)
 {
 	enum family f = IPV4;
 	while (f < FAMILIES &&
@@ -210,7 +210,7 @@ static enum family common_family(const struct desiring *g, const struct replica_
 	return f;
 }
 
-static void add_mesh(struct desiring *g, struct bird_peer *peers, size_t *n)
+static void add_mesh(struct desired_work *g, struct bird_peer *peers, size_t *n)
 {
 	size_t others = *n; /* sessions that BGPPeers ask for */
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
@@ -255,7 +255,7 @@ static int compare_addrs(const void *a, const void *b)
 }
 
 /* Of all nodes but us, whether a session uses the address or not: routes do. */
-static void report_twins(struct desiring *g)
+static void report_twins(struct desired_work *g)
 {
 	struct addr *all = desired_memory(g->out, FAMILIES * g->r->n_nodes, sizeof(*all));
 	size_t n = 0;
@@ -271,7 +271,7 @@ static void report_twins(struct desiring *g)
 				ADDR_STRING(&all[i]));
 }
 
-static struct addr router_id(const struct desiring *g)
+static struct addr router_id(const struct desired_work *g)
 {
 	if (g->self->addr[IPV4].addr.family)
 		return g->self->addr[IPV4].addr;
@@ -282,7 +282,7 @@ static struct addr router_id(const struct desiring *g)
 	return a;
 }
 
-void desired_peers(struct desiring *g)
+void desired_peers(struct desired_work *g)
 {
 	struct bird_want *b = &g->out->bird;
 	size_t n = 0;

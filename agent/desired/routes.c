@@ -24,7 +24,7 @@
 
 /* One family's work. */
 struct routing {
-	struct desiring *g;
+	struct desired_work *g;
 	enum family family;
 	struct bird_family *out;
 	int table[ENCAPSULATIONS]; /* its table, -1: none */
@@ -53,7 +53,7 @@ static const struct desired_pool *pool_of(const struct routing *r, const struct 
 /* Pools, and which table each encapsulation has. */
 static void collect_pools(struct routing *r)
 {
-	struct desiring *g = r->g;
+	struct desired_work *g = r->g;
 	struct bird_pool *pools = desired_memory(g->out, g->n_pools, sizeof(*pools));
 	for (int w = 0; w < ENCAPSULATIONS; w++)
 		r->table[w] = -1;
@@ -253,7 +253,7 @@ static int compare_hops(const void *a, const void *b)
 
 static void make_hop_table(struct routing *r, enum encapsulation how)
 {
-	struct desiring *g = r->g;
+	struct desired_work *g = r->g;
 	int table = r->table[how];
 	if (table < 0)
 		return;
@@ -308,7 +308,7 @@ static void collect_remote_blocks(struct routing *r)
 	r->out->remote = remote;
 }
 
-void desired_routes(struct desiring *g)
+void desired_routes(struct desired_work *g)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++) {
 		struct routing r = {.g = g, .family = f, .out = &g->out->bird.family[f]};

@@ -22,7 +22,7 @@ static bool wants_ipip(const struct resource_pool *p)
 }
 
 static bool any_pool(
-	const struct desiring *g, enum family f, bool (*wants)(const struct resource_pool *p))
+	const struct desired_work *g, enum family f, bool (*wants)(const struct resource_pool *p))
 {
 	for (size_t i = 0; i < g->n_pools; i++)
 		if (g->pools[i].family == f && wants(g->pools[i].spec))
@@ -30,7 +30,7 @@ static bool any_pool(
 	return false;
 }
 
-static void make_vxlan_peers(struct desiring *g, enum family f, struct vxlan_want *w)
+static void make_vxlan_peers(struct desired_work *g, enum family f, struct vxlan_want *w)
 {
 	struct vxlan_peer *peers = desired_memory(g->out, g->r->n_nodes, sizeof(*peers));
 	for (size_t i = 0; i < g->r->n_nodes; i++) {
@@ -48,7 +48,7 @@ static void make_vxlan_peers(struct desiring *g, enum family f, struct vxlan_wan
 }
 
 /* One device per family of addresses; its packets go between node addresses of the same family. */
-static void make_vxlan(struct desiring *g, enum family f)
+static void make_vxlan(struct desired_work *g, enum family f)
 {
 	struct vxlan_want *w = &g->out->kernel.vxlan[f];
 	const struct addr *own = &g->self->addr[f].addr;
@@ -72,7 +72,7 @@ static void make_vxlan(struct desiring *g, enum family f)
 	make_vxlan_peers(g, f, w);
 }
 
-static void make_ipip(struct desiring *g)
+static void make_ipip(struct desired_work *g)
 {
 	struct ipip_want *w = &g->out->kernel.ipip;
 	const struct addr *end = &g->self->ipip;
@@ -87,7 +87,7 @@ static void make_ipip(struct desiring *g)
 }
 
 /* The ends of IPIP devices that are not ours: the far one, or ours where that is not fixed. */
-static void list_others(struct desiring *g, struct tunnel_filter_want *w)
+static void list_others(struct desired_work *g, struct tunnel_filter_want *w)
 {
 	struct addr *others = desired_memory(g->out, g->f->n_links, sizeof(*others));
 	struct addr *theirs = desired_memory(g->out, g->f->n_links, sizeof(*theirs));
@@ -102,7 +102,7 @@ static void list_others(struct desiring *g, struct tunnel_filter_want *w)
 	w->theirs.v = theirs;
 }
 
-static void make_tunnel_filter(struct desiring *g)
+static void make_tunnel_filter(struct desired_work *g)
 {
 	const struct kernel_want *k = &g->out->kernel;
 	struct tunnel_filter_want *w = &g->out->tunnel_filter;
@@ -124,7 +124,7 @@ static void make_tunnel_filter(struct desiring *g)
 	list_others(g, w);
 }
 
-void desired_tunnels(struct desiring *g)
+void desired_tunnels(struct desired_work *g)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		make_vxlan(g, f);

@@ -111,30 +111,16 @@ static bool is_ours(struct rtnl_link *l)
 	       (alias && strncmp(alias, "roost: VXLAN", strlen("roost: VXLAN")) == 0);
 }
 
-static bool is_addr(const struct nl_addr *a, const struct addr *b)
+/* The local end; family 0: none. */
+static struct addr local_of(struct rtnl_link *l)
 {
-	return a && nl_addr_get_family(a) == b->family && nl_addr_get_len(a) == addr_size(b) &&
-	       memcmp(nl_addr_get_binary_addr(a), b->bytes, addr_size(b)) == 0;
-}
-
-static bool has_local(struct rtnl_link *l, const struct addr *local)
-{
-	struct nl_addr *a = NULL;
-	if (rtnl_link_vxlan_get_local(l, &a) < 0)
-		return false;
-	bool same = is_addr(a, local);
-	nl_addr_put(a);
-	return same;
-}
-
-static uint8_t local_family(struct rtnl_link *l)
-{
-	struct nl_addr *a = NULL;
-	if (rtnl_link_vxlan_get_local(l, &a) < 0)
-		return 0;
-	uint8_t family = (uint8_t)nl_addr_get_family(a);
-	nl_addr_put(a);
-	return family;
+	CLEANUP_NL_ADDR struct nl_addr *a = NULL;
+	struct addr local = {0};
+	if (rtnl_link_vxlan_get_local(l, &a) < 0 || nl_addr_get_len(a) > sizeof(local.bytes))
+		return local;
+	local.family = (uint8_t)nl_addr_get_family(a);
+	memcpy(local.bytes, nl_addr_get_binary_addr(a), nl_addr_get_len(a));
+	return local;
 }
 
 /* Whether the device can become what is wanted without being made again. */
@@ -143,7 +129,7 @@ static bool can_stay(struct rtnl_link *l, const struct vxlan_want *w)
 	uint32_t vni = 0, port = 0;
 	return rtnl_link_vxlan_get_id(l, &vni) == 0 && vni == w->vni &&
 	       rtnl_link_vxlan_get_port(l, &port) == 0 && port == w->port &&
-	       local_family(l) == w->local.family;
+	       local_of(l).family == w->local.family;
 }
 
 /*
@@ -250,7 +236,8 @@ static int vxlan_device_change(const struct vxlan_kernel *k, struct rtnl_link *l
 	(void)rtnl_link_vxlan_get_link(l, &parent);
 	struct nl_addr *mac = rtnl_link_get_addr(l);
 	CLEANUP_LINK struct rtnl_link *endpoint = new_link();
-	if (!has_local(l, &w->local) || parent != (uint32_t)w->parent ||
+	const struct addr local = local_of(l);
+	if (!addr_equal(&local, &w->local) || parent != (uint32_t)w->parent ||
 		rtnl_link_vxlan_get_learning(l) != 0) {
 		set_endpoint(endpoint, w);
 		int nl = rtnl_link_change(k->sock, l, endpoint, 0);
