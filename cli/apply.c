@@ -168,20 +168,13 @@ static int run_rounds(struct apply *a, struct err *e)
 
 static void print_results(const struct apply *a, bool json, bool failed)
 {
-	CLEANUP_JSON json_t *list = json_array();
-	for (size_t i = 0; i < a->manifests->n; i++) {
-		const struct resource *r = &a->manifests->list[i].resource;
-		const char *kind = resource_kind_text(r->kind), *word = words[a->results[i]];
-		if (failed && a->results[i] == PLAN_UNCHANGED)
-			continue;
-		if (json)
-			json_append(list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
-						  r->name, "result", word));
-		else
-			(void)printf("%s %s\n", LABEL_STRING(r->kind, r->name), word);
-	}
-	if (json)
-		output_json(json_incref(list));
+	json_t *list = json ? json_array() : NULL;
+	for (size_t i = 0; i < a->manifests->n; i++)
+		if (!failed || a->results[i] != PLAN_UNCHANGED)
+			commit_report(list, a->manifests->list[i].resource.kind,
+				a->manifests->list[i].resource.name, words[a->results[i]]);
+	if (list)
+		output_json(list);
 }
 
 static int apply_manifests(const struct options *o, const struct manifests *m)

@@ -78,6 +78,15 @@ void commit_done(struct commit *c)
 	c->bytes = 0;
 }
 
+void commit_report(json_t *list, enum resource_kind kind, const char *name, const char *result)
+{
+	if (list)
+		json_append(list, json_pack("{s:s, s:s, s:s}", "kind", resource_kind_text(kind),
+					  "name", name, "result", result));
+	else
+		(void)printf("%s %s\n", LABEL_STRING(kind, name), result);
+}
+
 /* The revision of what was just written; 0: it is not there any more as it was written. */
 static int read_back(
 	struct store *s, const char *key, const json_t *doc, int64_t *revision, struct err *e)

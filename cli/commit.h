@@ -33,6 +33,9 @@ int commit_run(struct commit *c, struct store *s, struct err *e);
 void commit_done(struct commit *c);
 #define CLEANUP_COMMIT __attribute__((cleanup(commit_done)))
 
+/* What became of a resource: one more entry of the list, or (NULL) a line on stdout. */
+void commit_report(json_t *list, enum resource_kind kind, const char *name, const char *result);
+
 /* A pool that is disabled for a moment: claims compare the pool's document, so from now on no new
  * block of it comes into being, and those that exist can be counted. */
 struct commit_hold {

@@ -203,22 +203,17 @@ static int delete_target(struct store *s, const struct target *t, struct err *e)
 
 static int delete_targets(struct store *s, const struct targets *t, bool json)
 {
-	CLEANUP_JSON json_t *list = json_array();
+	json_t *list = json ? json_array() : NULL;
 	int failed = 0;
 	for (size_t i = 0; i < t->n; i++) {
-		const char *kind = resource_kind_text(t->list[i].kind);
 		struct err e = {0};
 		if (delete_target(s, &t->list[i], &e) < 0)
 			failed = output_error(&e);
-		else if (json)
-			json_append(list, json_pack("{s:s, s:s, s:s}", "kind", kind, "name",
-						  t->list[i].name, "result", "deleted"));
 		else
-			(void)printf(
-				"%s deleted\n", LABEL_STRING(t->list[i].kind, t->list[i].name));
+			commit_report(list, t->list[i].kind, t->list[i].name, "deleted");
 	}
-	if (json)
-		output_json(json_incref(list));
+	if (list)
+		output_json(list);
 	return failed;
 }
 

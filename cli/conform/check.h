@@ -57,6 +57,7 @@ struct conform_checks {
 	size_t n, room;
 };
 void conform_checks_done(struct conform_checks *c);
+#define CLEANUP_CONFORM_CHECKS __attribute__((cleanup(conform_checks_done)))
 
 /* One more; the pointer holds until the next one. */
 struct conform_check *conform_checks_add(

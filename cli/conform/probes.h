@@ -87,10 +87,10 @@ void conform_probes_start(
 
 /* Runs the calls; window: how many at once at each probe. what is for the progress. -EINTR: a
  * signal came; calls without answer are LOST. */
-int conform_probes_run(
-	struct conform_probes *c, struct conform_calls *calls, size_t window, const char *what);
+int conform_probes_run(struct conform_probes *probes, struct conform_calls *calls, size_t window,
+	const char *what);
 /* Lets time pass. -EINTR */
-int conform_probes_pause(struct conform_probes *c, int ms);
+int conform_probes_pause(struct conform_probes *probes, int ms);
 
 /* All probes are told to end and get the time for it; *what they refuse is in calls. Not stopped
  * by a signal that came before, only by another one. */

@@ -22,7 +22,7 @@
 #define BIRDS 12 /* RTPROT_BIRD */
 #define KERNELS 2
 
-struct view {
+struct route_check {
 	const struct conform_cluster *c;
 	const struct conform_member *m;
 	enum family f;
@@ -30,12 +30,12 @@ struct view {
 	size_t right, all;
 };
 
-static bool is_of(const struct view *v, const struct cidr *c)
+static bool is_of(const struct route_check *v, const struct cidr *c)
 {
 	return family_of(c->addr.family) == v->f;
 }
 
-static const struct conform_route *routes_find(const struct view *v, const struct cidr *dst)
+static const struct conform_route *routes_find(const struct route_check *v, const struct cidr *dst)
 {
 	const struct conform_route *found = NULL;
 	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
@@ -59,8 +59,8 @@ static void route_format(const struct conform_route *r, char out[160])
 	text_add(&t, "%sprotocol %u", t.len ? " " : "", r->protocol);
 }
 
-static void note_wrong(
-	struct view *v, const struct cidr *dst, const struct conform_route *r, const char *wanted)
+static void note_wrong(struct route_check *v, const struct cidr *dst, const struct conform_route *r,
+	const char *wanted)
 {
 	char seen[160] = "no route";
 	if (r)
@@ -70,7 +70,7 @@ static void note_wrong(
 }
 
 static struct conform_check *routes_begin(
-	struct view *v, struct conform_checks *out, const char *note, char wrong[300])
+	struct route_check *v, struct conform_checks *out, const char *note, char wrong[300])
 {
 	struct conform_check *k =
 		conform_checks_add(out, CONFORM_FACT, "route", family_digit(v->f) - '0');
@@ -83,7 +83,7 @@ static struct conform_check *routes_begin(
 }
 
 /* One more route was looked at; wanted: what it should be. */
-static void routes_count(struct view *v, bool good, const struct cidr *dst,
+static void routes_count(struct route_check *v, bool good, const struct cidr *dst,
 	const struct conform_route *r, const char *wanted)
 {
 	v->all++;
@@ -92,7 +92,7 @@ static void routes_count(struct view *v, bool good, const struct cidr *dst,
 		note_wrong(v, dst, r, wanted);
 }
 
-static void routes_finish(struct view *v, struct conform_check *k)
+static void routes_finish(struct route_check *v, struct conform_check *k)
 {
 	if (v->wrong.len)
 		conform_check_set(k, CONFORM_FAILED, "%s", v->wrong.buf);
@@ -104,7 +104,7 @@ static void routes_finish(struct view *v, struct conform_check *k)
 
 /* ---- Own blocks and pods ---- */
 
-static void check_own_blocks(struct view *v, struct conform_checks *out)
+static void check_own_blocks(struct route_check *v, struct conform_checks *out)
 {
 	char wrong[300];
 	struct conform_check *k = routes_begin(v, out, "own blocks", wrong);
@@ -121,7 +121,7 @@ static void check_own_blocks(struct view *v, struct conform_checks *out)
 	routes_finish(v, k);
 }
 
-static void check_own_pods(struct view *v, struct conform_checks *out)
+static void check_own_pods(struct route_check *v, struct conform_checks *out)
 {
 	char wrong[300];
 	struct conform_check *k = routes_begin(v, out, "own pods", wrong);
@@ -145,7 +145,7 @@ static void check_own_pods(struct view *v, struct conform_checks *out)
 /* ---- Other nodes' blocks ---- */
 
 /* Whether packets for the other node go through a tunnel, by the pool's word. kind: which. */
-static bool is_tunnelled(const struct view *v, const struct conform_member *other,
+static bool is_tunnelled(const struct route_check *v, const struct conform_member *other,
 	const struct conform_pool *p, const char **kind)
 {
 	enum resource_encap e = p->ipip != ENCAP_NEVER ? p->ipip : p->vxlan;
@@ -156,7 +156,7 @@ static bool is_tunnelled(const struct view *v, const struct conform_member *othe
 }
 
 /* wanted: what is right in words. */
-static bool is_right_hop(const struct view *v, const struct conform_member *other,
+static bool is_right_hop(const struct route_check *v, const struct conform_member *other,
 	const struct cidr *block, const struct conform_route *r, char wanted[96])
 {
 	const struct conform_pool *pool = conform_cluster_pool(v->c, &block->addr);
@@ -178,7 +178,7 @@ static bool is_right_hop(const struct view *v, const struct conform_member *othe
 	return good && !tunnel && (!near || addr_equal(&r->via, &other->addr[v->f]));
 }
 
-static bool is_exported(const struct view *v, const struct cidr *block)
+static bool is_exported(const struct route_check *v, const struct cidr *block)
 {
 	const struct conform_pool *pool = conform_cluster_pool(v->c, &block->addr);
 	return !pool || !pool->no_export;
@@ -194,7 +194,7 @@ static bool is_in_use(const struct conform_member *owner, const struct cidr *blo
 	return false;
 }
 
-static void check_other_blocks(struct view *v, struct conform_checks *out)
+static void check_other_blocks(struct route_check *v, struct conform_checks *out)
 {
 	char wrong[300], wanted[96];
 	struct conform_check *k = routes_begin(v, out, "other nodes", wrong);
@@ -222,7 +222,7 @@ static void check_other_blocks(struct view *v, struct conform_checks *out)
 
 /* ---- No others ---- */
 
-static bool is_inside_pools(const struct view *v, const struct cidr *dst)
+static bool is_inside_pools(const struct route_check *v, const struct cidr *dst)
 {
 	for (size_t i = 0; i < v->m->facts.n_pools; i++)
 		if (cidr_contains(&v->m->facts.pools[i], &dst->addr) &&
@@ -241,7 +241,7 @@ static bool is_block_of(const struct cidr *blocks, size_t n, const struct cidr *
 }
 
 /* Blocks of members are looked at above, with their next hops. */
-static bool is_explained(const struct view *v, const struct conform_route *r)
+static bool is_explained(const struct route_check *v, const struct conform_route *r)
 {
 	const struct conform_facts *l = &v->m->facts;
 	if (r->protocol == OURS)
@@ -257,7 +257,7 @@ static bool is_explained(const struct view *v, const struct conform_route *r)
 	return !v->c->has_store || is_block_of(v->c->blocks, v->c->n_blocks, &r->dst);
 }
 
-static void check_no_others(struct view *v, struct conform_checks *out)
+static void check_no_others(struct route_check *v, struct conform_checks *out)
 {
 	char wrong[300];
 	struct conform_check *k = routes_begin(v, out, "no others", wrong);
@@ -291,7 +291,7 @@ void conform_routes(const struct conform_cluster *c, struct conform_checks *out)
 {
 	for (size_t i = 0; i < conform_cluster_nodes(c); i++) {
 		for (enum family f = IPV4; f < FAMILIES; f++) {
-			struct view v = {.c = c, .m = &c->members[i], .f = f};
+			struct route_check v = {.c = c, .m = &c->members[i], .f = f};
 			if (!v.m->alive || !c->families[f] || !is_used(c, f))
 				continue;
 			check_own_blocks(&v, out);

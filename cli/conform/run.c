@@ -33,7 +33,6 @@
 #define SERVE_MS 10000
 #define GONE_MS 5000 /* until links of deleted pods are gone */
 #define STEP_MS 100
-#define MS 1000000u
 
 static struct conform_member *member(struct conform_run *r, size_t i)
 {
@@ -240,17 +239,17 @@ static void start_servers(struct conform_run *r)
 	}
 }
 
-/* Until the routes are right, or time is up. */
-static void run_settle(struct conform_run *r)
+/* Asks for facts until nothing is wrong with them, or time is up. */
+static void settle(struct conform_run *r, int64_t timeout_ms, bool say,
+	void (*judge)(const struct conform_cluster *c, struct conform_checks *out))
 {
-	uint64_t end = boot_now_ns() + (uint64_t)r->file->settle_s * 1000 * MS;
+	int64_t end = boot_now_ms() + timeout_ms;
 	for (;;) {
-		struct conform_checks probe = {0};
-		ask_facts(r, true);
-		conform_routes(&r->cluster, &probe);
-		size_t wrong = conform_checks_sum(&probe).failed;
-		conform_checks_done(&probe);
-		if (!wrong || boot_now_ns() >= end || conform_probes_pause(&r->probes, STEP_MS) < 0)
+		CLEANUP_CONFORM_CHECKS struct conform_checks found = {0};
+		ask_facts(r, say);
+		judge(&r->cluster, &found);
+		if (!conform_checks_sum(&found).failed || boot_now_ms() >= end ||
+			conform_probes_pause(&r->probes, STEP_MS) < 0)
 			return;
 	}
 }
@@ -286,16 +285,7 @@ static void delete_pods(struct conform_run *r)
 /* An agent deletes links of deleted pods within a tenth of a second. */
 static void check_leftovers(struct conform_run *r)
 {
-	uint64_t end = boot_now_ns() + (uint64_t)GONE_MS * MS;
-	for (;;) {
-		struct conform_checks left = {0};
-		ask_facts(r, false);
-		conform_leftovers(&r->cluster, &left);
-		size_t wrong = conform_checks_sum(&left).failed;
-		conform_checks_done(&left);
-		if (!wrong || boot_now_ns() >= end || conform_probes_pause(&r->probes, STEP_MS) < 0)
-			break;
-	}
+	settle(r, GONE_MS, false, conform_leftovers);
 	if (!r->probes.interrupted)
 		conform_leftovers(&r->cluster, &r->checks);
 }
@@ -325,7 +315,7 @@ static void run_count(struct conform_run *r)
 
 int conform_run_execute(struct conform_run *r, struct err *e)
 {
-	uint64_t began = boot_now_ns();
+	int64_t began = boot_now_ms();
 	conform_progress_open(&r->progress, r->format);
 	int error = conform_probes_open(&r->probes, r->cluster.n, &r->progress, e);
 	if (error < 0)
@@ -335,7 +325,7 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 	start_pods(r);
 	start_servers(r);
 	conform_progress_print(stdout, &r->progress, &r->checks);
-	run_settle(r);
+	settle(r, (int64_t)r->file->settle_s * 1000, true, conform_routes);
 	run_count(r);
 	if (!r->probes.interrupted) {
 		conform_addresses(&r->cluster, &r->checks);
@@ -351,7 +341,7 @@ int conform_run_execute(struct conform_run *r, struct err *e)
 		check_leftovers(r);
 	}
 	run_finish(r);
-	r->facts.duration_ms = (boot_now_ns() - began) / MS;
+	r->facts.duration_ms = (uint64_t)(boot_now_ms() - began);
 	return 0;
 }
 

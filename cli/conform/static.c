@@ -28,7 +28,7 @@ static struct conform_check *static_add(struct conform_checks *out, const char *
 	struct conform_check *c = conform_checks_add(out, CONFORM_FACT, group, family);
 	if (a)
 		(void)snprintf(c->what, sizeof(c->what), "%s IPv%d %s  %.60s  %s", group, family,
-			note, CONFORM_PLACE_STRING(m, pod), a ? ADDR_STRING(a) : "");
+			note, CONFORM_PLACE_STRING(m, pod), ADDR_STRING(a));
 	else
 		(void)snprintf(c->what, sizeof(c->what), "%s %s  %.60s", group, note,
 			CONFORM_PLACE_STRING(m, pod));
