@@ -2,8 +2,8 @@
 #pragma once
 /*
  * nf_tables over a netlink socket, with libmnl alone: messages gathered into one atomic batch, and
- * questions. For lib/antispoof.c, whose executables do not link libnftnl, and for lib/nft_*.c. Everybody else includes
- * lib/nft.h.
+ * questions. For lib/antispoof.c, whose executables do not link libnftnl, and for lib/nft_*.c.
+ * Everybody else includes lib/nft.h.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -31,9 +31,9 @@ struct nlmsghdr *nft_batch_put(
 	struct nft_batch *b, uint16_t type, uint16_t flags, uint8_t family, size_t bytes);
 void nft_batch_drop(struct nft_batch *b); /* what was put and not sent */
 
-/* Sends what was put: the kernel makes all changes or none. Empty afterwards. The error is about the first message that
- * the kernel refused: what it was to do, to which object, and the kernel's reason. -ENOBUFS: the outcome
- * is not known. */
+/* Sends what was put: the kernel makes all changes or none. Empty afterwards. The error is about the
+ * first message that the kernel refused: what it was to do, to which object, and the kernel's reason.
+ * -ENOBUFS: the outcome is not known. */
 int nft_batch_commit(struct nft_batch *b, struct err *e);
 
 /* A question (NFT_MSG_GETCHAIN, ...; flags NLM_F_DUMP or 0), beside the batch. ask sends it and hands each

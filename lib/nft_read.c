@@ -320,11 +320,13 @@ int nft_base_chains(struct nft *n, struct nft_base_chain **out, size_t *count, s
 		(void)nft_batch_question(&n->batch, NFT_MSG_GETCHAIN, NLM_F_DUMP, AF_UNSPEC);
 		r = nft_batch_ask(&n->batch, nft_take_base_chain, &l, e);
 	}
+	if (r < 0) {
+		free(l.v);
+		return r;
+	}
 	*out = l.v;
 	*count = l.n;
-	if (r < 0)
-		free(l.v);
-	return r;
+	return 0;
 }
 
 struct nft_count {

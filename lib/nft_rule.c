@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values are loaded into registers from the first one on. The kernel numbers registers of 16 bytes (NFT_REG_1)
- * and of 4 bytes (NFT_REG32_00) over the same memory, and names the larger where both fit; so does this.
+ * Values are loaded into registers from the first one on. The kernel numbers registers of 16 bytes
+ * (NFT_REG_1) and of 4 bytes (NFT_REG32_00) over the same memory, and names the larger where both fit;
+ * so does this.
  */
 #include "lib/nft_rule.h"
 

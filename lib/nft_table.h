@@ -73,7 +73,8 @@ struct nft_chain *nft_table_chain(
 struct nft_rule *nft_chain_rule(struct nft_chain *c);
 void nft_table_counter(struct nft_table *t, const char *name);
 
-/* A set of keys of one type, or of a concatenation of n in the list. name NULL: an anonymous one, for one rule alone. */
+/* A set of keys of one type, or of a concatenation of n in the list. name NULL: an anonymous one, for
+ * one rule alone. */
 struct nft_set *nft_table_set(
 	struct nft_table *t, const char *name, uint32_t flags, const enum nft_type *list, size_t n);
 void nft_set_map(

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A chain at the forward hook closes when its policy is drop, or when its last rule drops or rejects
+ * A chain at the forward hook closes when its policy is drop, or when a rule of it drops or rejects
  * whatever comes. It lets a pool through when a rule of its table names the pool as a source, one as a
- * destination, and neither drops: by a prefix, range or set that holds all of it, or by the interfaces roost*; or when a rule
- * of the chain accepts everything. In which order the rules stand, and what else they ask for, is not
- * looked at: this is for one sentence to an operator, who knows the rules.
+ * destination, and neither drops: by a prefix, range or set that holds all of it, or by the interfaces
+ * roost*; or when a rule of the chain accepts everything. In which order the rules stand, and what else
+ * they ask for, is not looked at: this is for one sentence to an operator, who knows the rules.
  */
 #include "agent/filter/firewall.h"
 

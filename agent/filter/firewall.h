@@ -16,7 +16,8 @@
 int firewall_check(
 	struct nft *nft, const struct cidr *pools, size_t n_pools, char out[256], struct err *e);
 
-/* The sentence, about one pool or more of one family. docker: there is a chain DOCKER-USER, which Docker keeps. */
+/* The sentence, about one pool or more of one family. docker: there is a chain DOCKER-USER, which
+ * Docker keeps. */
 struct firewall_place {
 	const char *family, *table, *chain;
 	bool docker;

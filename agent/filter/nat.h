@@ -13,6 +13,6 @@ struct nft;
 struct nat *nat_new(struct nft *nft); /* borrowed until nat_free() */
 void nat_free(struct nat *n);	      /* takes NULL; the kernel's table stays */
 
-/* 1: changed; 0: it was so. Without anything to do the table goes. look: at the kernel's table, too, as somebody
- * may have changed it. */
+/* 1: changed; 0: it was so. Without anything to do the table goes. look: at the kernel's table, too,
+ * as somebody may have changed it. */
 int nat_sync(struct nat *n, const struct nat_want *w, bool look, struct err *e);

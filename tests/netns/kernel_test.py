@@ -1052,7 +1052,7 @@ def test_without_the_right_to_change_anything_every_part_says_so(lab):
         equal((answer["r"] in (-1, -13), len(answer["problems"])), (True, 4), "problems")
         for words in ("ip_forward", "10.66.0.0/26", "device vxlan.roost", "device vxlan6"):
             true(any(words in p for p in answer["problems"]), words, answer)
-        for op, more in (("reap", {}), ("nat", POOLS)):
+        for op, more in (("reap", {}), ("nat", POOLS), ("forward", {"pools": BOTH})):
             answer = a.call(op, **more)
             true(answer["r"] < 0 and "ermitted" in answer["error"], f"{op} to be refused", answer)
     true(lab.host.link("p0"), "the marked link")
