@@ -121,10 +121,9 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 	} else if (!s || s->in.disowned) {
 		size_t dir = s ? s->dir : home_of(p->in, &b->cidr);
 		if (!pool_of(p->in->mirror, &b->cidr)) {
-			char text[CIDR_TEXT];
-			cidr_format(&b->cidr, text);
 			problems_add(&p->out->problems,
-				"block %s belongs to this node, but no pool contains it", text);
+				"block %s belongs to this node, but no pool contains it",
+				CIDR_STRING(&b->cidr));
 			return;
 		}
 		(void)add_step(p, STEP_ADD, &b->cidr, dir);
@@ -148,14 +147,12 @@ static bool is_idle(const struct block_plan_input *in, const struct node_states_
 
 static void plan_claim_again(struct planning *p, const struct node_states_block *s)
 {
-	char text[CIDR_TEXT];
-	cidr_format(&s->in.cidr, text);
 	const struct replica_item *pool = pool_document(p->in, &s->in.pool);
 	if (!pool || pool->resource.pool.disabled) {
 		problems_add(&p->out->problems,
 			"block %s with %llu addresses in use is not ours in the store, and its "
 			"pool is not there to claim it again",
-			text, (unsigned long long)s->in.used);
+			CIDR_STRING(&s->in.cidr), (unsigned long long)s->in.used);
 		return;
 	}
 	if (is_tried(p->in, &s->in.cidr))
@@ -170,7 +167,6 @@ static void plan_lost(
 	struct planning *p, const struct node_states_block *s, const struct replica_block *b)
 {
 	bool unused = s->in.used == 0 && s->in.quarantined == 0;
-	char text[CIDR_TEXT];
 	if (!b) {
 		if (s->in.draining || (unused && s->in.cooling == 0))
 			(void)add_step(p, STEP_DROP, &s->in.cidr, s->dir);
@@ -184,10 +180,9 @@ static void plan_lost(
 		(void)add_step(p, STEP_DROP, &s->in.cidr, s->dir);
 		return;
 	}
-	cidr_format(&s->in.cidr, text);
 	problems_add(&p->out->problems,
-		"block %s, of which %llu addresses are in use here, belongs to node %s", text,
-		(unsigned long long)s->in.used, b->node);
+		"block %s, of which %llu addresses are in use here, belongs to node %s",
+		CIDR_STRING(&s->in.cidr), (unsigned long long)s->in.used, b->node);
 	if (!s->in.disowned)
 		(void)add_step(p, STEP_DISOWN, &s->in.cidr, s->dir);
 }

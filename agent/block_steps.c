@@ -32,15 +32,13 @@ static void forget_trouble(struct agent *a)
 bool end_block_commit(struct agent *a, const struct store_event *ev)
 {
 	struct pending *p = pending_find_commit(&a->pending, ev->id);
-	char text[CIDR_TEXT];
 	if (!p)
 		return false;
-	cidr_format(&p->block, text);
 	p->kind = ev->kind != STORE_DONE	 ? PENDING_CONFLICT
 		  : p->kind == PENDING_TAKE_BACK ? PENDING_TAKEN
 						 : PENDING_CLAIMED;
 	p->until_s = boot_now_ms() / 1000 + (ev->kind == STORE_DONE ? CLAIMED_S : CONFLICT_S);
-	log_debug("block %s: %s", text,
+	log_debug("block %s: %s", CIDR_STRING(&p->block),
 		ev->kind == STORE_DONE	   ? "committed"
 		: ev->kind == STORE_FAILED ? ev->what
 					   : "conflict");
@@ -75,22 +73,20 @@ static void start_transaction(struct agent *a, const struct block_plan_step *s)
 {
 	CLEANUP_FREE struct block_txn *t = mem_new(1, sizeof(*t));
 	struct pending p = {.block = s->block, .dir = s->dir};
-	char text[CIDR_TEXT];
-	cidr_format(&s->block, text);
 	switch (s->verb) {
 	case STEP_CLAIM:
 		if (!a->trouble_of_block) /* else it is the same every few seconds */
-			log_info("claiming block %s of pool %s", text, s->pool);
+			log_info("claiming block %s of pool %s", CIDR_STRING(&s->block), s->pool);
 		p.kind = PENDING_CLAIM;
 		block_txn_claim(t, &s->block, a->conf.node, s->pool, s->pool_revision);
 		break;
 	case STEP_TAKE_BACK:
-		log_warning("taking block %s back, which was quarantined", text);
+		log_warning("taking block %s back, which was quarantined", CIDR_STRING(&s->block));
 		p.kind = PENDING_TAKE_BACK;
 		block_txn_take_back(t, &s->doc);
 		break;
 	default:
-		log_info("giving block %s back", text);
+		log_info("giving block %s back", CIDR_STRING(&s->block));
 		p.kind = PENDING_RETURN;
 		block_txn_return(t, &s->doc);
 		break;

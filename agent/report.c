@@ -43,14 +43,12 @@ static void add_exit_routes(const struct agent *a, struct text *t)
 	struct exits_route routes[EXITS_ROUTES];
 	struct err e;
 	size_t n;
-	char text[CIDR_TEXT];
 	if (list_exits(a, routes, &n, &e) < 0)
 		text_add(t, "%sthe routes of exits cannot be read: %s", t->len ? "; " : "", e.text);
 	else if (n == 0)
 		text_add(t, "%sno exit is left", t->len ? "; " : "");
 	for (size_t i = 0; i < n; i++) {
-		cidr_format(&routes[i].dst, text);
-		text_add(t, "%s%s ", t->len ? ", " : "", text);
+		text_add(t, "%s%s ", t->len ? ", " : "", CIDR_STRING(&routes[i].dst));
 		if (routes[i].paths)
 			text_add(t, "by %u path%s", routes[i].paths,
 				routes[i].paths == 1 ? "" : "s");
@@ -62,12 +60,9 @@ static void add_exit_routes(const struct agent *a, struct text *t)
 static void report_exits_text(const struct agent *a, char *out, size_t size)
 {
 	struct text t = {.buf = out, .size = size};
-	char text[CIDR_TEXT];
 	*out = '\0';
-	for (size_t i = 0; i < a->exits.n_own; i++) {
-		cidr_format(&a->exits.own[i], text);
-		text_add(&t, "%s%s", i ? ", " : "is an exit to ", text);
-	}
+	for (size_t i = 0; i < a->exits.n_own; i++)
+		text_add(&t, "%s%s", i ? ", " : "is an exit to ", CIDR_STRING(&a->exits.own[i]));
 	if (a->exits.used)
 		add_exit_routes(a, &t);
 }
@@ -132,10 +127,7 @@ static json_t *text_or_null(const char *s)
 
 static json_t *report_address(const struct cidr *c)
 {
-	char text[CIDR_TEXT] = "";
-	if (c->addr.family)
-		cidr_format(c, text);
-	return text_or_null(text);
+	return c->addr.family ? json_of_cidr(c) : json_null();
 }
 
 static const char *state_text(const struct node_block *b)
@@ -152,12 +144,8 @@ static json_t *report_blocks(const struct agent *a)
 	json_t *list = json_array();
 	for (size_t i = 0; i < a->states.n_blocks; i++) {
 		const struct node_block *b = &a->states.blocks[i].in;
-		char cidr[CIDR_TEXT];
-		char pool[CIDR_TEXT];
-		cidr_format(&b->cidr, cidr);
-		cidr_format(&b->pool, pool);
-		json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "cidr",
-			cidr, "pool", pool, "stateDir",
+		json_t *doc = json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "cidr",
+			json_of_cidr(&b->cidr), "pool", json_of_cidr(&b->pool), "stateDir",
 			a->states.dirs[a->states.blocks[i].dir].path, "state", state_text(b),
 			"used", (json_int_t)b->used, "cooling", (json_int_t)b->cooling, "reserved",
 			(json_int_t)b->reserved, "quarantined", (json_int_t)b->quarantined, "free",
