@@ -105,15 +105,11 @@ static int complete_conf(struct agent_conf *out, struct err *e)
 
 /* ---- The file ---- */
 
-static int read_setting(const struct schema_at *at, void *out)
+static int read_setting(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	char place[SCHEMA_PLACE];
 	schema_place(at, place);
-	int r = schema_get_text(at, &text);
-	if (r < 0)
-		return r;
-	r = setting_put(setting_find(place), text, out, at->reader->e);
+	int r = setting_put(setting_find(place), text, out, at->reader->e);
 	if (r < 0)
 		err_add(at->reader->e, "%s", place);
 	return r;
@@ -137,7 +133,7 @@ static int read_state_dirs(const struct schema_at *at, void *out)
 #define AT(field) SCHEMA_AT(struct agent_conf, field)
 #define TEXT(name)                                                                                 \
 	{                                                                                          \
-		.key = (name), .type = SCHEMA_READER(read_setting)                                 \
+		.key = (name), .type = SCHEMA_PARSER(read_setting)                                 \
 	}
 #define SECTION(name, form)                                                                        \
 	{                                                                                          \

@@ -45,13 +45,11 @@ static json_t *write_version(const struct schema_member *m, const void *in)
 	return json_integer(VERSION);
 }
 
-static int read_folder(const struct schema_at *at, void *out)
+static int read_folder(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r == 0 && (*text != '/' || !text_copy(out, at->m->size, text)))
+	if (*text != '/' || !text_copy(out, at->m->size, text))
 		return schema_refuse(at, EBADMSG, "is no folder");
-	return r;
+	return 0;
 }
 
 static json_t *write_folder(const struct schema_member *m, const void *in)
@@ -61,7 +59,7 @@ static json_t *write_folder(const struct schema_member *m, const void *in)
 }
 
 static const struct schema_type version_type = {.write = write_version};
-static const struct schema_type folder_type = {read_folder, write_folder};
+static const struct schema_type folder_type = {.parse = read_folder, .write = write_folder};
 
 static const struct schema_member block_members[] = {
 	{"cidr", &schema_prefix, SCHEMA_AT(struct lastknown_block, cidr), SCHEMA_REQUIRED},
@@ -114,7 +112,7 @@ static json_t *write_pools(const struct schema_member *m, const void *in)
 	return schema_list.write(m, in);
 }
 
-static const struct schema_type pools_type = {read_pools, write_pools};
+static const struct schema_type pools_type = {.read = read_pools, .write = write_pools};
 
 static const struct schema_member members[] = {
 	{.key = "version", .type = &version_type},

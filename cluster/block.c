@@ -33,22 +33,20 @@ const char *block_state_name(enum block_state s)
 	return states[s];
 }
 
-static int block_read_state(const struct schema_at *at, void *out)
+static int block_read_state(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = "";
-	int r = at->value ? schema_get_text(at, &text) : 0;
-	for (size_t i = 0; r == 0 && i < sizeof(states) / sizeof(states[0]); i++) {
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		if (strcmp(text, states[i]) != 0)
 			continue;
 		*(enum block_state *)out = (enum block_state)i;
 		return 0;
 	}
-	return r < 0 ? r : schema_refuse(at, EBADMSG, "is neither owned nor quarantined");
+	return schema_refuse(at, EBADMSG, "is neither owned nor quarantined");
 }
 
 static const struct schema_member members[] = {
 	{"node", &schema_name, SCHEMA_AT(struct block, node), .flags = SCHEMA_REQUIRED},
-	{"state", SCHEMA_READER(block_read_state), SCHEMA_AT(struct block, state),
+	{"state", SCHEMA_PARSER(block_read_state), SCHEMA_AT(struct block, state),
 		.flags = SCHEMA_ALWAYS},
 };
 static const struct schema document = SCHEMA_OF(members);

@@ -38,12 +38,8 @@ int fields_refuse_name(const struct schema_at *at, const char *name, const char 
 	return err_set(at->reader->e, EINVAL, "metadata.name is \"%.60s\", %s", name, what);
 }
 
-static int fields_read_name(const struct schema_at *at, void *out)
+static int fields_read_name(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r < 0)
-		return r;
 	if (*text && !text_is_dns_name(text))
 		return schema_refuse(at, EINVAL,
 			"\"%.*s\" is not a name (a-z, 0-9, dashes and dots, 253 characters at "
@@ -53,13 +49,9 @@ static int fields_read_name(const struct schema_at *at, void *out)
 	return 0;
 }
 
-static int fields_read_selector(const struct schema_at *at, void *out)
+static int fields_read_selector(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	struct err why = {0};
-	int r = schema_get_text(at, &text);
-	if (r < 0)
-		return r;
 	for (const char *p = text; *p; p++)
 		if ((*p < ' ' && *p != '\t') || *p > '~')
 			return schema_refuse(at, EINVAL,
@@ -144,13 +136,9 @@ static bool fields_parse_seconds(const char *s, uint64_t *out)
 	return true;
 }
 
-static int fields_read_seconds(const struct schema_at *at, void *out)
+static int fields_read_seconds(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	uint64_t n = 0;
-	int r = schema_get_text(at, &text);
-	if (r < 0)
-		return r;
 	if (!fields_parse_seconds(text, &n))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be a time in whole seconds like \"120s\" or \"2m\"",
@@ -162,12 +150,8 @@ static int fields_read_seconds(const struct schema_at *at, void *out)
 	return 0;
 }
 
-static int fields_read_secret(const struct schema_at *at, void *out)
+static int fields_read_secret(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = "";
-	int r = at->value ? schema_get_text(at, &text) : 0;
-	if (r < 0)
-		return r;
 	if (!*text)
 		return schema_refuse(at, EINVAL, "is missing");
 	if (strlen(text) >= at->m->size)
@@ -181,7 +165,7 @@ static int fields_read_secret(const struct schema_at *at, void *out)
 }
 
 static const struct schema_member password_members[] = {
-	{"text", SCHEMA_READER(fields_read_secret), .size = RESOURCE_PASSWORD,
+	{"text", SCHEMA_PARSER(fields_read_secret), .size = RESOURCE_PASSWORD,
 		.flags = SCHEMA_ALWAYS},
 };
 static const struct schema password = SCHEMA_OF(password_members);
@@ -228,47 +212,39 @@ static bool fields_parse_prefix(const char *text, int family, struct cidr *out)
 	return true;
 }
 
-static int fields_read_addr(const struct schema_at *at, void *out)
+static int fields_read_addr(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	struct err ignored;
 	struct addr a;
-	int r = schema_get_text(at, &text);
-	if (r < 0 || !*text)
-		return r;
+	if (!*text)
+		return 0;
 	if (addr_parse(text, &a, &ignored) < 0 || (at->m->family && a.family != at->m->family))
 		return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s address", SHOWN, text,
 			family_text(at->m->family));
-	r = fields_check_host(at, &a);
+	int r = fields_check_host(at, &a);
 	if (r == 0)
 		*(struct addr *)out = a;
 	return r;
 }
 
-static int fields_read_host(const struct schema_at *at, void *out)
+static int fields_read_host(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	struct cidr c;
-	int r = schema_get_text(at, &text);
-	if (r < 0 || !*text)
-		return r;
+	if (!*text)
+		return 0;
 	if (!fields_parse_prefix(text, at->m->family, &c))
 		return schema_refuse(at, EINVAL,
 			"is \"%.*s\", must be %s address, with or without the length of its subnet",
 			SHOWN, text, family_text(at->m->family));
-	r = fields_check_host(at, &c.addr);
+	int r = fields_check_host(at, &c.addr);
 	if (r == 0)
 		*(struct cidr *)out = c;
 	return r;
 }
 
-static int fields_read_prefix(const struct schema_at *at, void *out)
+static int fields_read_prefix(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	struct cidr c;
-	int r = schema_get_text(at, &text);
-	if (r < 0)
-		return r;
 	if (!fields_parse_prefix(text, at->m->family, &c))
 		return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s prefix (ADDRESS/LENGTH)",
 			SHOWN, text, family_text(at->m->family));
@@ -294,13 +270,11 @@ static int fields_read_any_list(const struct schema_at *at, void *out)
 	return 0;
 }
 
-static int fields_read_only_word(const struct schema_at *at, void *out)
+static int fields_read_only_word(const struct schema_at *at, const char *text, void *out)
 {
 	(void)out;
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r < 0 || !*text || strcmp(text, at->m->words[0]) == 0)
-		return r;
+	if (!*text || strcmp(text, at->m->words[0]) == 0)
+		return 0;
 	return schema_refuse(at, EINVAL, "\"%.*s\" is not supported by roost, only \"%s\" is",
 		SHOWN, text, at->m->words[0]);
 }
@@ -331,16 +305,16 @@ static int fields_read_only_empty(const struct schema_at *at, void *out)
 	return schema_refuse(at, EINVAL, "is not supported by roost, but for an empty list");
 }
 
-const struct schema_type fields_name = {.read = fields_read_name};
-const struct schema_type fields_selector = {.read = fields_read_selector};
+const struct schema_type fields_name = {.parse = fields_read_name};
+const struct schema_type fields_selector = {.parse = fields_read_selector};
 const struct schema_type fields_as_number = {.read = fields_read_as_number};
-const struct schema_type fields_seconds = {.read = fields_read_seconds};
+const struct schema_type fields_seconds = {.parse = fields_read_seconds};
 const struct schema_type fields_password = {.read = fields_read_password};
-const struct schema_type fields_addr = {.read = fields_read_addr};
-const struct schema_type fields_host = {.read = fields_read_host};
-const struct schema_type fields_prefix = {.read = fields_read_prefix};
+const struct schema_type fields_addr = {.parse = fields_read_addr};
+const struct schema_type fields_host = {.parse = fields_read_host};
+const struct schema_type fields_prefix = {.parse = fields_read_prefix};
 const struct schema_type fields_list = {.read = fields_read_any_list};
 const struct schema_type fields_bool = {.read = fields_read_any_bool};
-const struct schema_type fields_only_word = {.read = fields_read_only_word};
+const struct schema_type fields_only_word = {.parse = fields_read_only_word};
 const struct schema_type fields_only_bool = {.read = fields_read_only_bool};
 const struct schema_type fields_only_empty = {.read = fields_read_only_empty};

@@ -54,13 +54,11 @@ bool resource_kind_parse(const char *s, enum resource_kind *out)
 
 #define IN(field) SCHEMA_AT(struct resource, field)
 
-static int resource_read_pool_cidr(const struct schema_at *at, void *out)
+static int resource_read_pool_cidr(const struct schema_at *at, const char *text, void *out)
 {
-	int r = fields_prefix.read(at, out);
+	int r = fields_prefix.parse(at, text, out);
 	const char *what = r == 0 ? pool_special(out) : NULL;
-	return what ? schema_refuse(at, EINVAL, "is %.60s, which contains %s",
-			      json_string_value(at->value), what)
-		    : r;
+	return what ? schema_refuse(at, EINVAL, "is %.60s, which contains %s", text, what) : r;
 }
 
 /* Calico's ranges. A pool smaller than the default block is one block. */
@@ -102,10 +100,9 @@ static int resource_check_uses(const struct schema_at *at, void *out)
 		return r;
 	for (size_t i = 0; i < json_array_size(at->value); i++) {
 		const struct schema_at here = schema_element(at, i);
-		const char *use = NULL;
-		r = schema_get_text(&here, &use);
-		if (r < 0)
-			return r;
+		const char *use = json_string_value(here.value);
+		if (!use)
+			return schema_refuse_type(&here, "a string");
 		workload = workload || strcmp(use, "Workload") == 0;
 		tunnel = tunnel || strcmp(use, "Tunnel") == 0;
 		if (strcmp(use, "Workload") != 0 && strcmp(use, "Tunnel") != 0)
@@ -121,7 +118,7 @@ static int resource_check_uses(const struct schema_at *at, void *out)
 
 static const char *const encaps[] = {"Never", "Always", "CrossSubnet", NULL};
 static const struct schema_member pool_members[] = {
-	{"cidr", SCHEMA_READER(resource_read_pool_cidr), IN(pool.pool.cidr),
+	{"cidr", SCHEMA_PARSER(resource_read_pool_cidr), IN(pool.pool.cidr),
 		.flags = SCHEMA_REQUIRED},
 	{"blockSize", SCHEMA_READER(resource_read_block_size), IN(pool.pool),
 		.flags = SCHEMA_ALWAYS},
@@ -139,14 +136,12 @@ static const struct schema_member pool_members[] = {
 static const struct schema pool_spec = SCHEMA_OF(pool_members);
 
 /* Written like an address, but any number will do: 224.0.0.1 is usual. */
-static int resource_read_cluster_id(const struct schema_at *at, void *out)
+static int resource_read_cluster_id(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	struct addr a;
 	struct err ignored;
-	int r = schema_get_text(at, &text);
-	if (r < 0 || !*text)
-		return r;
+	if (!*text)
+		return 0;
 	if (addr_parse(text, &a, &ignored) < 0 || a.family != AF_INET ||
 		strcmp(text, "0.0.0.0") == 0)
 		return schema_refuse(
@@ -160,7 +155,7 @@ static const struct schema_member node_bgp_members[] = {
 	{"ipv4Address", &fields_host, IN(node.addr[IPV4]), .family = AF_INET},
 	{"ipv6Address", &fields_host, IN(node.addr[IPV6]), .family = AF_INET6},
 	{"ipv4IPIPTunnelAddr", &fields_addr, IN(node.ipip), .family = AF_INET},
-	{"routeReflectorClusterID", SCHEMA_READER(resource_read_cluster_id), IN(node.rr_cluster)},
+	{"routeReflectorClusterID", SCHEMA_PARSER(resource_read_cluster_id), IN(node.rr_cluster)},
 };
 static const struct schema node_bgp = SCHEMA_OF(node_bgp_members);
 static const struct schema_member node_members[] = {
@@ -268,22 +263,20 @@ static int resource_check_labels(const struct schema_at *at, void *out)
 	return r;
 }
 
-static int resource_read_resource_name(const struct schema_at *at, void *out)
+static int resource_read_resource_name(const struct schema_at *at, const char *text, void *out)
 {
-	int r = at->value ? fields_name.read(at, out) : 0;
-	return r < 0 || *(const char *)out ? r : schema_refuse(at, EINVAL, "is missing");
+	int r = fields_name.parse(at, text, out);
+	return r < 0 || *text ? r : schema_refuse(at, EINVAL, "is missing");
 }
 
-static int resource_read_kind(const struct schema_at *at, void *out)
+static int resource_read_kind(const struct schema_at *at, const char *kind, void *out)
 {
-	const char *kind = NULL;
-	int r = schema_get_text(at, &kind);
-	for (int k = 0; r == 0 && k < RESOURCE_KINDS; k++)
+	for (int k = 0; k < RESOURCE_KINDS; k++)
 		if (strcmp(kind, kinds[k].text) == 0) {
 			*(enum resource_kind *)out = (enum resource_kind)k;
 			return 0;
 		}
-	return r < 0 ? r : schema_refuse(at, EINVAL, "%.64s is not supported by roost", kind);
+	return schema_refuse(at, EINVAL, "%.64s is not supported by roost", kind);
 }
 
 static int resource_read_status(const struct schema_at *at, void *out)
@@ -303,11 +296,11 @@ static int resource_read_spec(const struct schema_at *at, void *out)
 
 static const char *const versions[] = {"projectcalico.org/v3", "crd.projectcalico.org/v1", NULL};
 static const struct schema_member kind_members[] = {
-	{"kind", SCHEMA_READER(resource_read_kind), IN(kind), .flags = SCHEMA_REQUIRED},
+	{"kind", SCHEMA_PARSER(resource_read_kind), IN(kind), .flags = SCHEMA_REQUIRED},
 	{"apiVersion", &schema_word, .flags = SCHEMA_REQUIRED, .words = versions},
 };
 static const struct schema_member metadata_members[] = {
-	{"name", SCHEMA_READER(resource_read_resource_name), IN(name), .flags = SCHEMA_ALWAYS},
+	{"name", SCHEMA_PARSER(resource_read_resource_name), IN(name), .flags = SCHEMA_ALWAYS},
 	{.key = "labels", .type = SCHEMA_READER(resource_check_labels)},
 	{"annotations", SCHEMA_READER(resource_check_labels), .max = true},
 	{.key = "uid"},

@@ -110,13 +110,9 @@ static bool resource_parse_endpoint(const char *s, struct addr *addr, uint16_t *
 	return *end == ':' && resource_parse_port(end + 1, port);
 }
 
-static int resource_read_endpoint(const struct schema_at *at, void *out)
+static int resource_read_endpoint(const struct schema_at *at, const char *text, void *out)
 {
 	struct resource_peer *p = out;
-	const char *text = "";
-	int r = at->value ? schema_get_text(at, &text) : 0;
-	if (r < 0)
-		return r;
 	if (!*text)
 		return schema_refuse(
 			at, EINVAL, "is missing: peers are given by address, one for each BGPPeer");
@@ -126,12 +122,8 @@ static int resource_read_endpoint(const struct schema_at *at, void *out)
 	return fields_check_host(at, &p->addr);
 }
 
-static int resource_read_filter_name(const struct schema_at *at, void *out)
+static int resource_read_filter_name(const struct schema_at *at, const char *name, void *out)
 {
-	const char *name = NULL;
-	int r = schema_get_text(at, &name);
-	if (r < 0)
-		return r;
 	if (!text_is_dns_name(name))
 		return schema_refuse(
 			at, EINVAL, "is \"%.64s\", must be the name of a BGPFilter", name);
@@ -162,7 +154,7 @@ static int resource_check_peer_exits(const struct schema_at *at, void *out)
 }
 
 static const struct schema_member peer_members[] = {
-	{"peerIP", SCHEMA_READER(resource_read_endpoint), IN(peer), .flags = SCHEMA_ALWAYS},
+	{"peerIP", SCHEMA_PARSER(resource_read_endpoint), IN(peer), .flags = SCHEMA_ALWAYS},
 	{"asNumber", &fields_as_number, IN(peer.as_number), .flags = SCHEMA_REQUIRED},
 	{"node", &fields_name, IN(peer.node)},
 	{"nodeSelector", &fields_selector, IN(peer.selector)},
@@ -175,7 +167,7 @@ static const struct schema_member peer_members[] = {
 	{"filters", &schema_list, IN(peer.filters),
 		.max = sizeof(((struct resource *)0)->peer.filters) / RESOURCE_NAME,
 		.count = offsetof(struct resource, peer.n_filters),
-		.of = SCHEMA_ELEMENT(SCHEMA_READER(resource_read_filter_name), RESOURCE_NAME)},
+		.of = SCHEMA_ELEMENT(SCHEMA_PARSER(resource_read_filter_name), RESOURCE_NAME)},
 	{"peerSelector", &fields_only_word, .words = FIELDS_WORD("")},
 	{"sourceAddress", &fields_only_word, .words = FIELDS_WORD("UseNodeIP")},
 	{"nextHopMode", &fields_only_word, .words = FIELDS_WORD("Auto")},
@@ -217,11 +209,11 @@ static int resource_read_lengths(const struct schema_at *at, void *out)
 	return schema_read_object(at, &lengths, rule);
 }
 
-static int resource_read_operator(const struct schema_at *at, void *out)
+static int resource_read_operator(const struct schema_at *at, const char *text, void *out)
 {
 	struct resource_rule *rule = out;
 	uint8_t op = 0;
-	int r = at->value ? schema_word.read(at, &op) : 0;
+	int r = at->value ? schema_word.parse(at, text, &op) : 0;
 	if (r < 0)
 		return r;
 	if (!at->value != !rule->cidr.addr.family)
@@ -240,7 +232,7 @@ static const char *const operators[] = {"Equal", "NotEqual", "In", "NotIn", NULL
 		{"action", &schema_word, RULE(accept), .flags = SCHEMA_REQUIRED,                   \
 			.words = actions},                                                         \
 			{"cidr", &fields_prefix, RULE(cidr), .family = (af)},                      \
-			{"matchOperator", SCHEMA_READER(resource_read_operator), .size = 1,        \
+			{"matchOperator", SCHEMA_PARSER(resource_read_operator), .size = 1,        \
 				.flags = SCHEMA_ALWAYS, .words = operators},                       \
 			{.key = "prefixLength", .type = SCHEMA_READER(resource_read_lengths)},     \
 	}

@@ -12,11 +12,10 @@
 
 #define SPECIAL_LEN 8 /* prefixes that are wider are never special as a whole */
 
-static int resource_read_exit_cidr(const struct schema_at *at, void *out)
+static int resource_read_exit_cidr(const struct schema_at *at, const char *text, void *out)
 {
 	const struct cidr *c = out, *before = c - at->index;
-	int r = fields_prefix.read(at, out);
-	const char *text = json_string_value(at->value);
+	int r = fields_prefix.parse(at, text, out);
 	const char *what = r == 0 && c->len >= SPECIAL_LEN ? pool_special(c) : NULL;
 	if (what)
 		return schema_refuse(at, EINVAL, "is %.60s, which contains %s", text, what);
@@ -46,7 +45,7 @@ static int resource_read_enabled(const struct schema_at *at, void *out)
 	return r;
 }
 
-const struct schema_type resource_exit_cidr = {.read = resource_read_exit_cidr};
+const struct schema_type resource_exit_cidr = {.parse = resource_read_exit_cidr};
 
 #define EXIT(field) SCHEMA_AT(struct resource_exit, field)
 static const struct schema_member exit_members[] = {

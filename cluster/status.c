@@ -62,15 +62,12 @@ void status_make_id(char out[STATUS_ID])
 		b[15]);
 }
 
-static int status_read_id(const struct schema_at *at, void *out)
+static int status_read_id(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r == 0 && !status_is_id(text))
+	if (!status_is_id(text))
 		return schema_refuse(at, EBADMSG, "is no UUID");
-	if (r == 0)
-		(void)text_copy(out, at->m->size, text);
-	return r;
+	(void)text_copy(out, at->m->size, text);
+	return 0;
 }
 
 static json_t *status_write_id(const struct schema_member *m, const void *in)
@@ -79,11 +76,9 @@ static json_t *status_write_id(const struct schema_member *m, const void *in)
 	return json_of_text(in);
 }
 
-static int status_read_time(const struct schema_at *at, void *out)
+static int status_read_time(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	return r < 0 || status_parse_time(text, out) ? r : schema_refuse(at, EBADMSG, "is no time");
+	return status_parse_time(text, out) ? 0 : schema_refuse(at, EBADMSG, "is no time");
 }
 
 static json_t *status_write_time(const struct schema_member *m, const void *in)
@@ -104,8 +99,8 @@ static int status_fill_problem_count(const struct schema_at *at, void *out)
 	return 0;
 }
 
-const struct schema_type status_id = {status_read_id, status_write_id};
-static const struct schema_type heartbeat = {status_read_time, status_write_time};
+const struct schema_type status_id = {.parse = status_read_id, .write = status_write_id};
+static const struct schema_type heartbeat = {.parse = status_read_time, .write = status_write_time};
 
 #define BLOCK(field) SCHEMA_AT(struct status_block, field)
 static const struct schema_member block_members[] = {

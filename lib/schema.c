@@ -69,10 +69,12 @@ int schema_refuse_type(const struct schema_at *at, const char *wanted)
 	return schema_refuse(at, EBADMSG, "must be %s, not %s", wanted, json_type_text(at->value));
 }
 
-int schema_get_text(const struct schema_at *at, const char **out)
+int schema_read_value(const struct schema_at *at, void *out)
 {
-	*out = json_string_value(at->value);
-	return *out ? 0 : schema_refuse_type(at, "a string");
+	const char *text = at->value ? json_string_value(at->value) : "";
+	if (at->m->type->read)
+		return at->m->type->read(at, out);
+	return text ? at->m->type->parse(at, text, out) : schema_refuse_type(at, "a string");
 }
 
 int schema_get_number(const struct schema_at *at, int64_t min, int64_t max, int64_t *out)
@@ -92,8 +94,7 @@ struct schema_at schema_element(const struct schema_at *at, size_t i)
 	return (struct schema_at){.reader = at->reader,
 		.above = at,
 		.index = i,
-		.value = json_array_get(at->value, i),
-		.m = at->m ? at->m->of : NULL};
+		.value = json_array_get(at->value, i)};
 }
 
 void schema_list_keys(const struct schema *s, struct text *t)
@@ -118,13 +119,10 @@ int schema_unknown(const struct schema_at *member, const struct schema *s)
 
 /* ---- Types ---- */
 
-static int type_read_text(const struct schema_at *at, void *out)
+static int type_read_text(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r == 0)
-		(void)json_clean(out, at->m->size, text);
-	return r;
+	(void)json_clean(out, at->m->size, text);
+	return 0;
 }
 
 static json_t *type_write_text(const struct schema_member *m, const void *in)
@@ -203,13 +201,11 @@ static json_t *type_write_count(const struct schema_member *m, const void *in)
 	return json_of_number(*(const uint64_t *)in);
 }
 
-static int type_read_word(const struct schema_at *at, void *out)
+static int type_read_word(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	char list[256];
 	struct text t = TEXT_ON(list);
-	int r = schema_get_text(at, &text);
-	for (size_t i = 0; r == 0 && at->m->words[i]; i++) {
+	for (size_t i = 0; at->m->words[i]; i++) {
 		if (strcmp(text, at->m->words[i]) == 0) {
 			type_put_number(out, at->m->size, (int64_t)i);
 			return 0;
@@ -220,7 +216,7 @@ static int type_read_word(const struct schema_at *at, void *out)
 					      : " or ",
 			at->m->words[i]);
 	}
-	return r < 0 ? r : schema_refuse(at, EINVAL, "is \"%.*s\", must be %s", SHOWN, text, list);
+	return schema_refuse(at, EINVAL, "is \"%.*s\", must be %s", SHOWN, text, list);
 }
 
 static json_t *type_write_word(const struct schema_member *m, const void *in)
@@ -228,25 +224,18 @@ static json_t *type_write_word(const struct schema_member *m, const void *in)
 	return json_string(m->words[type_get_number(in, m->size)]);
 }
 
-static int type_read_name(const struct schema_at *at, void *out)
+static int type_read_name(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r == 0 && !text_is_dns_name(text) && (*text || !(at->m->flags & SCHEMA_EMPTY)))
+	if (!text_is_dns_name(text) && (*text || !(at->m->flags & SCHEMA_EMPTY)))
 		return schema_refuse(at, EINVAL, "is no name");
-	if (r == 0)
-		(void)text_copy(out, at->m->size, text);
-	return r;
+	(void)text_copy(out, at->m->size, text);
+	return 0;
 }
 
-static int type_read_addr(const struct schema_at *at, void *out)
+static int type_read_addr(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
 	struct addr a = {0};
 	struct err ignored;
-	int r = schema_get_text(at, &text);
-	if (r < 0)
-		return r;
 	if (*text && (addr_parse(text, &a, &ignored) < 0 ||
 			     (at->m->family && a.family != at->m->family)))
 		return schema_refuse(at, EINVAL, "is no address");
@@ -260,14 +249,10 @@ static json_t *type_write_addr(const struct schema_member *m, const void *in)
 	return json_of_addr(in);
 }
 
-static int type_read_prefix(const struct schema_at *at, void *out)
+static int type_read_prefix(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = "";
 	struct cidr c;
 	struct err ignored;
-	int r = at->value ? schema_get_text(at, &text) : 0;
-	if (r < 0)
-		return r;
 	if (cidr_parse(text, &c, &ignored) < 0 || cidr_has_host_bits(&c))
 		return schema_refuse(at, EINVAL, "is no prefix");
 	*(struct cidr *)out = c;
@@ -280,12 +265,10 @@ static json_t *type_write_prefix(const struct schema_member *m, const void *in)
 	return json_of_cidr(in);
 }
 
-static int type_read_mac(const struct schema_at *at, void *out)
+static int type_read_mac(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r < 0 || !*text)
-		return r;
+	if (!*text)
+		return 0;
 	return mac_parse(text, out) ? 0
 				    : schema_refuse(at, EINVAL,
 					      "is \"%.*s\", must be a MAC address like "
@@ -330,8 +313,9 @@ static int type_read_elements(const struct schema_at *at, void *out, char *array
 		memcpy(out, &array, sizeof(array));
 	}
 	for (size_t i = 0; i < n && i < max; i++) {
-		const struct schema_at here = schema_element(at, i);
-		int r = m->of->type->read(&here, array + i * m->of->size);
+		struct schema_at here = schema_element(at, i);
+		here.m = m->of;
+		int r = schema_read_value(&here, array + i * m->of->size);
 		if (r < 0)
 			return r;
 		*count = i + 1;
@@ -370,18 +354,18 @@ static json_t *type_write_heap(const struct schema_member *m, const void *in)
 	return type_write_elements(m, in, array);
 }
 
-const struct schema_type schema_text = {type_read_text, type_write_text};
-const struct schema_type schema_bool = {type_read_bool, type_write_bool};
-const struct schema_type schema_number = {type_read_number, type_write_number};
-const struct schema_type schema_count = {type_read_count, type_write_count};
-const struct schema_type schema_word = {type_read_word, type_write_word};
-const struct schema_type schema_name = {type_read_name, type_write_text};
-const struct schema_type schema_addr = {type_read_addr, type_write_addr};
-const struct schema_type schema_prefix = {type_read_prefix, type_write_prefix};
-const struct schema_type schema_mac = {type_read_mac, type_write_mac};
-const struct schema_type schema_object = {type_read_object, type_write_object};
-const struct schema_type schema_list = {type_read_list, type_write_list};
-const struct schema_type schema_heap = {type_read_heap, type_write_heap};
+const struct schema_type schema_text = {.parse = type_read_text, .write = type_write_text};
+const struct schema_type schema_bool = {.read = type_read_bool, .write = type_write_bool};
+const struct schema_type schema_number = {.read = type_read_number, .write = type_write_number};
+const struct schema_type schema_count = {.read = type_read_count, .write = type_write_count};
+const struct schema_type schema_word = {.parse = type_read_word, .write = type_write_word};
+const struct schema_type schema_name = {.parse = type_read_name, .write = type_write_text};
+const struct schema_type schema_addr = {.parse = type_read_addr, .write = type_write_addr};
+const struct schema_type schema_prefix = {.parse = type_read_prefix, .write = type_write_prefix};
+const struct schema_type schema_mac = {.parse = type_read_mac, .write = type_write_mac};
+const struct schema_type schema_object = {.read = type_read_object, .write = type_write_object};
+const struct schema_type schema_list = {.read = type_read_list, .write = type_write_list};
+const struct schema_type schema_heap = {.read = type_read_heap, .write = type_write_heap};
 
 /* ---- The two that go through a table ---- */
 
@@ -411,9 +395,10 @@ static int schema_read_member(
 		m->key ? m->key : above->key, above->index, json_is_null(value) ? NULL : value, m};
 	if (!at.value && m->flags & SCHEMA_REQUIRED)
 		return schema_refuse(&at, EINVAL, "is missing");
-	if (!m->type || !m->type->read || (!at.value && !(m->flags & SCHEMA_ALWAYS)))
+	if (!m->type || (!m->type->read && !m->type->parse) ||
+		(!at.value && !(m->flags & SCHEMA_ALWAYS)))
 		return 0;
-	int r = m->type->read(&at, base + m->offset);
+	int r = schema_read_value(&at, base + m->offset);
 	if (r == 0 && m->has)
 		*(bool *)(base + m->has - 1) = true;
 	return r;

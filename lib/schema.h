@@ -19,16 +19,17 @@
 struct schema_at;
 struct schema_member;
 
-/* What a value may be. read() puts it into *out, a field of at->m->size bytes. write() gives NULL when the
- * member is to be left out. Without one of both the member is only written, or only read. */
+/* What a value may be. read() puts it into *out, a field of at->m->size bytes; parse() does so with a
+ * text ("" when absent). write() gives NULL to leave the member out. A side may be missing. */
 struct schema_type {
 	int (*read)(const struct schema_at *at, void *out);
+	int (*parse)(const struct schema_at *at, const char *text, void *out);
 	json_t *(*write)(const struct schema_member *m, const void *in);
 };
 
 enum {
 	SCHEMA_REQUIRED = 1, /* absent: "X is missing" */
-	SCHEMA_ALWAYS = 2,   /* read() sees an absent one, too: value is NULL */
+	SCHEMA_ALWAYS = 2,   /* read() and parse() see an absent one, too: value is NULL */
 	SCHEMA_EMPTY = 4,    /* "" is as good as absent */
 	SCHEMA_CUT = 8,	     /* of a longer list the first ones are taken */
 };
@@ -50,6 +51,7 @@ struct schema_member {
 #define SCHEMA_POINTER(type, field) .offset = offsetof(type, field) /* an array, a text */
 #define SCHEMA_HAS(type, field) (offsetof(type, field) + 1)
 #define SCHEMA_READER(function) (&(const struct schema_type){.read = (function)})
+#define SCHEMA_PARSER(function) (&(const struct schema_type){.parse = (function)})
 #define SCHEMA_ELEMENT(t, bytes, ...)                                                              \
 	(&(const struct schema_member){.type = (t), .size = (bytes), __VA_ARGS__})
 
@@ -81,8 +83,7 @@ struct schema_at {
 	const struct schema_member *m;
 };
 #define SCHEMA_IN(at, name) (&(const struct schema_at){(at)->reader, (at), (name), 0, NULL, NULL})
-/* Of an array. */
-struct schema_at schema_element(const struct schema_at *at, size_t i);
+struct schema_at schema_element(const struct schema_at *at, size_t i); /* of an array */
 
 /* Reads a document, which must be an object. */
 int schema_read_as(
@@ -93,12 +94,12 @@ int schema_parse(const struct schema *s, const char *text, void *out, struct err
 int schema_read(const struct schema *s, const json_t *doc, void *out, struct err *e);
 json_t *schema_write(const struct schema *s, const void *in); /* the caller's */
 
-/* For types: reads an object at a place; an error there, "PLACE SENTENCE", -errnum. */
+/* For types: reads a value as its member's type, or an object; an error, "PLACE SENTENCE", -errnum. */
+int schema_read_value(const struct schema_at *at, void *out);
 int schema_read_object(const struct schema_at *at, const struct schema *s, void *out);
 int schema_refuse(const struct schema_at *at, int errnum, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int schema_refuse_type(const struct schema_at *at, const char *wanted);
-int schema_get_text(const struct schema_at *at, const char **out);
 int schema_get_number(const struct schema_at *at, int64_t min, int64_t max, int64_t *out);
 /* For struct schema_reader: "unknown key "X" in PLACE", with those that are known. */
 int schema_unknown(const struct schema_at *member, const struct schema *s);

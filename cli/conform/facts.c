@@ -18,24 +18,18 @@
 
 /* ---- Types ---- */
 
-static int facts_read_shown(const struct schema_at *at, void *out)
+static int facts_read_shown(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r == 0)
-		output_clean(out, at->m->size, text);
-	return r;
+	output_clean(out, at->m->size, text);
+	return 0;
 }
 
-static int facts_read_ifname(const struct schema_at *at, void *out)
+static int facts_read_ifname(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r == 0 && *text && !text_is_ifname(text))
+	if (*text && !text_is_ifname(text))
 		return schema_refuse(at, EBADMSG, "is no name of a link");
-	if (r == 0)
-		output_clean(out, at->m->size, text);
-	return r;
+	output_clean(out, at->m->size, text);
+	return 0;
 }
 
 static int facts_read_network(const struct schema_at *at, void *out)
@@ -57,8 +51,8 @@ static int facts_read_greater(const struct schema_at *at, void *out)
 	return r;
 }
 
-static const struct schema_type shown = {.read = facts_read_shown};
-static const struct schema_type ifname = {.read = facts_read_ifname};
+static const struct schema_type shown = {.parse = facts_read_shown};
+static const struct schema_type ifname = {.parse = facts_read_ifname};
 static const struct schema_type network = {.read = facts_read_network};
 static const struct schema_type greater = {.read = facts_read_greater};
 

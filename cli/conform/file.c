@@ -32,26 +32,19 @@ static int file_refuse_key(const struct schema_at *member, const struct schema *
 
 /* ---- Types. Texts and lists are the document's ---- */
 
-static int file_read_word(const struct schema_at *at, void *out)
+static int file_read_word(const struct schema_at *at, const char *text, void *out)
 {
-	const char *text = NULL;
-	int r = schema_get_text(at, &text);
-	if (r == 0 && !*text)
+	if (!*text)
 		return schema_refuse(at, EINVAL, "is empty");
-	if (r == 0)
-		*(const char **)out = text;
-	return r;
+	*(const char **)out = text;
+	return 0;
 }
 
-static int file_read_host_name(const struct schema_at *at, void *out)
+static int file_read_host_name(const struct schema_at *at, const char *text, void *out)
 {
-	const char *name = "";
-	int r = file_read_word(at, &name);
-	if (r == 0 && (!text_is_name(name) || strlen(name) > 253))
+	if (*text && (!text_is_name(text) || strlen(text) > 253))
 		return schema_refuse(at, EINVAL, "is no name");
-	if (r == 0)
-		*(const char **)out = name;
-	return r;
+	return file_read_word(at, text, out);
 }
 
 static int file_read_words(const struct schema_at *at, void *out)
@@ -70,8 +63,8 @@ static int file_read_words(const struct schema_at *at, void *out)
 	return 0;
 }
 
-static const struct schema_type word = {.read = file_read_word};
-static const struct schema_type host_name = {.read = file_read_host_name};
+static const struct schema_type word = {.parse = file_read_word};
+static const struct schema_type host_name = {.parse = file_read_host_name};
 static const struct schema_type words = {.read = file_read_words};
 
 /* ---- Hosts ---- */
