@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What BIRD is told, as a plain value: pools, next hops, blocks, BGP sessions and exits. docs/ROUTING.md
- * and docs/EXITS.md say what each is for; agent/bird/config.h makes the text of it.
+ * What BIRD is told, as a plain value: pools, next hops, blocks, BGP sessions and exits.
+ * docs/ROUTING.md and docs/EXITS.md say what each is for; agent/bird/config.h makes the text of it.
  */
 #include <stdbool.h>
 #include <stddef.h>

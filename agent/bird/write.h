@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the parts of BIRD's text share: prefixes, and names that are safe in BIRD's grammar. Used by agent/bird/config.c, peers.c, exits.c and file.c.
+ * What the parts of BIRD's text share: prefixes, and names that are safe in BIRD's grammar. Used by
+ * agent/bird/config.c, peers.c, exits.c and file.c.
  */
 #include "agent/bird/want.h"
 #include "lib/text.h"

@@ -37,7 +37,8 @@ struct desired_self {
 	struct addr vxlan[FAMILIES]; /* VTEP addresses we hold; family 0: none yet */
 	struct addr ipip;	     /* the same of the IPIP device */
 	bool ipip_is_foreign;	     /* somebody else uses the IPIP device */
-	/* The encapsulation before it changed a moment ago: for nodes that are not ready for the new one. */
+	/* The encapsulation before it changed a moment ago: for nodes that are not ready for the
+	 * new one. */
 	enum encapsulation previous[FAMILIES];
 	const struct cidr
 		*announced; /* own blocks, confirmed and not draining: BIRD's and blackholes */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the kernel of this node has, as plain values: links, addresses, routes of the host's own. Filled by
- * agent/kernel/kernel.c from its caches, or by a test. The host ends of pods' links are left out: there may
- * be many, and nothing here is about them.
+ * What the kernel of this node has, as plain values: links, addresses, routes of the host's own.
+ * Filled by agent/kernel/kernel.c from its caches, or by a test. The host ends of pods' links are left
+ * out: there may be many, and nothing here is about them.
  */
 #include <stdbool.h>
 #include <stddef.h>
