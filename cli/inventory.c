@@ -174,12 +174,12 @@ int inventory_resources(struct store *s, const char *prefix, struct inventory *o
 	if (r < 0)
 		return r;
 	out->items = mem_new(n + 1, sizeof(*out->items));
-	out->pools = mem_new(n + 1, sizeof(*out->pools));
+	out->pools = mem_new(n + 1, sizeof(const struct resource *));
 	for (size_t i = 0; i < n; i++)
 		add_item(out, &docs[i]);
 	store_docs_free(docs, n);
 	qsort(out->items, out->n_items, sizeof(*out->items), compare_items);
-	qsort(out->pools, out->n_pools, sizeof(*out->pools), compare_pools);
+	qsort(out->pools, out->n_pools, sizeof(const struct resource *), compare_pools);
 	return 0;
 }
 

@@ -56,8 +56,8 @@ static int compare_pool(const void *pool, const void *block)
 
 static size_t pool_of(const struct inventory *v, const struct block *b)
 {
-	const struct resource **p =
-		search_find(v->pools, v->n_pools, sizeof(*p), &b->cidr, compare_pool);
+	const struct resource **p = search_find(
+		v->pools, v->n_pools, sizeof(const struct resource *), &b->cidr, compare_pool);
 	return p ? (size_t)(p - v->pools) : v->n_pools;
 }
 

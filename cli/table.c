@@ -16,7 +16,7 @@
 
 void table_init(struct table *t, const char *titles)
 {
-	const char *cells[TABLE_COLUMNS];
+	const char *cells[TABLE_COLUMNS] = {0};
 	CLEANUP_FREE char *copy = mem_strdup(titles);
 	*t = (struct table){.n_columns = 0};
 	for (char *rest = copy, *title; (title = strsep(&rest, "|")); t->n_columns++) {
@@ -84,6 +84,7 @@ static void print_cell(FILE *f, const char *text, size_t width, bool right, size
 void table_print(const struct table *t, FILE *f)
 {
 	size_t widths[TABLE_COLUMNS], owed = 0;
+	assert(t->n_columns);
 	for (size_t c = 0; c < t->n_columns; c++)
 		widths[c] = column_width(t, c);
 	for (size_t i = 0; i < t->n_cells; i++) {

@@ -81,7 +81,7 @@ struct conform_probes {
 
 int conform_probes_open(
 	struct conform_probes *c, size_t n, struct conform_progress *progress, struct err *e);
-/* Starts the probe of probe i. It may be gone at once. */
+/* Starts probe i. It may be gone at once. */
 void conform_probes_start(
 	struct conform_probes *c, size_t i, const char *name, const char *const *arguments);
 

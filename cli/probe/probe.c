@@ -203,7 +203,7 @@ static struct probe_watch *next_event(struct probe *p, uint32_t *events)
 	if (wait_ready(&p->wait, &event, 1) < 1)
 		return NULL;
 	*events = event.events;
-	return (struct probe_watch *)(uintptr_t)event.data.u64;
+	return event.data.ptr; /* the token is the pointer to the watch, in the same union */
 }
 
 static void probe_tick(struct probe *p)
