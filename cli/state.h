@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * How commands get at the node state (ipam/session.h): under a deadline, guarded against a damaged file,
- * with one sentence for "there is no state". The namespace is the caller's own.
+ * How commands get at the node state (ipam/session.h): under a deadline, guarded against a damaged
+ * file, with one sentence for "there is no state". The namespace is the caller's own.
  */
 #include <stdbool.h>
 

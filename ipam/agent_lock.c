@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lock is on a byte of a file, held as long as the agent's process lives. Others ask for it without
- * taking it (F_OFD_GETLK), so that asking disturbs nobody.
+ * The lock is on a byte of a file, held as long as the agent's process lives. Others ask for it
+ * without taking it (F_OFD_GETLK), so that asking disturbs nobody.
  */
 #include "ipam/agent_lock.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The lock that says whether an agent looks after a state folder. ADD and DEL ask for it by the folder
- * alone, without opening the node state.
+ * The lock that says whether an agent looks after a state folder. ADD and DEL ask for it by the
+ * folder alone, without opening the node state.
  */
 #include <stdbool.h>
 

@@ -39,8 +39,8 @@ void db_close(struct db *db); /* takes NULL; gives up an open transaction */
 int db_begin(struct db *db, bool write, struct err *e);
 int db_commit(struct db *db, struct err *e);
 void db_abort(struct db *db); /* fine when there is none */
-/* The end of a writing transaction whose work returned r: commits, or gives up when that is an error.
- * Returns r or the error. */
+/* The end of a writing transaction whose work returned r: commits, or gives up when that is an
+ * error. Returns r or the error. */
 int db_finish(struct db *db, int r, struct err *e);
 
 struct db_value {

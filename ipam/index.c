@@ -3,12 +3,14 @@
  * The records and their indexes. Invariants, at the end of each transaction:
  *
  * - Blocks are disjoint. An address belongs to the one block that contains it; records of addresses
- *   outside of every block are possible (a reserved gateway, an adopted pod whose block is unknown).
+ *   outside of every block are possible (a reserved gateway, an adopted pod whose block is
+ *   unknown).
  * - A block that is draining or disowned gives nothing: it is not in FRESH, and its released
  *   addresses are not in the QUEUE.
  * - block.next is the offset of the lowest address of the block that has no record, or the block's
  *   size; a quarantined block counts as having none. The FRESH index has a block exactly when next
- *   is an address of it: the lowest entry of a pool is its next never-used address, without a search.
+ *   is an address of it: the lowest entry of a pool is its next never-used address, without a
+ *   search.
  * - pool.next is the index of the lowest block of the pool that overlaps no block of this node, or
  *   the number of its blocks.
  * - The QUEUE has exactly the RELEASED addresses of blocks that give, under their block's pool.

@@ -40,8 +40,8 @@ int index_get_owner(
 int index_get_pool(struct db *db, const struct cidr *pool, struct record_pool *out, struct err *e);
 int index_block_of(struct db *db, const struct addr *a, struct index_block *out, struct err *e);
 
-/* Walks, from INDEX_FIRST: the first pool or block at or behind *at, and *at moves behind it. 1, or 0 at
- * the end. What was found may be changed before the next step. */
+/* Walks, from INDEX_FIRST: the first pool or block at or behind *at, and *at moves behind it. 1,
+ * or 0 at the end. What was found may be changed before the next step. */
 #define INDEX_FIRST                                                                                \
 	{                                                                                          \
 		.addr = {.family = AF_INET }                                                       \

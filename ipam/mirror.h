@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the cluster says to one node, as a plain value: the agent makes it (agent/desired) and keeps it
- * in the node state (ipam/node_cluster.h), where ADD reads it.
+ * What the cluster says to one node, as a plain value: the agent makes it (agent/desired) and keeps
+ * it in the node state (ipam/node_cluster.h), where ADD reads it.
  */
 #include <stdbool.h>
 #include <stddef.h>

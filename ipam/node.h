@@ -85,7 +85,7 @@ int node_release_addr(struct node *n, const struct addr *a, struct err *e);
  * state's write lock for a moment, after NODE_READ too. */
 int node_can_assign(struct node *n, const struct pool *pools, size_t count, struct err *e);
 
-/* Gives up blocks in which nothing is used, cooling or quarantined; cooling counts as idle when cold
- * is true. Blocks of the cluster stay: the agent returns them. *out (heap, the caller's) names those
- * given up, for their routes to be removed. Waits until nobody else uses the state. */
+/* Gives up blocks in which nothing is used, cooling or quarantined; cooling counts as idle when
+ * cold is true. Blocks of the cluster stay: the agent returns them. *out (heap, the caller's)
+ * names those given up, for their routes to be removed. Waits until nobody else uses the state. */
 int node_return_blocks(struct node *n, bool cold, struct cidr **out, size_t *count, struct err *e);

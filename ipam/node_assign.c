@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Giving addresses: the part of ipam/node.h that decides. All of one request happens in one
- * write transaction: the configured pools are compared with the recorded ones, what the owner has
- * is kept or released, gateways are reserved, and each family gets its address; whatever goes
- * wrong, the transaction is dropped and nothing has changed.
+ * Giving addresses: the part of ipam/node.h that decides. All of one request happens in one write
+ * transaction: the configured pools are compared with the recorded ones, what the owner has is kept
+ * or released, gateways are reserved, and each family gets its address; whatever goes wrong, the
+ * transaction is dropped and nothing has changed.
  *
  * Order, the phases outermost and the pools in configuration order inside each: a never-used
  * address of an own block; the address that is free for longest; a never-used one of a newly
@@ -16,8 +16,8 @@
  * disturbs nobody. A block that a lost state held is recorded as quarantined, and the next one is
  * asked for.
  *
- * In a cluster nothing is claimed here: the third step is the agent's, so an attempt ends before it,
- * and the caller comes back, with "cooling" when the agent had nothing either. An address that
+ * In a cluster nothing is claimed here: the third step is the agent's, so an attempt ends before
+ * it, and the caller comes back, with "cooling" when the agent had nothing either. An address that
  * became reserved while a pod had it is in the queues like any other; it is put aside when its turn
  * comes.
  *

@@ -2,11 +2,11 @@
 #pragma once
 /*
  * The agent's side of the node state: the mirror of what the cluster says to this node, and the
- * blocks that this node owns in the cluster store. ADD reads the mirror when its configuration names
- * no pools; so pods start from it while the store, the agent and BIRD are down.
+ * blocks that this node owns in the cluster store. ADD reads the mirror when its configuration
+ * names no pools; so pods start from it while the store, the agent and BIRD are down.
  *
- * The agent opens the state (NODE_SHARED) around each piece of work and closes it: an open one keeps
- * GC out, and a process has one handle of a folder at a time. As ADD does, it adopts first
+ * The agent opens the state (NODE_SHARED) around each piece of work and closes it: an open one
+ * keeps GC out, and a process has one handle of a folder at a time. As ADD does, it adopts first
  * (node_needs_adoption(n, true), node_adopt()), then puts the mirror, then adds its blocks; after a
  * state was lost all three happen again, since each call compares with what is there.
  */
@@ -41,8 +41,9 @@ int node_count_free(
 int node_add_block(struct node *n, const struct cidr *block, struct err *e);
 
 /* Return of a block, in steps that survive a crash each. drain: in one transaction the block is
- * verified to be empty (cooling addresses count as used unless cold) and marked; -EBUSY when it is
- * not, -ENOENT when there is none. drop: forgets a draining or empty block; -EBUSY; none is fine. */
+ * verified to be empty (cooling addresses count as used unless cold) and marked; -EBUSY when it
+ * is not, -ENOENT when there is none. drop: forgets a draining or empty block; -EBUSY; none is
+ * fine. */
 int node_drain_block(struct node *n, const struct cidr *block, bool cold, struct err *e);
 int node_drop_block(struct node *n, const struct cidr *block, struct err *e);
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mirror in the node state: one record with what is single, and one for each
- * pool and each reserved prefix, numbered in the agent's order. They are written together in
- * one transaction, so a reader has all of one moment.
+ * The mirror in the node state: one record with what is single, and one for each pool and each
+ * reserved prefix, numbered in the agent's order. They are written together in one transaction, so
+ * a reader has all of one moment.
  *
- * Putting a mirror that is there already takes no write lock: the agent does it at every look. A new
- * one is refused as a whole when a pool contradicts blocks that stand; the old mirror then stays,
- * and pods go on starting from it.
+ * Putting a mirror that is there already takes no write lock: the agent does it at every look. A
+ * new one is refused as a whole when a pool contradicts blocks that stand; the old mirror then
+ * stays, and pods go on starting from it.
  *
- * Blocks of a mirrored pool that no store has confirmed (adopted after a state was lost) give nothing:
- * they may have become another node's while nobody here knew of them. node_add_block() ends that.
+ * Blocks of a mirrored pool that no store has confirmed (adopted after a state was lost) give
+ * nothing: they may have become another node's while nobody here knew of them. node_add_block()
+ * ends that.
  */
 #include "ipam/node_cluster.h"
 
@@ -131,8 +132,8 @@ static const struct mirror_pool *pool_around(const struct mirror *m, const struc
 	return NULL;
 }
 
-/* A block in a pool of the mirror that is not of the cluster: the adopted waits for the store's word;
- * what a configuration claimed is in the way. */
+/* A block in a pool of the mirror that is not of the cluster: the adopted waits for the store's
+ * word; what a configuration claimed is in the way. */
 static int settle_block(struct db *db, struct index_block *b, const struct mirror *m, struct err *e)
 {
 	const struct mirror_pool *p = pool_around(m, &b->cidr);

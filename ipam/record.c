@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Records as bytes. A record has one description, a function that names its fields in order; a
- * struct coder goes through it in either direction. Writing, it appends the fields and gives each back
- * as it was; reading, it takes them off and remembers whether anything was wrong. A record is good when
- * nothing was wrong and nothing is left over: a value of another size, an enum out of range, a string
- * without end or a prefix with host bits are all the same finding: not ours.
+ * struct coder goes through it in either direction. Writing, it appends the fields and gives each
+ * back as it was; reading, it takes them off and remembers whether anything was wrong. A record is
+ * good when nothing was wrong and nothing is left over: a value of another size, an enum out of
+ * range, a string without end or a prefix with host bits are all the same finding: not ours.
  *
  * Integers in values are little-endian, in keys big-endian so that they sort. An address is its
  * family (4 or 6) and its bytes, a prefix the same and its length. Nothing is ever read through a

@@ -207,21 +207,28 @@ static int refuse_claim(
 	return r;
 }
 
+/* Who holds a block that is to be ours: an enum registry_holder, or -EBUSY when a living state
+ * does. */
+static int find_claimable(const struct registry_self *self, int fd, const struct cidr *block,
+	const struct cidr *pool, struct err *e)
+{
+	enum registry_holder holder;
+	char dir[TARGET];
+	int r = find_holder(self, fd, block, &holder, dir, e);
+	if (r < 0)
+		return r;
+	return holder == REGISTRY_OTHER ? refuse_claim(block, pool, dir, e) : (int)holder;
+}
+
 int registry_claim(const struct registry_self *self, const struct cidr *block,
 	const struct cidr *pool, struct err *e)
 {
 	CLEANUP_FD int fd = open_locked(self, true, e);
 	if (fd < 0)
 		return fd;
-	enum registry_holder holder;
-	char dir[TARGET];
-	int r = find_holder(self, fd, block, &holder, dir, e);
-	if (r < 0)
-		return r;
-	if (holder == REGISTRY_OTHER)
-		return refuse_claim(block, pool, dir, e);
+	int holder = find_claimable(self, fd, block, pool, e);
 	if (holder != REGISTRY_FREE)
-		return (int)holder;
+		return holder;
 	char name[CIDR_TEXT];
 	char target[TARGET];
 	entry_name(block, name);
@@ -238,14 +245,8 @@ int registry_check(const struct registry_self *self, const struct cidr *block,
 	CLEANUP_FD int fd = open_folder(self, false, e);
 	if (fd < 0)
 		return fd == -ENOENT ? (int)REGISTRY_OURS : fd;
-	enum registry_holder holder;
-	char dir[TARGET];
-	int r = find_holder(self, fd, block, &holder, dir, e);
-	if (r < 0)
-		return r;
-	if (holder == REGISTRY_OTHER)
-		return refuse_claim(block, pool, dir, e);
-	return holder == REGISTRY_LOST ? (int)REGISTRY_LOST : (int)REGISTRY_OURS;
+	int holder = find_claimable(self, fd, block, pool, e);
+	return holder < 0 || holder == REGISTRY_LOST ? holder : (int)REGISTRY_OURS;
 }
 
 int registry_take(const struct registry_self *self, const struct cidr *block, struct err *e)

@@ -31,8 +31,9 @@ enum registry_holder {
 	REGISTRY_OTHER, /* a living state in another folder */
 };
 
-/* Claims a block for us: REGISTRY_OURS (it may be used), REGISTRY_LOST (unchanged; see registry_take()), or
- * -EBUSY, naming pool and holder. pool NULL: the cluster's, whose blocks several folders may hold. */
+/* Claims a block for us: REGISTRY_OURS (it may be used), REGISTRY_LOST (unchanged; see
+ * registry_take()), or -EBUSY, naming pool and holder. pool NULL: the cluster's, whose blocks
+ * several folders may hold. */
 int registry_claim(const struct registry_self *self, const struct cidr *block,
 	const struct cidr *pool, struct err *e);
 
@@ -56,6 +57,6 @@ struct registry_entry {
 int registry_list(
 	const struct registry_self *self, struct registry_entry **out, size_t *n, struct err *e);
 
-/* The blocks that other living state folders of this host hold, for whoever looks at a folder without a
- * state. Heap array, the caller frees *out. */
+/* The blocks that other living state folders of this host hold, for whoever looks at a folder
+ * without a state. Heap array, the caller frees *out. */
 int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct err *e);

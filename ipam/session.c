@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guard stands before the file is mapped, and says by a mark in the folder that it struck: the next
- * node_open() sets the state aside.
+ * The guard stands before the file is mapped, and says by a mark in the folder that it struck: the
+ * next node_open() sets the state aside.
  */
 #include "ipam/session.h"
 

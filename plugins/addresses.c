@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The wishes of a request against the configuration (one address of a family, pools by name), and
- * what a request's attachments say about records: which are valid, which are stale, which prevResult
- * must have.
+ * what a request's attachments say about records: which are valid, which are stale, which
+ * prevResult must have.
  */
 #include "plugins/addresses.h"
 

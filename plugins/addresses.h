@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The addresses of a request, as roost and roost-ipam deal with them: assigned by its wishes, checked
- * against prevResult, found stale by GC, possible or not for STATUS. The node state is open, see
- * plugins/guard.h.
+ * The addresses of a request, as roost and roost-ipam deal with them: assigned by its wishes,
+ * checked against prevResult, found stale by GC, possible or not for STATUS. The node state is
+ * open, see plugins/guard.h.
  */
 #include "ipam/node.h"
 #include "lib/cni.h"

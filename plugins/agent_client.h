@@ -7,14 +7,14 @@
 #include "ipam/node.h"
 #include "lib/err.h"
 
-/* node_assign() in a cluster: a free address, else the agent is asked for a block, else the one that
- * cools down for longest. w has all but the cluster's part. dir is the state folder. -EAGAIN says
- * which limit was hit and what the agent said. */
+/* node_assign() in a cluster: a free address, else the agent is asked for a block, else the one
+ * that cools down for longest. w has all but the cluster's part. dir is the state folder. -EAGAIN
+ * says which limit was hit and what the agent said. */
 int agent_client_assign(struct node *n, const char *dir, struct node_want *w,
 	struct node_leases *out, struct err *e);
 
-/* Whether the agent would give a block, for the family that node_assign() or node_can_assign_mirror() found
- * lacking; asking changes nothing. -EAGAIN: why not. */
+/* Whether the agent would give a block, for the family that node_assign() or
+ * node_can_assign_mirror() found lacking; asking changes nothing. -EAGAIN: why not. */
 int agent_client_has_room(struct node *n, const char *dir, const char *socket, struct err *e);
 
 /* -EAGAIN: no agent has spoken to this node since boot. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DEL: every step is done, whatever the others met, then the first error is told; nothing there
- * is success. The link goes before the record, so that nobody gets an address to which an
- * old route leads (taking a link down takes its routes along in the same kernel operation).
+ * DEL: every step is done, whatever the others met, then the first error is told; nothing there is
+ * success. The link goes before the record, so that nobody gets an address to which an old route
+ * leads (taking a link down takes its routes along in the same kernel operation).
  *
  * With a living agent the link is only taken down and marked, which takes a fiftieth of the time of
  * deleting it; the agent deletes what is marked. Nobody else takes a marked link for a pod's: an
- * ADD that meets one in its way deletes it. Without an agent DEL deletes, and whatever an agent that
- * is gone has left goes in the same message.
+ * ADD that meets one in its way deletes it. Without an agent DEL deletes, and whatever an agent
+ * that is gone has left goes in the same message.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call's answers to "I ran out of time" and "the state is damaged" are prepared before they can be
- * needed, as a signal handler cannot format.
+ * A call's answers to "I ran out of time" and "the state is damaged" are prepared before they can
+ * be needed, as a signal handler cannot format.
  */
 #include "plugins/guard.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The guards around the node state in a CNI call: a timer, since a stopped process may hold a lock; a
- * fault handler, since a file cut short under a memory map ends in SIGBUS; and the state's own checks.
- * All three end in a JSON error.
+ * The guards around the node state in a CNI call: a timer, since a stopped process may hold a lock;
+ * a fault handler, since a file cut short under a memory map ends in SIGBUS; and the state's own
+ * checks. All three end in a JSON error.
  */
 #include "ipam/node.h"
 #include "lib/cni.h"

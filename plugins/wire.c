@@ -82,7 +82,8 @@ static bool has_route_of(const struct pod *p, struct net *host, int dev)
 	return false;
 }
 
-/* The name is taken. 1: try again (a stale or marked link is gone, or p->host is another name now). */
+/* The name is taken. 1: try again (a stale or marked link is gone, or p->host is another name
+ * now). */
 static int resolve_name(struct pod *p, struct net *host, struct err *e)
 {
 	struct net_link l;
