@@ -152,9 +152,9 @@ int main(int argc, char **argv)
 			p[i + 1] = (struct pollfd){.fd = w.places[i].fd, .events = POLLIN};
 		if (poll(p, w.n + 1, -1) < 0)
 			die("poll", strerror(errno));
+		read_store(&w); /* the cause first: one that is woken late finds its effect, too */
 		for (size_t i = 0; i < w.n; i++)
 			if (p[i + 1].revents)
 				read_routes(&w.places[i]);
-		read_store(&w);
 	}
 }
