@@ -69,6 +69,3 @@ void desired_done(struct desired *d);
 /* Whether blocks of the pool belong to anybody. Then the pool stands, and a node's address inside it
  * is the mistake; else the pool is. */
 bool desired_is_in_use(const struct replica *r, const struct cidr *pool);
-
-/* The whole value as text, for golden tests and the debug log. The caller frees it. */
-char *desired_describe(const struct desired *d);

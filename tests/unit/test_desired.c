@@ -15,6 +15,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "tests/unit/desired_text.h"
 #include "tests/unit/golden.h"
 #include "tests/unit/replica_input.h"
 
@@ -161,8 +162,8 @@ static void run(const char *dir, char *out, size_t size)
 	struct desired again;
 	desired_make(&in.conf, &in.replica, &in.facts, &in.self, &d);
 	desired_make(&in.conf, &in.replica, &in.facts, &in.self, &again);
-	CLEANUP_FREE char *first = desired_describe(&d);
-	CLEANUP_FREE char *second = desired_describe(&again);
+	CLEANUP_FREE char *first = desired_text(&d);
+	CLEANUP_FREE char *second = desired_text(&again);
 	assert_string_equal(first, second);
 	for (size_t i = 0; i < in.replica.n_problems; i++) {
 		size_t used = strlen(out);

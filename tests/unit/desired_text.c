@@ -3,11 +3,12 @@
  * A desired state as text: a line for each thing that shall be, in the words of the tools that show
  * it; BIRD's part is the text that BIRD gets.
  */
+#include "tests/unit/desired_text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/bird/config.h"
-#include "agent/desired/desired.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 
@@ -80,7 +81,7 @@ static void write_tunnel_filter(FILE *f, const struct tunnel_filter_want *w)
 	write_addrs(f, "other near end", &w->theirs);
 }
 
-char *desired_describe(const struct desired *d)
+char *desired_text(const struct desired *d)
 {
 	char *out = NULL;
 	size_t size;
