@@ -200,7 +200,6 @@ void agent_close(struct agent *a)
 	free(a->bird_text);
 	free(a->exits.own);
 	pending_done(&a->pending);
-	withdrawn_done(&a->withdrawn);
 	free(a);
 }
 

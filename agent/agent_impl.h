@@ -20,7 +20,6 @@
 #include "agent/replica.h"
 #include "agent/server.h"
 #include "agent/tunnel_addresses.h"
-#include "agent/withdrawn.h"
 #include "lib/problems.h"
 #include "store/store.h"
 
@@ -75,7 +74,6 @@ struct agent {
 	bool has_reconciled, had_trouble;
 
 	struct pending_list pending;
-	struct withdrawn_list withdrawn;
 	struct agent_waiter waiters[AGENT_WAITERS];
 	size_t n_waiters;
 	uint64_t node_commit;	  /* of our Node document, under way */

@@ -106,6 +106,7 @@ static void take_block(
 		.in = *b,
 		.dir = dir,
 		.empty_since_s = is_empty(b) && before ? before->empty_since_s : -1,
+		.left_out = b->draining && before ? before->left_out : 0,
 	};
 }
 

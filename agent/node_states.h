@@ -21,6 +21,7 @@ struct node_states_block {
 	struct node_block in;  /* as in the node state: numbers, draining, disowned */
 	size_t dir;	       /* index of its state folder */
 	int64_t empty_since_s; /* boot time; -1: something is in use or cooling */
+	uint64_t left_out;     /* draining: of BIRD's texts since this one; 0: of none yet */
 };
 
 struct node_states_dir {

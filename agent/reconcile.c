@@ -62,10 +62,24 @@ static uint32_t max_blocks(const struct agent *a)
 	return i ? i->resource.ipam.max_blocks : 0;
 }
 
+/* Draining blocks that BIRD has confirmed to run without. Each is left out of every text that is made
+ * from then on, so the first of them that BIRD loads shows it, whatever BIRD did with those between. */
+static size_t list_withdrawn(const struct agent *a, struct cidr *out)
+{
+	const struct bird_status *bird = &a->bird_status;
+	size_t n = 0;
+	for (size_t i = 0; i < a->states.n_blocks && bird->up && !bird->recovering; i++) {
+		const struct node_states_block *b = &a->states.blocks[i];
+		if (b->left_out && bird->loaded >= b->left_out)
+			out[n++] = b->in.cidr;
+	}
+	return n;
+}
+
 static int sync_blocks(struct agent *a, const struct mirror *m)
 {
 	struct block_plan_ask asks[AGENT_WAITERS];
-	CLEANUP_FREE struct cidr *withdrawn = mem_new(a->withdrawn.n + 1, sizeof(*withdrawn));
+	CLEANUP_FREE struct cidr *withdrawn = mem_new(a->states.n_blocks + 1, sizeof(*withdrawn));
 	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
 	struct block_plan_input in = {
 		.node = a->conf.node,
@@ -74,7 +88,7 @@ static int sync_blocks(struct agent *a, const struct mirror *m)
 		.states = &a->states,
 		.pending = &a->pending,
 		.withdrawn = withdrawn,
-		.n_withdrawn = withdrawn_confirmed(&a->withdrawn, &a->bird_status, withdrawn),
+		.n_withdrawn = list_withdrawn(a, withdrawn),
 		.headroom = a->conf.headroom,
 		.max_blocks = max_blocks(a),
 		.idle_s = a->conf.idle_block_s,
@@ -117,7 +131,11 @@ static void sync_bird(struct agent *a, const struct desired *d)
 	} else {
 		free(text);
 	}
-	withdrawn_follow(&a->withdrawn, &a->states, a->generation);
+	for (size_t i = 0; i < a->states.n_blocks; i++) {
+		struct node_states_block *b = &a->states.blocks[i];
+		if (b->in.draining && !b->left_out)
+			b->left_out = a->generation;
+	}
 }
 
 static void sync_node(struct agent *a, const struct desired *d)
