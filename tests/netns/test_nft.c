@@ -4,11 +4,7 @@
  * is read back equals what was built; nft(8) lists it as a person would have written it; and packets over
  * the loopback meet it (the kernel refuses a sendto() whose packet the output hook drops, with EPERM).
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/nft.h"
 
@@ -20,7 +16,6 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
@@ -135,9 +130,8 @@ static struct nft_table *table(struct nft_rule **rule)
 	return t;
 }
 
-static void rules_are_as_a_person_would_write_them(void **state)
+TEST(rules_are_as_a_person_would_write_them)
 {
-	(void)state;
 	struct nft_table *t = nft_table_new(NFPROTO_INET, "t");
 	nft_table_counter(t, "seen");
 	struct nft_chain *c = nft_table_chain(t, "out", &output);
@@ -182,9 +176,8 @@ static void rules_are_as_a_person_would_write_them(void **state)
 		"}\n");
 }
 
-static void a_named_counter_counts_what_its_rule_sees(void **state)
+TEST(a_named_counter_counts_what_its_rule_sees)
 {
-	(void)state;
 	struct nft_rule *r;
 	struct nft_table *t = table(&r);
 	uint64_t packets = 9, bytes = 9;
@@ -205,9 +198,8 @@ static void a_named_counter_counts_what_its_rule_sees(void **state)
 	nft_table_free(t);
 }
 
-static void an_anonymous_set_belongs_to_its_rule(void **state)
+TEST(an_anonymous_set_belongs_to_its_rule)
 {
-	(void)state;
 	struct nft_rule *r;
 	struct nft_table *t = table(&r), *now = NULL, *other = table(NULL);
 	const enum nft_type type = NFT_PORT;
@@ -255,9 +247,8 @@ static struct nft_table *intervals(const char *const *list_of, size_t n)
 	return t;
 }
 
-static void intervals_end_where_they_end(void **state)
+TEST(intervals_end_where_they_end)
 {
-	(void)state;
 	const char *const nets[] = {
 		"127.1.0.0/16", "127.2.0.0/15", "127.9.9.9/32", "224.0.0.0/3", "0.0.0.0/8"};
 	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
@@ -288,9 +279,8 @@ static void intervals_end_where_they_end(void **state)
 	nft_kept_done(&kept);
 }
 
-static void a_map_gives_the_data_of_a_key(void **state)
+TEST(a_map_gives_the_data_of_a_key)
 {
-	(void)state;
 	struct nft_rule *r;
 	struct nft_table *t = table(&r);
 	const enum nft_type type = NFT_IPV4;
@@ -339,9 +329,8 @@ static struct nft_table *dispatch(const char *closed, const char *open)
 	return t;
 }
 
-static void a_verdict_map_sends_packets_to_chains(void **state)
+TEST(a_verdict_map_sends_packets_to_chains)
 {
-	(void)state;
 	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(dispatch("127.0.0.1", "127.0.0.2"));
 	assert_non_null(strstr(list(),
@@ -355,9 +344,8 @@ static void a_verdict_map_sends_packets_to_chains(void **state)
 	nft_kept_done(&kept);
 }
 
-static void concatenated_keys_match_as_a_whole(void **state)
+TEST(concatenated_keys_match_as_a_whole)
 {
-	(void)state;
 	struct nft_rule *r;
 	struct nft_table *t = table(&r);
 	const enum nft_type fields[] = {NFT_IPV4, NFT_PROTO, NFT_PORT};
@@ -380,9 +368,8 @@ static void concatenated_keys_match_as_a_whole(void **state)
 	assert_true(!passes("127.0.0.1", 53) && passes("127.0.0.1", 54) && passes("127.0.0.2", 53));
 }
 
-static void concatenated_ranges_match_in_every_field(void **state)
+TEST(concatenated_ranges_match_in_every_field)
 {
-	(void)state;
 	struct nft_rule *r;
 	struct nft_table *t = table(&r);
 	const enum nft_type fields[] = {NFT_IPV4, NFT_PORT};
@@ -402,9 +389,8 @@ static void concatenated_ranges_match_in_every_field(void **state)
 		passes("127.1.2.3", 99) && passes("127.1.2.3", 201) && passes("127.2.0.1", 150));
 }
 
-static void interface_names_are_keys(void **state)
+TEST(interface_names_are_keys)
 {
-	(void)state;
 	struct nft_rule *r;
 	struct nft_table *t = table(&r);
 	const enum nft_type fields[] = {NFT_IFNAME, NFT_IPV4};
@@ -450,9 +436,8 @@ static struct nft_table *addresses(uint32_t n)
 	return t;
 }
 
-static void one_element_more_touches_nothing_else(void **state)
+TEST(one_element_more_touches_nothing_else)
 {
-	(void)state;
 	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(addresses(2));
 	assert_false(passes("127.1.0.0", 9));
@@ -466,9 +451,8 @@ static void one_element_more_touches_nothing_else(void **state)
 	nft_kept_done(&kept);
 }
 
-static void ten_thousand_elements_go_in_one_batch(void **state)
+TEST(ten_thousand_elements_go_in_one_batch)
 {
-	(void)state;
 	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	assert_int_equal(nft_sync(nft, &kept, addresses(20000), false, &e), 1);
 	assert_int_equal(nft_sync(nft, &kept, addresses(20000), true, &e), 0);
@@ -480,9 +464,8 @@ static void ten_thousand_elements_go_in_one_batch(void **state)
 	nft_kept_done(&kept);
 }
 
-static void a_refusal_names_the_message_and_nothing_has_changed(void **state)
+TEST(a_refusal_names_the_message_and_nothing_has_changed)
 {
-	(void)state;
 	struct nft_table *t = table(NULL);
 	made(addresses(1));
 	nft_rule_verdict(nft_chain_rule(&t->chains[0]), NF_ACCEPT, NULL);
@@ -511,9 +494,8 @@ static void a_refusal_names_the_message_and_nothing_has_changed(void **state)
 	assert_true(passes("127.1.0.0", 9));
 }
 
-static void what_others_change_is_found_by_a_look_and_mended(void **state)
+TEST(what_others_change_is_found_by_a_look_and_mended)
 {
-	(void)state;
 	static const char *const commands[] = {"delete table inet t", "flush ruleset",
 		"flush chain inet t out", "add rule inet t out accept",
 		"insert rule inet t out accept", "add element inet t addresses { 10.0.0.1 }",
@@ -543,9 +525,8 @@ static void what_others_change_is_found_by_a_look_and_mended(void **state)
 	nft_kept_done(&kept);
 }
 
-static void a_new_agent_changes_only_what_differs(void **state)
+TEST(a_new_agent_changes_only_what_differs)
 {
-	(void)state;
 	const char *const handles[] = {"nft", "-a", "list", "table", "inet", "t", NULL};
 	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(addresses(2));

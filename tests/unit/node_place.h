@@ -4,11 +4,7 @@
  * What the tests of the node state share: a place with a state folder and a block registry of its
  * own for each test, values in short form, and the usual steps with their checks. Include it first.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,7 +32,7 @@ struct place {
 	char hosts[96];
 };
 
-static __attribute__((unused)) int setup(void **state)
+static inline int setup(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
 	snprintf(p->root, sizeof(p->root), "/tmp/roost-test-node-XXXXXX");
@@ -49,8 +44,7 @@ static __attribute__((unused)) int setup(void **state)
 	return 0;
 }
 
-static __attribute__((unused)) int remove_one(
-	const char *path, const struct stat *st, int type, struct FTW *ftw)
+static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
 	(void)type;
@@ -58,7 +52,7 @@ static __attribute__((unused)) int remove_one(
 	return remove(path);
 }
 
-static __attribute__((unused)) int teardown(void **state)
+static inline int teardown(void **state)
 {
 	struct place *p = *state;
 	nftw(p->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -66,23 +60,7 @@ static __attribute__((unused)) int teardown(void **state)
 	return 0;
 }
 
-#define ok(call)                                                                                   \
-	do {                                                                                       \
-		int ok_result = (call);                                                            \
-		if (ok_result < 0)                                                                 \
-			fail_msg("%s: %d %s", #call, ok_result, e.text);                           \
-	} while (0)
-
-#define refused(call, error, part)                                                                 \
-	do {                                                                                       \
-		e.text[0] = '\0';                                                                  \
-		int refused_result = (call);                                                       \
-		if (refused_result != -(error) || !strstr(e.text, part))                           \
-			fail_msg("%s: %d \"%s\"", #call, refused_result, e.text);                  \
-	} while (0)
-
-static __attribute__((unused)) struct node *open_in(
-	const struct place *p, const char *dir, enum node_mode mode)
+static inline struct node *open_in(const struct place *p, const char *dir, enum node_mode mode)
 {
 	struct err e;
 	struct node *n = NULL;
@@ -91,34 +69,19 @@ static __attribute__((unused)) struct node *open_in(
 	return n;
 }
 
-static __attribute__((unused)) struct node *open_state(void **state)
+static inline struct node *open_state(void **state)
 {
 	const struct place *p = *state;
 	return open_in(p, p->dir, NODE_SHARED);
 }
 
-static __attribute__((unused)) struct addr A(const char *text) {
-	struct err e;
-	struct addr a;
-	ok(addr_parse(text, &a, &e));
-	return a;
-}
-
-static __attribute__((unused)) struct cidr
-C(const char *text) {
-	struct err e;
-	struct cidr c;
-	ok(cidr_parse(text, &c, &e));
-	return c;
-}
-
-static __attribute__((unused)) struct pool
-P(const char *cidr, uint8_t block_len, uint32_t cooldown_s) {
-	return (struct pool){.cidr = C(cidr), .block_len = block_len, .cooldown_s = cooldown_s};
+static inline struct pool P(const char *prefix, uint8_t block_len, uint32_t cooldown_s) {
+	return (struct pool){
+		.cidr = cidr(prefix), .block_len = block_len, .cooldown_s = cooldown_s};
 }
 
 /* The attachment eth0 of a container in network "net". */
-static __attribute__((unused)) struct owner
+static inline struct owner
 O(const char *container) {
 	struct owner o = owner_of("net", container, "eth0");
 	o.pod_namespace = "ns";
@@ -129,12 +92,12 @@ O(const char *container) {
 
 #define H(container) ((struct hash[]){O(container).hash}[0])
 
-static __attribute__((unused)) struct node_want
+static inline struct node_want
 W(const char *container, const struct pool *pools, size_t n) {
 	return (struct node_want){.owner = O(container), .pools = pools, .n_pools = n};
 }
 
-static __attribute__((unused)) int
+static inline int
 assign(struct node *n, const char *container, const struct pool *pools, size_t n_pools,
 	struct node_leases *out, struct err *e)
 {
@@ -142,22 +105,22 @@ assign(struct node *n, const char *container, const struct pool *pools, size_t n
 	return node_assign(n, &w, out, e);
 }
 
-static __attribute__((unused)) void gives(struct node *n, const char *container,
-	const struct pool *pools, size_t n_pools, const char *addr)
+static inline void gives(struct node *n, const char *container, const struct pool *pools,
+	size_t n_pools, const char *address)
 {
 	struct err e;
 	struct node_leases l;
 	ok(assign(n, container, pools, n_pools, &l, &e));
 	char text[ADDR_TEXT];
 	addr_format(&l.v[0].addr, text);
-	assert_string_equal(text, addr);
+	assert_string_equal(text, address);
 }
 
-static __attribute__((unused)) void gives_requested(
-	struct node *n, const char *container, const struct pool *p, const char *addr)
+static inline void gives_requested(
+	struct node *n, const char *container, const struct pool *p, const char *address)
 {
 	struct err e;
-	struct addr a = A(addr);
+	struct addr a = addr(address);
 	struct node_want w = W(container, p, 1);
 	w.requested = &a;
 	w.n_requested = 1;
@@ -166,10 +129,10 @@ static __attribute__((unused)) void gives_requested(
 	assert_true(addr_equal(&l.v[0].addr, &a));
 }
 
-static __attribute__((unused)) int request(struct node *n, const char *container,
-	const struct pool *p, const char *addr, struct err *e)
+static inline int request(struct node *n, const char *container, const struct pool *p,
+	const char *address, struct err *e)
 {
-	struct addr a = A(addr);
+	struct addr a = addr(address);
 	struct node_want w = W(container, p, 1);
 	w.requested = &a;
 	w.n_requested = 1;
@@ -177,7 +140,7 @@ static __attribute__((unused)) int request(struct node *n, const char *container
 	return node_assign(n, &w, &l, e);
 }
 
-static __attribute__((unused)) void release(struct node *n, const char *container, int addresses)
+static inline void release(struct node *n, const char *container, int addresses)
 {
 	struct err e;
 	struct owner o = O(container);
@@ -185,11 +148,11 @@ static __attribute__((unused)) void release(struct node *n, const char *containe
 }
 
 /* The entry of an address in a fresh listing; state NODE_FREE when there is none. */
-static __attribute__((unused)) enum node_addr_state state_of(struct node *n, const char *addr)
+static inline enum node_addr_state state_of(struct node *n, const char *address)
 {
 	struct err e;
 	struct node_view v;
-	struct addr a = A(addr);
+	struct addr a = addr(address);
 	enum node_addr_state s = NODE_FREE;
 	ok(node_list(n, &v, &e));
 	for (size_t i = 0; i < v.n_entries; i++)
@@ -199,7 +162,7 @@ static __attribute__((unused)) enum node_addr_state state_of(struct node *n, con
 	return s;
 }
 
-static __attribute__((unused)) void state_file(const char *dir, char out[256])
+static inline void state_file(const char *dir, char out[256])
 {
 	struct err e;
 	char boot[BOOT_ID_TEXT];

@@ -2,41 +2,17 @@
 /*
  * Addresses and prefixes as values: what is read, what is printed, arithmetic across bytes.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "lib/addr.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <string.h>
 
 #include "lib/family.h"
 
-static struct addr addr(const char *s)
+TEST(addresses_are_printed_in_canonical_form)
 {
-	struct addr a;
-	struct err e;
-	if (addr_parse(s, &a, &e) < 0)
-		fail_msg("%s", e.text);
-	return a;
-}
-
-static struct cidr cidr(const char *s)
-{
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s", e.text);
-	return c;
-}
-
-static void addresses_are_printed_in_canonical_form(void **state)
-{
-	(void)state;
 	static const char *const table[][2] = {
 		{"10.0.0.1", "10.0.0.1"},
 		{"0.0.0.0", "0.0.0.0"},
@@ -46,7 +22,7 @@ static void addresses_are_printed_in_canonical_form(void **state)
 		{"fe80::1:0:0:1", "fe80::1:0:0:1"},
 		{"2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:6"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct addr a = addr(table[i][0]);
 		char text[ADDR_TEXT];
 		addr_format(&a, text);
@@ -57,13 +33,12 @@ static void addresses_are_printed_in_canonical_form(void **state)
 	assert_string_equal(text, "none");
 }
 
-static void bad_addresses_are_refused_by_name(void **state)
+TEST(bad_addresses_are_refused_by_name)
 {
-	(void)state;
 	static const char *const table[] = {"", "1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.0.0.1",
 		"1.2.3.4 ", " 1.2.3.4", "1.2.3.4/32", "fe80::1%eth0", ":::", "fd00::g", "1::2::3",
 		"0x7f.0.0.1"};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct addr a = {.family = 99};
 		struct err e;
 		assert_int_equal(addr_parse(table[i], &a, &e), -EINVAL);
@@ -72,9 +47,8 @@ static void bad_addresses_are_refused_by_name(void **state)
 	}
 }
 
-static void prefixes_keep_their_host_bits(void **state)
+TEST(prefixes_keep_their_host_bits)
 {
-	(void)state;
 	static const struct {
 		const char *in;
 		const char *out;
@@ -91,7 +65,7 @@ static void prefixes_keep_their_host_bits(void **state)
 		{"fd00::/127", "fd00::/127", false},
 		{"fd00::1/128", "fd00::1/128", false},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct cidr c = cidr(table[i].in);
 		char text[CIDR_TEXT];
 		cidr_format(&c, text);
@@ -100,23 +74,21 @@ static void prefixes_keep_their_host_bits(void **state)
 	}
 }
 
-static void bad_prefixes_are_refused(void **state)
+TEST(bad_prefixes_are_refused)
 {
-	(void)state;
 	static const char *const table[] = {"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33",
 		"fd00::/129", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/08", "10.0.0.0/8 ",
 		"10.0.0.0/8/8", "10.0.0.0/255.0.0.0", "10.0.0.0/4294967304", "x/8",
 		"0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/8"};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct cidr c;
 		struct err e;
 		assert_int_equal(cidr_parse(table[i], &c, &e), -EINVAL);
 	}
 }
 
-static void addition_carries_and_subtraction_borrows(void **state)
+TEST(addition_carries_and_subtraction_borrows)
 {
-	(void)state;
 	static const struct {
 		const char *base;
 		uint64_t n;
@@ -131,7 +103,7 @@ static void addition_carries_and_subtraction_borrows(void **state)
 		{"fd00::1", UINT64_MAX, "fd00:0:0:1::"},
 		{"fd00::", UINT64_MAX, "fd00::ffff:ffff:ffff:ffff"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct addr base = addr(table[i].base);
 		struct addr sum = addr_plus(&base, table[i].n);
 		struct addr expected = addr(table[i].sum);
@@ -144,12 +116,11 @@ static void addition_carries_and_subtraction_borrows(void **state)
 	assert_int_equal(addr_minus(&low, &high), UINT64_MAX);
 }
 
-static void ipv4_sorts_before_ipv6_and_then_by_value(void **state)
+TEST(ipv4_sorts_before_ipv6_and_then_by_value)
 {
-	(void)state;
 	static const char *const sorted[] = {
 		"0.0.0.0", "9.255.255.255", "10.0.0.0", "255.255.255.255", "::", "::1", "fd00::"};
-	size_t n = sizeof(sorted) / sizeof(sorted[0]);
+	size_t n = COUNT(sorted);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < n; k++) {
 			struct addr a = addr(sorted[i]);
@@ -161,12 +132,11 @@ static void ipv4_sorts_before_ipv6_and_then_by_value(void **state)
 	}
 }
 
-static void prefixes_sort_by_address_and_then_the_shorter_first(void **state)
+TEST(prefixes_sort_by_address_and_then_the_shorter_first)
 {
-	(void)state;
 	static const char *const sorted[] = {
 		"9.0.0.0/30", "10.0.0.0/8", "10.0.0.0/24", "10.0.0.1/32", "fd00::/8", "fd00::/64"};
-	const size_t n = sizeof(sorted) / sizeof(sorted[0]);
+	const size_t n = COUNT(sorted);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < n; k++) {
 			struct cidr a = cidr(sorted[i]);
@@ -177,9 +147,8 @@ static void prefixes_sort_by_address_and_then_the_shorter_first(void **state)
 	}
 }
 
-static void families_are_an_index(void **state)
+TEST(families_are_an_index)
 {
-	(void)state;
 	assert_int_equal(family_of(AF_INET), IPV4);
 	assert_int_equal(family_of(AF_INET6), IPV6);
 	for (enum family f = IPV4; f < FAMILIES; f++) {
@@ -190,9 +159,8 @@ static void families_are_an_index(void **state)
 	}
 }
 
-static void prefixes_contain_and_overlap(void **state)
+TEST(prefixes_contain_and_overlap)
 {
-	(void)state;
 	static const struct {
 		const char *a;
 		const char *b;
@@ -208,7 +176,7 @@ static void prefixes_contain_and_overlap(void **state)
 		{"fd00::/63", "fd00:0:0:1::/64", true},
 		{"10.0.0.5/32", "10.0.0.5/32", true},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct cidr a = cidr(table[i].a);
 		struct cidr b = cidr(table[i].b);
 		assert_int_equal(cidr_overlaps(&a, &b), table[i].overlap);
@@ -222,9 +190,8 @@ static void prefixes_contain_and_overlap(void **state)
 	assert_false(cidr_equal(&c, &(struct cidr){.addr = c.addr, .len = 27}));
 }
 
-static void a_prefix_of_one_host_has_full_length(void **state)
+TEST(a_prefix_of_one_host_has_full_length)
 {
-	(void)state;
 	struct addr a4 = addr("10.0.0.1");
 	struct addr a6 = addr("fd00::1");
 	assert_int_equal(cidr_of_host(&a4).len, 32);
@@ -233,9 +200,8 @@ static void a_prefix_of_one_host_has_full_length(void **state)
 	assert_int_equal(addr_size(&a6), 16);
 }
 
-static void macs_are_unicast_and_printed_in_lower_case(void **state)
+TEST(macs_are_unicast_and_printed_in_lower_case)
 {
-	(void)state;
 	uint8_t mac[6];
 	char text[MAC_TEXT];
 	assert_true(mac_parse("02:AB:cd:00:00:ff", mac));
@@ -246,15 +212,14 @@ static void macs_are_unicast_and_printed_in_lower_case(void **state)
 		"2:0:0:0:0:1", "02:00:00:00:00:0g",
 		"02:00:00:00:00:1:", "0200000000000001:", " 2:00:00:00:00:01",
 		"02:00:00:00:00:01 "};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		assert_false(mac_parse(bad[i], mac));
 		assert_int_equal(mac[5], 0xff);
 	}
 }
 
-static void a_prefix_is_among_others_with_its_length(void **state)
+TEST(a_prefix_is_among_others_with_its_length)
 {
-	(void)state;
 	static const char *const texts[] = {"10.0.0.0/24", "10.0.0.0/25", "fd00::/64"};
 	struct cidr list[3], c;
 	struct err e;

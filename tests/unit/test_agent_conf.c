@@ -2,18 +2,13 @@
 /*
  * The settings of roostd: which source wins, and what is refused with which sentence.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "agent/agent_conf.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static char file[] = "/tmp/roost-conf-XXXXXX";
@@ -36,7 +31,7 @@ static int forget_environment(void **state)
 	(void)state;
 	static const char *const names[] = {"ROOST_NODE", "ROOST_STORE", "ROOST_STATE_DIR",
 		"ROOST_DATA_DIR", "ROOST_SOCKET", "ROOST_CONFIG"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < COUNT(names); i++)
 		(void)unsetenv(names[i]);
 	return 0;
 }
@@ -60,9 +55,8 @@ static int read_conf(const char *text, struct agent_conf *out, struct err *e, ..
 	return agent_conf_read(argc, argv, out, e);
 }
 
-static void nothing_said_gives_the_defaults(void **state)
+TEST(nothing_said_gives_the_defaults)
 {
-	(void)state;
 	struct agent_conf c;
 	struct err e;
 	if (read_conf("{}", &c, &e, "--node", "n1", NULL) < 0)
@@ -95,9 +89,8 @@ static void nothing_said_gives_the_defaults(void **state)
 	assert_string_equal(c.log_file, "");
 }
 
-static void every_key_of_the_file_is_taken(void **state)
+TEST(every_key_of_the_file_is_taken)
 {
-	(void)state;
 	static const char text[] =
 		"{\"node\":\"n.1\",\"store\":\"etcd:https://a:2379,https://b:2379\",\"etcd\":{"
 		"\"prefix\":\"/x/\",\"caFile\":\"/ca\",\"certFile\":\"/cert\",\"keyFile\":\"/key\","
@@ -125,7 +118,7 @@ static void every_key_of_the_file_is_taken(void **state)
 		{c.detect[IPV6].text, "first-found"}, {c.bird_file, "/bf"}, {c.bird_socket, "/bs"},
 		{c.bird_include, "/bi"}, {c.bird_group, "bg"}, {c.vxlan_device, "vx"},
 		{c.log_file, "/l"}};
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	for (size_t i = 0; i < COUNT(texts); i++)
 		assert_string_equal(texts[i].is, texts[i].wanted);
 	assert_int_equal(c.n_state_dirs, 2);
 	assert_true(c.routes_static && c.trust_last_blocks);
@@ -138,9 +131,8 @@ static void every_key_of_the_file_is_taken(void **state)
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 }
 
-static void the_command_line_wins_over_the_environment_over_the_file(void **state)
+TEST(the_command_line_wins_over_the_environment_over_the_file)
 {
-	(void)state;
 	static const char text[] = "{\"node\":\"of-file\",\"socket\":\"/of-file\","
 				   "\"dataDir\":\"/of-file\",\"stateDirs\":[\"/of-file\"]}";
 	struct agent_conf c;
@@ -162,9 +154,8 @@ static void the_command_line_wins_over_the_environment_over_the_file(void **stat
 	assert_string_equal(c.state_dirs[1], "/2");
 }
 
-static void the_file_may_be_named_by_the_environment(void **state)
+TEST(the_file_may_be_named_by_the_environment)
 {
-	(void)state;
 	struct agent_conf c;
 	struct err e;
 	char program[] = "roostd";
@@ -178,9 +169,8 @@ static void the_file_may_be_named_by_the_environment(void **state)
 	assert_string_equal(e.text, "cannot open /nowhere/x.json: No such file or directory");
 }
 
-static void bad_files_are_refused_with_file_and_key(void **state)
+TEST(bad_files_are_refused_with_file_and_key)
 {
-	(void)state;
 	static const struct {
 		const char *text, *error;
 	} table[] = {
@@ -224,7 +214,7 @@ static void bad_files_are_refused_with_file_and_key(void **state)
 		{"{\"socketGroup\":\"a b\"}", "socketGroup: \"a b\" is no name"},
 		{"{\"address\":{\"ipv4\":\"!\"}}", "address.ipv4: "},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct agent_conf c;
 		struct err e;
 		int r = read_conf(table[i].text, &c, &e, "--node", "n", NULL);
@@ -234,9 +224,8 @@ static void bad_files_are_refused_with_file_and_key(void **state)
 	}
 }
 
-static void long_texts_are_refused(void **state)
+TEST(long_texts_are_refused)
 {
-	(void)state;
 	char text[400], path[300];
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
@@ -257,9 +246,8 @@ static void long_texts_are_refused(void **state)
 	assert_non_null(strstr(e.text, "has 108 bytes, a socket's path has 107 at most"));
 }
 
-static void bad_usage_is_refused_with_its_option(void **state)
+TEST(bad_usage_is_refused_with_its_option)
 {
-	(void)state;
 	static const struct {
 		const char *first, *second, *error;
 	} table[] = {
@@ -274,7 +262,7 @@ static void bad_usage_is_refused_with_its_option(void **state)
 		{"--address4", "!", "--address4: "},
 		{"--store=", NULL, "--store: \"\" is neither"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct agent_conf c;
 		struct err e;
 		int r = read_conf("{}", &c, &e, table[i].first, table[i].second, NULL);
@@ -288,9 +276,8 @@ static void bad_usage_is_refused_with_its_option(void **state)
 	assert_string_equal(e.text, "ROOST_SOCKET: \"x\" is not an absolute path");
 }
 
-static void what_belongs_together_must_be_there_together(void **state)
+TEST(what_belongs_together_must_be_there_together)
 {
-	(void)state;
 	struct agent_conf c;
 	struct err e;
 	assert_true(read_conf("{\"etcd\":{\"certFile\":\"/c\"}}", &c, &e, "--node=n", NULL) < 0);
@@ -299,9 +286,8 @@ static void what_belongs_together_must_be_there_together(void **state)
 	assert_string_equal(e.text, "etcd.user and etcd.passwordFile belong together");
 }
 
-static void help_and_version_are_answered(void **state)
+TEST(help_and_version_are_answered)
 {
-	(void)state;
 	struct agent_conf c;
 	struct err e;
 	assert_int_equal(read_conf("[", &c, &e, "--help", NULL), 1);

@@ -3,20 +3,14 @@
  * Asking the agent: answers, refusals, and agents that are dead, slow, stopped or mad. The agent is
  * a child process that sends prepared bytes.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/ask.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -94,11 +88,10 @@ static int ask_agent(
 	return r;
 }
 
-static void an_answer_comes_back(void **state)
+TEST(an_answer_comes_back)
 {
-	(void)state;
 	static const enum manner manners[] = {AT_ONCE, BY_BYTES, AND_STAY, WITHOUT_READING};
-	for (size_t i = 0; i < sizeof(manners) / sizeof(manners[0]); i++) {
+	for (size_t i = 0; i < COUNT(manners); i++) {
 		CLEANUP_JSON json_t *answer = NULL;
 		struct err e;
 		if (ask_agent("{\"a\":7}\nrest", manners[i], ENOUGH_MS, &answer, &e) < 0)
@@ -107,9 +100,8 @@ static void an_answer_comes_back(void **state)
 	}
 }
 
-static void a_long_answer_comes_back_whole(void **state)
+TEST(a_long_answer_comes_back_whole)
 {
-	(void)state;
 	CLEANUP_FREE char *text = mem_new(ASK_MAX_BYTES + 2, 1);
 	memset(text, ' ', ASK_MAX_BYTES);
 	memcpy(text, "{\"a\":1}", 7);
@@ -119,9 +111,8 @@ static void a_long_answer_comes_back_whole(void **state)
 	assert_int_equal(ask_agent(text, AT_ONCE, ENOUGH_MS, &answer, &e), 0);
 }
 
-static void an_error_document_is_that_error(void **state)
+TEST(an_error_document_is_that_error)
 {
-	(void)state;
 	static const struct {
 		const char *line;
 		int error;
@@ -140,7 +131,7 @@ static void an_error_document_is_that_error(void **state)
 			-EPROTO},
 		{"{\"error\":\"no\\nblock\",\"details\":\"do\\tthis\"}\n", -EPROTO},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		json_t *answer = NULL;
 		struct err e;
 		assert_int_equal(
@@ -151,9 +142,8 @@ static void an_error_document_is_that_error(void **state)
 	}
 }
 
-static void what_is_no_answer_is_said_so(void **state)
+TEST(what_is_no_answer_is_said_so)
 {
-	(void)state;
 	static const struct {
 		const char *bytes;
 		int error;
@@ -167,7 +157,7 @@ static void what_is_no_answer_is_said_so(void **state)
 		{"HTTP/1.1 400\r\n", -EPROTO, "answered with something else than a JSON object"},
 		{"{\"error\":7}\n", -EPROTO, "an error of no known form"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		json_t *answer = NULL;
 		struct err e;
 		assert_int_equal(
@@ -178,9 +168,8 @@ static void what_is_no_answer_is_said_so(void **state)
 	}
 }
 
-static void an_endless_answer_is_cut_off(void **state)
+TEST(an_endless_answer_is_cut_off)
 {
-	(void)state;
 	CLEANUP_FREE char *text = mem_new(2 * ASK_MAX_BYTES + 1, 1);
 	memset(text, ' ', 2 * ASK_MAX_BYTES);
 	json_t *answer = NULL;
@@ -189,9 +178,8 @@ static void an_endless_answer_is_cut_off(void **state)
 	assert_string_equal(e.text, "the answer of the agent is longer than 1048576 bytes");
 }
 
-static void nobody_listens(void **state)
+TEST(nobody_listens)
 {
-	(void)state;
 	CLEANUP_JSON json_t *request = json_pack("{ss}", "op", "status");
 	json_t *answer = NULL;
 	struct err e;
@@ -210,9 +198,8 @@ static void nobody_listens(void **state)
 	assert_int_equal(ask("/proc/version/x", request, ENOUGH_MS, &answer, &e), -ENOTDIR);
 }
 
-static void an_agent_that_hangs_is_waited_for_so_long(void **state)
+TEST(an_agent_that_hangs_is_waited_for_so_long)
 {
-	(void)state;
 	json_t *answer = NULL;
 	struct err e;
 	assert_int_equal(ask_agent("", AND_STAY, 50, &answer, &e), -ETIMEDOUT);
@@ -220,9 +207,8 @@ static void an_agent_that_hangs_is_waited_for_so_long(void **state)
 	assert_int_equal(ask_agent("{\"a\":", AND_STAY, 50, &answer, &e), -ETIMEDOUT);
 }
 
-static void an_agent_that_takes_nobody_in_is_waited_for_so_long(void **state)
+TEST(an_agent_that_takes_nobody_in_is_waited_for_so_long)
 {
-	(void)state;
 	CLEANUP_FD int listener = listening(0);
 	assert_true(listener >= 0);
 	CLEANUP_JSON json_t *request = json_object();

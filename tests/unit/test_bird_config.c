@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "agent/bird/config.h"
 #include "agent/bird/write.h"
@@ -35,9 +31,8 @@ static void run_case(const char *dir, char *out, size_t size)
 	free(text);
 }
 
-static void each_description_gives_its_text(void **state)
+TEST(each_description_gives_its_text)
 {
-	(void)state;
 	golden_run("bird", run_case);
 }
 
@@ -92,9 +87,8 @@ static void free_many(struct bird_want *w)
 	free(w);
 }
 
-static void the_order_of_the_input_is_not_in_the_text(void **state)
+TEST(the_order_of_the_input_is_not_in_the_text)
 {
-	(void)state;
 	struct bird_want *a = many(500, 0);
 	struct bird_want *b = many(500, 123);
 	char *x = bird_config_text(a);
@@ -107,9 +101,8 @@ static void the_order_of_the_input_is_not_in_the_text(void **state)
 	free_many(b);
 }
 
-static void five_thousand_nodes_are_all_in_the_text(void **state)
+TEST(five_thousand_nodes_are_all_in_the_text)
 {
-	(void)state;
 	struct bird_want *w = many(5000, 7);
 	char *text = bird_config_text(w);
 	size_t lines = 0;
@@ -120,9 +113,8 @@ static void five_thousand_nodes_are_all_in_the_text(void **state)
 	free_many(w);
 }
 
-static void only_what_fits_between_quotes_is_quotable(void **state)
+TEST(only_what_fits_between_quotes_is_quotable)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		bool yes;
@@ -137,26 +129,24 @@ static void only_what_fits_between_quotes_is_quotable(void **state)
 		{"a\tb", false},
 		{"a\x7f", false},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+	for (size_t i = 0; i < COUNT(table); i++)
 		assert_int_equal(bird_write_is_quotable(table[i].text), table[i].yes);
 }
 
-static void a_device_that_could_be_a_keyword_is_refused(void **state)
+TEST(a_device_that_could_be_a_keyword_is_refused)
 {
-	(void)state;
 	static const char *const yes[] = {"tunl0", "vxlan.roost", "vxlan.roost6", "wg0", "enp3s0",
 		"a-b", "x:y", "v_x.1", "eth0.100"};
 	static const char *const no[] = {"", "overlay", "static", "s", "ipv4", "sha256", "data1",
 		"ospf_metric1", "RTS_BGP", "1", "0a", "eth0@x", "a'0", "a\"0", "a 0", "eth0\xc3"};
-	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+	for (size_t i = 0; i < COUNT(yes); i++)
 		assert_true(bird_write_is_device(yes[i]));
-	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+	for (size_t i = 0; i < COUNT(no); i++)
 		assert_false(bird_write_is_device(no[i]));
 }
 
-static void the_main_configuration_includes_by_patterns(void **state)
+TEST(the_main_configuration_includes_by_patterns)
 {
-	(void)state;
 	static const struct {
 		const char *file, *dir, *expected;
 	} table[] = {
@@ -165,7 +155,7 @@ static void the_main_configuration_includes_by_patterns(void **state)
 			"include \"/et[c]/bir[d]/roost.[d]/*.conf\";\n"},
 		{"/a*b/[x]/c\\d/--/e?.", "", "include \"/a[*][b]/[[][x]]/c\\\\[d]/--/[e][?].\";\n"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		char *text = bird_config_main(table[i].file, table[i].dir);
 		assert_non_null(strstr(text, "protocol device"));
 		assert_string_equal(strstr(text, "include"), table[i].expected);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +25,7 @@ static int remove_folder(void **state)
 {
 	(void)state;
 	static const char *const suffixes[] = {"", ".new", ".old", ".check"};
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+	for (size_t i = 0; i < COUNT(suffixes); i++) {
 		char file[80];
 		(void)snprintf(file, sizeof(file), "%s%s", path, suffixes[i]);
 		(void)unlink(file);
@@ -52,9 +48,8 @@ static void place(const struct bird_file *f, const char *text)
 	assert_int_equal(bird_file_put(f, &e), 0);
 }
 
-static void a_text_that_is_kept_is_there_alone(void **state)
+TEST(a_text_that_is_kept_is_there_alone)
 {
-	(void)state;
 	struct bird_file f = a_file("");
 	assert_false(bird_file_is(&f, "one\n"));
 	place(&f, "one\n");
@@ -70,9 +65,8 @@ static void a_text_that_is_kept_is_there_alone(void **state)
 	assert_int_equal(access(f.check, F_OK), -1);
 }
 
-static void a_text_that_is_taken_back_leaves_the_former_one(void **state)
+TEST(a_text_that_is_taken_back_leaves_the_former_one)
 {
-	(void)state;
 	struct bird_file f = a_file("");
 	place(&f, "one\n");
 	bird_file_keep(&f);
@@ -84,18 +78,16 @@ static void a_text_that_is_taken_back_leaves_the_former_one(void **state)
 	assert_true(bird_file_is(&f, "one\n"));
 }
 
-static void a_first_text_that_is_taken_back_leaves_nothing(void **state)
+TEST(a_first_text_that_is_taken_back_leaves_nothing)
 {
-	(void)state;
 	struct bird_file f = a_file("");
 	place(&f, "one\n");
 	bird_file_take_back(&f);
 	assert_int_equal(access(f.path, F_OK), -1);
 }
 
-static void a_text_that_is_only_tried_does_not_touch_the_file(void **state)
+TEST(a_text_that_is_only_tried_does_not_touch_the_file)
 {
-	(void)state;
 	struct bird_file f = a_file("");
 	struct err e;
 	place(&f, "one\n");
@@ -111,9 +103,8 @@ static void a_text_that_is_only_tried_does_not_touch_the_file(void **state)
 	assert_non_null(strstr(text, "\"/et[c]/bir[d]/roost.[d]/*.conf\";"));
 }
 
-static void links_that_lie_in_the_way_are_not_followed(void **state)
+TEST(links_that_lie_in_the_way_are_not_followed)
 {
-	(void)state;
 	struct bird_file f = a_file("");
 	assert_int_equal(symlink("/tmp/bird_file-elsewhere", f.fresh), 0);
 	assert_int_equal(symlink("/tmp/bird_file-elsewhere", f.check), 0);
@@ -124,9 +115,8 @@ static void links_that_lie_in_the_way_are_not_followed(void **state)
 	assert_true(S_ISREG(st.st_mode));
 }
 
-static void only_the_group_may_read(void **state)
+TEST(only_the_group_may_read)
 {
-	(void)state;
 	struct stat st;
 	struct bird_file f = a_file("");
 	place(&f, "one\n");
@@ -141,22 +131,20 @@ static void only_the_group_may_read(void **state)
 	assert_int_equal(st.st_gid, 0);
 }
 
-static void an_unknown_group_is_an_error_that_names_it(void **state)
+TEST(an_unknown_group_is_an_error_that_names_it)
 {
-	(void)state;
 	struct bird_file f = a_file("no-such-group");
 	struct err e;
 	assert_int_equal(bird_file_write(&f, "one\n", &e), -ENOENT);
 	assert_non_null(strstr(e.text, "\"no-such-group\""));
 }
 
-static void paths_that_bird_cannot_read_are_refused(void **state)
+TEST(paths_that_bird_cannot_read_are_refused)
 {
-	(void)state;
 	static const char *const bad[] = {"", "relative/bird.conf", "/a\"b", "/a\nb"};
 	struct bird_file f;
 	struct err e;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		assert_int_equal(bird_file_init(&f, bad[i], "", "", &e), -EINVAL);
 		if (*bad[i])
 			assert_int_equal(bird_file_init(&f, "/x", bad[i], "", &e), -EINVAL);

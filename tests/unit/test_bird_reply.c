@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "agent/bird/ctl.h"
 #include "agent/bird/reply.h"
@@ -25,9 +21,8 @@ static int feed(struct bird_reply *r, const char *bytes, size_t n, size_t step)
 	return got;
 }
 
-static void a_reply_is_the_same_in_whatever_pieces_it_comes(void **state)
+TEST(a_reply_is_the_same_in_whatever_pieces_it_comes)
 {
-	(void)state;
 	static const char reply[] = "1000-BIRD 2.0.12\n 2nd line\n+noise\n1011-Router\n0013 up\n";
 	for (size_t step = 1; step <= sizeof(reply); step++) {
 		struct bird_reply r;
@@ -40,9 +35,8 @@ static void a_reply_is_the_same_in_whatever_pieces_it_comes(void **state)
 	}
 }
 
-static void the_next_reply_begins_where_one_ended(void **state)
+TEST(the_next_reply_begins_where_one_ended)
 {
-	(void)state;
 	static const char two[] = "0000 \n8003 No protocols match\n";
 	struct bird_reply r;
 	size_t used = 0;
@@ -56,12 +50,11 @@ static void the_next_reply_begins_where_one_ended(void **state)
 	bird_reply_done(&r);
 }
 
-static void other_words_are_refused(void **state)
+TEST(other_words_are_refused)
 {
-	(void)state;
 	static const char *const table[] = {"\n", " continued first\n", "HTTP/1.1 200 OK\n",
 		"001 x\n", "00011\n", "0001:x\n", "-001 x\n", "0001\n", "\x80\x80\x80\x80 \n"};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct bird_reply r;
 		bird_reply_init(&r);
 		assert_int_equal(feed(&r, table[i], strlen(table[i]), 99), -EBADMSG);
@@ -69,9 +62,8 @@ static void other_words_are_refused(void **state)
 	}
 }
 
-static void what_is_too_much_is_cut_and_the_end_still_found(void **state)
+TEST(what_is_too_much_is_cut_and_the_end_still_found)
 {
-	(void)state;
 	struct bird_reply r;
 	bird_reply_init(&r);
 	char line[3001];
@@ -87,9 +79,8 @@ static void what_is_too_much_is_cut_and_the_end_still_found(void **state)
 	bird_reply_done(&r);
 }
 
-static void the_status_says_what_is_under_way(void **state)
+TEST(the_status_says_what_is_under_way)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		bool recovering, reconfiguring, stopping;
@@ -105,7 +96,7 @@ static void the_status_says_what_is_under_way(void **state)
 		{"", false, false, false},
 		{"00", false, false, false},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct bird_reply_status s;
 		bird_reply_status(table[i].text, &s);
 		assert_int_equal(s.recovering, table[i].recovering);
@@ -114,9 +105,8 @@ static void the_status_says_what_is_under_way(void **state)
 	}
 }
 
-static void only_our_bgp_sessions_are_counted(void **state)
+TEST(only_our_bgp_sessions_are_counted)
 {
-	(void)state;
 	static const char text[] =
 		"2002 Name       Proto      Table      State  Since         Info\n"
 		"1002 roost_kernel4 Kernel     master4    up     10:00:00.000  \n"
@@ -139,9 +129,8 @@ static void only_our_bgp_sessions_are_counted(void **state)
 	assert_int_equal(n + up, 0);
 }
 
-static void the_sentence_is_the_last_line(void **state)
+TEST(the_sentence_is_the_last_line)
 {
-	(void)state;
 	char out[24];
 	bird_reply_sentence("0002 Reading\n8002 a:1:2 bad\n", out, sizeof(out));
 	assert_string_equal(out, "a:1:2 bad");

@@ -2,40 +2,25 @@
 /*
  * Ownership of blocks: documents of anybody's making, the transactions, the walk to a free block.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "cluster/block_txn.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
 
 #define SOME_KEY "blocks/100.66.0.0-26"
 
-static struct cidr cidr(const char *s)
-{
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s: %s", s, e.text);
-	return c;
-}
-
 static struct pool pool(const char *s, uint8_t block_len)
 {
 	return (struct pool){.cidr = cidr(s), .block_len = block_len};
 }
 
-static void documents_are_read_and_unknown_keys_are_fine(void **state)
+TEST(documents_are_read_and_unknown_keys_are_fine)
 {
-	(void)state;
 	struct block b;
 	struct err e;
 	assert_int_equal(
@@ -53,9 +38,8 @@ static void documents_are_read_and_unknown_keys_are_fine(void **state)
 	assert_int_equal(b.state, BLOCK_QUARANTINED);
 }
 
-static void hostile_documents_are_refused_with_their_key(void **state)
+TEST(hostile_documents_are_refused_with_their_key)
 {
-	(void)state;
 	static const struct {
 		const char *key, *value;
 		int error;
@@ -78,7 +62,7 @@ static void hostile_documents_are_refused_with_their_key(void **state)
 		{SOME_KEY, "{\"node\":\"a\",\"state\":\"OWNED\"}", -EBADMSG,
 			SOME_KEY ": state is neither owned nor quarantined"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct block b = {.revision = 7};
 		struct err e;
 		assert_int_equal(
@@ -103,9 +87,8 @@ static void check_written(const struct block_txn *t, const char *node, enum bloc
 	assert_int_equal(b.state, wanted);
 }
 
-static void a_claim_compares_absence_and_the_pool(void **state)
+TEST(a_claim_compares_absence_and_the_pool)
 {
-	(void)state;
 	struct cidr c = cidr("100.66.0.0/26");
 	struct block_txn t, again;
 	block_txn_claim(&t, &c, "a", "default", 17);
@@ -119,9 +102,8 @@ static void a_claim_compares_absence_and_the_pool(void **state)
 	assert_string_not_equal(t.value, again.value); /* the nonce */
 }
 
-static void a_value_of_the_longest_name_is_whole(void **state)
+TEST(a_value_of_the_longest_name_is_whole)
 {
-	(void)state;
 	char name[RESOURCE_NAME];
 	memset(name, 'n', sizeof(name));
 	name[RESOURCE_NAME - 1] = '\0';
@@ -136,9 +118,8 @@ static void a_value_of_the_longest_name_is_whole(void **state)
 	assert_non_null(strstr(t.keys[1], "/2001:db8:1111:2222:3333:4444:5555:6666-128"));
 }
 
-static void other_changes_compare_what_was_read(void **state)
+TEST(other_changes_compare_what_was_read)
 {
-	(void)state;
 	const struct block b = {.cidr = cidr("100.66.0.0/26"), .node = "a", .revision = 99};
 	struct block_txn t;
 	block_txn_quarantine(&t, &b);
@@ -159,9 +140,8 @@ static void other_changes_compare_what_was_read(void **state)
 }
 
 /* The walk is part of what nodes of different versions agree on: it must not change. */
-static void the_walk_is_the_same_for_ever(void **state)
+TEST(the_walk_is_the_same_for_ever)
 {
-	(void)state;
 	static const struct {
 		const char *node, *pool;
 		uint8_t len;
@@ -179,7 +159,7 @@ static void the_walk_is_the_same_for_ever(void **state)
 		{"ip-10-0-0-1.eu-west-1.compute.internal", "64.0.0.0/2", 32, "88.102.255.38/32",
 			"93.89.215.165/32", "98.76.176.36/32"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct pool p = pool(table[i].pool, table[i].len);
 		struct cidr tried[3];
 		const char *wanted[] = {table[i].first, table[i].second, table[i].third};
@@ -198,16 +178,15 @@ static int compare(const void *a, const void *b)
 	return cidr_compare(&((const struct block *)a)->cidr, &((const struct block *)b)->cidr);
 }
 
-static void a_pool_is_used_up_without_meeting_a_block_twice(void **state)
+TEST(a_pool_is_used_up_without_meeting_a_block_twice)
 {
-	(void)state;
 	static const struct {
 		const char *pool;
 		uint8_t len;
 		size_t blocks;
 	} table[] = {{"100.66.0.0/20", 26, 64}, {"10.0.0.0/24", 32, 256}, {"fd00::/120", 128, 256},
 		{"10.0.0.0/26", 26, 1}, {"2001:db8::7/128", 128, 1}, {"fd00::/118", 122, 16}};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct pool p = pool(table[i].pool, table[i].len);
 		CLEANUP_FREE struct block *all = mem_new(table[i].blocks, sizeof(*all));
 		struct block_taken t = {.sorted = all};
@@ -235,9 +214,8 @@ static void a_pool_is_used_up_without_meeting_a_block_twice(void **state)
 	}
 }
 
-static void the_one_free_block_of_many_is_found(void **state)
+TEST(the_one_free_block_of_many_is_found)
 {
-	(void)state;
 	const size_t n = 16384; /* 100.64.0.0/12 in /26 */
 	const struct pool p = pool("100.64.0.0/12", 26);
 	CLEANUP_FREE struct block *all = mem_new(n, sizeof(*all));
@@ -256,9 +234,8 @@ static void the_one_free_block_of_many_is_found(void **state)
 	}
 }
 
-static void blocks_of_other_pools_do_not_matter(void **state)
+TEST(blocks_of_other_pools_do_not_matter)
 {
-	(void)state;
 	struct pool p = pool("100.66.0.0/16", 26);
 	struct block others[] = {{.cidr = cidr("10.0.0.0/8")}, {.cidr = cidr("100.65.255.192/26")},
 		{.cidr = cidr("100.67.0.0/26")}, {.cidr = cidr("fd00::/122")}};
@@ -270,9 +247,8 @@ static void blocks_of_other_pools_do_not_matter(void **state)
 	assert_true(cidr_equal(&a, &b));
 }
 
-static void what_blocks_of_other_sizes_cover_is_taken(void **state)
+TEST(what_blocks_of_other_sizes_cover_is_taken)
 {
-	(void)state;
 	struct pool p = pool("100.66.0.0/24", 26);
 	struct block most[] = {{.cidr = cidr("100.66.0.0/25")}, {.cidr = cidr("100.66.0.200/32")}};
 	struct block_taken t = {.sorted = most, .n = 2};
@@ -293,9 +269,8 @@ static void what_blocks_of_other_sizes_cover_is_taken(void **state)
 }
 
 /* 2^30 blocks of which one document covers all but the last: found by leaps, not step by step. */
-static void a_pool_of_a_billion_blocks_is_no_burden(void **state)
+TEST(a_pool_of_a_billion_blocks_is_no_burden)
 {
-	(void)state;
 	struct pool p = pool("64.0.0.0/2", 32);
 	struct block taken[31];
 	size_t n = 0;
@@ -317,9 +292,8 @@ static void a_pool_of_a_billion_blocks_is_no_burden(void **state)
 	assert_true(cidr_contains(&wide.cidr, &c.addr));
 }
 
-static void taken_blocks_may_stand_in_other_values(void **state)
+TEST(taken_blocks_may_stand_in_other_values)
 {
-	(void)state;
 	struct {
 		struct cidr cidr;
 		char other[40];
@@ -333,9 +307,8 @@ static void taken_blocks_may_stand_in_other_values(void **state)
 	assert_true(cidr_equal(&c, &wanted));
 }
 
-static void nodes_rarely_meet(void **state)
+TEST(nodes_rarely_meet)
 {
-	(void)state;
 	enum { NODES = 64, BLOCKS = 4096 };
 	const struct pool p = pool("100.64.0.0/14", 26);
 	bool seen[BLOCKS] = {false};

@@ -3,11 +3,7 @@
  * What to do with blocks: each row of the table in agent/block_plan.c, claims by headroom, and what
  * stops them. A case says what the store has, what the node state has, and the steps that follow.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "agent/block_plan.h"
 
@@ -36,14 +32,6 @@ struct bench {
 	struct block_plan_input in;
 };
 
-static struct cidr parse(const char *text)
-{
-	struct cidr c;
-	struct err e;
-	assert_int_equal(cidr_parse(text, &c, &e), 0);
-	return c;
-}
-
 /* store: a JSON object of blocks. more: further spec of the pool. */
 static void set_up(
 	struct bench *b, const char *store, const struct have *have, size_t n, const char *more)
@@ -59,13 +47,13 @@ static void set_up(
 	replica_fill(&b->replica, "a", doc);
 	b->mirror.n_pools = 1;
 	b->mirror.pools[0] = (struct mirror_pool){
-		.pool = {.cidr = parse("10.0.0.0/24"), .block_len = 26}, .assigns = !*more};
+		.pool = {.cidr = cidr("10.0.0.0/24"), .block_len = 26}, .assigns = !*more};
 	b->states = (struct node_states){.n_dirs = 1, .blocks = b->blocks, .n_blocks = n};
 	b->states.dirs[0].path = "/s";
 	for (size_t i = 0; i < n; i++) {
 		b->blocks[i] = (struct node_states_block){
-			.in = {.cidr = parse(have[i].cidr),
-				.pool = parse("10.0.0.0/24"),
+			.in = {.cidr = cidr(have[i].cidr),
+				.pool = cidr("10.0.0.0/24"),
 				.size = 64,
 				.used = have[i].used,
 				.cooling = have[i].cooling,
@@ -113,7 +101,7 @@ static void plan_is(struct bench *b, const char *expected)
 #define HAVE(...) ((const struct have[]){__VA_ARGS__}), 1
 #define NOTHING NULL, 0
 
-static void each_row_of_the_table(void **state)
+TEST(each_row_of_the_table)
 {
 	static const struct {
 		const char *store;
@@ -136,8 +124,7 @@ static void each_row_of_the_table(void **state)
 			"DROP 10.0.0.0/26"},
 		{"{\"10.0.0.0/26\": \"?\"}", {.cidr = "10.0.0.0/26", .used = 1}, ""},
 	};
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct bench b;
 		set_up(&b, rows[i].store, &rows[i].have, rows[i].have.cidr ? 1 : 0, "");
 		b.in.headroom = 0;
@@ -145,22 +132,20 @@ static void each_row_of_the_table(void **state)
 	}
 }
 
-static void a_quarantined_block_that_no_state_has_is_given_back(void **state)
+TEST(a_quarantined_block_that_no_state_has_is_given_back)
 {
 	struct bench b;
-	(void)state;
 	set_up(&b, "{\"10.0.0.0/26\": \"a quarantined\"}", NOTHING, "");
 	b.in.headroom = 0;
 	plan_is(&b, "RETURN 10.0.0.0/26");
 }
 
-static void an_idle_block_goes_back_only_beyond_the_headroom(void **state)
+TEST(an_idle_block_goes_back_only_beyond_the_headroom)
 {
 	const struct have two[] = {{.cidr = "10.0.0.0/26", .used = 40},
 		{.cidr = "10.0.0.64/26", .empty_since_s = 100}};
 	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
 	struct bench b;
-	(void)state;
 	set_up(&b, store, two, 2, "");
 	plan_is(&b, "DRAIN 10.0.0.64/26");
 	set_up(&b, store, two, 2, "");
@@ -171,14 +156,13 @@ static void an_idle_block_goes_back_only_beyond_the_headroom(void **state)
 	plan_is(&b, "");
 }
 
-static void a_draining_block_returns_when_bird_runs_without_it(void **state)
+TEST(a_draining_block_returns_when_bird_runs_without_it)
 {
 	const struct have two[] = {
 		{.cidr = "10.0.0.0/26", .used = 1}, {.cidr = "10.0.0.64/26", .draining = true}};
 	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
-	struct cidr gone = parse("10.0.0.64/26");
+	struct cidr gone = cidr("10.0.0.64/26");
 	struct bench b;
-	(void)state;
 	set_up(&b, store, two, 2, "");
 	plan_is(&b, "");
 	set_up(&b, store, two, 2, "");
@@ -187,13 +171,12 @@ static void a_draining_block_returns_when_bird_runs_without_it(void **state)
 	plan_is(&b, "RETURN 10.0.0.64/26");
 }
 
-static void a_draining_block_that_is_needed_stays(void **state)
+TEST(a_draining_block_that_is_needed_stays)
 {
 	const struct have two[] = {
 		{.cidr = "10.0.0.0/26", .used = 60}, {.cidr = "10.0.0.64/26", .draining = true}};
 	struct bench b;
-	(void)state;
-	struct cidr block = parse("10.0.0.64/26");
+	struct cidr block = cidr("10.0.0.64/26");
 	struct pending note = {.block = block, .kind = PENDING_TAKEN};
 	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
 	/* An earlier RETURN might still be carried out: first the document gets a new revision. */
@@ -212,11 +195,10 @@ static void a_draining_block_that_is_needed_stays(void **state)
 	plan_is(&b, "");
 }
 
-static void a_claim_comes_before_the_free_addresses_run_out(void **state)
+TEST(a_claim_comes_before_the_free_addresses_run_out)
 {
 	struct bench b;
 	struct block_plan p;
-	(void)state;
 	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = 48}), "");
 	plan_is(&b, ""); /* 16 are left */
 	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = 49}), "");
@@ -230,11 +212,10 @@ static void a_claim_comes_before_the_free_addresses_run_out(void **state)
 	replica_done(&b.replica);
 }
 
-static void one_claim_at_a_time(void **state)
+TEST(one_claim_at_a_time)
 {
 	struct bench b;
-	struct pending under_way = {.block = parse("10.0.0.64/26"), .kind = PENDING_CLAIM};
-	(void)state;
+	struct pending under_way = {.block = cidr("10.0.0.64/26"), .kind = PENDING_CLAIM};
 	set_up(&b, "{}", NOTHING, "");
 	b.in.pending = &(struct pending_list){.v = &under_way, .n = 1};
 	plan_is(&b, "");
@@ -244,12 +225,11 @@ static void one_claim_at_a_time(void **state)
 	plan_is(&b, "");
 }
 
-static void the_last_free_block_is_found(void **state)
+TEST(the_last_free_block_is_found)
 {
 	struct bench b;
-	struct pending conflict = {.block = parse("10.0.0.64/26"), .kind = PENDING_CONFLICT};
+	struct pending conflict = {.block = cidr("10.0.0.64/26"), .kind = PENDING_CONFLICT};
 	const char *store = "{\"10.0.0.0/26\": \"b\", \"10.0.0.128/26\": \"?\"}";
-	(void)state;
 	set_up(&b, store, NOTHING, "");
 	b.in.pending = &(struct pending_list){.v = &conflict, .n = 1};
 	plan_is(&b, "CLAIM 10.0.0.192/26");
@@ -274,9 +254,8 @@ static void why_not_is_said(const char *store, const char *more, uint32_t max, c
 	replica_done(&b.replica);
 }
 
-static void what_stops_a_claim_is_said(void **state)
+TEST(what_stops_a_claim_is_said)
 {
-	(void)state;
 	why_not_is_said(
 		"{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"b\", \"10.0.0.128/26\": \"b\", "
 		"\"10.0.0.192/26\": \"b\"}",
@@ -297,7 +276,7 @@ static void add_pool(struct bench *b)
 	assert_int_equal(json_parse(list, strlen(list), &doc, &e), 0);
 	replica_feed_documents(&b->replica, doc);
 	b->mirror.pools[b->mirror.n_pools++] = (struct mirror_pool){
-		.pool = {.cidr = parse("10.1.0.0/24"), .block_len = 26}, .assigns = true};
+		.pool = {.cidr = cidr("10.1.0.0/24"), .block_len = 26}, .assigns = true};
 }
 
 /* One block of the first pool with so many addresses in use, and an ADD that waits for one of the
@@ -305,7 +284,7 @@ static void add_pool(struct bench *b)
 static void set_up_choice(struct bench *b, uint64_t used, struct block_plan_ask *ask)
 {
 	static struct cidr pool;
-	pool = parse("10.1.0.0/24");
+	pool = cidr("10.1.0.0/24");
 	set_up(b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .used = used}), "");
 	add_pool(b);
 	*ask = (struct block_plan_ask){.pools = &pool, .n_pools = 1};
@@ -313,13 +292,12 @@ static void set_up_choice(struct bench *b, uint64_t used, struct block_plan_ask 
 	b->in.n_asks = 1;
 }
 
-static void who_may_use_one_pool_only_gets_a_block_of_it(void **state)
+TEST(who_may_use_one_pool_only_gets_a_block_of_it)
 {
 	struct bench b;
 	struct block_plan_ask ask;
 	struct block_plan p;
 	struct pending note = {.kind = PENDING_CLAIMED};
-	(void)state;
 	/* However much is free in others. */
 	set_up_choice(&b, 1, &ask);
 	block_plan_make(&b.in, &p);
@@ -342,13 +320,12 @@ static void who_may_use_one_pool_only_gets_a_block_of_it(void **state)
 	replica_done(&b.replica);
 }
 
-static void free_addresses_of_other_pools_are_none_for_who_may_not_use_them(void **state)
+TEST(free_addresses_of_other_pools_are_none_for_who_may_not_use_them)
 {
 	struct bench b;
 	struct block_plan_ask ask;
 	struct block_plan p;
-	struct cidr first = parse("10.0.0.0/24");
-	(void)state;
+	struct cidr first = cidr("10.0.0.0/24");
 	set_up_choice(&b, 1, &ask);
 	ask.pools = &first;
 	block_plan_make(&b.in, &p);
@@ -370,13 +347,12 @@ static void free_addresses_of_other_pools_are_none_for_who_may_not_use_them(void
 	replica_done(&b.replica);
 }
 
-static void claims_that_are_not_blocks_yet_count_for_the_limit(void **state)
+TEST(claims_that_are_not_blocks_yet_count_for_the_limit)
 {
 	struct bench b;
 	struct block_plan_ask asks[2];
 	struct block_plan p;
-	struct cidr first = parse("10.0.0.0/24");
-	(void)state;
+	struct cidr first = cidr("10.0.0.0/24");
 	set_up_choice(&b, 64, asks);
 	asks[1] = (struct block_plan_ask){.pools = &first, .n_pools = 1};
 	b.in.n_asks = 2;
@@ -390,10 +366,9 @@ static void claims_that_are_not_blocks_yet_count_for_the_limit(void **state)
 	replica_done(&b.replica);
 }
 
-static void a_drained_node_gives_everything_idle_back_and_claims_nothing(void **state)
+TEST(a_drained_node_gives_everything_idle_back_and_claims_nothing)
 {
 	struct bench b;
-	(void)state;
 	set_up(&b, "{\"10.0.0.0/26\": \"a\"}", HAVE({.cidr = "10.0.0.0/26", .empty_since_s = 999}),
 		"");
 	b.in.drain = true;
@@ -401,11 +376,10 @@ static void a_drained_node_gives_everything_idle_back_and_claims_nothing(void **
 	plan_is(&b, "DRAIN 10.0.0.0/26");
 }
 
-static void a_block_in_use_whose_pool_is_gone_is_a_problem(void **state)
+TEST(a_block_in_use_whose_pool_is_gone_is_a_problem)
 {
 	struct bench b;
 	struct block_plan p;
-	(void)state;
 	set_up(&b, "{}", HAVE({.cidr = "10.0.0.0/26", .used = 60}), ", \"disabled\": true");
 	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 0);
@@ -415,19 +389,18 @@ static void a_block_in_use_whose_pool_is_gone_is_a_problem(void **state)
 	replica_done(&b.replica);
 }
 
-static void no_problem_is_dropped_without_being_counted(void **state)
+TEST(no_problem_is_dropped_without_being_counted)
 {
 	enum { OTHERS = PROBLEMS_MAX + 8 };
 	struct bench b;
 	struct block_plan p;
 	struct node_states_block blocks[OTHERS];
-	(void)state;
 	set_up(&b, "{}", NULL, 0, ", \"disabled\": true");
 	for (uint32_t i = 0; i < OTHERS; i++) {
 		char text[CIDR_TEXT];
 		(void)snprintf(text, sizeof(text), "10.0.%u.0/26", i);
-		blocks[i] = (struct node_states_block){.in = {.cidr = parse(text),
-							       .pool = parse("10.0.0.0/24"),
+		blocks[i] = (struct node_states_block){.in = {.cidr = cidr(text),
+							       .pool = cidr("10.0.0.0/24"),
 							       .used = 1,
 							       .cluster = true},
 			.empty_since_s = -1};

@@ -3,14 +3,9 @@
  * The comparison of state and kernel, on values alone: each rule broken once, and everything that
  * must not be called a problem.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "cli/audit.h"
@@ -50,7 +45,7 @@ static struct owned_link *add_link(
 	(void)snprintf(l->label.container, sizeof(l->label.container), "%s", o->container);
 	(void)snprintf(l->label.ifname, sizeof(l->label.ifname), "%s", o->ifname);
 	if (address)
-		l->addrs[l->n_addrs++] = test_addr(address);
+		l->addrs[l->n_addrs++] = addr(address);
 	return l;
 }
 
@@ -64,7 +59,7 @@ static int set_up(void **state)
 	test_view_pool(&w.t, "10.1.0.0/16", 26);
 	test_view_block(&w.t, "10.1.0.64/26");
 	w.kernel = (struct owned){.links = w.links, .blocks = w.blocks, .strays = w.strays};
-	w.blocks[w.kernel.n_blocks++] = test_cidr("10.1.0.64/26");
+	w.blocks[w.kernel.n_blocks++] = cidr("10.1.0.64/26");
 	w.in = (struct audit_input){
 		.view = &w.t.view, .kernel = &w.kernel, .addrs = w.addrs, .links = w.devices};
 	add_device(&w, 2, "eth0");
@@ -225,7 +220,7 @@ static void a_second_address_on_a_recorded_pod_is_foreign(void **state)
 	struct world *w = *state;
 	test_view_entry(&w->t, "10.1.0.65", NODE_USED, &web);
 	struct owned_link *l = add_link(w, 7, &web, "10.1.0.65");
-	l->addrs[l->n_addrs++] = test_addr("10.1.0.66");
+	l->addrs[l->n_addrs++] = addr("10.1.0.66");
 	expect(only_problem(w), AUDIT_FOREIGN, AUDIT_FIX_NONE, "10.1.0.66");
 }
 
@@ -236,7 +231,7 @@ static void the_other_family_of_a_recorded_pod_is_entered(void **state)
 	test_view_block(&w->t, "fd00::40/122");
 	test_view_entry(&w->t, "10.1.0.65", NODE_USED, &web);
 	struct owned_link *l = add_link(w, 7, &web, "10.1.0.65");
-	l->addrs[l->n_addrs++] = test_addr("fd00::41");
+	l->addrs[l->n_addrs++] = addr("fd00::41");
 	expect(only_problem(w), AUDIT_MISSING, AUDIT_FIX_RECORD, "fd00::41");
 }
 
@@ -245,13 +240,13 @@ static void an_ipv6_pod_needs_its_gateway_on_the_host_link(void **state)
 	struct world *w = *state;
 	test_view_pool(&w->t, "fd00::/64", 122);
 	test_view_block(&w->t, "fd00::40/122");
-	w->blocks[w->kernel.n_blocks++] = test_cidr("fd00::40/122");
+	w->blocks[w->kernel.n_blocks++] = cidr("fd00::40/122");
 	test_view_entry(&w->t, "fd00::41", NODE_USED, &web);
 	add_link(w, 7, &web, "fd00::41");
 	expect(only_problem(w), AUDIT_MISSING, AUDIT_FIX_ROUTE, "fd00::41");
 	audit_done(&w->found);
 	w->addrs[w->in.n_addrs++] =
-		(struct net_addr){.address = test_cidr("fe80::ecee:eeff:feee:eeee/64"), .dev = 7};
+		(struct net_addr){.address = cidr("fe80::ecee:eeff:feee:eeee/64"), .dev = 7};
 	expect_peace(w);
 }
 
@@ -277,8 +272,8 @@ static void a_block_of_one_address_has_no_blackhole(void **state)
 static void a_blackhole_of_no_block_is_deleted_only_inside_our_pools(void **state)
 {
 	struct world *w = *state;
-	w->blocks[w->kernel.n_blocks++] = test_cidr("10.1.9.0/26");
-	w->blocks[w->kernel.n_blocks++] = test_cidr("172.16.0.0/26");
+	w->blocks[w->kernel.n_blocks++] = cidr("10.1.9.0/26");
+	w->blocks[w->kernel.n_blocks++] = cidr("172.16.0.0/26");
 	audit_run(&w->in, &w->found);
 	assert_int_equal(w->found.n, 2);
 	expect(&w->found.v[0], AUDIT_FOREIGN, AUDIT_FIX_DEL_BLACKHOLE, "10.1.9.0/26");
@@ -291,7 +286,7 @@ static void what_another_state_folder_holds_is_left_to_it(void **state)
 	static const char *const text[] = {"10.1.9.0/26", "172.16.0.0/26"};
 	struct cidr others[2];
 	for (size_t i = 0; i < 2; i++)
-		w->blocks[w->kernel.n_blocks++] = others[i] = test_cidr(text[i]);
+		w->blocks[w->kernel.n_blocks++] = others[i] = cidr(text[i]);
 	w->in.others = others;
 	w->in.n_others = 2;
 	add_link(w, 7, &web, "10.1.9.5");
@@ -302,7 +297,7 @@ static void our_protocol_on_a_strange_device_is_foreign(void **state)
 {
 	struct world *w = *state;
 	w->strays[w->kernel.n_strays++] =
-		(struct net_route){.dst = test_cidr("10.1.0.70/32"), .dev = 2, .protocol = 82};
+		(struct net_route){.dst = cidr("10.1.0.70/32"), .dev = 2, .protocol = 82};
 	const struct audit_problem *p = only_problem(w);
 	expect(p, AUDIT_FOREIGN, AUDIT_FIX_DEL_ROUTE, "10.1.0.70/32");
 	assert_non_null(strstr(p->seen, "eth0"));
@@ -314,7 +309,7 @@ static void a_strange_route_to_a_recorded_pod_is_not_deleted(void **state)
 	web.foreign = true;
 	test_view_entry(&w->t, "10.1.0.70", NODE_USED, &web);
 	w->strays[w->kernel.n_strays++] =
-		(struct net_route){.dst = test_cidr("10.1.0.70/32"), .dev = 2, .protocol = 82};
+		(struct net_route){.dst = cidr("10.1.0.70/32"), .dev = 2, .protocol = 82};
 	expect(only_problem(w), AUDIT_FOREIGN, AUDIT_FIX_NONE, "10.1.0.70/32");
 }
 
@@ -322,12 +317,9 @@ static void an_address_of_a_block_on_this_host_is_foreign_unless_reserved(void *
 {
 	struct world *w = *state;
 	test_view_entry(&w->t, "10.1.0.64", NODE_RESERVED, NULL);
-	w->addrs[w->in.n_addrs++] =
-		(struct net_addr){.address = test_cidr("10.1.0.64/26"), .dev = 2};
-	w->addrs[w->in.n_addrs++] =
-		(struct net_addr){.address = test_cidr("192.0.2.1/24"), .dev = 2};
-	w->addrs[w->in.n_addrs++] =
-		(struct net_addr){.address = test_cidr("10.1.0.80/16"), .dev = 2};
+	w->addrs[w->in.n_addrs++] = (struct net_addr){.address = cidr("10.1.0.64/26"), .dev = 2};
+	w->addrs[w->in.n_addrs++] = (struct net_addr){.address = cidr("192.0.2.1/24"), .dev = 2};
+	w->addrs[w->in.n_addrs++] = (struct net_addr){.address = cidr("10.1.0.80/16"), .dev = 2};
 	const struct audit_problem *p = only_problem(w);
 	expect(p, AUDIT_FOREIGN, AUDIT_FIX_NONE, "10.1.0.80");
 	assert_string_equal(
@@ -344,34 +336,34 @@ static void names_of_strangers_are_clean(void **state)
 	assert_non_null(strstr(p->expected, "evil?[2Jpod"));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define WITH_NODE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_pod_with_link_route_and_blackhole_is_right),
-		TEST(a_record_without_link_is_leaked),
-		TEST(a_record_for_another_plugin_is_never_leaked),
-		TEST(cooling_reserved_and_quarantined_addresses_need_nothing),
-		TEST(a_link_without_route_misses_it),
-		TEST(a_link_that_is_down_is_named_as_the_reason),
-		TEST(of_two_links_of_one_owner_the_routed_one_counts),
-		TEST(a_living_link_without_record_is_entered_again_not_deleted),
-		TEST(a_link_whose_addresses_are_in_no_pool_is_none_of_our_business),
-		TEST(a_link_with_neither_record_nor_route_is_to_be_deleted),
-		TEST(two_living_pods_with_one_address_are_left_to_people),
-		TEST(the_record_of_a_dead_pod_gives_way_to_the_living_one),
-		TEST(a_second_address_on_a_recorded_pod_is_foreign),
-		TEST(the_other_family_of_a_recorded_pod_is_entered),
-		TEST(an_ipv6_pod_needs_its_gateway_on_the_host_link),
-		TEST(a_block_with_pods_needs_its_blackhole),
-		TEST(a_block_of_one_address_has_no_blackhole),
-		TEST(a_blackhole_of_no_block_is_deleted_only_inside_our_pools),
-		TEST(what_another_state_folder_holds_is_left_to_it),
-		TEST(our_protocol_on_a_strange_device_is_foreign),
-		TEST(a_strange_route_to_a_recorded_pod_is_not_deleted),
-		TEST(an_address_of_a_block_on_this_host_is_foreign_unless_reserved),
-		TEST(names_of_strangers_are_clean),
+		WITH_NODE(a_pod_with_link_route_and_blackhole_is_right),
+		WITH_NODE(a_record_without_link_is_leaked),
+		WITH_NODE(a_record_for_another_plugin_is_never_leaked),
+		WITH_NODE(cooling_reserved_and_quarantined_addresses_need_nothing),
+		WITH_NODE(a_link_without_route_misses_it),
+		WITH_NODE(a_link_that_is_down_is_named_as_the_reason),
+		WITH_NODE(of_two_links_of_one_owner_the_routed_one_counts),
+		WITH_NODE(a_living_link_without_record_is_entered_again_not_deleted),
+		WITH_NODE(a_link_whose_addresses_are_in_no_pool_is_none_of_our_business),
+		WITH_NODE(a_link_with_neither_record_nor_route_is_to_be_deleted),
+		WITH_NODE(two_living_pods_with_one_address_are_left_to_people),
+		WITH_NODE(the_record_of_a_dead_pod_gives_way_to_the_living_one),
+		WITH_NODE(a_second_address_on_a_recorded_pod_is_foreign),
+		WITH_NODE(the_other_family_of_a_recorded_pod_is_entered),
+		WITH_NODE(an_ipv6_pod_needs_its_gateway_on_the_host_link),
+		WITH_NODE(a_block_with_pods_needs_its_blackhole),
+		WITH_NODE(a_block_of_one_address_has_no_blackhole),
+		WITH_NODE(a_blackhole_of_no_block_is_deleted_only_inside_our_pools),
+		WITH_NODE(what_another_state_folder_holds_is_left_to_it),
+		WITH_NODE(our_protocol_on_a_strange_device_is_foreign),
+		WITH_NODE(a_strange_route_to_a_recorded_pod_is_not_deleted),
+		WITH_NODE(an_address_of_a_block_on_this_host_is_foreign_unless_reserved),
+		WITH_NODE(names_of_strangers_are_clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

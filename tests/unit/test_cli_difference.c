@@ -2,14 +2,9 @@
 /*
  * The difference of two texts, in the form that patch(1) reads.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/difference.h"
 
@@ -24,9 +19,8 @@ static char *print(const char *before, const char *after)
 	return text;
 }
 
-static void differences_print_as_the_table_says(void **state)
+TEST(differences_print_as_the_table_says)
 {
-	(void)state;
 	static const struct {
 		const char *before, *after, *expected;
 	} table[] = {
@@ -46,7 +40,7 @@ static void differences_print_as_the_table_says(void **state)
 		{"a\nb\nc\n", "b\nc\nd\n", "--- a\n+++ b\n@@ -1,3 +1,3 @@\n-a\n b\n c\n+d\n"},
 		{"a\x1b[2J\n", "b\n", "--- a\n+++ b\n@@ -1,1 +1,1 @@\n-a?[2J\n+b\n"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		char *text = print(table[i].before, table[i].after);
 		assert_string_equal(text, table[i].expected);
 		free(text);
@@ -63,9 +57,8 @@ static char *repeat(const char *line, size_t n)
 	return text;
 }
 
-static void large_texts_without_a_common_line_are_removed_and_added_whole(void **state)
+TEST(large_texts_without_a_common_line_are_removed_and_added_whole)
 {
-	(void)state;
 	char *before = repeat("a\n", 3000), *after = repeat("b\n", 3000);
 	static const char head[] = "--- a\n+++ b\n@@ -1,3000 +1,3000 @@\n";
 	char *text = print(before, after);

@@ -3,14 +3,9 @@
  * The JSON documents that docs/ROOSTCTL.md promises, compared as a whole with tests/data/cli: a
  * changed key is a broken script somewhere.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/ipam_json.h"
 #include "cli/output.h"
@@ -54,33 +49,29 @@ static void fill(struct test_view *t)
 	test_view_entry(t, "fd00::1", NODE_USED, &web);
 }
 
-static void pools_have_their_blocks_and_large_numbers_saturate(void **state)
+TEST(pools_have_their_blocks_and_large_numbers_saturate)
 {
-	(void)state;
 	struct test_view t;
 	fill(&t);
 	assert_golden(ipam_json_pools(&t.view), "show");
 }
 
-static void entries_are_an_array_and_keys_are_never_absent(void **state)
+TEST(entries_are_an_array_and_keys_are_never_absent)
 {
-	(void)state;
 	struct test_view t;
 	fill(&t);
 	assert_golden(ipam_json_entries(&t.view), "list");
 }
 
-static void the_map_lists_what_is_not_free(void **state)
+TEST(the_map_lists_what_is_not_free)
 {
-	(void)state;
 	struct test_view t;
 	fill(&t);
 	assert_golden(ipam_json_map(&t.view), "map");
 }
 
-static void an_audit_says_what_was_repaired(void **state)
+TEST(an_audit_says_what_was_repaired)
 {
-	(void)state;
 	struct audit_problem problems[] = {
 		{.kind = AUDIT_LEAKED,
 			.object = "10.1.0.65",
@@ -98,9 +89,8 @@ static void an_audit_says_what_was_repaired(void **state)
 	assert_golden(ipam_json_audit(&a, false), "check");
 }
 
-static void blocks_of_an_unknown_pool_are_in_one_without_prefix(void **state)
+TEST(blocks_of_an_unknown_pool_are_in_one_without_prefix)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	test_view_pool(&t, "10.1.0.0/16", 26);
@@ -110,9 +100,8 @@ static void blocks_of_an_unknown_pool_are_in_one_without_prefix(void **state)
 	assert_golden(ipam_json_pools(&t.view), "show-rebuilt");
 }
 
-static void a_block_that_gives_nothing_says_why(void **state)
+TEST(a_block_that_gives_nothing_says_why)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	test_view_pool(&t, "10.1.0.0/16", 26);
@@ -131,9 +120,8 @@ static void a_block_that_gives_nothing_says_why(void **state)
 	json_decref(all);
 }
 
-static void a_view_without_anything_gives_empty_documents(void **state)
+TEST(a_view_without_anything_gives_empty_documents)
 {
-	(void)state;
 	const struct node_view v = {0};
 	const struct audit a = {0};
 	struct {

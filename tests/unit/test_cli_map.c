@@ -2,14 +2,9 @@
 /*
  * The picture of the blocks.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/map.h"
 #include "lib/mem.h"
@@ -27,9 +22,8 @@ static char *drawn(const struct node_view *v, bool color)
 	return text;
 }
 
-static void a_small_block_is_one_line_with_a_cell_an_address(void **state)
+TEST(a_small_block_is_one_line_with_a_cell_an_address)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	test_view_pool(&t, "10.1.0.0/16", 28);
@@ -44,9 +38,8 @@ static void a_small_block_is_one_line_with_a_cell_an_address(void **state)
 		"free\n" LEGEND);
 }
 
-static void a_larger_block_is_wrapped_and_each_row_says_where_it_begins(void **state)
+TEST(a_larger_block_is_wrapped_and_each_row_says_where_it_begins)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	test_view_pool(&t, "10.1.0.0/16", 25);
@@ -62,9 +55,8 @@ static void a_larger_block_is_wrapped_and_each_row_says_where_it_begins(void **s
 		"#..............................................................~\n" LEGEND);
 }
 
-static void blocks_of_different_sizes_stay_aligned(void **state)
+TEST(blocks_of_different_sizes_stay_aligned)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	test_view_pool(&t, "10.1.0.0/16", 30);
@@ -78,9 +70,8 @@ static void blocks_of_different_sizes_stay_aligned(void **state)
 				  "fd00::10/124  ...............#  1 used, 15 free\n" LEGEND);
 }
 
-static void of_a_huge_block_only_rows_with_something_are_drawn(void **state)
+TEST(of_a_huge_block_only_rows_with_something_are_drawn)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	test_view_pool(&t, "fd00::/48", 64);
@@ -98,9 +89,8 @@ static void of_a_huge_block_only_rows_with_something_are_drawn(void **state)
 	assert_int_equal(lines, 6); /* block, two rows, blank, legend, remark */
 }
 
-static void colours_come_in_runs_and_end(void **state)
+TEST(colours_come_in_runs_and_end)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	test_view_pool(&t, "10.1.0.0/16", 30);
@@ -111,9 +101,8 @@ static void colours_come_in_runs_and_end(void **state)
 	assert_non_null(strstr(text, "10.1.0.0/30  \033[1;32m##\033[0m\033[2m..\033[0m  2 used"));
 }
 
-static void no_blocks_no_picture(void **state)
+TEST(no_blocks_no_picture)
 {
-	(void)state;
 	struct test_view t;
 	test_view_init(&t);
 	CLEANUP_FREE char *text = drawn(&t.view, false);

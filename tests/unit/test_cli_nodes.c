@@ -3,11 +3,7 @@
  * The commands that look at the whole cluster and remove nodes from it, over a real store in a
  * temporary folder. Documents are put there as agents and roostctl apply would.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "cli/commands.h"
 
@@ -16,7 +12,6 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,24 +100,15 @@ static void put_node(const char *name, const char *spec)
 	put(key, value);
 }
 
-static void put_pool(const char *name, const char *cidr, int block_len)
+static void put_pool(const char *name, const char *prefix, int block_len)
 {
 	char key[STORE_KEY_MAX], value[512];
 	keys_resource(RESOURCE_IPPOOL, name, key);
 	(void)snprintf(value, sizeof(value),
 		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"IPPool\",\"metadata\":{"
 		"\"name\":\"%s\"},\"spec\":{\"cidr\":\"%s\",\"blockSize\":%d}}",
-		name, cidr, block_len);
+		name, prefix, block_len);
 	put(key, value);
-}
-
-static struct cidr cidr(const char *s)
-{
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s: %s", s, e.text);
-	return c;
 }
 
 static void put_block(const struct cidr *c, const char *node)
@@ -312,9 +298,8 @@ static void fill_cluster(char now[32])
 	put("blocks/10.9.0.0-26", "{\"node\":\"a\\nb\"}");
 }
 
-static void nodes_are_listed_with_what_is_odd_about_them(void **state)
+TEST(nodes_are_listed_with_what_is_odd_about_them)
 {
-	(void)state;
 	char now[32];
 	fill_cluster(now);
 	assert_int_equal(run(nodes_list, NULL, 0, false), 0);
@@ -325,9 +310,8 @@ static void nodes_are_listed_with_what_is_odd_about_them(void **state)
 	assert_golden("node-list.json");
 }
 
-static void a_node_is_shown_with_its_problems_and_blocks(void **state)
+TEST(a_node_is_shown_with_its_problems_and_blocks)
 {
-	(void)state;
 	char now[32];
 	fill_cluster(now);
 	assert_int_equal(run(nodes_show, "a", 0, false), 0);
@@ -342,9 +326,8 @@ static void a_node_is_shown_with_its_problems_and_blocks(void **state)
 	assert_string_equal(complaint, "roostctl: there is no node nobody\n");
 }
 
-static void pools_are_shown_in_numbers(void **state)
+TEST(pools_are_shown_in_numbers)
 {
-	(void)state;
 	char now[32];
 	fill_cluster(now);
 	struct block b = {.cidr = cidr("100.66.0.192/26"), .node = "c"};
@@ -364,9 +347,8 @@ static void pools_are_shown_in_numbers(void **state)
 	assert_golden("ipam-show.json");
 }
 
-static void an_empty_cluster_has_nothing_to_show(void **state)
+TEST(an_empty_cluster_has_nothing_to_show)
 {
-	(void)state;
 	assert_int_equal(run(nodes_list, NULL, 0, true), 0);
 	assert_string_equal(out, "[]\n");
 	assert_int_equal(run(ipam_show_cluster, NULL, 0, true), 0);
@@ -391,9 +373,8 @@ static json_t *node_document(const char *name)
 	return doc;
 }
 
-static void draining_changes_nothing_else(void **state)
+TEST(draining_changes_nothing_else)
 {
-	(void)state;
 	put_node("a", "{\"bgp\":{\"ipv4Address\":\"10.0.0.1/24\"},\"unknown\":[1]}");
 	CLEANUP_JSON json_t *before = node_document("a");
 	assert_int_equal(run(nodes_drain, "a", 0, false), 0);
@@ -413,9 +394,8 @@ static void draining_changes_nothing_else(void **state)
 	assert_string_equal(out, "a was not draining\n");
 }
 
-static void what_cannot_be_drained_is_named(void **state)
+TEST(what_cannot_be_drained_is_named)
 {
-	(void)state;
 	assert_int_equal(run(nodes_drain, "a", 0, false), 1);
 	assert_string_equal(complaint, "roostctl: there is no node a\n");
 	assert_int_equal(run(nodes_drain, "A b", 0, false), 1);
@@ -426,9 +406,8 @@ static void what_cannot_be_drained_is_named(void **state)
 }
 
 /* Somebody else writes the document all the time: both changes are there in the end. */
-static void draining_and_an_agent_that_writes_do_not_lose_each_other(void **state)
+TEST(draining_and_an_agent_that_writes_do_not_lose_each_other)
 {
-	(void)state;
 	put_node("a", "{\"n\":0}");
 	leave_store();
 	pid_t child = fork();
@@ -476,9 +455,8 @@ static void draining_and_an_agent_that_writes_do_not_lose_each_other(void **stat
 
 /* ---- Removing ---- */
 
-static void a_live_node_is_not_removed(void **state)
+TEST(a_live_node_is_not_removed)
 {
-	(void)state;
 	put_node("a", "{}");
 	put_status("a", boot_wall_s(), false, NULL, 0);
 	put_blocks("a", 0, 1);
@@ -495,9 +473,8 @@ static void a_live_node_is_not_removed(void **state)
 	assert_string_equal(complaint, "roostctl: there is no node b\n");
 }
 
-static void a_node_without_blocks_goes_at_once(void **state)
+TEST(a_node_without_blocks_goes_at_once)
 {
-	(void)state;
 	put_node("a", "{}");
 	put_node("b", "{}");
 	put_status("a", boot_wall_s(), true, NULL, 0);
@@ -510,9 +487,8 @@ static void a_node_without_blocks_goes_at_once(void **state)
 	assert_int_equal(count_blocks("b", BLOCK_OWNED), 3);
 }
 
-static void blocks_are_quarantined_by_force_and_then_freed(void **state)
+TEST(blocks_are_quarantined_by_force_and_then_freed)
 {
-	(void)state;
 	put_node("a", "{}");
 	put_status("a", LONG_AGO, false, NULL, 0);
 	put_blocks("a", 0, 70); /* three batches */
@@ -543,9 +519,8 @@ static void blocks_are_quarantined_by_force_and_then_freed(void **state)
 }
 
 /* What a removal leaves that was killed after its first step, and after its first batch. */
-static void half_a_removal_is_finished(void **state)
+TEST(half_a_removal_is_finished)
 {
-	(void)state;
 	put_blocks("a", 0, 40);
 	struct store_doc *docs = NULL;
 	size_t n = 0;
@@ -567,9 +542,8 @@ static void half_a_removal_is_finished(void **state)
 	assert_int_equal(count_blocks("a", BLOCK_QUARANTINED), 40);
 }
 
-static void doubt_about_an_agent_needs_force(void **state)
+TEST(doubt_about_an_agent_needs_force)
 {
-	(void)state;
 	put_node("a", "{}");
 	put_status("a", boot_wall_s() + 3600, false, NULL, 0);
 	assert_int_equal(run(nodes_remove, "a", 0, false), 1);
@@ -584,9 +558,8 @@ static void doubt_about_an_agent_needs_force(void **state)
 }
 
 /* A node that registers itself again, at any moment of its removal, loses nothing from then on. */
-static void who_comes_back_loses_nothing_more(void **state)
+TEST(who_comes_back_loses_nothing_more)
 {
-	(void)state;
 	for (int run_no = 0; run_no < 5; run_no++) {
 		put_node("a", "{}");
 		put_status("a", LONG_AGO, true, NULL, 0);
@@ -623,15 +596,14 @@ static void who_comes_back_loses_nothing_more(void **state)
 	}
 }
 
-static void a_store_that_cannot_be_had_is_said(void **state)
+TEST(a_store_that_cannot_be_had_is_said)
 {
-	(void)state;
 	char saved[sizeof(url)];
 	memcpy(saved, url, sizeof(url));
 	(void)snprintf(url, sizeof(url), "file:/proc/version/store");
 	static int (*const all[])(const struct options *) = {
 		nodes_list, nodes_show, nodes_drain, nodes_remove, ipam_show_cluster};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+	for (size_t i = 0; i < COUNT(all); i++) {
 		assert_int_equal(run(all[i], "a", 0, true), 1);
 		assert_string_equal(out, "");
 		assert_true(strlen(complaint) > 20);

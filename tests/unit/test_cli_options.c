@@ -2,14 +2,9 @@
 /*
  * The command line: options anywhere, no abbreviations, sentences for what is wrong.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "cli/options.h"
 
@@ -31,9 +26,8 @@ static void line_of(struct line *l, const char *text)
 		l->argv[l->argc++] = w;
 }
 
-static void options_may_stand_before_between_and_after_the_words(void **state)
+TEST(options_may_stand_before_between_and_after_the_words)
 {
-	(void)state;
 	const char *lines[] = {
 		"roostctl --state-dir /x -o json ipam show --ip 10.0.0.1",
 		"roostctl ipam --state-dir=/x show --ip=10.0.0.1 -ojson",
@@ -55,9 +49,8 @@ static void options_may_stand_before_between_and_after_the_words(void **state)
 	}
 }
 
-static void words_behind_two_dashes_are_no_options(void **state)
+TEST(words_behind_two_dashes_are_no_options)
 {
-	(void)state;
 	struct line l;
 	struct options o;
 	struct err e;
@@ -68,9 +61,8 @@ static void words_behind_two_dashes_are_no_options(void **state)
 	assert_string_equal(o.words[2], "--force");
 }
 
-static void wrong_lines_are_refused_with_the_reason(void **state)
+TEST(wrong_lines_are_refused_with_the_reason)
 {
-	(void)state;
 	static const struct {
 		const char *line, *reason;
 	} cases[] = {
@@ -90,7 +82,7 @@ static void wrong_lines_are_refused_with_the_reason(void **state)
 		{"roostctl probe --lifetime -1",
 			"lifetime \"-1\" is not a number of 1 to 86400 seconds"},
 	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct line l;
 		struct options o;
 		struct err e;
@@ -100,9 +92,8 @@ static void wrong_lines_are_refused_with_the_reason(void **state)
 	}
 }
 
-static void a_cluster_file_may_be_written_both_ways(void **state)
+TEST(a_cluster_file_may_be_written_both_ways)
 {
-	(void)state;
 	const char *lines[] = {
 		"roostctl conformance --cluster file -o junit",
 		"roostctl conformance -o junit --cluster=file",
@@ -120,9 +111,8 @@ static void a_cluster_file_may_be_written_both_ways(void **state)
 	}
 }
 
-static void every_option_has_a_name_and_a_line_of_help(void **state)
+TEST(every_option_has_a_name_and_a_line_of_help)
 {
-	(void)state;
 	for (unsigned int bit = 1; bit <= OPTION_IDLE_BLOCKS; bit <<= 1) {
 		char text[200] = "";
 		FILE *f = fmemopen(text, sizeof(text), "w");
@@ -134,9 +124,8 @@ static void every_option_has_a_name_and_a_line_of_help(void **state)
 	assert_null(options_name(0));
 }
 
-static void files_are_kept_in_their_order(void **state)
+TEST(files_are_kept_in_their_order)
 {
-	(void)state;
 	struct line l;
 	struct options o;
 	struct err e;
@@ -151,9 +140,8 @@ static void files_are_kept_in_their_order(void **state)
 	assert_int_equal(o.given, OPTION_FILENAME | OPTION_OUTPUT | OPTION_YAML | OPTION_STORE);
 }
 
-static void the_last_output_counts(void **state)
+TEST(the_last_output_counts)
 {
-	(void)state;
 	struct line l;
 	struct options o;
 	struct err e;

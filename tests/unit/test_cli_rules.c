@@ -3,31 +3,18 @@
  * Rules between resources, on small sets: what a change breaks is held against it, what was wrong
  * before is not.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "cli/rules.h"
 #include "lib/text.h"
 
-static struct cidr cidr_of(const char *text)
-{
-	struct cidr c;
-	struct err e;
-	assert_int_equal(cidr_parse(text, &c, &e), 0);
-	return c;
-}
-
-static struct resource pool_of(const char *name, const char *cidr, uint8_t block_len)
+static struct resource pool_of(const char *name, const char *prefix, uint8_t block_len)
 {
 	struct resource r = {.kind = RESOURCE_IPPOOL};
 	(void)text_copy(r.name, sizeof(r.name), name);
-	r.pool.pool = (struct pool){.cidr = cidr_of(cidr), .block_len = block_len};
+	r.pool.pool = (struct pool){.cidr = cidr(prefix), .block_len = block_len};
 	return r;
 }
 
@@ -36,15 +23,15 @@ static struct resource node_of(const char *name, const char *addr4, const char *
 	struct resource r = {.kind = RESOURCE_NODE};
 	(void)text_copy(r.name, sizeof(r.name), name);
 	if (addr4)
-		r.node.addr[IPV4] = cidr_of(addr4);
+		r.node.addr[IPV4] = cidr(addr4);
 	if (addr6)
-		r.node.addr[IPV6] = cidr_of(addr6);
+		r.node.addr[IPV6] = cidr(addr6);
 	return r;
 }
 
-static struct block block_of(const char *cidr, const char *node)
+static struct block block_of(const char *prefix, const char *node)
 {
-	struct block b = {.cidr = cidr_of(cidr)};
+	struct block b = {.cidr = cidr(prefix)};
 	(void)text_copy(b.node, sizeof(b.node), node);
 	return b;
 }
@@ -63,9 +50,8 @@ static void expect(
 	assert_string_equal(where, expected_where);
 }
 
-static void a_new_pool_must_not_meet_anything(void **state)
+TEST(a_new_pool_must_not_meet_anything)
 {
-	(void)state;
 	struct resource other = pool_of("other", "10.1.0.0/16", 26);
 	struct resource node = node_of("n", "192.168.0.1/24", "fd00::1/64");
 	struct resource bare = node_of("bare", NULL, NULL);
@@ -89,7 +75,7 @@ static void a_new_pool_must_not_meet_anything(void **state)
 		{"10.9.0.0/28", 28,
 			"the block 10.9.0.0/26 of node n is in use, and is no /28 of this pool"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct resource new = pool_of("new", table[i].cidr, table[i].block_len);
 		const struct rules_item items[] = {{.now = &new}, {.now = &other, .before = &other},
 			{.now = &node, .before = &node}, {.now = &bare, .before = &bare}};
@@ -98,9 +84,8 @@ static void a_new_pool_must_not_meet_anything(void **state)
 	}
 }
 
-static void a_pool_moves_only_without_blocks(void **state)
+TEST(a_pool_moves_only_without_blocks)
 {
-	(void)state;
 	struct resource before = pool_of("p", "10.1.0.0/16", 26);
 	struct resource smaller = pool_of("p", "10.1.0.0/16", 27);
 	struct resource elsewhere = pool_of("p", "10.2.0.0/16", 26);
@@ -122,9 +107,8 @@ static void a_pool_moves_only_without_blocks(void **state)
 	expect(&set, "", NULL);
 }
 
-static void what_was_wrong_before_is_no_obstacle(void **state)
+TEST(what_was_wrong_before_is_no_obstacle)
 {
-	(void)state;
 	struct resource a = pool_of("a", "10.1.0.0/16", 26), b = pool_of("b", "10.1.0.0/17", 26);
 	struct resource disabled = a;
 	struct resource n = node_of("n", "10.1.0.1/24", NULL), drained = n;
@@ -139,9 +123,8 @@ static void what_was_wrong_before_is_no_obstacle(void **state)
 	expect(&set, "", NULL);
 }
 
-static void a_node_s_new_address_is_its_own_and_in_no_pool(void **state)
+TEST(a_node_s_new_address_is_its_own_and_in_no_pool)
 {
-	(void)state;
 	struct resource pool = pool_of("p", "10.1.0.0/16", 26);
 	struct resource pool6 = pool_of("q", "fd01::/64", 122);
 	struct resource other = node_of("other", "192.168.0.1/24", "fd00::1/64");
@@ -159,7 +142,7 @@ static void a_node_s_new_address_is_its_own_and_in_no_pool(void **state)
 		{NULL, "fd01::7/64", "spec.bgp.ipv6Address",
 			"the address fd01::7 of Node new is inside fd01::/64 of IPPool q"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct resource new = node_of("new", table[i].addr4, table[i].addr6);
 		const struct rules_item items[] = {{.now = &new}, {.now = &pool, .before = &pool},
 			{.now = &pool6, .before = &pool6}, {.now = &other, .before = &other}};
@@ -168,9 +151,8 @@ static void a_node_s_new_address_is_its_own_and_in_no_pool(void **state)
 	}
 }
 
-static void only_addresses_need_the_guard(void **state)
+TEST(only_addresses_need_the_guard)
 {
-	(void)state;
 	struct resource pool = pool_of("p", "10.1.0.0/16", 26),
 			moved = pool_of("p", "10.1.0.0/17", 26);
 	struct resource off = pool, bare = node_of("n", NULL, NULL),
@@ -188,12 +170,11 @@ static void only_addresses_need_the_guard(void **state)
 	assert_false(rules_is_guarded(NULL, &peer));
 }
 
-static void blocks_are_counted_by_node(void **state)
+TEST(blocks_are_counted_by_node)
 {
-	(void)state;
 	struct block blocks[7];
 	char text[256];
-	struct cidr all = cidr_of("10.0.0.0/8"), none = cidr_of("11.0.0.0/8");
+	struct cidr all = cidr("10.0.0.0/8"), none = cidr("11.0.0.0/8");
 	for (size_t i = 0; i < 7; i++) {
 		char cidr[32], name[8];
 		(void)snprintf(cidr, sizeof(cidr), "10.0.%zu.0/26", i);
@@ -209,9 +190,8 @@ static void blocks_are_counted_by_node(void **state)
 	assert_int_equal(rules_count_blocks(blocks, 7, &none, text), 0);
 }
 
-static void an_exit_is_not_inside_a_pool(void **state)
+TEST(an_exit_is_not_inside_a_pool)
 {
-	(void)state;
 	static const struct {
 		const char *exit, *sentence;
 	} table[] = {
@@ -226,9 +206,9 @@ static void an_exit_is_not_inside_a_pool(void **state)
 			"IPPool p"},
 	};
 	struct resource pool = pool_of("p", "10.1.0.0/16", 26);
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct resource_exit exits[2] = {{.cidrs = {cidr_of("::/0")}, .n_cidrs = 1},
-			{.cidrs = {cidr_of(table[i].exit)}, .n_cidrs = 1}};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct resource_exit exits[2] = {{.cidrs = {cidr("::/0")}, .n_cidrs = 1},
+			{.cidrs = {cidr(table[i].exit)}, .n_cidrs = 1}};
 		struct resource bgp = {.kind = RESOURCE_BGPCONFIGURATION, .name = "default"};
 		bgp.bgp.exits = (struct resource_exits){.list = exits, .n = 2};
 		const struct rules_item new_exit[] = {
@@ -245,12 +225,11 @@ static void an_exit_is_not_inside_a_pool(void **state)
 	}
 }
 
-static void what_a_router_gives_as_exits_is_not_inside_a_pool(void **state)
+TEST(what_a_router_gives_as_exits_is_not_inside_a_pool)
 {
-	(void)state;
 	struct resource pool = pool_of("p", "10.1.0.0/16", 26);
 	struct resource peer = {.kind = RESOURCE_BGPPEER, .name = "r"};
-	peer.peer.exits[peer.peer.n_exits++] = cidr_of("10.1.0.0/20");
+	peer.peer.exits[peer.peer.n_exits++] = cidr("10.1.0.0/20");
 	const struct rules_item items[] = {{.now = &peer}, {.now = &pool, .before = &pool}};
 	expect(&(struct rules_set){.items = items, .n_items = 2}, "spec.exits",
 		"the exit 10.1.0.0/20 of BGPPeer r is inside 10.1.0.0/16 of IPPool p");

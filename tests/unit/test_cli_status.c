@@ -3,11 +3,7 @@
  * roostctl status: what an agent answers, printed. A child process with the agent's own socket
  * answers as it is told.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "cli/commands.h"
 
@@ -16,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -119,9 +114,8 @@ static int run(const char *answer, bool json)
 	"\"stateDir\":\"/run/roost/state\",\"state\":\"owned\",\"used\":3,\"cooling\":1,"          \
 	"\"reserved\":0,\"quarantined\":0,\"free\":60}],\"problems\":[]}"
 
-static void a_good_answer_is_printed(void **state)
+TEST(a_good_answer_is_printed)
 {
-	(void)state;
 	assert_int_equal(run(GOOD, false), 0);
 	assert_string_equal(out,
 		"node          a\n"
@@ -145,9 +139,8 @@ static void a_good_answer_is_printed(void **state)
 	assert_true(json_equal(doc, wanted));
 }
 
-static void problems_are_the_exit_status(void **state)
+TEST(problems_are_the_exit_status)
 {
-	(void)state;
 	assert_int_equal(
 		run("{\"node\":\"a\",\"problems\":[\"one\",\"\\u001b[31mtwo\",3],"
 		    "\"store\":{\"url\":\"file:/s\",\"trouble\":\"no route\",\"sinceSeconds\":35},"
@@ -166,19 +159,17 @@ static void problems_are_the_exit_status(void **state)
 				    "loaded, 0 of 0 peers\n"));
 }
 
-static void an_answer_of_another_shape_is_no_crash(void **state)
+TEST(an_answer_of_another_shape_is_no_crash)
 {
-	(void)state;
 	static const char *const answers[] = {"{}", "{\"store\":7,\"bird\":[],\"blocks\":{}}",
 		"{\"blocks\":[7,null,{\"cidr\":[]}],\"problems\":\"x\",\"address\":\"y\"}",
 		"{\"blocks\":[{\"used\":-1,\"free\":9223372036854775807}]}"};
-	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+	for (size_t i = 0; i < COUNT(answers); i++)
 		assert_int_equal(run(answers[i], false), 0);
 }
 
-static void a_refusal_and_silence_are_said(void **state)
+TEST(a_refusal_and_silence_are_said)
 {
-	(void)state;
 	assert_int_equal(run(NULL, true), 1);
 	assert_string_equal(out, "");
 	assert_string_equal(complaint, "roostctl: no?\nroostctl: d\n");

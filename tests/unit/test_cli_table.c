@@ -2,14 +2,9 @@
 /*
  * What people see of text and numbers: aligned columns, cleaned names, readable sizes.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/output.h"
 #include "cli/table.h"
@@ -27,9 +22,8 @@ static char *printed(const struct table *t)
 
 #define COLUMNS "NAME|>SIZE|NOTE"
 
-static void columns_are_as_wide_as_their_widest_cell(void **state)
+TEST(columns_are_as_wide_as_their_widest_cell)
 {
-	(void)state;
 	CLEANUP_TABLE struct table t;
 	table_init(&t, COLUMNS);
 	const char *cells[] = {"10.0.0.0/16", "65536", "x", "a", "1", "longer than its title"};
@@ -41,9 +35,8 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
 				  "a                1  longer than its title\n");
 }
 
-static void no_line_ends_in_blanks(void **state)
+TEST(no_line_ends_in_blanks)
 {
-	(void)state;
 	CLEANUP_TABLE struct table t;
 	table_init(&t, COLUMNS);
 	const char *cells[] = {"long name", "1", "", "", "", "", "a", "", "note"};
@@ -56,9 +49,8 @@ static void no_line_ends_in_blanks(void **state)
 				  "a                note\n");
 }
 
-static void characters_count_not_bytes(void **state)
+TEST(characters_count_not_bytes)
 {
-	(void)state;
 	CLEANUP_TABLE struct table t;
 	table_init(&t, COLUMNS);
 	const char *cells[] = {"käse", "1", "x", "cheese", "2", "y"};
@@ -70,18 +62,16 @@ static void characters_count_not_bytes(void **state)
 				  "cheese     2  y\n");
 }
 
-static void a_table_without_rows_is_its_titles(void **state)
+TEST(a_table_without_rows_is_its_titles)
 {
-	(void)state;
 	CLEANUP_TABLE struct table t;
 	table_init(&t, COLUMNS);
 	CLEANUP_FREE char *text = printed(&t);
 	assert_string_equal(text, "NAME  SIZE  NOTE\n");
 }
 
-static void what_a_terminal_would_obey_is_replaced(void **state)
+TEST(what_a_terminal_would_obey_is_replaced)
 {
-	(void)state;
 	static const struct {
 		const char *raw, *clean;
 	} cases[] = {
@@ -102,16 +92,15 @@ static void what_a_terminal_would_obey_is_replaced(void **state)
 		{"cut\xe2\x82", "cut??"},
 		{"", ""},
 	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		char clean[64];
 		output_clean(clean, sizeof(clean), cases[i].raw);
 		assert_string_equal(clean, cases[i].clean);
 	}
 }
 
-static void cells_are_cleaned(void **state)
+TEST(cells_are_cleaned)
 {
-	(void)state;
 	CLEANUP_TABLE struct table t;
 	table_init(&t, COLUMNS);
 	table_row(&t, "\033]0;title\a", "1", NULL);
@@ -120,9 +109,8 @@ static void cells_are_cleaned(void **state)
 	assert_null(strchr(text, '\a'));
 }
 
-static void numbers_stay_readable_in_ipv6_sizes(void **state)
+TEST(numbers_stay_readable_in_ipv6_sizes)
 {
-	(void)state;
 	static const struct {
 		uint64_t v;
 		const char *text;
@@ -140,16 +128,15 @@ static void numbers_stay_readable_in_ipv6_sizes(void **state)
 		{UINT64_MAX - 1, "~2^64"},
 		{UINT64_MAX, "2^64+"},
 	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		char text[OUTPUT_NUMBER];
 		output_number(cases[i].v, text);
 		assert_string_equal(text, cases[i].text);
 	}
 }
 
-static void percent_says_nothing_and_all_only_when_it_is_so(void **state)
+TEST(percent_says_nothing_and_all_only_when_it_is_so)
 {
-	(void)state;
 	static const struct {
 		uint64_t part, whole;
 		const char *text;
@@ -162,16 +149,15 @@ static void percent_says_nothing_and_all_only_when_it_is_so(void **state)
 		{64, 64, "100%"},
 		{5, UINT64_MAX, "<0.1%"},
 	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		char text[OUTPUT_NUMBER];
 		output_percent(cases[i].part, cases[i].whole, text);
 		assert_string_equal(text, cases[i].text);
 	}
 }
 
-static void an_owner_is_a_phrase(void **state)
+TEST(an_owner_is_a_phrase)
 {
-	(void)state;
 	char text[OUTPUT_OWNER];
 	struct owner o = owner_of("lan", "0123456789abcdef", "eth0");
 	output_owner(&o, text);

@@ -4,8 +4,7 @@
  * A node view as a test writes it: blocks and entries as text. Everything is static data of the
  * test or of this file's arrays, nothing is freed.
  */
-#include <assert.h>
-#include <string.h>
+#include "tests/unit/values.h"
 
 #include "ipam/node.h"
 
@@ -19,46 +18,26 @@ struct test_view {
 	struct node_entry *order[VIEW_MAX];
 };
 
-static inline struct addr test_addr(const char *s)
-{
-	struct addr a;
-	struct err e;
-	int r = addr_parse(s, &a, &e);
-	assert(r == 0);
-	(void)r;
-	return a;
-}
-
-static inline struct cidr test_cidr(const char *s)
-{
-	struct cidr c;
-	struct err e;
-	int r = cidr_parse(s, &c, &e);
-	assert(r == 0);
-	(void)r;
-	return c;
-}
-
 static inline void test_view_init(struct test_view *t)
 {
 	memset(t, 0, sizeof(*t));
 	t->view = (struct node_view){.pools = t->pools, .blocks = t->blocks, .entries = t->order};
 }
 
-static inline struct node_pool *test_view_pool(struct test_view *t, const char *cidr, uint8_t len)
+static inline struct node_pool *test_view_pool(struct test_view *t, const char *prefix, uint8_t len)
 {
 	struct node_pool *p = &t->pools[t->view.n_pools++];
-	p->pool = (struct pool){.cidr = test_cidr(cidr), .block_len = len, .cooldown_s = 60};
+	p->pool = (struct pool){.cidr = cidr(prefix), .block_len = len, .cooldown_s = 60};
 	p->size = pool_block_size(&p->pool.cidr);
 	p->free = p->size;
 	return p;
 }
 
 /* A block of the pool added last. */
-static inline struct node_block *test_view_block(struct test_view *t, const char *cidr)
+static inline struct node_block *test_view_block(struct test_view *t, const char *prefix)
 {
 	struct node_block *b = &t->blocks[t->view.n_blocks++];
-	b->cidr = test_cidr(cidr);
+	b->cidr = cidr(prefix);
 	b->pool = t->pools[t->view.n_pools - 1].pool.cidr;
 	b->size = pool_block_size(&b->cidr);
 	b->free = b->size;
@@ -78,7 +57,7 @@ static inline struct node_entry *test_view_entry(
 {
 	struct node_entry *n = &t->entries[t->view.n_entries];
 	t->order[t->view.n_entries++] = n;
-	*n = (struct node_entry){.addr = test_addr(address), .state = s, .since_s = 1700000000};
+	*n = (struct node_entry){.addr = addr(address), .state = s, .since_s = 1700000000};
 	if (o)
 		n->owner = *o;
 	for (size_t i = 0; i < t->view.n_blocks; i++)

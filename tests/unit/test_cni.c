@@ -4,11 +4,7 @@
  * comes out of them), the process itself with real descriptors, GC lists, errors. The codes are
  * those of the reference implementation, except where docs/CNI.md says otherwise.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/cni.h"
 
@@ -106,9 +102,8 @@ static void run_request(const char *dir, char *out, size_t size)
 	cni_request_done(&r);
 }
 
-static void requests_are_read_as_recorded(void **state)
+TEST(requests_are_read_as_recorded)
 {
-	(void)state;
 	golden_run("request", run_request);
 }
 
@@ -123,9 +118,8 @@ static int count_attachments(const char *conf, struct cni_attachment **out, stru
 	return error < 0 ? error : (int)n;
 }
 
-static void valid_attachments_null_is_none_and_absent_is_an_error(void **state)
+TEST(valid_attachments_null_is_none_and_absent_is_an_error)
 {
-	(void)state;
 	static const struct {
 		const char *conf;
 		int result;
@@ -146,7 +140,7 @@ static void valid_attachments_null_is_none_and_absent_is_an_error(void **state)
 		{"{\"cni.dev/valid-attachments\":[{\"containerID\":\"a\",\"ifname\":1}]}",
 			-EBADMSG},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		CLEANUP_FREE struct cni_attachment *list = NULL;
 		struct err e;
 		assert_int_equal(count_attachments(table[i].conf, &list, &e), table[i].result);
@@ -156,9 +150,8 @@ static void valid_attachments_null_is_none_and_absent_is_an_error(void **state)
 	}
 }
 
-static void valid_attachments_are_borrowed_pairs(void **state)
+TEST(valid_attachments_are_borrowed_pairs)
 {
-	(void)state;
 	static const char conf[] = "{\"cni.dev/valid-attachments\":["
 				   "{\"containerID\":\"c1\",\"ifname\":\"eth0\"},"
 				   "{\"containerID\":\"c2\",\"ifname\":\"net1\"}]}";
@@ -174,9 +167,8 @@ static void valid_attachments_are_borrowed_pairs(void **state)
 	cni_request_done(&r);
 }
 
-static void every_errno_has_its_code(void **state)
+TEST(every_errno_has_its_code)
 {
-	(void)state;
 	static const struct {
 		int error;
 		unsigned int code;
@@ -184,7 +176,7 @@ static void every_errno_has_its_code(void **state)
 		{-EINVAL, 7}, {-EXDEV, 8}, {-EAGAIN, 11}, {-ETIMEDOUT, 11}, {-EBUSY, 11},
 		{-EUCLEAN, 100}, {-ENOENT, 999}, {-EEXIST, 999}, {-EADDRINUSE, 999},
 		{-EADDRNOTAVAIL, 999}, {-ENOTTY, 999}, {-EPERM, 999}, {EINVAL, 7}};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		assert_int_equal(cni_code(table[i].error, &e), table[i].code);
 		e.code = 42;
@@ -192,9 +184,8 @@ static void every_errno_has_its_code(void **state)
 	}
 }
 
-static void error_documents_are_valid_json_whatever_the_text(void **state)
+TEST(error_documents_are_valid_json_whatever_the_text)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		const char *details;
@@ -215,7 +206,7 @@ static void error_documents_are_valid_json_whatever_the_text(void **state)
 			"\"msg\":\"link missing, missing\",\"details\":\"open x: missing\"}\n"},
 		{"", "", "{\"cniVersion\":\"0.4.0\",\"code\":7,\"msg\":\"unknown error\"}\n"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		char buf[1024];
 		(void)err_set(&e, EINVAL, "%s", table[i].text);
@@ -225,9 +216,8 @@ static void error_documents_are_valid_json_whatever_the_text(void **state)
 	}
 }
 
-static void error_documents_are_cut_but_stay_whole_json(void **state)
+TEST(error_documents_are_cut_but_stay_whole_json)
 {
-	(void)state;
 	struct err e = {0};
 	memset(e.text, '"', sizeof(e.text) - 1);
 	memset(e.details, '\\', sizeof(e.details) - 1);
@@ -242,24 +232,22 @@ static void error_documents_are_cut_but_stay_whole_json(void **state)
 	}
 }
 
-static void versions_are_known_by_their_exact_text(void **state)
+TEST(versions_are_known_by_their_exact_text)
 {
-	(void)state;
 	for (enum cni_version v = CNI_0_1_0; v <= CNI_1_1_0; v++) {
 		enum cni_version found;
 		assert_int_equal(cni_version_parse(cni_version_text(v), &found), 0);
 		assert_int_equal(found, v);
 	}
 	static const char *const bad[] = {"", "1", "1.0", "1.0.0 ", "01.0.0", "1.2.0", "v1.0.0"};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		enum cni_version found;
 		assert_int_equal(cni_version_parse(bad[i], &found), -EPROTONOSUPPORT);
 	}
 }
 
-static void the_last_of_several_equal_arguments_counts(void **state)
+TEST(the_last_of_several_equal_arguments_counts)
 {
-	(void)state;
 	char out[8];
 	bool cut = true;
 	assert_true(cni_args_get("A=1;B=2;A=3", "A", out, sizeof(out), &cut));
@@ -350,9 +338,8 @@ static void run_plugin(const char *command, int in, struct outcome *o)
 		(void)close(in);
 }
 
-static void no_command_prints_a_banner_and_succeeds(void **state)
+TEST(no_command_prints_a_banner_and_succeeds)
 {
-	(void)state;
 	struct outcome o;
 	run_plugin(NULL, -1, &o);
 	assert_int_equal(o.status, 0);
@@ -363,9 +350,8 @@ static void no_command_prints_a_banner_and_succeeds(void **state)
 	assert_int_equal(o.status, 0);
 }
 
-static void version_is_answered_without_reading_stdin(void **state)
+TEST(version_is_answered_without_reading_stdin)
 {
-	(void)state;
 	struct outcome o;
 	int in[2];
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
@@ -377,18 +363,16 @@ static void version_is_answered_without_reading_stdin(void **state)
 		"\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n");
 }
 
-static void unreadable_stdin_is_code_5(void **state)
+TEST(unreadable_stdin_is_code_5)
 {
-	(void)state;
 	struct outcome o;
 	run_plugin("ADD", -1, &o);
 	assert_int_equal(o.status, 1);
 	assert_non_null(strstr(o.out, "\"code\":5,"));
 }
 
-static void stdin_up_to_the_limit_is_read_and_beyond_is_code_6(void **state)
+TEST(stdin_up_to_the_limit_is_read_and_beyond_is_code_6)
 {
-	(void)state;
 	size_t size = JSON_MAX_BYTES + 1;
 	CLEANUP_FREE char *big = mem_new(size, 1);
 	memset(big, ' ', size);
@@ -403,9 +387,8 @@ static void stdin_up_to_the_limit_is_read_and_beyond_is_code_6(void **state)
 	assert_non_null(strstr(o.out, "longer than 1048576 bytes"));
 }
 
-static void refusals_are_one_document_on_stdout_and_nothing_on_stderr(void **state)
+TEST(refusals_are_one_document_on_stdout_and_nothing_on_stderr)
 {
-	(void)state;
 	struct outcome o;
 	run_plugin("ADD", memory_file("{}", 2), &o);
 	assert_int_equal(o.status, 1);

@@ -3,11 +3,7 @@
  * CNI results: documents of every version as golden folders (tests/data/result: the document, the
  * version it is read as, and how each version prints it), and results that are built here.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "lib/cni_result.h"
 
@@ -21,7 +17,7 @@
 
 static const enum cni_version every_version[] = {
 	CNI_0_1_0, CNI_0_2_0, CNI_0_3_0, CNI_0_3_1, CNI_0_4_0, CNI_1_0_0, CNI_1_1_0};
-#define EVERY_VERSION (sizeof(every_version) / sizeof(every_version[0]))
+#define EVERY_VERSION (COUNT(every_version))
 
 static void print_as(const struct cni_result *r, enum cni_version v, struct text *t)
 {
@@ -60,18 +56,9 @@ static void run_result(const char *dir, char *out, size_t size)
 	cni_result_done(&r);
 }
 
-static void documents_are_read_and_printed_as_recorded(void **state)
+TEST(documents_are_read_and_printed_as_recorded)
 {
-	(void)state;
 	golden_run("result", run_result);
-}
-
-static struct cidr prefix(const char *s)
-{
-	struct cidr c;
-	struct err e;
-	assert_int_equal(cidr_parse(s, &c, &e), 0);
-	return c;
 }
 
 /* What roost answers for a pod of both families. */
@@ -82,21 +69,20 @@ static void build(struct cni_result *r)
 	cni_result_init(r);
 	assert_int_equal(cni_result_add_interface(r, "roost644221c1", host, NULL, 0), 0);
 	assert_int_equal(cni_result_add_interface(r, "eth0", pod, "/run/netns/x", 1480), 1);
-	struct cidr a4 = prefix("10.93.0.12/32");
-	struct cidr a6 = prefix("fd00:93::3/128");
-	struct cidr gw4 = prefix("169.254.1.1/32");
-	struct cidr gw6 = prefix("fe80::1/128");
-	struct cidr all4 = prefix("0.0.0.0/0");
-	struct cidr all6 = prefix("::/0");
+	struct cidr a4 = cidr("10.93.0.12/32");
+	struct cidr a6 = cidr("fd00:93::3/128");
+	struct cidr gw4 = cidr("169.254.1.1/32");
+	struct cidr gw6 = cidr("fe80::1/128");
+	struct cidr all4 = cidr("0.0.0.0/0");
+	struct cidr all6 = cidr("::/0");
 	cni_result_add_ip(r, &a4, &gw4.addr, 1);
 	cni_result_add_ip(r, &a6, &gw6.addr, 1);
 	cni_result_add_route(r, &all4, &gw4.addr);
 	cni_result_add_route(r, &all6, &gw6.addr);
 }
 
-static void built_results_print_in_every_version(void **state)
+TEST(built_results_print_in_every_version)
 {
-	(void)state;
 	static const char lists[] =
 		"\"interfaces\":[{\"name\":\"roost644221c1\",\"mac\":\"ee:ee:ee:ee:ee:ee\"},"
 		"{\"name\":\"eth0\",\"mac\":\"02:00:00:00:00:ab\",\"sandbox\":\"/run/netns/x\"}],"
@@ -124,9 +110,8 @@ static void built_results_print_in_every_version(void **state)
 	cni_result_done(&r);
 }
 
-static void what_is_printed_can_be_read_again(void **state)
+TEST(what_is_printed_can_be_read_again)
 {
-	(void)state;
 	struct cni_result r;
 	build(&r);
 	for (size_t i = 0; i < EVERY_VERSION; i++) {
@@ -144,13 +129,12 @@ static void what_is_printed_can_be_read_again(void **state)
 	cni_result_done(&r);
 }
 
-static void a_gateway_without_family_is_left_out(void **state)
+TEST(a_gateway_without_family_is_left_out)
 {
-	(void)state;
 	struct cni_result r;
 	cni_result_init(&r);
 	struct addr none = {0};
-	struct cidr address = prefix("10.0.0.1/24");
+	struct cidr address = cidr("10.0.0.1/24");
 	cni_result_add_ip(&r, &address, &none, -1);
 	cni_result_add_route(&r, &address, NULL);
 	char out[512];
@@ -162,9 +146,8 @@ static void a_gateway_without_family_is_left_out(void **state)
 	cni_result_done(&r);
 }
 
-static void empty_dns_leaves_what_is_there(void **state)
+TEST(empty_dns_leaves_what_is_there)
 {
-	(void)state;
 	struct cni_result r;
 	cni_result_init(&r);
 	CLEANUP_JSON json_t *some = json_pack("{s:[s]}", "nameservers", "10.0.0.1");
@@ -190,9 +173,8 @@ static int print_to(int fd, const struct cni_result *r, struct err *e)
 	return error;
 }
 
-static void printing_is_one_line_and_a_full_disk_is_code_5(void **state)
+TEST(printing_is_one_line_and_a_full_disk_is_code_5)
 {
-	(void)state;
 	struct cni_result r;
 	struct err e;
 	cni_result_init(&r);

@@ -4,16 +4,11 @@
  * their answers to look and pod-add, pools of the store, answers to tries by the beginning of a check's
  * words. What comes out is the report in text.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/conform/judge.h"
 #include "cli/conform/pairs.h"
@@ -151,9 +146,8 @@ static void run_case(const char *dir, char *out, size_t size)
 	conform_cluster_done(&c);
 }
 
-static void clusters_are_judged_as_the_golden_folders_say(void **state)
+TEST(clusters_are_judged_as_the_golden_folders_say)
 {
-	(void)state;
 	golden_run("conform", run_case);
 }
 
@@ -167,9 +161,8 @@ static void make_pods(struct conform_cluster *c, size_t nodes, size_t pods)
 		c->members[i].n_pods = pods;
 }
 
-static void a_small_cluster_is_tried_in_all_ordered_pairs(void **state)
+TEST(a_small_cluster_is_tried_in_all_ordered_pairs)
 {
-	(void)state;
 	struct conform_cluster c;
 	size_t n = 0;
 	make_pods(&c, 12, 2);
@@ -179,9 +172,8 @@ static void a_small_cluster_is_tried_in_all_ordered_pairs(void **state)
 	conform_cluster_done(&c);
 }
 
-static void a_large_cluster_is_sampled_the_same_way_for_the_same_seed(void **state)
+TEST(a_large_cluster_is_sampled_the_same_way_for_the_same_seed)
 {
-	(void)state;
 	struct conform_cluster c;
 	size_t n = 0, again = 0, other = 0;
 	make_pods(&c, 100, 2);
@@ -206,9 +198,8 @@ static void a_large_cluster_is_sampled_the_same_way_for_the_same_seed(void **sta
 
 /* ---- Other forms of the report ---- */
 
-static void junit_escapes_what_xml_would_take_for_its_own(void **state)
+TEST(junit_escapes_what_xml_would_take_for_its_own)
 {
-	(void)state;
 	struct conform_checks checks = {0};
 	struct conform_check *k = conform_checks_add(&checks, CONFORM_FACT, "pod", 0);
 	(void)snprintf(k->what, sizeof(k->what), "a -> b <&>");
@@ -235,9 +226,8 @@ static void junit_escapes_what_xml_would_take_for_its_own(void **state)
 	conform_checks_done(&checks);
 }
 
-static void answers_of_the_wrong_form_are_refused(void **state)
+TEST(answers_of_the_wrong_form_are_refused)
 {
-	(void)state;
 	static const struct {
 		const char *answer, *sentence;
 	} looks[] = {
@@ -252,7 +242,7 @@ static void answers_of_the_wrong_form_are_refused(void **state)
 		{"{\"uplink\":[]}", NULL},
 		{"{\"sysctls\":{\"ip_forward\":\"1\"}}", NULL},
 	};
-	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
+	for (size_t i = 0; i < COUNT(looks); i++) {
 		struct err e = {0};
 		struct conform_facts l;
 		CLEANUP_JSON json_t *doc = NULL;

@@ -4,14 +4,9 @@
  * pod each, whose packets go through VXLAN; each row of the table says at which station they were
  * seen, and what is broken.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/conform/cause.h"
 
@@ -23,14 +18,6 @@ struct world {
 	struct conform_check k;
 	struct conform_evidence seen[2];
 };
-
-static struct addr addr(const char *text)
-{
-	struct addr a = {0};
-	struct err e;
-	assert_int_equal(addr_parse(text, &a, &e), 0);
-	return a;
-}
 
 static struct conform_route route(const char *dst, const char *dev)
 {
@@ -112,9 +99,8 @@ static void let_pass(struct world *w, int stations)
 	saw(&b->inner, "pod", n > 6, n > 5);
 }
 
-static void the_first_station_without_a_packet_names_the_place(void **state)
+TEST(the_first_station_without_a_packet_names_the_place)
 {
-	(void)state;
 	static const char *const causes[] = {
 		"the packets do not come out of the link of the pod on one",
 		"one gets the packets and does not pass them on: a firewall there drops them "
@@ -202,9 +188,8 @@ static void make_ipip(struct world *w)
 		(void)snprintf(w->links[i][1].kind, 16, "ipip");
 }
 
-static void what_the_nodes_have_names_the_reason(void **state)
+TEST(what_the_nodes_have_names_the_reason)
 {
-	(void)state;
 	static const struct {
 		void (*breaks)(struct world *w);
 		int stations;
@@ -258,7 +243,7 @@ static void what_the_nodes_have_names_the_reason(void **state)
 			"(chain forward)",
 			false},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct world w;
 		make(&w);
 		table[i].breaks(&w);
@@ -269,9 +254,8 @@ static void what_the_nodes_have_names_the_reason(void **state)
 	}
 }
 
-static void both_nodes_capture_the_tunnel_of_the_other(void **state)
+TEST(both_nodes_capture_the_tunnel_of_the_other)
 {
-	(void)state;
 	struct world w;
 	struct conform_capture x;
 	make(&w);
@@ -289,9 +273,8 @@ static void both_nodes_capture_the_tunnel_of_the_other(void **state)
 	assert_string_equal(x.outer, "");
 }
 
-static void other_checks_may_say_enough(void **state)
+TEST(other_checks_may_say_enough)
 {
-	(void)state;
 	struct world w;
 	make(&w);
 	struct conform_check list[3] = {w.k, w.k, w.k};
@@ -313,9 +296,8 @@ static void other_checks_may_say_enough(void **state)
 	assert_memory_equal(list[0].cause, "one itself reaches two: ", 24);
 }
 
-static void a_wide_cause_is_that_of_every_kind_of_packet(void **state)
+TEST(a_wide_cause_is_that_of_every_kind_of_packet)
 {
-	(void)state;
 	struct world w;
 	make(&w);
 	struct conform_check other = w.k;

@@ -2,20 +2,14 @@
 /*
  * Cluster files: what is read of them, and where they are wrong.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "cli/conform/file.h"
 
-static void a_file_says_how_to_start_each_probe(void **state)
+TEST(a_file_says_how_to_start_each_probe)
 {
-	(void)state;
 	static const char input[] = "nodes:\n"
 				    "  - name: a\n"
 				    "    command: [ssh, root@a]\n"
@@ -49,9 +43,8 @@ static void a_file_says_how_to_start_each_probe(void **state)
 	conform_file_done(&f);
 }
 
-static void what_is_not_said_has_its_default(void **state)
+TEST(what_is_not_said_has_its_default)
 {
-	(void)state;
 	struct conform_file f;
 	struct err e = {0};
 	assert_int_equal(conform_file_parse("{\"nodes\":[{}]}", 14, &f, &e), 0);
@@ -64,9 +57,8 @@ static void what_is_not_said_has_its_default(void **state)
 	conform_file_done(&f);
 }
 
-static void a_wrong_file_is_refused_with_line_and_column(void **state)
+TEST(a_wrong_file_is_refused_with_line_and_column)
 {
-	(void)state;
 	static const struct {
 		const char *input, *sentence;
 	} table[] = {
@@ -96,7 +88,7 @@ static void a_wrong_file_is_refused_with_line_and_column(void **state)
 		{"nodes: [{}]\nseed: -1\n", NULL},
 		{"nodes: [\n", NULL},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct conform_file f;
 		struct err e = {0};
 		if (conform_file_parse(table[i].input, strlen(table[i].input), &f, &e) >= 0)
@@ -108,9 +100,8 @@ static void a_wrong_file_is_refused_with_line_and_column(void **state)
 	}
 }
 
-static void the_nodes_of_the_store_are_reached_by_ssh_and_this_machine_directly(void **state)
+TEST(the_nodes_of_the_store_are_reached_by_ssh_and_this_machine_directly)
 {
-	(void)state;
 	struct inventory_node nodes[3] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
 	const struct inventory v = {.nodes = nodes, .n_nodes = 3};
 	const struct options o = {.config = "/x.json"};

@@ -3,17 +3,12 @@
  * Talking with probes, sound and broken ones: each is this executable itself with a word that says how
  * it behaves.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/conform/probes.h"
@@ -97,9 +92,8 @@ static void end(struct conform_probes *c)
 	conform_probes_close(c);
 }
 
-static void many_calls_to_several_probes_get_their_own_answers(void **state)
+TEST(many_calls_to_several_probes_get_their_own_answers)
 {
-	(void)state;
 	static const char *const words[] = {"sound", "backwards", "sound"};
 	struct conform_probes c;
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
@@ -116,9 +110,8 @@ static void many_calls_to_several_probes_get_their_own_answers(void **state)
 	end(&c);
 }
 
-static void a_broken_probe_is_given_up_with_the_reason_and_the_others_go_on(void **state)
+TEST(a_broken_probe_is_given_up_with_the_reason_and_the_others_go_on)
 {
-	(void)state;
 	static const struct {
 		const char *word, *problem;
 	} table[] = {
@@ -131,7 +124,7 @@ static void a_broken_probe_is_given_up_with_the_reason_and_the_others_go_on(void
 		{"killed", "the probe of killed was killed by signal 9"},
 		{"silent", "the probe of silent gave no answer to look in 1 s"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		const char *const words[] = {table[i].word, "sound"};
 		struct conform_probes c;
 		CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
@@ -149,9 +142,8 @@ static void a_broken_probe_is_given_up_with_the_reason_and_the_others_go_on(void
 	}
 }
 
-static void a_refusal_is_no_end_and_its_words_are_cleaned(void **state)
+TEST(a_refusal_is_no_end_and_its_words_are_cleaned)
 {
-	(void)state;
 	static const char *const words[] = {"refusing"};
 	struct conform_probes c;
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};
@@ -166,9 +158,8 @@ static void a_refusal_is_no_end_and_its_words_are_cleaned(void **state)
 	end(&c);
 }
 
-static void a_program_that_is_not_there_is_a_probe_that_is_gone(void **state)
+TEST(a_program_that_is_not_there_is_a_probe_that_is_gone)
 {
-	(void)state;
 	struct conform_probes c;
 	struct err e;
 	const char *const arguments[] = {"/nowhere/ssh", NULL};
@@ -182,9 +173,8 @@ static void a_program_that_is_not_there_is_a_probe_that_is_gone(void **state)
 	end(&c);
 }
 
-static void a_signal_ends_the_calls_and_not_the_end(void **state)
+TEST(a_signal_ends_the_calls_and_not_the_end)
 {
-	(void)state;
 	static const char *const words[] = {"silent", "sound"};
 	struct conform_probes c;
 	CLEANUP_CONFORM_CALLS struct conform_calls calls = {0};

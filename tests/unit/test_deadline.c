@@ -3,21 +3,15 @@
  * The last resort, seen from outside: each case is a child process that gets into trouble; what it
  * wrote to stdout and how it ended is compared. The log too, since it is told by its output alone.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -97,9 +91,8 @@ static void wait_with_a_long_answer(void)
 	wait_for_signal();
 }
 
-static void when_time_is_up_the_last_answer_is_given(void **state)
+TEST(when_time_is_up_the_last_answer_is_given)
 {
-	(void)state;
 	struct outcome o;
 	run(STDOUT_FILENO, wait_without_an_answer, &o);
 	assert_int_equal(o.exited, 1);
@@ -155,12 +148,11 @@ static void abort_after_the_guard(void)
 	abort();
 }
 
-static void a_fault_while_guarded_is_answered_and_marked(void **state)
+TEST(a_fault_while_guarded_is_answered_and_marked)
 {
-	(void)state;
 	static void (*const troubles[])(void) = {
 		bus_error_while_guarded, abort_while_guarded, segmentation_fault_while_guarded};
-	for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
+	for (size_t i = 0; i < COUNT(troubles); i++) {
 		struct outcome o;
 		run(STDOUT_FILENO, troubles[i], &o);
 		assert_int_equal(o.exited, 1);
@@ -173,9 +165,8 @@ static void a_fault_while_guarded_is_answered_and_marked(void **state)
 	assert_false(has_mark());
 }
 
-static void a_fault_outside_the_guard_is_a_crash(void **state)
+TEST(a_fault_outside_the_guard_is_a_crash)
 {
-	(void)state;
 	struct outcome o;
 	run(STDOUT_FILENO, abort_after_the_guard, &o);
 	assert_int_equal(o.exited, -SIGABRT);
@@ -217,9 +208,8 @@ static void log_control_characters_and_a_long_line(void)
 	log_error("%s", text);
 }
 
-static void the_log_shows_warnings_unless_told_otherwise(void **state)
+TEST(the_log_shows_warnings_unless_told_otherwise)
 {
-	(void)state;
 	struct outcome o;
 	run(STDERR_FILENO, log_as_it_comes, &o);
 	assert_string_equal(o.out, "roost: error: an error: 1\nroost: warning: a warning\n");
@@ -230,9 +220,8 @@ static void the_log_shows_warnings_unless_told_otherwise(void **state)
 	assert_int_equal(strlen(o.out), 23 + strlen("roost: error: ") + 1023 + 1);
 }
 
-static void the_log_goes_to_a_file_as_well(void **state)
+TEST(the_log_goes_to_a_file_as_well)
 {
-	(void)state;
 	struct outcome o;
 	run(STDERR_FILENO, log_everything_into_a_file, &o);
 	assert_non_null(strstr(o.out, "roost: debug: debug\n"));
@@ -249,9 +238,8 @@ static void the_log_goes_to_a_file_as_well(void **state)
 	assert_string_equal(e.text, "cannot open log file /nowhere/log: No such file or directory");
 }
 
-static void levels_are_known_by_name(void **state)
+TEST(levels_are_known_by_name)
 {
-	(void)state;
 	enum log_level level;
 	assert_int_equal(log_parse_level("debug", &level), 0);
 	assert_int_equal(level, LOG_LEVEL_DEBUG);

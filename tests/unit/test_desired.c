@@ -4,11 +4,7 @@
  * cluster's documents and blocks (replica_input.h), the kernel's facts and this node's own side;
  * "expected" is the whole value as text, BIRD's configuration at its end.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "agent/desired/desired.h"
 
@@ -178,9 +174,8 @@ static void run(const char *dir, char *out, size_t size)
 	replica_done(&in.replica);
 }
 
-static void desired_state_of_each_case(void **state)
+TEST(desired_state_of_each_case)
 {
-	(void)state;
 	golden_run("desired", run);
 }
 

@@ -2,37 +2,12 @@
 /*
  * Which address becomes the node's, as tables: a host's links and addresses, a method, the answer.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "agent/detect.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
-
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-static struct cidr cidr(const char *s)
-{
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s", e.text);
-	return c;
-}
-
-static struct addr addr(const char *s)
-{
-	struct addr a;
-	struct err e;
-	if (addr_parse(s, &a, &e) < 0)
-		fail_msg("%s", e.text);
-	return a;
-}
 
 /* A host with everything on it. Addresses are in the order that the facts promise. */
 static struct facts_link links[] = {
@@ -114,9 +89,8 @@ static void find(const char *how, uint8_t family, const struct detect_want *more
 	(void)snprintf(out, 600, "%s on %d", text, link);
 }
 
-static void the_address_is_found_as_told(void **state)
+TEST(the_address_is_found_as_told)
 {
-	(void)state;
 	static const struct {
 		const char *how;
 		uint8_t family;
@@ -156,9 +130,8 @@ static void the_address_is_found_as_told(void **state)
 	}
 }
 
-static void what_is_not_there_is_said(void **state)
+TEST(what_is_not_there_is_said)
 {
-	(void)state;
 	static const struct {
 		const char *how;
 		int route_dev;
@@ -193,9 +166,8 @@ static void what_is_not_there_is_said(void **state)
 	assert_non_null(strstr(e.text, "usable IPv6 address"));
 }
 
-static void the_address_that_peers_know_is_kept_while_it_fits(void **state)
+TEST(the_address_that_peers_know_is_kept_while_it_fits)
 {
-	(void)state;
 	char seen[600];
 	struct detect_want w = {.preferred = cidr("10.1.0.5/16")};
 	find("first-found", AF_INET, &w, seen);
@@ -207,9 +179,8 @@ static void the_address_that_peers_know_is_kept_while_it_fits(void **state)
 	assert_string_equal(seen, "10.4.0.5/24 on 4");
 }
 
-static void no_address_of_a_pool_is_taken(void **state)
+TEST(no_address_of_a_pool_is_taken)
 {
-	(void)state;
 	char seen[600];
 	const struct cidr pools[] = {cidr("10.4.0.0/16"), cidr("10.3.0.0/16")};
 	struct detect_want w = {
@@ -220,9 +191,8 @@ static void no_address_of_a_pool_is_taken(void **state)
 	assert_non_null(strstr(seen, "is inside a pool"));
 }
 
-static void wrong_words_are_refused_with_a_reason(void **state)
+TEST(wrong_words_are_refused_with_a_reason)
 {
-	(void)state;
 	static const struct {
 		const char *how;
 		uint8_t family;
@@ -260,9 +230,8 @@ static void wrong_words_are_refused_with_a_reason(void **state)
 	assert_non_null(strstr(e.text, "longer than"));
 }
 
-static void links_are_found_by_index_and_name(void **state)
+TEST(links_are_found_by_index_and_name)
 {
-	(void)state;
 	struct facts_addr addrs[COUNT(addresses)];
 	struct facts f = host(addrs);
 	for (int i = 1; i <= 11; i++)
@@ -276,9 +245,8 @@ static void links_are_found_by_index_and_name(void **state)
 	assert_null(facts_named(&none, "lo"));
 }
 
-static void any_difference_makes_facts_unequal(void **state)
+TEST(any_difference_makes_facts_unequal)
 {
-	(void)state;
 	struct facts_addr a1[COUNT(addresses)], a2[COUNT(addresses)];
 	struct facts_link copy[COUNT(links)];
 	memcpy(copy, links, sizeof(copy));

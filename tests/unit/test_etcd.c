@@ -3,11 +3,7 @@
  * The parts of the driver "etcd:" that know no network: texts, answers, the machines of a watch and
  * of a commit, fed with what etcd says.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "store/etcd_commit.h"
 #include "store/etcd_watch.h"
@@ -15,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/mem.h"
 
@@ -24,14 +19,13 @@
 #define TEN "[[[[[[[[[["
 #define DEEP "{\"x\":" TEN TEN TEN TEN TEN TEN TEN TEN
 
-static void base64_is_padded_and_comes_back(void **state)
+TEST(base64_is_padded_and_comes_back)
 {
-	(void)state;
 	static const struct {
 		const char *bytes, *text;
 	} table[] = {{"", "\"\""}, {"f", "\"Zg==\""}, {"fo", "\"Zm8=\""}, {"foo", "\"Zm9v\""},
 		{"foob", "\"Zm9vYg==\""}, {"\xff\xfe\xfb", "\"//77\""}, {">>>", "\"Pj4+\""}};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct text t = {0};
 		struct etcd_kv kv;
 		struct err e;
@@ -47,9 +41,8 @@ static void base64_is_padded_and_comes_back(void **state)
 	}
 }
 
-static void the_sieve_cuts_strings_and_nothing_else(void **state)
+TEST(the_sieve_cuts_strings_and_nothing_else)
 {
-	(void)state;
 	size_t size = (size_t)2 * STORE_VALUE_MAX;
 	CLEANUP_FREE char *in = mem_new(size + 64, 1);
 	CLEANUP_FREE char *out = mem_new(size + 64, 1);
@@ -72,9 +65,8 @@ static void the_sieve_cuts_strings_and_nothing_else(void **state)
 	assert_memory_equal(out, again, kept);
 }
 
-static void answers_that_are_not_etcds_are_refused(void **state)
+TEST(answers_that_are_not_etcds_are_refused)
 {
-	(void)state;
 	static const char *const table[] = {"", "x", "[]", "{", "{}}", "{\"kvs\":{}}",
 		"{\"kvs\":[}", "{\"more\":1}", "{\"header\":[]}", "{\"header\":{\"revision\":-1}}",
 		"{\"header\":{\"revision\":\"99999999999999999999\"}}",
@@ -84,7 +76,7 @@ static void answers_that_are_not_etcds_are_refused(void **state)
 		"\"result\":"
 		"{}}}}}}}}",
 		DEEP};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		CLEANUP_FREE char *text = mem_strdup(table[i]);
 		struct etcd_answer a;
 		struct err e;
@@ -94,9 +86,8 @@ static void answers_that_are_not_etcds_are_refused(void **state)
 	}
 }
 
-static void what_is_not_known_is_passed_over(void **state)
+TEST(what_is_not_known_is_passed_over)
 {
-	(void)state;
 	char text[] =
 		" {\"a\":[{\"kvs\":1},\"]}\"],\"header\":{\"revision\":7,\"x\":null},"
 		"\"kvs\":null,\"error\":{\"grpc_code\":14,\"message\":\"a\\u0041\\u00e4\\n\"}}";
@@ -175,9 +166,8 @@ static struct etcd_watch *streaming(int at)
 	return w;
 }
 
-static void a_list_comes_in_pages_of_one_revision(void **state)
+TEST(a_list_comes_in_pages_of_one_revision)
 {
-	(void)state;
 	struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 	asks(w, "/v3/kv/range", "\"key\":\"L3Av\",\"range_end\":\"L3Aw\",\"limit\":\"1000\"}");
 	expect(w, HEADER(9) ",\"kvs\":[" KV(A, 3) "," KV(B, 5) "],\"more\":true}", "R+a+b");
@@ -188,9 +178,8 @@ static void a_list_comes_in_pages_of_one_revision(void **state)
 	etcd_watch_free(w);
 }
 
-static void a_list_that_is_compacted_between_two_pages_begins_again(void **state)
+TEST(a_list_that_is_compacted_between_two_pages_begins_again)
 {
-	(void)state;
 	struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 	char out[64];
 	expect(w, HEADER(9) ",\"kvs\":[" KV(A, 3) "],\"more\":true}", "R+a");
@@ -204,9 +193,8 @@ static void a_list_that_is_compacted_between_two_pages_begins_again(void **state
 	etcd_watch_free(w);
 }
 
-static void pages_that_make_no_progress_are_refused(void **state)
+TEST(pages_that_make_no_progress_are_refused)
 {
-	(void)state;
 	static const char *const table[] = {
 		HEADER(9) ",\"kvs\":[" KV(B, 3) "," KV(A, 3) "]}",
 		HEADER(9) ",\"kvs\":[" KV(B, 3) "," KV(B, 3) "]}",
@@ -215,7 +203,7 @@ static void pages_that_make_no_progress_are_refused(void **state)
 		HEADER(9) ",\"kvs\":[{\"key\":\"%\"}]}",
 		"{}",
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 		char out[64];
 		if (feed(w, table[i], out) != ETCD_AGAIN)
@@ -226,12 +214,11 @@ static void pages_that_make_no_progress_are_refused(void **state)
 	}
 }
 
-static void a_page_that_is_too_large_is_asked_for_in_parts(void **state)
+TEST(a_page_that_is_too_large_is_asked_for_in_parts)
 {
-	(void)state;
 	struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 	static const char *const limits[] = {"\"125\"", "\"15\"", "\"1\"", "\"1\""};
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+	for (size_t i = 0; i < COUNT(limits); i++) {
 		etcd_watch_too_large(w);
 		asks(w, "/v3/kv/range", limits[i]);
 	}
@@ -240,9 +227,8 @@ static void a_page_that_is_too_large_is_asked_for_in_parts(void **state)
 	etcd_watch_free(w);
 }
 
-static void a_broken_stream_goes_on_behind_what_was_told(void **state)
+TEST(a_broken_stream_goes_on_behind_what_was_told)
 {
-	(void)state;
 	struct etcd_watch *w = streaming(9);
 	expect(w, LINE(9) ",\"created\":true}}", "");
 	/* The header says what the server has, not what it sent. */
@@ -262,9 +248,8 @@ static void a_broken_stream_goes_on_behind_what_was_told(void **state)
 	etcd_watch_free(w);
 }
 
-static void a_fragment_moves_the_bookmark_only_with_its_last(void **state)
+TEST(a_fragment_moves_the_bookmark_only_with_its_last)
 {
-	(void)state;
 	struct etcd_watch *w = streaming(9);
 	expect(w, LINE(12) ",\"fragment\":true,\"events\":[{\"kv\":" KV(A, 12) "}]}}", "+a");
 	etcd_watch_broken(w);
@@ -278,12 +263,11 @@ static void a_fragment_moves_the_bookmark_only_with_its_last(void **state)
 	etcd_watch_free(w);
 }
 
-static void a_store_that_went_back_or_is_another_is_listed_again(void **state)
+TEST(a_store_that_went_back_or_is_another_is_listed_again)
 {
-	(void)state;
 	static const char *const table[] = {
 		HEADER(8) "}", "{\"header\":{\"cluster_id\":\"2\",\"revision\":\"99\"}}"};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct etcd_watch *w = streaming(9);
 		etcd_watch_broken(w);
 		expect(w, table[i], "");
@@ -293,9 +277,8 @@ static void a_store_that_went_back_or_is_another_is_listed_again(void **state)
 	}
 }
 
-static void a_cancelled_watch_says_why(void **state)
+TEST(a_cancelled_watch_says_why)
 {
-	(void)state;
 	static const struct {
 		const char *line;
 		enum etcd_verdict verdict;
@@ -311,7 +294,7 @@ static void a_cancelled_watch_says_why(void **state)
 		{"{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"no leader\"}}",
 			ETCD_AGAIN, "/v3/watch"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct etcd_watch *w = streaming(9);
 		char out[64];
 		assert_int_equal(feed(w, table[i].line, out), table[i].verdict);
@@ -354,9 +337,8 @@ static void requires(struct etcd_commit *c, const char *path, const char *words)
 	",\"responses\":[{\"response_txn\":{\"header\":{},\"responses\":["                         \
 	"{\"response_range\":{" kvs "}}]}}]}"
 
-static void the_first_attempt_is_plain(void **state)
+TEST(the_first_attempt_is_plain)
 {
-	(void)state;
 	struct etcd_commit *c = make_commit(7);
 	struct store_event ev;
 	struct err e;
@@ -374,9 +356,8 @@ static void the_first_attempt_is_plain(void **state)
 	etcd_commit_free(c);
 }
 
-static void after_a_lost_answer_the_truth_is_found(void **state)
+TEST(after_a_lost_answer_the_truth_is_found)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		enum store_event_kind kind;
@@ -394,7 +375,7 @@ static void after_a_lost_answer_the_truth_is_found(void **state)
 		/* Another comparison does not hold. */
 		{QUESTION_FAILED("\"kvs\":[" KV(A, 7) "]"), STORE_CONFLICT, 0},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct etcd_commit *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
@@ -409,9 +390,8 @@ static void after_a_lost_answer_the_truth_is_found(void **state)
 	}
 }
 
-static void a_document_that_was_changed_since_is_followed_back(void **state)
+TEST(a_document_that_was_changed_since_is_followed_back)
 {
-	(void)state;
 	static const struct {
 		const char *now;    /* the version that is there, at revision 9 */
 		const char *before; /* the one at revision 8, where that is asked for */
@@ -429,7 +409,7 @@ static void a_document_that_was_changed_since_is_followed_back(void **state)
 			"{\"error\":\"required revision has been compacted\",\"code\":11}",
 			STORE_FAILED, 0},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct etcd_commit *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
@@ -453,9 +433,8 @@ static void a_document_that_was_changed_since_is_followed_back(void **state)
 	}
 }
 
-static void errors_that_come_before_anything_was_done_are_final(void **state)
+TEST(errors_that_come_before_anything_was_done_are_final)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		enum etcd_verdict verdict;
@@ -473,7 +452,7 @@ static void errors_that_come_before_anything_was_done_are_final(void **state)
 		{"{\"error\":\"etcdserver: permission denied\",\"code\":7}", ETCD_DENIED, 0},
 		{"{\"error\":\"etcdserver: bad\",\"code\":3}", ETCD_FINAL, -EINVAL},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct etcd_commit *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;

@@ -3,11 +3,7 @@
  * Running other plugins, with real processes. The plugins are this executable itself under other
  * names (symbolic links in a temporary folder): main() looks at its name first.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/exec.h"
 
@@ -18,7 +14,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -138,7 +133,7 @@ static int be_plugin(const char *name)
 static char dir[] = "/tmp/roost-test-exec-XXXXXX";
 static const char *const names[] = {"echo", "silent", "huge", "parent", "hanging", "garbage",
 	"refusing", "zero", "babbling", "mute", "killed", "talker"};
-#define NAMES (sizeof(names) / sizeof(names[0]))
+#define NAMES (COUNT(names))
 
 static void path_of(const char *name, char out[256])
 {
@@ -171,7 +166,7 @@ static int remove_plugins(void **state)
 		path_of(names[i], path);
 		(void)unlink(path);
 	}
-	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+	for (size_t i = 0; i < COUNT(more); i++) {
 		path_of(more[i], path);
 		(void)unlink(path);
 	}
@@ -214,9 +209,8 @@ static int count_descriptors(void)
 	return n;
 }
 
-static void the_plugin_gets_our_stdin_and_environment_and_its_command(void **state)
+TEST(the_plugin_gets_our_stdin_and_environment_and_its_command)
 {
-	(void)state;
 	struct err e;
 	CLEANUP_JSON json_t *out = NULL;
 	int before = count_descriptors();
@@ -227,9 +221,8 @@ static void the_plugin_gets_our_stdin_and_environment_and_its_command(void **sta
 	assert_int_equal(count_descriptors(), before);
 }
 
-static void a_runtime_says_the_variables_of_a_call(void **state)
+TEST(a_runtime_says_the_variables_of_a_call)
 {
-	(void)state;
 	static const char *const variables[] = {"CNI_CONTAINERID=other", "CNI_COMMAND_X=y"};
 	struct exec_call c = {
 		.path = dir,
@@ -253,9 +246,8 @@ static void a_runtime_says_the_variables_of_a_call(void **state)
 	assert_int_equal(exec_find(dir, "missing", &e), -ENOENT);
 }
 
-static void a_full_stdin_passes_whole(void **state)
+TEST(a_full_stdin_passes_whole)
 {
-	(void)state;
 	CLEANUP_FREE char *input = mem_new(JSON_MAX_BYTES + 1, 1);
 	memset(input, ' ', JSON_MAX_BYTES);
 	struct err e;
@@ -264,9 +256,8 @@ static void a_full_stdin_passes_whole(void **state)
 	assert_int_equal(json_integer_value(json_object_get(out, "len")), JSON_MAX_BYTES);
 }
 
-static void a_plugin_may_leave_its_stdin_unread(void **state)
+TEST(a_plugin_may_leave_its_stdin_unread)
 {
-	(void)state;
 	CLEANUP_FREE char *input = mem_new(JSON_MAX_BYTES + 1, 1);
 	memset(input, ' ', JSON_MAX_BYTES);
 	struct err e;
@@ -275,9 +266,8 @@ static void a_plugin_may_leave_its_stdin_unread(void **state)
 	assert_null(out);
 }
 
-static void only_answers_to_add_and_version_are_read(void **state)
+TEST(only_answers_to_add_and_version_are_read)
 {
-	(void)state;
 	struct err e;
 	json_t *out = NULL;
 	assert_int_equal(run("garbage", "DEL", &out, &e), 0);
@@ -288,9 +278,8 @@ static void only_answers_to_add_and_version_are_read(void **state)
 	assert_null(out);
 }
 
-static void failures_are_handed_on_or_described(void **state)
+TEST(failures_are_handed_on_or_described)
 {
-	(void)state;
 	static const struct {
 		const char *name;
 		int error;
@@ -310,7 +299,7 @@ static void failures_are_handed_on_or_described(void **state)
 		{"", -ENOENT, 0, "no plugin name provided", ""},
 		{"../nope", -ENOENT, 0, "invalid plugin name: ../nope", ""},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e;
 		json_t *out = NULL;
 		assert_int_equal(run(table[i].name, "ADD", &out, &e), table[i].error);
@@ -321,11 +310,10 @@ static void failures_are_handed_on_or_described(void **state)
 	}
 }
 
-static void a_plugin_that_is_not_there_is_named_with_the_path(void **state)
+TEST(a_plugin_that_is_not_there_is_named_with_the_path)
 {
-	(void)state;
 	static const char *const missing[] = {"nope", "folder", "."};
-	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+	for (size_t i = 0; i < COUNT(missing); i++) {
 		char expected[512];
 		(void)snprintf(expected, sizeof(expected),
 			"failed to find plugin \"%s\" in path [/nowhere::%s]", missing[i], dir);
@@ -337,9 +325,8 @@ static void a_plugin_that_is_not_there_is_named_with_the_path(void **state)
 	}
 }
 
-static void a_file_that_cannot_be_executed_is_an_error(void **state)
+TEST(a_file_that_cannot_be_executed_is_an_error)
 {
-	(void)state;
 	char path[256];
 	path_of("plain", path);
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -353,9 +340,8 @@ static void a_file_that_cannot_be_executed_is_an_error(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
-static void a_silent_plugin_is_killed_at_the_deadline(void **state)
+TEST(a_silent_plugin_is_killed_at_the_deadline)
 {
-	(void)state;
 	struct err e;
 	json_t *out = NULL;
 	struct cni_request r = {.path = dir, .input = (char *)"", .input_len = 0};
@@ -365,9 +351,8 @@ static void a_silent_plugin_is_killed_at_the_deadline(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
 }
 
-static void a_process_left_behind_holds_nobody_up(void **state)
+TEST(a_process_left_behind_holds_nobody_up)
 {
-	(void)state;
 	struct err e;
 	CLEANUP_JSON json_t *out = NULL;
 	assert_int_equal(run("parent", "ADD", &out, &e), 0); /* its child would sleep for 60 s */
@@ -376,9 +361,8 @@ static void a_process_left_behind_holds_nobody_up(void **state)
 	assert_int_equal(kill(pid, SIGKILL), 0);
 }
 
-static void ignored_child_signals_do_not_hide_the_status(void **state)
+TEST(ignored_child_signals_do_not_hide_the_status)
 {
-	(void)state;
 	(void)signal(SIGCHLD, SIG_IGN);
 	struct err e;
 	json_t *out = NULL;
@@ -391,9 +375,8 @@ static void pause_ms(long ms)
 	(void)nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
-static void an_executable_still_being_written_is_tried_again(void **state)
+TEST(an_executable_still_being_written_is_tried_again)
 {
-	(void)state;
 	char self[256];
 	char path[256];
 	path_of("mute", self);
@@ -450,9 +433,8 @@ static bool is_gone(pid_t pid)
 	return false;
 }
 
-static void the_plugin_dies_with_us(void **state)
+TEST(the_plugin_dies_with_us)
 {
-	(void)state;
 	char file[256];
 	path_of("pid", file);
 	(void)setenv("TEST_PID_FILE", file, 1);
@@ -486,9 +468,8 @@ static void hear(int fd, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-static void a_child_is_talked_with_until_its_stdin_ends(void **state)
+TEST(a_child_is_talked_with_until_its_stdin_ends)
 {
-	(void)state;
 	char path[256];
 	path_of("talker", path);
 	int before = count_descriptors(), status = -1;
@@ -513,9 +494,8 @@ static void a_child_is_talked_with_until_its_stdin_ends(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
-static void a_child_is_found_in_path_and_what_is_not_there_is_named(void **state)
+TEST(a_child_is_found_in_path_and_what_is_not_there_is_named)
 {
-	(void)state;
 	struct err e;
 	struct exec_child c;
 	int before = count_descriptors();
@@ -535,9 +515,8 @@ static void a_child_is_found_in_path_and_what_is_not_there_is_named(void **state
 }
 
 /* So that it can undo what it did: the end of its stdin tells it. */
-static void a_child_that_is_talked_with_outlives_us_for_its_last_word(void **state)
+TEST(a_child_that_is_talked_with_outlives_us_for_its_last_word)
 {
-	(void)state;
 	char path[256];
 	int fds[2];
 	path_of("talker", path);

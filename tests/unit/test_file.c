@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files, folders, locks and settings; the boot id and the clocks. All in one temporary folder. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,9 +38,8 @@ static int open_with(const char *name, const char *content, size_t len)
 	return fd;
 }
 
-static void a_file_is_read_up_to_its_limit(void **state)
+TEST(a_file_is_read_up_to_its_limit)
 {
-	(void)state;
 	struct err e;
 	char *text = NULL;
 	size_t len = 0;
@@ -83,9 +77,8 @@ static void assert_holds(const char *path, const char *content)
 	(void)close(fd);
 }
 
-static void a_file_is_replaced_whole_or_not_at_all(void **state)
+TEST(a_file_is_replaced_whole_or_not_at_all)
 {
-	(void)state;
 	struct err e;
 	struct stat st;
 	char path[256];
@@ -107,9 +100,8 @@ static void a_file_is_replaced_whole_or_not_at_all(void **state)
 	(void)umask(old);
 }
 
-static void a_failed_replacement_leaves_nothing_behind(void **state)
+TEST(a_failed_replacement_leaves_nothing_behind)
 {
-	(void)state;
 	struct err e;
 	char path[256];
 	char longer[8192];
@@ -126,9 +118,8 @@ static void a_failed_replacement_leaves_nothing_behind(void **state)
 }
 
 /* A pipe takes less than this at once. */
-static void everything_is_written_or_an_error_is_given(void **state)
+TEST(everything_is_written_or_an_error_is_given)
 {
-	(void)state;
 	char big[100000];
 	memset(big, 'x', sizeof(big));
 	int ends[2];
@@ -142,9 +133,8 @@ static void everything_is_written_or_an_error_is_given(void **state)
 	(void)close(fd);
 }
 
-static void a_folder_is_made_with_its_parents_and_mode(void **state)
+TEST(a_folder_is_made_with_its_parents_and_mode)
 {
-	(void)state;
 	struct err e;
 	struct stat st;
 	char path[256];
@@ -165,9 +155,8 @@ static void a_folder_is_made_with_its_parents_and_mode(void **state)
 	(void)umask(old);
 }
 
-static void a_folder_that_cannot_be_is_refused(void **state)
+TEST(a_folder_that_cannot_be_is_refused)
 {
-	(void)state;
 	struct err e;
 	char path[256];
 	char longer[8192];
@@ -183,9 +172,8 @@ static void a_folder_that_cannot_be_is_refused(void **state)
 	assert_int_equal(file_make_dir(longer, 0700, &e), -ENAMETOOLONG);
 }
 
-static void locks_are_shared_or_exclusive(void **state)
+TEST(locks_are_shared_or_exclusive)
 {
-	(void)state;
 	struct err e;
 	char path[256];
 	struct stat st;
@@ -209,9 +197,8 @@ static void locks_are_shared_or_exclusive(void **state)
 	assert_int_equal(file_lock(path, FILE_LOCK_SHARED, &e), -ENOENT);
 }
 
-static void settings_are_numbers(void **state)
+TEST(settings_are_numbers)
 {
-	(void)state;
 	struct err e;
 	char path[256];
 	long value = 0;
@@ -224,7 +211,7 @@ static void settings_are_numbers(void **state)
 	assert_int_equal(file_get_number(path, &value, &e), 0);
 	assert_int_equal(value, -4);
 	static const char *const bad[] = {"", "x", "1x", "99999999999999999999999"};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		(void)close(open_with("setting", bad[i], strlen(bad[i])));
 		assert_int_equal(file_get_number(path, &value, &e), -EBADMSG);
 	}
@@ -234,9 +221,8 @@ static void settings_are_numbers(void **state)
 	assert_int_equal(file_put_number("/dev/full", 1, &e), -ENOSPC);
 }
 
-static void the_boot_id_is_stable_and_clocks_run(void **state)
+TEST(the_boot_id_is_stable_and_clocks_run)
 {
-	(void)state;
 	struct err e;
 	char one[BOOT_ID_TEXT];
 	char two[BOOT_ID_TEXT];
@@ -251,9 +237,8 @@ static void the_boot_id_is_stable_and_clocks_run(void **state)
 	assert_true(boot_wall_s() > 1500000000);
 }
 
-static void times_are_rfc_3339_in_utc(void **state)
+TEST(times_are_rfc_3339_in_utc)
 {
-	(void)state;
 	char text[32];
 	boot_format_time(0, text);
 	assert_string_equal(text, "1970-01-01T00:00:00Z");

@@ -2,30 +2,14 @@
 /*
  * The sentence about a chain that drops pods' packets. What is judged to drop them: tests/netns/kernel_test.py.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "agent/filter/firewall.h"
 
-#include <string.h>
-
 #define MAX_CIDRS 16
 
-static struct cidr cidr(const char *s)
+TEST(names_that_fill_the_sentence_leave_a_shorter_one)
 {
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s", e.text);
-	return c;
-}
-
-static void names_that_fill_the_sentence_leave_a_shorter_one(void **state)
-{
-	(void)state;
 	char name[100], out[256];
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
@@ -36,9 +20,8 @@ static void names_that_fill_the_sentence_leave_a_shorter_one(void **state)
 	assert_non_null(strstr(out, "fd66:1234:5678:9abc:def0:1234:5678:0/112: accept them"));
 }
 
-static void pools_that_do_not_fit_are_counted(void **state)
+TEST(pools_that_do_not_fit_are_counted)
 {
-	(void)state;
 	struct cidr pools[MAX_CIDRS];
 	char out[256];
 	for (uint8_t i = 0; i < MAX_CIDRS; i++) {

@@ -2,18 +2,13 @@
 /*
  * Reading JSON of strangers: limits, wrong types and the sentences about them. Building our own.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/json.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "lib/mem.h"
@@ -27,9 +22,8 @@ static json_t *parse(const char *text)
 	return doc;
 }
 
-static void bad_documents_are_refused_with_a_reason(void **state)
+TEST(bad_documents_are_refused_with_a_reason)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		const char *reason;
@@ -43,7 +37,7 @@ static void bad_documents_are_refused_with_a_reason(void **state)
 		{"{\n\"a\":1e999}", "not valid JSON: real number overflow near '1e999' "
 				    "(line 2, column 9)"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		json_t *doc = NULL;
 		struct err e;
 		assert_int_equal(
@@ -64,18 +58,16 @@ static int parse_nested(size_t n, const char *open, const char *close)
 	return json_parse(text, 2 * n, &doc, &e);
 }
 
-static void nesting_is_limited(void **state)
+TEST(nesting_is_limited)
 {
-	(void)state;
 	assert_int_equal(parse_nested(JSON_MAX_NESTING, "[", "]"), 0);
 	assert_int_equal(parse_nested(JSON_MAX_NESTING + 1, "[", "]"), -EBADMSG);
 	assert_int_equal(parse_nested(JSON_MAX_BYTES / 2, "[", "]"), -EBADMSG);
 	assert_int_equal(parse_nested(JSON_MAX_BYTES / 2, "{", "}"), -EBADMSG);
 }
 
-static void brackets_inside_strings_are_not_nesting(void **state)
+TEST(brackets_inside_strings_are_not_nesting)
 {
-	(void)state;
 	CLEANUP_FREE char *text = mem_new(512, 1);
 	memset(text, '[', 300);
 	static const char start[] = {'"', '\\', '"', '\\', '\\'}; /* escapes are no ends */
@@ -85,9 +77,8 @@ static void brackets_inside_strings_are_not_nesting(void **state)
 	json_decref(parse(text));
 }
 
-static void size_is_limited(void **state)
+TEST(size_is_limited)
 {
-	(void)state;
 	CLEANUP_FREE char *text = mem_new(JSON_MAX_BYTES + 2, 1);
 	memset(text, ' ', JSON_MAX_BYTES + 1);
 	text[0] = '7';
@@ -97,16 +88,14 @@ static void size_is_limited(void **state)
 	assert_int_equal(json_parse(text, JSON_MAX_BYTES, &doc, &e), 0);
 }
 
-static void the_last_of_duplicate_keys_wins(void **state)
+TEST(the_last_of_duplicate_keys_wins)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc = parse("{\"a\":1,\"a\":2}");
 	assert_int_equal(json_integer_value(json_object_get(doc, "a")), 2);
 }
 
-static void absent_and_null_leave_the_output_alone(void **state)
+TEST(absent_and_null_leave_the_output_alone)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc = parse("{\"n\":null}");
 	static const char *const keys[] = {"n", "absent"};
 	struct err e;
@@ -130,9 +119,8 @@ static void absent_and_null_leave_the_output_alone(void **state)
 	assert_int_equal(json_get_bool(json_null(), "", "x", &b, &e), 0);
 }
 
-static void present_values_are_given(void **state)
+TEST(present_values_are_given)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc =
 		parse("{\"s\":\"t\",\"b\":true,\"f\":false,\"n\":-5,\"o\":{},\"a\":[]}");
 	const char *s = NULL;
@@ -154,9 +142,8 @@ static void present_values_are_given(void **state)
 	assert_int_equal(json_get_array(doc, "", "a", &a, &e), 1);
 }
 
-static void wrong_types_name_the_place_and_both_types(void **state)
+TEST(wrong_types_name_the_place_and_both_types)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc = parse("{\"x\":[],\"n\":1.5,\"big\":70000,\"b\":1}");
 	const char *s = NULL;
 	int64_t n = 0;
@@ -180,9 +167,8 @@ static void wrong_types_name_the_place_and_both_types(void **state)
 	assert_null(value);
 }
 
-static void folded_keys_prefer_the_exact_one_then_the_last(void **state)
+TEST(folded_keys_prefer_the_exact_one_then_the_last)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc = parse("{\"IPS\":1,\"Ips\":2,\"mac\":3,\"MAC\":4}");
 	assert_int_equal(json_integer_value(json_get_folded(doc, "ips")), 2);
 	assert_int_equal(json_integer_value(json_get_folded(doc, "mac")), 3);
@@ -191,9 +177,8 @@ static void folded_keys_prefer_the_exact_one_then_the_last(void **state)
 	assert_null(json_get_folded(NULL, "ip"));
 }
 
-static void unknown_keys_are_named_with_the_known_ones(void **state)
+TEST(unknown_keys_are_named_with_the_known_ones)
 {
-	(void)state;
 	static const char *const known[] = {"cidr", "blockSize", NULL};
 	CLEANUP_JSON json_t *good = parse("{\"cidr\":1}");
 	CLEANUP_JSON json_t *bad = parse("{\"cidr\":1,\"block\\u001bSize\":2}");
@@ -204,17 +189,15 @@ static void unknown_keys_are_named_with_the_known_ones(void **state)
 	assert_string_equal(e.details, "known keys: cidr, blockSize");
 }
 
-static void text_is_compact_and_keeps_the_order(void **state)
+TEST(text_is_compact_and_keeps_the_order)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc = parse(" { \"b\" : [ 1 , null ], \"a\" : \"x\" } ");
 	CLEANUP_FREE char *text = json_text(doc);
 	assert_string_equal(text, "{\"b\":[1,null],\"a\":\"x\"}");
 }
 
-static void cleaned_text_can_always_be_a_string(void **state)
+TEST(cleaned_text_can_always_be_a_string)
 {
-	(void)state;
 	static const struct {
 		const char *in;
 		const char *out;
@@ -236,7 +219,7 @@ static void cleaned_text_can_always_be_a_string(void **state)
 		 "a",
 			"?a", false},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		char out[32];
 		assert_true(json_clean(out, sizeof(out), table[i].in));
 		assert_string_equal(out, table[i].out);
@@ -246,17 +229,15 @@ static void cleaned_text_can_always_be_a_string(void **state)
 	}
 }
 
-static void a_character_that_was_cut_is_replaced(void **state)
+TEST(a_character_that_was_cut_is_replaced)
 {
-	(void)state;
 	char out[3];
 	assert_false(json_clean(out, sizeof(out), "a\xc3\xa4"));
 	assert_string_equal(out, "a?");
 }
 
-static void documents_are_built_of_any_text(void **state)
+TEST(documents_are_built_of_any_text)
 {
-	(void)state;
 	struct addr a, none = {0};
 	struct cidr c, nothing = {0};
 	struct err e;
@@ -280,9 +261,8 @@ static void documents_are_built_of_any_text(void **state)
 				  "\"fd00::1\",\"\",\"10.0.0.0/8\",\"\"],\"list2\":null}");
 }
 
-static void a_file_is_read_or_named(void **state)
+TEST(a_file_is_read_or_named)
 {
-	(void)state;
 	char path[] = "/tmp/roost-test-json-XXXXXX";
 	int fd = mkstemp(path);
 	json_t *doc = NULL;

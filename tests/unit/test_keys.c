@@ -2,28 +2,12 @@
 /*
  * Names of documents: what is written is read back, and nothing else is read.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "cluster/keys.h"
 
-#include <string.h>
-
-static struct cidr cidr(const char *s)
+TEST(keys_of_blocks_are_read_back)
 {
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s: %s", s, e.text);
-	return c;
-}
-
-static void keys_of_blocks_are_read_back(void **state)
-{
-	(void)state;
 	static const struct {
 		const char *cidr, *key, *index;
 	} table[] = {
@@ -32,7 +16,7 @@ static void keys_of_blocks_are_read_back(void **state)
 		{"fd00:66::/122", "blocks/fd00:66::-122", "nodeblocks/a.b/fd00:66::-122"},
 		{"2001:db8::1/128", "blocks/2001:db8::1-128", "nodeblocks/a.b/2001:db8::1-128"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		char key[STORE_KEY_MAX];
 		struct cidr c = cidr(table[i].cidr);
 		struct cidr back;
@@ -45,9 +29,8 @@ static void keys_of_blocks_are_read_back(void **state)
 	}
 }
 
-static void a_second_spelling_of_a_block_is_no_key(void **state)
+TEST(a_second_spelling_of_a_block_is_no_key)
 {
-	(void)state;
 	static const char *const bad[] = {
 		"",
 		"blocks",
@@ -79,7 +62,7 @@ static void a_second_spelling_of_a_block_is_no_key(void **state)
 		"blocks/::ffff:1.2.3.4-128x",
 		"blocks/fd00:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000-122",
 	};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct cidr c = {.len = 77};
 		if (keys_parse_block(bad[i], &c))
 			fail_msg("\"%s\" was taken", bad[i]);
@@ -87,9 +70,8 @@ static void a_second_spelling_of_a_block_is_no_key(void **state)
 	}
 }
 
-static void keys_of_every_kind_of_resource_are_read_back(void **state)
+TEST(keys_of_every_kind_of_resource_are_read_back)
 {
-	(void)state;
 	for (int k = 0; k < RESOURCE_KINDS; k++) {
 		char key[STORE_KEY_MAX], name[RESOURCE_NAME];
 		enum resource_kind kind = RESOURCE_KINDS;
@@ -103,9 +85,8 @@ static void keys_of_every_kind_of_resource_are_read_back(void **state)
 	assert_string_equal(key, "resources/ippools/default");
 }
 
-static void keys_that_are_no_resources_are_refused(void **state)
+TEST(keys_that_are_no_resources_are_refused)
 {
-	(void)state;
 	static const char *const bad[] = {
 		"",
 		"resources/",
@@ -120,7 +101,7 @@ static void keys_that_are_no_resources_are_refused(void **state)
 		"resources/ippools/A",
 		"blocks/a",
 	};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		char name[RESOURCE_NAME];
 		enum resource_kind kind;
 		if (keys_parse_resource(bad[i], &kind, name))
@@ -128,9 +109,8 @@ static void keys_that_are_no_resources_are_refused(void **state)
 	}
 }
 
-static void the_key_of_a_status_is_read_back(void **state)
+TEST(the_key_of_a_status_is_read_back)
 {
-	(void)state;
 	char key[STORE_KEY_MAX], node[RESOURCE_NAME];
 	keys_status("node-1", key);
 	assert_string_equal(key, "status/node-1");

@@ -3,18 +3,13 @@
  * The file that survives a reboot: written and read back, damaged in every way, replaced as a
  * whole.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "agent/lastknown.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -44,7 +39,7 @@ static int empty_folder(void **state)
 	(void)state;
 	static const char *const names[] = {
 		"blocks.json", "blocks.json.new", "blocks.json.damaged", "agent.lock"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < COUNT(names); i++)
 		(void)unlink(in_folder(names[i]));
 	return 0;
 }
@@ -53,15 +48,6 @@ static int remove_folder(void **state)
 {
 	(void)state;
 	return rmdir(folder); /* nothing else was left there */
-}
-
-static struct cidr cidr(const char *s)
-{
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s: %s", s, e.text);
-	return c;
 }
 
 static void fill(struct lastknown *l)
@@ -110,9 +96,8 @@ static void assert_same(const struct lastknown *a, const struct lastknown *b)
 		assert_true(cidr_equal(&a->mirror.reserved[i], &b->mirror.reserved[i]));
 }
 
-static void what_was_stored_is_loaded(void **state)
+TEST(what_was_stored_is_loaded)
 {
-	(void)state;
 	struct lastknown l, back;
 	struct err e;
 	fill(&l);
@@ -135,9 +120,8 @@ static void what_was_stored_is_loaded(void **state)
 	lastknown_done(&l);
 }
 
-static void a_new_machine_gets_an_id_of_its_own(void **state)
+TEST(a_new_machine_gets_an_id_of_its_own)
 {
-	(void)state;
 	struct lastknown a, b;
 	struct err e;
 	assert_int_equal(lastknown_load(folder, &a, &e), 0);
@@ -155,9 +139,8 @@ static void a_new_machine_gets_an_id_of_its_own(void **state)
 #define LISTS "\"blocks\":[],\"pools\":[],\"reserved\":[]"
 #define POOL(more) "\"pools\":[{\"name\":\"p\",\"assigns\":true," more "}]"
 
-static void whatever_is_not_as_written_is_damaged(void **state)
+TEST(whatever_is_not_as_written_is_damaged)
 {
-	(void)state;
 	static const struct {
 		const char *text, *error;
 	} table[] = {
@@ -191,7 +174,7 @@ static void whatever_is_not_as_written_is_damaged(void **state)
 			"reserved[0] is not a string"},
 		{"{" HEAD "," LISTS ",\"mtu4\":70000}", "mtu4 is 70000, must be between 0"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct lastknown l = {.n_blocks = 77};
 		struct err e;
 		int r = lastknown_parse(table[i].text, strlen(table[i].text), &l, &e);
@@ -210,9 +193,8 @@ static void write_file(const char *name, const char *text, size_t len)
 }
 
 /* A file cut at any byte is found out. */
-static void a_damaged_file_is_set_aside_and_named(void **state)
+TEST(a_damaged_file_is_set_aside_and_named)
 {
-	(void)state;
 	struct lastknown l, back;
 	struct err e;
 	fill(&l);
@@ -233,9 +215,8 @@ static void a_damaged_file_is_set_aside_and_named(void **state)
 	assert_int_equal(lastknown_load(folder, &back, &e), -EBADMSG);
 }
 
-static void what_is_no_file_is_an_error_and_stays(void **state)
+TEST(what_is_no_file_is_an_error_and_stays)
 {
-	(void)state;
 	struct lastknown l;
 	struct err e;
 	assert_int_equal(mkdir(in_folder("blocks.json"), 0700), 0);
@@ -246,9 +227,8 @@ static void what_is_no_file_is_an_error_and_stays(void **state)
 }
 
 /* A disk that is full: here a bound on the size of files. */
-static void a_store_that_fails_leaves_the_old_file(void **state)
+TEST(a_store_that_fails_leaves_the_old_file)
 {
-	(void)state;
 	struct lastknown l, back;
 	struct err e;
 	fill(&l);
@@ -274,9 +254,8 @@ static void a_store_that_fails_leaves_the_old_file(void **state)
 	lastknown_done(&l);
 }
 
-static void one_agent_has_the_folder(void **state)
+TEST(one_agent_has_the_folder)
 {
-	(void)state;
 	struct err e;
 	CLEANUP_FD int first = lastknown_lock(folder, &e);
 	assert_true(first >= 0);

@@ -160,7 +160,7 @@ static void gateways_stay_reserved(void **state)
 	struct err e;
 	struct node *n = open_state(state);
 	struct pool p = P("10.1.0.0/30", 30, 0);
-	struct addr gateways[] = {A("10.1.0.0"), A("10.1.0.2"), A("192.168.0.1")};
+	struct addr gateways[] = {addr("10.1.0.0"), addr("10.1.0.2"), addr("192.168.0.1")};
 	struct node_want w = W("a", &p, 1);
 	struct node_leases l;
 	w.gateways = gateways;
@@ -174,7 +174,7 @@ static void gateways_stay_reserved(void **state)
 	refused(node_assign(n, &w, &l, &e), EAGAIN, "2 used, 0 cooling, 2 reserved");
 	assert_int_equal(state_of(n, "10.1.0.2"), NODE_RESERVED);
 	refused(request(n, "c", &p, "10.1.0.2", &e), EADDRINUSE, "10.1.0.2 is reserved");
-	gateways[2] = A("10.1.0.3");
+	gateways[2] = addr("10.1.0.3");
 	refused(node_assign(n, &w, &l, &e), EADDRINUSE, "10.1.0.3 is used by container b");
 	node_close(n);
 }
@@ -196,7 +196,7 @@ static void requested_addresses_are_given_or_refused_by_name(void **state)
 	gives_requested(n, "a", &p, "100.66.9.10");
 	assert_int_equal(state_of(n, "100.66.9.9"), NODE_COOLING);
 	gives_requested(n, "c", &p, "100.66.9.9");
-	struct addr two[] = {A("100.66.0.1"), A("100.66.0.2")};
+	struct addr two[] = {addr("100.66.0.1"), addr("100.66.0.2")};
 	struct node_want w = W("d", &p, 1);
 	struct node_leases l;
 	w.requested = two;
@@ -261,7 +261,7 @@ static void an_address_is_released_by_hand(void **state)
 	struct err e;
 	struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 26, 60);
-	struct addr a = A("100.66.0.0"), never = A("100.66.0.9"), outside = A("1.2.3.4");
+	struct addr a = addr("100.66.0.0"), never = addr("100.66.0.9"), outside = addr("1.2.3.4");
 	struct node_leases found;
 	gives(n, "a", &p, 1, "100.66.0.0");
 	ok(node_release_addr(n, &a, &e));
@@ -289,7 +289,7 @@ static void a_changed_block_size_is_refused_while_blocks_exist(void **state)
 	size_t count;
 	ok(node_return_blocks(n, false, &blocks, &count, &e));
 	assert_int_equal(count, 1);
-	assert_true(cidr_equal(blocks, &(struct cidr){.addr = A("100.66.0.0"), .len = 26}));
+	assert_true(cidr_equal(blocks, &(struct cidr){.addr = addr("100.66.0.0"), .len = 26}));
 	free(blocks);
 	ok(assign(n, "b", &smaller, 1, &l, &e));
 	assert_int_equal(l.v[0].block.len, 28);
@@ -414,7 +414,7 @@ static void reserved_addresses_do_not_keep_a_block(void **state)
 	struct err e;
 	struct node *n = open_state(state);
 	struct pool p = P("10.1.0.0/30", 30, 0);
-	struct addr gateway = A("10.1.0.1");
+	struct addr gateway = addr("10.1.0.1");
 	struct node_want w = W("a", &p, 1);
 	struct node_leases l;
 	w.gateways = &gateway;

@@ -9,14 +9,14 @@
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
 
-#define AT(text) ((struct addr[]){A(text)})
-#define CT(text) ((struct cidr[]){C(text)})
+#define AT(text) ((struct addr[]){addr(text)})
+#define CT(text) ((struct cidr[]){cidr(text)})
 
-static struct mirror copy_of(const char *cidr, uint8_t block_len)
+static struct mirror copy_of(const char *prefix, uint8_t block_len)
 {
 	struct mirror m = {.node = "node-a", .socket = "/run/roost/agent.sock", .n_pools = 1};
 	m.pools[0] = (struct mirror_pool){
-		.pool = P(cidr, block_len, 60), .name = "default", .assigns = true};
+		.pool = P(prefix, block_len, 60), .name = "default", .assigns = true};
 	return m;
 }
 
@@ -29,7 +29,7 @@ static void put(struct node *n, const struct mirror *m)
 static void add(struct node *n, const char *block, int expected)
 {
 	struct err e;
-	struct cidr c = C(block);
+	struct cidr c = cidr(block);
 	int r = node_add_block(n, &c, &e);
 	if (r != expected)
 		fail_msg("%s: %d %s", block, r, e.text);
@@ -51,20 +51,20 @@ static int ask(struct node *n, const char *container, const struct mirror *m, bo
 	return r < 0 ? r : node_assign(n, &w, out, e);
 }
 
-static void gets(struct node *n, const char *container, const struct mirror *m, const char *addr)
+static void gets(struct node *n, const char *container, const struct mirror *m, const char *address)
 {
 	struct err e;
 	struct node_leases l;
 	char text[ADDR_TEXT];
 	ok(ask(n, container, m, false, &l, &e));
 	addr_format(&l.v[0].addr, text);
-	assert_string_equal(text, addr);
+	assert_string_equal(text, address);
 }
 
-static int wish(struct node *n, const char *container, const struct mirror *m, const char *addr,
+static int wish(struct node *n, const char *container, const struct mirror *m, const char *address,
 	struct err *e)
 {
-	struct addr a = A(addr);
+	struct addr a = addr(address);
 	struct node_want w = W(container, &m->pools[0].pool, 1);
 	struct node_leases l;
 	w.cluster = true;
@@ -87,7 +87,7 @@ static bool find_block(struct node *n, const char *block, struct node_block *out
 {
 	struct err e;
 	struct node_view v;
-	struct cidr c = C(block);
+	struct cidr c = cidr(block);
 	bool found = false;
 	ok(node_list(n, &v, &e));
 	for (size_t i = 0; i < v.n_blocks; i++)
@@ -110,8 +110,8 @@ static void the_copy_comes_back_as_it_was_put(void **state)
 	m.n_pools = 2;
 	m.mtu[IPV4] = 1450;
 	m.mtu[IPV6] = 1430;
-	m.reserved[0] = C("100.66.0.0/30");
-	m.reserved[1] = C("fd66::/126");
+	m.reserved[0] = cidr("100.66.0.0/30");
+	m.reserved[1] = cidr("fd66::/126");
 	m.n_reserved = 2;
 	assert_int_equal(node_put_mirror(n, &m, &e), 1);
 	assert_int_equal(node_put_mirror(n, &m, &e), 0);
@@ -151,7 +151,7 @@ static void the_largest_copy_fits(void **state)
 		memset(m.pools[i].name, 'p', sizeof(m.pools[i].name) - 1);
 	}
 	for (size_t i = 0; i < MIRROR_RESERVED; i++) {
-		m.reserved[i] = C("fd66::/128");
+		m.reserved[i] = cidr("fd66::/128");
 		m.reserved[i].addr.bytes[15] = (uint8_t)i;
 	}
 	struct mirror back;
@@ -266,7 +266,8 @@ static void blocks_that_fit_no_pool_are_refused(void **state)
 	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
 	put(n, &m);
-	struct cidr other = C("100.67.0.0/26"), size = C("100.66.0.0/27"), big = C("100.66.0.0/25");
+	struct cidr other = cidr("100.67.0.0/26"), size = cidr("100.66.0.0/27"),
+		    big = cidr("100.66.0.0/25");
 	refused(node_add_block(n, &other, &e), EINVAL, "of no pool that the cluster has");
 	refused(node_add_block(n, &size, &e), EINVAL, "100.66.0.0/27 is of no pool");
 	add(n, "100.66.0.0/26", 1);
@@ -288,8 +289,8 @@ static void reserved_addresses_are_given_to_nobody(void **state)
 	put(n, &m);
 	add(n, "100.66.0.0/29", 1);
 	gets(n, "a", &m, "100.66.0.0");
-	m.reserved[0] = C("100.66.0.0/30"); /* one of them is used */
-	m.reserved[1] = C("100.66.0.15/32");
+	m.reserved[0] = cidr("100.66.0.0/30"); /* one of them is used */
+	m.reserved[1] = cidr("100.66.0.15/32");
 	m.n_reserved = 2;
 	put(n, &m);
 	assert_int_equal(state_of(n, "100.66.0.0"), NODE_USED);
@@ -324,7 +325,7 @@ static void a_draining_block_gives_nothing_until_it_is_added_again(void **state)
 	struct mirror m = copy_of("100.66.0.0/16", 31);
 	put(n, &m);
 	add(n, "100.66.0.0/31", 1);
-	struct cidr block = C("100.66.0.0/31"), unknown = C("100.66.0.2/31");
+	struct cidr block = cidr("100.66.0.0/31"), unknown = cidr("100.66.0.2/31");
 	gets(n, "a", &m, "100.66.0.0");
 	refused(node_drain_block(n, &block, true, &e), EBUSY, "not empty");
 	release(n, "a", 1);
@@ -363,7 +364,7 @@ static void a_disowned_block_keeps_its_pods_and_gives_nothing(void **state)
 	gets(n, "a", &m, "100.66.0.0");
 	gets(n, "b", &m, "100.66.0.1");
 	release(n, "b", 1);
-	struct cidr block = C("100.66.0.0/30");
+	struct cidr block = cidr("100.66.0.0/30");
 	ok(node_disown_block(n, &block, &e));
 	ok(node_disown_block(n, &block, &e));
 	assert_true(find_block(n, "100.66.0.0/30", &b) && b.disowned && b.used == 1);
@@ -410,7 +411,7 @@ static void a_configuration_cannot_claim_in_a_pool_of_the_cluster(void **state)
 	struct mirror late = copy_of("10.5.0.0/16", 26);
 	refused(node_put_mirror(n, &late, &e), EINVAL,
 		"contains block 10.5.0.0/26, which a network");
-	struct cidr block = C("10.5.0.0/26");
+	struct cidr block = cidr("10.5.0.0/26");
 	refused(node_drain_block(n, &block, true, &e), EINVAL, "claimed by a network");
 	node_close(n);
 }
@@ -513,7 +514,7 @@ static void blocks_of_one_pool_can_be_in_several_state_folders(void **state)
 	n = open_in(place, place->other, NODE_SHARED);
 	put(n, &m);
 	add(n, "100.66.0.64/26", 1);
-	struct cidr taken = C("100.66.0.0/26");
+	struct cidr taken = cidr("100.66.0.0/26");
 	refused(node_add_block(n, &taken, &e), EBUSY, "held by another state folder");
 	gets(n, "a", &m, "100.66.0.64");
 	node_close(n);
@@ -551,7 +552,7 @@ static void a_tunnel_s_address_is_the_same_each_time(void **state)
 	assert_true(addr_equal(&a, &again));
 	m.pools[0].assigns = true;
 	put(n, &m);
-	struct cidr block = C("100.66.0.0/31");
+	struct cidr block = cidr("100.66.0.0/31");
 	refused(node_drain_block(n, &block, true, &e), EBUSY, "not empty");
 	/* Another one when its block is not ours any more. */
 	add(n, "100.66.0.8/31", 1);

@@ -69,7 +69,7 @@ static void damage(const char *dir, const char *how)
 		node_fault_mark(dir, mark, sizeof(mark));
 		ok(db_open(&db, path, mark, false, &meta, &e));
 		ok(db_begin(db, true, &e));
-		struct record_key k = {.kind = RECORD_ADDR, .addr = A("100.66.0.0")};
+		struct record_key k = {.kind = RECORD_ADDR, .addr = addr("100.66.0.0")};
 		struct db_value v = {.bytes = {9}, .len = 1};
 		ok(db_put(db, &k, &v, &e));
 		ok(db_commit(db, &e));
@@ -88,7 +88,7 @@ static void a_damaged_state_is_set_aside_and_begun_anew(void **state)
 	struct pool p = P("100.66.0.0/24", 26, 60);
 	static const char *const how[] = {
 		"garbage", "truncated", "version", "foreign", "folder", "mark"};
-	for (size_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+	for (size_t i = 0; i < COUNT(how); i++) {
 		struct node *n = open_state(state);
 		struct node_leases l;
 		ok(node_adopt(n, NULL, &e));
@@ -173,14 +173,14 @@ static void files_of_other_boots_are_removed_unopened(void **state)
 }
 
 /* What the kernel shows: one link of owner "a" with two addresses, and a block. */
-static struct owned kernel_with(struct owned_link *link, struct cidr *block, const char *addr)
+static struct owned kernel_with(struct owned_link *link, struct cidr *block, const char *address)
 {
 	*link = (struct owned_link){.label = {.owner = O("a").hash,
 					    .network = "net",
 					    .ifname = "eth0",
 					    .container = "a",
 					    .pod = "ns/a"}};
-	link->addrs[0] = A(addr);
+	link->addrs[0] = addr(address);
 	link->n_addrs = 1;
 	return (struct owned){.links = link, .n_links = 1, .blocks = block, .n_blocks = 1};
 }
@@ -191,7 +191,7 @@ static void a_lost_state_is_rebuilt_from_the_kernel(void **state)
 	struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/16", 26, 0);
 	struct owned_link link;
-	struct cidr block = C("100.66.0.64/26");
+	struct cidr block = cidr("100.66.0.64/26");
 	struct owned kernel = kernel_with(&link, &block, "100.66.0.70");
 	assert_true(node_needs_adoption(n, false));
 	ok(node_adopt(n, &kernel, &e));
@@ -201,7 +201,7 @@ static void a_lost_state_is_rebuilt_from_the_kernel(void **state)
 	assert_int_equal(state_of(n, "100.66.0.71"), NODE_QUARANTINED);
 	gives(n, "b", &p, 1, "100.66.0.0"); /* a new block */
 	refused(request(n, "c", &p, "100.66.0.71", &e), EADDRINUSE, "100.66.0.71 is quarantined");
-	struct addr q = A("100.66.0.72");
+	struct addr q = addr("100.66.0.72");
 	ok(node_release_addr(n, &q, &e));
 	release(n, "a", 1);
 	gives_requested(n, "c", &p, "100.66.0.72");
@@ -243,7 +243,7 @@ static void who_cannot_look_leaves_the_rest_to_who_can(void **state)
 	assert_int_equal(state_of(n, "100.66.0.0"), NODE_QUARANTINED);
 	gives(n, "b", &p, 1, "100.66.0.64");
 	struct owned_link link;
-	struct cidr block = C("100.66.0.64/26");
+	struct cidr block = cidr("100.66.0.64/26");
 	struct owned kernel = kernel_with(&link, &block, "100.66.0.0");
 	ok(node_adopt(n, &kernel, &e));
 	assert_false(node_needs_adoption(n, true));
@@ -261,7 +261,7 @@ static void a_loose_block_of_another_size_is_named(void **state)
 	struct err e;
 	struct node *n = open_state(state);
 	struct owned_link link;
-	struct cidr block = C("100.66.0.0/28");
+	struct cidr block = cidr("100.66.0.0/28");
 	struct owned kernel = kernel_with(&link, &block, "100.66.0.1");
 	struct pool p = P("100.66.0.0/24", 26, 0);
 	struct pool inside = P("100.66.0.0/30", 30, 0);
@@ -283,7 +283,7 @@ static void an_adopted_pod_outside_of_known_blocks_is_kept(void **state)
 	struct pool p = P("100.66.0.0/24", 32, 0);
 	struct node_leases l;
 	kernel.n_blocks = 0;
-	link.addrs[1] = A("100.66.0.2"); /* a second one of the same family */
+	link.addrs[1] = addr("100.66.0.2"); /* a second one of the same family */
 	link.n_addrs = 2;
 	ok(node_adopt(n, &kernel, &e));
 	gives(n, "b", &p, 1, "100.66.0.0");
@@ -313,7 +313,7 @@ static void a_second_state_folder_of_the_host_is_refused(void **state)
 	refused(assign(n, "b", &other_size, 1, &l, &e), EBUSY, place->dir);
 	/* A blackhole of the other folder's is not ours. */
 	struct owned_link link;
-	struct cidr block = C("100.66.0.0/26");
+	struct cidr block = cidr("100.66.0.0/26");
 	struct owned kernel = kernel_with(&link, &block, "100.66.0.0");
 	ok(node_adopt(n, &kernel, &e));
 	assert_int_equal(state_of(n, "100.66.0.0"), NODE_FREE);

@@ -4,11 +4,7 @@
  * "pod" says who asks and which addresses were given ("address A [BLOCK]", "route DST", "uplink
  * MTU"), "expected" is the plan as text, or the error.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "plugins/pod.h"
 
@@ -105,15 +101,13 @@ static void run_case(const char *dir, char *out, size_t size)
 		text_add(&t, "error: %s\n", e.text);
 }
 
-static void plans_are_as_the_golden_folders_say(void **state)
+TEST(plans_are_as_the_golden_folders_say)
 {
-	(void)state;
 	golden_run("pod", run_case);
 }
 
-static void a_label_survives_being_written_and_read(void **state)
+TEST(a_label_survives_being_written_and_read)
 {
-	(void)state;
 	struct owned_label label = {
 		.network = "net", .ifname = "eth0", .container = "c1", .pod = "default/web-0"};
 	label.owner = hash_of("x", 1);
@@ -128,9 +122,8 @@ static void a_label_survives_being_written_and_read(void **state)
 	assert_string_equal(back.pod, "default/web-0");
 }
 
-static void a_label_with_a_long_container_is_cut_behind_the_network(void **state)
+TEST(a_label_with_a_long_container_is_cut_behind_the_network)
 {
-	(void)state;
 	struct owned_label label = {.ifname = "eth0"};
 	memset(label.network, 'n', CNI_NETWORK_MAX);
 	memset(label.container, 'c', sizeof(label.container) - 1);
@@ -143,9 +136,8 @@ static void a_label_with_a_long_container_is_cut_behind_the_network(void **state
 	assert_string_equal(back.ifname, "eth0");
 }
 
-static void foreign_aliases_are_not_labels(void **state)
+TEST(foreign_aliases_are_not_labels)
 {
-	(void)state;
 	static const char *const aliases[] = {"", "uplink", "0123456789abcdef0123456789abcdef",
 		"0123456789ABCDEF0123456789abcdef net eth0 c",
 		"0123456789abcdef0123456789abcde net"};
@@ -154,9 +146,8 @@ static void foreign_aliases_are_not_labels(void **state)
 		assert_false(owned_label_parse(aliases[i], &l));
 }
 
-static void the_same_last_32_bits_give_the_same_name_and_another_second_one(void **state)
+TEST(the_same_last_32_bits_give_the_same_name_and_another_second_one)
 {
-	(void)state;
 	struct addr v4, v6;
 	struct err e;
 	assert_int_equal(addr_parse("100.66.0.1", &v4, &e), 0);

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pools as configured, their arithmetic, owners, and the records of the node state as bytes. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "ipam/owner.h"
@@ -22,25 +17,8 @@ static int parse(const char *text, struct pool out[POOL_MAX], size_t *n, struct 
 	return pool_parse_list(doc, "ipam.pools", POOL_COOLDOWN_S, out, n, e);
 }
 
-static struct cidr C(const char *text) {
-	struct err e;
-	struct cidr c;
-	assert_int_equal(cidr_parse(text, &c, &e), 0);
-	return c;
-}
-
-static struct addr
-A(const char *text) {
-	struct err e;
-	struct addr a;
-	assert_int_equal(addr_parse(text, &a, &e), 0);
-	return a;
-}
-
-static void
-pools_have_defaults(void **state)
+TEST(pools_have_defaults)
 {
-	(void)state;
 	struct err e;
 	struct pool p[POOL_MAX];
 	size_t n;
@@ -56,9 +34,8 @@ pools_have_defaults(void **state)
 	assert_int_equal(p[3].block_len, 128);
 }
 
-static void pools_take_their_settings(void **state)
+TEST(pools_take_their_settings)
 {
-	(void)state;
 	struct err e;
 	struct pool p[POOL_MAX];
 	size_t n;
@@ -72,9 +49,8 @@ static void pools_take_their_settings(void **state)
 	assert_int_equal(p[1].block_len, 64);
 }
 
-static void bad_pools_are_refused_with_their_place(void **state)
+TEST(bad_pools_are_refused_with_their_place)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		int error;
@@ -110,7 +86,7 @@ static void bad_pools_are_refused_with_their_place(void **state)
 		{"[{\"cidr\": \"10.0.0.0/24\"}, {\"cidr\": \"10.0.0.128/25\"}]", EINVAL,
 			"ipam.pools[1]: pools 10.0.0.0/24 and 10.0.0.128/25 overlap"},
 	};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct err e = {0};
 		struct pool p[POOL_MAX];
 		size_t n;
@@ -120,9 +96,8 @@ static void bad_pools_are_refused_with_their_place(void **state)
 	}
 }
 
-static void too_many_pools_are_refused(void **state)
+TEST(too_many_pools_are_refused)
 {
-	(void)state;
 	struct err e;
 	struct pool p[POOL_MAX];
 	size_t n;
@@ -133,9 +108,8 @@ static void too_many_pools_are_refused(void **state)
 	assert_non_null(strstr(e.text, "pools has 65 pools, at most 64"));
 }
 
-static void blocks_are_numbered(void **state)
+TEST(blocks_are_numbered)
 {
-	(void)state;
 	static const struct {
 		const char *pool;
 		uint8_t block_len;
@@ -152,8 +126,8 @@ static void blocks_are_numbered(void **state)
 		{"fd66::/32", 128, UINT64_MAX, "fd66::ffff:ffff:ffff:ffff/128", UINT64_MAX},
 		{"fd66::/32", 96, UINT64_MAX, "fd66:0:ffff:ffff:ffff:ffff::/96", UINT64_MAX},
 	};
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct pool p = {.cidr = C(cases[i].pool), .block_len = cases[i].block_len};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct pool p = {.cidr = cidr(cases[i].pool), .block_len = cases[i].block_len};
 		struct cidr block = pool_block(&p, cases[i].index);
 		char text[CIDR_TEXT];
 		cidr_format(&block, text);
@@ -163,73 +137,68 @@ static void blocks_are_numbered(void **state)
 	}
 }
 
-static void a_far_block_has_a_saturated_index(void **state)
+TEST(a_far_block_has_a_saturated_index)
 {
-	(void)state;
-	struct pool p = {.cidr = C("fd66::/16"), .block_len = 128};
-	struct addr a = A("fd66:8000::1");
+	struct pool p = {.cidr = cidr("fd66::/16"), .block_len = 128};
+	struct addr a = addr("fd66:8000::1");
 	assert_int_equal(pool_block_index(&p, &a), UINT64_MAX);
 }
 
-static void block_sizes_saturate(void **state)
+TEST(block_sizes_saturate)
 {
-	(void)state;
-	struct cidr small = C("100.66.0.0/30");
-	struct cidr whole = C("fd66::/64");
-	struct cidr half = C("fd66::/65");
+	struct cidr small = cidr("100.66.0.0/30");
+	struct cidr whole = cidr("fd66::/64");
+	struct cidr half = cidr("fd66::/65");
 	assert_int_equal(pool_block_size(&small), 4);
 	assert_int_equal(pool_block_size(&whole), UINT64_MAX);
 	assert_int_equal(pool_block_size(&half), UINT64_C(1) << 63);
 }
 
-static void the_pool_of_an_address_is_found(void **state)
+TEST(the_pool_of_an_address_is_found)
 {
-	(void)state;
-	struct pool p[] = {{.cidr = C("100.66.0.0/16"), .block_len = 26},
-		{.cidr = C("fd66::/64"), .block_len = 122}};
-	struct addr in = A("fd66::77");
-	struct addr out = A("100.67.0.0");
+	struct pool p[] = {{.cidr = cidr("100.66.0.0/16"), .block_len = 26},
+		{.cidr = cidr("fd66::/64"), .block_len = 122}};
+	struct addr in = addr("fd66::77");
+	struct addr out = addr("100.67.0.0");
 	struct cidr block = pool_block_of(&p[1], &in);
 	assert_ptr_equal(pool_find(p, 2, &in), &p[1]);
 	assert_null(pool_find(p, 2, &out));
-	assert_true(cidr_equal(&block, &(struct cidr){.addr = A("fd66::40"), .len = 122}));
+	assert_true(cidr_equal(&block, &(struct cidr){.addr = addr("fd66::40"), .len = 122}));
 }
 
-static void owners_differ_in_each_part(void **state)
+TEST(owners_differ_in_each_part)
 {
-	(void)state;
 	struct hash one = owner_hash("net", "c", "eth0");
 	struct hash same = owner_of("net", "c", "eth0").hash;
 	struct hash others[] = {owner_hash("ne", "tc", "eth0"), owner_hash("net", "ceth", "0"),
 		owner_hash("net", "c", "eth1"), owner_hash("net2", "c", "eth0"),
 		owner_hash("", "netc", "eth0")};
 	assert_true(hash_equal(&one, &same));
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+	for (size_t i = 0; i < COUNT(others); i++)
 		assert_false(hash_equal(&one, &others[i]));
 	assert_string_equal(owner_of("net", "c", "eth0").pod_name, "");
 }
 
-static void keys_sort_by_pool_time_and_address(void **state)
+TEST(keys_sort_by_pool_time_and_address)
 {
-	(void)state;
 	struct record_key ordered[] = {
-		{.kind = RECORD_ADDR, .addr = A("9.0.0.1")},
-		{.kind = RECORD_ADDR, .addr = A("10.0.0.0")},
-		{.kind = RECORD_ADDR, .addr = A("::1")},
-		{.kind = RECORD_QUEUE, .pool = C("10.0.0.0/8"), .addr = A("10.9.0.0")},
+		{.kind = RECORD_ADDR, .addr = addr("9.0.0.1")},
+		{.kind = RECORD_ADDR, .addr = addr("10.0.0.0")},
+		{.kind = RECORD_ADDR, .addr = addr("::1")},
+		{.kind = RECORD_QUEUE, .pool = cidr("10.0.0.0/8"), .addr = addr("10.9.0.0")},
 		{.kind = RECORD_QUEUE,
-			.pool = C("10.0.0.0/8"),
+			.pool = cidr("10.0.0.0/8"),
 			.released_ns = 255,
-			.addr = A("10.0.0.0")},
+			.addr = addr("10.0.0.0")},
 		{.kind = RECORD_QUEUE,
-			.pool = C("10.0.0.0/8"),
+			.pool = cidr("10.0.0.0/8"),
 			.released_ns = 256,
-			.addr = A("10.0.0.0")},
-		{.kind = RECORD_QUEUE, .pool = C("11.0.0.0/8"), .addr = A("11.0.0.0")},
+			.addr = addr("10.0.0.0")},
+		{.kind = RECORD_QUEUE, .pool = cidr("11.0.0.0/8"), .addr = addr("11.0.0.0")},
 	};
 	uint8_t before[RECORD_KEY_MAX];
 	size_t before_len = record_key_format(&ordered[0], before);
-	for (size_t i = 1; i < sizeof(ordered) / sizeof(ordered[0]); i++) {
+	for (size_t i = 1; i < COUNT(ordered); i++) {
 		uint8_t key[RECORD_KEY_MAX];
 		size_t len = record_key_format(&ordered[i], key);
 		assert_true(memcmp(before, key, len < before_len ? len : before_len) < 0);
@@ -238,9 +207,8 @@ static void keys_sort_by_pool_time_and_address(void **state)
 	}
 }
 
-static void records_are_read_as_they_were_written(void **state)
+TEST(records_are_read_as_they_were_written)
 {
-	(void)state;
 	uint8_t b[RECORD_VALUE_MAX];
 	struct record_addr in = {
 		.state = RECORD_RELEASED,
@@ -267,9 +235,8 @@ static void records_are_read_as_they_were_written(void **state)
 	assert_false(record_addr_parse(b, len, &out));
 }
 
-static void names_that_are_too_long_are_cut(void **state)
+TEST(names_that_are_too_long_are_cut)
 {
-	(void)state;
 	char name[3000];
 	uint8_t b[RECORD_VALUE_MAX];
 	memset(name, 'n', sizeof(name));

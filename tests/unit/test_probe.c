@@ -2,15 +2,10 @@
 /*
  * The probe's pure parts: lines, messages, and what a chain gives to its plugins.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "cli/probe/chain.h"
@@ -63,9 +58,8 @@ static void assert_next(struct line *l, const char *expected)
 		assert_null(seen);
 }
 
-static void lines_come_out_whole_however_their_bytes_come_in(void **state)
+TEST(lines_come_out_whole_however_their_bytes_come_in)
 {
-	(void)state;
 	static const char text[] = "{\"a\":1}\n\n \t\r\n{\"b\":2}\r\nhalf";
 	for (size_t step = 1; step <= sizeof(text); step++) {
 		struct line l = {0};
@@ -85,11 +79,10 @@ static void lines_come_out_whole_however_their_bytes_come_in(void **state)
 	}
 }
 
-static void a_line_that_is_too_long_is_refused_once_and_passed_over(void **state)
+TEST(a_line_that_is_too_long_is_refused_once_and_passed_over)
 {
-	(void)state;
 	static const size_t more[] = {1, 2, 100000, 3000000};
-	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+	for (size_t i = 0; i < COUNT(more); i++) {
 		struct line l = {0};
 		CLEANUP_FREE char *text = mem_new(LINE_MAX_BYTES + more[i] + 1, 1);
 		memset(text, 'x', LINE_MAX_BYTES + more[i]);
@@ -109,9 +102,8 @@ static void a_line_that_is_too_long_is_refused_once_and_passed_over(void **state
 	}
 }
 
-static void the_longest_line_is_let_through(void **state)
+TEST(the_longest_line_is_let_through)
 {
-	(void)state;
 	struct line l = {0};
 	CLEANUP_FREE char *text = mem_new(LINE_MAX_BYTES + 1, 1);
 	memset(text, 'x', LINE_MAX_BYTES);
@@ -122,9 +114,8 @@ static void the_longest_line_is_let_through(void **state)
 	line_done(&l);
 }
 
-static void what_is_no_request_is_refused_with_a_sentence(void **state)
+TEST(what_is_no_request_is_refused_with_a_sentence)
 {
-	(void)state;
 	static const struct {
 		const char *line, *error;
 		json_int_t id;
@@ -140,7 +131,7 @@ static void what_is_no_request_is_refused_with_a_sentence(void **state)
 		{"{\"id\":3,\"op\":7}", "op must be a string", 3},
 		{"{\"id\":3,\"op\":\"a\"} {}", "something follows", -1},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		json_t *doc = NULL;
 		const char *op = NULL;
@@ -154,9 +145,8 @@ static void what_is_no_request_is_refused_with_a_sentence(void **state)
 	}
 }
 
-static void an_answer_is_one_line_of_ascii(void **state)
+TEST(an_answer_is_one_line_of_ascii)
 {
-	(void)state;
 	struct err e = {0};
 	(void)err_set(&e, ENOENT, "no \"\xc3\xa4\n\"");
 	err_details(&e, "why\x1b");
@@ -168,9 +158,8 @@ static void an_answer_is_one_line_of_ascii(void **state)
 
 /* ---- Messages ---- */
 
-static void a_message_is_read_as_it_was_written(void **state)
+TEST(a_message_is_read_as_it_was_written)
 {
-	(void)state;
 	static const size_t sizes[] = {PROBE_MESSAGE_MIN, 1472, PROBE_MESSAGE_MAX};
 	struct probe_message ask = {.df = true, .seq = UINT32_MAX};
 	memset(ask.nonce, 'n', sizeof(ask.nonce) - 1);
@@ -180,7 +169,7 @@ static void a_message_is_read_as_it_was_written(void **state)
 	answer.is_answer = true;
 	assert_int_equal(
 		addr_parse("1111:2222:3333:4444:5555:6666:7777:8888", &answer.source, &e), 0);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; i < COUNT(sizes); i++) {
 		CLEANUP_FREE char *text = mem_new(sizes[i], 1);
 		struct probe_message seen;
 		probe_message_format(&ask, text, sizes[i]);
@@ -193,9 +182,8 @@ static void a_message_is_read_as_it_was_written(void **state)
 	}
 }
 
-static void messages_of_others_are_not_ours(void **state)
+TEST(messages_of_others_are_not_ours)
 {
-	(void)state;
 	static const char *const texts[] = {
 		"",
 		"{}",
@@ -208,7 +196,7 @@ static void messages_of_others_are_not_ours(void **state)
 		"{\"roost-probe\":\"answer\",\"nonce\":\"n\",\"seq\":0,\"source\":\"x\"}",
 		"{\"roost-probe\":\"ask\",\"nonce\":\"n\",\"seq\":0} {",
 	};
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+	for (size_t i = 0; i < COUNT(texts); i++) {
 		char text[PROBE_MESSAGE_MIN];
 		struct probe_message seen;
 		memset(text, ' ', sizeof(text));
@@ -237,9 +225,8 @@ static void assert_json(const json_t *seen, const char *expected)
 	fail_msg("expected %s, saw %s", expected, text);
 }
 
-static void each_plugin_gets_its_own_keys_and_what_the_runtime_adds(void **state)
+TEST(each_plugin_gets_its_own_keys_and_what_the_runtime_adds)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc = json_of(
 		"{\"cniVersion\":\"0.4.0\",\"name\":\"net\",\"plugins\":[{\"type\":\"a\",\"x\":1,"
 		"\"name\":\"other\",\"capabilities\":{\"mac\":true}},{\"type\":\"b\","
@@ -265,9 +252,8 @@ static void each_plugin_gets_its_own_keys_and_what_the_runtime_adds(void **state
 	assert_json(capabilities, "[\"mac\",\"portMappings\"]");
 }
 
-static void a_chain_survives_its_own_document(void **state)
+TEST(a_chain_survives_its_own_document)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc =
 		json_of("{\"name\":\"net\",\"cniVersions\":[\"0.3.1\",\"1.0.0\",\"9.0.0\",7],"
 			"\"type\":\"a\"}");
@@ -282,9 +268,8 @@ static void a_chain_survives_its_own_document(void **state)
 	assert_true(json_equal(again.plugins, c.plugins));
 }
 
-static void a_configuration_that_is_none_is_refused(void **state)
+TEST(a_configuration_that_is_none_is_refused)
 {
-	(void)state;
 	static const struct {
 		bool is_list;
 		const char *text, *error;
@@ -301,7 +286,7 @@ static void a_configuration_that_is_none_is_refused(void **state)
 		{false, "{\"name\":\"n\"}", "has no type"},
 		{false, "{\"name\":\"n\",\"type\":\"a\",\"cniVersion\":\"x\"}", "cniVersion"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		CLEANUP_JSON json_t *doc = json_of(table[i].text);
 		struct probe_chain c = {0};
 		struct err e = {0};
@@ -322,9 +307,8 @@ static void put_file(const char *folder, const char *name, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-static void the_first_usable_file_of_the_folder_is_the_network(void **state)
+TEST(the_first_usable_file_of_the_folder_is_the_network)
 {
-	(void)state;
 	char folder[] = "/tmp/roost-chain-XXXXXX";
 	struct err e = {0};
 	struct probe_chain c = {0};
@@ -345,7 +329,7 @@ static void the_first_usable_file_of_the_folder_is_the_network(void **state)
 	assert_non_null(strstr(e.details, "00.conflist"));
 	static const char *const names[] = {
 		"00.conflist", "05.txt", "20.conf", "10.conflist", "9.json"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < COUNT(names); i++) {
 		char path[256];
 		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
 		(void)remove(path);

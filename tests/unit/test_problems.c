@@ -2,11 +2,7 @@
 /*
  * Lists of problems: what is kept, what is counted, what is shown.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/problems.h"
 
@@ -16,9 +12,8 @@ static void fill(struct problems *p, int n)
 		problems_add(p, "problem %d", i);
 }
 
-static void what_fits_is_shown_as_it_is(void **state)
+TEST(what_fits_is_shown_as_it_is)
 {
-	(void)state;
 	struct problems p = {0};
 	char out[3][PROBLEM_TEXT];
 	assert_int_equal(problems_lines(&p, 3, out), 0);
@@ -30,9 +25,8 @@ static void what_fits_is_shown_as_it_is(void **state)
 	assert_false(problems_has(&p, "problem 3"));
 }
 
-static void what_does_not_fit_is_counted_in_the_last_line(void **state)
+TEST(what_does_not_fit_is_counted_in_the_last_line)
 {
-	(void)state;
 	struct problems p = {0};
 	char out[PROBLEMS_MAX + 1][PROBLEM_TEXT];
 	fill(&p, 4);
@@ -43,9 +37,8 @@ static void what_does_not_fit_is_counted_in_the_last_line(void **state)
 	assert_string_equal(out[0], "and 4 more");
 }
 
-static void what_was_not_kept_is_counted(void **state)
+TEST(what_was_not_kept_is_counted)
 {
-	(void)state;
 	struct problems p = {0};
 	char out[PROBLEMS_MAX + 1][PROBLEM_TEXT];
 	fill(&p, PROBLEMS_MAX);
@@ -60,9 +53,8 @@ static void what_was_not_kept_is_counted(void **state)
 	assert_string_equal(out[1], "and 25 more");
 }
 
-static void merging_keeps_the_count(void **state)
+TEST(merging_keeps_the_count)
 {
-	(void)state;
 	struct problems p = {0};
 	struct problems more = {0};
 	fill(&more, PROBLEMS_MAX + 5);

@@ -3,11 +3,7 @@
  * The copy of the cluster: lists by mark and sweep, single changes in their place, documents that
  * cannot be read.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "agent/replica.h"
 
@@ -44,10 +40,9 @@ static void open_empty(struct replica *r)
 	}
 }
 
-static void it_is_whole_when_both_lists_were_seen(void **state)
+TEST(it_is_whole_when_both_lists_were_seen)
 {
 	struct replica r;
-	(void)state;
 	replica_init(&r, "me");
 	assert_false(replica_is_whole(&r));
 	begin(&r, REPLICA_RESOURCES);
@@ -62,12 +57,11 @@ static void it_is_whole_when_both_lists_were_seen(void **state)
 	replica_done(&r);
 }
 
-static void a_new_list_drops_what_it_does_not_tell(void **state)
+TEST(a_new_list_drops_what_it_does_not_tell)
 {
 	struct replica r;
 	struct cidr kept;
 	struct err e;
-	(void)state;
 	open_empty(&r);
 	put(&r, "resources/nodes/b", NODE("b", "10.0.0.2"));
 	put(&r, "resources/nodes/a", NODE("a", "10.0.0.1"));
@@ -95,10 +89,9 @@ static void a_new_list_drops_what_it_does_not_tell(void **state)
 	replica_done(&r);
 }
 
-static void many_blocks_in_any_order_end_up_sorted(void **state)
+TEST(many_blocks_in_any_order_end_up_sorted)
 {
 	struct replica r;
-	(void)state;
 	open_empty(&r);
 	begin(&r, REPLICA_BLOCKS);
 	for (unsigned int i = 0; i < 2000; i++) {
@@ -119,15 +112,14 @@ static void many_blocks_in_any_order_end_up_sorted(void **state)
 	replica_done(&r);
 }
 
-static void what_cannot_be_read_is_left_out_and_named(void **state)
+TEST(what_cannot_be_read_is_left_out_and_named)
 {
 	static const char *const hostile[] = {"not json", "[]", "{}", "{\"kind\": 7}",
 		NODE("other", "10.0.0.1"), NODE("b", "10.0.0.1; } protocol"),
 		"{\"kind\": \"IPPool\", \"metadata\": {\"name\": \"b\"}}"};
 	struct replica r;
-	(void)state;
 	open_empty(&r);
-	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+	for (size_t i = 0; i < COUNT(hostile); i++) {
 		put(&r, "resources/nodes/b", NODE("b", "10.0.0.2"));
 		assert_int_equal(r.n_nodes, 1);
 		assert_int_equal(r.n_problems, 0);
@@ -147,12 +139,11 @@ static void what_cannot_be_read_is_left_out_and_named(void **state)
 }
 
 /* In whatever order they come and go. */
-static void many_that_cannot_be_read_are_each_named_once(void **state)
+TEST(many_that_cannot_be_read_are_each_named_once)
 {
 	enum { N = 2000, STEP = 1237 }; /* without a common divisor */
 	struct replica r;
 	char key[64];
-	(void)state;
 	open_empty(&r);
 	for (unsigned int turn = 0; turn < 2 * N; turn++) {
 		(void)snprintf(key, sizeof(key), "resources/nodes/n%04u", turn * STEP % N);
@@ -177,10 +168,9 @@ static void many_that_cannot_be_read_are_each_named_once(void **state)
 	replica_done(&r);
 }
 
-static void a_block_that_cannot_be_read_counts_as_taken(void **state)
+TEST(a_block_that_cannot_be_read_counts_as_taken)
 {
 	struct replica r;
-	(void)state;
 	open_empty(&r);
 	put(&r, "blocks/10.1.0.0-26", "{\"node\": \"a\\nb\"}");
 	assert_int_equal(r.n_blocks, 1);
@@ -195,10 +185,9 @@ static void a_block_that_cannot_be_read_counts_as_taken(void **state)
 	replica_done(&r);
 }
 
-static void our_own_document_is_kept_as_it_is(void **state)
+TEST(our_own_document_is_kept_as_it_is)
 {
 	struct replica r;
-	(void)state;
 	open_empty(&r);
 	put(&r, "resources/nodes/me", NODE("me", "10.0.0.1"));
 	assert_non_null(r.self);

@@ -4,14 +4,9 @@
  * "expected" the value that is read of it and what is kept of it, or the error with its line. Rules
  * that are easier to see in one table are here.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "cluster/document.h"
 #include "cluster/resource.h"
@@ -210,18 +205,16 @@ static void describe(const char *dir, char *out, size_t size)
 	yaml_file_free(f);
 }
 
-static void documents_read_as_the_golden_folders_say(void **state)
+TEST(documents_read_as_the_golden_folders_say)
 {
-	(void)state;
 	golden_run("resource", describe);
 }
 
-static void kinds_are_known_by_name_and_plural_in_any_case(void **state)
+TEST(kinds_are_known_by_name_and_plural_in_any_case)
 {
-	(void)state;
 	const char *names[] = {"IPPool", "ippool", "ippools", "IPPools", "IPPOOLS"};
 	enum resource_kind kind = RESOURCE_KINDS;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < COUNT(names); i++) {
 		assert_true(resource_kind_parse(names[i], &kind));
 		assert_int_equal(kind, RESOURCE_IPPOOL);
 	}
@@ -278,9 +271,8 @@ static void try_one(const struct one *one)
 #define MUST_PEER ", must be ADDRESS, IPV4:PORT or [IPV6]:PORT"
 #define MUST_PREFIX ", must be an IP prefix (ADDRESS/LENGTH)"
 
-static void fields_are_judged_one_by_one(void **state)
+TEST(fields_are_judged_one_by_one)
 {
-	(void)state;
 	static const struct one table[] = {
 		{"IPPool", "blockSize: 20", NULL},
 		{"IPPool", "blockSize: 32", NULL},
@@ -597,7 +589,7 @@ static void fields_are_judged_one_by_one(void **state)
 		{"IPAMConfiguration", "autoAllocateBlocks: false",
 			"spec.autoAllocateBlocks false is not supported by roost"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+	for (size_t i = 0; i < COUNT(table); i++)
 		try_one(&table[i]);
 }
 
@@ -619,9 +611,8 @@ static int parse_named(const char *kind, const char *metadata, const char *spec,
 	return error;
 }
 
-static void names_and_labels_have_known_alphabets(void **state)
+TEST(names_and_labels_have_known_alphabets)
 {
-	(void)state;
 	static const struct {
 		const char *metadata, *sentence;
 	} table[] = {
@@ -663,7 +654,7 @@ static void names_and_labels_have_known_alphabets(void **state)
 		{"{\"name\": \"a\", \"ownerReferences\": []}",
 			"metadata.ownerReferences is not supported by roost"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		int error = parse_named("BGPFilter", table[i].metadata, "{}", &e);
 		if ((error == 0) != (table[i].sentence == NULL))
@@ -673,9 +664,8 @@ static void names_and_labels_have_known_alphabets(void **state)
 	}
 }
 
-static void some_kinds_have_fixed_names(void **state)
+TEST(some_kinds_have_fixed_names)
 {
-	(void)state;
 	static const struct {
 		const char *kind, *metadata, *spec, *sentence;
 	} table[] = {
@@ -709,7 +699,7 @@ static void some_kinds_have_fixed_names(void **state)
 			"kind FelixConfiguration is not supported by roost"},
 		{"ippool", "{\"name\": \"a\"}", "{}", "kind ippool is not supported by roost"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		int error = parse_named(table[i].kind, table[i].metadata, table[i].spec, &e);
 		if ((error == 0) != (table[i].sentence == NULL))
@@ -735,9 +725,8 @@ static json_t *stored_node(const char *metadata, const char *spec)
 	return stored;
 }
 
-static void applying_a_node_keeps_what_its_agent_wrote(void **state)
+TEST(applying_a_node_keeps_what_its_agent_wrote)
 {
-	(void)state;
 	static const char agent[] =
 		"{\"bgp\": {\"ipv4Address\": \"10.0.0.1/24\", \"ipv6Address\": \"fd00::1/64\", "
 		"\"ipv4IPIPTunnelAddr\": \"10.65.0.0\", \"asNumber\": 7, "
@@ -763,7 +752,7 @@ static void applying_a_node_keeps_what_its_agent_wrote(void **state)
 			"\"drain\": false, \"ipv4VXLANTunnelAddr\": \"10.65.0.1\", "
 			"\"vxlanTunnelMACAddr\": \"66:00:00:00:00:02\"}"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		CLEANUP_JSON json_t *old =
 			stored_node("{\"name\": \"a\", \"labels\": {\"old\": \"1\"}}", agent);
 		CLEANUP_JSON json_t *given = stored_node(table[i].metadata, table[i].spec);

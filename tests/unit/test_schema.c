@@ -3,17 +3,12 @@
  * Documents by a table: a document with a member of each type is written as it was read, and what does
  * not have the form is refused with its place.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/schema.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "lib/addr.h"
 #include "lib/json.h"
@@ -103,9 +98,8 @@ static json_t *parse(const char *text)
 	return doc;
 }
 
-static void a_document_with_every_type_is_written_as_it_was_read(void **state)
+TEST(a_document_with_every_type_is_written_as_it_was_read)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc = parse(EVERYTHING);
 	struct whole w = {0};
 	struct err e;
@@ -130,9 +124,8 @@ static void a_document_with_every_type_is_written_as_it_was_read(void **state)
 	free(w.parts);
 }
 
-static void what_is_absent_or_null_leaves_its_default(void **state)
+TEST(what_is_absent_or_null_leaves_its_default)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc =
 		parse("{\"prefix\":\"::/0\",\"n32\":null,\"new\":1,\"part\":null}");
 	struct whole w = {.n32 = 7, .text = "kept", .colour = GREEN};
@@ -145,9 +138,8 @@ static void what_is_absent_or_null_leaves_its_default(void **state)
 	assert_null(w.parts);
 }
 
-static void texts_are_cleaned_and_cut_and_long_lists_cut_where_that_is_said(void **state)
+TEST(texts_are_cleaned_and_cut_and_long_lists_cut_where_that_is_said)
 {
-	(void)state;
 	CLEANUP_JSON json_t *doc =
 		parse("{\"prefix\":\"::/0\",\"text\":\"\\u001b0123456789abcdefgh\","
 		      "\"texts\":[\"1\",\"2\",\"3\",\"4\"]}");
@@ -161,9 +153,8 @@ static void texts_are_cleaned_and_cut_and_long_lists_cut_where_that_is_said(void
 	assert_string_equal(json_string_value(json_object_get(again, "text")), "??");
 }
 
-static void what_has_another_form_is_refused_with_its_place(void **state)
+TEST(what_has_another_form_is_refused_with_its_place)
 {
-	(void)state;
 	static const struct {
 		const char *member, *sentence;
 	} table[] = {
@@ -194,7 +185,7 @@ static void what_has_another_form_is_refused_with_its_place(void **state)
 		{"\"texts\":[\"a\",1]", "texts[1] is not a string"},
 		{"\"n8\":13", "n8 is not wanted (2 members)"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		char text[200];
 		(void)snprintf(text, sizeof(text), "{\"prefix\":\"::/0\",%s}", table[i].member);
 		CLEANUP_JSON json_t *doc = parse(text);
@@ -215,9 +206,8 @@ static int refuse_unknown(const struct schema_at *member, const struct schema *s
 	return schema_refuse(member, EINVAL, "is none of %zu", s->n);
 }
 
-static void a_strict_reader_refuses_unknown_members_and_says_where(void **state)
+TEST(a_strict_reader_refuses_unknown_members_and_says_where)
 {
-	(void)state;
 	char where[SCHEMA_PLACE] = "";
 	struct err e;
 	const struct schema_reader reader = {

@@ -2,11 +2,7 @@
 /*
  * Searching sorted arrays, for every length up to seven and every key.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/search.h"
 
@@ -17,11 +13,10 @@ static int compare(const void *element, const void *key)
 	return (a > b) - (a < b);
 }
 
-static void every_key_is_found_or_placed_before_the_first_larger_one(void **state)
+TEST(every_key_is_found_or_placed_before_the_first_larger_one)
 {
-	(void)state;
 	static const int sorted[] = {2, 4, 4, 6, 8, 8, 8};
-	for (size_t n = 0; n <= sizeof(sorted) / sizeof(sorted[0]); n++) {
+	for (size_t n = 0; n <= COUNT(sorted); n++) {
 		for (int key = 1; key < 10; key++) {
 			size_t place = 0;
 			while (place < n && sorted[place] < key)
@@ -37,9 +32,8 @@ static void every_key_is_found_or_placed_before_the_first_larger_one(void **stat
 	}
 }
 
-static void an_empty_array_may_be_null(void **state)
+TEST(an_empty_array_may_be_null)
 {
-	(void)state;
 	int key = 1;
 	assert_int_equal(search_lower_bound(NULL, 0, sizeof(int), &key, compare), 0);
 	assert_null(search_find(NULL, 0, sizeof(int), &key, compare));

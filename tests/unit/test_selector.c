@@ -2,14 +2,9 @@
 /*
  * Selectors on one set of labels, and what is wrong with those that are none.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -27,9 +22,8 @@ static json_t *labels_of(const char *text)
 	"{\"role\": \"web\", \"zone\": \"eu-1\", \"empty\": \"\", \"a.b/c-d_e\": \"x\", "          \
 	"\"in\": \"y\", \"has\": \"z\", \"all\": \"w\", \"number\": 5, \"quote\": \"a\\\"b\"}"
 
-static void selectors_match_as_the_table_says(void **state)
+TEST(selectors_match_as_the_table_says)
 {
-	(void)state;
 	static const struct {
 		const char *text;
 		bool matches;
@@ -104,7 +98,7 @@ static void selectors_match_as_the_table_says(void **state)
 		{"!!!has(role)", false},
 	};
 	CLEANUP_JSON json_t *labels = labels_of(LABELS);
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		if (selector_check(table[i].text, &e) < 0)
 			fail_msg("%s: %s", table[i].text, e.text);
@@ -113,9 +107,8 @@ static void selectors_match_as_the_table_says(void **state)
 	}
 }
 
-static void without_labels_only_absence_matches(void **state)
+TEST(without_labels_only_absence_matches)
 {
-	(void)state;
 	CLEANUP_JSON json_t *array = json_array();
 	const json_t *none[] = {NULL, array};
 	for (size_t i = 0; i < 2; i++) {
@@ -125,9 +118,8 @@ static void without_labels_only_absence_matches(void **state)
 	}
 }
 
-static void what_is_no_selector_is_refused_with_its_column(void **state)
+TEST(what_is_no_selector_is_refused_with_its_column)
 {
-	(void)state;
 	static const struct {
 		const char *text, *sentence;
 	} table[] = {
@@ -164,7 +156,7 @@ static void what_is_no_selector_is_refused_with_its_column(void **state)
 		{"r\xc3\xb6le == 'x'", "column 2: a comparison is expected here: ==, !=, in, not "
 				       "in, contains, starts with, ends with"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		if (selector_check(table[i].text, &e) != -EINVAL)
 			fail_msg("%s is a selector", table[i].text);
@@ -173,9 +165,8 @@ static void what_is_no_selector_is_refused_with_its_column(void **state)
 	}
 }
 
-static void nesting_and_length_are_limited(void **state)
+TEST(nesting_and_length_are_limited)
 {
-	(void)state;
 	char text[SELECTOR_MAX + 2];
 	struct err e;
 	(void)snprintf(text, sizeof(text), "%.32sall()%.32s", "((((((((((((((((((((((((((((((((",

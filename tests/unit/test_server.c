@@ -3,11 +3,7 @@
  * The agent's socket against good, slow, rude and vanishing clients. Server and clients are in this
  * process: what a client sends is there when the server looks next.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "agent/server.h"
 
@@ -16,7 +12,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -118,9 +113,8 @@ static void answer(uint64_t id, int number)
 	server_answer(server, id, json_pack("{si}", "n", number));
 }
 
-static void a_request_is_handed_out_once_and_answered(void **state)
+TEST(a_request_is_handed_out_once_and_answered)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	uint64_t id = 0;
 	look();
@@ -137,9 +131,8 @@ static void a_request_is_handed_out_once_and_answered(void **state)
 	assert_null(got(fd));
 }
 
-static void a_request_may_come_byte_by_byte(void **state)
+TEST(a_request_may_come_byte_by_byte)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	uint64_t id = 0;
 	for (const char *p = "{\"op\":\"a\"}"; *p; p++) {
@@ -152,9 +145,8 @@ static void a_request_may_come_byte_by_byte(void **state)
 	assert_string_equal(got(fd), "{\"n\":1}\n");
 }
 
-static void lines_sent_at_once_are_answered_one_after_the_other(void **state)
+TEST(lines_sent_at_once_are_answered_one_after_the_other)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	say(fd, "{\"op\":\"a\"}\n{\"op\":\"b\"}\n{\"op\":\"c\"}\n");
 	for (int i = 0; i < 3; i++) {
@@ -168,9 +160,8 @@ static void lines_sent_at_once_are_answered_one_after_the_other(void **state)
 	assert_string_equal(got(fd), "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n");
 }
 
-static void requests_of_several_are_open_at_once(void **state)
+TEST(requests_of_several_are_open_at_once)
 {
-	(void)state;
 	CLEANUP_FD int a = client();
 	CLEANUP_FD int b = client();
 	uint64_t id_a = 0, id_b = 0;
@@ -184,9 +175,8 @@ static void requests_of_several_are_open_at_once(void **state)
 	assert_string_equal(got(b), "{\"n\":2}\n");
 }
 
-static void garbage_is_answered_and_the_connection_goes_on(void **state)
+TEST(garbage_is_answered_and_the_connection_goes_on)
 {
-	(void)state;
 	static const struct {
 		const char *line, *error;
 	} table[] = {
@@ -202,7 +192,7 @@ static void garbage_is_answered_and_the_connection_goes_on(void **state)
 		{"\x1b[2J\n", "not valid JSON: invalid token near '?' (line 1, column 1)"},
 	};
 	CLEANUP_FD int fd = client();
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		say(fd, table[i].line);
 		look();
 		const char *text = got(fd);
@@ -217,9 +207,8 @@ static void garbage_is_answered_and_the_connection_goes_on(void **state)
 	assert_string_equal(got(fd), "{\"n\":1}\n");
 }
 
-static void nul_bytes_end_no_line(void **state)
+TEST(nul_bytes_end_no_line)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	static const char bytes[] = "{\"op\":\"a\"}\0\n";
 	assert_int_equal(send(fd, bytes, sizeof(bytes) - 1, 0), sizeof(bytes) - 1);
@@ -250,9 +239,8 @@ static void send_slowly(int fd, const char *text, size_t len)
 	}
 }
 
-static void a_request_has_64_kib_at_most(void **state)
+TEST(a_request_has_64_kib_at_most)
 {
-	(void)state;
 	CLEANUP_FREE char *fits = request_of(SERVER_REQUEST_MAX);
 	CLEANUP_FREE char *long_one = request_of(SERVER_REQUEST_MAX + 1);
 	fits[SERVER_REQUEST_MAX] = '\n';
@@ -270,9 +258,8 @@ static void a_request_has_64_kib_at_most(void **state)
 	assert_string_equal(got(fd), ""); /* closed */
 }
 
-static void who_closes_one_side_gets_its_answer(void **state)
+TEST(who_closes_one_side_gets_its_answer)
 {
-	(void)state;
 	static const char *const requests[] = {"{\"op\":\"a\"}\n", "{\"op\":\"a\"}"};
 	for (size_t i = 0; i < 2; i++) {
 		CLEANUP_FD int fd = client();
@@ -289,9 +276,8 @@ static void who_closes_one_side_gets_its_answer(void **state)
 	}
 }
 
-static void who_vanishes_keeps_its_place_until_the_answer(void **state)
+TEST(who_vanishes_keeps_its_place_until_the_answer)
 {
-	(void)state;
 	uint64_t ids[SERVER_CONNECTIONS] = {0};
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++) {
 		int fd = client();
@@ -320,9 +306,8 @@ static void who_vanishes_keeps_its_place_until_the_answer(void **state)
 		got(fd), "{\"error\":\"sentence\",\"errno\":\"EBUSY\",\"details\":\"more\"}\n");
 }
 
-static void the_65th_connection_is_told_and_the_others_stay(void **state)
+TEST(the_65th_connection_is_told_and_the_others_stay)
 {
-	(void)state;
 	int fds[SERVER_CONNECTIONS];
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++) {
 		fds[i] = client();
@@ -349,9 +334,8 @@ static void the_65th_connection_is_told_and_the_others_stay(void **state)
 	assert_non_null(next(&id));
 }
 
-static void a_long_answer_reaches_a_reader_that_is_slow(void **state)
+TEST(a_long_answer_reaches_a_reader_that_is_slow)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	const size_t len = ASK_MAX_BYTES - 100;
 	CLEANUP_FREE char *text = mem_new(len + 1, 1);
@@ -372,9 +356,8 @@ static void a_long_answer_reaches_a_reader_that_is_slow(void **state)
 	assert_int_equal(have, len + strlen("{\"t\":\"\"}\n"));
 }
 
-static void an_answer_beyond_the_bound_becomes_an_error(void **state)
+TEST(an_answer_beyond_the_bound_becomes_an_error)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	CLEANUP_FREE char *text = mem_new(ASK_MAX_BYTES + 1, 1);
 	memset(text, 'y', ASK_MAX_BYTES);
@@ -385,9 +368,8 @@ static void an_answer_beyond_the_bound_becomes_an_error(void **state)
 	assert_non_null(strstr(got(fd), "\"errno\":\"EPROTO\""));
 }
 
-static void endless_garbage_does_not_keep_the_agent_from_its_work(void **state)
+TEST(endless_garbage_does_not_keep_the_agent_from_its_work)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	char garbage[1001];
 	for (int i = 0; i < 1000; i++)
@@ -405,9 +387,8 @@ static void endless_garbage_does_not_keep_the_agent_from_its_work(void **state)
 	assert_true(is_readable(server_fd(server))); /* and goes on when it is asked again */
 }
 
-static void without_descriptors_newcomers_wait_and_nothing_spins(void **state)
+TEST(without_descriptors_newcomers_wait_and_nothing_spins)
 {
-	(void)state;
 	CLEANUP_FD int fd = client();
 	struct rlimit old;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -426,9 +407,8 @@ static void without_descriptors_newcomers_wait_and_nothing_spins(void **state)
 }
 
 /* Idle, in the middle of a line, and one that takes no answer: waits as long as they may. */
-static void who_is_too_slow_is_told_and_closed(void **state)
+TEST(who_is_too_slow_is_told_and_closed)
 {
-	(void)state;
 	CLEANUP_FD int idle = client();
 	CLEANUP_FD int half = client();
 	CLEANUP_FD int full = client();
@@ -481,9 +461,8 @@ static int ask_as(uid_t uid, gid_t extra_group)
 	return -WEXITSTATUS(status);
 }
 
-static void only_root_and_the_group_may_ask(void **state)
+TEST(only_root_and_the_group_may_ask)
 {
-	(void)state;
 	if (geteuid() != 0)
 		skip();
 	const gid_t group = 100; /* "users" is in every Debian */
@@ -505,9 +484,8 @@ static void only_root_and_the_group_may_ask(void **state)
 	assert_int_equal(ask_as(65534, group), 0);
 }
 
-static void a_place_in_use_is_not_taken(void **state)
+TEST(a_place_in_use_is_not_taken)
 {
-	(void)state;
 	struct server *second = NULL;
 	struct err e;
 	assert_int_equal(server_open(&second, path, "", &e), -EADDRINUSE);
@@ -524,9 +502,8 @@ static void a_place_in_use_is_not_taken(void **state)
 	assert_non_null(strstr(e.text, "another agent is starting"));
 }
 
-static void places_that_cannot_be_taken_are_named(void **state)
+TEST(places_that_cannot_be_taken_are_named)
 {
-	(void)state;
 	struct err e;
 	struct server *s = NULL;
 	CLEANUP_FD int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -546,9 +523,8 @@ static void places_that_cannot_be_taken_are_named(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
-static void a_socket_that_nobody_listens_on_is_replaced(void **state)
+TEST(a_socket_that_nobody_listens_on_is_replaced)
 {
-	(void)state;
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	int dead = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

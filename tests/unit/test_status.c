@@ -2,17 +2,12 @@
 /*
  * What an agent says of itself: written and read back, and what others may have written instead.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #include "cluster/status.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -25,18 +20,8 @@
 
 #define STALE_S (STATUS_HEARTBEAT_S * 7 / 2)
 
-static struct cidr cidr(const char *s)
+TEST(a_status_is_read_back)
 {
-	struct cidr c;
-	struct err e;
-	if (cidr_parse(s, &c, &e) < 0)
-		fail_msg("%s: %s", s, e.text);
-	return c;
-}
-
-static void a_status_is_read_back(void **state)
-{
-	(void)state;
 	struct status_block block = {
 		.cidr = cidr("fd00:66::/122"),
 		.pool = cidr("fd00:66::/48"),
@@ -90,9 +75,8 @@ static void a_status_is_read_back(void **state)
 	assert_null(back.blocks);
 }
 
-static void texts_that_are_no_utf8_make_a_document_all_the_same(void **state)
+TEST(texts_that_are_no_utf8_make_a_document_all_the_same)
 {
-	(void)state;
 	const struct status s = {
 		.version = "\xff", .bird = "a\nb", .problems = {"\x80\x1b["}, .n_problems = 1};
 	CLEANUP_JSON json_t *doc = status_format(&s);
@@ -102,9 +86,8 @@ static void texts_that_are_no_utf8_make_a_document_all_the_same(void **state)
 	assert_string_equal(json_string_value(problem), "??[");
 }
 
-static void a_small_status_of_another_version_is_enough(void **state)
+TEST(a_small_status_of_another_version_is_enough)
 {
-	(void)state;
 	struct status s;
 	struct err e;
 	assert_int_equal(status_parse("{" IDS ",\"new\":{\"x\":1},\"blocks\":[]}", &s, &e), 0);
@@ -117,9 +100,8 @@ static void a_small_status_of_another_version_is_enough(void **state)
 	status_done(&s);
 }
 
-static void long_and_dirty_texts_come_out_short_and_clean(void **state)
+TEST(long_and_dirty_texts_come_out_short_and_clean)
 {
-	(void)state;
 	char text[4096], many[1000];
 	memset(many, 'p', sizeof(many));
 	many[sizeof(many) - 1] = '\0';
@@ -139,9 +121,8 @@ static void long_and_dirty_texts_come_out_short_and_clean(void **state)
 	status_done(&s);
 }
 
-static void hostile_documents_are_refused_with_the_place(void **state)
+TEST(hostile_documents_are_refused_with_the_place)
 {
-	(void)state;
 	static const struct {
 		const char *text, *reason;
 	} table[] = {
@@ -171,7 +152,7 @@ static void hostile_documents_are_refused_with_the_place(void **state)
 		 "\"used\":-1}]}",
 			"blocks[0].used is -1, must be between 0 and 9223372036854775807"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct status s = {.peers = 7};
 		struct err e;
 		assert_int_equal(status_parse(table[i].text, &s, &e), -EBADMSG);
@@ -180,9 +161,8 @@ static void hostile_documents_are_refused_with_the_place(void **state)
 	}
 }
 
-static void an_agent_is_live_for_a_while_after_its_heartbeat(void **state)
+TEST(an_agent_is_live_for_a_while_after_its_heartbeat)
 {
-	(void)state;
 	struct status s = {.heartbeat_s = 1000000};
 	assert_true(status_is_live(&s, 1000000));
 	assert_true(status_is_live(&s, 1000000 + STALE_S - 1));

@@ -4,11 +4,7 @@
  * temporary folders) and over the store whose URL is the argument (tests/store/etcd_test.py), each
  * in a prefix of its own.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "store/store.h"
 
@@ -19,7 +15,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -261,9 +256,8 @@ static void what_is_no_transaction_is_refused_with_a_sentence(void **state)
 	(void)have(s, "k00", NULL);
 }
 
-static void keys_are_printable_ascii_of_at_most_511_bytes(void **state)
+TEST(keys_are_printable_ascii_of_at_most_511_bytes)
 {
-	(void)state;
 	char key[STORE_KEY_MAX + 1];
 	memset(key, 'k', sizeof(key));
 	key[STORE_KEY_MAX - 1] = '\0';
@@ -272,7 +266,7 @@ static void keys_are_printable_ascii_of_at_most_511_bytes(void **state)
 	key[STORE_KEY_MAX] = '\0';
 	assert_false(store_is_key(key));
 	static const char *const bad[] = {"", " ", "a b", "a\n", "a\x7f", "\xc3\xa4", "\x80"};
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_false(store_is_key(bad[i]));
 	assert_true(store_is_key("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"));
 }
@@ -287,7 +281,7 @@ static void keys_and_values_come_back_as_they_were(void **state)
 		"\xff\xfe no text", "null", "=+/"};
 	assert_int_equal(change(s, longest, "longest", 0), 1);
 	(void)have(s, longest, "longest");
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+	for (size_t i = 0; i < COUNT(values); i++) {
 		const char *key = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 		assert_int_equal(change(s, key, values[i], -1), 1);
 		(void)have(s, key, values[i]);
@@ -313,7 +307,7 @@ static void a_list_is_in_order_and_of_its_prefix_only(void **state)
 {
 	struct store *s = ((struct world *)*state)->s;
 	static const char *const keys[] = {"b/2", "a", "b/10", "b", "b/1", "b0", "c/1", "b.x"};
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+	for (size_t i = 0; i < COUNT(keys); i++)
 		assert_int_equal(change(s, keys[i], keys[i], 0), 1);
 	struct store_doc *docs = NULL;
 	size_t n = 0;
@@ -541,9 +535,8 @@ static void closing_with_requests_under_way_is_fine(void **state)
 	store_docs_free(NULL, 0);
 }
 
-static void what_is_no_store_is_refused_with_a_sentence(void **state)
+TEST(what_is_no_store_is_refused_with_a_sentence)
 {
-	(void)state;
 	static const struct {
 		struct store_options o;
 		const char *reason;
@@ -568,7 +561,7 @@ static void what_is_no_store_is_refused_with_a_sentence(void **state)
 		{{.url = "etcd:https://a", .cert_file = "/c"},
 			"a client certificate needs both its certificate file and its key file"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct store *s = NULL;
 		struct err e;
 		assert_int_equal(store_open(&s, &table[i].o, &e), -EINVAL);

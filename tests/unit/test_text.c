@@ -2,26 +2,20 @@
 /*
  * Text in fixed buffers and on the heap, names from strangers, error sentences, hashes.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/err.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
 
-static void text_never_overflows_and_says_when_it_was_cut(void **state)
+TEST(text_never_overflows_and_says_when_it_was_cut)
 {
-	(void)state;
 	char buf[8] = "";
 	struct text t = TEXT_ON(buf);
 	text_add(&t, "%s", "abc");
@@ -37,9 +31,8 @@ static void text_never_overflows_and_says_when_it_was_cut(void **state)
 	assert_int_equal(t.len, 7);
 }
 
-static void growing_text_is_never_cut(void **state)
+TEST(growing_text_is_never_cut)
 {
-	(void)state;
 	CLEANUP_TEXT struct text t = {0};
 	char expected[10000] = "";
 	for (int i = 0; i < 1000; i++) {
@@ -64,9 +57,8 @@ static void growing_text_is_never_cut(void **state)
 	assert_string_equal(t.buf + 4 + 2999, "xend");
 }
 
-static void taken_text_is_the_callers_and_leaves_an_empty_one(void **state)
+TEST(taken_text_is_the_callers_and_leaves_an_empty_one)
 {
-	(void)state;
 	struct text t = {0};
 	char *nothing = text_take(&t);
 	assert_string_equal(nothing, "");
@@ -80,9 +72,8 @@ static void taken_text_is_the_callers_and_leaves_an_empty_one(void **state)
 	free(nothing);
 }
 
-static void bytes_that_do_not_fit_a_fixed_buffer_are_cut_off(void **state)
+TEST(bytes_that_do_not_fit_a_fixed_buffer_are_cut_off)
 {
-	(void)state;
 	char buf[4] = "";
 	CLEANUP_TEXT struct text t = TEXT_ON(buf); /* freeing leaves the buffer alone */
 	text_add_bytes(&t, "ab", 2);
@@ -96,9 +87,8 @@ static void bytes_that_do_not_fit_a_fixed_buffer_are_cut_off(void **state)
 	assert_int_equal(t.len, 3);
 }
 
-static void words_are_found_until_the_end_of_their_list(void **state)
+TEST(words_are_found_until_the_end_of_their_list)
 {
-	(void)state;
 	static const char *const words[] = {"a", "", "bc"};
 	static const char *const ended[] = {"a", "b", NULL, "c"};
 	assert_int_equal(TEXT_INDEX("a", words), 0);
@@ -109,9 +99,8 @@ static void words_are_found_until_the_end_of_their_list(void **state)
 	assert_int_equal(text_index("c", ended, SIZE_MAX), -1);
 }
 
-static void copies_are_cut_and_terminated(void **state)
+TEST(copies_are_cut_and_terminated)
 {
-	(void)state;
 	char buf[4];
 	assert_true(text_copy(buf, sizeof(buf), "abc"));
 	assert_string_equal(buf, "abc");
@@ -121,9 +110,8 @@ static void copies_are_cut_and_terminated(void **state)
 	assert_string_equal(buf, "");
 }
 
-static void cleaning_replaces_control_characters_of_every_kind(void **state)
+TEST(cleaning_replaces_control_characters_of_every_kind)
 {
-	(void)state;
 	char buf[32];
 	assert_true(text_clean(buf, sizeof(buf),
 		"a\x1b[2J\r\n\x7f\xc2\x9b"
@@ -134,29 +122,27 @@ static void cleaning_replaces_control_characters_of_every_kind(void **state)
 	assert_string_equal(buf, "??");
 }
 
-static void names_have_the_form_of_cni(void **state)
+TEST(names_have_the_form_of_cni)
 {
-	(void)state;
 	static const char *const good[] = {"a", "0", "default-t1", "a_b.c-d", "Z9"};
 	static const char *const bad[] = {
 		"", "-a", ".a", "_a", "a b", "a\n", "a/b", "\xc3\xa4", "a\xc3\xa4", "a:b"};
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+	for (size_t i = 0; i < COUNT(good); i++)
 		assert_true(text_is_name(good[i]));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_false(text_is_name(bad[i]));
 }
 
-static void names_are_dns_subdomains_in_lower_case(void **state)
+TEST(names_are_dns_subdomains_in_lower_case)
 {
-	(void)state;
 	static const char *const good[] = {"a", "0", "node-1", "a.b", "a--b", "a1.b-2.c",
 		"ip-10-0-0-1.eu-west-1.compute.internal"};
 	static const char *const bad[] = {"", ".", "-", "a.", ".a", "-a", "a-", "a..b", "a.-b",
 		"a-.b", "A", "a_b", "a b", "a/b", "a\n", "\x80", "\xc3\xa9", "a\"", "../a"};
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+	for (size_t i = 0; i < COUNT(good); i++)
 		if (!text_is_dns_name(good[i]))
 			fail_msg("\"%s\" was refused", good[i]);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		if (text_is_dns_name(bad[i]))
 			fail_msg("\"%s\" was taken", bad[i]);
 	char name[TEXT_DNS_NAME + 1];
@@ -168,21 +154,19 @@ static void names_are_dns_subdomains_in_lower_case(void **state)
 	assert_false(text_is_dns_name(name));
 }
 
-static void interface_names_are_what_the_kernel_takes_less_traps(void **state)
+TEST(interface_names_are_what_the_kernel_takes_less_traps)
 {
-	(void)state;
 	static const char *const good[] = {"eth0", "a", "abcdefghijklmno", "...", "net1@x", "-"};
 	static const char *const bad[] = {"", ".", "..", "abcdefghijklmnop", "a/b", "a:b", "a b",
 		"a%d", "a\tb", "a\n", "\x1b", "a\x7f", "a\xa0"};
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+	for (size_t i = 0; i < COUNT(good); i++)
 		assert_true(text_is_ifname(good[i]));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_false(text_is_ifname(bad[i]));
 }
 
-static void an_error_is_set_extended_and_explained(void **state)
+TEST(an_error_is_set_extended_and_explained)
 {
-	(void)state;
 	struct err e;
 	assert_int_equal(err_set(&e, ENOENT, "no %s", "link"), -ENOENT);
 	assert_string_equal(e.text, "no link");
@@ -198,9 +182,8 @@ static void an_error_is_set_extended_and_explained(void **state)
 	assert_int_equal(e.code, 0);
 }
 
-static void long_errors_are_cut(void **state)
+TEST(long_errors_are_cut)
 {
-	(void)state;
 	char longer[2000];
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
@@ -213,9 +196,8 @@ static void long_errors_are_cut(void **state)
 	assert_int_equal(strlen(e.details), sizeof(e.details) - 1);
 }
 
-static void hashes_are_stable_and_survive_text(void **state)
+TEST(hashes_are_stable_and_survive_text)
 {
-	(void)state;
 	struct hash h = hash_of("roost", 5);
 	char text[HASH_TEXT];
 	hash_format(&h, text);
@@ -230,9 +212,8 @@ static void hashes_are_stable_and_survive_text(void **state)
 	assert_false(hash_equal(&h, &empty));
 }
 
-static void hash_text_must_be_32_lower_case_digits(void **state)
+TEST(hash_text_must_be_32_lower_case_digits)
 {
-	(void)state;
 	struct hash h;
 	assert_true(hash_parse("0123456789abcdef0123456789abcdef and more", &h));
 	assert_false(hash_parse("", &h));
@@ -241,9 +222,8 @@ static void hash_text_must_be_32_lower_case_digits(void **state)
 	assert_false(hash_parse("0123456789abcdef0123456789abcdeg", &h));
 }
 
-static void grown_arrays_keep_their_elements_and_are_zeroed(void **state)
+TEST(grown_arrays_keep_their_elements_and_are_zeroed)
 {
-	(void)state;
 	size_t room = 0;
 	CLEANUP_FREE int *array = NULL;
 	for (int i = 0; i < 1000; i++) {

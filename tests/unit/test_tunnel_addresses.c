@@ -21,7 +21,7 @@ static void open_here(struct here *h, void **state)
 {
 	struct mirror m = {.node = "node-a", .n_pools = 1};
 	struct agent_conf conf = {.n_state_dirs = 1};
-	struct cidr block = C("10.66.0.8/29");
+	struct cidr block = cidr("10.66.0.8/29");
 	struct err e;
 	*h = (struct here){.place = *state};
 	m.pools[0] = (struct mirror_pool){

@@ -2,17 +2,12 @@
 /*
  * One descriptor for many: what wakes it, and what makes it quiet.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include "lib/wait.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -91,7 +86,7 @@ static void a_time_in_the_past_wakes_at_once_and_a_new_one_forgets_it(void **sta
 {
 	struct fixture *f = *state;
 	const int64_t past[] = {-5, 0, 1, boot_now_ms()};
-	for (size_t i = 0; i < sizeof(past) / sizeof(past[0]); i++) {
+	for (size_t i = 0; i < COUNT(past); i++) {
 		wait_at(&f->wait, past[i]);
 		wait_block(&f->wait);
 		assert_true(wakes(&f->wait));

@@ -4,14 +4,9 @@
  * the documents as JSON and again as YAML, or the error with its line and column. Files whose bytes
  * an editor would not keep are here.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/check.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "golden.h"
 #include "lib/json.h"
@@ -48,15 +43,13 @@ static void describe(const char *dir, char *out, size_t size)
 	yaml_file_free(f);
 }
 
-static void files_read_as_the_golden_folders_say(void **state)
+TEST(files_read_as_the_golden_folders_say)
 {
-	(void)state;
 	golden_run("yaml", describe);
 }
 
-static void what_is_no_text_is_refused_with_its_place(void **state)
+TEST(what_is_no_text_is_refused_with_its_place)
 {
-	(void)state;
 	static const struct {
 		const char *bytes;
 		size_t len;
@@ -69,7 +62,7 @@ static void what_is_no_text_is_refused_with_its_place(void **state)
 		{"a: \"b\\0c\"\n", 10, "line 1, column 4: a text with a NUL character"},
 		{"\"b\\0c\": a\n", 10, "line 1, column 1: a text with a NUL character"},
 	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < COUNT(table); i++) {
 		struct yaml_file *f = NULL;
 		struct err e = {0};
 		assert_int_equal(yaml_parse(table[i].bytes, table[i].len, &f, &e), -EBADMSG);
@@ -78,9 +71,8 @@ static void what_is_no_text_is_refused_with_its_place(void **state)
 	}
 }
 
-static void nesting_and_size_are_limited(void **state)
+TEST(nesting_and_size_are_limited)
 {
-	(void)state;
 	char text[256];
 	struct yaml_file *f = NULL;
 	struct err e;
@@ -100,9 +92,8 @@ static void nesting_and_size_are_limited(void **state)
 	assert_string_equal(e.text, "YAML of more than 1048576 bytes");
 }
 
-static void every_place_has_its_line_and_column(void **state)
+TEST(every_place_has_its_line_and_column)
 {
-	(void)state;
 	static const char input[] = "# a comment\n"
 				    "kind: List\n"
 				    "items:\n"
@@ -145,7 +136,7 @@ static void every_place_has_its_line_and_column(void **state)
 	struct yaml_file *f = NULL;
 	struct err e;
 	assert_int_equal(yaml_parse(input, strlen(input), &f, &e), 0);
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+	for (size_t i = 0; i < COUNT(table); i++)
 		if (yaml_line(f, table[i].document, table[i].place) != table[i].line)
 			fail_msg("%s: line %u", table[i].place,
 				yaml_line(f, table[i].document, table[i].place));
