@@ -33,6 +33,7 @@ struct span {
 
 struct scan {
 	char *at, *end;
+	int depth;	   /* of objects */
 	const char *fault; /* the first one; NULL: none */
 };
 
@@ -134,18 +135,6 @@ static bool is_word(const struct span *v, const char *word)
 	return v->len == strlen(word) && memcmp(v->p, word, v->len) == 0;
 }
 
-/* Steps to the next member and its value; false behind the last one, or with a fault. first is
- * the caller's, true at the beginning. */
-static bool next_member(struct scan *s, bool *first, struct span *key)
-{
-	if (s->fault || scan_take(s, '}'))
-		return false;
-	if (!*first && !scan_take(s, ','))
-		return scan_fail(s, "a comma was expected");
-	*first = false;
-	return take_string(s, key) && (scan_take(s, ':') || scan_fail(s, "a colon was expected"));
-}
-
 /* Takes a null, which is as good as absent. */
 static bool take_null(struct scan *s)
 {
@@ -173,34 +162,73 @@ static bool take_number(struct scan *s, uint64_t max, uint64_t *out)
 	return v.len > 0 || scan_fail(s, "a number is empty");
 }
 
-static bool take_int64(struct scan *s, int64_t *out)
+/* ---- Members ---- */
+
+/* A member and the place of its field in the struct, which is what take() gets. Tables end with none. */
+struct member {
+	const char *name;
+	bool (*take)(struct scan *s, void *field);
+	size_t offset;
+};
+
+static bool take_member(
+	struct scan *s, const struct span *key, const struct member *known, char *base)
 {
-	uint64_t n = 0;
-	if (!take_number(s, INT64_MAX, &n))
-		return false;
-	*out = (int64_t)n;
-	return true;
+	while (known->name && !is_word(key, known->name))
+		known++;
+	if (take_null(s))
+		return true;
+	return known->name ? known->take(s, base + known->offset) : skip_value(s);
 }
 
-static bool take_bool(struct scan *s, bool *out)
+static bool take_object(struct scan *s, const struct member *known, void *base)
+{
+	if (s->depth > WRAPPERS)
+		return scan_fail(s, "it is nested too deeply");
+	if (!scan_take(s, '{'))
+		return scan_fail(s, "an object was expected");
+	s->depth++;
+	for (bool first = true; !s->fault && !scan_take(s, '}'); first = false) {
+		struct span key;
+		if (!first && !scan_take(s, ','))
+			return scan_fail(s, "a comma was expected");
+		if (take_string(s, &key) && !scan_take(s, ':'))
+			return scan_fail(s, "a colon was expected");
+		(void)(s->fault || take_member(s, &key, known, base));
+	}
+	s->depth--;
+	return !s->fault;
+}
+
+static bool take_id(struct scan *s, void *field)
+{
+	return take_number(s, UINT64_MAX, field);
+}
+
+static bool take_int64(struct scan *s, void *field)
+{
+	return take_number(s, INT64_MAX, field);
+}
+
+static bool take_bool(struct scan *s, void *field)
 {
 	struct span v;
 	if (!take_plain(s, &v))
 		return false;
 	if (!is_word(&v, "true") && !is_word(&v, "false"))
 		return scan_fail(s, "true or false was expected");
-	*out = is_word(&v, "true");
+	*(bool *)field = is_word(&v, "true");
 	return true;
 }
 
-static bool take_list(struct scan *s, struct etcd_list *out)
+static bool take_list(struct scan *s, void *field)
 {
 	if (scan_peek(s) != '[')
 		return scan_fail(s, "a list was expected");
 	char *from = s->at + 1;
 	if (!skip_value(s))
 		return false;
-	*out = (struct etcd_list){.at = from, .end = s->at - 1};
+	*(struct etcd_list *)field = (struct etcd_list){.at = from, .end = s->at - 1};
 	return true;
 }
 
@@ -222,8 +250,9 @@ static char unescape(const struct span *v, size_t *i)
 }
 
 /* A sentence for people: cut and cleaned. */
-static bool take_message(struct scan *s, char *out, size_t size)
+static bool take_message(struct scan *s, void *answer)
 {
+	struct etcd_answer *out = answer;
 	struct span v;
 	if (!take_string(s, &v))
 		return false;
@@ -236,117 +265,74 @@ static bool take_message(struct scan *s, char *out, size_t size)
 			c = unescape(&v, &i);
 		text_add_char(&t, c ? c : '?');
 	}
-	(void)json_clean(out, size, raw);
+	(void)json_clean(out->message, sizeof(out->message), raw);
 	return true;
 }
 
 /* A token goes into a header line: printable ASCII without white space, or none. */
-static bool take_token(struct scan *s, char *out, size_t size)
+static bool take_token(struct scan *s, void *answer)
 {
+	struct etcd_answer *out = answer;
 	struct span v;
 	if (!take_string(s, &v))
 		return false;
-	if (v.len >= size)
+	if (v.len >= sizeof(out->token))
 		return scan_fail(s, "the token is too long");
 	for (size_t i = 0; i < v.len; i++)
 		if (v.p[i] <= ' ' || v.p[i] > '~' || v.p[i] == '\\')
 			return scan_fail(s, "the token is not plain text");
-	memcpy(out, v.p, v.len);
-	out[v.len] = '\0';
+	memcpy(out->token, v.p, v.len);
+	out->token[v.len] = '\0';
 	return true;
 }
 
-static bool take_object(struct scan *s, struct etcd_answer *out, int level);
+static bool take_answer(struct scan *s, void *answer);
 
-static bool take_error(struct scan *s, struct etcd_answer *out, int level)
+static bool take_error(struct scan *s, void *answer)
 {
+	struct etcd_answer *out = answer;
 	out->failed = true;
-	return scan_peek(s) == '{' ? take_object(s, out, level + 1)
-				   : take_message(s, out->message, sizeof(out->message));
+	return scan_peek(s) == '{' ? take_answer(s, out) : take_message(s, out);
 }
 
-static bool is_wrapper(const struct span *key)
+static bool take_answer(struct scan *s, void *answer)
 {
-	static const char *const names[] = {"header", "result", "response_range", "response_put",
-		"response_delete_range", "response_txn"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (is_word(key, names[i]))
-			return true;
-	return false;
-}
-
-static bool *flag_of(struct etcd_answer *out, const struct span *key)
-{
-	if (is_word(key, "succeeded"))
-		return &out->succeeded;
-	if (is_word(key, "more"))
-		return &out->more;
-	if (is_word(key, "created"))
-		return &out->created;
-	if (is_word(key, "canceled"))
-		return &out->canceled;
-	return is_word(key, "fragment") ? &out->fragment : NULL;
-}
-
-static int64_t *number_of(struct etcd_answer *out, const struct span *key)
-{
-	if (is_word(key, "revision"))
-		return &out->revision;
-	if (is_word(key, "compact_revision"))
-		return &out->compact_revision;
-	return is_word(key, "code") || is_word(key, "grpc_code") ? &out->code : NULL;
-}
-
-static struct etcd_list *list_of(struct etcd_answer *out, const struct span *key)
-{
-	if (is_word(key, "kvs"))
-		return &out->kvs;
-	if (is_word(key, "responses"))
-		return &out->responses;
-	return is_word(key, "events") ? &out->events : NULL;
-}
-
-static bool take_member(struct scan *s, const struct span *key, struct etcd_answer *out, int level)
-{
-	if (take_null(s))
-		return true;
-	if (is_wrapper(key))
-		return take_object(s, out, level + 1);
-	if (is_word(key, "error"))
-		return take_error(s, out, level);
-	if (is_word(key, "message") || is_word(key, "cancel_reason"))
-		return take_message(s, out->message, sizeof(out->message));
-	if (is_word(key, "token"))
-		return take_token(s, out->token, sizeof(out->token));
-	if (is_word(key, "cluster_id"))
-		return take_number(s, UINT64_MAX, &out->cluster);
-	if (flag_of(out, key))
-		return take_bool(s, flag_of(out, key));
-	if (number_of(out, key))
-		return take_int64(s, number_of(out, key));
-	if (list_of(out, key))
-		return take_list(s, list_of(out, key));
-	return skip_value(s);
-}
-
-static bool take_object(struct scan *s, struct etcd_answer *out, int level)
-{
-	if (level > WRAPPERS)
-		return scan_fail(s, "it is nested too deeply");
-	if (!scan_take(s, '{'))
-		return scan_fail(s, "an object was expected");
-	bool first = true;
-	struct span key;
-	while (next_member(s, &first, &key))
-		(void)take_member(s, &key, out, level);
-	return !s->fault;
+#define FIELD(name) offsetof(struct etcd_answer, name)
+	static const struct member known[] = {
+		{"header", take_answer, 0},
+		{"result", take_answer, 0},
+		{"response_range", take_answer, 0},
+		{"response_put", take_answer, 0},
+		{"response_delete_range", take_answer, 0},
+		{"response_txn", take_answer, 0},
+		{"error", take_error, 0},
+		{"message", take_message, 0},
+		{"cancel_reason", take_message, 0},
+		{"token", take_token, 0},
+		{"cluster_id", take_id, FIELD(cluster)},
+		{"succeeded", take_bool, FIELD(succeeded)},
+		{"more", take_bool, FIELD(more)},
+		{"created", take_bool, FIELD(created)},
+		{"canceled", take_bool, FIELD(canceled)},
+		{"fragment", take_bool, FIELD(fragment)},
+		{"revision", take_int64, FIELD(revision)},
+		{"compact_revision", take_int64, FIELD(compact_revision)},
+		{"code", take_int64, FIELD(code)},
+		{"grpc_code", take_int64, FIELD(code)},
+		{"kvs", take_list, FIELD(kvs)},
+		{"responses", take_list, FIELD(responses)},
+		{"events", take_list, FIELD(events)},
+		{0},
+	};
+#undef FIELD
+	return take_object(s, known, answer);
 }
 
 int etcd_read(char *text, size_t len, struct etcd_answer *out, struct err *e)
 {
 	struct scan s = {.at = text, .end = text + len};
 	struct etcd_answer a = {.code = -1};
-	if (take_object(&s, &a, 0) && scan_peek(&s) != '\0')
+	if (take_answer(&s, &a) && scan_peek(&s) != '\0')
 		(void)scan_fail(&s, "something follows it");
 	if (s.fault)
 		return scan_report(&s, e);
@@ -354,27 +340,28 @@ int etcd_read(char *text, size_t len, struct etcd_answer *out, struct err *e)
 	return 0;
 }
 
-/* Steps over the comma behind an element. */
-static bool finish_element(struct scan *s, struct etcd_list *l)
-{
-	if (s->fault)
-		return false;
-	if (scan_peek(s) && !scan_take(s, ','))
-		return scan_fail(s, "a comma was expected");
-	l->at = s->at;
-	return true;
-}
-
-int etcd_next_response(struct etcd_list *l, struct etcd_answer *out, struct err *e)
+/* The next element of a list and the comma behind it; 1, 0 at the end. */
+static int next_element(
+	struct etcd_list *l, bool (*take)(struct scan *s, void *out), void *out, struct err *e)
 {
 	struct scan s = {.at = l->at, .end = l->end};
 	if (!scan_peek(&s))
 		return 0;
-	struct etcd_answer a = {.code = -1};
-	if (!take_object(&s, &a, 0) || !finish_element(&s, l))
+	if (take(&s, out) && scan_peek(&s) && !scan_take(&s, ','))
+		(void)scan_fail(&s, "a comma was expected");
+	if (s.fault)
 		return scan_report(&s, e);
-	*out = a;
+	l->at = s.at;
 	return 1;
+}
+
+int etcd_next_response(struct etcd_list *l, struct etcd_answer *out, struct err *e)
+{
+	struct etcd_answer a = {.code = -1};
+	int r = next_element(l, take_answer, &a, e);
+	if (r > 0)
+		*out = a;
+	return r;
 }
 
 /* The value of a digit of base64, 64 when it is none. */
@@ -415,18 +402,14 @@ static bool decode_base64(struct span *v)
 	return true;
 }
 
-static bool is_cut(const struct span *v)
-{
-	return v->len > 0 && v->p[v->len - 1] == ETCD_CUT;
-}
-
 /* A document that is no C string cannot be handed out as one. */
-static bool take_value(struct scan *s, struct etcd_kv *out)
+static bool take_value(struct scan *s, void *kv)
 {
+	struct etcd_kv *out = kv;
 	struct span v;
 	if (!take_string(s, &v))
 		return false;
-	bool cut = is_cut(&v);
+	bool cut = v.len > 0 && v.p[v.len - 1] == ETCD_CUT;
 	if (!cut && !decode_base64(&v))
 		return scan_fail(s, "a value is not base64");
 	bool usable = !cut && v.len <= STORE_VALUE_MAX && !memchr(v.p, '\0', v.len);
@@ -435,8 +418,9 @@ static bool take_value(struct scan *s, struct etcd_kv *out)
 	return true;
 }
 
-static bool take_key(struct scan *s, struct etcd_kv *out)
+static bool take_key(struct scan *s, void *kv)
 {
+	struct etcd_kv *out = kv;
 	struct span v;
 	if (!take_string(s, &v))
 		return false;
@@ -447,43 +431,43 @@ static bool take_key(struct scan *s, struct etcd_kv *out)
 	return true;
 }
 
-static bool take_kv(struct scan *s, struct etcd_kv *out, int level)
+static bool take_deleted(struct scan *s, void *field)
 {
-	if (!scan_take(s, '{'))
-		return scan_fail(s, "an object was expected");
-	bool first = true;
-	struct span key;
-	while (next_member(s, &first, &key)) {
-		struct span type;
-		if (take_null(s))
-			continue;
-		if (is_word(&key, "key"))
-			(void)take_key(s, out);
-		else if (is_word(&key, "value"))
-			(void)take_value(s, out);
-		else if (is_word(&key, "mod_revision"))
-			(void)take_int64(s, &out->mod_revision);
-		else if (is_word(&key, "kv") && level == 0)
-			(void)take_kv(s, out, 1);
-		else if (is_word(&key, "type") && take_string(s, &type))
-			out->deleted = is_word(&type, "DELETE");
-		else if (!is_word(&key, "type"))
-			(void)skip_value(s);
-	}
-	return !s->fault;
+	struct span type;
+	if (!take_string(s, &type))
+		return false;
+	*(bool *)field = is_word(&type, "DELETE");
+	return true;
+}
+
+/* A document, or an event that has one as its "kv". */
+static bool take_kv(struct scan *s, void *kv)
+{
+	static const struct member known[] = {
+		{"key", take_key, 0},
+		{"value", take_value, 0},
+		{"mod_revision", take_int64, offsetof(struct etcd_kv, mod_revision)},
+		{"type", take_deleted, offsetof(struct etcd_kv, deleted)},
+		{"kv", take_kv, 0},
+		{0},
+	};
+	if (s->depth > 1)
+		return skip_value(s);
+	return take_object(s, known, kv);
+}
+
+static bool take_document(struct scan *s, void *kv)
+{
+	return take_kv(s, kv) &&
+	       (((struct etcd_kv *)kv)->key || scan_fail(s, "a document without a key"));
 }
 
 int etcd_next_kv(struct etcd_list *l, struct etcd_kv *out, struct err *e)
 {
 	static char nothing[1];
-	struct scan s = {.at = l->at, .end = l->end};
-	if (!scan_peek(&s))
-		return 0;
 	struct etcd_kv kv = {.value = nothing};
-	if (take_kv(&s, &kv, 0) && !kv.key)
-		(void)scan_fail(&s, "a document without a key");
-	if (!finish_element(&s, l))
-		return scan_report(&s, e);
-	*out = kv;
-	return 1;
+	int r = next_element(l, take_document, &kv, e);
+	if (r > 0)
+		*out = kv;
+	return r;
 }
