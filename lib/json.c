@@ -258,14 +258,21 @@ static size_t sequence_length(const unsigned char *p)
 	return 0;
 }
 
+/* The first byte that is not UTF-8; NULL: none. */
+static const char *find_invalid(const char *s)
+{
+	for (size_t n; *s; s += n) {
+		n = sequence_length((const unsigned char *)s);
+		if (n == 0)
+			return s;
+	}
+	return NULL;
+}
+
 static void replace_invalid(char *s)
 {
-	for (unsigned char *p = (unsigned char *)s; *p;) {
-		size_t n = sequence_length(p);
-		if (n == 0)
-			*p = '?';
-		p += n ? n : 1;
-	}
+	while ((s = (char *)find_invalid(s)))
+		*s = '?';
 }
 
 json_t *json_of_text(const char *s)
@@ -321,14 +328,7 @@ char *json_text(const json_t *value)
 
 bool json_is_utf8(const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	while (*p) {
-		size_t n = sequence_length(p);
-		if (n == 0)
-			return false;
-		p += n;
-	}
-	return true;
+	return !find_invalid(s);
 }
 
 bool json_clean(char *dst, size_t size, const char *src)
