@@ -25,6 +25,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/schema.h"
 #include "lib/text.h"
 
 void cni_result_init(struct cni_result *r)
@@ -46,8 +47,13 @@ void cni_result_done(struct cni_result *r)
 	*r = (struct cni_result){0};
 }
 
+static bool is_ipv6(const json_t *object, const char *key)
+{
+	return strchr(json_string_value(json_object_get(object, key)), ':');
+}
+
 /*
- * Reading.
+ * Reading: every type puts a canonical copy of its member into the object *out.
  */
 
 static int shape(enum cni_version v)
@@ -73,240 +79,198 @@ static int check_version(const json_t *doc, enum cni_version v, struct err *e)
 	return 0;
 }
 
+/* An empty text is left out, unless it is always there. So is 0 where it is as good as absent. */
+static int copy_text(const struct schema_at *at, const char *text, void *out)
+{
+	if (*text || at->m->flags & SCHEMA_ALWAYS)
+		json_put(out, at->m->key, json_string(text));
+	return 0;
+}
+
 /* 48 or 64 bits of Ethernet, or the 20 bytes of InfiniBand, in lower case. */
-static bool format_hardware_address(const char *s, char out[60])
+static int copy_mac(const struct schema_at *at, const char *text, void *out)
 {
-	static const char digits[] = "0123456789abcdefABCDEF";
-	size_t len = strlen(s);
-	if (len != 17 && len != 23 && len != 59)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (i % 3 == 2 ? s[i] != ':' : !strchr(digits, s[i]))
-			return false;
-		out[i] = (char)(s[i] >= 'A' && s[i] <= 'F' ? s[i] - 'A' + 'a' : s[i]);
+	char copy[60] = "";
+	size_t len = strlen(text);
+	bool valid = len == 0 || len == 17 || len == 23 || len == 59;
+	for (size_t i = 0; valid && i < len; i++) {
+		valid = i % 3 == 2 ? text[i] == ':' : text_hex_digit(text[i]) >= 0;
+		copy[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
 	}
-	out[len] = '\0';
-	return true;
+	return valid ? copy_text(at, copy, out)
+		     : schema_refuse(at, EBADMSG, "is not a hardware address");
 }
 
-/* Copies an optional string; an empty one is left out. */
-static int copy_string(
-	const json_t *from, const char *where, const char *key, json_t *to, struct err *e)
-{
-	const char *s = NULL;
-	int r = json_get_string(from, where, key, &s, e);
-	if (r > 0 && *s)
-		json_put(to, key, json_string(s));
-	return r < 0 ? r : 0;
-}
-
-/* Copies an optional number; 0 is left out unless it means something else than absent. */
-static int copy_number(const json_t *from, const char *where, const char *key, bool keep_zero,
-	json_t *to, struct err *e)
+static int copy_number(const struct schema_at *at, void *out)
 {
 	int64_t n = 0;
-	int r = json_get_number(from, where, key, 0, UINT32_MAX, &n, e);
-	if (r > 0 && (n || keep_zero))
-		json_put(to, key, json_integer(n));
-	return r < 0 ? r : 0;
+	int r = schema_get_number(at, 0, at->m->max, &n);
+	if (r == 0 && (n || !(at->m->flags & SCHEMA_EMPTY)))
+		json_put(out, at->m->key, json_integer(n));
+	return r;
 }
 
-static int copy_cidr(const json_t *from, const char *where, const char *key, json_t *to,
-	struct cidr *out, struct err *e)
+/* Of an address in "ips": at is below its object, that below the list, that below the result. */
+static int copy_index(const struct schema_at *at, void *out)
 {
-	const char *s = NULL;
-	int r = json_get_string(from, where, key, &s, e);
+	const json_t *result = at->above->above->above->value;
+	size_t n = json_array_size(json_object_get(result, "interfaces"));
+	int r = copy_number(at, out);
+	if (r == 0 && (size_t)json_integer_value(at->value) >= n)
+		return schema_refuse(at, EBADMSG, "is %d, but there are %zu interfaces",
+			(int)json_integer_value(at->value), n);
+	return r;
+}
+
+/* r: of a parser, whose error is without the place. */
+static int result_add_place(const struct schema_at *at, int r)
+{
+	char place[SCHEMA_PLACE];
+	schema_place(at, place);
 	if (r < 0)
-		return r;
+		err_add(at->reader->e, "%s", place);
+	return r < 0 ? -EBADMSG : 0;
+}
+
+static int copy_cidr(const struct schema_at *at, const char *text, void *out)
+{
+	struct cidr c;
+	if (!at->value)
+		return schema_refuse(at, EBADMSG, "is missing");
+	int r = cidr_parse(text, &c, at->reader->e);
 	if (r == 0)
-		return err_set(e, EBADMSG, "%s.%s is missing", where, key);
-	if (cidr_parse(s, out, e) < 0) {
-		err_add(e, "%s.%s", where, key);
-		return -EBADMSG;
-	}
-	json_put(to, key, json_of_cidr(out));
-	return 0;
+		json_put(out, at->m->key, json_of_cidr(&c));
+	return result_add_place(at, r);
 }
 
-/* An optional address under to[name]. */
-static int copy_addr(
-	const json_t *from, const char *where, const char *key, json_t *to, struct err *e)
+static int copy_addr(const struct schema_at *at, const char *text, void *out)
 {
-	const char *s = NULL;
-	int r = json_get_string(from, where, key, &s, e);
-	if (r <= 0 || *s == '\0')
-		return r < 0 ? r : 0;
 	struct addr a;
-	if (addr_parse(s, &a, e) < 0) {
-		err_add(e, "%s.%s", where, key);
-		return -EBADMSG;
+	if (*text == '\0')
+		return 0;
+	int r = addr_parse(text, &a, at->reader->e);
+	if (r == 0)
+		json_put(out, at->m->key, json_of_addr(&a));
+	return result_add_place(at, r);
+}
+
+static int copy_list(const struct schema_at *at, void *out)
+{
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
+	json_t *list = json_array();
+	json_put(out, at->m->key, list);
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < json_array_size(at->value); i++) {
+		const struct schema_at element = schema_element(at, i);
+		json_append(list, json_object());
+		r = schema_read_object(&element, at->m->schema, json_array_get(list, i));
 	}
-	json_put(to, key, json_of_addr(&a));
-	return 0;
+	return r;
 }
 
-static int copy_mac(const json_t *from, const char *where, json_t *to, struct err *e)
+static int copy_family(const struct schema_at *at, void *out)
 {
-	const char *s = NULL;
-	int r = json_get_string(from, where, "mac", &s, e);
-	if (r <= 0 || *s == '\0')
-		return r < 0 ? r : 0;
-	char text[60];
-	if (!format_hardware_address(s, text))
-		return err_set(e, EBADMSG, "%s.mac is not a hardware address", where);
-	json_put(to, "mac", json_string(text));
-	return 0;
+	json_t *copy = json_object();
+	json_put(out, at->m->key, copy);
+	int r = schema_read_object(at, at->m->schema, copy);
+	if (r == 0 && is_ipv6(copy, "ip") != (at->m->family == AF_INET6))
+		return schema_refuse(SCHEMA_IN(at, "ip"), EBADMSG, "is of the other family");
+	return r;
 }
 
-static int read_interface(
-	const json_t *from, const char *where, struct cni_result *r, struct err *e)
+static int copy_dns(const struct schema_at *at, void *out)
 {
-	CLEANUP_JSON json_t *to = json_object();
-	const char *name = "";
-	int error = json_get_string(from, where, "name", &name, e);
-	if (error < 0)
-		return error;
-	json_put(to, "name", json_string(name));
-	error = copy_mac(from, where, to, e);
-	if (error == 0)
-		error = copy_number(from, where, "mtu", false, to, e);
-	if (error == 0)
-		error = copy_string(from, where, "sandbox", to, e);
-	if (error == 0)
-		error = copy_string(from, where, "socketPath", to, e);
-	if (error == 0)
-		error = copy_string(from, where, "pciID", to, e);
-	if (error == 0)
-		json_array_append(r->interfaces, to);
-	return error;
-}
-
-static int read_ip(const json_t *from, const char *where, struct cni_result *r, struct err *e)
-{
-	CLEANUP_JSON json_t *to = json_object();
-	int64_t index = 0;
-	int found = json_get_number(from, where, "interface", 0, INT32_MAX, &index, e);
-	if (found < 0)
-		return found;
-	if (found > 0 && (size_t)index >= json_array_size(r->interfaces))
-		return err_set(e, EBADMSG, "%s.interface is %d, but there are %zu interfaces",
-			where, (int)index, json_array_size(r->interfaces));
-	if (found > 0)
-		json_put(to, "interface", json_integer(index));
-	struct cidr address;
-	int error = copy_cidr(from, where, "address", to, &address, e);
-	if (error == 0)
-		error = copy_addr(from, where, "gateway", to, e);
-	if (error == 0)
-		json_array_append(r->ips, to);
-	return error;
-}
-
-static int read_route(const json_t *from, const char *where, struct cni_result *r, struct err *e)
-{
-	static const struct {
-		const char *key;
-		bool keep_zero;
-	} numbers[] = {{"mtu", false}, {"advmss", false}, {"priority", false}, {"table", true},
-		{"scope", true}};
-	CLEANUP_JSON json_t *to = json_object();
-	struct cidr dst;
-	int error = copy_cidr(from, where, "dst", to, &dst, e);
-	if (error == 0)
-		error = copy_addr(from, where, "gw", to, e);
-	for (size_t i = 0; error == 0 && i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		error = copy_number(from, where, numbers[i].key, numbers[i].keep_zero, to, e);
-	if (error == 0)
-		json_array_append(r->routes, to);
-	return error;
-}
-
-static int read_array(const json_t *doc, const char *where, const char *key,
-	int (*read_one)(const json_t *, const char *, struct cni_result *, struct err *),
-	struct cni_result *r, struct err *e)
-{
-	json_t *array = NULL;
-	int error = json_get_array(doc, where, key, &array, e);
-	if (error < 0)
-		return error;
-	size_t i;
-	json_t *entry;
-	json_array_foreach (array, i, entry) {
-		char place[64];
-		struct text t = TEXT_ON(place);
-		text_add(&t, "%s%s%s[%zu]", where, *where ? "." : "", key, i);
-		if (!json_is_object(entry))
-			return err_set(e, EBADMSG, "%s must be an object", place);
-		error = read_one(entry, place, r, e);
-		if (error < 0)
-			return error;
-	}
-	return 0;
-}
-
-/* ip4 or ip6 of the first shape. */
-static int read_family(
-	const json_t *doc, const char *key, int family, struct cni_result *r, struct err *e)
-{
-	json_t *from = NULL;
-	int error = json_get_object(doc, "", key, &from, e);
-	if (error <= 0)
-		return error;
-	CLEANUP_JSON json_t *to = json_object();
-	struct cidr address = {0};
-	error = copy_cidr(from, key, "ip", to, &address, e);
-	if (error < 0)
-		return error;
-	if (address.addr.family != family)
-		return err_set(e, EBADMSG, "%s.ip is of the other family", key);
-	error = copy_addr(from, key, "gateway", to, e);
-	if (error < 0)
-		return error;
-	json_object_set(to, "address", json_object_get(to, "ip"));
-	json_object_del(to, "ip");
-	json_array_append(r->ips, to);
-	return read_array(from, key, "routes", read_route, r, e);
-}
-
-static int read_body(const json_t *doc, enum cni_version v, struct cni_result *r, struct err *e)
-{
-	int error;
-	if (shape(v) == 0) {
-		error = read_family(doc, "ip4", AF_INET, r, e);
-		if (error == 0)
-			error = read_family(doc, "ip6", AF_INET6, r, e);
-	} else {
-		error = read_array(doc, "", "interfaces", read_interface, r, e);
-		if (error == 0)
-			error = read_array(doc, "", "ips", read_ip, r, e);
-		if (error == 0)
-			error = read_array(doc, "", "routes", read_route, r, e);
-	}
 	json_t *dns = NULL;
-	if (error == 0)
-		error = cni_args_dns(json_object_get(doc, "dns"), "dns", &dns, e);
-	if (dns) {
-		json_decref(r->dns);
-		r->dns = dns;
+	int r = cni_args_dns(at->value, at->m->key, &dns, at->reader->e);
+	if (dns)
+		json_put(out, at->m->key, dns);
+	return r;
+}
+
+#define TEXT(name, copy, ...)                                                                      \
+	{                                                                                          \
+		.key = (name), .type = SCHEMA_PARSER(copy), __VA_ARGS__                            \
 	}
-	return error;
+#define VALUE(name, copy, ...)                                                                     \
+	{                                                                                          \
+		.key = (name), .type = SCHEMA_READER(copy), __VA_ARGS__                            \
+	}
+#define NUMBER(name, ...) VALUE(name, copy_number, .max = UINT32_MAX, __VA_ARGS__)
+#define OBJECTS(members) .schema = &(const struct schema)SCHEMA_OF(members)
+
+static const struct schema_member interface_members[] = {
+	TEXT("name", copy_text, .flags = SCHEMA_ALWAYS),
+	TEXT("mac", copy_mac),
+	NUMBER("mtu", .flags = SCHEMA_EMPTY),
+	TEXT("sandbox", copy_text),
+	TEXT("socketPath", copy_text),
+	TEXT("pciID", copy_text),
+};
+static const struct schema_member ip_members[] = {
+	VALUE("interface", copy_index, .max = INT32_MAX),
+	TEXT("address", copy_cidr, .flags = SCHEMA_ALWAYS),
+	TEXT("gateway", copy_addr),
+};
+static const struct schema_member route_members[] = {
+	TEXT("dst", copy_cidr, .flags = SCHEMA_ALWAYS),
+	TEXT("gw", copy_addr),
+	NUMBER("mtu", .flags = SCHEMA_EMPTY),
+	NUMBER("advmss", .flags = SCHEMA_EMPTY),
+	NUMBER("priority", .flags = SCHEMA_EMPTY),
+	NUMBER("table"),
+	NUMBER("scope"),
+};
+static const struct schema_member family_members[] = {
+	TEXT("ip", copy_cidr, .flags = SCHEMA_ALWAYS),
+	TEXT("gateway", copy_addr),
+	VALUE("routes", copy_list, OBJECTS(route_members)),
+};
+static const struct schema_member first_members[] = {
+	VALUE("ip4", copy_family, .family = AF_INET, OBJECTS(family_members)),
+	VALUE("ip6", copy_family, .family = AF_INET6, OBJECTS(family_members)),
+	VALUE("dns", copy_dns),
+};
+static const struct schema_member later_members[] = {
+	VALUE("interfaces", copy_list, OBJECTS(interface_members)),
+	VALUE("ips", copy_list, OBJECTS(ip_members)),
+	VALUE("routes", copy_list, OBJECTS(route_members)),
+	VALUE("dns", copy_dns),
+};
+static const struct schema first_shape = SCHEMA_OF(first_members);
+static const struct schema later_shape = SCHEMA_OF(later_members);
+
+/* Absent lists (NULL) add nothing. */
+static void take_family(struct cni_result *r, const json_t *of)
+{
+	if (!of)
+		return;
+	json_t *to = json_object();
+	json_object_set(to, "gateway", json_object_get(of, "gateway"));
+	json_object_set(to, "address", json_object_get(of, "ip"));
+	json_append(r->ips, to);
+	json_array_extend(r->routes, json_object_get(of, "routes"));
 }
 
 int cni_result_parse(const json_t *doc, enum cni_version v, struct cni_result *out, struct err *e)
 {
+	CLEANUP_JSON json_t *copy = json_object();
+	const struct schema_reader reader = {.element = "must be", .e = e};
 	if (!json_is_object(doc))
 		return err_set(e, EBADMSG, "a result must be a JSON object");
 	int error = check_version(doc, v, e);
+	if (error == 0)
+		error = schema_read_as(
+			&reader, shape(v) == 0 ? &first_shape : &later_shape, doc, copy);
 	if (error < 0)
 		return error;
-	struct cni_result r;
-	cni_result_init(&r);
-	error = read_body(doc, v, &r, e);
-	if (error < 0) {
-		cni_result_done(&r);
-		return error;
-	}
-	*out = r;
+	cni_result_init(out);
+	take_family(out, json_object_get(copy, "ip4"));
+	take_family(out, json_object_get(copy, "ip6"));
+	json_array_extend(out->interfaces, json_object_get(copy, "interfaces"));
+	json_array_extend(out->ips, json_object_get(copy, "ips"));
+	json_array_extend(out->routes, json_object_get(copy, "routes"));
+	json_object_update(out->dns, json_object_get(copy, "dns"));
 	return 0;
 }
 
@@ -370,23 +334,12 @@ void cni_result_set_dns(struct cni_result *r, const json_t *dns)
 }
 
 /*
- * Printing.
+ * Printing. What is absent (NULL) sets nothing in a copy.
  */
 
-static bool is_ipv6(const json_t *object, const char *key)
-{
-	return strchr(json_string_value(json_object_get(object, key)), ':');
-}
-
-static void move_nonempty(json_t *doc, const char *key, json_t *array)
-{
-	if (json_array_size(array) > 0)
-		json_object_set(doc, key, array);
-	json_decref(array);
-}
-
-/* A copy of each object with only these keys; NULL: all. */
-static json_t *copy_array(const json_t *array, const char *const keys[])
+/* Copies each object with these keys only (NULL: all) into a list, which is there if any is. */
+static json_t *put_copies(
+	json_t *doc, const char *key, const json_t *array, const char *const keys[])
 {
 	json_t *copies = json_array();
 	size_t i;
@@ -394,54 +347,55 @@ static json_t *copy_array(const json_t *array, const char *const keys[])
 	json_array_foreach (array, i, from) {
 		json_t *to = keys ? json_object() : json_copy(from);
 		for (size_t k = 0; keys && keys[k]; k++)
-			if (json_object_get(from, keys[k]))
-				json_object_set(to, keys[k], json_object_get(from, keys[k]));
+			json_object_set(to, keys[k], json_object_get(from, keys[k]));
 		json_append(copies, to);
 	}
-	return copies;
+	if (i > 0)
+		json_object_set(doc, key, copies);
+	json_decref(copies);
+	return json_object_get(doc, key);
 }
 
 static const char *const route_keys[] = {"dst", "gw", NULL};
 
-/* ip4 or ip6 of the first shape: the first address of the family and its routes. */
-static void add_family(json_t *doc, const char *key, const struct cni_result *r, bool ipv6)
+static json_t *list_of_family(const json_t *array, const char *key, bool ipv6)
 {
-	json_t *family = NULL;
+	json_t *list = json_array();
 	size_t i;
-	json_t *ip;
-	json_array_foreach (r->ips, i, ip) {
-		if (family || is_ipv6(ip, "address") != ipv6)
-			continue;
-		family = json_object();
-		json_object_set(family, "ip", json_object_get(ip, "address"));
-		if (json_object_get(ip, "gateway"))
-			json_object_set(family, "gateway", json_object_get(ip, "gateway"));
-	}
-	if (!family)
-		return;
-	CLEANUP_JSON json_t *all = copy_array(r->routes, route_keys);
-	json_t *routes = json_array();
-	json_t *route;
-	json_array_foreach (all, i, route)
-		if (is_ipv6(route, "dst") == ipv6)
-			json_array_append(routes, route);
-	move_nonempty(family, "routes", routes);
-	json_put(doc, key, family);
+	json_t *entry;
+	json_array_foreach (array, i, entry)
+		if (is_ipv6(entry, key) == ipv6)
+			json_array_append(list, entry);
+	return list;
 }
 
-static void add_lists(json_t *doc, const struct cni_result *r, enum cni_version v)
+/* ip4 or ip6 of the first shape: the first address of the family and its routes. */
+static void put_family(json_t *doc, const char *key, const struct cni_result *r, bool ipv6)
+{
+	CLEANUP_JSON json_t *ips = list_of_family(r->ips, "address", ipv6);
+	CLEANUP_JSON json_t *routes = list_of_family(r->routes, "dst", ipv6);
+	const json_t *first = json_array_get(ips, 0);
+	if (!first)
+		return;
+	json_t *to = json_object();
+	json_put(doc, key, to);
+	json_object_set(to, "ip", json_object_get(first, "address"));
+	json_object_set(to, "gateway", json_object_get(first, "gateway"));
+	(void)put_copies(to, "routes", routes, route_keys);
+}
+
+static void put_lists(json_t *doc, const struct cni_result *r, enum cni_version v)
 {
 	static const char *const interface_keys[] = {"name", "mac", "sandbox", NULL};
 	bool all = v >= CNI_1_1_0;
-	json_t *ips = copy_array(r->ips, NULL);
+	(void)put_copies(doc, "interfaces", r->interfaces, all ? NULL : interface_keys);
+	json_t *ips = put_copies(doc, "ips", r->ips, NULL);
 	size_t i;
-	json_t *ip;
-	json_array_foreach (ips, i, ip)
+	json_t *one;
+	json_array_foreach (ips, i, one)
 		if (v < CNI_1_0_0)
-			json_put(ip, "version", json_string(is_ipv6(ip, "address") ? "6" : "4"));
-	move_nonempty(doc, "interfaces", copy_array(r->interfaces, all ? NULL : interface_keys));
-	move_nonempty(doc, "ips", ips);
-	move_nonempty(doc, "routes", copy_array(r->routes, all ? NULL : route_keys));
+			json_put(one, "version", json_string(is_ipv6(one, "address") ? "6" : "4"));
+	(void)put_copies(doc, "routes", r->routes, all ? NULL : route_keys);
 }
 
 int cni_result_format(const struct cni_result *r, enum cni_version v, json_t **out, struct err *e)
@@ -453,10 +407,10 @@ int cni_result_format(const struct cni_result *r, enum cni_version v, json_t **o
 			return err_set(e, EINVAL,
 				"version %s of a result needs an address: no valid IP addresses",
 				cni_version_text(v));
-		add_family(doc, "ip4", r, false);
-		add_family(doc, "ip6", r, true);
+		put_family(doc, "ip4", r, false);
+		put_family(doc, "ip6", r, true);
 	} else {
-		add_lists(doc, r, v);
+		put_lists(doc, r, v);
 	}
 	if (json_object_size(r->dns) > 0)
 		json_object_set(doc, "dns", r->dns);
