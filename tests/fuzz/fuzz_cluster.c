@@ -3,8 +3,8 @@
  * Fuzz target: documents in the cluster store. The input is "KEY NUL VALUE"; it is read as a block,
  * as a status, and its key as any key. What comes out is written again to the same text.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "tests/fuzz/fuzz.h"
+
 #include <string.h>
 
 #include "cluster/block_txn.h"
@@ -13,14 +13,6 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void try_block(const char *key, const char *value)
 {

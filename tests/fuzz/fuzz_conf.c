@@ -3,22 +3,14 @@
  * Fuzz target: network configurations, that is stdin of a call, for every verb. Whatever comes,
  * there is a request that holds what lib/cni.h promises, or an error document that is JSON.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "tests/fuzz/fuzz.h"
+
 #include <string.h>
 
 #include "lib/cni.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void check_error(enum cni_version version, int error, const struct err *e)
 {

@@ -3,9 +3,9 @@
  * Fuzz target: what a probe says. Whatever it is: it is taken or refused, and what was taken can be
  * planned with, judged and reported, in lines without control characters.
  */
-#include <stdint.h>
+#include "tests/fuzz/fuzz.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/conform/cause.h"
@@ -15,14 +15,6 @@
 #include "cli/conform/static.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 /* Two nodes that both say this of themselves and of a pod. */
 static void make(struct conform_cluster *c, const json_t *doc)

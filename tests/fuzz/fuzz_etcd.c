@@ -4,21 +4,13 @@
  * stream to a line, as a watch and a commit would get it. Whatever comes, what they tell is within
  * the limits of the interface, and they end up asking something sensible.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "tests/fuzz/fuzz.h"
+
 #include <string.h>
 
 #include "store/etcd_commit.h"
 #include "store/etcd_watch.h"
 #include "lib/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void check_event(const struct store_event *ev)
 {

@@ -3,21 +3,13 @@
  * Fuzz target: the file of last known blocks. What is let through is written again and read to the
  * same value.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/lastknown.h"
 #include "lib/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -3,8 +3,8 @@
  * Fuzz target: what strangers may send to a probe. The input is the probe's stdin, cut into pieces
  * by its own first byte; a datagram; and a network configuration.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "tests/fuzz/fuzz.h"
+
 #include <string.h>
 
 #include "cli/probe/chain.h"
@@ -12,14 +12,6 @@
 #include "cli/probe/message.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void try_line(const char *line, size_t len)
 {

@@ -4,9 +4,9 @@
  * string or begin a line in BIRD's or nft's language, and what is kept of a document is read to be
  * good again.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cluster/document.h"
@@ -15,14 +15,6 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "lib/selector.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void check_text(const char *s)
 {

@@ -3,23 +3,15 @@
  * Fuzz target: selectors. A text is a selector or an error with a column; what is no selector
  * matches nothing, and what is one is either true or false where its negation is the opposite.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/selector.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void check_negation(const char *text, const json_t *labels)
 {

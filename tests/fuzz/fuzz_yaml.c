@@ -3,22 +3,14 @@
  * Fuzz target: YAML files. What is read can be written, and is then read as the same tree; what is
  * refused is refused with a sentence; every place has a line.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/yaml.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 #define KEY_MAX 160 /* bytes of an input whose keys stay below YAML's 1024 when all is escaped */
 

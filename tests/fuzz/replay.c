@@ -5,18 +5,16 @@
  * wants such files in a repository. A finding is an abort or a sanitizer's report, as with the
  * fuzzer.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LARGEST (JSON_MAX_BYTES + 1)
 

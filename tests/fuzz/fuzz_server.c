@@ -3,20 +3,12 @@
  * Fuzz target: a line on the agent's socket. What is let through is an object with a text "op", so
  * that the agent compares it without looking again; a refusal has a sentence.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 #include "agent/server.h"
 #include "lib/json.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,21 +4,13 @@
  * whole, nothing grows beyond its bound, and the text that is handed out has the form that its
  * readers rely on.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/bird/ctl.h"
 #include "agent/bird/reply.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 /* Each line of a text: four digits, a space, no control character. */
 static void check_text(const struct bird_reply *r)

@@ -3,23 +3,15 @@
  * Fuzz target: the environment. The input is used as CNI_ARGS, and as every other variable of a
  * call; names that are let through must be what the kernel and our records can hold.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/cni.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void try_args(const char *args)
 {

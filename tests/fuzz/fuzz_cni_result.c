@@ -4,19 +4,10 @@
  * version. What was read prints in every version that has an address to print, and what is printed
  * can be read again and prints the same.
  */
-#include <stdint.h>
-#include <stdlib.h>
+#include "tests/fuzz/fuzz.h"
 
 #include "lib/cni_result.h"
 #include "lib/json.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 static void check_indexes(const struct cni_result *r)
 {

@@ -4,14 +4,12 @@
  * written back as the very same bytes (so that two records never mean the same). The first byte
  * chooses the kind of record, the rest is a key or a value.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ipam/record.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void same(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
