@@ -736,13 +736,13 @@ def _listed(ns, table):
 
 
 def test_the_tables_are_as_a_person_would_have_written_them(lab):
-    """tests/data/nat and tests/data/tunnel_filter: what is wanted, and what nft(8) then lists."""
+    """tests/data/filter: what is wanted, and what nft(8) then lists."""
     with agent(lab.host) as a:
-        for case in sorted((DATA / "nat").iterdir()):
+        for case in sorted((DATA / "filter/nat").iterdir()):
             lines = [line.split() for line in (case / "want").read_text().splitlines()]
             a.ok("nat", pools=[v for k, v in lines if k == "pool"], nat=[v for k, v in lines if k == "nat"])
             equal((case.name, _listed(lab.host, "roost-nat")), (case.name, (case / "expected").read_text()), "NAT")
-        for case in sorted((DATA / "tunnel_filter").iterdir()):
+        for case in sorted((DATA / "filter/tunnel_filter").iterdir()):
             a.ok("tunnel_filter", **json.loads((case / "want.json").read_text()))
             equal((case.name, _listed(lab.host, "roost-tunnels")), (case.name, (case / "expected").read_text()),
                   "tunnel filter")

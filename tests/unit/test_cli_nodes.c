@@ -252,11 +252,11 @@ static void forget_now(const char *now)
 		memcpy(p, "NNNN-NN-NNTNN:NN:NNZ", 20);
 }
 
-/* The last answer is the file in tests/data/cluster; GOLDEN_WRITE=1 writes it. */
+/* The last answer is the file in tests/data/cli_nodes; GOLDEN_WRITE=1 writes it. */
 static void assert_golden(const char *name)
 {
 	char path[512], expected[ANSWER] = "";
-	(void)snprintf(path, sizeof(path), "%s/cluster/%s", TEST_DATA, name);
+	(void)snprintf(path, sizeof(path), "%s/cli_nodes/%s", TEST_DATA, name);
 	FILE *f = fopen(path, getenv("GOLDEN_WRITE") ? "we" : "re");
 	assert_non_null(f);
 	if (getenv("GOLDEN_WRITE"))

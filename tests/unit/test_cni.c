@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CNI protocol: calls as golden folders (tests/data/request: environment and stdin, and what
+ * The CNI protocol: calls as golden folders (tests/data/cni: environment and stdin, and what
  * comes out of them), the process itself with real descriptors, GC lists, errors. The codes are
  * those of the reference implementation, except where docs/CNI.md says otherwise.
  */
@@ -104,7 +104,7 @@ static void run_request(const char *dir, char *out, size_t size)
 
 TEST(requests_are_read_as_recorded)
 {
-	golden_run("request", run_request);
+	golden_run("cni", run_request);
 }
 
 /* Reads a request of GC with this list value and says how many attachments it has, or the error. */

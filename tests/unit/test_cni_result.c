@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CNI results: documents of every version as golden folders (tests/data/result: the document, the
+ * CNI results: documents of every version as golden folders (tests/data/cni_result: the document, the
  * version it is read as, and how each version prints it), and results that are built here.
  */
 #include "tests/unit/values.h"
@@ -58,7 +58,7 @@ static void run_result(const char *dir, char *out, size_t size)
 
 TEST(documents_are_read_and_printed_as_recorded)
 {
-	golden_run("result", run_result);
+	golden_run("cni_result", run_result);
 }
 
 /* What roost answers for a pod of both families. */
