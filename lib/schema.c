@@ -47,6 +47,11 @@ void schema_place(const struct schema_at *at, char out[SCHEMA_PLACE])
 	(void)json_clean(out, SCHEMA_PLACE, raw);
 }
 
+static const char *schema_document(const struct schema_at *at)
+{
+	return at->reader->document ? at->reader->document : "the document";
+}
+
 int schema_refuse(const struct schema_at *at, int errnum, const char *fmt, ...)
 {
 	struct err *e = at->reader->e;
@@ -59,7 +64,7 @@ int schema_refuse(const struct schema_at *at, int errnum, const char *fmt, ...)
 	schema_place(at, place);
 	if (at->reader->where)
 		(void)text_copy(at->reader->where, SCHEMA_PLACE, place);
-	return err_set(e, errnum, "%.200s %s", *place ? place : "the document", clean);
+	return err_set(e, errnum, "%.200s %s", *place ? place : schema_document(at), clean);
 }
 
 int schema_refuse_type(const struct schema_at *at, const char *wanted)
@@ -110,7 +115,8 @@ int schema_unknown(const struct schema_at *member, const struct schema *s)
 	char key[SHOWN], place[SCHEMA_PLACE];
 	(void)text_clean(key, sizeof(key), member->key);
 	schema_place(member->above, place);
-	(void)err_set(e, EINVAL, "unknown key \"%s\" in %s", key, *place ? place : "the document");
+	(void)err_set(e, EINVAL, "unknown key \"%s\" in %s", key,
+		*place ? place : schema_document(member));
 	struct text list = TEXT_ON(e->details);
 	text_add(&list, "known keys:");
 	schema_list_keys(s, &list);

@@ -64,12 +64,12 @@ struct schema {
 		(table), sizeof(table) / sizeof((table)[0])                                        \
 	}
 
-/* How a document is read. */
+/* How a document is read. unknown(): of a member that the table lacks; NULL: it is passed over. */
 struct schema_reader {
-	/* What is said of a member that the table does not have; NULL: nothing, it is passed over. */
 	int (*unknown)(const struct schema_at *member, const struct schema *s);
-	const char *element; /* "is not", "must be": what is said of an element of another type */
-	char *where;	     /* SCHEMA_PLACE bytes, the place of an error alone; may be NULL */
+	const char *document; /* what errors call it; NULL: "the document" */
+	const char *element;  /* "is not", "must be": what is said of an element of another type */
+	char *where;	      /* SCHEMA_PLACE bytes, the place of an error alone; may be NULL */
 	struct err *e;
 };
 

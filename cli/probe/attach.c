@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/output.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -23,7 +22,6 @@
 
 #define CNI_PATH "/opt/cni/bin:/usr/lib/cni"
 #define FOLDERS_MAX 16
-#define PORTS_MAX 64
 #define PLUGIN_MS 30000 /* roost ends after 15 s by itself */
 
 void probe_attach_done(struct probe_attach *a)
@@ -52,49 +50,6 @@ int probe_attach_set_path(struct probe_attach *a, const json_t *folders, struct 
 	if (t.cut)
 		return err_set(e, EINVAL, "cniPath is too long");
 	a->path = mem_strdup(*path ? path : CNI_PATH);
-	return 0;
-}
-
-static int check_port(const json_t *port, size_t i, struct err *e)
-{
-	static const char *const known[] = {
-		"hostPort", "containerPort", "protocol", "hostIP", NULL};
-	char where[32];
-	int64_t number = 0;
-	const char *protocol = NULL;
-	(void)snprintf(where, sizeof(where), "portMappings[%zu]", i);
-	if (!json_is_object(port))
-		return err_set(e, EINVAL, "%s is not an object", where);
-	int r = json_check_keys(port, where, known, e);
-	if (r < 0)
-		return r;
-	int host = json_get_number(port, where, "hostPort", 1, 65535, &number, e);
-	int container =
-		host < 0 ? host
-			 : json_get_number(port, where, "containerPort", 1, 65535, &number, e);
-	r = container < 0 ? container : json_get_string(port, where, "protocol", &protocol, e);
-	if (r < 0)
-		return r;
-	if (host == 0 || container == 0 || r == 0 ||
-		(strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0))
-		return err_set(e, EINVAL,
-			"%s needs hostPort, containerPort and protocol (tcp or udp)", where);
-	return 0;
-}
-
-int probe_attach_set_ports(struct probe_attach *a, const json_t *ports, struct err *e)
-{
-	json_t *one;
-	size_t i;
-	if (json_array_size(ports) > PORTS_MAX)
-		return err_set(e, EINVAL, "more than %d portMappings", PORTS_MAX);
-	json_array_foreach (ports, i, one) {
-		int r = check_port(one, i, e);
-		if (r < 0)
-			return r;
-	}
-	if (json_array_size(ports) && probe_chain_has(&a->chain, "portMappings"))
-		a->runtime = json_pack("{s:O}", "portMappings", ports);
 	return 0;
 }
 

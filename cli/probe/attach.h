@@ -28,8 +28,6 @@ void probe_attach_done(struct probe_attach *a); /* takes a zeroed one */
 
 /* From a request: an array of folders; NULL: the usual ones. */
 int probe_attach_set_path(struct probe_attach *a, const json_t *folders, struct err *e);
-/* portMappings, where the chain has that capability; NULL: none. After the chain. -EINVAL. */
-int probe_attach_set_ports(struct probe_attach *a, const json_t *ports, struct err *e);
 
 /* Runs ADD, with DEL after an error. name: of the pod, for the journal and CNI_ARGS. */
 int probe_attach_add(

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "cli/output.h"
 #include "cli/probe/probe_impl.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -176,60 +175,30 @@ static struct probe_capture **capture_find(struct probe *p, const char *id)
 	return at;
 }
 
-static int get_id(const json_t *request, const char **out, struct err *e)
-{
-	int r = json_get_string(request, "", "capture", out, e);
-	if (r < 0)
-		return r;
-	if (r == 0 || !text_is_name(*out) || strlen(*out) >= PROBE_NAME)
-		return err_set(e, EINVAL, "\"capture\" must be a name of at most %d bytes",
-			PROBE_NAME - 1);
-	return 0;
-}
-
-static int take_what(struct probe_capture *c, const char *name, int64_t port, struct err *e)
+static int capture_take(struct probe_capture *c, const struct probe_request *call, struct err *e)
 {
 	const struct what *w = NULL;
 	for (size_t i = 0; i < sizeof(whats) / sizeof(whats[0]); i++)
-		if (strcmp(whats[i].name, name) == 0)
+		if (strcmp(whats[i].name, call->what) == 0)
 			w = &whats[i];
 	if (!w)
 		return err_set(e, EINVAL, "\"what\" is not ipip, vxlan, udp, tcp, icmp4 or icmp6");
+	c->peer = call->peer;
 	if (w->family && c->peer.family && w->family != c->peer.family)
 		return err_set(e, EINVAL, "%s is never of that peer's family", w->name);
 	c->family = w->family ? w->family : c->peer.family ? c->peer.family : AF_INET;
 	c->protocol = w->protocol;
 	bool has_port = w->protocol == IPPROTO_UDP || w->protocol == IPPROTO_TCP;
-	if (port && !has_port)
+	if (call->port && !has_port)
 		return err_set(e, EINVAL, "%s has no ports", w->name);
-	c->port = port ? (uint16_t)port : w->port;
+	c->port = call->port ? call->port : w->port;
 	return 0;
-}
-
-static int read_request(const json_t *request, struct probe_capture *c, struct err *e)
-{
-	const char *what = "", *peer = NULL;
-	int64_t port = 0;
-	int r = json_get_string(request, "", "what", &what, e);
-	if (r >= 0)
-		r = json_get_string(request, "", "peer", &peer, e);
-	if (r >= 0)
-		r = json_get_number(request, "", "port", 1, 65535, &port, e);
-	if (r >= 0 && peer) {
-		r = addr_parse(peer, &c->peer, e);
-		if (r < 0)
-			err_add(e, "\"peer\"");
-	}
-	return r < 0 ? r : take_what(c, what, port, e);
 }
 
 int probe_capture_start(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	const char *name = NULL;
+	const char *name = call->capture;
 	size_t n = 0;
-	int r = get_id(call->doc, &name, e);
-	if (r < 0)
-		return r;
 	for (const struct probe_capture *c = p->captures; c; c = c->next)
 		n++;
 	if (*capture_find(p, name))
@@ -239,7 +208,7 @@ int probe_capture_start(struct probe *p, const struct probe_request *call, struc
 	struct probe_capture *c = mem_new(1, sizeof(*c));
 	(void)text_copy(c->id, sizeof(c->id), name);
 	c->watch.fd = -1;
-	r = read_request(call->doc, c, e);
+	int r = capture_take(c, call, e);
 	if (r >= 0)
 		r = open_capture(p, c, e);
 	if (r < 0) {
@@ -266,13 +235,9 @@ static json_t *capture_describe(const struct probe_capture *c, bool out)
 
 int probe_captured(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	const char *name = NULL;
-	int r = get_id(call->doc, &name, e);
-	if (r < 0)
-		return r;
-	struct probe_capture **at = capture_find(p, name), *c = *at;
+	struct probe_capture **at = capture_find(p, call->capture), *c = *at;
 	if (!c)
-		return err_set(e, ENOENT, "there is no capture \"%s\"", name);
+		return err_set(e, ENOENT, "there is no capture \"%s\"", call->capture);
 	struct tpacket_stats stats = {0};
 	socklen_t len = sizeof(stats);
 	(void)getsockopt(c->watch.fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len);

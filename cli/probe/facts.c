@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "cli/config.h"
-#include "cli/output.h"
 #include "cli/probe/probe_impl.h"
 #include "cli/state.h"
 #include "lib/file.h"

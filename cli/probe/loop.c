@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors and answers. What an answer's reader does not take waits in the probe until its pipe has
+ * Descriptors, answers and places. What an answer's reader does not take waits in the probe until its pipe has
  * room again; a reader that is gone ends the probe.
  */
 #include "cli/probe/loop.h"
@@ -75,4 +75,25 @@ void probe_on_out(struct probe *p, struct probe_watch *w, uint32_t events)
 		p->ending = true;
 	else
 		probe_write_answers(p);
+}
+
+/* ---- Places ---- */
+
+struct probe_pod *probe_place_find(const struct probe *p, const char *name)
+{
+	struct probe_pod *pod = p->pods;
+	while (pod && strcmp(pod->name, name) != 0)
+		pod = pod->next;
+	return pod;
+}
+
+int probe_place(const struct probe *p, const char *name, struct probe_pod **out, struct err *e)
+{
+	char shown[PROBE_NAME];
+	struct probe_pod *pod = probe_place_find(p, name);
+	(void)json_clean(shown, sizeof(shown), name);
+	if (*name && !pod)
+		return err_set(e, ENOENT, "there is no pod \"%s\" here", shown);
+	*out = pod;
+	return 0;
 }

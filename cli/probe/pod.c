@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/output.h"
 #include "cli/probe/attach.h"
 #include "cli/probe/probe_impl.h"
 #include "cli/probe/journal.h"
@@ -25,21 +24,6 @@
 
 #define PODS_MAX 64
 #define CONF_DIR "/etc/cni/net.d"
-#define MTU_MIN 68
-#define MTU_MAX 65535
-
-static int get_name(const json_t *request, const char **out, struct err *e)
-{
-	int r = json_get_string(request, "", "name", out, e);
-	if (r < 0)
-		return r;
-	if (r == 0 || !text_is_name(*out) || strlen(*out) >= PROBE_NAME)
-		return err_set(e, EINVAL,
-			"\"name\" must be 1 to %d of a-z A-Z 0-9 _ . - and begin with a letter or "
-			"digit",
-			PROBE_NAME - 1);
-	return 0;
-}
 
 /* ---- Making one ---- */
 
@@ -51,37 +35,38 @@ static void free_pod(struct probe *p, struct probe_pod *pod)
 	free(pod);
 }
 
+/* ns NULL: of the node. */
+static int open_net(const struct ns *ns, struct net **out, struct err *e)
+{
+	int r = ns ? ns_enter(ns, e) : 0;
+	if (r < 0)
+		return r;
+	r = net_open(out, e);
+	if (ns)
+		ns_leave(ns);
+	return r;
+}
+
 static int set_loopback_up(const struct ns *ns, struct err *e)
 {
 	CLEANUP_NET struct net *n = NULL;
-	int r = ns_enter(ns, e);
-	if (r < 0)
-		return r;
-	r = net_open(&n, e);
-	ns_leave(ns);
+	int r = open_net(ns, &n, e);
 	if (r < 0)
 		return r;
 	net_set_up(n, (struct net_dev){.name = "lo"});
 	return net_commit(n, NULL, e);
 }
 
-static int read_request(const json_t *request, struct probe_attach *a, struct err *e)
+static int pod_take(struct probe_pod *pod, const struct probe_request *call, struct err *e)
 {
-	const char *folder = CONF_DIR, *network = NULL;
-	json_t *path = NULL, *ports = NULL;
-	int r = json_get_string(request, "", "confDir", &folder, e);
+	struct probe_attach *a = &pod->attach;
+	int r = probe_attach_set_path(a, call->cni_path, e);
 	if (r >= 0)
-		r = json_get_string(request, "", "network", &network, e);
-	if (r >= 0)
-		r = json_get_array(request, "", "cniPath", &path, e);
-	if (r >= 0)
-		r = json_get_array(request, "", "portMappings", &ports, e);
-	if (r >= 0)
-		r = probe_attach_set_path(a, path, e);
-	if (r >= 0)
-		r = probe_chain_load(folder, network, &a->chain, e);
-	if (r >= 0)
-		r = probe_attach_set_ports(a, ports, e);
+		r = probe_chain_load(
+			call->conf_dir ? call->conf_dir : CONF_DIR, call->network, &a->chain, e);
+	if (r >= 0 && json_array_size(call->port_mappings) &&
+		probe_chain_has(&a->chain, "portMappings"))
+		a->runtime = json_pack("{s:O}", "portMappings", call->port_mappings);
 	return r;
 }
 
@@ -90,11 +75,7 @@ static int find_ends(
 	const struct probe_pod *pod, struct net_link *inside, struct net_link *host, struct err *e)
 {
 	CLEANUP_NET struct net *there = NULL, *here = NULL;
-	int r = ns_enter(&pod->ns, e);
-	if (r < 0)
-		return r;
-	r = net_open(&there, e);
-	ns_leave(&pod->ns);
+	int r = open_net(&pod->ns, &there, e);
 	if (r >= 0)
 		r = net_find_link(there, (struct net_dev){.name = PROBE_IFNAME}, inside, e);
 	if (r < 0 || !inside->is_veth || !inside->peer)
@@ -165,10 +146,7 @@ static int pod_wire(struct probe *p, struct probe_pod *pod, json_t *answer, stru
 
 int probe_pod_add(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	const char *name = NULL;
-	int r = get_name(call->doc, &name, e);
-	if (r < 0)
-		return r;
+	const char *name = call->name;
 	if (probe_place_find(p, name))
 		return err_set(e, EEXIST, "there is a pod \"%s\" already", name);
 	if (p->n_pods == PODS_MAX)
@@ -177,7 +155,7 @@ int probe_pod_add(struct probe *p, const struct probe_request *call, struct err 
 	pod->ns = (struct ns)NS_NONE;
 	(void)text_copy(pod->name, sizeof(pod->name), name);
 	(void)snprintf(pod->attach.container, sizeof(pod->attach.container), "%s-%s", p->id, name);
-	r = read_request(call->doc, &pod->attach, e);
+	int r = pod_take(pod, call, e);
 	if (r >= 0)
 		r = pod_wire(p, pod, call->answer, e);
 	if (r < 0) {
@@ -215,10 +193,8 @@ static int remove_pod(struct probe *p, struct probe_pod *pod, struct err *e)
 
 int probe_pod_del(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	const char *name = NULL;
-	int r = get_name(call->doc, &name, e);
-	struct probe_pod *pod = r < 0 ? NULL : probe_place_find(p, name);
-	return pod ? remove_pod(p, pod, e) : r;
+	struct probe_pod *pod = probe_place_find(p, call->name);
+	return pod ? remove_pod(p, pod, e) : 0;
 }
 
 int probe_pods_end(struct probe *p, struct err *e)
@@ -242,12 +218,7 @@ int probe_pods_end(struct probe *p, struct err *e)
 static int set_mtu(const struct ns *ns, struct net_dev d, uint32_t mtu, struct err *e)
 {
 	CLEANUP_NET struct net *n = NULL;
-	int r = ns ? ns_enter(ns, e) : 0;
-	if (r < 0)
-		return r;
-	r = net_open(&n, e);
-	if (ns)
-		ns_leave(ns);
+	int r = open_net(ns, &n, e);
 	if (r < 0)
 		return r;
 	net_set_mtu(n, d, mtu);
@@ -256,24 +227,17 @@ static int set_mtu(const struct ns *ns, struct net_dev d, uint32_t mtu, struct e
 
 int probe_pod_mtu(struct probe *p, const struct probe_request *call, struct err *e)
 {
-	const char *name = NULL;
-	int64_t mtu = 0;
+	struct probe_pod *pod = NULL;
 	struct net_link inside = {0}, host = {0};
-	int r = get_name(call->doc, &name, e);
-	if (r < 0)
-		return r;
-	struct probe_pod *pod = probe_place_find(p, name);
-	if (!pod)
-		return probe_place_missing(name, e);
-	r = json_get_number(call->doc, "", "mtu", MTU_MIN, MTU_MAX, &mtu, e);
-	if (r == 0)
+	int r = probe_place(p, call->name, &pod, e);
+	if (r >= 0 && !call->mtu)
 		return err_set(e, EINVAL, "\"mtu\" is missing");
 	if (r >= 0)
 		r = find_ends(pod, &inside, &host, e);
 	if (r >= 0 && host.index)
-		r = set_mtu(NULL, (struct net_dev){.index = host.index}, (uint32_t)mtu, e);
+		r = set_mtu(NULL, (struct net_dev){.index = host.index}, call->mtu, e);
 	if (r >= 0)
-		r = set_mtu(&pod->ns, (struct net_dev){.name = PROBE_IFNAME}, (uint32_t)mtu, e);
+		r = set_mtu(&pod->ns, (struct net_dev){.name = PROBE_IFNAME}, call->mtu, e);
 	if (r >= 0)
 		json_put(call->answer, "before", json_integer(inside.mtu));
 	return r;

@@ -20,12 +20,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/output.h"
-#include "cli/probe/attach.h"
 #include "cli/probe/probe_impl.h"
 #include "cli/probe/journal.h"
 #include "lib/boot.h"
@@ -33,7 +31,6 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define PROTOCOL 1
 #define MS 1000000u
 #define SECOND 1000000000u
 #define TURNS 64
@@ -41,92 +38,6 @@
 #define LAST_WORDS_MS 2000 /* for writing the last answers */
 
 /* ---- Requests ---- */
-
-/* Who is there. The first one also clears away what killed probes left. */
-static int probe_hello(struct probe *p, const struct probe_request *call, struct err *e)
-{
-	json_t *cleaned = json_array(), *troubles = json_array();
-	struct utsname names = {0};
-	(void)uname(&names);
-	json_put(call->answer, "version", json_of_text(ROOST_VERSION));
-	json_put(call->answer, "protocol", json_integer(PROTOCOL));
-	json_put(call->answer, "pid", json_integer(getpid()));
-	json_put(call->answer, "hostname", json_of_text(names.nodename));
-	json_put(call->answer, "kernel", json_of_text(names.release));
-	json_put(call->answer, "hasIPv6", json_boolean(access("/proc/net/if_inet6", F_OK) == 0));
-	json_put(call->answer, "cleaned", cleaned);
-	json_put(call->answer, "troubles", troubles);
-	if (p->cleaned)
-		return 0;
-	p->cleaned = true;
-	return probe_attach_clean(p->options->state_dir, cleaned, troubles, e);
-}
-
-static const struct {
-	const char *name;
-	probe_op *run;
-	const char *keys[10]; /* besides id and op */
-} ops[] = {
-	{"hello", probe_hello, {NULL}},
-	{"look", probe_facts, {NULL}},
-	{"pod-add", probe_pod_add, {"name", "confDir", "network", "cniPath", "portMappings"}},
-	{"pod-del", probe_pod_del, {"name"}},
-	{"pod-mtu", probe_pod_mtu, {"name", "mtu"}},
-	{"serve", probe_serve, {"place"}},
-	{"try", probe_try_start,
-		{"from", "kind", "to", "port", "size", "df", "timeoutMs", "tries", "source",
-			"nonce"}},
-	{"received", probe_received, {"place", "nonce"}},
-	{"capture", probe_capture_start, {"capture", "what", "port", "peer"}},
-	{"captured", probe_captured, {"capture"}},
-};
-#define N_OPS (sizeof(ops) / sizeof(ops[0]))
-
-static int check_request(const json_t *request, size_t op, struct err *e)
-{
-	const char *known[sizeof(ops[0].keys) / sizeof(ops[0].keys[0]) + 3] = {"id", "op"};
-	size_t n = 2;
-	for (size_t i = 0; i < sizeof(ops[0].keys) / sizeof(ops[0].keys[0]) && ops[op].keys[i]; i++)
-		known[n++] = ops[op].keys[i];
-	return json_check_keys(request, "the request", known, e);
-}
-
-static int unknown_op(const char *op, struct err *e)
-{
-	char shown[40];
-	(void)json_clean(shown, sizeof(shown), op);
-	(void)err_set(e, EOPNOTSUPP, "unknown op \"%s\"", shown);
-	struct text list = TEXT_ON(e->details);
-	text_add(&list, "known ops:");
-	for (size_t i = 0; i < N_OPS; i++)
-		text_add(&list, " %s", ops[i].name);
-	text_add(&list, " end");
-	return -EOPNOTSUPP;
-}
-
-static int probe_run_op(
-	struct probe *p, json_int_t id, const char *op, const json_t *request, struct err *e)
-{
-	size_t i = 0;
-	if (strcmp(op, "end") == 0) {
-		p->ending = true;
-		p->end_id = id;
-		return 0;
-	}
-	while (i < N_OPS && strcmp(ops[i].name, op) != 0)
-		i++;
-	if (i == N_OPS)
-		return unknown_op(op, e);
-	int r = check_request(request, i, e);
-	if (r < 0)
-		return r;
-	CLEANUP_JSON json_t *answer = json_object();
-	const struct probe_request call = {.id = id, .doc = request, .answer = answer};
-	r = ops[i].run(p, &call, e);
-	if (r == 0)
-		probe_answer(p, id, json_incref(answer));
-	return r;
-}
 
 static void take_line(struct probe *p)
 {
@@ -141,8 +52,12 @@ static void take_line(struct probe *p)
 		return;
 	if (r > 0)
 		r = line_parse(line, len, &request, &id, &op, &e);
-	if (r >= 0)
-		r = probe_run_op(p, id, op, request, &e);
+	if (r >= 0 && strcmp(op, "end") == 0) {
+		p->ending = true;
+		p->end_id = id;
+	} else if (r >= 0) {
+		r = probe_request_run(p, id, op, request, &e);
+	}
 	if (r < 0)
 		probe_refuse(p, id, r, &e);
 }

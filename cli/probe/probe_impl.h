@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "cli/options.h"
-#include "cli/probe/attach.h"
 #include "cli/line.h"
+#include "cli/probe/attach.h"
 #include "cli/probe/loop.h"
 #include "cli/probe/message.h"
 #include "lib/addr.h"
@@ -21,15 +21,10 @@
 #include "lib/text.h"
 #include "lib/wait.h"
 
-struct probe_pod;
-struct probe_try;
-struct probe_capture;
-struct probe_conn;
-struct probe_journal;
-
 #define PROBE_NAME 33 /* of a pod: a CNI name of at most 32 bytes */
 #define PROBE_PORT 7007
 #define PROBE_LIFETIME_S 600
+#define PROBE_TRIES_MAX 10
 
 /* The servers of a place, and what they heard. */
 struct probe_heard {
@@ -81,21 +76,29 @@ struct probe {
 	bool cleaned;
 };
 
+/* What is absent has its default: "", 0, NULL, no address. Texts and arrays are the document's. */
 struct probe_request {
 	json_int_t id;
-	const json_t *doc;
 	json_t *answer; /* to be filled in */
+	const char *name, *conf_dir, *network, *place, *capture, *what, *kind, *nonce;
+	const json_t *cni_path, *port_mappings; /* the latter judged */
+	struct addr to, source, peer;
+	uint32_t mtu, size, timeout_ms, tries;
+	uint16_t port;
+	bool df, has_df;
 };
 /* An operation. 0, an error, or 1: the answer comes later, by probe_answer(). */
 typedef int probe_op(struct probe *p, const struct probe_request *call, struct err *e);
 probe_op probe_facts, probe_pod_add, probe_pod_del, probe_pod_mtu, probe_serve, probe_try_start,
 	probe_received, probe_capture_start, probe_captured;
 
-/* The key "name" or "from" of a request: a pod of ours, or NULL for "" (the node). -ENOENT. */
-int probe_place(const struct probe *p, const json_t *request, const char *key,
-	struct probe_pod **out, struct err *e);
+/* Runs the op that a request names, all but "end". 0, an error, or 1: the answer comes later. */
+int probe_request_run(
+	struct probe *p, json_int_t id, const char *op, const json_t *doc, struct err *e);
+
+/* A place: a pod of ours, or NULL for "" (the node). -ENOENT. */
+int probe_place(const struct probe *p, const char *name, struct probe_pod **out, struct err *e);
 struct probe_pod *probe_place_find(const struct probe *p, const char *name); /* or NULL */
-int probe_place_missing(const char *name, struct err *e);		     /* -ENOENT */
 
 /* Runs CNI DEL for all pods. */
 int probe_pods_end(struct probe *p, struct err *e);

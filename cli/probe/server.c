@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "cli/output.h"
 #include "cli/probe/probe_impl.h"
 #include "cli/probe/message.h"
 #include "cli/probe/socket.h"
@@ -64,15 +63,10 @@ static void server_hear(struct probe_server *s, const char *nonce, const struct 
 int probe_received(struct probe *p, const struct probe_request *call, struct err *e)
 {
 	struct probe_pod *pod = NULL;
-	const char *nonce = NULL;
-	int r = probe_place(p, call->doc, "place", &pod, e);
-	if (r >= 0)
-		r = json_get_string(call->doc, "", "nonce", &nonce, e);
+	int r = probe_place(p, call->place, &pod, e);
 	if (r < 0)
 		return r;
-	if (!nonce)
-		return err_set(e, EINVAL, "\"nonce\" is missing");
-	const struct probe_heard *h = find_heard(pod ? &pod->server : &p->server, nonce);
+	const struct probe_heard *h = find_heard(pod ? &pod->server : &p->server, call->nonce);
 	json_put(call->answer, "count", json_of_number(h ? h->count : 0));
 	json_put(call->answer, "source", json_of_text(h ? ADDR_STRING(&h->source) : ""));
 	return 0;
@@ -349,7 +343,7 @@ void probe_server_close(struct probe *p, struct probe_server *s)
 int probe_serve(struct probe *p, const struct probe_request *call, struct err *e)
 {
 	struct probe_pod *pod = NULL;
-	int r = probe_place(p, call->doc, "place", &pod, e);
+	int r = probe_place(p, call->place, &pod, e);
 	struct probe_server *s = pod ? &pod->server : &p->server;
 	if (r >= 0 && !s->open)
 		r = probe_server_open(p, s, pod ? &pod->ns : NULL, pod ? PROBE_PORT : 0, e);

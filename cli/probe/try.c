@@ -17,7 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
-#include "cli/output.h"
 #include "cli/probe/socket.h"
 #include "lib/boot.h"
 #include "lib/json.h"
@@ -166,98 +165,46 @@ void probe_tries_done(struct probe *p)
 
 /* ---- Requests ---- */
 
-static int get_address(
-	const json_t *request, const char *key, struct addr *out, bool needed, struct err *e)
-{
-	const char *text = NULL;
-	int r = json_get_string(request, "", key, &text, e);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return needed ? err_set(e, EINVAL, "\"%s\" is missing", key) : 0;
-	r = addr_parse(text, out, e);
-	if (r < 0)
-		err_add(e, "\"%s\"", key);
-	return r;
-}
-
-static int get_kind(const json_t *request, struct probe_try *t, struct err *e)
+static int try_take_kind(struct probe_try *t, const struct probe_request *call, struct err *e)
 {
 	static const struct probe_try_kind *const kinds[] = {
 		&probe_try_icmp, &probe_try_udp, &probe_try_tcp};
-	const char *name = "";
-	int64_t port = 0;
-	int r = json_get_string(request, "", "kind", &name, e);
-	if (r >= 0)
-		r = json_get_number(request, "", "port", 0, 65535, &port, e);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i]->name, name) == 0)
+		if (strcmp(kinds[i]->name, call->kind) == 0)
 			t->kind = kinds[i];
 	if (!t->kind)
 		return err_set(e, EINVAL, "\"kind\" is not icmp, udp or tcp");
-	if (t->kind->has_port && port == 0)
+	if (t->kind->has_port && !call->port)
 		return err_set(e, EINVAL, "\"port\" is missing");
-	t->port = (uint16_t)port;
+	if (!call->to.family)
+		return err_set(e, EINVAL, "\"to\" is missing");
+	if (call->source.family && t->kind != &probe_try_udp)
+		return err_set(e, EINVAL, "\"source\" is for udp alone");
+	if (call->source.family && call->source.family != call->to.family)
+		return err_set(e, EINVAL, "\"source\" and \"to\" are of different families");
 	return 0;
 }
 
-static int get_numbers(const json_t *request, struct probe_try *t, struct err *e)
+static int try_take(struct probe_try *t, const struct probe_request *call, struct err *e)
 {
-	int64_t size = 0, timeout_ms = 2000, tries = 3;
-	int r = json_get_number(request, "", "size", 0, PROBE_MESSAGE_MAX, &size, e);
-	if (r >= 0)
-		r = json_get_number(request, "", "timeoutMs", 1, 10000, &timeout_ms, e);
-	if (r >= 0)
-		r = json_get_number(request, "", "tries", 1, PROBE_TRIES_MAX, &tries, e);
-	if (r >= 0)
-		r = json_get_bool(request, "", "df", &t->df, e);
+	int r = try_take_kind(t, call, e);
 	if (r < 0)
 		return r;
-	t->has_df = r > 0;
-	t->size = (size_t)size;
-	t->tries = t->kind->resends ? (int)tries : 1;
-	t->interval_ns = (uint64_t)timeout_ms * MS / (uint64_t)t->tries;
-	t->end_ns = boot_now_ns() + (uint64_t)timeout_ms * MS;
-	return 0;
-}
-
-static int get_nonce(const json_t *request, struct probe_try *t, struct err *e)
-{
-	const char *nonce = NULL;
-	uint64_t random[2] = {0};
+	uint64_t random[2] = {0}, timeout_ns = (uint64_t)call->timeout_ms * MS;
 	(void)!getrandom(random, sizeof(random), 0);
 	t->echo_id = (uint16_t)random[0];
 	(void)snprintf(t->nonce, sizeof(t->nonce), "n%016llx", (unsigned long long)random[1]);
-	int r = json_get_string(request, "", "nonce", &nonce, e);
-	if (r <= 0)
-		return r;
-	if (!text_is_name(nonce) || !text_copy(t->nonce, sizeof(t->nonce), nonce))
-		return err_set(e, EINVAL,
-			"\"nonce\" must be 1 to %d of a-z A-Z 0-9 _ . - and begin with a letter or "
-			"digit",
-			PROBE_NONCE - 1);
-	return 0;
-}
-
-static int read_request(const json_t *request, struct probe_try *t, struct err *e)
-{
-	int r = get_kind(request, t, e);
-	if (r >= 0)
-		r = get_address(request, "to", &t->to, true, e);
-	if (r >= 0)
-		r = get_address(request, "source", &t->source, false, e);
-	if (r >= 0)
-		r = get_numbers(request, t, e);
-	if (r >= 0)
-		r = get_nonce(request, t, e);
-	if (r < 0)
-		return r;
-	if (t->source.family && t->kind != &probe_try_udp)
-		return err_set(e, EINVAL, "\"source\" is for udp alone");
-	if (t->source.family && t->source.family != t->to.family)
-		return err_set(e, EINVAL, "\"source\" and \"to\" are of different families");
+	if (call->nonce)
+		(void)text_copy(t->nonce, sizeof(t->nonce), call->nonce);
+	t->to = call->to;
+	t->source = call->source;
+	t->port = call->port;
+	t->size = call->size;
+	t->df = call->df;
+	t->has_df = call->has_df;
+	t->tries = t->kind->resends ? (int)call->tries : 1;
+	t->interval_ns = timeout_ns / (uint64_t)t->tries;
+	t->end_ns = boot_now_ns() + timeout_ns;
 	return 0;
 }
 
@@ -270,9 +217,9 @@ int probe_try_start(struct probe *p, const struct probe_request *call, struct er
 	t->watch = (struct probe_watch){.fd = -1, .on = on_try, .owner = t};
 	t->probe = p;
 	t->id = call->id;
-	int r = read_request(call->doc, t, e);
+	int r = try_take(t, call, e);
 	if (r >= 0)
-		r = probe_place(p, call->doc, "from", &from, e);
+		r = probe_place(p, call->place, &from, e);
 	t->from = from;
 	if (r >= 0)
 		r = t->kind->open(t, from ? &from->ns : NULL, e);

@@ -13,8 +13,6 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 
-#define PROBE_TRIES_MAX 10
-
 struct probe_try;
 struct probe_try_kind {
 	const char *name;
