@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The settings of roostd. One table (agent/settings.h) has a row for each text: its option, its
- * variable, its place in the file, its default and what it must look like. A default, the file, the
- * environment and the command line are put in this order, each through the same check, so what
- * agent_conf_read() gives cannot be wrong.
+ * The settings of roostd. One table has a row for each option, the other ones for each key of the file.
+ * The defaults, the file, the environment and the command line are put in this order, each text
+ * through its check (agent/settings.h), so what agent_conf_read() gives cannot be wrong.
  *
  * Options are read by a loop of our own and not by getopt_long(), which accepts abbreviations
  * (cli/options.c says why that is a trap). All but two have a value.
@@ -52,15 +51,38 @@ static const char help_tail[] =
 	"settings again; SIGTERM and SIGINT end the agent and leave pods and routes as they are.\n"
 	"docs/AGENT.md describes everything.\n";
 
+#define AT(field) SCHEMA_AT(struct agent_conf, field)
+
+static const struct option {
+	const char *flag, *variable; /* NULL: none */
+	setting_fn *put;
+	size_t offset, size; /* of its field */
+	const char *value, *help;
+} options[] = {
+	{"node", "ROOST_NODE", setting_node, AT(node), "NAME",
+		"this node's name in the cluster (the host's name)"},
+	{"store", "ROOST_STORE", setting_store, AT(store.url), "URL",
+		"the cluster store: file:PATH or etcd:URL[,URL...] (file:DATA_DIR/store)"},
+	{"data-dir", "ROOST_DATA_DIR", setting_path, AT(data_dir), "DIR",
+		"what must survive a reboot (/var/lib/roost)"},
+	{"socket", "ROOST_SOCKET", setting_socket, AT(socket), "PATH",
+		"where roostctl and pods that start ask (/run/roost/agent.sock)"},
+	{"address4", NULL, setting_detect4, AT(detect[IPV4]), "HOW",
+		"this node's IPv4 address (first-found), see below"},
+	{"address6", NULL, setting_detect6, AT(detect[IPV6]), "HOW",
+		"this node's IPv6 address (none), see below"},
+	{"log-level", NULL, setting_level, AT(log_level), "LEVEL",
+		"error, warning, info or debug (info)"},
+};
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
 static void print_help(void)
 {
 	(void)fputs(help_head, stdout);
-	for (size_t i = 0; i < SETTINGS; i++) {
+	for (size_t i = 0; i < OPTIONS; i++) {
 		char left[40];
-		if (!settings[i].flag)
-			continue;
-		(void)snprintf(left, sizeof(left), "--%s %s", settings[i].flag, settings[i].value);
-		(void)printf("  %-18s %s\n", left, settings[i].help);
+		(void)snprintf(left, sizeof(left), "--%s %s", options[i].flag, options[i].value);
+		(void)printf("  %-18s %s\n", left, options[i].help);
 	}
 	(void)fputs(help_tail, stdout);
 }
@@ -105,11 +127,17 @@ static int complete_conf(struct agent_conf *out, struct err *e)
 
 /* ---- The file ---- */
 
+struct setting_type {
+	struct schema_type schema;
+	setting_fn *put;
+};
+
 static int read_setting(const struct schema_at *at, const char *text, void *out)
 {
 	char place[SCHEMA_PLACE];
+	const struct setting_type *t = (const void *)at->m->type;
 	schema_place(at, place);
-	int r = setting_put(setting_find(place), text, out, at->reader->e);
+	int r = t->put(text, out, at->m->size, at->reader->e);
 	if (r < 0)
 		err_add(at->reader->e, "%s", place);
 	return r;
@@ -130,44 +158,56 @@ static int read_state_dirs(const struct schema_at *at, void *out)
 	return r;
 }
 
-#define AT(field) SCHEMA_AT(struct agent_conf, field)
-#define TEXT(name)                                                                                 \
-	{                                                                                          \
-		.key = (name), .type = SCHEMA_PARSER(read_setting)                                 \
-	}
+#define TEXT(put) (&(const struct setting_type){{.parse = read_setting}, (put)}.schema)
 #define SECTION(name, form)                                                                        \
 	{                                                                                          \
 		.key = (name), .type = &schema_object, .schema = &(form)                           \
 	}
-static const struct schema_member etcd_members[] = {TEXT("prefix"), TEXT("caFile"),
-	TEXT("certFile"), TEXT("keyFile"), TEXT("user"), TEXT("passwordFile")};
-static const struct schema_member address_members[] = {TEXT("ipv4"), TEXT("ipv6")};
+static const struct schema_member etcd_members[] = {
+	{"prefix", TEXT(setting_prefix), AT(store.prefix)},
+	{"caFile", TEXT(setting_path_or_none), AT(store.ca)},
+	{"certFile", TEXT(setting_path_or_none), AT(store.cert)},
+	{"keyFile", TEXT(setting_path_or_none), AT(store.key)},
+	{"user", TEXT(setting_word), AT(store.user)},
+	{"passwordFile", TEXT(setting_path_or_none), AT(store.password_file)},
+};
+static const struct schema_member address_members[] = {
+	{"ipv4", TEXT(setting_detect4), AT(detect[IPV4])},
+	{"ipv6", TEXT(setting_detect6), AT(detect[IPV6])},
+};
 static const struct schema_member bird_members[] = {
-	TEXT("file"), TEXT("socket"), TEXT("include"), TEXT("group")};
+	{"file", TEXT(setting_path), AT(bird_file)},
+	{"socket", TEXT(setting_socket), AT(bird_socket)},
+	{"include", TEXT(setting_path), AT(bird_include)},
+	{"group", TEXT(setting_word), AT(bird_group)},
+};
 static const struct schema_member vxlan_members[] = {
 	{"port", &schema_number, AT(vxlan_port), .min = 1, .max = UINT16_MAX},
 	{"vni", &schema_number, AT(vxlan_vni), .min = 1, .max = VNI_MAX},
-	TEXT("device"),
+	{"device", TEXT(setting_device), AT(vxlan_device)},
 	{"checksumOffload", &schema_bool, AT(vxlan_offload)},
 };
 static const struct schema_member exits_members[] = {
 	{"table", &schema_number, AT(exits_table), .min = TABLE_MIN, .max = UINT32_MAX},
 };
-static const struct schema_member log_members[] = {TEXT("level"), TEXT("file")};
+static const struct schema_member log_members[] = {
+	{"level", TEXT(setting_level), AT(log_level)},
+	{"file", TEXT(setting_path_or_none), AT(log_file)},
+};
 static const struct schema etcd = SCHEMA_OF(etcd_members), address = SCHEMA_OF(address_members),
 			   bird = SCHEMA_OF(bird_members), vxlan = SCHEMA_OF(vxlan_members),
 			   exits = SCHEMA_OF(exits_members), logging = SCHEMA_OF(log_members);
 static const struct schema_member file_members[] = {
-	TEXT("node"),
-	TEXT("store"),
+	{"node", TEXT(setting_node), AT(node)},
+	{"store", TEXT(setting_store), AT(store.url)},
 	SECTION("etcd", etcd),
 	{.key = "stateDirs", .type = SCHEMA_READER(read_state_dirs)},
-	TEXT("dataDir"),
-	TEXT("socket"),
-	TEXT("socketGroup"),
+	{"dataDir", TEXT(setting_path), AT(data_dir)},
+	{"socket", TEXT(setting_socket), AT(socket)},
+	{"socketGroup", TEXT(setting_word), AT(socket_group)},
 	SECTION("address", address),
 	SECTION("bird", bird),
-	TEXT("routes"),
+	{"routes", TEXT(setting_routes), AT(routes_static)},
 	{"trustLastBlocks", &schema_bool, AT(trust_last_blocks)},
 	{"headroom", &schema_number, AT(headroom), .max = HEADROOM_MAX},
 	{"idleBlockSeconds", &schema_number, AT(idle_block_s), .min = 1, .max = IDLE_MAX_S},
@@ -201,7 +241,7 @@ static int take_file(const char *path, bool wanted, struct agent_conf *out, stru
 /* ---- Command line and environment ---- */
 
 struct given {
-	const char *values[SETTINGS]; /* of settings[], NULL: not given */
+	const char *values[OPTIONS]; /* NULL: not given */
 	const char *state_dirs[AGENT_CONF_STATE_DIRS + 1];
 	size_t n_state_dirs;
 	const char *config;
@@ -211,9 +251,8 @@ struct given {
 /* The place for the value of the option name; NULL: there is no such option. */
 static const char **place_of(struct given *g, const char *name, size_t len)
 {
-	for (size_t i = 0; i < SETTINGS; i++)
-		if (settings[i].flag && strlen(settings[i].flag) == len &&
-			memcmp(settings[i].flag, name, len) == 0)
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (strlen(options[i].flag) == len && memcmp(options[i].flag, name, len) == 0)
 			return &g->values[i];
 	if (len == 6 && memcmp(name, "config", len) == 0)
 		return &g->config;
@@ -259,15 +298,15 @@ static const char *get_variable(const char *name)
 static int take_given(const struct given *g, struct agent_conf *out, struct err *e)
 {
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < SETTINGS; i++) {
-		const char *value =
-			g->values[i] ? g->values[i] : get_variable(settings[i].variable);
+	for (size_t i = 0; r == 0 && i < OPTIONS; i++) {
+		const struct option *o = &options[i];
+		const char *value = g->values[i] ? g->values[i] : get_variable(o->variable);
 		if (!value)
 			continue;
-		r = setting_put(&settings[i], value, out, e);
+		r = o->put(value, (char *)out + o->offset, o->size, e);
 		if (r < 0)
 			err_add(e, "%s%s", g->values[i] ? "--" : "",
-				g->values[i] ? settings[i].flag : settings[i].variable);
+				g->values[i] ? o->flag : o->variable);
 	}
 	const char *dir = get_variable("ROOST_STATE_DIR");
 	if (g->n_state_dirs || dir)
@@ -300,7 +339,7 @@ int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e
 	}
 	CLEANUP_FREE struct agent_conf *c = mem_new(1, sizeof(*c));
 	const char *path = g.config ? g.config : get_variable("ROOST_CONFIG");
-	setting_put_defaults(c);
+	*c = setting_defaults;
 	r = take_file(path ? path : AGENT_CONF_FILE, path, c, e);
 	if (r == 0)
 		r = take_given(&g, c, e);

@@ -1,46 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The settings of roostd that are texts: a table with what each is called on the command line, in
- * the environment and in the file, what it must look like, and its default.
+ * The settings of roostd that are texts: the check that each passes, wherever it comes from (the file,
+ * the environment, the command line), and its defaults.
  */
 #include <stddef.h>
 
 #include "agent/agent_conf.h"
 #include "lib/err.h"
 
-enum setting_kind {
-	SETTING_NODE,
-	SETTING_STORE,
-	SETTING_PREFIX,
-	SETTING_PATH,
-	SETTING_PATH_OR_NONE,
-	SETTING_SOCKET,
-	SETTING_WORD, /* the name of a user or group, or nothing */
-	SETTING_DETECT4,
-	SETTING_DETECT6,
-	SETTING_ROUTES,
-	SETTING_DEVICE,
-	SETTING_LEVEL,
-};
+/* Checks a text and puts its value into a field of size bytes. -EINVAL. */
+typedef int setting_fn(const char *text, void *field, size_t size, struct err *e);
 
-struct setting {
-	enum setting_kind kind;
-	const char *flag, *variable; /* NULL: none */
-	const char *place;	     /* in the file: "etcd.prefix" */
-	size_t offset, size;	     /* of the text in struct agent_conf */
-	const char *preset;	     /* the default; NULL: it depends on others */
-	const char *value, *help;    /* for --help; NULL without a flag */
-};
-#define SETTINGS 21
-extern const struct setting settings[SETTINGS];
+setting_fn setting_node;
+setting_fn setting_store;
+setting_fn setting_prefix;
+setting_fn setting_path;
+setting_fn setting_path_or_none;
+setting_fn setting_socket;
+setting_fn setting_word; /* the name of a user or group, or nothing */
+setting_fn setting_detect4;
+setting_fn setting_detect6;
+setting_fn setting_routes;
+setting_fn setting_device;
+setting_fn setting_level;
 
-/* The one of a place, which has one. */
-const struct setting *setting_find(const char *place);
-
-/* Checks the text and puts it into *out. -EINVAL. */
-int setting_put(const struct setting *t, const char *value, struct agent_conf *out, struct err *e);
 int setting_add_state_dir(const char *dir, struct agent_conf *out, struct err *e);
 
 /* Every setting as it is when nobody says anything, but for node, store and state_dirs. */
-void setting_put_defaults(struct agent_conf *out);
+extern const struct agent_conf setting_defaults;
