@@ -20,6 +20,7 @@
 #include "ipam/session.h"
 #include "lib/file.h"
 #include "lib/mem.h"
+#include "lib/search.h"
 
 int node_states_open(struct node_states *s, const struct agent_conf *c, struct err *e)
 {
@@ -65,19 +66,10 @@ static int count_free(struct node *n, struct node_states_dir *d, struct err *e)
 	return r;
 }
 
-static int compare_blocks(const void *a, const void *b)
-{
-	return cidr_compare(&((const struct node_states_block *)a)->in.cidr,
-		&((const struct node_states_block *)b)->in.cidr);
-}
-
 const struct node_states_block *node_states_find(
 	const struct node_states *s, const struct cidr *block)
 {
-	struct node_states_block key = {.in = {.cidr = *block}};
-	return s->n_blocks
-		       ? bsearch(&key, s->blocks, s->n_blocks, sizeof(*s->blocks), compare_blocks)
-		       : NULL;
+	return search_find(s->blocks, s->n_blocks, sizeof(*s->blocks), block, cidr_compare_first);
 }
 
 static bool is_empty(const struct node_block *b)
@@ -168,7 +160,7 @@ int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 		return result;
 	}
 	if (next.n_blocks)
-		qsort(next.blocks, next.n_blocks, sizeof(*next.blocks), compare_blocks);
+		qsort(next.blocks, next.n_blocks, sizeof(*next.blocks), cidr_compare_first);
 	for (size_t i = 0; i < next.n_blocks; i++)
 		if (is_empty(&next.blocks[i].in) && next.blocks[i].empty_since_s < 0)
 			next.blocks[i].empty_since_s = now_s;

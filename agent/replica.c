@@ -5,9 +5,9 @@
  * blocks are a few megabytes.
  *
  * A list is taken in by mark and sweep: each entry remembers when it was told last, and at the end
- * of a list those that it did not tell go. While a list runs, new entries are appended and
- * the arrays sorted at its end, as a list tells each key once; single changes are put in their
- * place.
+ * of a list those that it did not tell go. A list tells keys in their order, which is that of
+ * all arrays but the blocks, so that hardly anything is ever moved. New blocks of a list are
+ * appended and sorted at its end, as it tells each key once.
  *
  * What cannot be read is left out and becomes a problem under its key, which goes when the
  * document is mended or deleted. An unreadable block still counts as taken: somebody owns it.
@@ -69,52 +69,40 @@ bool replica_is_whole(const struct replica *r)
 	return true;
 }
 
-/* Where the key is or belongs in a sorted list: *found says which. */
-static size_t find_place(const void *list, size_t n, size_t size,
-	int (*compare)(const void *, const void *), const void *key, bool *found)
+/* A zeroed place in front of index at. Returns the array, which may have moved. */
+static void *make_place(void *array, size_t *room, size_t *n, size_t size, size_t at)
 {
-	size_t at = search_lower_bound(list, n, size, key, compare);
-	*found = at < n && compare((const char *)list + at * size, key) == 0;
-	return at;
+	char *moved = mem_grow(array, room, *n, size);
+	char *place = moved + at * size;
+	memmove(place + size, place, ((*n)++ - at) * size);
+	memset(place, 0, size);
+	return moved;
 }
 
-/* Where a new entry goes: to the end while a list runs, else to its place, which is made. */
-static size_t make_place(void *list, size_t n, size_t size, size_t at, bool listing, size_t *sorted)
+/* place is what search_find() gave. */
+static void close_place(void *array, size_t *n, size_t size, void *place)
 {
-	char *place = (char *)list + at * size;
-	if (listing)
-		return n;
-	memmove(place + size, place, (n - at) * size);
-	++*sorted;
-	return at;
+	char *end = (char *)array + (*n)-- * size;
+	char *next = (char *)place + size;
+	memmove(place, next, (size_t)(end - next));
 }
 
-/* Problems, sorted by key: they may be as many as the documents. A list tells them in that order, so
- * that hardly anything is ever moved. */
-
-static int compare_problems(const void *a, const void *b)
+/* Of nodes and problems, which begin with their key. */
+static int compare_key(const void *element, const void *key)
 {
-	return strcmp(
-		((const struct replica_problem *)a)->key, ((const struct replica_problem *)b)->key);
+	return strcmp(*(char *const *)element, key);
 }
 
-static size_t find_problem(const struct replica *r, const char *key, bool *found)
-{
-	const struct replica_problem wanted = {.key = (char *)key};
-	return find_place(
-		r->problems, r->n_problems, sizeof(*r->problems), compare_problems, &wanted, found);
-}
+/* Problems. They may be as many as the documents. */
 
 static void set_problem(struct replica *r, const char *key, const char *text)
 {
-	bool found;
-	size_t at = find_problem(r, key, &found);
-	if (!found) {
-		r->problems = mem_grow(
-			r->problems, &r->room_problems, r->n_problems, sizeof(*r->problems));
-		memmove(&r->problems[at + 1], &r->problems[at],
-			(r->n_problems++ - at) * sizeof(*r->problems));
-		r->problems[at] = (struct replica_problem){.key = mem_strdup(key)};
+	size_t at = search_lower_bound(
+		r->problems, r->n_problems, sizeof(*r->problems), key, compare_key);
+	if (at == r->n_problems || strcmp(r->problems[at].key, key) != 0) {
+		r->problems = make_place(
+			r->problems, &r->room_problems, &r->n_problems, sizeof(*r->problems), at);
+		r->problems[at].key = mem_strdup(key);
 	}
 	free(r->problems[at].text);
 	r->problems[at].text = mem_strdup(text);
@@ -123,41 +111,24 @@ static void set_problem(struct replica *r, const char *key, const char *text)
 
 static void clear_problem(struct replica *r, const char *key)
 {
-	bool found;
-	size_t at = find_problem(r, key, &found);
-	if (!found)
+	struct replica_problem *p =
+		search_find(r->problems, r->n_problems, sizeof(*r->problems), key, compare_key);
+	if (!p)
 		return;
-	free_both(r->problems[at].key, r->problems[at].text);
-	memmove(&r->problems[at], &r->problems[at + 1],
-		(--r->n_problems - at) * sizeof(*r->problems));
+	free_both(p->key, p->text);
+	close_place(r->problems, &r->n_problems, sizeof(*p), p);
 }
 
 /* Nodes. */
 
-static int compare_nodes(const void *a, const void *b)
-{
-	return strcmp(
-		((const struct replica_node *)a)->name, ((const struct replica_node *)b)->name);
-}
-
-/* Among the first n. */
-static size_t find_node(const struct replica *r, const char *name, size_t n, bool *found)
-{
-	const struct replica_node wanted = {.name = (char *)name};
-	return find_place(r->nodes, n, sizeof(*r->nodes), compare_nodes, &wanted, found);
-}
-
 static void put_node(struct replica *r, const struct resource *node, const json_t *doc)
 {
 	const json_t *labels = json_object_get(json_object_get(doc, "metadata"), "labels");
-	bool found;
-	size_t at = find_node(r, node->name, r->sorted_nodes, &found);
-	if (!found) {
-		r->nodes = mem_grow(r->nodes, &r->room_nodes, r->n_nodes, sizeof(*r->nodes));
-		at = make_place(r->nodes, r->n_nodes, sizeof(*r->nodes), at,
-			r->listing[REPLICA_RESOURCES], &r->sorted_nodes);
-		r->nodes[at] = (struct replica_node){.name = mem_strdup(node->name)};
-		r->n_nodes++;
+	size_t at = search_lower_bound(
+		r->nodes, r->n_nodes, sizeof(*r->nodes), node->name, compare_key);
+	if (at == r->n_nodes || strcmp(r->nodes[at].name, node->name) != 0) {
+		r->nodes = make_place(r->nodes, &r->room_nodes, &r->n_nodes, sizeof(*r->nodes), at);
+		r->nodes[at].name = mem_strdup(node->name);
 	}
 	r->nodes[at].spec = node->node;
 	free(r->nodes[at].labels);
@@ -165,22 +136,18 @@ static void put_node(struct replica *r, const struct resource *node, const json_
 	r->nodes[at].seen = r->generation;
 }
 
-static void drop_node(struct replica *r, const char *name)
-{
-	bool found;
-	size_t at = find_node(r, name, r->sorted_nodes, &found);
-	if (!found)
-		return;
-	free_both(r->nodes[at].name, r->nodes[at].labels);
-	memmove(&r->nodes[at], &r->nodes[at + 1], (--r->n_nodes - at) * sizeof(*r->nodes));
-	r->sorted_nodes--;
-}
-
 const struct replica_node *replica_node(const struct replica *r, const char *name)
 {
-	bool found;
-	size_t at = find_node(r, name, r->sorted_nodes, &found);
-	return found ? &r->nodes[at] : NULL;
+	return search_find(r->nodes, r->n_nodes, sizeof(*r->nodes), name, compare_key);
+}
+
+static void drop_node(struct replica *r, const char *name)
+{
+	struct replica_node *n = (struct replica_node *)replica_node(r, name);
+	if (!n)
+		return;
+	free_both(n->name, n->labels);
+	close_place(r->nodes, &r->n_nodes, sizeof(*n), n);
 }
 
 /* The few others. */
@@ -197,50 +164,40 @@ static int compare_item(const void *item, const void *key)
 	return r->kind != k->kind ? (r->kind < k->kind ? -1 : 1) : strcmp(r->name, k->name);
 }
 
-static size_t find_item(
-	const struct replica *r, enum resource_kind kind, const char *name, bool *found)
+static struct replica_item **find_item(
+	const struct replica *r, enum resource_kind kind, const char *name)
 {
 	const struct item_key key = {kind, name};
-	return find_place(
-		r->items, r->n_items, sizeof(struct replica_item *), compare_item, &key, found);
-}
-
-static void drop_item(struct replica *r, enum resource_kind kind, const char *name)
-{
-	bool found;
-	size_t at = find_item(r, kind, name, &found);
-	if (!found)
-		return;
-	free_item(r->items[at]);
-	memmove(&r->items[at], &r->items[at + 1],
-		(--r->n_items - at) * sizeof(struct replica_item *));
-}
-
-/* Takes the resource over. */
-static void put_item(struct replica *r, const struct resource *resource, int64_t revision)
-{
-	bool found;
-	size_t at = find_item(r, resource->kind, resource->name, &found);
-	struct replica_item *item = mem_new(1, sizeof(*item));
-	*item = (struct replica_item){
-		.resource = *resource, .revision = revision, .seen = r->generation};
-	if (found) {
-		free_item(r->items[at]);
-		r->items[at] = item;
-		return;
-	}
-	r->items = mem_grow(r->items, &r->room_items, r->n_items, sizeof(struct replica_item *));
-	memmove(&r->items[at + 1], &r->items[at],
-		(r->n_items++ - at) * sizeof(struct replica_item *));
-	r->items[at] = item;
+	return search_find(r->items, r->n_items, sizeof(r->items[0]), &key, compare_item);
 }
 
 const struct replica_item *replica_item(
 	const struct replica *r, enum resource_kind kind, const char *name)
 {
-	bool found;
-	size_t at = find_item(r, kind, name, &found);
-	return found ? r->items[at] : NULL;
+	struct replica_item **item = find_item(r, kind, name);
+	return item ? *item : NULL;
+}
+
+static void drop_item(struct replica *r, enum resource_kind kind, const char *name)
+{
+	struct replica_item **item = find_item(r, kind, name);
+	if (!item)
+		return;
+	free_item(*item);
+	close_place(r->items, &r->n_items, sizeof(*item), item);
+}
+
+/* Takes the resource over. */
+static void put_item(struct replica *r, const struct resource *resource, int64_t revision)
+{
+	const struct item_key key = {resource->kind, resource->name};
+	drop_item(r, key.kind, key.name);
+	size_t at =
+		search_lower_bound(r->items, r->n_items, sizeof(r->items[0]), &key, compare_item);
+	r->items = make_place(r->items, &r->room_items, &r->n_items, sizeof(r->items[0]), at);
+	r->items[at] = mem_new(1, sizeof(*r->items[at]));
+	*r->items[at] = (struct replica_item){
+		.resource = *resource, .revision = revision, .seen = r->generation};
 }
 
 static void set_self(struct replica *r, json_t *doc, int64_t revision)
@@ -319,32 +276,28 @@ static bool take_resource(struct replica *r, const struct store_event *ev)
 
 /* Blocks. */
 
-static int compare_blocks(const void *a, const void *b)
+/* While a list runs: among those that are sorted. */
+const struct replica_block *replica_block(const struct replica *r, const struct cidr *c)
 {
-	return cidr_compare(
-		&((const struct replica_block *)a)->cidr, &((const struct replica_block *)b)->cidr);
-}
-
-static size_t find_block(const struct replica *r, const struct cidr *c, size_t n, bool *found)
-{
-	const struct replica_block wanted = {.cidr = *c};
-	return find_place(r->blocks, n, sizeof(*r->blocks), compare_blocks, &wanted, found);
+	return search_find(r->blocks, r->sorted_blocks, sizeof(*r->blocks), c, cidr_compare_first);
 }
 
 /* node NULL: unreadable. */
 static void put_block(struct replica *r, const struct block *b, const char *node)
 {
-	bool found;
-	size_t at = find_block(r, &b->cidr, r->sorted_blocks, &found);
-	if (!found) {
-		r->blocks = mem_grow(r->blocks, &r->room_blocks, r->n_blocks, sizeof(*r->blocks));
-		at = make_place(r->blocks, r->n_blocks, sizeof(*r->blocks), at,
-			r->listing[REPLICA_BLOCKS], &r->sorted_blocks);
-		r->blocks[at].node = NULL;
-		r->n_blocks++;
+	struct replica_block *place = (struct replica_block *)replica_block(r, &b->cidr);
+	if (!place) {
+		bool appends = r->listing[REPLICA_BLOCKS];
+		size_t at = appends ? r->n_blocks
+				    : search_lower_bound(r->blocks, r->n_blocks, sizeof(*r->blocks),
+					      &b->cidr, cidr_compare_first);
+		r->blocks = make_place(
+			r->blocks, &r->room_blocks, &r->n_blocks, sizeof(*r->blocks), at);
+		r->sorted_blocks += !appends;
+		place = &r->blocks[at];
 	}
-	free(r->blocks[at].node);
-	r->blocks[at] = (struct replica_block){
+	free(place->node);
+	*place = (struct replica_block){
 		.cidr = b->cidr,
 		.state = b->state,
 		.node = node ? mem_strdup(node) : NULL,
@@ -355,20 +308,12 @@ static void put_block(struct replica *r, const struct block *b, const char *node
 
 static void drop_block(struct replica *r, const struct cidr *c)
 {
-	bool found;
-	size_t at = find_block(r, c, r->sorted_blocks, &found);
-	if (!found)
+	struct replica_block *b = (struct replica_block *)replica_block(r, c);
+	if (!b)
 		return;
-	free(r->blocks[at].node);
-	memmove(&r->blocks[at], &r->blocks[at + 1], (--r->n_blocks - at) * sizeof(*r->blocks));
+	free(b->node);
+	close_place(r->blocks, &r->n_blocks, sizeof(*b), b);
 	r->sorted_blocks--;
-}
-
-const struct replica_block *replica_block(const struct replica *r, const struct cidr *c)
-{
-	bool found;
-	size_t at = find_block(r, c, r->sorted_blocks, &found);
-	return found ? &r->blocks[at] : NULL;
 }
 
 static bool take_block(struct replica *r, const struct store_event *ev)
@@ -411,9 +356,6 @@ static void sweep_resources(struct replica *r, uint64_t since)
 			free_both(r->nodes[i].name, r->nodes[i].labels);
 	}
 	r->n_nodes = kept;
-	if (kept)
-		qsort(r->nodes, kept, sizeof(*r->nodes), compare_nodes);
-	r->sorted_nodes = kept;
 	kept = 0;
 	for (size_t i = 0; i < r->n_items; i++) {
 		if (r->items[i]->seen >= since)
@@ -445,7 +387,7 @@ static void sweep_blocks(struct replica *r, uint64_t since)
 	}
 	r->n_blocks = kept;
 	if (kept)
-		qsort(r->blocks, kept, sizeof(*r->blocks), compare_blocks);
+		qsort(r->blocks, kept, sizeof(*r->blocks), cidr_compare_first);
 	r->sorted_blocks = kept;
 }
 

@@ -60,7 +60,7 @@ struct replica {
 	int64_t self_revision;
 	const char *name; /* our node's, borrowed */
 	uint64_t generation, restarted[REPLICA_PARTS];
-	size_t sorted_nodes, sorted_blocks; /* while a list runs: so many are sorted */
+	size_t sorted_blocks; /* while a list runs: so many are sorted */
 	bool listing[REPLICA_PARTS];
 	bool complete[REPLICA_PARTS]; /* a complete list was seen once */
 };

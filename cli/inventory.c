@@ -81,11 +81,6 @@ static int compare_items(const void *item, const void *other)
 		((const struct inventory_item *)other)->key);
 }
 
-static int compare_blocks(const void *a, const void *b)
-{
-	return cidr_compare(&((const struct block *)a)->cidr, &((const struct block *)b)->cidr);
-}
-
 static int compare_pools(const void *a, const void *b)
 {
 	return cidr_compare(&(*(const struct resource *const *)a)->pool.pool.cidr,
@@ -205,7 +200,7 @@ int inventory_blocks(struct store *s, struct inventory *out, struct err *e)
 		out->n_blocks++;
 	}
 	store_docs_free(docs, n);
-	qsort(out->blocks, out->n_blocks, sizeof(*out->blocks), compare_blocks);
+	qsort(out->blocks, out->n_blocks, sizeof(*out->blocks), cidr_compare_first);
 	return 0;
 }
 

@@ -78,15 +78,10 @@ static const struct cidr *taken_at(const struct block_taken *t, size_t i)
 	return (const struct cidr *)((const char *)t->sorted + i * taken_stride(t));
 }
 
-static int compare_taken(const void *taken, const void *c)
-{
-	return cidr_compare(taken, c);
-}
-
 /* The first of the sorted blocks that is not before c; n when all are. */
 static size_t taken_from(const struct block_taken *t, const struct cidr *c)
 {
-	return search_lower_bound(t->sorted, t->n, taken_stride(t), c, compare_taken);
+	return search_lower_bound(t->sorted, t->n, taken_stride(t), c, cidr_compare_first);
 }
 
 /* A taken block that shares addresses with c; NULL. The one of the same size first, then one

@@ -126,6 +126,16 @@ int cidr_compare(const struct cidr *a, const struct cidr *b)
 	return r ? r : a->len - b->len;
 }
 
+int addr_compare_first(const void *a, const void *b)
+{
+	return addr_compare(a, b);
+}
+
+int cidr_compare_first(const void *a, const void *b)
+{
+	return cidr_compare(a, b);
+}
+
 bool cidr_has_host_bits(const struct cidr *c)
 {
 	struct cidr masked = cidr_masked(&c->addr, c->len);

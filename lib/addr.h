@@ -49,6 +49,9 @@ uint64_t addr_minus(const struct addr *b, const struct addr *a);
 
 bool cidr_equal(const struct cidr *a, const struct cidr *b);
 int cidr_compare(const struct cidr *a, const struct cidr *b); /* by address, then the shorter */
+/* For sorting and searching elements that begin with an address or a prefix. */
+int addr_compare_first(const void *a, const void *b);
+int cidr_compare_first(const void *a, const void *b);
 bool cidr_has_host_bits(const struct cidr *c);
 struct cidr cidr_masked(const struct addr *a, uint8_t len); /* the prefix of that length around a */
 struct addr cidr_last(const struct cidr *c);		    /* its last address */

@@ -39,18 +39,6 @@
 #define METRIC 32 /* behind the host's own routes. Never 0: BIRD would replace them */
 #define RX_BUFFER 4194304 /* of the netlink socket: a thousand sessions at once overran less */
 
-static int compare_own(const void *a, const void *b)
-{
-	return cidr_compare(a, b);
-}
-
-static int compare_pool(const void *a, const void *b)
-{
-	const struct bird_pool *x = a;
-	const struct bird_pool *y = b;
-	return cidr_compare(&x->cidr, &y->cidr);
-}
-
 static int compare_hop(const void *a, const void *b)
 {
 	const struct bird_hop *x = a;
@@ -176,7 +164,8 @@ static bool is_exported(const struct bird_part *p, const struct cidr *block)
  * neighbour's route for the same block from being used. */
 static void put_own(struct text *t, const struct bird_part *p)
 {
-	CLEANUP_FREE struct cidr *own = sorted(p->f->own, p->f->n_own, sizeof(*own), compare_own);
+	CLEANUP_FREE struct cidr *own =
+		sorted(p->f->own, p->f->n_own, sizeof(*own), cidr_compare_first);
 	for (int exported = 1; exported >= 0; exported--) {
 		text_add(t, "protocol static roost_%s%c {\n\tipv%c;\n", exported ? "own" : "local",
 			p->digit, p->digit);
@@ -249,7 +238,7 @@ static void put_family(struct text *t, const struct bird_part *part)
 	struct bird_part p = *part;
 	struct bird_family f = *p.f;
 	CLEANUP_FREE struct bird_pool *pools =
-		sorted(f.pools, f.n_pools, sizeof(*pools), compare_pool);
+		sorted(f.pools, f.n_pools, sizeof(*pools), cidr_compare_first);
 	f.pools = pools;
 	p.f = &f;
 	put_sets(t, &p);

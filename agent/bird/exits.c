@@ -199,12 +199,6 @@ static void put_exit_session(
 	text_add(t, "\t\texport %s;\n\t};\n}\n", p->is_exit ? "none" : "all");
 }
 
-static int compare_peers(const void *a, const void *b)
-{
-	return addr_compare(&((const struct bird_exit_peer *)a)->addr,
-		&((const struct bird_exit_peer *)b)->addr);
-}
-
 static void put_exit_sessions(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
@@ -215,7 +209,7 @@ static void put_exit_sessions(struct text *t, const struct bird_part *p)
 			peers[n++] = x->peers[i];
 	if (n == 0 || !bird_write_is_quotable(x->password))
 		return;
-	qsort(peers, n, sizeof(*peers), compare_peers);
+	qsort(peers, n, sizeof(*peers), addr_compare_first);
 	put_exits_template(t, p);
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || !addr_equal(&peers[i].addr, &peers[i - 1].addr))

@@ -20,15 +20,10 @@
 
 /* Pools. */
 
-static int compare_block(const void *element, const void *key)
-{
-	return addr_compare(&((const struct replica_block *)element)->cidr.addr, key);
-}
-
 bool desired_is_in_use(const struct replica *r, const struct cidr *pool)
 {
 	size_t i = search_lower_bound(
-		r->blocks, r->n_blocks, sizeof(*r->blocks), &pool->addr, compare_block);
+		r->blocks, r->n_blocks, sizeof(*r->blocks), &pool->addr, addr_compare_first);
 	return i < r->n_blocks && cidr_contains(pool, &r->blocks[i].cidr.addr);
 }
 

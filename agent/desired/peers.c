@@ -82,12 +82,6 @@ static bool is_reflector(const struct resource_node *n)
 	return n && n->rr_cluster.family;
 }
 
-static int compare_peers(const void *a, const void *b)
-{
-	return addr_compare(
-		&((const struct bird_peer *)a)->addr, &((const struct bird_peer *)b)->addr);
-}
-
 /* The node that has this address. Peers are few. */
 static const struct resource_node *node_at(const struct desired_work *g, const struct addr *a)
 {
@@ -249,11 +243,6 @@ static size_t drop_twins(struct bird_peer *peers, size_t n)
 	return kept;
 }
 
-static int compare_addrs(const void *a, const void *b)
-{
-	return addr_compare(a, b);
-}
-
 /* Of all nodes but us, whether a session uses the address or not: routes do. */
 static void report_twins(struct desired_work *g)
 {
@@ -264,7 +253,7 @@ static void report_twins(struct desired_work *g)
 			all[n] = desired_other_addr(g, &g->r->nodes[i], f);
 			n += all[n].family != 0;
 		}
-	qsort(all, n, sizeof(*all), compare_addrs);
+	qsort(all, n, sizeof(*all), addr_compare_first);
 	for (size_t i = 1; i < n; i++)
 		if (addr_equal(&all[i - 1], &all[i]))
 			problems_add(&g->out->problems, "two nodes have the address %s",
@@ -303,7 +292,7 @@ void desired_peers(struct desired_work *g)
 		report_twins(g);
 		add_mesh(g, peers, &n);
 	}
-	qsort(peers, n, sizeof(*peers), compare_peers);
+	qsort(peers, n, sizeof(*peers), addr_compare_first);
 	b->peers = peers;
 	b->n_peers = drop_twins(peers, n);
 }

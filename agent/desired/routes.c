@@ -246,11 +246,6 @@ static void add_nodes(
 	}
 }
 
-static int compare_hops(const void *a, const void *b)
-{
-	return cidr_compare(&((const struct bird_hop *)a)->dst, &((const struct bird_hop *)b)->dst);
-}
-
 static void make_hop_table(struct routing *r, enum encapsulation how)
 {
 	struct desired_work *g = r->g;
@@ -268,7 +263,7 @@ static void make_hop_table(struct routing *r, enum encapsulation how)
 		add_nodes(r, how, hops, &n);
 	}
 	if (n)
-		qsort(hops, n, sizeof(*hops), compare_hops);
+		qsort(hops, n, sizeof(*hops), cidr_compare_first);
 	size_t kept = 0;
 	for (size_t i = 0; i < n; i++)
 		if (!kept || !cidr_equal(&hops[kept - 1].dst, &hops[i].dst))

@@ -40,11 +40,6 @@ void nat_free(struct nat *n)
 	free(n);
 }
 
-static int nat_compare(const void *a, const void *b)
-{
-	return cidr_compare(a, b);
-}
-
 /* The prefixes of a family, sorted, without those inside others; the caller frees them. */
 static struct cidr *nat_prefixes(
 	const struct cidr *list, size_t n, enum family family, size_t *count)
@@ -54,7 +49,7 @@ static struct cidr *nat_prefixes(
 	for (size_t i = 0; i < n; i++)
 		if (list[i].addr.family == family_af(family))
 			v[used++] = cidr_masked(&list[i].addr, list[i].len);
-	qsort(v, used, sizeof(*v), nat_compare);
+	qsort(v, used, sizeof(*v), cidr_compare_first);
 	for (size_t i = 0; i < used; i++)
 		if (!kept || !cidr_contains(&v[kept - 1], &v[i].addr))
 			v[kept++] = v[i];

@@ -19,14 +19,9 @@
 #include "lib/owned.h"
 #include "lib/search.h"
 
-static int compare_blocks(const void *a, const void *b)
-{
-	return cidr_compare(a, b);
-}
-
 static bool has_block(const struct cidr *sorted, size_t n, const struct cidr *c)
 {
-	return search_find(sorted, n, sizeof(*c), c, compare_blocks) != NULL;
+	return search_find(sorted, n, sizeof(*c), c, cidr_compare_first) != NULL;
 }
 
 static bool is_host(const struct cidr *c)
@@ -82,7 +77,7 @@ static void sync_family(struct batch *b, enum family f, const struct cidr *want,
 	for (size_t i = 0; i < n; i++)
 		if (is_right(&routes[i]))
 			have[n_have++] = routes[i].dst;
-	qsort(have, n_have, sizeof(*have), compare_blocks);
+	qsort(have, n_have, sizeof(*have), cidr_compare_first);
 	add_missing(b, want, n_want, have, n_have);
 	batch_commit(b);
 	delete_superfluous(b, want, n_want, routes, n);
@@ -95,7 +90,7 @@ int blackholes_sync(struct net *n, const struct cidr *blocks, size_t n_blocks, s
 	CLEANUP_FREE struct cidr *want = mem_new(n_blocks + 1, sizeof(*want));
 	if (n_blocks)
 		memcpy(want, blocks, n_blocks * sizeof(*want));
-	qsort(want, n_blocks, sizeof(*want), compare_blocks);
+	qsort(want, n_blocks, sizeof(*want), cidr_compare_first);
 	/* Sorted, the IPv4 ones are in front. */
 	size_t n4 = 0;
 	while (n4 < n_blocks && want[n4].addr.family == AF_INET)
