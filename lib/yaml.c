@@ -218,25 +218,14 @@ static int read_scalar(const struct reader *r, const yaml_event_t *ev, json_t **
 
 static int read_value(struct reader *r, const yaml_event_t *ev, size_t place, json_t **out);
 
-static int read_sequence(struct reader *r, size_t place, json_t **out)
+static int read_element(struct reader *r, const yaml_event_t *ev, size_t place, json_t *array)
 {
-	CLEANUP_JSON json_t *array = json_array();
-	for (;;) {
-		CLEANUP_EVENT yaml_event_t ev = {0};
-		int error = next_event(r, &ev);
-		if (error < 0)
-			return error;
-		if (ev.type == YAML_SEQUENCE_END_EVENT)
-			break;
-		json_t *value = NULL;
-		size_t n = json_array_size(array);
-		error = read_value(r, &ev, add_place(r, place, NULL, n, &ev.start_mark), &value);
-		if (error < 0)
-			return error;
-		(void)json_array_append_new(array, value);
-	}
-	*out = json_incref(array);
-	return 0;
+	json_t *value = NULL;
+	size_t here = add_place(r, place, NULL, json_array_size(array), &ev->start_mark);
+	int error = read_value(r, ev, here, &value);
+	if (error == 0)
+		json_append(array, value);
+	return error;
 }
 
 /* A key and its value. */
@@ -262,22 +251,21 @@ static int read_member(
 	return error;
 }
 
-static int read_mapping(struct reader *r, size_t place, json_t **out)
+/* What a mapping or a sequence has, up to its end. */
+static int read_inside(struct reader *r, size_t place, json_t *into)
 {
-	CLEANUP_JSON json_t *object = json_object();
 	for (;;) {
 		CLEANUP_EVENT yaml_event_t ev = {0};
 		int error = next_event(r, &ev);
 		if (error < 0)
 			return error;
-		if (ev.type == YAML_MAPPING_END_EVENT)
-			break;
-		error = read_member(r, &ev, place, object);
+		if (ev.type == YAML_MAPPING_END_EVENT || ev.type == YAML_SEQUENCE_END_EVENT)
+			return 0;
+		error = json_is_object(into) ? read_member(r, &ev, place, into)
+					     : read_element(r, &ev, place, into);
 		if (error < 0)
 			return error;
 	}
-	*out = json_incref(object);
-	return 0;
 }
 
 static int read_value(struct reader *r, const yaml_event_t *ev, size_t place, json_t **out)
@@ -295,8 +283,11 @@ static int read_value(struct reader *r, const yaml_event_t *ev, size_t place, js
 		return error;
 	if (++r->depth > JSON_MAX_NESTING)
 		return yaml_refuse_at(r, &ev->start_mark, "nested deeper than 64 levels");
-	error = mapping ? read_mapping(r, place, out) : read_sequence(r, place, out);
+	CLEANUP_JSON json_t *into = mapping ? json_object() : json_array();
+	error = read_inside(r, place, into);
 	r->depth--;
+	if (error == 0)
+		*out = json_incref(into);
 	return error;
 }
 
