@@ -110,11 +110,7 @@ void etcd_auth_take(struct etcd_driver *d, struct etcd_job *j, struct text *body
 {
 	struct etcd_answer a;
 	int error;
-	if (etcd_read(body->buf, body->len, &a, &j->why) < 0) {
-		etcd_endpoint_failed(d, j, false, false);
-		return;
-	}
-	enum etcd_verdict v = etcd_judge(status, &a, &error, &j->why);
+	enum etcd_verdict v = etcd_judge(body->buf, body->len, status, &a, &error, &j->why);
 	if (v == ETCD_FINE && *a.token) {
 		etcd_endpoint_ok(d);
 		d->token = mem_strdup(a.token);

@@ -267,10 +267,8 @@ static enum etcd_verdict take_version(struct etcd_commit *c, struct etcd_answer 
 		return commit_conflict(out, over);
 	if (kv.value && strcmp(kv.value, c->witness->value) == 0)
 		return commit_done(out, over, kv.mod_revision);
-	if (kv.mod_revision > c->read_at) {
-		(void)err_set(e, EBADMSG, "an answer that is not etcd's: a version of the future");
-		return ETCD_AGAIN;
-	}
+	if (kv.mod_revision > c->read_at)
+		return etcd_judge_foreign("a version of the future", e);
 	return commit_read_at(c, kv.mod_revision - 1, out, over, e);
 }
 
@@ -287,10 +285,8 @@ static enum etcd_verdict take_question(struct etcd_commit *c, struct etcd_answer
 		return r < 0 ? ETCD_AGAIN
 			     : commit_done(out, over, r ? kv.mod_revision : a->revision);
 	}
-	if (r == 0) {
-		(void)err_set(e, EBADMSG, "an answer that is not etcd's: no response");
-		return ETCD_AGAIN;
-	}
+	if (r == 0)
+		return etcd_judge_foreign("no response", e);
 	if (inner.succeeded)
 		return commit_done(out, over, a->revision);
 	struct etcd_answer read = {0};
@@ -306,9 +302,7 @@ enum etcd_verdict etcd_commit_take(struct etcd_commit *c, long status, struct te
 	struct etcd_answer a;
 	int error;
 	*over = false;
-	if (etcd_read(text->buf, text->len, &a, e) < 0)
-		return ETCD_AGAIN;
-	enum etcd_verdict v = etcd_judge(status, &a, &error, e);
+	enum etcd_verdict v = etcd_judge(text->buf, text->len, status, &a, &error, e);
 	if (v == ETCD_COMPACTED && c->read_at)
 		return commit_unknown(out, over, e);
 	if (v == ETCD_FINAL || v == ETCD_COMPACTED) {

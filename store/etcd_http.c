@@ -125,7 +125,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user)
 	return 0;
 }
 
-int etcd_http_new(struct etcd_http **out, const struct etcd_http_options *o, struct err *e)
+int etcd_http_new(struct etcd_http **out, const struct store_options *o, struct err *e)
 {
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return err_set(e, EIO, "libcurl cannot be used");

@@ -9,19 +9,15 @@
 
 #include "lib/err.h"
 #include "store/etcd_text.h"
+#include "store/store.h"
 
 /* What an answer, or a line of a stream, may be at most after etcd_sieve(). */
 #define ETCD_ANSWER_MAX (8u << 20)
 
-struct etcd_http_options {
-	const char *ca_file, *cert_file, *key_file; /* NULL: none */
-	unsigned int timeout_ms;		    /* without a byte of the answer */
-};
-
 struct etcd_http;
 
-/* Copies the options. */
-int etcd_http_new(struct etcd_http **out, const struct etcd_http_options *o, struct err *e);
+/* Copies the options. The timeout is that of a call without a byte of its answer. */
+int etcd_http_new(struct etcd_http **out, const struct store_options *o, struct err *e);
 void etcd_http_free(struct etcd_http *h); /* takes NULL; its calls were freed before */
 
 /* Whether url is http[s]://HOST[:PORT] and nothing else. -EINVAL. */

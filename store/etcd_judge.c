@@ -54,9 +54,13 @@ static enum etcd_verdict judge_code(const struct etcd_answer *a, int *error)
 	}
 }
 
-enum etcd_verdict etcd_judge(long status, const struct etcd_answer *a, int *error, struct err *e)
+enum etcd_verdict etcd_judge(
+	char *text, size_t len, long status, struct etcd_answer *a, int *error, struct err *e)
 {
+	*a = (struct etcd_answer){0};
 	*error = -EIO;
+	if (etcd_read(text, len, a, e) < 0)
+		return ETCD_AGAIN;
 	if (status == 200 && !a->failed)
 		return ETCD_FINE;
 	if (!a->failed) {
@@ -75,5 +79,11 @@ enum etcd_verdict etcd_judge_cancelled(const struct etcd_answer *a, struct err *
 	/* It names no reason but these, and a token that expired is "permission denied", too. */
 	if (says(a, "ermission") || says(a, "user name") || says(a, "auth"))
 		return ETCD_TOKEN;
+	return ETCD_AGAIN;
+}
+
+enum etcd_verdict etcd_judge_foreign(const char *what, struct err *e)
+{
+	(void)err_set(e, EBADMSG, "an answer that is not etcd's: %s", what);
 	return ETCD_AGAIN;
 }

@@ -14,9 +14,13 @@ enum etcd_verdict {
 	ETCD_FINAL,	/* nothing was done, and again would change nothing */
 };
 
-/* status: HTTP's; in a stream 200. Leaves a sentence unless FINE; with FINAL e says which errno
- * (returned in *error as -errno). */
-enum etcd_verdict etcd_judge(long status, const struct etcd_answer *a, int *error, struct err *e);
+/* Reads an answer, or a line of a stream, into *a. status: HTTP's; in a stream 200. Leaves a sentence
+ * unless FINE; with FINAL *error says which errno. */
+enum etcd_verdict etcd_judge(
+	char *text, size_t len, long status, struct etcd_answer *a, int *error, struct err *e);
 
 /* The reason of a watch that the server cancelled. */
 enum etcd_verdict etcd_judge_cancelled(const struct etcd_answer *a, struct err *e);
+
+/* AGAIN: the answer is well-formed, but etcd would not give it. */
+enum etcd_verdict etcd_judge_foreign(const char *what, struct err *e);

@@ -122,10 +122,8 @@ static void watch_list_again(struct etcd_watch *w)
 static enum etcd_verdict watch_take_page(
 	struct etcd_watch *w, const struct etcd_answer *a, size_t len, struct err *e)
 {
-	if (a->revision <= 0) {
-		(void)err_set(e, EBADMSG, "an answer that is not etcd's: a list without revision");
-		return ETCD_AGAIN;
-	}
+	if (a->revision <= 0)
+		return etcd_judge_foreign("a list without revision", e);
 	if (!w->list_revision) {
 		w->list_revision = a->revision;
 		w->cluster = a->cluster;
@@ -162,9 +160,7 @@ enum etcd_verdict etcd_watch_take(
 	assert(!w->taken);
 	struct etcd_answer a;
 	int error;
-	if (etcd_read(text, len, &a, e) < 0)
-		return ETCD_AGAIN;
-	enum etcd_verdict v = etcd_judge(status, &a, &error, e);
+	enum etcd_verdict v = etcd_judge(text, len, status, &a, &error, e);
 	if (v == ETCD_COMPACTED)
 		watch_list_again(w);
 	if (v != ETCD_FINE)

@@ -31,9 +31,7 @@ static enum etcd_verdict job_take_get(
 	struct etcd_answer a;
 	struct etcd_kv kv;
 	int error;
-	if (etcd_read(body->buf, body->len, &a, &j->why) < 0)
-		return ETCD_AGAIN;
-	enum etcd_verdict v = etcd_judge(status, &a, &error, &j->why);
+	enum etcd_verdict v = etcd_judge(body->buf, body->len, status, &a, &error, &j->why);
 	if (v == ETCD_FINAL || v == ETCD_COMPACTED)
 		j->result = (struct store_event){.kind = STORE_FAILED, .error = error};
 	if (v != ETCD_FINE || j->kind == JOB_PROBE)
@@ -300,14 +298,8 @@ static int etcd_open(void **out, const struct store_options *o, const char *wher
 	/* Not everybody begins with the first. */
 	if (r == 0)
 		d->current = arc4random_uniform(d->n_endpoints);
-	const struct etcd_http_options http = {
-		.ca_file = o->ca_file,
-		.cert_file = o->cert_file,
-		.key_file = o->key_file,
-		.timeout_ms = o->timeout_ms,
-	};
 	if (r == 0)
-		r = etcd_http_new(&d->http, &http, e);
+		r = etcd_http_new(&d->http, o, e);
 	if (r < 0) {
 		etcd_close(d);
 		return r;
