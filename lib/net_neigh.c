@@ -103,9 +103,3 @@ int net_list_neighs(
 		mnl_attr_put_u32(m, NDA_IFINDEX, (uint32_t)index);
 	return net_dump(n, &d.dump, list_neigh, (void **)out, count, e);
 }
-
-int net_list_forwarding(
-	struct net *n, int index, struct net_neigh **out, size_t *count, struct err *e)
-{
-	return net_list_neighs(n, index, AF_BRIDGE, out, count, e);
-}

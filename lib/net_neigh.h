@@ -27,9 +27,7 @@ void net_put_neigh(struct net *n, int index, const struct net_neigh *entry);
 void net_del_neigh(
 	struct net *n, int index, const struct net_neigh *entry, enum net_tolerance tolerance);
 
-/* What is on one link: neighbours of a family, or the forwarding entries. A heap array, the caller
- * frees *out. A forwarding entry with several destinations is in it several times. */
+/* What is on one link: neighbours of a family, or the forwarding entries (AF_BRIDGE). A heap array, the
+ * caller frees *out. A forwarding entry with several destinations is in it several times. */
 int net_list_neighs(
 	struct net *n, int index, int family, struct net_neigh **out, size_t *count, struct err *e);
-int net_list_forwarding(
-	struct net *n, int index, struct net_neigh **out, size_t *count, struct err *e);

@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "agent/kernel/batch.h"
 #include "lib/mem.h"
@@ -143,7 +144,7 @@ int vxlan_peers_sync(
 	struct entries want = {.v = mem_new(n_peers, sizeof(*want.v))};
 	CLEANUP_FREE struct net_neigh *forwarding = NULL;
 	size_t n_have = 0;
-	int r = net_list_forwarding(n, device, &forwarding, &n_have, e);
+	int r = net_list_neighs(n, device, AF_BRIDGE, &forwarding, &n_have, e);
 	for (size_t i = 0; i < n_peers && r >= 0; i++)
 		add_entry(&want, &peers[i].node, &peers[i], true);
 	if (r >= 0)
