@@ -39,17 +39,20 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define DEADLINE_MS 100000 /* less than that of the whole process (plugins) */
-#define BUSY_TRIES 5	   /* ETXTBSY: somebody is still writing the executable */
+#define BUSY_TRIES 5 /* ETXTBSY: somebody is still writing the executable */
 #define BUSY_PAUSE_NS 200000000L
 #define PATH_SIZE 4096
 #define PART 4096 /* bytes of an answer that are read at once */
 #define SEARCH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" /* without PATH */
 
-struct child {
-	pid_t pid;
-	int pidfd;
-	int out;	  /* our end of its stdout */
+#define CHILD_NONE                                                                                 \
+	{                                                                                          \
+		.pidfd = -1, .in = -1, .out = -1, .errors = -1                                     \
+	}
+
+/* A child whose stdout is collected. */
+struct plugin {
+	struct exec_child child;
 	int64_t end_ms;	  /* boot_now_ms() */
 	struct text text; /* its stdout so far */
 };
@@ -200,43 +203,52 @@ static int open_pipe(int *reader, int *writer, struct err *e)
 	return 0;
 }
 
-static int start_plugin(
-	const char *file, char **environment, int in, struct child *c, struct err *e)
+/* is_plugin: for the error. */
+static int child_start(const struct launch *l, bool is_plugin, struct exec_child *c, struct err *e)
+{
+	pid_t pid = launch_patiently(l);
+	if (pid < 0)
+		return err_set(e, -pid, "cannot run %s: %s", l->file, strerror(-pid));
+	c->pid = pid;
+	c->pidfd = pidfd_open(pid, 0);
+	if (c->pidfd < 0)
+		return err_set(e, errno, "cannot watch %s%s: %s", is_plugin ? "plugin " : "",
+			l->file, strerror(errno));
+	return 0;
+}
+
+static int plugin_start(
+	const char *file, char **environment, int in, struct plugin *p, struct err *e)
 {
 	CLEANUP_FD int writer = -1;
-	int r = open_pipe(&c->out, &writer, e);
+	int r = open_pipe(&p->child.out, &writer, e);
 	if (r < 0)
 		return r;
-	(void)fcntl(c->out, F_SETFL, O_NONBLOCK);
+	(void)fcntl(p->child.out, F_SETFL, O_NONBLOCK);
 	char *arguments[] = {(char *)file, NULL};
-	c->pid = launch_patiently(&(struct launch){
+	const struct launch l = {
 		.file = file,
 		.arguments = arguments,
 		.environment = environment,
 		.fds = {in, writer, -1},
-	});
-	if (c->pid < 0)
-		return err_set(e, -c->pid, "cannot run %s: %s", file, strerror(-c->pid));
-	c->pidfd = pidfd_open(c->pid, 0);
-	if (c->pidfd < 0)
-		return err_set(e, errno, "cannot watch plugin %s: %s", file, strerror(errno));
-	return 0;
+	};
+	return child_start(&l, true, &p->child, e);
 }
 
 /* Reads what is there. 1: more may come, 0: the end. */
-static int child_drain(struct child *c, struct err *e)
+static int plugin_drain(struct plugin *p, struct err *e)
 {
 	for (;;) {
-		ssize_t n = read(c->out, text_reserve(&c->text, PART), PART);
+		ssize_t n = read(p->child.out, text_reserve(&p->text, PART), PART);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return 1;
 		if (n < 0)
 			return err_set(e, EIO, "cannot read its answer: %s", strerror(errno));
-		c->text.len += (size_t)n;
-		c->text.buf[c->text.len] = '\0';
-		if (c->text.len > JSON_MAX_BYTES)
+		p->text.len += (size_t)n;
+		p->text.buf[p->text.len] = '\0';
+		if (p->text.len > JSON_MAX_BYTES)
 			return err_set(
 				e, EBADMSG, "its answer is longer than %d bytes", JSON_MAX_BYTES);
 		if (n == 0)
@@ -245,43 +257,37 @@ static int child_drain(struct child *c, struct err *e)
 }
 
 /* Collects stdout until the child has ended; *status is waitpid()'s. */
-static int child_collect(struct child *c, int *status, struct err *e)
+static int plugin_collect(struct plugin *p, int *status, struct err *e)
 {
 	bool open = true;
 	for (;;) {
-		int64_t left = c->end_ms - boot_now_ms();
+		int64_t left = p->end_ms - boot_now_ms();
 		if (left <= 0)
 			return err_set(e, ETIMEDOUT, "no answer in time");
 		struct pollfd fds[] = {
-			{.fd = c->pidfd, .events = POLLIN},
-			{.fd = open ? c->out : -1, .events = POLLIN},
+			{.fd = p->child.pidfd, .events = POLLIN},
+			{.fd = open ? p->child.out : -1, .events = POLLIN},
 		};
 		if (poll(fds, 2, (int)left) < 0 && errno != EINTR)
 			return err_set(e, errno, "cannot wait: %s", strerror(errno));
 		bool ended = fds[0].revents != 0;
-		int r = open ? child_drain(c, e) : 0;
+		int r = open ? plugin_drain(p, e) : 0;
 		if (r < 0)
 			return r;
 		open = r > 0;
-		if (ended && waitpid(c->pid, status, 0) == c->pid) {
-			c->pid = 0;
+		if (ended && waitpid(p->child.pid, status, 0) == p->child.pid) {
+			p->child.pid = 0;
 			return 0;
 		}
 	}
 }
 
-/* Ends a child that is still there, and frees everything. */
-static void child_done(struct child *c)
+static void plugin_done(struct plugin *p)
 {
-	if (c->pid > 0) {
-		(void)kill(c->pid, SIGKILL);
-		(void)waitpid(c->pid, NULL, 0);
-	}
-	mem_cleanup_fd(&c->pidfd);
-	mem_cleanup_fd(&c->out);
-	text_free(&c->text);
+	exec_child_done(&p->child);
+	text_free(&p->text);
 }
-#define CLEANUP_CHILD __attribute__((cleanup(child_done)))
+#define CLEANUP_PLUGIN __attribute__((cleanup(plugin_done)))
 
 /* The plugin's own error, as it is. */
 static bool take_error(const char *text, size_t len, struct err *e)
@@ -302,9 +308,9 @@ static bool take_error(const char *text, size_t len, struct err *e)
 	return true;
 }
 
-static int describe_failure(const char *type, const struct child *c, int status, struct err *e)
+static int describe_failure(const char *type, const struct plugin *p, int status, struct err *e)
 {
-	if (c->text.len > 0 && take_error(c->text.buf, c->text.len, e))
+	if (p->text.len > 0 && take_error(p->text.buf, p->text.len, e))
 		return -EREMOTEIO;
 	if (WIFSIGNALED(status))
 		(void)err_set(e, EREMOTEIO, "plugin %s was killed by signal %d (%s)", type,
@@ -312,19 +318,13 @@ static int describe_failure(const char *type, const struct child *c, int status,
 	else
 		(void)err_set(e, EREMOTEIO, "plugin %s ended with status %d and no error document",
 			type, WEXITSTATUS(status));
-	if (c->text.len > 0)
-		err_details(e, "it printed: %.400s", c->text.buf);
+	if (p->text.len > 0)
+		err_details(e, "it printed: %.400s", p->text.buf);
 	return -EREMOTEIO;
 }
 
-int exec_plugin(const struct cni_request *r, const char *type, const char *command, json_t **out,
-	struct err *e)
-{
-	return exec_plugin_within(r, type, command, DEADLINE_MS, out, e);
-}
-
-int exec_plugin_within(const struct cni_request *r, const char *type, const char *command,
-	int timeout_ms, json_t **out, struct err *e)
+int exec_plugin(const struct cni_request *r, const char *type, const char *command, int timeout_ms,
+	json_t **out, struct err *e)
 {
 	const struct exec_call c = {
 		.path = r->path,
@@ -350,18 +350,18 @@ int exec_call(const struct exec_call *call, json_t **out, struct err *e)
 	char variable[64];
 	(void)snprintf(variable, sizeof(variable), "CNI_COMMAND=%s", call->command);
 	CLEANUP_FREE char **environment = make_environment(call, variable);
-	CLEANUP_CHILD struct child c = {
-		.pidfd = -1, .out = -1, .end_ms = boot_now_ms() + call->timeout_ms};
-	error = start_plugin(file, environment, in, &c, e);
+	CLEANUP_PLUGIN struct plugin p = {
+		.child = CHILD_NONE, .end_ms = boot_now_ms() + call->timeout_ms};
+	error = plugin_start(file, environment, in, &p, e);
 	if (error < 0)
 		return error;
 	int status = 0;
-	error = child_collect(&c, &status, e);
+	error = plugin_collect(&p, &status, e);
 	if (error == 0 && status != 0)
-		return describe_failure(call->type, &c, status, e);
+		return describe_failure(call->type, &p, status, e);
 	bool answers = strcmp(call->command, "ADD") == 0 || strcmp(call->command, "VERSION") == 0;
-	if (error == 0 && c.text.len > 0 && answers)
-		error = json_parse(c.text.buf, c.text.len, out, e);
+	if (error == 0 && p.text.len > 0 && answers)
+		error = json_parse(p.text.buf, p.text.len, out, e);
 	if (error < 0)
 		err_add(e, "plugin %s", call->type);
 	return error;
@@ -375,7 +375,7 @@ int exec_find(const char *path, const char *type, struct err *e)
 
 /* ---- Children that are talked with ---- */
 
-static int start_child(
+static int child_start_with_pipes(
 	const char *file, const char *const *arguments, struct exec_child *c, struct err *e)
 {
 	CLEANUP_FD int in = -1, out = -1, errors = -1;
@@ -389,20 +389,14 @@ static int start_child(
 	const int ours[] = {c->in, c->out, c->errors};
 	for (size_t i = 0; i < 3; i++)
 		(void)fcntl(ours[i], F_SETFL, O_NONBLOCK);
-	pid_t pid = launch_patiently(&(struct launch){
+	const struct launch l = {
 		.file = file,
 		.arguments = (char *const *)arguments,
 		.environment = environ,
 		.fds = {in, out, errors},
 		.outlives = true,
-	});
-	if (pid < 0)
-		return err_set(e, -pid, "cannot run %.200s: %s", file, strerror(-pid));
-	c->pid = pid;
-	c->pidfd = pidfd_open(pid, 0);
-	if (c->pidfd < 0)
-		return err_set(e, errno, "cannot watch %.200s: %s", file, strerror(errno));
-	return 0;
+	};
+	return child_start(&l, false, c, e);
 }
 
 int exec_child_start(const char *const *arguments, struct exec_child *out, struct err *e)
@@ -413,8 +407,8 @@ int exec_child_start(const char *const *arguments, struct exec_child *out, struc
 	text_add(&t, "%s", name);
 	if (!strchr(name, '/') && find_plugin(path ? path : SEARCH, name, file, e) < 0)
 		return err_set(e, ENOENT, "there is no program \"%.100s\" in PATH", name);
-	*out = (struct exec_child){.pidfd = -1, .in = -1, .out = -1, .errors = -1};
-	int r = start_child(file, arguments, out, e);
+	*out = (struct exec_child)CHILD_NONE;
+	int r = child_start_with_pipes(file, arguments, out, e);
 	if (r < 0)
 		exec_child_done(out);
 	return r;

@@ -19,12 +19,8 @@
  * when it printed nothing, and for other verbs, whose output means nothing), owned by the
  * caller. A CNI error it printed is handed on in *e as it is, code included (-EREMOTEIO).
  * -ENOENT when there is no such plugin, -ETIMEDOUT at the deadline. */
-int exec_plugin(const struct cni_request *r, const char *type, const char *command, json_t **out,
-	struct err *e);
-
-/* The same with another deadline than the usual 100 s. */
-int exec_plugin_within(const struct cni_request *r, const char *type, const char *command,
-	int timeout_ms, json_t **out, struct err *e);
+int exec_plugin(const struct cni_request *r, const char *type, const char *command, int timeout_ms,
+	json_t **out, struct err *e);
 
 /* The same for who is no plugin: the caller says everything. Descriptors 0 to 2 must be taken. */
 struct exec_call {

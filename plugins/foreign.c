@@ -13,6 +13,8 @@
 #include "lib/json.h"
 #include "lib/log.h"
 
+#define DEADLINE_MS 100000 /* of a foreign plugin; less than that of the whole process */
+
 static int take_addresses(const struct cni_result *result, struct pod_addresses *out, struct err *e)
 {
 	size_t i;
@@ -89,7 +91,7 @@ int foreign_add(
 	const struct cni_request *r, const char *type, struct pod_addresses *out, struct err *e)
 {
 	CLEANUP_JSON json_t *answer = NULL;
-	int result = exec_plugin(r, type, "ADD", &answer, e);
+	int result = exec_plugin(r, type, "ADD", DEADLINE_MS, &answer, e);
 	if (result == -ENOENT)
 		return result; /* there is no such plugin */
 	if (result >= 0)
@@ -103,7 +105,7 @@ int foreign_add(
 int foreign_run(const struct cni_request *r, const char *type, const char *command, struct err *e)
 {
 	CLEANUP_JSON json_t *answer = NULL;
-	int result = exec_plugin(r, type, command, &answer, e);
+	int result = exec_plugin(r, type, command, DEADLINE_MS, &answer, e);
 	if (result < 0)
 		log_error("the IPAM plugin refused plugin=%s command=%s", type, command);
 	return result;
@@ -112,7 +114,7 @@ int foreign_run(const struct cni_request *r, const char *type, const char *comma
 int foreign_supports(const struct cni_request *r, const char *type, struct err *e)
 {
 	CLEANUP_JSON json_t *answer = NULL;
-	int result = exec_plugin(r, type, "VERSION", &answer, e);
+	int result = exec_plugin(r, type, "VERSION", DEADLINE_MS, &answer, e);
 	if (result < 0)
 		return result;
 	size_t i;

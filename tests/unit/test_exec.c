@@ -189,7 +189,7 @@ static int run_with(
 	};
 	(void)setenv("CNI_COMMAND", "CHECK", 1);
 	(void)setenv("CNI_CONTAINERID", "c1", 1);
-	return exec_plugin_within(&r, name, command, 20000, out, e);
+	return exec_plugin(&r, name, command, 20000, out, e);
 }
 
 static int run(const char *name, const char *command, json_t **out, struct err *e)
@@ -345,7 +345,7 @@ TEST(a_silent_plugin_is_killed_at_the_deadline)
 	struct err e;
 	json_t *out = NULL;
 	struct cni_request r = {.path = dir, .input = (char *)"", .input_len = 0};
-	assert_int_equal(exec_plugin_within(&r, "hanging", "ADD", 300, &out, &e), -ETIMEDOUT);
+	assert_int_equal(exec_plugin(&r, "hanging", "ADD", 300, &out, &e), -ETIMEDOUT);
 	assert_string_equal(e.text, "plugin hanging: no answer in time");
 	assert_int_equal(cni_code(-ETIMEDOUT, &e), 11);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
