@@ -27,6 +27,7 @@ struct route_check {
 	const struct conform_member *m;
 	enum family f;
 	struct text wrong; /* "; "-separated */
+	char buf[300];	   /* of wrong */
 	size_t right, all;
 };
 
@@ -59,9 +60,14 @@ static void route_format(const struct conform_route *r, char out[160])
 	text_add(&t, "%sprotocol %u", t.len ? " " : "", r->protocol);
 }
 
-static void note_wrong(struct route_check *v, const struct cidr *dst, const struct conform_route *r,
-	const char *wanted)
+/* One more route was looked at; wanted: what it should be. */
+static void routes_count(struct route_check *v, bool good, const struct cidr *dst,
+	const struct conform_route *r, const char *wanted)
 {
+	v->all++;
+	v->right += good;
+	if (good)
+		return;
 	char seen[160] = "no route";
 	if (r)
 		route_format(r, seen);
@@ -69,45 +75,10 @@ static void note_wrong(struct route_check *v, const struct cidr *dst, const stru
 		*wanted ? ", not " : "", wanted);
 }
 
-static struct conform_check *routes_begin(
-	struct route_check *v, struct conform_checks *out, const char *note, char wrong[300])
-{
-	struct conform_check *k =
-		conform_checks_add(out, CONFORM_FACT, "route", family_digit(v->f) - '0');
-	(void)snprintf(
-		k->what, sizeof(k->what), "route IPv%d %s  %.60s", k->family, note, v->m->name);
-	*wrong = '\0';
-	v->wrong = (struct text){.buf = wrong, .size = 300};
-	v->right = v->all = 0;
-	return k;
-}
-
-/* One more route was looked at; wanted: what it should be. */
-static void routes_count(struct route_check *v, bool good, const struct cidr *dst,
-	const struct conform_route *r, const char *wanted)
-{
-	v->all++;
-	v->right += good;
-	if (!good)
-		note_wrong(v, dst, r, wanted);
-}
-
-static void routes_finish(struct route_check *v, struct conform_check *k)
-{
-	if (v->wrong.len)
-		conform_check_set(k, CONFORM_FAILED, "%s", v->wrong.buf);
-	else if (!v->all)
-		conform_check_set(k, CONFORM_OK, "none");
-	else
-		conform_check_set(k, CONFORM_OK, "%zu of %zu", v->right, v->all);
-}
-
 /* ---- Own blocks and pods ---- */
 
-static void check_own_blocks(struct route_check *v, struct conform_checks *out)
+static void check_own_blocks(struct route_check *v)
 {
-	char wrong[300];
-	struct conform_check *k = routes_begin(v, out, "own blocks", wrong);
 	for (size_t i = 0; i < v->m->facts.n_blocks; i++) {
 		const struct cidr *b = &v->m->facts.blocks[i];
 		if (!is_of(v, b) || b->len == addr_bits(&b->addr))
@@ -116,15 +87,10 @@ static void check_own_blocks(struct route_check *v, struct conform_checks *out)
 		bool good = r && strcmp(r->type, "blackhole") == 0 && r->protocol == OURS;
 		routes_count(v, good, b, r, "blackhole protocol 82");
 	}
-	(void)snprintf(k->expected, sizeof(k->expected),
-		"a blackhole of protocol 82 for each of its blocks");
-	routes_finish(v, k);
 }
 
-static void check_own_pods(struct route_check *v, struct conform_checks *out)
+static void check_own_pods(struct route_check *v)
 {
-	char wrong[300];
-	struct conform_check *k = routes_begin(v, out, "own pods", wrong);
 	for (size_t i = 0; i < v->m->n_pods; i++) {
 		const struct conform_pod *p = &v->m->pods[i];
 		if (!p->ip[v->f].family || !*p->link)
@@ -137,12 +103,16 @@ static void check_own_pods(struct route_check *v, struct conform_checks *out)
 		(void)snprintf(wanted, sizeof(wanted), "dev %s protocol 82", p->link);
 		routes_count(v, good, &host, r, wanted);
 	}
-	(void)snprintf(k->expected, sizeof(k->expected),
-		"a route of protocol 82 to the link of each of its pods");
-	routes_finish(v, k);
 }
 
 /* ---- Other nodes' blocks ---- */
+
+/* Whether the other node is in the subnet of this one. */
+static bool is_near(const struct route_check *v, const struct conform_member *other)
+{
+	return v->m->subnet[v->f].addr.family &&
+	       cidr_contains(&v->m->subnet[v->f], &other->addr[v->f]);
+}
 
 /* Whether packets for the other node go through a tunnel, by the pool's word. kind: which. */
 static bool is_tunnelled(const struct route_check *v, const struct conform_member *other,
@@ -150,9 +120,7 @@ static bool is_tunnelled(const struct route_check *v, const struct conform_membe
 {
 	enum resource_encap e = p->ipip != ENCAP_NEVER ? p->ipip : p->vxlan;
 	*kind = p->ipip != ENCAP_NEVER ? "ipip" : "vxlan";
-	bool near = v->m->subnet[v->f].addr.family &&
-		    cidr_contains(&v->m->subnet[v->f], &other->addr[v->f]);
-	return e == ENCAP_ALWAYS || (e == ENCAP_CROSS_SUBNET && !near);
+	return e == ENCAP_ALWAYS || (e == ENCAP_CROSS_SUBNET && !is_near(v, other));
 }
 
 /* wanted: what is right in words. */
@@ -171,8 +139,7 @@ static bool is_right_hop(const struct route_check *v, const struct conform_membe
 		return good && tunnel && strcmp(tunnel->kind, kind) == 0 &&
 		       conform_member_has(other, &r->via);
 	}
-	bool near = v->m->subnet[v->f].addr.family &&
-		    cidr_contains(&v->m->subnet[v->f], &other->addr[v->f]);
+	bool near = is_near(v, other);
 	(void)snprintf(wanted, 96, "via %s without a tunnel, protocol 12",
 		near ? ADDR_STRING(&other->addr[v->f]) : "a router");
 	return good && !tunnel && (!near || addr_equal(&r->via, &other->addr[v->f]));
@@ -194,10 +161,9 @@ static bool is_in_use(const struct conform_member *owner, const struct cidr *blo
 	return false;
 }
 
-static void check_other_blocks(struct route_check *v, struct conform_checks *out)
+static void check_other_blocks(struct route_check *v)
 {
-	char wrong[300], wanted[96];
-	struct conform_check *k = routes_begin(v, out, "other nodes", wrong);
+	char wanted[96];
 	for (size_t i = 0; i < conform_cluster_nodes(v->c); i++) {
 		const struct conform_member *other = &v->c->members[i];
 		if (other == v->m || !other->alive || !other->addr[v->f].family ||
@@ -214,10 +180,6 @@ static void check_other_blocks(struct route_check *v, struct conform_checks *out
 			routes_count(v, good, block, r, wanted);
 		}
 	}
-	(void)snprintf(k->expected, sizeof(k->expected),
-		"a route of protocol 12 (bird) to each block of other nodes%s",
-		v->c->has_store ? " as its pool says" : "");
-	routes_finish(v, k);
 }
 
 /* ---- No others ---- */
@@ -232,14 +194,6 @@ static bool is_inside_pools(const struct route_check *v, const struct cidr *dst)
 	       dst->len >= conform_cluster_pool(v->c, &dst->addr)->cidr.len;
 }
 
-static bool is_block_of(const struct cidr *blocks, size_t n, const struct cidr *dst)
-{
-	for (size_t i = 0; i < n; i++)
-		if (cidr_equal(&blocks[i], dst))
-			return true;
-	return false;
-}
-
 /* Blocks of members are looked at above, with their next hops. */
 static bool is_explained(const struct route_check *v, const struct conform_route *r)
 {
@@ -251,25 +205,56 @@ static bool is_explained(const struct route_check *v, const struct conform_route
 	if (r->protocol != BIRDS)
 		return false;
 	for (size_t i = 0; i < v->c->n; i++)
-		if (is_block_of(v->c->members[i].facts.blocks, v->c->members[i].facts.n_blocks,
+		if (cidr_is_among(v->c->members[i].facts.blocks, v->c->members[i].facts.n_blocks,
 			    &r->dst))
 			return &v->c->members[i] != v->m;
-	return !v->c->has_store || is_block_of(v->c->blocks, v->c->n_blocks, &r->dst);
+	return !v->c->has_store || cidr_is_among(v->c->blocks, v->c->n_blocks, &r->dst);
 }
 
-static void check_no_others(struct route_check *v, struct conform_checks *out)
+static void check_no_others(struct route_check *v)
 {
-	char wrong[300];
-	struct conform_check *k = routes_begin(v, out, "no others", wrong);
-	(void)snprintf(k->expected, sizeof(k->expected),
-		"every route inside the pools to be roost's, or BIRD's to another node's block");
 	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
 		const struct conform_route *r = &v->m->facts.routes[i];
 		if (!is_of(v, &r->dst) || !is_inside_pools(v, &r->dst))
 			continue;
 		routes_count(v, is_explained(v, r), &r->dst, r, "");
 	}
-	routes_finish(v, k);
+}
+
+/* ---- All of them ---- */
+
+static const struct route_rule {
+	const char *note, *expected;
+	const char *with_store; /* what the store adds to it */
+	void (*check)(struct route_check *v);
+} route_rules[] = {
+	{"own blocks", "a blackhole of protocol 82 for each of its blocks", "", check_own_blocks},
+	{"own pods", "a route of protocol 82 to the link of each of its pods", "", check_own_pods},
+	{"other nodes", "a route of protocol 12 (bird) to each block of other nodes",
+		" as its pool says", check_other_blocks},
+	{"no others",
+		"every route inside the pools to be roost's, or BIRD's to another node's block", "",
+		check_no_others},
+};
+
+static void route_judge(
+	struct route_check *v, const struct route_rule *rule, struct conform_checks *out)
+{
+	struct conform_check *k =
+		conform_checks_add(out, CONFORM_FACT, "route", family_digit(v->f) - '0');
+	(void)snprintf(k->what, sizeof(k->what), "route IPv%d %s  %.60s", k->family, rule->note,
+		v->m->name);
+	(void)snprintf(k->expected, sizeof(k->expected), "%s%s", rule->expected,
+		v->c->has_store ? rule->with_store : "");
+	v->wrong = (struct text)TEXT_ON(v->buf);
+	v->right = v->all = 0;
+	rule->check(v);
+	if (v->wrong.len)
+		conform_check_set(k, CONFORM_FAILED, "%s", v->wrong.buf);
+	else if (!v->all)
+		conform_check_set(k, CONFORM_OK, "none");
+	else
+		conform_check_set(k, CONFORM_OK, "%zu of %zu", v->right, v->all);
 }
 
 /* Nothing is said of a family in which there are neither pods nor blocks. */
@@ -294,10 +279,8 @@ void conform_routes(const struct conform_cluster *c, struct conform_checks *out)
 			struct route_check v = {.c = c, .m = &c->members[i], .f = f};
 			if (!v.m->alive || !c->families[f] || !is_used(c, f))
 				continue;
-			check_own_blocks(&v, out);
-			check_own_pods(&v, out);
-			check_other_blocks(&v, out);
-			check_no_others(&v, out);
+			for (size_t k = 0; k < sizeof(route_rules) / sizeof(route_rules[0]); k++)
+				route_judge(&v, &route_rules[k], out);
 		}
 	}
 }
