@@ -150,21 +150,15 @@ static int release_addresses(struct release *r, const struct addr *addrs, size_t
 
 /* Blocks. */
 
-static bool has_blackhole(const struct release *r, const struct cidr *block)
-{
-	for (size_t i = 0; i < r->kernel.n_blocks; i++)
-		if (cidr_equal(&r->kernel.blocks[i], block))
-			return true;
-	return false;
-}
-
 static void report_block(struct release *r, const struct cidr *c)
 {
 	if (r->report)
 		json_append(json_object_get(r->report, "blocks"), json_of_cidr(c));
 	else
 		text_add(&r->out, "%s: given up%s\n", CIDR_STRING(c),
-			has_blackhole(r, c) ? ", its blackhole route removed" : "");
+			cidr_is_among(r->kernel.blocks, r->kernel.n_blocks, c)
+				? ", its blackhole route removed"
+				: "");
 }
 
 static void report_kept(struct release *r, const struct node_view *now)

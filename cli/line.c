@@ -21,42 +21,42 @@
 
 void line_done(struct line *l)
 {
-	free(l->buf);
+	text_free(&l->in);
 	*l = (struct line){0};
 }
 
 char *line_space(struct line *l, size_t *n)
 {
-	l->buf = mem_grow(l->buf, &l->room, l->len + CHUNK - 1, 1);
 	*n = CHUNK;
-	return l->buf + l->len;
+	return text_reserve(&l->in, CHUNK);
 }
 
 static void line_drop(struct line *l, size_t n)
 {
-	memmove(l->buf, l->buf + n, l->len - n);
-	l->len -= n;
+	text_drop(&l->in, n);
 	l->seen = 0;
 }
 
 /* The end of the first line, or NULL. */
 static char *find_end(struct line *l)
 {
-	char *end = l->len > l->seen ? memchr(l->buf + l->seen, '\n', l->len - l->seen) : NULL;
-	l->seen = end ? (size_t)(end - l->buf) : l->len;
+	size_t fresh = l->in.len - l->seen;
+	char *end = fresh ? memchr(l->in.buf + l->seen, '\n', fresh) : NULL;
+	l->seen = end ? (size_t)(end - l->in.buf) : l->in.len;
 	return end;
 }
 
 /* What belongs to a line that was refused goes at once, so that the buffer stays bounded. */
 void line_filled(struct line *l, size_t n)
 {
-	l->len += n;
+	l->in.len += n;
+	l->in.buf[l->in.len] = '\0';
 	if (!l->too_long)
 		return;
 	const char *end = find_end(l);
 	if (end)
 		l->too_long = false;
-	line_drop(l, end ? l->seen + 1 : l->len);
+	line_drop(l, end ? l->seen + 1 : l->in.len);
 }
 
 static bool is_blank(const char *line, size_t len)
@@ -77,12 +77,12 @@ int line_next(struct line *l, char **line, size_t *len, struct err *e)
 		if (!end)
 			return 0;
 		*end = '\0';
-		if (is_blank(l->buf, n)) {
+		if (is_blank(l->in.buf, n)) {
 			line_drop(l, n + 1);
 			continue;
 		}
 		char *copy = mem_new(n + 1, 1);
-		memcpy(copy, l->buf, n);
+		memcpy(copy, l->in.buf, n);
 		line_drop(l, n + 1);
 		*line = copy;
 		*len = n;
@@ -92,7 +92,7 @@ int line_next(struct line *l, char **line, size_t *len, struct err *e)
 
 bool line_is_waiting(const struct line *l)
 {
-	return l->len > LINE_MAX_BYTES || (l->len && memchr(l->buf, '\n', l->len));
+	return l->in.len > LINE_MAX_BYTES || (l->in.len && memchr(l->in.buf, '\n', l->in.len));
 }
 
 int line_parse(
@@ -122,19 +122,14 @@ int line_parse(
 	return 0;
 }
 
-char *line_answer(json_int_t id, json_t *doc)
+void line_answer(json_int_t id, json_t *doc, struct text *out)
 {
 	json_put(doc, "id", id < 0 ? json_null() : json_integer(id));
-	char *text = json_dumps(doc, JSON_COMPACT | JSON_ENSURE_ASCII);
+	CLEANUP_FREE char *text = json_dumps(doc, JSON_COMPACT | JSON_ENSURE_ASCII);
 	json_decref(doc);
 	if (!text)
 		err_abort("out of memory");
-	size_t len = strlen(text);
-	size_t room = len + 1;
-	text = mem_grow(text, &room, len + 1, 1);
-	text[len] = '\n';
-	text[len + 1] = '\0';
-	return text;
+	text_add(out, "%s\n", text);
 }
 
 json_t *line_refusal(int error, const struct err *e)

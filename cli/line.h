@@ -9,14 +9,14 @@
 #include <stddef.h>
 
 #include "lib/err.h"
+#include "lib/text.h"
 
 #define LINE_MAX_BYTES 1048576 /* bytes of a line, without its end */
 
 struct line {
-	char *buf; /* owned */
-	size_t room, len;
-	size_t seen;   /* bytes in which there is no end of a line */
-	bool too_long; /* the line that is coming in is thrown away up to its end */
+	struct text in; /* what has come */
+	size_t seen;	/* bytes in which there is no end of a line */
+	bool too_long;	/* the line that is coming in is thrown away up to its end */
 };
 void line_done(struct line *l); /* takes a zeroed one */
 
@@ -34,7 +34,7 @@ bool line_is_waiting(const struct line *l); /* line_next() would not say 0 */
 int line_parse(
 	const char *line, size_t len, json_t **doc, json_int_t *id, const char **op, struct err *e);
 
-/* An answer as a line with its end, ASCII, on the heap; the document is taken over. id < 0: of
- * a line whose id is not known (null). */
-char *line_answer(json_int_t id, json_t *doc);
+/* Adds an answer as a line with its end, ASCII; the document is taken over. id < 0: of a line whose id
+ * is not known (null). */
+void line_answer(json_int_t id, json_t *doc, struct text *out);
 json_t *line_refusal(int error, const struct err *e);

@@ -223,13 +223,18 @@ bool conform_cause_is_followed(const struct conform_cluster *c, const struct con
 	       (k->t.from_pod != CONFORM_NODE || k->t.to_pod != CONFORM_NODE);
 }
 
+static bool is_between_same(const struct conform_check *a, const struct conform_check *b)
+{
+	return a->t.from == b->t.from && a->t.to == b->t.to && a->family == b->family;
+}
+
 bool conform_cause_is_shared(const struct conform_check *a, const struct conform_check *b)
 {
 	bool alike = strcmp(a->t.type, b->t.type) == 0 && !a->t.size == !b->t.size;
 	bool same_ends = (a->t.from_pod == CONFORM_NODE) == (b->t.from_pod == CONFORM_NODE) &&
 			 (a->t.to_pod == CONFORM_NODE) == (b->t.to_pod == CONFORM_NODE);
 	bool to_pods = a->t.to_pod != CONFORM_NODE && b->t.to_pod != CONFORM_NODE;
-	return a->t.from == b->t.from && a->t.to == b->t.to && a->family == b->family &&
+	return is_between_same(a, b) &&
 	       ((alike && same_ends) || (a->cause_is_wide && (same_ends || to_pods)));
 }
 
@@ -286,9 +291,8 @@ void conform_cause(const struct conform_cluster *c, const struct conform_evidenc
 
 static bool is_same_way(const struct conform_check *a, const struct conform_check *b)
 {
-	return a->t.from == b->t.from && a->t.to == b->t.to && a->family == b->family &&
-	       a->t.from_pod == b->t.from_pod && a->t.to_pod == b->t.to_pod &&
-	       strcmp(a->t.type, b->t.type) == 0;
+	return is_between_same(a, b) && a->t.from_pod == b->t.from_pod &&
+	       a->t.to_pod == b->t.to_pod && strcmp(a->t.type, b->t.type) == 0;
 }
 
 static bool is_between_nodes(const struct conform_check *k)
@@ -313,8 +317,7 @@ static int nodes_reach(const struct conform_checks *all, const struct conform_ch
 	int found = -1;
 	for (size_t i = 0; i < all->n; i++) {
 		const struct conform_check *o = &all->list[i];
-		if (o->kind == CONFORM_REACH && is_between_nodes(o) && o->t.from == k->t.from &&
-			o->t.to == k->t.to && o->family == k->family &&
+		if (o->kind == CONFORM_REACH && is_between_nodes(o) && is_between_same(o, k) &&
 			o->verdict != CONFORM_OPEN && o->verdict != CONFORM_SKIPPED)
 			found = o->verdict == CONFORM_OK || found == 1;
 	}

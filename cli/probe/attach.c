@@ -126,20 +126,11 @@ static int read_attach(const json_t *doc, struct probe_attach *a, struct err *e)
 {
 	const char *container = NULL, *path = NULL, *cookie = NULL;
 	json_t *network = NULL, *runtime = NULL, *result = NULL;
-	int r = json_get_string(doc, "", "container", &container, e);
-	if (r > 0)
-		r = json_get_string(doc, "", "path", &path, e);
-	if (r > 0)
-		r = json_get_string(doc, "", "netnsCookie", &cookie, e);
-	if (r > 0)
-		r = json_get_object(doc, "", "network", &network, e);
-	if (r > 0)
-		r = probe_chain_parse(network, true, &a->chain, e) < 0 ? -EBADMSG : 1;
-	if (r > 0)
-		r = json_get_object(doc, "", "runtime", &runtime, e) < 0 ? -EBADMSG : 1;
-	if (r > 0)
-		r = json_get_object(doc, "", "result", &result, e) < 0 ? -EBADMSG : 1;
-	if (r <= 0 || !text_copy(a->container, sizeof(a->container), container))
+	if (json_unpack((json_t *)doc, "{s:s,s:s,s:s,s:o,s?o,s?o}", "container", &container, "path",
+		    &path, "netnsCookie", &cookie, "network", &network, "runtime", &runtime,
+		    "result", &result) < 0 ||
+		probe_chain_parse(network, true, &a->chain, e) < 0 ||
+		!text_copy(a->container, sizeof(a->container), container))
 		return err_set(e, EBADMSG, "its journal cannot be read");
 	a->path = mem_strdup(path);
 	a->cookie = strtoull(cookie, NULL, 10);

@@ -52,8 +52,7 @@ void probe_write_answers(struct probe *p)
 
 static void probe_say(struct probe *p, json_int_t id, json_t *doc)
 {
-	CLEANUP_FREE char *line = line_answer(id, doc);
-	text_add_bytes(&p->answers, line, strlen(line));
+	line_answer(id, doc, &p->answers);
 	probe_write_answers(p);
 }
 

@@ -21,8 +21,10 @@ static void try_line(const char *line, size_t len)
 	struct err e = {0};
 	int r = line_parse(line, len, &doc, &id, &op, &e);
 	CHECK(r < 0 ? (*e.text && !doc) : (json_is_object(doc) && op && id >= 0));
-	CLEANUP_FREE char *answer = r < 0 ? line_answer(id, line_refusal(r, &e)) : NULL;
-	CHECK(r == 0 || strchr(answer, '\n') == answer + strlen(answer) - 1);
+	CLEANUP_TEXT struct text answer = {0};
+	if (r < 0)
+		line_answer(id, line_refusal(r, &e), &answer);
+	CHECK(r == 0 || strchr(answer.buf, '\n') == answer.buf + answer.len - 1);
 }
 
 /* Every line that comes out; what is left is never more than a line and a piece. */
@@ -41,7 +43,7 @@ static void take_lines(struct line *l)
 		if (r > 0)
 			try_line(line, len);
 	}
-	CHECK(l->len <= LINE_MAX_BYTES);
+	CHECK(l->in.len <= LINE_MAX_BYTES);
 }
 
 static void try_stream(const uint8_t *data, size_t size)

@@ -94,7 +94,7 @@ TEST(a_line_that_is_too_long_is_refused_once_and_passed_over)
 				refused += strstr(line, "a line of more than") != NULL;
 		}
 		assert_int_equal(refused, 1);
-		assert_true(l.room <= 4 * LINE_MAX_BYTES);
+		assert_true(l.in.size <= 4 * LINE_MAX_BYTES);
 		feed_text(&l, "rest\n{}\n");
 		assert_next(&l, "{}");
 		assert_next(&l, NULL);
@@ -151,7 +151,9 @@ TEST(an_answer_is_one_line_of_ascii)
 	(void)err_set(&e, ENOENT, "no \"\xc3\xa4\n\"");
 	err_details(&e, "why\x1b");
 	e.code = 11;
-	CLEANUP_FREE char *line = line_answer(-1, line_refusal(-ENOENT, &e));
+	CLEANUP_TEXT struct text answer = {0};
+	line_answer(-1, line_refusal(-ENOENT, &e), &answer);
+	const char *line = answer.buf;
 	assert_string_equal(line, "{\"error\":\"no \\\"\\u00E4?\\\"\",\"errno\":\"ENOENT\","
 				  "\"details\":\"why?\",\"code\":11,\"id\":null}\n");
 }
