@@ -81,8 +81,7 @@ static void check_written(const struct block_txn *t, const char *node, enum bloc
 	assert_string_equal(t->txn.changes[0].key, "blocks/100.66.0.0-26");
 	assert_string_equal(t->txn.changes[1].key, "nodeblocks/a/100.66.0.0-26");
 	assert_string_equal(t->txn.changes[0].value, t->txn.changes[1].value);
-	if (block_parse(t->txn.changes[0].key, t->txn.changes[0].value, 5, &b, &e) < 0)
-		fail_msg("%s", e.text);
+	ok(block_parse(t->txn.changes[0].key, t->txn.changes[0].value, 5, &b, &e));
 	assert_string_equal(b.node, node);
 	assert_int_equal(b.state, wanted);
 }

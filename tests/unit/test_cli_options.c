@@ -87,8 +87,7 @@ TEST(wrong_lines_are_refused_with_the_reason)
 		struct options o;
 		struct err e;
 		line_of(&l, cases[i].line);
-		assert_int_equal(options_parse(l.argc, l.argv, &o, &e), -EINVAL);
-		assert_string_equal(e.text, cases[i].reason);
+		refused_with(options_parse(l.argc, l.argv, &o, &e), EINVAL, cases[i].reason);
 	}
 }
 

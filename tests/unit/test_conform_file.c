@@ -22,8 +22,7 @@ TEST(a_file_says_how_to_start_each_probe)
 				    "seed: 42\n";
 	struct conform_file f;
 	struct err e = {0};
-	if (conform_file_parse(input, strlen(input), &f, &e) < 0)
-		fail_msg("%s", e.text);
+	ok(conform_file_parse(input, strlen(input), &f, &e));
 	static const char *const words[] = {
 		"ssh", "root@a", "roostctl", "probe", "--config", "/etc/x", NULL};
 	for (size_t i = 0; words[i]; i++)

@@ -234,8 +234,8 @@ TEST(the_log_goes_to_a_file_as_well)
 	assert_non_null(strstr(text, "]: info: info\n"));
 	assert_true(has_mark()); /* mode 0600, removed */
 	struct err e;
-	assert_int_equal(log_open_file("/nowhere/log", &e), -ENOENT);
-	assert_string_equal(e.text, "cannot open log file /nowhere/log: No such file or directory");
+	refused_with(log_open_file("/nowhere/log", &e), ENOENT,
+		"cannot open log file /nowhere/log: No such file or directory");
 }
 
 TEST(levels_are_known_by_name)

@@ -104,8 +104,8 @@ TEST(too_many_pools_are_refused)
 	CLEANUP_JSON json_t *array = json_array();
 	for (int i = 0; i <= POOL_MAX; i++)
 		(void)json_array_append_new(array, json_object());
-	assert_int_equal(pool_parse_list(array, "pools", 60, p, &n, &e), -EINVAL);
-	assert_non_null(strstr(e.text, "pools has 65 pools, at most 64"));
+	refused(pool_parse_list(array, "pools", 60, p, &n, &e), EINVAL,
+		"pools has 65 pools, at most 64");
 }
 
 TEST(blocks_are_numbered)

@@ -213,8 +213,7 @@ static json_t *json_of(const char *text)
 {
 	json_t *doc = NULL;
 	struct err e = {0};
-	if (json_parse(text, strlen(text), &doc, &e) < 0)
-		fail_msg("%s", e.text);
+	ok(json_parse(text, strlen(text), &doc, &e));
 	return doc;
 }
 

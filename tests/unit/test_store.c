@@ -38,8 +38,7 @@ static struct store *open_again(const struct world *w)
 	struct store_options o = {.url = given_url ? given_url : w->url, .prefix = w->prefix};
 	struct store *s = NULL;
 	struct err e;
-	if (store_open(&s, &o, &e) < 0)
-		fail_msg("%s", e.text);
+	ok(store_open(&s, &o, &e));
 	return s;
 }
 
@@ -129,8 +128,7 @@ static int64_t have(struct store *s, const char *key, const char *value)
 	struct store_doc doc = {0};
 	struct err e;
 	int r = store_get(s, key, &doc, &e);
-	if (r < 0)
-		fail_msg("%s", e.text);
+	ok(r);
 	assert_int_equal(r, value != NULL);
 	if (!value)
 		return 0;
@@ -564,8 +562,7 @@ TEST(what_is_no_store_is_refused_with_a_sentence)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct store *s = NULL;
 		struct err e;
-		assert_int_equal(store_open(&s, &table[i].o, &e), -EINVAL);
-		assert_string_equal(e.text, table[i].reason);
+		refused_with(store_open(&s, &table[i].o, &e), EINVAL, table[i].reason);
 		assert_null(s);
 	}
 }
@@ -666,8 +663,7 @@ static void a_file_that_was_cut_is_refused(void **state)
 	assert_int_equal(truncate(path, 16384), 0);
 	struct store_options o = {.url = w->url};
 	struct err e;
-	assert_int_equal(store_open(&w->s, &o, &e), -EUCLEAN);
-	assert_non_null(strstr(e.text, "is damaged: its file was cut"));
+	refused(store_open(&w->s, &o, &e), EUCLEAN, "is damaged: its file was cut");
 	assert_null(w->s);
 }
 

@@ -168,8 +168,7 @@ TEST(interface_names_are_what_the_kernel_takes_less_traps)
 TEST(an_error_is_set_extended_and_explained)
 {
 	struct err e;
-	assert_int_equal(err_set(&e, ENOENT, "no %s", "link"), -ENOENT);
-	assert_string_equal(e.text, "no link");
+	refused_with(err_set(&e, ENOENT, "no %s", "link"), ENOENT, "no link");
 	assert_string_equal(e.details, "");
 	assert_int_equal(e.code, 0);
 	err_add(&e, "pod %d", 7);
