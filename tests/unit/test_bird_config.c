@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "agent/bird/config.h"
 #include "agent/bird/write.h"
@@ -13,9 +13,7 @@ static char *text_of_case(const char *dir)
 {
 	char *input = golden_read(dir, "want.json", NULL);
 	assert_non_null(input);
-	json_t *doc = NULL;
-	struct err e;
-	assert_int_equal(json_parse(input, strlen(input), &doc, &e), 0);
+	json_t *doc = json_of(input);
 	struct birdwant *w = birdwant_new(doc);
 	char *text = bird_config_text(&w->want);
 	birdwant_free(w);

@@ -38,12 +38,10 @@ static void set_up(
 {
 	char text[4096];
 	char pool[1024];
-	struct err e;
-	CLEANUP_JSON json_t *doc = NULL;
 	*b = (struct bench){0};
 	(void)snprintf(pool, sizeof(pool), POOL, more);
 	(void)snprintf(text, sizeof(text), "{\"documents\": [%s], \"blocks\": %s}", pool, store);
-	assert_int_equal(json_parse(text, strlen(text), &doc, &e), 0);
+	CLEANUP_JSON json_t *doc = json_of(text);
 	replica_fill(&b->replica, "a", doc);
 	b->mirror.n_pools = 1;
 	b->mirror.pools[0] = (struct mirror_pool){
@@ -271,9 +269,7 @@ static void add_pool(struct bench *b)
 		"[{\"kind\": \"IPPool\", \"apiVersion\": \"projectcalico.org/v3\", "
 		"\"metadata\": {\"name\": \"q\"}, "
 		"\"spec\": {\"cidr\": \"10.1.0.0/24\", \"blockSize\": 26}}]";
-	struct err e;
-	CLEANUP_JSON json_t *doc = NULL;
-	assert_int_equal(json_parse(list, strlen(list), &doc, &e), 0);
+	CLEANUP_JSON json_t *doc = json_of(list);
 	replica_feed_documents(&b->replica, doc);
 	b->mirror.pools[b->mirror.n_pools++] = (struct mirror_pool){
 		.pool = {.cidr = cidr("10.1.0.0/24"), .block_len = 26}, .assigns = true};

@@ -230,15 +230,6 @@ static int run(
 	return status;
 }
 
-static json_t *answer(void)
-{
-	json_t *doc = NULL;
-	struct err e;
-	if (json_parse(out, strlen(out), &doc, &e) < 0)
-		fail_msg("%s: %s", e.text, out);
-	return doc;
-}
-
 static void assert_says(const char *text, const char *wanted)
 {
 	if (!strstr(text, wanted))
@@ -352,7 +343,7 @@ TEST(an_empty_cluster_has_nothing_to_show)
 	assert_int_equal(run(nodes_list, NULL, 0, true), 0);
 	assert_string_equal(out, "[]\n");
 	assert_int_equal(run(ipam_show_cluster, NULL, 0, true), 0);
-	CLEANUP_JSON json_t *doc = answer();
+	CLEANUP_JSON json_t *doc = json_of(out);
 	assert_int_equal(json_array_size(json_object_get(doc, "pools")), 0);
 	assert_int_equal(run(ipam_show_cluster, NULL, 0, false), 0);
 }
@@ -366,8 +357,7 @@ static json_t *node_document(const char *name)
 	struct err e;
 	keys_resource(RESOURCE_NODE, name, key);
 	assert_int_equal(store_get(use_store(), key, &d, &e), 1);
-	json_t *doc = NULL;
-	assert_int_equal(json_parse(d.value, strlen(d.value), &doc, &e), 0);
+	json_t *doc = json_of(d.value);
 	free(d.key);
 	free(d.value);
 	return doc;
@@ -499,7 +489,7 @@ TEST(blocks_are_quarantined_by_force_and_then_freed)
 	assert_int_equal(count_keys("resources/nodes/"), 1);
 
 	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE, true), 0);
-	CLEANUP_JSON json_t *doc = answer();
+	CLEANUP_JSON json_t *doc = json_of(out);
 	assert_int_equal(json_array_size(json_object_get(doc, "quarantined")), 70);
 	assert_int_equal(count_keys("resources/nodes/") + count_keys(KEYS_STATUS), 0);
 	assert_int_equal(count_blocks("a", BLOCK_QUARANTINED), 70);
@@ -509,7 +499,7 @@ TEST(blocks_are_quarantined_by_force_and_then_freed)
 	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE, false), 0);
 	assert_string_equal(out, "node a was removed already\n");
 	assert_int_equal(run(nodes_remove, "a", OPTION_FORCE | OPTION_POWERED_OFF, true), 0);
-	CLEANUP_JSON json_t *freed = answer();
+	CLEANUP_JSON json_t *freed = json_of(out);
 	assert_int_equal(json_array_size(json_object_get(freed, "freed")), 70);
 	assert_int_equal(count_blocks("a", BLOCK_QUARANTINED), 0);
 	assert_int_equal(count_keys("nodeblocks/a/"), 0);

@@ -3,7 +3,7 @@
  * roostctl status: what an agent answers, printed. A child process with the agent's own socket
  * answers as it is told.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "cli/commands.h"
 
@@ -131,10 +131,7 @@ TEST(a_good_answer_is_printed)
 		"100.66.0.0/26  100.66.0.0/16  owned     3        1         0            0    60  "
 		"/run/roost/state\n");
 	assert_int_equal(run(GOOD, true), 0);
-	CLEANUP_JSON json_t *doc = NULL, *wanted = NULL;
-	struct err e;
-	assert_int_equal(json_parse(out, strlen(out), &doc, &e), 0);
-	assert_int_equal(json_parse(GOOD, strlen(GOOD), &wanted, &e), 0);
+	CLEANUP_JSON json_t *doc = json_of(out), *wanted = json_of(GOOD);
 	assert_true(json_equal(doc, wanted));
 }
 

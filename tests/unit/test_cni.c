@@ -4,7 +4,7 @@
  * comes out of them), the process itself with real descriptors, GC lists, errors. The codes are
  * those of the reference implementation, except where docs/CNI.md says otherwise.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "lib/cni.h"
 
@@ -110,8 +110,7 @@ TEST(requests_are_read_as_recorded)
 /* Reads a request of GC with this list value and says how many attachments it has, or the error. */
 static int count_attachments(const char *conf, struct cni_attachment **out, struct err *e)
 {
-	struct cni_request r = {0};
-	assert_int_equal(json_parse(conf, strlen(conf), &r.conf, e), 0);
+	struct cni_request r = {.conf = json_of(conf)};
 	size_t n = 0;
 	int error = cni_valid_attachments(&r, out, &n, e);
 	json_decref(r.conf);
@@ -155,9 +154,8 @@ TEST(valid_attachments_are_borrowed_pairs)
 	static const char conf[] = "{\"cni.dev/valid-attachments\":["
 				   "{\"containerID\":\"c1\",\"ifname\":\"eth0\"},"
 				   "{\"containerID\":\"c2\",\"ifname\":\"net1\"}]}";
-	struct cni_request r = {0};
+	struct cni_request r = {.conf = json_of(conf)};
 	struct err e;
-	assert_int_equal(json_parse(conf, strlen(conf), &r.conf, &e), 0);
 	CLEANUP_FREE struct cni_attachment *list = NULL;
 	size_t n = 0;
 	assert_int_equal(cni_valid_attachments(&r, &list, &n, &e), 0);
@@ -223,11 +221,9 @@ TEST(error_documents_are_cut_but_stay_whole_json)
 	memset(e.details, '\\', sizeof(e.details) - 1);
 	for (size_t size = 64; size < 4096; size += 7) {
 		char buf[4096];
-		CLEANUP_JSON json_t *doc = NULL;
-		struct err why;
 		cni_error_format(buf, size, CNI_1_1_0, -EINVAL, &e);
 		assert_true(strlen(buf) < size);
-		assert_int_equal(json_parse(buf, strlen(buf), &doc, &why), 0);
+		CLEANUP_JSON json_t *doc = json_of(buf);
 		assert_int_equal(json_integer_value(json_object_get(doc, "code")), 7);
 	}
 }

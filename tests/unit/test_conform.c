@@ -4,7 +4,7 @@
  * their answers to look and pod-add, pools of the store, answers to tries by the beginning of a check's
  * words. What comes out is the report in text.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -245,8 +245,7 @@ TEST(answers_of_the_wrong_form_are_refused)
 	for (size_t i = 0; i < COUNT(looks); i++) {
 		struct err e = {0};
 		struct conform_facts l;
-		CLEANUP_JSON json_t *doc = NULL;
-		assert_int_equal(json_parse(looks[i].answer, strlen(looks[i].answer), &doc, &e), 0);
+		CLEANUP_JSON json_t *doc = json_of(looks[i].answer);
 		if (conform_facts_parse(doc, &l, &e) != -EBADMSG)
 			fail_msg("%s is taken", looks[i].answer);
 		if (looks[i].sentence)

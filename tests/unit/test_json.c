@@ -2,7 +2,7 @@
 /*
  * Reading JSON of strangers: limits, wrong types and the sentences about them. Building our own.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "lib/json.h"
 
@@ -12,15 +12,6 @@
 #include <unistd.h>
 
 #include "lib/mem.h"
-
-static json_t *parse(const char *text)
-{
-	json_t *doc = NULL;
-	struct err e;
-	if (json_parse(text, strlen(text), &doc, &e) < 0)
-		fail_msg("%s: %s", text, e.text);
-	return doc;
-}
 
 TEST(bad_documents_are_refused_with_a_reason)
 {
@@ -73,7 +64,7 @@ TEST(brackets_inside_strings_are_not_nesting)
 	memcpy(text, start, sizeof(start));
 	text[300] = '"';
 	text[301] = '\0';
-	json_decref(parse(text));
+	json_decref(json_of(text));
 }
 
 TEST(size_is_limited)
@@ -89,13 +80,13 @@ TEST(size_is_limited)
 
 TEST(the_last_of_duplicate_keys_wins)
 {
-	CLEANUP_JSON json_t *doc = parse("{\"a\":1,\"a\":2}");
+	CLEANUP_JSON json_t *doc = json_of("{\"a\":1,\"a\":2}");
 	assert_int_equal(json_integer_value(json_object_get(doc, "a")), 2);
 }
 
 TEST(absent_and_null_leave_the_output_alone)
 {
-	CLEANUP_JSON json_t *doc = parse("{\"n\":null}");
+	CLEANUP_JSON json_t *doc = json_of("{\"n\":null}");
 	static const char *const keys[] = {"n", "absent"};
 	struct err e;
 	for (size_t i = 0; i < 2; i++) {
@@ -121,7 +112,7 @@ TEST(absent_and_null_leave_the_output_alone)
 TEST(present_values_are_given)
 {
 	CLEANUP_JSON json_t *doc =
-		parse("{\"s\":\"t\",\"b\":true,\"f\":false,\"n\":-5,\"o\":{},\"a\":[]}");
+		json_of("{\"s\":\"t\",\"b\":true,\"f\":false,\"n\":-5,\"o\":{},\"a\":[]}");
 	const char *s = NULL;
 	bool b = false;
 	bool f = true;
@@ -143,7 +134,7 @@ TEST(present_values_are_given)
 
 TEST(wrong_types_name_the_place_and_both_types)
 {
-	CLEANUP_JSON json_t *doc = parse("{\"x\":[],\"n\":1.5,\"big\":70000,\"b\":1}");
+	CLEANUP_JSON json_t *doc = json_of("{\"x\":[],\"n\":1.5,\"big\":70000,\"b\":1}");
 	const char *s = NULL;
 	int64_t n = 0;
 	bool b = false;
@@ -168,7 +159,7 @@ TEST(wrong_types_name_the_place_and_both_types)
 
 TEST(folded_keys_prefer_the_exact_one_then_the_last)
 {
-	CLEANUP_JSON json_t *doc = parse("{\"IPS\":1,\"Ips\":2,\"mac\":3,\"MAC\":4}");
+	CLEANUP_JSON json_t *doc = json_of("{\"IPS\":1,\"Ips\":2,\"mac\":3,\"MAC\":4}");
 	assert_int_equal(json_integer_value(json_get_folded(doc, "ips")), 2);
 	assert_int_equal(json_integer_value(json_get_folded(doc, "mac")), 3);
 	assert_null(json_get_folded(doc, "ip"));
@@ -179,8 +170,8 @@ TEST(folded_keys_prefer_the_exact_one_then_the_last)
 TEST(unknown_keys_are_named_with_the_known_ones)
 {
 	static const char *const known[] = {"cidr", "blockSize", NULL};
-	CLEANUP_JSON json_t *good = parse("{\"cidr\":1}");
-	CLEANUP_JSON json_t *bad = parse("{\"cidr\":1,\"block\\u001bSize\":2}");
+	CLEANUP_JSON json_t *good = json_of("{\"cidr\":1}");
+	CLEANUP_JSON json_t *bad = json_of("{\"cidr\":1,\"block\\u001bSize\":2}");
 	struct err e;
 	assert_int_equal(json_check_keys(good, "ipam.pools[0]", known, &e), 0);
 	refused_with(json_check_keys(bad, "ipam.pools[0]", known, &e), EINVAL,
@@ -190,7 +181,7 @@ TEST(unknown_keys_are_named_with_the_known_ones)
 
 TEST(text_is_compact_and_keeps_the_order)
 {
-	CLEANUP_JSON json_t *doc = parse(" { \"b\" : [ 1 , null ], \"a\" : \"x\" } ");
+	CLEANUP_JSON json_t *doc = json_of(" { \"b\" : [ 1 , null ], \"a\" : \"x\" } ");
 	CLEANUP_FREE char *text = json_text(doc);
 	assert_string_equal(text, "{\"b\":[1,null],\"a\":\"x\"}");
 }

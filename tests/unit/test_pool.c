@@ -12,8 +12,7 @@
 
 static int parse(const char *text, struct pool out[POOL_MAX], size_t *n, struct err *e)
 {
-	CLEANUP_JSON json_t *doc = NULL;
-	assert_int_equal(json_parse(text, strlen(text), &doc, e), 0);
+	CLEANUP_JSON json_t *doc = json_of(text);
 	return pool_parse_list(doc, "ipam.pools", POOL_COOLDOWN_S, out, n, e);
 }
 

@@ -2,7 +2,7 @@
 /*
  * The probe's pure parts: lines, messages, and what a chain gives to its plugins.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -208,14 +208,6 @@ TEST(messages_of_others_are_not_ours)
 }
 
 /* ---- Chains ---- */
-
-static json_t *json_of(const char *text)
-{
-	json_t *doc = NULL;
-	struct err e = {0};
-	ok(json_parse(text, strlen(text), &doc, &e));
-	return doc;
-}
 
 static void assert_json(const json_t *seen, const char *expected)
 {

@@ -4,7 +4,7 @@
  * "expected" the value that is read of it and what is kept of it, or the error with its line. Rules
  * that are easier to see in one table are here.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include <errno.h>
 
@@ -596,14 +596,12 @@ TEST(fields_are_judged_one_by_one)
 static int parse_named(const char *kind, const char *metadata, const char *spec, struct err *e)
 {
 	char text[2048], where[RESOURCE_WHERE];
-	json_t *doc = NULL;
 	struct resource r;
 	(void)snprintf(text, sizeof(text),
 		"{\"apiVersion\": \"projectcalico.org/v3\", \"kind\": \"%s\", \"metadata\": %s, "
 		"\"spec\": %s}",
 		kind, metadata, spec);
-	if (json_parse(text, strlen(text), &doc, e) < 0)
-		fail_msg("%s: %s", text, e->text);
+	json_t *doc = json_of(text);
 	int error = resource_parse(doc, &r, where, e);
 	if (error == 0)
 		resource_done(&r);
@@ -713,13 +711,11 @@ TEST(some_kinds_have_fixed_names)
 static json_t *stored_node(const char *metadata, const char *spec)
 {
 	char text[2048];
-	json_t *doc = NULL;
-	struct err e;
 	(void)snprintf(text, sizeof(text),
 		"{\"apiVersion\": \"projectcalico.org/v3\", \"kind\": \"Node\", \"metadata\": %s, "
 		"\"spec\": %s}",
 		metadata, spec);
-	assert_int_equal(json_parse(text, strlen(text), &doc, &e), 0);
+	json_t *doc = json_of(text);
 	json_t *stored = document_stored(doc);
 	json_decref(doc);
 	return stored;

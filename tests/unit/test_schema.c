@@ -3,7 +3,7 @@
  * Documents by a table: a document with a member of each type is written as it was read, and what does
  * not have the form is refused with its place.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "lib/schema.h"
 
@@ -89,18 +89,9 @@ static const struct schema whole = SCHEMA_OF(whole_members);
 	"\"parts\":[{\"small\":2,\"text\":\"y\"},{\"small\":3,\"text\":\"\"}],"                    \
 	"\"texts\":[\"one\",\"two\"]}"
 
-static json_t *parse(const char *text)
-{
-	json_t *doc = NULL;
-	struct err e;
-	if (json_parse(text, strlen(text), &doc, &e) < 0)
-		fail_msg("%s: %s", text, e.text);
-	return doc;
-}
-
 TEST(a_document_with_every_type_is_written_as_it_was_read)
 {
-	CLEANUP_JSON json_t *doc = parse(EVERYTHING);
+	CLEANUP_JSON json_t *doc = json_of(EVERYTHING);
 	struct whole w = {0};
 	struct err e;
 	assert_int_equal(schema_read(&whole, doc, &w, &e), 0);
@@ -127,7 +118,7 @@ TEST(a_document_with_every_type_is_written_as_it_was_read)
 TEST(what_is_absent_or_null_leaves_its_default)
 {
 	CLEANUP_JSON json_t *doc =
-		parse("{\"prefix\":\"::/0\",\"n32\":null,\"new\":1,\"part\":null}");
+		json_of("{\"prefix\":\"::/0\",\"n32\":null,\"new\":1,\"part\":null}");
 	struct whole w = {.n32 = 7, .text = "kept", .colour = GREEN};
 	struct err e;
 	assert_int_equal(schema_read(&whole, doc, &w, &e), 0);
@@ -141,8 +132,8 @@ TEST(what_is_absent_or_null_leaves_its_default)
 TEST(texts_are_cleaned_and_cut_and_long_lists_cut_where_that_is_said)
 {
 	CLEANUP_JSON json_t *doc =
-		parse("{\"prefix\":\"::/0\",\"text\":\"\\u001b0123456789abcdefgh\","
-		      "\"texts\":[\"1\",\"2\",\"3\",\"4\"]}");
+		json_of("{\"prefix\":\"::/0\",\"text\":\"\\u001b0123456789abcdefgh\","
+			"\"texts\":[\"1\",\"2\",\"3\",\"4\"]}");
 	struct whole w = {0};
 	struct err e;
 	assert_int_equal(schema_read(&whole, doc, &w, &e), 0);
@@ -188,7 +179,7 @@ TEST(what_has_another_form_is_refused_with_its_place)
 	for (size_t i = 0; i < COUNT(table); i++) {
 		char text[200];
 		(void)snprintf(text, sizeof(text), "{\"prefix\":\"::/0\",%s}", table[i].member);
-		CLEANUP_JSON json_t *doc = parse(text);
+		CLEANUP_JSON json_t *doc = json_of(text);
 		struct whole w = {0};
 		struct err e;
 		refused_with(schema_read(&whole, doc, &w, &e), EBADMSG, table[i].sentence);
@@ -211,11 +202,11 @@ TEST(a_strict_reader_refuses_unknown_members_and_says_where)
 	const struct schema_reader reader = {
 		.unknown = refuse_unknown, .element = "must be", .where = where, .e = &e};
 	struct whole w = {0};
-	CLEANUP_JSON json_t *doc = parse("{\"prefix\":\"::/0\",\"ignored\":[1],\"part\":"
-					 "{\"small\":1,\"big\\u001b\":2}}");
+	CLEANUP_JSON json_t *doc = json_of("{\"prefix\":\"::/0\",\"ignored\":[1],\"part\":"
+					   "{\"small\":1,\"big\\u001b\":2}}");
 	refused_with(schema_read_as(&reader, &whole, doc, &w), EINVAL, "part.big? is none of 2");
 	assert_string_equal(where, "part.big?");
-	CLEANUP_JSON json_t *element = parse("{\"prefix\":\"::/0\",\"texts\":[null]}");
+	CLEANUP_JSON json_t *element = json_of("{\"prefix\":\"::/0\",\"texts\":[null]}");
 	refused_with(
 		schema_read_as(&reader, &whole, element, &w), EBADMSG, "texts[0] must be a string");
 	assert_string_equal(where, "texts[0]");

@@ -2,21 +2,13 @@
 /*
  * Selectors on one set of labels, and what is wrong with those that are none.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include <errno.h>
 
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/selector.h"
-
-static json_t *labels_of(const char *text)
-{
-	struct err e;
-	json_t *doc = NULL;
-	assert_int_equal(json_parse(text, strlen(text), &doc, &e), 0);
-	return doc;
-}
 
 #define LABELS                                                                                     \
 	"{\"role\": \"web\", \"zone\": \"eu-1\", \"empty\": \"\", \"a.b/c-d_e\": \"x\", "          \
@@ -97,7 +89,7 @@ TEST(selectors_match_as_the_table_says)
 		{"((((has(role)))))", true},
 		{"!!!has(role)", false},
 	};
-	CLEANUP_JSON json_t *labels = labels_of(LABELS);
+	CLEANUP_JSON json_t *labels = json_of(LABELS);
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct err e = {0};
 		if (selector_check(table[i].text, &e) < 0)
