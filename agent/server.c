@@ -154,11 +154,6 @@ static void start_writing(struct server *s, struct connection *c, json_t *answer
 	go_on_writing(s, c);
 }
 
-static void refuse_request(struct server *s, struct connection *c, int error, const struct err *e)
-{
-	start_writing(s, c, ask_error_document(error, e));
-}
-
 int server_parse(const char *line, size_t len, json_t **out, struct err *e)
 {
 	CLEANUP_JSON json_t *doc = NULL;
@@ -183,7 +178,7 @@ static bool take_line(struct server *s, struct connection *c)
 	struct err e = {0};
 	json_t *request = NULL;
 	if (server_parse(c->bytes, c->len, &request, &e) < 0) {
-		refuse_request(s, c, EINVAL, &e);
+		start_writing(s, c, ask_error_document(EINVAL, &e));
 		return false;
 	}
 	forget_bytes(c);
@@ -222,7 +217,7 @@ static bool on_readable(struct server *s, struct connection *c)
 		struct err e = {0};
 		(void)err_set(&e, EINVAL, "a request of more than %d bytes", SERVER_REQUEST_MAX);
 		c->last = true;
-		refuse_request(s, c, EINVAL, &e);
+		start_writing(s, c, ask_error_document(EINVAL, &e));
 		return false;
 	}
 	if (r == 0)

@@ -35,8 +35,6 @@
 #include "lib/mem.h"
 
 #define WAIT_S 20 /* graceful restart wait: one dead neighbour holds everything up that long */
-#define SCAN_S 10 /* of interfaces and of the kernel's routes: repair, events are immediate */
-#define METRIC 32 /* behind the host's own routes. Never 0: BIRD would replace them */
 #define RX_BUFFER 4194304 /* of the netlink socket: a thousand sessions at once overran less */
 
 static int compare_hop(const void *a, const void *b)
@@ -218,8 +216,7 @@ static void put_kernel(struct text *t, const struct bird_part *p)
 	text_add(t, "\treject;\n}\n");
 	text_add(t, "protocol kernel roost_kernel%c {\n%s", p->digit,
 		bird_write_debug(p->want->log));
-	text_add(t, "\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n", SCAN_S, METRIC);
-	text_add(t, "\tmerge paths on limit 32;\n\tgraceful restart on;\n");
+	bird_write_kernel_options(t);
 	text_add(t, "\tnetlink rx buffer %d;\n", RX_BUFFER);
 	text_add(t, "\tipv%c { import none; export filter roost_to_kernel%c; };\n}\n", p->digit,
 		p->digit);
@@ -323,7 +320,7 @@ char *bird_config_main(const char *our_file, const char *include_dir)
 		"# the file of roostd sets the real one.\n"
 		"router id 0.0.0.1;\n"
 		"protocol device { scan time %d; }\n",
-		SCAN_S);
+		BIRD_SCAN_S);
 	text_add(&t, "# Patterns, as they may match nothing: then BIRD starts without them.\n"
 		     "include \"");
 	put_pattern(&t, our_file);

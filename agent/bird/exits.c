@@ -34,12 +34,7 @@
 
 #include "lib/mem.h"
 
-#define HOLD_S 30
-#define KEEPALIVE_S 10
-#define RESTART_S 120
-#define LIMIT 64 /* routes of one exit; more is an accident there */
-#define SCAN_S 10
-#define METRIC 32
+#define LIMIT 64       /* routes of one exit; more is an accident there */
 #define PREFERENCE 110 /* of what routers give; BGP's is 100 */
 
 static bool has_bfd_peer(const struct bird_want *w, bool direct)
@@ -146,10 +141,7 @@ static void put_exits_kernel(struct text *t, const struct bird_part *p)
 	char digit = p->digit;
 	text_add(t, "protocol kernel roost_exits_kernel%c {\n%s\tkernel table %u;\n", digit,
 		bird_write_debug(w->log), w->exits.table);
-	text_add(t,
-		"\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n"
-		"\tmerge paths on limit 32;\n\tgraceful restart on;\n",
-		SCAN_S, METRIC);
+	bird_write_kernel_options(t);
 	text_add(
 		t, "\tipv%c { table roost_exits%c; import none; export all; };\n}\n", digit, digit);
 }
@@ -157,14 +149,13 @@ static void put_exits_kernel(struct text *t, const struct bird_part *p)
 static void put_exits_template(struct text *t, const struct bird_part *p)
 {
 	const struct bird_exits *x = &p->want->exits;
-	text_add(t, "template bgp roost_exit%c_session {\n%s\tmultihop;\n", p->digit,
+	const struct bird_times times = {.retry = 2,
+		.error_max = 5,
+		.keepalive = 10,
+		.restart = x->restart_s ? x->restart_s : BIRD_RESTART_S};
+	text_add(t, "template bgp roost_exit%c_session {\n%s", p->digit,
 		bird_write_debug(p->want->log));
-	text_add(t, "\tconnect delay time 1;\n\tconnect retry time 2;\n");
-	text_add(t, "\terror wait time 1, 5;\n\terror forget time 30;\n");
-	text_add(t, "\thold time %d;\n\tkeepalive time %d;\n", HOLD_S, KEEPALIVE_S);
-	text_add(t, "\tgraceful restart on;\n\tgraceful restart time %u;\n",
-		x->restart_s ? x->restart_s : RESTART_S);
-	text_add(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
+	bird_write_bgp_options(t, &times);
 	if (x->bfd)
 		bird_exits_put_times(t, x);
 	if (*x->password)

@@ -42,7 +42,6 @@
 	200000 /* of a reflector: the cluster's blocks; of a router: what filters let in */
 #define HOLD_MAX_S 65535
 #define RESTART_MAX_S 4095 /* 12 bits, RFC 4724 section 3 */
-#define RESTART_S 120
 
 /* By what makes the name, so that equal ones are neighbours. */
 static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
@@ -53,15 +52,11 @@ static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
 	return r || a->mesh ? r : (int)bird_write_peer_port(a) - (int)bird_write_peer_port(b);
 }
 
-struct ref { /* a peer is large: sorting moves these */
-	const struct bird_peer *peer;
-};
-
 /* Of two with one name the first one stays: the caller's order. */
 static int compare_refs(const void *a, const void *b)
 {
-	const struct bird_peer *x = ((const struct ref *)a)->peer;
-	const struct bird_peer *y = ((const struct ref *)b)->peer;
+	const struct bird_peer *x = *(const struct bird_peer *const *)a;
+	const struct bird_peer *y = *(const struct bird_peer *const *)b;
 	int r = compare_name(x, y);
 	return r ? r : x < y ? -1 : 1;
 }
@@ -292,16 +287,15 @@ static void put_peer_session(
 	text_add(t, "}\n");
 }
 
-/* hold and keepalive: of the mesh short, as hold time is how a dead node is found out. */
 static void put_peer_template(struct text *t, const struct bird_part parts[FAMILIES], bool mesh)
 {
+	const struct bird_times times = {.retry = 5,
+		.error_max = 10,
+		.keepalive = mesh ? 10 : 30, /* the hold time is how a dead node is found out */
+		.restart = BIRD_RESTART_S};
 	text_add(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
 		bird_write_debug(parts[0].want->log));
-	text_add(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time 5;\n");
-	text_add(t, "\terror wait time 1, 10;\n\terror forget time 30;\n");
-	text_add(t, "\thold time %d;\n\tkeepalive time %d;\n", mesh ? 30 : 90, mesh ? 10 : 30);
-	text_add(t, "\tgraceful restart on;\n\tgraceful restart time %d;\n", RESTART_S);
-	text_add(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
+	bird_write_bgp_options(t, &times);
 	for (enum family i = IPV4; i < FAMILIES && mesh; i++)
 		put_mesh_channel(t, &parts[i]);
 	text_add(t, "}\n");
@@ -313,14 +307,16 @@ void bird_peers_put(struct text *t, const struct bird_part parts[FAMILIES])
 	put_peer_template(t, parts, false);
 	const struct bird_want *w = parts[0].want;
 	size_t n = w->n_peers;
-	CLEANUP_FREE struct ref *refs = mem_new(n + 1, sizeof(*refs));
+	/* A peer is large: sorting moves these. */
+	CLEANUP_FREE const struct bird_peer **refs =
+		mem_new(n + 1, sizeof(const struct bird_peer *));
 	for (size_t i = 0; i < n; i++)
-		refs[i].peer = &w->peers[i];
-	qsort(refs, n, sizeof(*refs), compare_refs);
+		refs[i] = &w->peers[i];
+	qsort(refs, n, sizeof(const struct bird_peer *), compare_refs);
 	const struct bird_peer *last = NULL;
 	for (size_t i = 0; i < n; i++) {
 		/* Two protocols of one name would be a text that BIRD refuses. */
-		const struct bird_peer *p = refs[i].peer;
+		const struct bird_peer *p = refs[i];
 		if (!can_be_configured(parts, p) || (last && compare_name(last, p) == 0))
 			continue;
 		put_peer_session(t, parts, p);

@@ -13,6 +13,7 @@
 #include "lib/text.h"
 
 #define BGP_PORT 179
+#define METRIC 32 /* behind the host's own routes. Never 0: BIRD would replace them */
 
 char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
 {
@@ -34,6 +35,22 @@ const char *bird_write_debug(enum resource_log log)
 	if (log == LOGS_DEBUG)
 		return "\tdebug { states, routes, filters, events };\n";
 	return log == LOGS_INFO ? "\tdebug { states };\n" : "";
+}
+
+void bird_write_kernel_options(struct text *t)
+{
+	text_add(t, "\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n", BIRD_SCAN_S,
+		METRIC);
+	text_add(t, "\tmerge paths on limit 32;\n\tgraceful restart on;\n");
+}
+
+void bird_write_bgp_options(struct text *t, const struct bird_times *s)
+{
+	text_add(t, "\tmultihop;\n\tconnect delay time 1;\n\tconnect retry time %u;\n", s->retry);
+	text_add(t, "\terror wait time 1, %u;\n\terror forget time 30;\n", s->error_max);
+	text_add(t, "\thold time %u;\n\tkeepalive time %u;\n", 3 * s->keepalive, s->keepalive);
+	text_add(t, "\tgraceful restart on;\n\tgraceful restart time %u;\n", s->restart);
+	text_add(t, "\tlong lived graceful restart off;\n\tigp metric off;\n");
 }
 
 bool bird_write_is_quotable(const char *s)

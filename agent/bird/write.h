@@ -18,6 +18,9 @@ struct bird_part {
 	bool has_given;	 /* there is a function roost_is_exit4() */
 };
 
+#define BIRD_SCAN_S 10 /* of interfaces and of the kernel's routes: repair, events are immediate */
+#define BIRD_RESTART_S 120 /* graceful restart of a session, unless something else is set */
+
 /* The prefix without host bits: BIRD refuses a text that has some. */
 char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT]); /* returns out */
 #define PREFIX_STRING(c) bird_write_prefix((c), (char[CIDR_TEXT]){0})
@@ -35,6 +38,15 @@ unsigned int bird_write_peer_port(const struct bird_peer *p);
 
 /* " debug { ... };" for a protocol, as the log level asks; "" none. */
 const char *bird_write_debug(enum resource_log log);
+
+/* What both kernel protocols have: behind the host's own routes, and kept when BIRD ends. */
+void bird_write_kernel_options(struct text *t);
+
+/* What all BGP templates have. The hold time is three keepalives. */
+struct bird_times { /* seconds */
+	unsigned int retry, error_max, keepalive, restart;
+};
+void bird_write_bgp_options(struct text *t, const struct bird_times *s);
 
 /* Whether a text can be a quoted string of BIRD's grammar. */
 bool bird_write_is_quotable(const char *s);

@@ -62,10 +62,6 @@ void desired_tunnels(struct desired_work *g);
 /* BGP settings of this node and its sessions; sets g->bgp. */
 void desired_peers(struct desired_work *g);
 
-/* What a BGPPeer says of exits and BFD. */
-void desired_exits_of_peer(
-	const struct desired_work *g, const struct resource_peer *p, struct bird_peer *out);
-
 /* Exits of out->bird and out->kernel. After desired_peers(). */
 void desired_exits(struct desired_work *g);
 

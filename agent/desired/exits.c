@@ -222,12 +222,3 @@ void desired_exits(struct desired_work *g)
 			own, blocked);
 	make_exit_rules(g);
 }
-
-void desired_exits_of_peer(
-	const struct desired_work *g, const struct resource_peer *p, struct bird_peer *out)
-{
-	out->bfd = p->bfd;
-	out->direct = p->bfd && p->ttl <= 1 && desired_is_near(g, &p->addr);
-	out->exits = p->exits;
-	out->n_exits = p->n_exits;
-}

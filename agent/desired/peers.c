@@ -160,6 +160,10 @@ static void add_peer(
 		.passive = node && addr_compare(&p->addr, own) > 0,
 		.keep_next_hop = p->keep_next_hop,
 		.ttl = p->ttl,
+		.exits = p->exits,
+		.n_exits = p->n_exits,
+		.bfd = p->bfd,
+		.direct = p->bfd && p->ttl <= 1 && desired_is_near(g, &p->addr),
 		.keepalive_s = p->keepalive_s,
 		.restart_s = p->restart_s,
 	};
@@ -168,7 +172,6 @@ static void add_peer(
 	if (out->rr_client)
 		out->rr_cluster = g->node->rr_cluster;
 	(void)text_copy(out->password, sizeof(out->password), p->password);
-	desired_exits_of_peer(g, p, out);
 	add_filters(g, res->name, p, out);
 	*n += out->addr.family != 0;
 }
