@@ -20,6 +20,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,9 +111,14 @@ bool bird_ctl_is_busy(const struct bird_ctl *b)
 	return b->state == ASKED;
 }
 
-/* Ends the connection, says so, and plans the next attempt. */
-static bool disconnect(struct bird_ctl *b, unsigned int longest_ms, struct bird_ctl_event *out)
+/* Ends the connection, says why, and plans the next attempt. */
+__attribute__((format(printf, 4, 5))) static bool disconnect(struct bird_ctl *b,
+	unsigned int longest_ms, struct bird_ctl_event *out, const char *why, ...)
 {
+	va_list args;
+	va_start(args, why);
+	(void)vsnprintf(b->why, sizeof(b->why), why, args);
+	va_end(args);
 	mem_cleanup_fd(&b->sock); /* which takes it out of the set */
 	b->sock = -1;
 	b->state = AWAY;
@@ -136,9 +142,9 @@ static bool connect_socket(struct bird_ctl *b, struct bird_ctl_event *out)
 		wait_add(&b->wait, b->sock, EPOLLIN, 0, &(struct err){0}) < 0) {
 		int error = errno;
 		/* The queue of a unix socket is full: nobody accepts. */
-		(void)snprintf(b->why, sizeof(b->why), "cannot reach BIRD at %s: %s", b->path,
+		return disconnect(b, error == EAGAIN ? RETRY_MUTE_MS : RETRY_GONE_MS, out,
+			"cannot reach BIRD at %s: %s", b->path,
 			error == EAGAIN ? "it does not answer" : strerror(error));
-		return disconnect(b, error == EAGAIN ? RETRY_MUTE_MS : RETRY_GONE_MS, out);
 	}
 	b->state = GREETING;
 	b->wants_out = false;
@@ -183,14 +189,12 @@ void bird_ctl_send(struct bird_ctl *b, const char *command, unsigned int timeout
 	send_more(b);
 }
 
-/* A whole reply: of what was waited for, or of nothing that BIRD would say. */
-static bool hand_out_reply(struct bird_ctl *b, struct bird_ctl_event *out)
+/* r is of bird_reply_feed(): a whole reply, of what was waited for or of nothing that BIRD would say. */
+static bool hand_out_reply(struct bird_ctl *b, int r, struct bird_ctl_event *out)
 {
 	bool greets = b->state == GREETING && b->reply.code == 1;
-	if (!greets && (b->state != ASKED || b->unsent > 0)) {
-		(void)snprintf(b->why, sizeof(b->why), "%s does not speak as BIRD does", b->path);
-		return disconnect(b, RETRY_MUTE_MS, out);
-	}
+	if (r < 0 || (!greets && (b->state != ASKED || b->unsent > 0)))
+		return disconnect(b, RETRY_MUTE_MS, out, "%s does not speak as BIRD does", b->path);
 	*out = (struct bird_ctl_event){
 		.kind = greets ? BIRD_CTL_UP : BIRD_CTL_REPLY,
 		.code = b->reply.code,
@@ -211,14 +215,8 @@ static bool read_buffered(struct bird_ctl *b, struct bird_ctl_event *out)
 		int r = bird_reply_feed(
 			&b->reply, b->input + b->in_at, b->in_len - b->in_at, &used);
 		b->in_at += used;
-		if (r == 0)
-			continue;
-		if (r < 0) {
-			(void)snprintf(
-				b->why, sizeof(b->why), "%s does not speak as BIRD does", b->path);
-			return disconnect(b, RETRY_MUTE_MS, out);
-		}
-		return hand_out_reply(b, out);
+		if (r != 0)
+			return hand_out_reply(b, r, out);
 	}
 	return false;
 }
@@ -235,13 +233,10 @@ static bool read_socket(struct bird_ctl *b, struct bird_ctl_event *out)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return false;
-		if (n <= 0) {
-			(void)snprintf(b->why, sizeof(b->why),
-				"BIRD at %s closed the connection%s%s", b->path, n < 0 ? ": " : "",
-				n < 0 ? strerror(errno) : "");
-			return disconnect(
-				b, b->state == GREETING ? RETRY_MUTE_MS : RETRY_GONE_MS, out);
-		}
+		if (n <= 0)
+			return disconnect(b, b->state == GREETING ? RETRY_MUTE_MS : RETRY_GONE_MS,
+				out, "BIRD at %s closed the connection%s%s", b->path,
+				n < 0 ? ": " : "", n < 0 ? strerror(errno) : "");
 		b->in_at = 0;
 		b->in_len = (size_t)n;
 		if (read_buffered(b, out))
@@ -253,13 +248,10 @@ static bool read_socket(struct bird_ctl *b, struct bird_ctl_event *out)
 static bool time_out(struct bird_ctl *b, struct bird_ctl_event *out)
 {
 	if (b->state == GREETING)
-		(void)snprintf(
-			b->why, sizeof(b->why), "BIRD at %s accepts but says nothing", b->path);
-	else
-		(void)snprintf(b->why, sizeof(b->why),
-			"BIRD at %s gave no answer to \"%.*s\" in %u ms", b->path,
-			(int)strcspn(b->command, "\n"), b->command, b->timeout_ms);
-	return disconnect(b, RETRY_MUTE_MS, out);
+		return disconnect(
+			b, RETRY_MUTE_MS, out, "BIRD at %s accepts but says nothing", b->path);
+	return disconnect(b, RETRY_MUTE_MS, out, "BIRD at %s gave no answer to \"%.*s\" in %u ms",
+		b->path, (int)strcspn(b->command, "\n"), b->command, b->timeout_ms);
 }
 
 bool bird_ctl_next(struct bird_ctl *b, struct bird_ctl_event *out)

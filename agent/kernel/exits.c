@@ -167,22 +167,21 @@ static void set_hash_policy(struct batch *b, enum family f)
 
 int exits_sync(struct net *n, const struct exits_want *w, struct err *e)
 {
-	int changes = 0;
+	struct batch all = {.net = n, .e = e};
 	for (enum family f = IPV4; f < FAMILIES; f++) {
 		struct err error;
 		struct batch b = {.net = n, .e = &error};
 		sync_rules(&b, w, f);
 		if (b.changes >= 0 && w->used[f])
 			set_hash_policy(&b, f);
-		if (b.changes >= 0) {
-			changes += changes >= 0 ? b.changes : 0;
-		} else if (changes >= 0) {
-			changes = b.changes;
-			*e = error;
-			err_add(e, "exits");
-		}
+		if (b.changes < 0)
+			batch_fail(&all, b.changes, &error);
+		else if (all.changes >= 0)
+			all.changes += b.changes;
 	}
-	return changes;
+	if (all.changes < 0)
+		err_add(e, "exits");
+	return all.changes;
 }
 
 int exits_list(struct net *n, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *found,

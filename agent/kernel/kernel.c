@@ -65,9 +65,7 @@ static int libnl_error(int nl, const char *what, struct err *e)
 	return err_set(e, EIO, "cannot %s: %s", what, nl_geterror(nl));
 }
 
-/*
- * Opening.
- */
+/* ---- Opening ---- */
 
 static int open_caches(struct kernel *k, struct err *e)
 {
@@ -137,9 +135,7 @@ int kernel_fd(const struct kernel *k)
 	return wait_fd(&k->wait);
 }
 
-/*
- * Facts.
- */
+/* ---- Facts ---- */
 
 static int read_defaults(struct kernel *k, struct facts *f, struct err *e)
 {
@@ -196,9 +192,7 @@ bool kernel_ipip_is_foreign(struct kernel *k)
 	return ipip_is_foreign(k->net);
 }
 
-/*
- * Notifications.
- */
+/* ---- Notifications ---- */
 
 static int list_caches_again(struct kernel *k, struct err *e)
 {
@@ -296,9 +290,7 @@ int kernel_delete_marked_links(struct kernel *k, struct err *e)
 	return r < 0 ? r : (int)(n ? n : 1);
 }
 
-/*
- * Making it so.
- */
+/* ---- Making it so ---- */
 
 static int sync_forwarding(struct kernel *k, const struct kernel_want *w, struct err *e)
 {

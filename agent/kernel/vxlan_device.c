@@ -85,9 +85,7 @@ const char *vxlan_device_alias(const struct vxlan_want *w)
 	return w->local.family == AF_INET6 ? "roost: VXLAN over IPv6" : "roost: VXLAN over IPv4";
 }
 
-/*
- * Looking.
- */
+/* ---- Looking ---- */
 
 /* 1 and the link, or 0. */
 static int vxlan_device_find(
@@ -132,9 +130,7 @@ static bool can_stay(struct rtnl_link *l, const struct vxlan_want *w)
 	       local_of(l).family == w->local.family;
 }
 
-/*
- * Making and changing.
- */
+/* ---- Making and changing ---- */
 
 static struct nl_addr *new_nl_addr(int family, const void *bytes, size_t size)
 {

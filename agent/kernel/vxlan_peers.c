@@ -19,6 +19,7 @@
 #include "agent/kernel/batch.h"
 #include "lib/mem.h"
 #include "lib/net_neigh.h"
+#include "lib/search.h"
 
 struct entry {
 	struct net_neigh neigh;
@@ -56,30 +57,28 @@ static bool is_same(const struct net_neigh *a, const struct net_neigh *b)
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
 }
 
-/* The first of those with the same key at or behind from, and how many there are. */
-static size_t find_key(const struct entries *l, size_t from, const struct net_neigh *key, size_t *n)
+static int compare_entry_key(const void *entry, const void *key)
 {
-	while (from < l->n && compare_key(&l->v[from].neigh, key) < 0)
-		from++;
-	*n = 0;
-	while (from + *n < l->n && compare_key(&l->v[from + *n].neigh, key) == 0)
-		(*n)++;
-	return from;
+	return compare_key(&((const struct entry *)entry)->neigh, key);
+}
+
+/* The first of those with the same key. */
+static size_t find_key(const struct entries *l, const struct net_neigh *key)
+{
+	return search_lower_bound(l->v, l->n, sizeof(*l->v), key, compare_entry_key);
 }
 
 static void put_missing(
 	struct batch *b, int device, const struct entries *want, const struct entries *have)
 {
-	size_t at = 0;
 	for (size_t i = 0; i < want->n; i++) {
 		const struct net_neigh *w = &want->v[i].neigh;
 		if (i && compare_key(&want->v[i - 1].neigh, w) == 0)
 			continue;
-		size_t n;
 		bool found = false;
-		at = find_key(have, at, w, &n);
-		for (size_t j = 0; j < n; j++)
-			found = found || is_same(w, &have->v[at + j].neigh);
+		for (size_t k = find_key(have, w);
+			k < have->n && compare_key(&have->v[k].neigh, w) == 0; k++)
+			found |= is_same(w, &have->v[k].neigh);
 		if (found)
 			continue;
 		net_put_neigh(b->net, device, w);
@@ -98,11 +97,10 @@ static bool has_twin(const struct entries *l, size_t i)
 static void delete_superfluous(
 	struct batch *b, int device, const struct entries *want, const struct entries *have)
 {
-	size_t at = 0;
 	for (size_t i = 0; i < have->n; i++) {
 		const struct net_neigh *h = &have->v[i].neigh;
-		size_t wanted;
-		at = find_key(want, at, h, &wanted);
+		size_t at = find_key(want, h);
+		bool wanted = at < want->n && compare_key(&want->v[at].neigh, h) == 0;
 		if (wanted && (!has_twin(have, i) || is_same(&want->v[at].neigh, h)))
 			continue;
 		if (h->needs_none || (!wanted && h->failed))
