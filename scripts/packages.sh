@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by scripts/demo and scripts/test: Debian 12's packages that they need. need PACKAGE... installs
-# what is missing (as root).
+# missing ones (as root). quietly COMMAND... shows the output of a command only when it fails.
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmnl-dev libjansson-dev liblmdb-dev
 	libxxhash-dev libcurl4-openssl-dev libyaml-dev libnl-route-3-dev libnftnl-dev
@@ -10,7 +10,7 @@ TEST_PACKAGES="libcmocka-dev clang clang-tidy libclang-rt-14-dev binutils strace
 	containernetworking-plugins podman containerd runc conmon busybox-static ethtool iptables nftables
 	curl openssl tcpdump python3-pytest python3-pytest-xdist
 	python3-grpcio python3-protobuf protobuf-compiler golang-go
-	golang-github-containerd-go-cni-dev qemu-system-x86 kmod ipvsadm conntrack"
+	golang-github-containerd-go-cni-dev qemu-system-x86 kmod ipvsadm conntrack debootstrap"
 
 need() {
 	local missing=() package
@@ -33,5 +33,14 @@ need() {
 	fi
 	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || status=$?
 	[ -z "$made" ] || rm -f $policy
+	return $status
+}
+
+quietly() {
+	local log status=0
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 || status=$?
+	[ $status -eq 0 ] || { cat "$log"; echo "failed with status $status: $*"; } >&2
+	rm -f "$log"
 	return $status
 }

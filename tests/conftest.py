@@ -21,7 +21,14 @@ def is_worker(config):
     return hasattr(config, "workerinput")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--on-this-machine", action="store_true",
+                     help="no machine of its own: for tests that install packages somewhere")
+
+
 def pytest_configure(config):
+    if config.getoption("on_this_machine"):
+        return
     if not is_worker(config):
         with contextlib.suppress(PermissionError):
             world.enter()

@@ -301,12 +301,37 @@ def leave(c):
     show(first, "route", "-n")
 
 
+SHELL = """\
+#!/bin/sh
+# A shell on {node}, with roostctl as it would be on that machine; or a command there.
+export PATH={bin}:$PATH PS1='{node}# ' HISTFILE=
+export ROOST_CONFIG={config} ROOST_STORE={store} ROOST_SOCKET={socket} ROOST_STATE_DIR={state}
+cd {root}
+[ $# -gt 0 ] || set -- bash --norc
+exec ip netns exec {node} "$@"
+"""
+
+
 def keep(c):
-    outer = world.cgroup().rsplit("-", 1)[1]
-    section("--keep: the cluster runs until Enter or Ctrl-C. From another terminal:")
-    for node in c.nodes[:2]:
-        indented(f"nsenter -m -t $(pgrep -P {outer}) ip netns exec {node.name} bash")
-    indented(f"    then, for example: {lab.BIN}/roostctl --config {c.nodes[0].conf_file} status")
+    """Waits, and says how to look around: a script for each node, in the world's own /run."""
+    staying = c.nodes[:-1]
+    c.write_conformance("/run/conformance.json", edit=lambda file: file["nodes"].pop())
+    for node in staying:
+        path = f"/run/{node.name}"
+        with open(path, "w") as f:
+            f.write(SHELL.format(node=node.name, bin=lab.BIN, config=node.conf_file,
+                                 store=c.store.url, socket=node.socket, state=node.state,
+                                 root=lab.ROOT))
+        os.chmod(path, 0o755)
+    section("--keep: the cluster runs until Enter or Ctrl-C. A shell on a node, from another "
+            "terminal:")
+    init = f"$(pgrep -P $(pgrep -P {world.cgroup().rsplit('-', 1)[1]}))"
+    for node in staying:
+        indented(f"nsenter -a -t {init} /run/{node.name}")
+    print("\n    there, for example:\n")
+    for command in ("ps ax", "route -n", "roostctl status", "roostctl ipam list",
+                    "roostctl node list", "roostctl conformance --cluster /run/conformance.json"):
+        indented(command)
     try:
         if not sys.stdin.readline():
             signal.pause()

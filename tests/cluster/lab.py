@@ -939,10 +939,9 @@ class Cluster:
         leaves = isinstance(b, Place) or (isinstance(b, Node) and b is not a.node)
         return {a.node.ip(family)} if self.nat and leaves else {a.ip(family)}
 
-    def conformance(self, *options, ok=True, outside=True, edit=None):
-        """roostctl conformance over all nodes and the host outside, as a person would run it. ok: no
-        check may fail, and some must have been made; answers the JSON document. Else the
-        CompletedProcess. edit: changes the cluster file before it is written."""
+    def write_conformance(self, path, outside=True, edit=None):
+        """The cluster file of roostctl conformance over all nodes and the host outside. edit: changes it
+        before it is written."""
         file = {"nodes": [n.conformance_host() for n in self.nodes], "seed": 1,
                 "families": list(self.families)}
         if outside:
@@ -950,9 +949,14 @@ class Cluster:
                                "roostctl": f"{BIN}/roostctl", "routed": bool(self.tor)}
         if edit:
             edit(file)
-        path = f"{self.dir}/conformance-{next(self.serial)}.json"
         with open(path, "w") as f:
             json.dump(file, f, indent=1)
+
+    def conformance(self, *options, ok=True, **file):
+        """roostctl conformance, as a person would run it; file: see write_conformance(). ok: no check may
+        fail, and some must have been made; answers the JSON document. Else the CompletedProcess."""
+        path = f"{self.dir}/conformance-{next(self.serial)}.json"
+        self.write_conformance(path, **file)
         argv = [f"{BIN}/roostctl", "conformance", "--cluster", path, "--store", self.store.url,
                 "--config", self.nodes[0].conf_file, *(options or ("-o", "json"))]
         with inside(self.nodes[0].path):  # from where the store can be reached
