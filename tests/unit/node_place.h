@@ -4,12 +4,12 @@
  * What the tests of the node state share: a place with a state folder and a block registry of its
  * own for each test, values in short form, and the usual steps with their checks. Include it first.
  */
+#include "tests/unit/folder.h"
 #include "tests/unit/values.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,21 +44,21 @@ static inline int setup(void **state)
 	return 0;
 }
 
-static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static inline int teardown(void **state)
 {
 	struct place *p = *state;
-	nftw(p->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(p->root);
 	free(p);
 	return 0;
 }
+
+static inline void close_node(struct node **n)
+{
+	node_close(*n);
+}
+
+/* A node state that is closed where its block ends. */
+#define CLEANUP_NODE __attribute__((cleanup(close_node)))
 
 static inline struct node *open_in(const struct place *p, const char *dir, enum node_mode mode)
 {

@@ -8,7 +8,7 @@
 static void a_pool_of_four_addresses_gives_four_pods(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/30", 30, 60);
 	struct node_leases l;
 	gives(n, "a", &p, 1, "100.66.0.0");
@@ -21,13 +21,12 @@ static void a_pool_of_four_addresses_gives_four_pods(void **state)
 		"quarantined");
 	assert_non_null(strstr(e.details, "roostctl ipam show"));
 	refused(node_can_assign(n, &p, 1, &e), EAGAIN, "4 addresses, 4 used");
-	node_close(n);
 }
 
 static void an_owner_gets_its_address_again(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 26, 60);
 	struct node_leases l;
 	gives(n, "a", &p, 1, "100.66.0.0");
@@ -42,12 +41,11 @@ static void an_owner_gets_its_address_again(void **state)
 	struct node_leases found;
 	assert_int_equal(node_find(n, &H("a"), &found, &e), 1);
 	assert_int_equal(node_find(n, &H("nobody"), &found, &e), 0);
-	node_close(n);
 }
 
 static void never_used_addresses_come_first_then_the_one_free_for_longest(void **state)
 {
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/30", 30, 0);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	gives(n, "b", &p, 1, "100.66.0.1");
@@ -57,12 +55,11 @@ static void never_used_addresses_come_first_then_the_one_free_for_longest(void *
 	gives(n, "d", &p, 1, "100.66.0.3");
 	gives(n, "e", &p, 1, "100.66.0.1");
 	gives(n, "f", &p, 1, "100.66.0.0");
-	node_close(n);
 }
 
 static void a_cooling_address_comes_after_a_new_block(void **state)
 {
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/30", 31, 3600);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	gives(n, "b", &p, 1, "100.66.0.1");
@@ -73,12 +70,11 @@ static void a_cooling_address_comes_after_a_new_block(void **state)
 	gives(n, "d", &p, 1, "100.66.0.3");
 	gives(n, "e", &p, 1, "100.66.0.1");
 	gives(n, "f", &p, 1, "100.66.0.0");
-	node_close(n);
 }
 
 static void the_oldest_cooling_address_of_all_pools_is_taken(void **state)
 {
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p[] = {P("100.66.0.0/32", 32, 3600), P("100.67.0.0/32", 32, 3600)};
 	gives(n, "a", p, 2, "100.66.0.0");
 	gives(n, "b", p, 2, "100.67.0.0");
@@ -86,13 +82,12 @@ static void the_oldest_cooling_address_of_all_pools_is_taken(void **state)
 	release(n, "a", 1);
 	gives(n, "c", p, 2, "100.67.0.0");
 	gives(n, "d", p, 2, "100.66.0.0");
-	node_close(n);
 }
 
 static void pools_are_used_in_their_order_and_all_named_when_exhausted(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p[] = {P("100.66.0.2/31", 31, 0), P("100.65.0.0/32", 32, 0)};
 	struct node_leases l;
 	gives(n, "a", p, 2, "100.66.0.2");
@@ -100,13 +95,12 @@ static void pools_are_used_in_their_order_and_all_named_when_exhausted(void **st
 	gives(n, "c", p, 2, "100.65.0.0");
 	refused(assign(n, "d", p, 2, &l, &e), EAGAIN, "pool 100.65.0.0/32 is exhausted: 1 address");
 	assert_non_null(strstr(e.text, "pool 100.66.0.2/31 is exhausted: 2 addresses, 2 used"));
-	node_close(n);
 }
 
 static void only_usable_pools_are_used(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p[] = {P("100.66.0.0/30", 30, 0), P("100.67.0.0/30", 30, 0)};
 	bool second[] = {false, true};
 	bool none[] = {false, false};
@@ -120,13 +114,12 @@ static void only_usable_pools_are_used(void **state)
 	refused(node_assign(n, &w, &l, &e), EADDRNOTAVAIL, "none of the IPv4 pools");
 	w.n_pools = 0;
 	refused(node_assign(n, &w, &l, &e), EADDRNOTAVAIL, "no pool");
-	node_close(n);
 }
 
 static void both_families_are_given_or_none(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p[] = {P("fd66::/64", 122, 0), P("100.66.0.0/32", 32, 0)};
 	struct node_leases l;
 	ok(assign(n, "a", p, 2, &l, &e));
@@ -139,26 +132,24 @@ static void both_families_are_given_or_none(void **state)
 	release(n, "a", 2);
 	ok(assign(n, "b", p, 2, &l, &e));
 	assert_int_equal(l.n, 2);
-	node_close(n);
 }
 
 static void a_family_without_pool_any_more_is_released(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p[] = {P("fd66::/64", 122, 60), P("100.66.0.0/24", 26, 60)};
 	struct node_leases l;
 	ok(assign(n, "a", p, 2, &l, &e));
 	ok(assign(n, "a", p + 1, 1, &l, &e));
 	assert_int_equal(l.n, 1);
 	assert_int_equal(state_of(n, "fd66::"), NODE_COOLING);
-	node_close(n);
 }
 
 static void gateways_stay_reserved(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("10.1.0.0/30", 30, 0);
 	struct addr gateways[] = {addr("10.1.0.0"), addr("10.1.0.2"), addr("192.168.0.1")};
 	struct node_want w = W("a", &p, 1);
@@ -176,13 +167,12 @@ static void gateways_stay_reserved(void **state)
 	refused(request(n, "c", &p, "10.1.0.2", &e), EADDRINUSE, "10.1.0.2 is reserved");
 	gateways[2] = addr("10.1.0.3");
 	refused(node_assign(n, &w, &l, &e), EADDRINUSE, "10.1.0.3 is used by container b");
-	node_close(n);
 }
 
 static void requested_addresses_are_given_or_refused_by_name(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/16", 26, 3600);
 	gives_requested(n, "a", &p, "100.66.9.9");
 	refused(request(n, "b", &p, "100.66.9.9", &e), EADDRINUSE,
@@ -202,24 +192,22 @@ static void requested_addresses_are_given_or_refused_by_name(void **state)
 	w.requested = two;
 	w.n_requested = 2;
 	refused(node_assign(n, &w, &l, &e), EINVAL, "more than one IPv4");
-	node_close(n);
 }
 
 static void never_used_addresses_skip_what_was_requested(void **state)
 {
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/30", 30, 0);
 	gives_requested(n, "a", &p, "100.66.0.0");
 	gives_requested(n, "b", &p, "100.66.0.1");
 	gives_requested(n, "c", &p, "100.66.0.3");
 	gives(n, "d", &p, 1, "100.66.0.2");
-	node_close(n);
 }
 
 static void unassign_makes_the_address_what_it_was(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/30", 30, 0);
 	struct node_leases l;
 	gives(n, "a", &p, 1, "100.66.0.0");
@@ -239,13 +227,12 @@ static void unassign_makes_the_address_what_it_was(void **state)
 	ok(node_unassign(n, &H("f"), &l, &e)); /* twice is once */
 	gives(n, "g", &p, 1, "100.66.0.1");
 	gives(n, "h", &p, 1, "100.66.0.2");
-	node_close(n);
 }
 
 static void release_by_wrong_owner_changes_nothing(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 26, 60);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	release(n, "b", 0);
@@ -253,13 +240,12 @@ static void release_by_wrong_owner_changes_nothing(void **state)
 	struct hash owners[] = {O("x").hash, O("a").hash, O("a").hash};
 	assert_int_equal(node_release(n, owners, 3, &e), 1);
 	assert_int_equal(state_of(n, "100.66.0.0"), NODE_COOLING);
-	node_close(n);
 }
 
 static void an_address_is_released_by_hand(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 26, 60);
 	struct addr a = addr("100.66.0.0"), never = addr("100.66.0.9"), outside = addr("1.2.3.4");
 	struct node_leases found;
@@ -270,13 +256,12 @@ static void an_address_is_released_by_hand(void **state)
 	refused(node_release_addr(n, &a, &e), ENOENT, "released already");
 	refused(node_release_addr(n, &never, &e), ENOENT, "100.66.0.9 is not taken");
 	refused(node_release_addr(n, &outside, &e), ENOENT, "in no block of this node");
-	node_close(n);
 }
 
 static void a_changed_block_size_is_refused_while_blocks_exist(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 26, 0);
 	struct pool smaller = P("100.66.0.0/24", 28, 0);
 	struct node_leases l;
@@ -293,13 +278,12 @@ static void a_changed_block_size_is_refused_while_blocks_exist(void **state)
 	free(blocks);
 	ok(assign(n, "b", &smaller, 1, &l, &e));
 	assert_int_equal(l.v[0].block.len, 28);
-	node_close(n);
 }
 
 static void an_overlapping_pool_is_refused_while_blocks_exist(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 26, 0);
 	struct pool wider = P("100.66.0.0/16", 26, 0);
 	struct pool inside = P("100.66.0.128/25", 26, 0);
@@ -308,13 +292,12 @@ static void an_overlapping_pool_is_refused_while_blocks_exist(void **state)
 	refused(assign(n, "b", &wider, 1, &l, &e), EINVAL,
 		"pool 100.66.0.0/16 overlaps pool 100.66.0.0/24, of which this node owns block");
 	refused(assign(n, "b", &inside, 1, &l, &e), EINVAL, "pool 100.66.0.128/25 overlaps");
-	node_close(n);
 }
 
 static void a_pool_recorded_in_vain_makes_way(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p[] = {P("100.66.0.0/24", 26, 0), P("100.77.0.0/24", 26, 0)};
 	struct pool wider = P("100.77.0.0/16", 28, 9);
 	struct node_leases l;
@@ -326,7 +309,6 @@ static void a_pool_recorded_in_vain_makes_way(void **state)
 	assert_int_equal(v.pools[1].pool.cidr.len, 16);
 	assert_int_equal(v.pools[1].pool.cooldown_s, 9);
 	node_view_done(&v);
-	node_close(n);
 }
 
 static void the_listing_has_pools_blocks_and_entries(void **state)
@@ -368,7 +350,7 @@ static void the_listing_has_pools_blocks_and_entries(void **state)
 static void a_huge_pool_is_no_trouble(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("fd66::/32", 64, 60);
 	gives(n, "a", &p, 1, "fd66::");
 	gives_requested(n, "b", &p, "fd66:0:ffff:ffff:ffff:ffff:ffff:ffff");
@@ -378,7 +360,6 @@ static void a_huge_pool_is_no_trouble(void **state)
 	assert_int_equal(v.blocks[0].size, UINT64_MAX);
 	assert_int_equal(v.pools[0].max_blocks, UINT64_C(1) << 32);
 	node_view_done(&v);
-	node_close(n);
 }
 
 static void assign_many(struct node *n, char prefix, int count, const struct pool *p)
@@ -412,7 +393,7 @@ static void returns(struct node *n, bool cold, size_t expected)
 static void reserved_addresses_do_not_keep_a_block(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("10.1.0.0/30", 30, 0);
 	struct addr gateway = addr("10.1.0.1");
 	struct node_want w = W("a", &p, 1);
@@ -425,12 +406,11 @@ static void reserved_addresses_do_not_keep_a_block(void **state)
 	returns(n, true, 1);
 	ok(node_assign(n, &w, &l, &e));
 	assert_int_equal(state_of(n, "10.1.0.1"), NODE_RESERVED);
-	node_close(n);
 }
 
 static void idle_blocks_are_given_back(void **state)
 {
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 30, 3600);
 	assign_many(n, 'p', 9, &p);
 	release_many(n, 'p', 8);
@@ -443,14 +423,13 @@ static void idle_blocks_are_given_back(void **state)
 	release(n, "r", 1);
 	release(n, "p8", 1);
 	returns(n, true, 2);
-	node_close(n);
 }
 
 static void what_was_given_back_leaves_nothing(void **state)
 {
 	struct err e;
 	const struct place *place = *state;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/24", 30, 3600);
 	struct node_view v;
 	assign_many(n, 'p', 9, &p);
@@ -464,7 +443,6 @@ static void what_was_given_back_leaves_nothing(void **state)
 	assert_int_equal(rmdir(place->hosts), 0);
 	n = open_in(place, place->other, NODE_SHARED);
 	gives(n, "a", &p, 1, "100.66.0.0");
-	node_close(n);
 }
 
 int main(void)

@@ -26,6 +26,14 @@ static void put(struct node *n, const struct mirror *m)
 	ok(node_put_mirror(n, m, &e));
 }
 
+/* The state of the test with that mirror. */
+static struct node *open_with(void **state, const struct mirror *m)
+{
+	struct node *n = open_state(state);
+	put(n, m);
+	return n;
+}
+
 static void add(struct node *n, const char *block, int expected)
 {
 	struct err e;
@@ -49,6 +57,15 @@ static int ask(struct node *n, const char *container, const struct mirror *m, bo
 	};
 	int r = mirror_pools(m, pools, &w.n_pools, e);
 	return r < 0 ? r : node_assign(n, &w, out, e);
+}
+
+/* The container gets no address, and the sentence has that part. */
+static void gets_none(struct node *n, const char *container, const struct mirror *m, bool cooling,
+	const char *part)
+{
+	struct err e;
+	struct node_leases l;
+	refused(ask(n, container, m, cooling, &l, &e), EAGAIN, part);
 }
 
 static void gets(struct node *n, const char *container, const struct mirror *m, const char *address)
@@ -102,7 +119,7 @@ static bool find_block(struct node *n, const char *block, struct node_block *out
 static void the_copy_comes_back_as_it_was_put(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
 	struct mirror back;
 	assert_int_equal(node_get_mirror(n, &back, &e), 0);
@@ -135,13 +152,12 @@ static void the_copy_comes_back_as_it_was_put(void **state)
 	assert_int_equal(node_get_mirror(n, &back, &e), 1);
 	assert_int_equal(back.n_pools, 1);
 	assert_int_equal(back.n_reserved, 0);
-	node_close(n);
 }
 
 static void the_largest_copy_fits(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct mirror m = {.n_pools = POOL_MAX, .n_reserved = MIRROR_RESERVED};
 	memset(m.node, 'n', sizeof(m.node) - 1);
 	memset(m.socket, 's', sizeof(m.socket) - 1);
@@ -162,48 +178,41 @@ static void the_largest_copy_fits(void **state)
 	assert_string_equal(back.node, m.node);
 	assert_string_equal(back.pools[63].name, m.pools[63].name);
 	assert_int_equal(back.reserved[255].addr.bytes[15], 255);
-	node_close(n);
 }
 
 static void nothing_is_claimed_and_the_lacking_family_is_told(void **state)
 {
-	struct err e;
-	struct node_leases l;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 31);
 	m.pools[1] = (struct mirror_pool){
 		.pool = P("fd66::/64", 127, 60), .name = "six", .assigns = true};
 	m.n_pools = 2;
-	put(n, &m);
-	refused(ask(n, "a", &m, false, &l, &e), EAGAIN, "no free IPv4 address: 0 blocks");
+	CLEANUP_NODE struct node *n = open_with(state, &m);
+	gets_none(n, "a", &m, false, "no free IPv4 address: 0 blocks");
 	assert_int_equal(node_lacking(n), AF_INET);
 	add(n, "100.66.0.6/31", 1);
-	refused(ask(n, "a", &m, false, &l, &e), EAGAIN, "no free IPv6 address: 0 blocks");
+	gets_none(n, "a", &m, false, "no free IPv6 address: 0 blocks");
 	assert_int_equal(node_lacking(n), AF_INET6);
 	counts(n, 2, 0);
 	add(n, "fd66::8/127", 1);
 	add(n, "fd66::8/127", 0);
 	gets(n, "a", &m, "100.66.0.6");
 	gets(n, "b", &m, "100.66.0.7");
-	refused(ask(n, "c", &m, true, &l, &e), EAGAIN,
-		"1 blocks of 100.66.0.0/16, 2 addresses used");
+	gets_none(n, "c", &m, true, "1 blocks of 100.66.0.0/16, 2 addresses used");
 	counts(n, 0, 0);
-	node_close(n);
 }
 
 static void the_order_is_fresh_then_free_then_the_agent_then_cooling(void **state)
 {
 	struct err e;
 	struct node_leases l;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 31);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.2/31", 1);
 	gets(n, "a", &m, "100.66.0.2");
 	release(n, "a", 1);
 	gets(n, "b", &m, "100.66.0.3");
 	counts(n, 0, 1);
-	refused(ask(n, "c", &m, false, &l, &e), EAGAIN, "1 cooling");
+	gets_none(n, "c", &m, false, "1 cooling");
 	ok(ask(n, "c", &m, true, &l, &e));
 	assert_true(addr_equal(&l.v[0].addr, AT("100.66.0.2")));
 	release(n, "c", 1);
@@ -211,45 +220,39 @@ static void the_order_is_fresh_then_free_then_the_agent_then_cooling(void **stat
 	put(n, &m);
 	counts(n, 1, 0);
 	gets(n, "d", &m, "100.66.0.2");
-	node_close(n);
 }
 
 static void a_pool_that_does_not_assign_keeps_its_pods_and_gives_nothing(void **state)
 {
 	struct err e;
-	struct node_leases l;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.64/26", 1);
 	gets(n, "a", &m, "100.66.0.64");
 	ok(node_can_assign_mirror(n, &m, &e));
 	m.pools[0].assigns = false;
 	put(n, &m);
 	counts(n, 0, 0);
-	refused(ask(n, "b", &m, true, &l, &e), EAGAIN,
-		"no pool of the cluster gives addresses to pods of node node-a");
+	gets_none(
+		n, "b", &m, true, "no pool of the cluster gives addresses to pods of node node-a");
 	refused(node_can_assign_mirror(n, &m, &e), EAGAIN, "default (100.66.0.0/16)");
 	assert_int_equal(state_of(n, "100.66.0.64"), NODE_USED);
 	m.pools[0].assigns = true;
 	put(n, &m);
 	gets(n, "b", &m, "100.66.0.65");
-	node_close(n);
 }
 
 static void a_pool_that_leaves_the_copy_leaves_its_blocks(void **state)
 {
 	struct err e;
-	struct node_leases l;
 	struct node_block b;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.64/26", 1);
 	gets(n, "a", &m, "100.66.0.64");
 	struct mirror none = {.node = "node-a"};
 	put(n, &none);
-	refused(ask(n, "b", &none, true, &l, &e), EAGAIN, "the cluster has no pool");
+	gets_none(n, "b", &none, true, "the cluster has no pool");
 	assert_true(find_block(n, "100.66.0.64/26", &b));
 	assert_int_equal(b.used, 1);
 	assert_int_equal(node_drain_block(n, &b.cidr, true, &e), -EBUSY);
@@ -257,15 +260,13 @@ static void a_pool_that_leaves_the_copy_leaves_its_blocks(void **state)
 	ok(node_drain_block(n, &b.cidr, true, &e));
 	ok(node_drop_block(n, &b.cidr, &e));
 	assert_false(find_block(n, "100.66.0.64/26", &b));
-	node_close(n);
 }
 
 static void blocks_that_fit_no_pool_are_refused(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	struct cidr other = cidr("100.67.0.0/26"), size = cidr("100.66.0.0/27"),
 		    big = cidr("100.66.0.0/25");
 	refused(node_add_block(n, &other, &e), EINVAL, "of no pool that the cluster has");
@@ -277,16 +278,14 @@ static void blocks_that_fit_no_pool_are_refused(void **state)
 	struct mirror back;
 	ok(node_get_mirror(n, &back, &e));
 	assert_int_equal(back.pools[0].pool.block_len, 26);
-	node_close(n);
 }
 
 static void reserved_addresses_are_given_to_nobody(void **state)
 {
 	struct err e;
 	struct node_leases l;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 29);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.0/29", 1);
 	gets(n, "a", &m, "100.66.0.0");
 	m.reserved[0] = cidr("100.66.0.0/30"); /* one of them is used */
@@ -306,24 +305,21 @@ static void reserved_addresses_are_given_to_nobody(void **state)
 		char name[] = {'m', (char)('0' + i), '\0'};
 		ok(ask(n, name, &m, true, &l, &e));
 	}
-	assert_int_equal(ask(n, "z", &m, true, &l, &e), -EAGAIN);
+	gets_none(n, "z", &m, true, "");
 	m.n_reserved = 1;
 	put(n, &m);
 	gets(n, "z", &m, "100.66.0.15");
 	m.n_reserved = 0;
 	put(n, &m);
 	counts(n, 4, 0);
-	node_close(n);
 }
 
 static void a_draining_block_gives_nothing_until_it_is_added_again(void **state)
 {
 	struct err e;
-	struct node_leases l;
 	struct node_block b;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 31);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.0/31", 1);
 	struct cidr block = cidr("100.66.0.0/31"), unknown = cidr("100.66.0.2/31");
 	gets(n, "a", &m, "100.66.0.0");
@@ -335,7 +331,7 @@ static void a_draining_block_gives_nothing_until_it_is_added_again(void **state)
 	ok(node_drain_block(n, &block, true, &e));
 	assert_true(find_block(n, "100.66.0.0/31", &b) && b.draining && b.cluster && !b.disowned);
 	counts(n, 0, 0);
-	assert_int_equal(ask(n, "b", &m, true, &l, &e), -EAGAIN);
+	gets_none(n, "b", &m, true, "");
 	refused(wish(n, "b", &m, "100.66.0.1", &e), EADDRNOTAVAIL, "being given back");
 	add(n, "100.66.0.0/31", 0);
 	counts(n, 1, 1);
@@ -348,18 +344,15 @@ static void a_draining_block_gives_nothing_until_it_is_added_again(void **state)
 	add(n, "100.66.0.0/31", 1);
 	gets(n, "c", &m, "100.66.0.0");
 	refused(node_drop_block(n, &block, &e), EBUSY, "not empty");
-	node_close(n);
 }
 
 static void a_disowned_block_keeps_its_pods_and_gives_nothing(void **state)
 {
 	struct err e;
-	struct node_leases l;
 	struct node_block b;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 30);
 	m.pools[0].pool.cooldown_s = 0;
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.0/30", 1);
 	gets(n, "a", &m, "100.66.0.0");
 	gets(n, "b", &m, "100.66.0.1");
@@ -369,10 +362,10 @@ static void a_disowned_block_keeps_its_pods_and_gives_nothing(void **state)
 	ok(node_disown_block(n, &block, &e));
 	assert_true(find_block(n, "100.66.0.0/30", &b) && b.disowned && b.used == 1);
 	counts(n, 0, 0);
-	assert_int_equal(ask(n, "c", &m, true, &l, &e), -EAGAIN);
+	gets_none(n, "c", &m, true, "");
 	refused(wish(n, "c", &m, "100.66.0.2", &e), EADDRNOTAVAIL, "does not say");
 	release(n, "a", 1); /* what is released there is given to nobody */
-	assert_int_equal(ask(n, "c", &m, true, &l, &e), -EAGAIN);
+	gets_none(n, "c", &m, true, "");
 	add(n, "100.66.0.0/30", 0);
 	counts(n, 4, 0);
 	gets(n, "c", &m, "100.66.0.2");
@@ -380,28 +373,25 @@ static void a_disowned_block_keeps_its_pods_and_gives_nothing(void **state)
 	/* The same attachment again: its old address may be somebody else's now. */
 	add(n, "100.66.0.4/30", 1);
 	gets(n, "c", &m, "100.66.0.4");
-	node_close(n);
 }
 
 static void requested_addresses_must_be_in_a_block_of_this_node(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.64/26", 1);
 	refused(wish(n, "a", &m, "100.66.1.1", &e), EADDRNOTAVAIL, "not in a block of this node");
 	refused(wish(n, "a", &m, "10.0.0.1", &e), EADDRNOTAVAIL, "in no pool");
 	ok(wish(n, "a", &m, "100.66.0.99", &e));
 	refused(wish(n, "b", &m, "100.66.0.99", &e), EADDRINUSE, "container a");
-	node_close(n);
 }
 
 static void a_configuration_cannot_claim_in_a_pool_of_the_cluster(void **state)
 {
 	struct err e;
 	struct node_leases l;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
 	struct pool same = P("100.66.0.0/16", 26, 60), own = P("10.5.0.0/16", 26, 60);
 	gives(n, "e", &own, 1, "10.5.0.0");
@@ -413,14 +403,13 @@ static void a_configuration_cannot_claim_in_a_pool_of_the_cluster(void **state)
 		"contains block 10.5.0.0/26, which a network");
 	struct cidr block = cidr("10.5.0.0/26");
 	refused(node_drain_block(n, &block, true, &e), EINVAL, "claimed by a network");
-	node_close(n);
 }
 
 static void only_the_agent_returns_blocks_of_the_cluster(void **state)
 {
 	struct err e;
 	struct node_block b;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
 	struct pool own = P("10.5.0.0/16", 26, 60);
 	gives(n, "e", &own, 1, "10.5.0.0");
@@ -434,7 +423,6 @@ static void only_the_agent_returns_blocks_of_the_cluster(void **state)
 	assert_true(cidr_equal(&blocks[0], CT("10.5.0.0/26")));
 	free(blocks);
 	assert_true(find_block(n, "100.66.0.0/26", &b));
-	node_close(n);
 }
 
 /* The state file of the folder is gone; what the registry has stays. */
@@ -448,12 +436,10 @@ static void lose(const struct place *p)
 static void a_block_of_a_lost_state_comes_back_quarantined(void **state)
 {
 	struct err e;
-	struct node_leases l;
 	struct node_block b;
 	const struct place *place = *state;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 30);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.0/30", 1);
 	gets(n, "a", &m, "100.66.0.0");
 	node_close(n);
@@ -466,16 +452,14 @@ static void a_block_of_a_lost_state_comes_back_quarantined(void **state)
 	assert_true(find_block(n, "100.66.0.0/30", &b));
 	assert_int_equal(b.quarantined, 4);
 	counts(n, 0, 0);
-	refused(ask(n, "b", &m, true, &l, &e), EAGAIN, "4 reserved or quarantined");
+	gets_none(n, "b", &m, true, "4 reserved or quarantined");
 	ok(node_release_addr(n, AT("100.66.0.2"), &e));
 	counts(n, 0, 1);
-	node_close(n);
 }
 
 static void an_adopted_block_waits_for_the_store_s_word(void **state)
 {
 	struct err e;
-	struct node_leases l;
 	struct node_block b;
 	const struct place *place = *state;
 	struct node *n = open_state(state);
@@ -494,7 +478,7 @@ static void an_adopted_block_waits_for_the_store_s_word(void **state)
 			put(n, &m);
 		assert_true(find_block(n, "100.66.0.0/30", &b) && b.disowned && !b.cluster);
 		ok(node_release_addr(n, AT("100.66.0.1"), &e));
-		assert_int_equal(ask(n, "a", &m, true, &l, &e), -EAGAIN);
+		gets_none(n, "a", &m, true, "");
 		add(n, "100.66.0.0/30", 0);
 		assert_true(find_block(n, "100.66.0.0/30", &b) && !b.disowned && b.cluster);
 		gets(n, "a", &m, "100.66.0.1");
@@ -506,9 +490,8 @@ static void blocks_of_one_pool_can_be_in_several_state_folders(void **state)
 {
 	struct err e;
 	const struct place *place = *state;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 26);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.0/26", 1);
 	node_close(n);
 	n = open_in(place, place->other, NODE_SHARED);
@@ -524,14 +507,13 @@ static void blocks_of_one_pool_can_be_in_several_state_folders(void **state)
 	node_close(n);
 	n = open_in(place, place->other, NODE_SHARED);
 	add(n, "100.66.0.0/26", 1);
-	node_close(n);
 }
 
 static void a_tunnel_s_address_is_the_same_each_time(void **state)
 {
 	struct err e;
 	struct addr a, again, six;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 31);
 	m.pools[1] = (struct mirror_pool){
 		.pool = P("fd66::/64", 127, 60), .name = "six", .assigns = true};
@@ -563,7 +545,6 @@ static void a_tunnel_s_address_is_the_same_each_time(void **state)
 	ok(node_release_tunnel(n, "vxlan", AF_INET, &e));
 	assert_int_equal(state_of(n, "100.66.0.8"), NODE_COOLING);
 	assert_int_equal(state_of(n, "fd66::"), NODE_USED);
-	node_close(n);
 }
 
 static void the_agent_s_lock_is_seen_and_lost_with_its_process(void **state)
@@ -601,9 +582,8 @@ static void the_agent_s_lock_is_seen_and_lost_with_its_process(void **state)
 static void counts_follow_requests_and_quarantine(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
 	struct mirror m = copy_of("100.66.0.0/16", 29);
-	put(n, &m);
+	CLEANUP_NODE struct node *n = open_with(state, &m);
 	add(n, "100.66.0.0/29", 1);
 	add(n, "100.66.0.16/29", 1);
 	counts(n, 16, 0);
@@ -616,7 +596,6 @@ static void counts_follow_requests_and_quarantine(void **state)
 	uint64_t f = 1, c = 1;
 	ok(node_count_free(n, AF_INET6, &f, &c, &e));
 	assert_int_equal(f + c, 0);
-	node_close(n);
 }
 
 int main(void)

@@ -117,7 +117,7 @@ static void a_damaged_state_is_set_aside_and_begun_anew(void **state)
 		damage(place->dir, "mark"); /* the next round begins empty */
 		char registry[512];
 		snprintf(registry, sizeof(registry), "%s", place->hosts);
-		nftw(registry, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+		folder_remove(registry);
 		node_close(open_state(state));
 	}
 }
@@ -128,7 +128,7 @@ static void a_malformed_record_is_reported_and_mended_by_the_next(void **state)
 	const struct place *place = *state;
 	struct pool p = P("100.66.0.0/24", 26, 60);
 	struct node_view v;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	node_close(n);
 	damage(place->dir, "record");
@@ -139,7 +139,6 @@ static void a_malformed_record_is_reported_and_mended_by_the_next(void **state)
 	node_close(n);
 	n = open_state(state);
 	assert_non_null(node_set_aside(n));
-	node_close(n);
 }
 
 static void an_empty_file_is_a_new_state(void **state)
@@ -188,7 +187,7 @@ static struct owned kernel_with(struct owned_link *link, struct cidr *block, con
 static void a_lost_state_is_rebuilt_from_the_kernel(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct pool p = P("100.66.0.0/16", 26, 0);
 	struct owned_link link;
 	struct cidr block = cidr("100.66.0.64/26");
@@ -224,7 +223,6 @@ static void a_lost_state_is_rebuilt_from_the_kernel(void **state)
 	}
 	gives(n, "x", &p, 1, "100.66.0.70");
 	gives(n, "y", &p, 1, "100.66.0.128");
-	node_close(n);
 }
 
 static void who_cannot_look_leaves_the_rest_to_who_can(void **state)
@@ -232,7 +230,7 @@ static void who_cannot_look_leaves_the_rest_to_who_can(void **state)
 	struct err e;
 	const struct place *place = *state;
 	struct pool p = P("100.66.0.0/16", 26, 0);
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	node_close(n);
 	damage(place->dir, "garbage");
@@ -253,13 +251,12 @@ static void who_cannot_look_leaves_the_rest_to_who_can(void **state)
 	node_close(n);
 	n = open_state(state);
 	assert_false(node_needs_adoption(n, true));
-	node_close(n);
 }
 
 static void a_loose_block_of_another_size_is_named(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct owned_link link;
 	struct cidr block = cidr("100.66.0.0/28");
 	struct owned kernel = kernel_with(&link, &block, "100.66.0.1");
@@ -271,13 +268,12 @@ static void a_loose_block_of_another_size_is_named(void **state)
 	refused(assign(n, "a", &p, 1, &l, &e), EINVAL,
 		"has blockSize 26, but this node owns block");
 	refused(assign(n, "a", &inside, 1, &l, &e), EINVAL, "100.66.0.0/28");
-	node_close(n);
 }
 
 static void an_adopted_pod_outside_of_known_blocks_is_kept(void **state)
 {
 	struct err e;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct owned_link link;
 	struct owned kernel = kernel_with(&link, NULL, "100.66.0.1");
 	struct pool p = P("100.66.0.0/24", 32, 0);
@@ -291,7 +287,6 @@ static void an_adopted_pod_outside_of_known_blocks_is_kept(void **state)
 	ok(assign(n, "a", &p, 1, &l, &e));
 	assert_true(l.v[0].was_ours);
 	assert_int_equal(l.v[0].addr.bytes[3], 1);
-	node_close(n);
 }
 
 static void a_second_state_folder_of_the_host_is_refused(void **state)
@@ -301,7 +296,7 @@ static void a_second_state_folder_of_the_host_is_refused(void **state)
 	struct pool p = P("100.66.0.0/16", 26, 0);
 	struct pool other_size = P("100.66.0.0/16", 24, 0);
 	struct node_leases l;
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	node_close(n);
 	n = open_in(place, place->other, NODE_SHARED);
@@ -317,7 +312,6 @@ static void a_second_state_folder_of_the_host_is_refused(void **state)
 	struct owned kernel = kernel_with(&link, &block, "100.66.0.0");
 	ok(node_adopt(n, &kernel, &e));
 	assert_int_equal(state_of(n, "100.66.0.0"), NODE_FREE);
-	node_close(n);
 }
 
 static void the_block_of_a_vanished_state_folder_is_quarantined(void **state)
@@ -325,16 +319,15 @@ static void the_block_of_a_vanished_state_folder_is_quarantined(void **state)
 	struct err e;
 	const struct place *place = *state;
 	struct pool p = P("100.66.0.0/25", 26, 0);
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	node_close(n);
-	nftw(place->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	folder_remove(place->dir);
 	n = open_in(place, place->other, NODE_SHARED);
 	ok(node_can_assign(n, &p, 1, &e));
 	assert_int_equal(state_of(n, "100.66.0.0"), NODE_FREE);
 	gives(n, "b", &p, 1, "100.66.0.64");
 	assert_int_equal(state_of(n, "100.66.0.0"), NODE_QUARANTINED);
-	node_close(n);
 }
 
 static void a_claim_that_was_killed_is_simply_used(void **state)
@@ -342,7 +335,7 @@ static void a_claim_that_was_killed_is_simply_used(void **state)
 	struct err e;
 	const struct place *place = *state;
 	struct pool p = P("100.66.0.0/25", 26, 0);
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	gives(n, "a", &p, 1, "100.66.0.0");
 	/* As if killed between the entry and the commit: an entry of this state for the next
 	 * block. */
@@ -369,7 +362,6 @@ static void a_claim_that_was_killed_is_simply_used(void **state)
 	ok(node_return_blocks(n, true, &blocks, &count, &e)); /* takes the vain entry away */
 	free(blocks);
 	assert_int_equal(readlink(to, target, sizeof(target)), -1);
-	node_close(n);
 }
 
 int main(void)

@@ -98,14 +98,13 @@ static void model_step(struct node *n, struct model *m, const struct pool *p)
 static void any_sequence_keeps_the_state_true(void **state)
 {
 	struct pool p[] = {P("10.0.0.0/28", 30, 0), P("10.1.0.0/29", 32, 3600)};
-	struct node *n = open_state(state);
+	CLEANUP_NODE struct node *n = open_state(state);
 	struct model m = {0};
 	srand(1);
 	for (int i = 0; i < 4000; i++) {
 		model_step(n, &m, p);
 		model_check(n, &m);
 	}
-	node_close(n);
 }
 
 /* Child i of the stress: assigns and releases; what it holds at the end stays. */

@@ -5,12 +5,12 @@
  * in a prefix of its own.
  */
 #include "tests/unit/check.h"
+#include "tests/unit/folder.h"
 
 #include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -56,19 +56,11 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *f)
-{
-	(void)st;
-	(void)kind;
-	(void)f;
-	return remove(path);
-}
-
 static int tear_down(void **state)
 {
 	struct world *w = *state;
 	store_close(w->s);
-	(void)nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	(void)folder_remove(w->folder);
 	free(w);
 	return 0;
 }
@@ -682,7 +674,7 @@ static void a_store_that_was_removed_says_so(void **state)
 {
 	struct world *w = *state;
 	assert_int_equal(change(w->s, "a", "1", 0), 1);
-	(void)nftw(w->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	(void)folder_remove(w->folder);
 	assert_int_equal(change(w->s, "a", "2", -1), -ESTALE);
 	int64_t since;
 	assert_non_null(strstr(store_trouble(w->s, &since), "was removed or replaced"));

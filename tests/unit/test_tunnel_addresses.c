@@ -174,17 +174,11 @@ static void the_previous_encapsulation_is_known_for_half_a_minute(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			an_address_is_taken_and_given_back_half_a_minute_after_nobody_asks, setup,
-			teardown),
-		cmocka_unit_test_setup_teardown(
-			an_address_is_held_until_the_node_state_has_released_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			what_an_earlier_agent_left_is_released, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_node_that_takes_no_pods_gives_it_back_with_its_last_pod, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			the_previous_encapsulation_is_known_for_half_a_minute, setup, teardown),
+		node_test(an_address_is_taken_and_given_back_half_a_minute_after_nobody_asks),
+		node_test(an_address_is_held_until_the_node_state_has_released_it),
+		node_test(what_an_earlier_agent_left_is_released),
+		node_test(a_node_that_takes_no_pods_gives_it_back_with_its_last_pod),
+		node_test(the_previous_encapsulation_is_known_for_half_a_minute),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
