@@ -3,13 +3,14 @@
  * The commands that look at the whole cluster and remove nodes from it, over a real store in a
  * temporary folder. Documents are put there as agents and roostctl apply would.
  */
+#include "tests/unit/capture.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/values.h"
 
 #include "cli/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -25,11 +26,10 @@
 
 #define ID "11111111-2222-3333-4444-555555555555"
 #define LONG_AGO 1583140493 /* 2020-03-02T09:14:53Z */
-#define ANSWER 65536
 
 static char folder[64], url[80];
 static struct store *store;
-static char out[ANSWER], complaint[ANSWER]; /* of the last command */
+static char out[CAPTURE_MAX], complaint[CAPTURE_MAX]; /* of the last command */
 
 /* ---- A store and what is in it ---- */
 
@@ -59,19 +59,11 @@ static int make_folder(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st;
-	(void)kind;
-	(void)at;
-	return remove(path);
-}
-
 static int remove_folder(void **state)
 {
 	(void)state;
 	leave_store();
-	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return folder_remove(folder);
 }
 
 static void commit(const struct store_txn *t)
@@ -185,24 +177,6 @@ static size_t count_blocks(const char *node, enum block_state wanted)
 
 /* ---- Commands ---- */
 
-static void read_back(int fd, char text[ANSWER])
-{
-	ssize_t n = pread(fd, text, ANSWER - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
-	(void)close(fd);
-}
-
-static int redirect(int fd, int *saved)
-{
-	char name[] = "/tmp/roost-out-XXXXXX";
-	int file = mkstemp(name);
-	assert_true(file >= 0);
-	(void)unlink(name);
-	*saved = dup(fd);
-	assert_true(dup2(file, fd) >= 0);
-	return file;
-}
-
 static int run(
 	int (*command)(const struct options *), const char *operand, unsigned int given, bool json)
 {
@@ -215,18 +189,11 @@ static int run(
 		.operands = words,
 		.n_operands = operand ? 1 : 0,
 	};
-	int saved_out, saved_err;
+	struct capture c;
 	leave_store();
-	(void)fflush(stdout);
-	int file_out = redirect(1, &saved_out), file_err = redirect(2, &saved_err);
+	capture_begin(&c);
 	int status = command(&o);
-	(void)fflush(stdout);
-	(void)dup2(saved_out, 1);
-	(void)dup2(saved_err, 2);
-	(void)close(saved_out);
-	(void)close(saved_err);
-	read_back(file_out, out);
-	read_back(file_err, complaint);
+	capture_end(&c, out, complaint);
 	return status;
 }
 
@@ -246,7 +213,7 @@ static void forget_now(const char *now)
 /* The last answer is the file in tests/data/cli_nodes; GOLDEN_WRITE=1 writes it. */
 static void assert_golden(const char *name)
 {
-	char path[512], expected[ANSWER] = "";
+	char path[512], expected[CAPTURE_MAX] = "";
 	(void)snprintf(path, sizeof(path), "%s/cli_nodes/%s", TEST_DATA, name);
 	FILE *f = fopen(path, getenv("GOLDEN_WRITE") ? "we" : "re");
 	assert_non_null(f);

@@ -3,6 +3,7 @@
  * roostctl status: what an agent answers, printed. A child process with the agent's own socket
  * answers as it is told.
  */
+#include "tests/unit/capture.h"
 #include "tests/unit/values.h"
 
 #include "cli/commands.h"
@@ -20,7 +21,7 @@
 
 static char folder[] = "/tmp/roost-status-XXXXXX";
 static char path[64], config[64];
-static char out[8192], complaint[8192];
+static char out[CAPTURE_MAX], complaint[CAPTURE_MAX];
 
 static int make_folder(void **state)
 {
@@ -66,13 +67,6 @@ static _Noreturn void be_agent(struct server *s, const char *answer)
 	_exit(0);
 }
 
-static void read_back(FILE *f, char text[8192])
-{
-	rewind(f);
-	text[fread(text, 1, 8191, f)] = '\0';
-	(void)fclose(f);
-}
-
 /* The exit status; answer NULL: the agent refuses. */
 static int run(const char *answer, bool json)
 {
@@ -84,19 +78,10 @@ static int run(const char *answer, bool json)
 	assert_true(child >= 0);
 	if (child == 0)
 		be_agent(s, answer);
-	FILE *file_out = tmpfile(), *file_err = tmpfile();
-	(void)fflush(stdout);
-	int saved_out = dup(1), saved_err = dup(2);
-	(void)dup2(fileno(file_out), 1);
-	(void)dup2(fileno(file_err), 2);
+	struct capture c;
+	capture_begin(&c);
 	int status = agent_status(&o);
-	(void)fflush(stdout);
-	(void)dup2(saved_out, 1);
-	(void)dup2(saved_err, 2);
-	(void)close(saved_out);
-	(void)close(saved_err);
-	read_back(file_out, out);
-	read_back(file_err, complaint);
+	capture_end(&c, out, complaint);
 	(void)kill(child, SIGKILL);
 	(void)waitpid(child, NULL, 0);
 	server_close(s);

@@ -10,6 +10,8 @@
 #include "cli/table.h"
 #include "lib/mem.h"
 
+#define COLUMNS "NAME|>SIZE|NOTE"
+
 static char *printed(const struct table *t)
 {
 	char *text = NULL;
@@ -20,54 +22,48 @@ static char *printed(const struct table *t)
 	return text;
 }
 
-#define COLUMNS "NAME|>SIZE|NOTE"
-
-TEST(columns_are_as_wide_as_their_widest_cell)
+/* Three cells make a row. */
+static void expect(const char *const *cells, size_t n, const char *expected)
 {
 	CLEANUP_TABLE struct table t;
 	table_init(&t, COLUMNS);
-	const char *cells[] = {"10.0.0.0/16", "65536", "x", "a", "1", "longer than its title"};
-	for (size_t i = 0; i < 6; i += 3)
+	for (size_t i = 0; i < n; i += 3)
 		table_add(&t, cells + i, 3);
 	CLEANUP_FREE char *text = printed(&t);
-	assert_string_equal(text, "NAME          SIZE  NOTE\n"
-				  "10.0.0.0/16  65536  x\n"
-				  "a                1  longer than its title\n");
+	assert_string_equal(text, expected);
+}
+
+TEST(columns_are_as_wide_as_their_widest_cell)
+{
+	const char *cells[] = {"10.0.0.0/16", "65536", "x", "a", "1", "longer than its title"};
+	expect(cells, COUNT(cells),
+		"NAME          SIZE  NOTE\n"
+		"10.0.0.0/16  65536  x\n"
+		"a                1  longer than its title\n");
 }
 
 TEST(no_line_ends_in_blanks)
 {
-	CLEANUP_TABLE struct table t;
-	table_init(&t, COLUMNS);
 	const char *cells[] = {"long name", "1", "", "", "", "", "a", "", "note"};
-	for (size_t i = 0; i < 9; i += 3)
-		table_add(&t, cells + i, 3);
-	CLEANUP_FREE char *text = printed(&t);
-	assert_string_equal(text, "NAME       SIZE  NOTE\n"
-				  "long name     1\n"
-				  "\n"
-				  "a                note\n");
+	expect(cells, COUNT(cells),
+		"NAME       SIZE  NOTE\n"
+		"long name     1\n"
+		"\n"
+		"a                note\n");
 }
 
 TEST(characters_count_not_bytes)
 {
-	CLEANUP_TABLE struct table t;
-	table_init(&t, COLUMNS);
 	const char *cells[] = {"käse", "1", "x", "cheese", "2", "y"};
-	for (size_t i = 0; i < 6; i += 3)
-		table_add(&t, cells + i, 3);
-	CLEANUP_FREE char *text = printed(&t);
-	assert_string_equal(text, "NAME    SIZE  NOTE\n"
-				  "käse       1  x\n"
-				  "cheese     2  y\n");
+	expect(cells, COUNT(cells),
+		"NAME    SIZE  NOTE\n"
+		"käse       1  x\n"
+		"cheese     2  y\n");
 }
 
 TEST(a_table_without_rows_is_its_titles)
 {
-	CLEANUP_TABLE struct table t;
-	table_init(&t, COLUMNS);
-	CLEANUP_FREE char *text = printed(&t);
-	assert_string_equal(text, "NAME  SIZE  NOTE\n");
+	expect(NULL, 0, "NAME  SIZE  NOTE\n");
 }
 
 TEST(what_a_terminal_would_obey_is_replaced)
