@@ -27,6 +27,15 @@
 #include "lib/mem.h"
 #include "lib/net_queue.h"
 
+/* One queue each way. Without it the kernel registers a queue for each possible processor and then cuts
+ * them back to what is used, which waits for all processors once for each end (veth_init_queues() in
+ * drivers/net/veth.c). A veth device uses more than one only with XDP. */
+static void put_single_queue(struct nlmsghdr *m)
+{
+	mnl_attr_put_u32(m, IFLA_NUM_TX_QUEUES, 1);
+	mnl_attr_put_u32(m, IFLA_NUM_RX_QUEUES, 1);
+}
+
 void net_add_veth(struct net *n, const struct net_veth *v)
 {
 	struct nlmsghdr *m = net_queue(n, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
@@ -37,6 +46,7 @@ void net_add_veth(struct net *n, const struct net_veth *v)
 	mnl_attr_put(m, IFLA_ADDRESS, 6, v->mac);
 	mnl_attr_put_u32(m, IFLA_MTU, v->mtu);
 	mnl_attr_put_u32(m, IFLA_GROUP, v->group);
+	put_single_queue(m);
 	struct nlattr *link = mnl_attr_nest_start(m, IFLA_LINKINFO);
 	mnl_attr_put_str(m, IFLA_INFO_KIND, "veth");
 	struct nlattr *data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
@@ -46,6 +56,7 @@ void net_add_veth(struct net *n, const struct net_veth *v)
 	mnl_attr_put(m, IFLA_ADDRESS, 6, v->peer_mac);
 	mnl_attr_put_u32(m, IFLA_MTU, v->mtu);
 	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)v->peer_ns);
+	put_single_queue(m);
 	mnl_attr_nest_end(m, peer);
 	mnl_attr_nest_end(m, data);
 	mnl_attr_nest_end(m, link);

@@ -186,6 +186,8 @@ static void add_veth(struct batch *b, const char *host, const char *pod, int net
 	message(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &none, sizeof(none));
 	put_text(b, IFLA_IFNAME, host);
 	put(b, IFLA_ADDRESS, host_mac, sizeof(host_mac));
+	put_u32(b, IFLA_NUM_TX_QUEUES, 1);
+	put_u32(b, IFLA_NUM_RX_QUEUES, 1);
 	struct rtattr *info = nest(b, IFLA_LINKINFO);
 	put_text(b, IFLA_INFO_KIND, "veth");
 	struct rtattr *data = nest(b, IFLA_INFO_DATA);
@@ -193,6 +195,8 @@ static void add_veth(struct batch *b, const char *host, const char *pod, int net
 	memcpy(reserve(b, sizeof(none)), &none, sizeof(none));
 	put_text(b, IFLA_IFNAME, pod);
 	put_u32(b, IFLA_NET_NS_FD, (uint32_t)netns);
+	put_u32(b, IFLA_NUM_TX_QUEUES, 1);
+	put_u32(b, IFLA_NUM_RX_QUEUES, 1);
 	nest_end(b, peer);
 	nest_end(b, data);
 	nest_end(b, info);
