@@ -113,8 +113,7 @@ static int refuse_version(const char *text, bool is_decoded, struct err *e)
 	for (size_t i = 0; i < VERSIONS; i++)
 		text_add(&t, "%s\"%s\"", i ? " " : "", versions[i]);
 	text_add(&t, "]");
-	/* Verbs with a least version must compare numbers first: the reference calls that decoding.
-	 */
+	/* Verbs with a least version compare numbers first: the reference calls that decoding. */
 	if (is_decoded && !is_dotted_number(text))
 		e->code = CODE_DECODE;
 	return -EPROTONOSUPPORT;
@@ -279,8 +278,7 @@ static int print_versions(struct err *e)
 int cni_read(const char *banner, struct cni_request *out, struct err *late, struct err *e)
 {
 	fill_standard_descriptors();
-	/* A runtime that is gone must end in an error, which is undone, not in a death by signal.
-	 */
+	/* A runtime that is gone must end in an error, which is undone, not in death by signal. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	*late = (struct err){0};
 	*out = (struct cni_request){
@@ -318,8 +316,7 @@ static int read_attachment(const json_t *entry, struct cni_attachment *out, stru
 	if (!json_is_string(container) || !json_is_string(ifname))
 		return err_set(e, EBADMSG,
 			"cni.dev/valid-attachments: an entry lacks containerID or ifname, or they "
-			"are "
-			"not strings");
+			"are not strings");
 	*out = (struct cni_attachment){json_string_value(container), json_string_value(ifname)};
 	return 0;
 }
@@ -400,38 +397,28 @@ static void avoid_swallowed_words(char *text)
 	}
 }
 
-/* A text of struct err as a JSON string; at most limit bytes of it. */
-static void add_json_string(struct text *t, const char *s, size_t limit)
+/* At most limit bytes of a text of struct err. */
+static json_t *error_text(const char *s, size_t limit)
 {
 	char clean[sizeof(((struct err *)0)->text)];
 	(void)json_clean(clean, limit < sizeof(clean) ? limit + 1 : sizeof(clean), s);
 	avoid_swallowed_words(clean);
-	text_add_char(t, '"');
-	for (const char *p = clean; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			text_add_char(t, '\\');
-		text_add_char(t, *p);
-	}
-	text_add_char(t, '"');
+	return json_string(clean);
 }
 
 void cni_error_format(
 	char *buf, size_t size, enum cni_version version, int error, const struct err *e)
 {
 	size_t limit = sizeof(e->text);
-	bool with_details = *e->details;
-	for (;;) {
-		struct text t = {.buf = buf, .size = size};
-		text_add(&t, "{\"cniVersion\":\"%s\",\"code\":%u,\"msg\":", versions[version],
-			cni_code(error, e));
-		add_json_string(&t, *e->text ? e->text : "unknown error", limit);
-		if (with_details) {
-			text_add(&t, ",\"details\":");
-			add_json_string(&t, e->details, limit);
-		}
-		text_add(&t, "}\n");
-		if (!t.cut || limit == 0)
-			return;
+	bool with_details = *e->details, fits = false;
+	while (!fits) {
+		const char *said = *e->text ? e->text : "unknown error";
+		CLEANUP_JSON json_t *doc = json_pack("{sssIso}", "cniVersion", versions[version],
+			"code", (json_int_t)cni_code(error, e), "msg", error_text(said, limit));
+		if (with_details)
+			json_put(doc, "details", error_text(e->details, limit));
+		CLEANUP_FREE char *text = json_text(doc);
+		fits = snprintf(buf, size, "%s\n", text) < (int)size || limit == 0;
 		if (with_details)
 			with_details = false;
 		else
