@@ -14,6 +14,7 @@
 #include "lib/cni_args.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/json.h"
@@ -117,18 +118,14 @@ static int add_ip_list(const char *args, struct cni_wishes *w, struct err *e)
 	return 0;
 }
 
-/* The value of an annotation; *out NULL when absent or empty. */
-static int get_annotation(
-	const json_t *annotations, const char *key, const char **out, struct err *e)
+/* A text; *out NULL when absent or empty. */
+static int get_text(
+	const json_t *object, const char *key, const char *where, const char **out, struct err *e)
 {
-	json_t *value = json_get_folded(annotations, key);
-	if (value && !json_is_string(value)) {
-		char shown[128];
-		struct text t = TEXT_ON(shown);
-		text_add(&t, "annotation %s", key);
-		return bad_type(shown, "a string", e);
-	}
-	*out = value && json_string_length(value) ? json_string_value(value) : NULL;
+	json_t *value = json_get_folded(object, key);
+	if (value && !json_is_string(value))
+		return bad_type(where, "a string", e);
+	*out = json_string_length(value) ? json_string_value(value) : NULL;
 	return 0;
 }
 
@@ -138,7 +135,9 @@ static int get_annotation_array(
 {
 	*out = NULL;
 	const char *text = NULL;
-	int r = get_annotation(annotations, key, &text, e);
+	char where[128];
+	(void)snprintf(where, sizeof(where), "annotation %s", key);
+	int r = get_text(annotations, key, where, &text, e);
 	if (r < 0 || !text)
 		return r;
 	CLEANUP_JSON json_t *array = NULL;
@@ -169,31 +168,26 @@ static int read_ips(const json_t *runtime, const json_t *annotations, const json
 	return add_ip_list(args, w, e);
 }
 
-static int set_mac(const char *value, const char *key, struct cni_wishes *w, struct err *e)
-{
-	if (!mac_parse(value, w->mac))
-		return bad_value(key, value, "a unicast Ethernet address", e);
-	w->has_mac = true;
-	return 0;
-}
-
 static int read_mac(const json_t *runtime, const json_t *annotations, const char *args,
 	struct cni_wishes *w, struct err *e)
 {
-	json_t *value = json_get_folded(runtime, "mac");
-	if (value && !json_is_string(value))
-		return bad_type("runtimeConfig.mac", "a string", e);
-	if (value && json_string_length(value) > 0)
-		return set_mac(json_string_value(value), "runtimeConfig.mac", w, e);
-	const char *text = NULL;
-	int r = get_annotation(annotations, "cni.projectcalico.org/hwAddr", &text, e);
-	if (r < 0)
-		return r;
-	if (text)
-		return set_mac(text, "annotation cni.projectcalico.org/hwAddr", w, e);
+	static const char annotation[] = "annotation cni.projectcalico.org/hwAddr";
+	const char *text = NULL, *where = "runtimeConfig.mac";
 	char mac[SHOWN];
-	if (cni_args_get(args, "MAC", mac, sizeof(mac), NULL) && *mac)
-		return set_mac(mac, "CNI_ARGS MAC", w, e);
+	int r = get_text(runtime, "mac", where, &text, e);
+	if (r == 0 && !text) {
+		where = annotation;
+		r = get_text(annotations, strchr(annotation, ' ') + 1, where, &text, e);
+	}
+	if (r == 0 && !text && cni_args_get(args, "MAC", mac, sizeof(mac), NULL) && *mac) {
+		where = "CNI_ARGS MAC";
+		text = mac;
+	}
+	if (r < 0 || !text)
+		return r;
+	if (!mac_parse(text, w->mac))
+		return bad_value(where, text, "a unicast Ethernet address", e);
+	w->has_mac = true;
 	return 0;
 }
 
