@@ -26,6 +26,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
+#define PART 4096   /* bytes of an answer that are read at once */
 #define RETRY_MS 20 /* the agent's queue of new connections is full */
 
 struct asking {
@@ -110,12 +111,10 @@ static int send_request(const struct asking *a, const json_t *request, struct er
 /* One line, without its end, in heap memory. */
 static int read_line(const struct asking *a, char **out, size_t *len, struct err *e)
 {
-	CLEANUP_FREE char *buf = NULL;
-	size_t room = 0;
-	size_t have = 0;
-	for (;;) {
-		buf = mem_grow(buf, &room, have + 4096, 1);
-		ssize_t n = recv(a->fd, buf + have, room - have, 0);
+	CLEANUP_TEXT struct text t = {0};
+	for (const char *end = NULL; !end;) {
+		char *at = text_reserve(&t, PART);
+		ssize_t n = recv(a->fd, at, PART, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			int r = wait_for(a, a->fd, POLLIN, INT32_MAX, e);
 			if (r < 0)
@@ -126,17 +125,14 @@ static int read_line(const struct asking *a, char **out, size_t *len, struct err
 			return err_set(e, ECONNREFUSED,
 				"the agent at %.200s closed the connection without an answer",
 				a->path);
-		const char *end = memchr(buf + have, '\n', (size_t)n);
-		have = end ? (size_t)(end - buf) : have + (size_t)n;
-		if (have > ASK_MAX_BYTES)
+		end = memchr(at, '\n', (size_t)n);
+		t.len += end ? (size_t)(end - at) : (size_t)n;
+		if (t.len > ASK_MAX_BYTES)
 			return err_set(e, EPROTO, "the answer of the agent is longer than %d bytes",
 				ASK_MAX_BYTES);
-		if (end)
-			break;
 	}
-	*out = buf;
-	*len = have;
-	buf = NULL;
+	*len = t.len;
+	*out = text_take(&t);
 	return 0;
 }
 

@@ -24,28 +24,23 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
+#define PART 4096 /* bytes that are read at once */
+
 int file_read_fd(int fd, size_t max, char **out, size_t *len, struct err *e)
 {
-	CLEANUP_FREE char *buf = NULL;
-	size_t room = 0;
-	size_t have = 0;
-	for (;;) {
-		buf = mem_grow(buf, &room, have + 4096, 1);
-		ssize_t n = read(fd, buf + have, room - have - 1);
+	CLEANUP_TEXT struct text t = {0};
+	for (ssize_t n = 1; n != 0;) {
+		n = read(fd, text_reserve(&t, PART), PART);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_set(e, errno, "cannot read: %s", strerror(errno));
-		if (n == 0)
-			break;
-		have += (size_t)n;
-		if (have > max)
+		t.len += (size_t)n;
+		if (t.len > max)
 			return err_set(e, EFBIG, "longer than %zu bytes", max);
 	}
-	buf[have] = '\0';
-	*out = buf;
-	*len = have;
-	buf = NULL;
+	*len = t.len;
+	*out = text_take(&t);
 	return 0;
 }
 
