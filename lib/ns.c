@@ -62,6 +62,14 @@ static bool is_same_ns(int a, int b)
 	       sa.st_ino == sb.st_ino;
 }
 
+static int open_home(struct ns *ns, struct err *e)
+{
+	ns->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	return ns->home < 0 ? err_set(e, errno, "cannot open our own network namespace: %s",
+				      strerror(errno))
+			    : 0;
+}
+
 int ns_open(const char *path, struct ns *out, struct err *e)
 {
 	CLEANUP_NS struct ns ns = NS_NONE;
@@ -70,12 +78,10 @@ int ns_open(const char *path, struct ns *out, struct err *e)
 		return err_set(e, errno, "cannot open network namespace \"%s\": %s", path,
 			strerror(errno));
 	int r = check_ns_kind(ns.fd, path, e);
+	if (r == 0)
+		r = open_home(&ns, e);
 	if (r < 0)
 		return r;
-	ns.home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (ns.home < 0)
-		return err_set(
-			e, errno, "cannot open our own network namespace: %s", strerror(errno));
 	if (is_same_ns(ns.fd, ns.home))
 		return err_set(
 			e, EXDEV, "plugin's netns and netns from CNI_NETNS should not be the same");
@@ -92,10 +98,9 @@ int ns_open(const char *path, struct ns *out, struct err *e)
 int ns_make(struct ns *out, struct err *e)
 {
 	CLEANUP_NS struct ns ns = NS_NONE;
-	ns.home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (ns.home < 0)
-		return err_set(
-			e, errno, "cannot open our own network namespace: %s", strerror(errno));
+	int r = open_home(&ns, e);
+	if (r < 0)
+		return r;
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_set(e, errno, "cannot make a network namespace: %s", strerror(errno));
 	ns.fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -134,8 +139,7 @@ int ns_enter(const struct ns *ns, struct err *e)
 
 void ns_leave(const struct ns *ns)
 {
-	/* Going on in a pod's namespace would rearrange the wrong host: better no process at all.
-	 */
+	/* Going on in a pod's namespace would rearrange the wrong host: better no process. */
 	if (setns(ns->home, CLONE_NEWNET) < 0)
 		err_abort("cannot return from the pod's network namespace");
 }

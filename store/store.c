@@ -258,20 +258,15 @@ static int check_txn(const struct store_txn *t, struct err *e)
 	if (t->n_compares > STORE_TXN_MAX || t->n_changes > STORE_TXN_MAX)
 		return err_set(e, EINVAL, "a transaction has more than %d comparisons or changes",
 			STORE_TXN_MAX);
-	for (size_t i = 0; i < t->n_compares; i++) {
-		int r = check_key(t->compares[i].key, e);
-		if (r < 0)
-			return r;
-		if (t->compares[i].revision < 0)
-			return err_set(
-				e, EINVAL, "a revision of %s is negative", t->compares[i].key);
+	int r = 0;
+	for (size_t i = 0; i < t->n_compares && r == 0; i++) {
+		r = check_key(t->compares[i].key, e);
+		if (r == 0 && t->compares[i].revision < 0)
+			r = err_set(e, EINVAL, "a revision of %s is negative", t->compares[i].key);
 	}
-	for (size_t i = 0; i < t->n_changes; i++) {
-		int r = check_change(t, i, e);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; i < t->n_changes && r == 0; i++)
+		r = check_change(t, i, e);
+	return r;
 }
 
 static uint64_t start_commit(
@@ -283,14 +278,13 @@ static uint64_t start_commit(
 	if (error == 0) {
 		int64_t timeout = timeout_ms ? timeout_ms : COMMIT_MS;
 		s->driver->commit(s->d, id, t, boot_now_ms() + timeout, fail_fast);
-		wake_now(s);
-		return id;
+	} else {
+		struct refusal **end = &s->refusals;
+		while (*end)
+			end = &(*end)->next;
+		*end = mem_new(1, sizeof(**end));
+		**end = (struct refusal){.id = id, .why = why, .error = error};
 	}
-	struct refusal **end = &s->refusals;
-	while (*end)
-		end = &(*end)->next;
-	*end = mem_new(1, sizeof(**end));
-	**end = (struct refusal){.id = id, .why = why, .error = error};
 	wake_now(s);
 	return id;
 }
