@@ -2,16 +2,23 @@
 /*
  * roostctl ipam list: every address that is not simply free, a line each, sorted by address. For a
  * cooling address the owner is the last one, which is what somebody reading old logs looks for.
+ *
+ * roostctl ipam map: the same as a picture, which cli/map.c draws. Without a choice on colours (the
+ * option's, or the environment's, which roostctl.c reads) a terminal has them.
  */
 #include "cli/commands.h"
+
+#include <unistd.h>
+
 #include "cli/ipam_json.h"
+#include "cli/map.h"
 #include "cli/output.h"
 #include "cli/state.h"
 #include "cli/table.h"
 #include "lib/boot.h"
 #include "lib/text.h"
 
-static void print_list(const struct node_view *v, bool wide)
+static void print_list(const struct node_view *v, const struct options *o)
 {
 	CLEANUP_TABLE struct table t;
 	table_init(&t, "ADDRESS|STATE|SINCE|NETWORK|POD|CONTAINER|INTERFACE");
@@ -19,7 +26,7 @@ static void print_list(const struct node_view *v, bool wide)
 		const struct node_entry *n = v->entries[i];
 		CLEANUP_TEXT struct text pod = {0}, container = {0};
 		output_add_pod(&pod, &n->owner);
-		text_add(&container, "%.*s", wide ? 1023 : 12,
+		text_add(&container, "%.*s", o->given & OPTION_WIDE ? 1023 : 12,
 			n->owner.container ? n->owner.container : "");
 		table_row(&t, ADDR_STRING(&n->addr), node_state_text(n->state),
 			TIME_STRING(n->since_s), n->owner.network, pod.buf, container.buf,
@@ -28,7 +35,19 @@ static void print_list(const struct node_view *v, bool wide)
 	table_print(&t, stdout);
 }
 
-int ipam_list(const struct options *o)
+static void print_map(const struct node_view *v, const struct options *o)
+{
+	bool automatic = o->color == OPTIONS_COLOR_AUTO;
+	if (v->n_blocks == 0)
+		(void)output_complain("this node has no blocks");
+	else
+		map_print(stdout, v,
+			automatic ? isatty(STDOUT_FILENO) == 1 : o->color == OPTIONS_COLOR_ALWAYS);
+}
+
+/* The state as a document, or for people when there is one. */
+static int show_state(const struct options *o, json_t *(*document)(const struct node_view *v),
+	void (*print)(const struct node_view *v, const struct options *o))
 {
 	struct err e = {0};
 	struct node_view v;
@@ -36,9 +55,19 @@ int ipam_list(const struct options *o)
 	if (r < 0)
 		return output_error(&e);
 	if (o->json)
-		output_json(ipam_json_entries(&v));
+		output_json(document(&v));
 	else if (r > 0)
-		print_list(&v, o->given & OPTION_WIDE);
+		print(&v, o);
 	node_view_done(&v);
 	return 0;
+}
+
+int ipam_list(const struct options *o)
+{
+	return show_state(o, ipam_json_entries, print_list);
+}
+
+int ipam_map(const struct options *o)
+{
+	return show_state(o, ipam_json_map, print_map);
 }

@@ -46,14 +46,6 @@ static void take_pools(struct conform_cluster *c, const struct inventory *v)
 		c->blocks[c->n_blocks++] = v->blocks[i].cidr;
 }
 
-static void take_address(const struct cidr *a, enum family f, struct conform_member *m)
-{
-	if (!a->addr.family)
-		return;
-	m->addr[f] = a->addr;
-	m->subnet[f] = cidr_masked(&a->addr, a->len);
-}
-
 static void take_nodes(
 	struct conform_cluster *c, const struct conform_file *f, const struct inventory *v)
 {
@@ -62,8 +54,13 @@ static void take_nodes(
 			*f->nodes[i].name ? inventory_node(v, f->nodes[i].name) : NULL;
 		if (!n)
 			continue;
-		for (enum family k = IPV4; k < FAMILIES; k++)
-			take_address(&n->spec.addr[k], k, &c->members[i]);
+		for (enum family k = IPV4; k < FAMILIES; k++) {
+			const struct cidr *a = &n->spec.addr[k];
+			if (!a->addr.family)
+				continue;
+			c->members[i].addr[k] = a->addr;
+			c->members[i].subnet[k] = cidr_masked(&a->addr, a->len);
+		}
 	}
 }
 
@@ -150,13 +147,14 @@ static void make_cluster(struct conform_run *r, const struct inventory *v, bool 
 
 static int conformance_report(const struct conform_run *r)
 {
+	static void (*const reports[])(
+		FILE * f, const struct conform_checks *c, const struct conform_totals *t) = {
+		[CONFORM_TEXT] = conform_report_end,
+		[CONFORM_JSON] = conform_report_json,
+		[CONFORM_JUNIT] = conform_report_junit,
+	};
 	struct conform_summary s = conform_checks_sum(&r->checks);
-	if (r->format == CONFORM_JSON)
-		conform_report_json(stdout, &r->checks, &r->facts);
-	else if (r->format == CONFORM_JUNIT)
-		conform_report_junit(stdout, &r->checks, &r->facts);
-	else
-		conform_report_end(stdout, &r->checks, &r->facts);
+	reports[r->format](stdout, &r->checks, &r->facts);
 	return s.failed || s.open || r->facts.interrupted ? 1 : 0;
 }
 

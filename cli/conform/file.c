@@ -240,20 +240,11 @@ int conform_file_parse(const char *bytes, size_t len, struct conform_file *out, 
 /* The options that this command was given, so that the probe looks where we look. */
 static json_t *file_local_options(const struct options *o)
 {
-	const struct {
-		unsigned int option;
-		const char *name, *value;
-	} all[] = {
-		{OPTION_CONFIG, "--config", o->config},
-		{OPTION_STATE_DIR, "--state-dir", o->state_dir},
-	};
+	const char *const all[][2] = {{"--config", o->config}, {"--state-dir", o->state_dir}};
 	json_t *list = json_array();
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (!all[i].value)
-			continue;
-		json_append(list, json_string(all[i].name));
-		json_append(list, json_string(all[i].value));
-	}
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		for (size_t k = 0; all[i][1] && k < 2; k++)
+			json_append(list, json_string(all[i][k]));
 	return list;
 }
 
