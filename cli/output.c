@@ -18,30 +18,6 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-/* The sequence at p: its length in bytes and code point; length 0 when it is no UTF-8 (RFC 3629:
- * no overlong forms, no surrogates, nothing beyond 10FFFF). */
-static size_t utf8_decode(const unsigned char *p, uint32_t *out)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 0;
-	if (len == 0 || p[0] > 0xf4)
-		return 0;
-	if (len == 1) {
-		*out = p[0];
-		return 1;
-	}
-	uint32_t c = p[0] & (0x7fU >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fU);
-	}
-	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*out = c;
-	return len;
-}
-
 /* Line and paragraph separators, marks and overrides of direction, the byte order mark. */
 static bool is_trick(uint32_t c)
 {
@@ -52,9 +28,9 @@ static bool is_trick(uint32_t c)
 void output_clean(char *dst, size_t size, const char *src)
 {
 	(void)text_clean(dst, size, src);
-	for (unsigned char *p = (unsigned char *)dst; *p;) {
+	for (char *p = dst; *p;) {
 		uint32_t c = 0;
-		size_t len = utf8_decode(p, &c);
+		size_t len = text_utf8(p, &c);
 		bool bad = len == 0 || is_trick(c);
 		len = len ? len : 1;
 		if (bad)

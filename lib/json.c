@@ -232,37 +232,12 @@ void json_append(json_t *array, json_t *value)
 		err_abort("a JSON document was given no value");
 }
 
-static bool is_tail(unsigned char c)
-{
-	return (c & 0xc0) == 0x80;
-}
-
-/* Bytes of the UTF-8 sequence at p (RFC 3629: no surrogates, shortest form), 0 when it is none. */
-static size_t sequence_length(const unsigned char *p)
-{
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		return is_tail(p[1]) ? 2 : 0;
-	if (p[0] >= 0xe0 && p[0] <= 0xef) {
-		bool long_form = p[0] == 0xe0 && p[1] < 0xa0;
-		bool surrogate = p[0] == 0xed && p[1] >= 0xa0;
-		return !long_form && !surrogate && is_tail(p[1]) && is_tail(p[2]) ? 3 : 0;
-	}
-	if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-		bool long_form = p[0] == 0xf0 && p[1] < 0x90;
-		bool beyond = p[0] == 0xf4 && p[1] >= 0x90;
-		bool tails = is_tail(p[1]) && is_tail(p[2]) && is_tail(p[3]);
-		return !long_form && !beyond && tails ? 4 : 0;
-	}
-	return 0;
-}
-
 /* The first byte that is not UTF-8; NULL: none. */
 static const char *find_invalid(const char *s)
 {
+	uint32_t c = 0;
 	for (size_t n; *s; s += n) {
-		n = sequence_length((const unsigned char *)s);
+		n = text_utf8(s, &c);
 		if (n == 0)
 			return s;
 	}

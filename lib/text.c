@@ -157,6 +157,29 @@ bool text_is_ifname(const char *s)
 	return true;
 }
 
+size_t text_utf8(const char *s, uint32_t *out)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 0;
+	if (len == 0 || p[0] > 0xf4)
+		return 0;
+	if (len == 1) {
+		*out = p[0];
+		return 1;
+	}
+	uint32_t c = p[0] & (0x7fU >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3fU);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*out = c;
+	return len;
+}
+
 int text_index(const char *s, const char *const words[], size_t n)
 {
 	for (size_t i = 0; i < n && words[i]; i++)

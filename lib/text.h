@@ -6,6 +6,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Zeroed: an empty text that grows on the heap; its owner calls text_free() or text_take(). With a
  * buffer (TEXT_ON()): what does not fit is cut off. */
@@ -60,6 +61,10 @@ bool text_is_dns_name(const char *s);
  * white space or control character (dev_valid_name() in net/core/dev.c, and '%', which the
  * kernel expands). */
 bool text_is_ifname(const char *s);
+
+/* The UTF-8 sequence at s: its length in bytes and code point; 0 when it is none (RFC 3629: the shortest
+ * form, no surrogates, nothing beyond 10FFFF). */
+size_t text_utf8(const char *s, uint32_t *out);
 
 /* Where s stands among n words (or until a NULL); -1: nowhere. */
 int text_index(const char *s, const char *const words[], size_t n);
