@@ -188,8 +188,7 @@ static void print_legend(const struct drawing *d, bool sparse)
 	if (sparse)
 		(void)fprintf(d->f,
 			"of blocks with more than %d addresses only rows with something in them "
-			"are "
-			"shown\n",
+			"are shown\n",
 			MAP_WHOLE);
 }
 

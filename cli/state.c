@@ -47,8 +47,7 @@ static void fault_text(const char *dir, char out[1024])
 	struct text t = {.buf = out, .size = 1024};
 	text_add(&t,
 		"roostctl: the node state in %.400s is damaged: reading it ended in a fault; the "
-		"next "
-		"ADD, or `roostctl ipam check --repair`, sets it aside and rebuilds it\n",
+		"next ADD, or `roostctl ipam check --repair`, sets it aside and rebuilds it\n",
 		dir);
 }
 

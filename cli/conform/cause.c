@@ -334,8 +334,7 @@ bool conform_cause_from_others(
 		(void)snprintf(k->cause, sizeof(k->cause),
 			"small packets pass, those of full size do not: a link between %.60s and "
 			"%.60s takes less than the pods' MTU and the tunnel need, or what says so "
-			"is "
-			"dropped",
+			"is dropped",
 			from->name, to->name);
 		return true;
 	}
@@ -344,8 +343,7 @@ bool conform_cause_from_others(
 			return false;
 		(void)snprintf(k->cause, sizeof(k->cause),
 			"%.60s itself reaches %.60s: what pods send is not translated, or %.60s "
-			"has "
-			"no way back to them",
+			"has no way back to them",
 			from->name, to->name, to->name);
 		return true;
 	}

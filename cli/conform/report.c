@@ -159,8 +159,7 @@ void conform_report_junit(FILE *f, const struct conform_checks *c, const struct 
 	(void)fprintf(f,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 		"<testsuite name=\"roostctl conformance\" tests=\"%zu\" failures=\"%zu\" "
-		"errors=\"0\" "
-		"skipped=\"%zu\" time=\"%.3f\">\n",
+		"errors=\"0\" skipped=\"%zu\" time=\"%.3f\">\n",
 		s.checks, s.failed, s.skipped + s.open, (double)r->duration_ms / 1000.0);
 	for (size_t i = 0; i < c->n; i++)
 		print_case(f, &c->list[i]);
