@@ -5,9 +5,9 @@
  * to without blocking, and netlink and the node states answer at once. So an ADD gets its block,
  * and marked links are deleted, while etcd and BIRD are stopped.
  *
- * Times: a pass follows an event of the store or a waiter at once, other events after a moment, so
- * that a burst of them is one pass; free addresses are counted every second; everything is looked
- * at anew every half minute, whatever happened.
+ * Times: a reconciliation follows an event of the store or a waiter at once, other events after a
+ * moment, so that a burst of them is one reconciliation; free addresses are counted every second;
+ * everything is looked at anew every half minute, whatever happened.
  */
 #include "agent/agent.h"
 
@@ -27,13 +27,13 @@
 #define SLOW_MS 30000	/* everything is looked at anew */
 #define PUBLISH_MS 500	/* what is said of itself is looked at */
 #define REAP_MS 40	/* marked links are gathered for so long */
-#define REST_FROM_MS 20 /* a pass that took so long is followed by a rest */
+#define REST_FROM_MS 20 /* a reconciliation that took so long is followed by a rest */
 #define CLOSE_MS 1000
-#define PASSES 8 /* in a row, before events are looked at again */
+#define ROUNDS 8 /* in a row, before events are looked at again */
 
-/* In a large cluster a pass takes long and something happens all the time: four fifths of the time
- * stay for others. */
-static int run_pass(struct agent *a)
+/* In a large cluster a reconciliation takes long and something happens all the time: four fifths of
+ * the time stay for others. */
+static int run_reconciliation(struct agent *a)
 {
 	int64_t began = boot_now_ms();
 	a->reconcile_at = 0;
@@ -306,9 +306,9 @@ static void do_due(struct agent *a)
 	if (is_due(&a->commit_retry_at, now, 0))
 		agent_want_reconcile(a, AGENT_AT_ONCE);
 	if (a->slow_at <= now)
-		agent_want_reconcile(a, AGENT_AT_ONCE); /* the pass itself sets the next time */
-	for (int i = 0; i < PASSES && a->reconcile_at && a->reconcile_at <= boot_now_ms(); i++) {
-		if (run_pass(a) > 0)
+		agent_want_reconcile(a, AGENT_AT_ONCE); /* which sets the next time itself */
+	for (int i = 0; i < ROUNDS && a->reconcile_at && a->reconcile_at <= boot_now_ms(); i++) {
+		if (run_reconciliation(a) > 0)
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 	}
 	if (a->slow_at <= now)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The settings of roostd. One table has a row for each option, the other ones for each key of the file.
- * The defaults, the file, the environment and the command line are put in this order, each text
- * through its check (agent/settings.h), so what agent_conf_read() gives cannot be wrong.
+ * The settings of roostd. One table has a row for each option, the other ones for each key of the
+ * file. The defaults, the file, the environment and the command line are put in this order, each
+ * text through its check (agent/settings.h), so what agent_conf_read() gives cannot be wrong.
  *
  * Options are read by a loop of our own and not by getopt_long(), which accepts abbreviations
  * (cli/options.c says why that is a trap). All but two have a value.

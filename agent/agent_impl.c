@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the sources of the agent share: when the next pass is wanted.
+ * What the sources of the agent share: when the next reconciliation is wanted.
  */
 #include "agent/agent_impl.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of struct agent, for the sources that implement agent/agent.h. From the top: agent.c (events
- * and times), reconcile.c (the node as it shall be), requests.c (what others ask), report.c (what it
- * says of itself), addresses.c, block_steps.c, reboot.c (what survives one), agent_impl.c.
+ * Inside of struct agent, for the sources that implement agent/agent.h. From the top: agent.c
+ * (events and times), reconcile.c (the node as it shall be), requests.c (what others ask), report.c
+ * (what it says of itself), addresses.c, block_steps.c, reboot.c (what survives one), agent_impl.c.
  */
 #include "agent/agent.h"
 #include "agent/bird/bird.h"
@@ -30,7 +30,7 @@ struct agent_waiter {
 	struct block_plan_ask ask;
 	struct cidr *pools; /* of the ask; heap */
 	int64_t since_ms, until_ms;
-	bool seen;			 /* a pass has been since */
+	bool seen;			 /* a reconciliation has been since */
 	struct block_plan_answer answer; /* of the last one */
 };
 
@@ -62,7 +62,7 @@ struct agent {
 	int data_lock;
 	int64_t began_s; /* wall clock */
 
-	struct desired_self self; /* this and what follows: of the last pass */
+	struct desired_self self; /* this and what follows: of the last reconciliation */
 	char *bird_text;
 	uint64_t generation; /* of the text */
 	struct bird_status bird_status;
@@ -80,18 +80,19 @@ struct agent {
 	char commit_trouble[256]; /* the store takes no changes, and why; "" it does */
 	bool trouble_of_block;	  /* met by a block, not by what the agent says of itself */
 	int64_t commit_failed_ms;
-	char disk_trouble[256]; /* of the last pass: why new blocks may not be used; "" they may */
+	char disk_trouble[256]; /* why new blocks may not be used at the moment; "" they may */
 
 	/* When (boot time, ms). 0: not wanted. */
 	int64_t reconcile_at, delete_marked_at, poll_at, slow_at, publish_at;
 	int64_t node_retry_at, commit_retry_at, rest_until;
 };
 
-/* After so long at the latest, but not while it rests after a long pass. */
+/* After so long at the latest, but not while it rests after a long reconciliation. */
 enum { AGENT_AT_ONCE = 0, AGENT_SOON = 100 /* ms: events that are not urgent are gathered */ };
 void agent_want_reconcile(struct agent *a, int64_t in_ms);
 
-/* One pass: makes everything as it shall be. 1: something changed that calls for another at once. */
+/* One reconciliation: makes everything as it shall be. 1: something changed that calls for another
+ * at once. */
 int reconcile(struct agent *a);
 
 void detect_addresses(struct agent *a, const struct facts *f); /* this node's own, into a->self */
@@ -105,13 +106,13 @@ bool end_block_commit(struct agent *a, const struct store_event *ev);
 /* Before a block is used: what must survive a reboot is on the disk. adding may be NULL. */
 int save_last_known(
 	struct agent *a, const struct mirror *m, const struct block_plan *adding, struct err *e);
-/* After a reboot without the store, in each pass: what was saved is the node state. */
+/* After a reboot without the store, in each reconciliation: what was saved is the node state. */
 void use_last_known(struct agent *a);
 
 void log_problems(struct agent *a); /* those that came and went */
 void publish_status(struct agent *a, bool stopped);
 json_t *report_status(const struct agent *a);
 
-/* What others ask. A waiter is answered after the pass that saw it. */
+/* What others ask. A waiter is answered after the reconciliation that saw it. */
 void handle_request(struct agent *a, uint64_t id, const json_t *request);
 void answer_waiters(struct agent *a);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What survives a reboot. Before a block is used it stands in the file of the data folder
- * (agent/lastknown.h). After a reboot, when the store cannot be read and trustLastBlocks is set, the
- * file becomes the node state. That is done anew in each pass, as all else is, until the store has
- * been read: what could not be done is said, and tried again.
+ * (agent/lastknown.h). After a reboot, when the store cannot be read and trustLastBlocks is set,
+ * the file becomes the node state. That is done anew in each reconciliation, as all else is, until
+ * the store has been read: what could not be done is said, and tried again.
  */
 #include <errno.h>
 #include <stdlib.h>

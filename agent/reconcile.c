@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass: look at everything, compute what shall be, make it so. The order within a pass keeps
- * each moment safe: the node state learns of pools before of blocks; a block is in the
- * node state before it is announced; a block that goes back is no longer given from before its
- * route is withdrawn. Whatever could not be done is a problem with a sentence, and the rest goes on.
+ * One reconciliation: look at everything, compute what shall be, make it so. The order within a
+ * reconciliation keeps each moment safe: the node state learns of pools before of blocks; a block
+ * is in the node state before it is announced; a block that goes back is no longer given from
+ * before its route is withdrawn. Whatever could not be done is a problem with a sentence, and the
+ * rest goes on.
  *
  * Until both lists of the store are here, and this node's membership is, nothing is made: what
  * an earlier agent made stays as it is, and pods start from the node state.
@@ -62,8 +63,9 @@ static uint32_t max_blocks(const struct agent *a)
 	return i ? i->resource.ipam.max_blocks : 0;
 }
 
-/* Draining blocks that BIRD has confirmed to run without. Each is left out of every text that is made
- * from then on, so the first of them that BIRD loads shows it, whatever BIRD did with those between. */
+/* Draining blocks that BIRD has confirmed to run without. Each is left out of every text that is
+ * made from then on, so the first of them that BIRD loads shows it, whatever BIRD did with those
+ * between. */
 static size_t list_withdrawn(const struct agent *a, struct cidr *out)
 {
 	const struct bird_status *bird = &a->bird_status;
@@ -152,7 +154,8 @@ static void sync_node(struct agent *a, const struct desired *d)
 	a->node_commit = store_start_commit(a->store, &txn, NODE_COMMIT_MS);
 }
 
-/* What tunl0 sends comes from the address that the kernel takes; other nodes know this node's only. */
+/* What tunl0 sends comes from the address that the kernel takes; other nodes know this node's only.
+ * */
 static void check_source(struct agent *a, const struct desired *d)
 {
 	const struct addr *own = &a->self.addr[IPV4].addr;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the agent says of itself: its status document in the store, and the answer to roostctl status.
- * Problems are logged once, when they appear and when they are over, not in every pass. The routes of
- * exits are looked up when somebody asks, since BIRD changes them without us.
+ * What the agent says of itself: its status document in the store, and the answer to roostctl
+ * status. Problems are logged once, when they appear and when they are over, not in every
+ * reconciliation. The routes of exits are looked up when somebody asks, since BIRD changes them
+ * without us.
  */
 #include <stdlib.h>
 #include <stdio.h>

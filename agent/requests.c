@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What others ask at the agent's socket. An ADD that needs a block waits: the next pass plans for it,
- * and it is answered when there is a free address, when nothing can be had, or when its time is over.
+ * What others ask at the agent's socket. An ADD that needs a block waits: the next reconciliation
+ * plans for it, and it is answered when there is a free address, when nothing can be had, or when
+ * its time is over.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -123,7 +124,8 @@ static int waiter_refusal(const struct agent *a, const struct agent_waiter *wait
 	return 0;
 }
 
-/* Whether an ADD would get an address or a block now, of any pool: what "block" would say, at once. */
+/* Whether an ADD would get an address or a block now, of any pool: what "block" would say, at once.
+ * */
 static int check_room(const struct agent *a, const json_t *request, struct err *e)
 {
 	struct agent_waiter waiter = {0};
@@ -169,12 +171,12 @@ void handle_request(struct agent *a, uint64_t id, const json_t *request)
 void answer_waiters(struct agent *a)
 {
 	if (a->reconcile_at && a->reconcile_at <= boot_now_ms())
-		return; /* the next pass knows more */
+		return; /* the next reconciliation knows more */
 	for (size_t i = a->n_waiters; i-- > 0;) {
 		const struct agent_waiter *waiter = &a->waiters[i];
 		struct err e;
 		if (!waiter->seen)
-			continue; /* its pass waits for the rest after a long one */
+			continue; /* reconciliation waits for the rest after a long one */
 		bool has_free = waiter->answer.free > 0;
 		int r = has_free ? 0 : waiter_refusal(a, waiter, &e);
 		if (!has_free && r == 0)

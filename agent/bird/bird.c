@@ -36,6 +36,7 @@
 #include "agent/bird/reply.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "lib/wait.h"
 
 #define PROD_MS 50	      /* between two prods */
@@ -127,9 +128,19 @@ uint64_t bird_want_text(struct bird *b, const char *text)
 	return b->generation;
 }
 
-static void set_trouble(struct bird *b, const char *what, const char *why)
+/* "": none any more. */
+static void set_trouble(struct bird *b, const char *what)
 {
-	(void)snprintf(b->status.trouble, sizeof(b->status.trouble), "%s%s", what, why);
+	(void)text_copy(b->status.trouble, sizeof(b->status.trouble), what);
+}
+
+/* What BIRD's own sentence follows, of a command that is tried again later. */
+static void set_failure(struct bird *b, const char *what, const char *reply, int64_t now)
+{
+	char why[192];
+	bird_reply_sentence(reply, why, sizeof(why));
+	(void)snprintf(b->status.trouble, sizeof(b->status.trouble), "%s: %s", what, why);
+	b->retry_at_ms = now + RETRY_MS;
 }
 
 static void prod_for_a_while(struct bird *b, int64_t now)
@@ -147,7 +158,7 @@ static bool is_loaded(const struct bird *b)
 static void came_up(struct bird *b, int64_t now)
 {
 	b->status.up = true;
-	set_trouble(b, "", "");
+	set_trouble(b, "");
 	b->placed = b->text && bird_file_is(&b->file, b->text);
 	b->status_known = false;
 	prod_for_a_while(b, now);
@@ -156,7 +167,7 @@ static void came_up(struct bird *b, int64_t now)
 static void went_down(struct bird *b, const char *why)
 {
 	b->status = (struct bird_status){.refused = b->status.refused};
-	set_trouble(b, why, "");
+	set_trouble(b, why);
 	if (b->on_trial) { /* perhaps our text is what ended it: it starts with the former one */
 		bird_file_take_back(&b->file);
 		b->retry_at_ms = boot_now_ms() + RETRY_MS;
@@ -175,30 +186,16 @@ static void on_loaded(struct bird *b, int64_t now)
 	b->status.loaded = b->asked_serial == b->serial ? b->generation : b->asked_generation;
 	b->status.refused = 0;
 	b->refused_serial = 0;
-	set_trouble(b, "", "");
+	set_trouble(b, "");
 	bird_file_keep(&b->file);
 	prod_for_a_while(b, now);
 }
 
 static void on_refusal(struct bird *b, const char *text, int64_t now)
 {
-	char why[192];
-	bird_reply_sentence(text, why, sizeof(why));
-	set_trouble(b, "BIRD refuses the configuration: ", why);
+	set_failure(b, "BIRD refuses the configuration", text, now);
 	b->status.refused = b->asked_serial == b->serial ? b->generation : b->asked_generation;
 	b->refused_serial = b->asked_serial;
-	b->retry_at_ms = now + RETRY_MS;
-}
-
-/* What BIRD says to a command that it does not carry out for another reason than the text. */
-static void on_failure(struct bird *b, const char *command, const char *text, int64_t now)
-{
-	char why[192];
-	bird_reply_sentence(text, why, sizeof(why));
-	char what[64];
-	(void)snprintf(what, sizeof(what), "BIRD does not %s: ", command);
-	set_trouble(b, what, why);
-	b->retry_at_ms = now + RETRY_MS;
 }
 
 static void on_check(struct bird *b, const struct bird_ctl_event *reply, int64_t now)
@@ -209,9 +206,9 @@ static void on_check(struct bird *b, const struct bird_ctl_event *reply, int64_t
 	if (reply->code == 8002) {
 		on_refusal(b, reply->text, now);
 	} else if (reply->code != 20) {
-		on_failure(b, "check the configuration", reply->text, now);
+		set_failure(b, "BIRD does not check the configuration", reply->text, now);
 	} else if (bird_file_put(&b->file, &e) < 0) {
-		set_trouble(b, "", e.text);
+		set_trouble(b, e.text);
 		b->retry_at_ms = now + RETRY_MS;
 	} else {
 		b->placed = true;
@@ -238,7 +235,7 @@ static void on_configure(struct bird *b, const struct bird_ctl_event *reply, int
 		b->placed = b->text && bird_file_is(&b->file, b->text);
 		break;
 	default: /* 0006 it is about to end; 8007 the session is restricted */
-		on_failure(b, "configure", reply->text, now);
+		set_failure(b, "BIRD does not configure", reply->text, now);
 	}
 }
 
@@ -253,7 +250,7 @@ static void on_status(struct bird *b, const struct bird_ctl_event *reply, int64_
 	if (!status.reconfiguring && !status.stopping)
 		on_loaded(b, now);
 	else if (now >= b->prod_until_ms)
-		set_trouble(b, "BIRD is still putting the configuration into effect", "");
+		set_trouble(b, "BIRD is still putting the configuration into effect");
 }
 
 static void on_event(struct bird *b, const struct bird_ctl_event *event)
@@ -320,7 +317,7 @@ static void send_command(struct bird *b, enum asked what, int64_t now)
 	case CHECK:
 		if (bird_file_write(&b->file, b->text, &e) < 0) {
 			b->asked = NOTHING;
-			set_trouble(b, "", e.text);
+			set_trouble(b, e.text);
 			b->retry_at_ms = now + RETRY_MS;
 			break;
 		}
