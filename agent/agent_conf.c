@@ -218,21 +218,16 @@ static const struct schema_member file_members[] = {
 	SECTION("log", logging),
 };
 
-static int take_document(const json_t *doc, struct agent_conf *out, struct err *e)
-{
-	static const struct schema file = SCHEMA_OF(file_members);
-	const struct schema_reader reader = {.unknown = schema_unknown, .e = e};
-	return schema_read_as(&reader, &file, doc, out);
-}
-
 /* A file that nobody asked for may be missing. */
 static int take_file(const char *path, bool wanted, struct agent_conf *out, struct err *e)
 {
+	static const struct schema file = SCHEMA_OF(file_members);
+	const struct schema_reader reader = {.unknown = schema_unknown, .e = e};
 	CLEANUP_JSON json_t *doc = NULL;
 	int r = json_read_file(path, &doc, e);
 	if (r < 0)
 		return r == -ENOENT && !wanted ? 0 : r;
-	r = take_document(doc, out, e);
+	r = schema_read_as(&reader, &file, doc, out);
 	if (r < 0)
 		err_add(e, "%.200s", path);
 	return r == -EINVAL ? -EBADMSG : r; /* -EINVAL is for the command line */
@@ -295,7 +290,7 @@ static const char *get_variable(const char *name)
 }
 
 /* The command line, else the environment. */
-static int take_given(const struct given *g, struct agent_conf *out, struct err *e)
+static int take_given(struct given *g, struct agent_conf *out, struct err *e)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < OPTIONS; i++) {
@@ -309,17 +304,15 @@ static int take_given(const struct given *g, struct agent_conf *out, struct err 
 				g->values[i] ? o->flag : o->variable);
 	}
 	const char *dir = get_variable("ROOST_STATE_DIR");
-	if (g->n_state_dirs || dir)
+	const char *name = g->n_state_dirs ? "--state-dir" : "ROOST_STATE_DIR";
+	if (!g->n_state_dirs && dir)
+		g->state_dirs[g->n_state_dirs++] = dir;
+	if (g->n_state_dirs)
 		out->n_state_dirs = 0;
 	for (size_t i = 0; r == 0 && i < g->n_state_dirs; i++) {
 		r = setting_add_state_dir(g->state_dirs[i], out, e);
 		if (r < 0)
-			err_add(e, "--state-dir");
-	}
-	if (r == 0 && !g->n_state_dirs && dir) {
-		r = setting_add_state_dir(dir, out, e);
-		if (r < 0)
-			err_add(e, "ROOST_STATE_DIR");
+			err_add(e, "%s", name);
 	}
 	return r;
 }

@@ -44,6 +44,14 @@ static struct block_plan_step *add_step(
 	return s;
 }
 
+static void add_claim(
+	struct planning *p, const struct cidr *block, size_t dir, const struct replica_item *pool)
+{
+	struct block_plan_step *s = add_step(p, STEP_CLAIM, block, dir);
+	(void)text_copy(s->pool, sizeof(s->pool), pool->resource.name);
+	s->pool_revision = pool->revision;
+}
+
 static bool is_under_way(const struct block_plan_input *in, const struct cidr *block)
 {
 	return pending_find(in->pending, block, PENDING_CLAIM) ||
@@ -157,9 +165,7 @@ static void plan_claim_again(struct planning *p, const struct node_states_block 
 	}
 	if (is_tried(p->in, &s->in.cidr))
 		return;
-	struct block_plan_step *step = add_step(p, STEP_CLAIM, &s->in.cidr, s->dir);
-	(void)text_copy(step->pool, sizeof(step->pool), pool->resource.name);
-	step->pool_revision = pool->revision;
+	add_claim(p, &s->in.cidr, s->dir, pool);
 }
 
 /* A block of a node state that the store says is not ours. */
@@ -303,9 +309,7 @@ static bool pick_block(struct planning *p, const struct mirror_pool *pool, size_
 	struct cidr block;
 	if (!doc || !block_pick(&pool->pool, p->in->node, taken, &block))
 		return false;
-	struct block_plan_step *s = add_step(p, STEP_CLAIM, &block, dir);
-	(void)text_copy(s->pool, sizeof(s->pool), doc->resource.name);
-	s->pool_revision = doc->revision;
+	add_claim(p, &block, dir, doc);
 	return true;
 }
 

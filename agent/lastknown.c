@@ -4,11 +4,12 @@
  * store may be away when the machine comes up. What lies between is here: small, JSON, readable by
  * the person who has to find out what happened.
  *
- * It is replaced as a whole, so at every moment there is the old or the new one. Being wrong is dangerous in one direction only: a block that is
- * missing here is read from the store again, a block that is here but no longer ours would be
- * used by two nodes if trustLastBlocks is set. So what is read is either exactly what was written
- * or nothing: unknown keys, another version, or a value out of its bounds make the file damaged.
- * A damaged file is kept beside its place, one of them, for the person who wants to know.
+ * It is replaced as a whole, so at every moment there is the old or the new one. Being wrong is
+ * dangerous in one direction only: a block that is missing here is read from the store again, a
+ * block that is here but no longer ours would be used by two nodes if trustLastBlocks is set. So
+ * what is read is either exactly what was written or nothing: unknown keys, another version, or a
+ * value out of its bounds make the file damaged. A damaged file is kept beside its place, one of
+ * them, for the person who wants to know.
  */
 #include "agent/lastknown.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the texts of the settings must look like. To add a setting: a field in struct agent_conf, its
- * default here, a row in a table of agent/agent_conf.c, a line in docs/AGENT.md.
+ * What the texts of the settings must look like. To add a setting: a field in struct agent_conf,
+ * its default here, a row in a table of agent/agent_conf.c, a line in docs/AGENT.md.
  *
  * Paths are absolute, as an agent has no folder of its own, and hold nothing that has a meaning in
  * BIRD's language or as a pattern: some of them are written into its configuration.

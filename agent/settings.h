@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The settings of roostd that are texts: the check that each passes, wherever it comes from (the file,
- * the environment, the command line), and its defaults.
+ * The settings of roostd that are texts: the check that each passes, wherever it comes from (the
+ * file, the environment, the command line), and its defaults.
  */
 #include <stddef.h>
 

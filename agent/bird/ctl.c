@@ -189,7 +189,8 @@ void bird_ctl_send(struct bird_ctl *b, const char *command, unsigned int timeout
 	send_more(b);
 }
 
-/* r is of bird_reply_feed(): a whole reply, of what was waited for or of nothing that BIRD would say. */
+/* r is of bird_reply_feed(): a whole reply, of what was waited for or of nothing that BIRD would
+ * say. */
 static bool hand_out_reply(struct bird_ctl *b, int r, struct bird_ctl_event *out)
 {
 	bool greets = b->state == GREETING && b->reply.code == 1;
