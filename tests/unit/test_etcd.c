@@ -82,7 +82,7 @@ TEST(answers_that_are_not_etcds_are_refused)
 		struct err e;
 		if (etcd_read(text, strlen(text), &a, &e) != -EBADMSG)
 			fail_msg("%s was taken", table[i]);
-		assert_non_null(strstr(e.text, "not etcd's"));
+		assert_says(e.text, "not etcd's");
 	}
 }
 
@@ -144,6 +144,13 @@ static void expect(struct etcd_watch *w, const char *answer, const char *events)
 	assert_string_equal(out, events);
 }
 
+static void close_watch(struct etcd_watch **w)
+{
+	etcd_watch_free(*w);
+}
+
+#define CLEANUP_WATCH __attribute__((cleanup(close_watch)))
+
 /* The next request must have these words. */
 static void asks(struct etcd_watch *w, const char *path, const char *words)
 {
@@ -168,19 +175,18 @@ static struct etcd_watch *streaming(int at)
 
 TEST(a_list_comes_in_pages_of_one_revision)
 {
-	struct etcd_watch *w = etcd_watch_new("/p/", "", false);
+	CLEANUP_WATCH struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 	asks(w, "/v3/kv/range", "\"key\":\"L3Av\",\"range_end\":\"L3Aw\",\"limit\":\"1000\"}");
 	expect(w, HEADER(9) ",\"kvs\":[" KV(A, 3) "," KV(B, 5) "],\"more\":true}", "R+a+b");
 	asks(w, "/v3/kv/range", "\"key\":\"L3AvYgA=\""); /* /p/b and a NUL */
 	asks(w, "/v3/kv/range", "\"revision\":\"9\"");
 	expect(w, HEADER(12) ",\"kvs\":[" KV(C, 4) "]}", "+cC");
 	asks(w, "/v3/watch", "\"start_revision\":\"10\"");
-	etcd_watch_free(w);
 }
 
 TEST(a_list_that_is_compacted_between_two_pages_begins_again)
 {
-	struct etcd_watch *w = etcd_watch_new("/p/", "", false);
+	CLEANUP_WATCH struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 	char out[64];
 	expect(w, HEADER(9) ",\"kvs\":[" KV(A, 3) "],\"more\":true}", "R+a");
 	assert_int_equal(feed(w,
@@ -190,7 +196,6 @@ TEST(a_list_that_is_compacted_between_two_pages_begins_again)
 		ETCD_COMPACTED);
 	asks(w, "/v3/kv/range", "\"limit\":\"1000\"}");
 	expect(w, HEADER(20) ",\"kvs\":[" KV(B, 15) "]}", "R+bC");
-	etcd_watch_free(w);
 }
 
 TEST(pages_that_make_no_progress_are_refused)
@@ -204,19 +209,18 @@ TEST(pages_that_make_no_progress_are_refused)
 		"{}",
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct etcd_watch *w = etcd_watch_new("/p/", "", false);
+		CLEANUP_WATCH struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 		char out[64];
 		if (feed(w, table[i], out) != ETCD_AGAIN)
 			fail_msg("%s was taken", table[i]);
 		etcd_watch_broken(w);
 		asks(w, "/v3/kv/range", "\"limit\"");
-		etcd_watch_free(w);
 	}
 }
 
 TEST(a_page_that_is_too_large_is_asked_for_in_parts)
 {
-	struct etcd_watch *w = etcd_watch_new("/p/", "", false);
+	CLEANUP_WATCH struct etcd_watch *w = etcd_watch_new("/p/", "", false);
 	static const char *const limits[] = {"\"125\"", "\"15\"", "\"1\"", "\"1\""};
 	for (size_t i = 0; i < COUNT(limits); i++) {
 		etcd_watch_too_large(w);
@@ -224,12 +228,11 @@ TEST(a_page_that_is_too_large_is_asked_for_in_parts)
 	}
 	expect(w, HEADER(9) ",\"kvs\":[" KV(A, 3) "],\"more\":true}", "R+a");
 	asks(w, "/v3/kv/range", "\"2\"");
-	etcd_watch_free(w);
 }
 
 TEST(a_broken_stream_goes_on_behind_what_was_told)
 {
-	struct etcd_watch *w = streaming(9);
+	CLEANUP_WATCH struct etcd_watch *w = streaming(9);
 	expect(w, LINE(9) ",\"created\":true}}", "");
 	/* The header says what the server has, not what it sent. */
 	expect(w,
@@ -245,12 +248,11 @@ TEST(a_broken_stream_goes_on_behind_what_was_told)
 	etcd_watch_broken(w);
 	expect(w, HEADER(60) "}", "");
 	asks(w, "/v3/watch", "\"start_revision\":\"51\"");
-	etcd_watch_free(w);
 }
 
 TEST(a_fragment_moves_the_bookmark_only_with_its_last)
 {
-	struct etcd_watch *w = streaming(9);
+	CLEANUP_WATCH struct etcd_watch *w = streaming(9);
 	expect(w, LINE(12) ",\"fragment\":true,\"events\":[{\"kv\":" KV(A, 12) "}]}}", "+a");
 	etcd_watch_broken(w);
 	expect(w, HEADER(12) "}", "");
@@ -260,7 +262,6 @@ TEST(a_fragment_moves_the_bookmark_only_with_its_last)
 	etcd_watch_broken(w);
 	expect(w, HEADER(12) "}", "");
 	asks(w, "/v3/watch", "\"start_revision\":\"13\"");
-	etcd_watch_free(w);
 }
 
 TEST(a_store_that_went_back_or_is_another_is_listed_again)
@@ -268,12 +269,11 @@ TEST(a_store_that_went_back_or_is_another_is_listed_again)
 	static const char *const table[] = {
 		HEADER(8) "}", "{\"header\":{\"cluster_id\":\"2\",\"revision\":\"99\"}}"};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct etcd_watch *w = streaming(9);
+		CLEANUP_WATCH struct etcd_watch *w = streaming(9);
 		etcd_watch_broken(w);
 		expect(w, table[i], "");
 		asks(w, "/v3/kv/range", "\"limit\"");
 		expect(w, HEADER(8) ",\"kvs\":[" KV(A, 3) "]}", "R+aC");
-		etcd_watch_free(w);
 	}
 }
 
@@ -295,11 +295,10 @@ TEST(a_cancelled_watch_says_why)
 			ETCD_AGAIN, "/v3/watch"},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct etcd_watch *w = streaming(9);
+		CLEANUP_WATCH struct etcd_watch *w = streaming(9);
 		char out[64];
 		assert_int_equal(feed(w, table[i].line, out), table[i].verdict);
 		asks(w, table[i].then, "{");
-		etcd_watch_free(w);
 	}
 }
 
@@ -312,6 +311,13 @@ static struct etcd_commit *make_commit(int64_t revision)
 	const struct store_txn t = {&compare, 1, &change, 1};
 	return etcd_commit_new("/p/", &t);
 }
+
+static void close_commit(struct etcd_commit **c)
+{
+	etcd_commit_free(*c);
+}
+
+#define CLEANUP_COMMIT __attribute__((cleanup(close_commit)))
 
 static enum etcd_verdict answer(
 	struct etcd_commit *c, const char *text, struct store_event *out, bool *over, struct err *e)
@@ -339,7 +345,7 @@ static void requires(struct etcd_commit *c, const char *path, const char *words)
 
 TEST(the_first_attempt_is_plain)
 {
-	struct etcd_commit *c = make_commit(7);
+	CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
 	struct store_event ev;
 	struct err e;
 	bool over;
@@ -353,7 +359,6 @@ TEST(the_first_attempt_is_plain)
 	assert_int_equal(ev.revision, 9);
 	assert_int_equal(answer(c, HEADER(9) "}", &ev, &over, &e), ETCD_FINE);
 	assert_int_equal(ev.kind, STORE_CONFLICT);
-	etcd_commit_free(c);
 }
 
 TEST(after_a_lost_answer_the_truth_is_found)
@@ -376,7 +381,7 @@ TEST(after_a_lost_answer_the_truth_is_found)
 		{QUESTION_FAILED("\"kvs\":[" KV(A, 7) "]"), STORE_CONFLICT, 0},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct etcd_commit *c = make_commit(7);
+		CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
 		bool over;
@@ -386,7 +391,6 @@ TEST(after_a_lost_answer_the_truth_is_found)
 		assert_true(over);
 		assert_int_equal(ev.kind, table[i].kind);
 		assert_int_equal(ev.revision, table[i].revision);
-		etcd_commit_free(c);
 	}
 }
 
@@ -410,7 +414,7 @@ TEST(a_document_that_was_changed_since_is_followed_back)
 			STORE_FAILED, 0},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct etcd_commit *c = make_commit(7);
+		CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
 		bool over;
@@ -429,7 +433,6 @@ TEST(a_document_that_was_changed_since_is_followed_back)
 		assert_true(over);
 		assert_int_equal(ev.kind, table[i].kind);
 		assert_int_equal(ev.revision, table[i].revision);
-		etcd_commit_free(c);
 	}
 }
 
@@ -453,13 +456,12 @@ TEST(errors_that_come_before_anything_was_done_are_final)
 		{"{\"error\":\"etcdserver: bad\",\"code\":3}", ETCD_FINAL, -EINVAL},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct etcd_commit *c = make_commit(7);
+		CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
 		bool over;
 		assert_int_equal(answer(c, table[i].text, &ev, &over, &e), table[i].verdict);
 		assert_int_equal(ev.error, table[i].error);
-		etcd_commit_free(c);
 	}
 }
 
