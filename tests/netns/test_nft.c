@@ -28,9 +28,8 @@ static struct err e;
 static const struct nft_chain output = {
 	.type = "filter", .hook = NF_INET_LOCAL_OUT, .policy = NF_ACCEPT};
 
-static int setup(void **state)
+FIXTURE(setup)
 {
-	(void)state;
 	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	if (unshare(CLONE_NEWNET) < 0)
 		return -1;
@@ -40,9 +39,8 @@ static int setup(void **state)
 	return r < 0 ? r : nft_open(&nft, &e);
 }
 
-static int teardown(void **state)
+FIXTURE(teardown)
 {
-	(void)state;
 	nft_close(nft);
 	return 0;
 }
@@ -214,7 +212,7 @@ TEST(an_anonymous_set_belongs_to_its_rule)
 	assert_int_equal(nft_replace(nft, t, &e), 0);
 	assert_true(
 		passes("127.0.0.1", 443) && passes("127.0.0.1", 80) && !passes("127.0.0.1", 81));
-	assert_non_null(strstr(list(), "udp dport != { 80, 443 } drop"));
+	assert_says(list(), "udp dport != { 80, 443 } drop");
 	assert_int_equal(nft_read(nft, NFPROTO_INET, "t", &now, &e), 0);
 	assert_true(nft_table_equal(t, now));
 	s = nft_table_set(other, NULL, 0, &type, 1);
@@ -296,9 +294,8 @@ TEST(a_map_gives_the_data_of_a_key)
 	nft_compare(r, NFT_CMP_EQ, &two, sizeof(two));
 	nft_rule_verdict(r, NF_DROP, NULL);
 	made(t);
-	assert_non_null(
-		strstr(list(), "type ipv4_addr : mark\n\t\telements = { 127.0.0.1 : 0x00000001, "
-			       "127.0.0.2 : 0x00000002 }"));
+	assert_says(list(), "type ipv4_addr : mark\n\t\telements = { 127.0.0.1 : 0x00000001, "
+			    "127.0.0.2 : 0x00000002 }");
 	assert_true(passes("127.0.0.1", 9) && passes("127.0.0.3", 9) && !passes("127.0.0.2", 9));
 }
 
@@ -333,10 +330,9 @@ TEST(a_verdict_map_sends_packets_to_chains)
 {
 	struct nft_kept kept = {.family = NFPROTO_INET, .name = "t"};
 	made(dispatch("127.0.0.1", "127.0.0.2"));
-	assert_non_null(strstr(list(),
-		"type ipv4_addr : verdict\n\t\telements = { 127.0.0.1 : goto closed, "
-		"127.0.0.2 : accept }"));
-	assert_non_null(strstr(list(), "ip daddr vmap @by_address\n\t\tcounter"));
+	assert_says(list(), "type ipv4_addr : verdict\n\t\telements = { 127.0.0.1 : goto closed, "
+			    "127.0.0.2 : accept }");
+	assert_says(list(), "ip daddr vmap @by_address\n\t\tcounter");
 	assert_true(!passes("127.0.0.1", 9) && passes("127.0.0.2", 9) && passes("127.0.0.3", 9));
 	/* The same keys with other verdicts, in one batch. */
 	assert_int_equal(nft_sync(nft, &kept, dispatch("127.0.0.2", "127.0.0.1"), true, &e), 1);
@@ -362,9 +358,9 @@ TEST(concatenated_keys_match_as_a_whole)
 	nft_rule_verdict(r, NF_DROP, NULL);
 	made(t);
 	const char *text = list();
-	assert_non_null(strstr(text, "type ipv4_addr . inet_proto . inet_service"));
-	assert_non_null(strstr(text, "127.0.0.1 . udp . 53"));
-	assert_non_null(strstr(text, "ip daddr . meta l4proto . th dport @services drop"));
+	assert_says(text, "type ipv4_addr . inet_proto . inet_service");
+	assert_says(text, "127.0.0.1 . udp . 53");
+	assert_says(text, "ip daddr . meta l4proto . th dport @services drop");
 	assert_true(!passes("127.0.0.1", 53) && passes("127.0.0.1", 54) && passes("127.0.0.2", 53));
 }
 
@@ -383,7 +379,7 @@ TEST(concatenated_ranges_match_in_every_field)
 	nft_lookup(r, s, false);
 	nft_rule_verdict(r, NF_DROP, NULL);
 	made(t);
-	assert_non_null(strstr(list(), "elements = { 127.1.0.0/16 . 100-200 }"));
+	assert_says(list(), "elements = { 127.1.0.0/16 . 100-200 }");
 	assert_false(passes("127.1.2.3", 100) || passes("127.1.255.254", 200));
 	assert_true(
 		passes("127.1.2.3", 99) && passes("127.1.2.3", 201) && passes("127.2.0.1", 150));
@@ -409,8 +405,8 @@ TEST(interface_names_are_keys)
 	nft_rule_verdict(r, NF_DROP, NULL);
 	made(t);
 	const char *text = list();
-	assert_non_null(strstr(text, "elements = { \"lo\" . 127.0.0.1 }"));
-	assert_non_null(strstr(text, "elements = { \"lo\" }"));
+	assert_says(text, "elements = { \"lo\" . 127.0.0.1 }");
+	assert_says(text, "elements = { \"lo\" }");
 	assert_true(!passes("127.0.0.1", 9) && passes("127.0.0.2", 9));
 }
 
@@ -447,7 +443,7 @@ TEST(one_element_more_touches_nothing_else)
 	assert_true(passes("127.1.0.3", 9));
 	/* The rule is the first one still: its counter has all. */
 	const char *const whole[] = {"nft", "list", "table", "inet", "t", NULL};
-	assert_non_null(strstr(run_nft(whole), "counter packets 3 bytes 87 drop"));
+	assert_says(run_nft(whole), "counter packets 3 bytes 87 drop");
 	nft_kept_done(&kept);
 }
 
@@ -484,7 +480,7 @@ TEST(a_refusal_names_the_message_and_nothing_has_changed)
 	t = table(NULL);
 	t->chains[0].hook = 77;
 	assert_true(nft_replace(nft, t, &e) < 0);
-	assert_non_null(strstr(e.text, "cannot add chain inet t out: "));
+	assert_says(e.text, "cannot add chain inet t out: ");
 	nft_table_free(t);
 	refused_with(nft_delete(nft, NFPROTO_INET, "none", &e), ENOENT,
 		"cannot delete table inet none: No such file or directory");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * cmocka with the headers it needs, tests that use no state, and checks of calls that fill a struct err
- * named e where they stand. Every test includes it first.
+ * cmocka with the headers it needs, the heads of tests and fixtures that use no state, and checks of
+ * calls that fill a struct err named e where they stand. Every test includes it first.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +17,9 @@
 
 /* The head of a test that is given nothing. */
 #define TEST(name) static void name(__attribute__((unused)) void **state)
+
+/* The head of what sets up or tears down something that no test is given; 0: it went well. */
+#define FIXTURE(name) static int name(__attribute__((unused)) void **state)
 
 /* The call succeeds. */
 #define ok(call)                                                                                   \
@@ -37,3 +40,10 @@
 /* The call fails with that errno, and its sentence has that part, or is that text as a whole. */
 #define refused(call, error, part) check_refusal(call, error, strstr(e.text, part))
 #define refused_with(call, error, whole) check_refusal(call, error, strcmp(e.text, whole) == 0)
+
+#define assert_says(text, part)                                                                    \
+	do {                                                                                       \
+		const char *said = (text);                                                         \
+		if (!said || !strstr(said, part))                                                  \
+			fail_msg("\"%s\" is not in \"%s\"", part, said ? said : "(null)");         \
+	} while (0)

@@ -13,22 +13,19 @@
 
 static char file[] = "/tmp/roost-conf-XXXXXX";
 
-static int make_file(void **state)
+FIXTURE(make_file)
 {
-	(void)state;
 	int fd = mkstemp(file);
 	return fd < 0 ? -1 : close(fd);
 }
 
-static int remove_file(void **state)
+FIXTURE(remove_file)
 {
-	(void)state;
 	return unlink(file);
 }
 
-static int forget_environment(void **state)
+FIXTURE(forget_environment)
 {
-	(void)state;
 	static const char *const names[] = {"ROOST_NODE", "ROOST_STORE", "ROOST_STATE_DIR",
 		"ROOST_DATA_DIR", "ROOST_SOCKET", "ROOST_CONFIG"};
 	for (size_t i = 0; i < COUNT(names); i++)

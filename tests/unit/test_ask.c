@@ -24,18 +24,16 @@
 static char folder[] = "/tmp/roost-ask-XXXXXX";
 static char path[64];
 
-static int make_folder(void **state)
+FIXTURE(make_folder)
 {
-	(void)state;
 	if (!mkdtemp(folder))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/agent.sock", folder);
 	return 0;
 }
 
-static int remove_folder(void **state)
+FIXTURE(remove_folder)
 {
-	(void)state;
 	(void)unlink(path);
 	return rmdir(folder);
 }

@@ -92,7 +92,7 @@ TEST(the_order_of_the_input_is_not_in_the_text)
 	char *x = bird_config_text(a);
 	char *y = bird_config_text(b);
 	assert_string_equal(x, y);
-	assert_non_null(strstr(x, "roost_10_1_1_244 "));
+	assert_says(x, "roost_10_1_1_244 ");
 	free(x);
 	free(y);
 	free_many(a);
@@ -155,7 +155,7 @@ TEST(the_main_configuration_includes_by_patterns)
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		char *text = bird_config_main(table[i].file, table[i].dir);
-		assert_non_null(strstr(text, "protocol device"));
+		assert_says(text, "protocol device");
 		assert_string_equal(strstr(text, "include"), table[i].expected);
 		free(text);
 	}

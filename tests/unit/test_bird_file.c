@@ -12,18 +12,16 @@
 static char folder[] = "/tmp/bird_file-XXXXXX";
 static char path[64];
 
-static int make_folder(void **state)
+FIXTURE(make_folder)
 {
-	(void)state;
 	(void)snprintf(folder, sizeof(folder), "/tmp/bird_file-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	(void)snprintf(path, sizeof(path), "%s/bird.conf", folder);
 	return 0;
 }
 
-static int remove_folder(void **state)
+FIXTURE(remove_folder)
 {
-	(void)state;
 	static const char *const suffixes[] = {"", ".new", ".old", ".check"};
 	for (size_t i = 0; i < COUNT(suffixes); i++) {
 		char file[80];
@@ -99,8 +97,8 @@ TEST(a_text_that_is_only_tried_does_not_touch_the_file)
 	char text[1024] = "";
 	(void)!fread(text, 1, sizeof(text) - 1, check);
 	(void)fclose(check);
-	assert_non_null(strstr(text, "/bird.conf.ne[w]\";"));
-	assert_non_null(strstr(text, "\"/et[c]/bir[d]/roost.[d]/*.conf\";"));
+	assert_says(text, "/bird.conf.ne[w]\";");
+	assert_says(text, "\"/et[c]/bir[d]/roost.[d]/*.conf\";");
 }
 
 TEST(links_that_lie_in_the_way_are_not_followed)
@@ -154,23 +152,18 @@ TEST(paths_that_bird_cannot_read_are_refused)
 	assert_int_equal(bird_file_init(&f, "/x", "", long_path, &e), -EINVAL);
 }
 
+#define WITH_FOLDER(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_text_that_is_kept_is_there_alone, make_folder, remove_folder),
-		cmocka_unit_test_setup_teardown(a_text_that_is_taken_back_leaves_the_former_one,
-			make_folder, remove_folder),
-		cmocka_unit_test_setup_teardown(
-			a_first_text_that_is_taken_back_leaves_nothing, make_folder, remove_folder),
-		cmocka_unit_test_setup_teardown(a_text_that_is_only_tried_does_not_touch_the_file,
-			make_folder, remove_folder),
-		cmocka_unit_test_setup_teardown(
-			links_that_lie_in_the_way_are_not_followed, make_folder, remove_folder),
-		cmocka_unit_test_setup_teardown(
-			only_the_group_may_read, make_folder, remove_folder),
-		cmocka_unit_test_setup_teardown(
-			an_unknown_group_is_an_error_that_names_it, make_folder, remove_folder),
+		WITH_FOLDER(a_text_that_is_kept_is_there_alone),
+		WITH_FOLDER(a_text_that_is_taken_back_leaves_the_former_one),
+		WITH_FOLDER(a_first_text_that_is_taken_back_leaves_nothing),
+		WITH_FOLDER(a_text_that_is_only_tried_does_not_touch_the_file),
+		WITH_FOLDER(links_that_lie_in_the_way_are_not_followed),
+		WITH_FOLDER(only_the_group_may_read),
+		WITH_FOLDER(an_unknown_group_is_an_error_that_names_it),
 		cmocka_unit_test(paths_that_bird_cannot_read_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

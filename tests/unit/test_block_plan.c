@@ -245,9 +245,9 @@ static void why_not_is_said(const char *store, const char *more, uint32_t max, c
 	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 0);
 	assert_int_equal(p.answers[0].free, 0);
-	assert_non_null(strstr(p.answers[0].why_not, words));
+	assert_says(p.answers[0].why_not, words);
 	if (!*more)
-		assert_non_null(strstr(p.why_not[0], words));
+		assert_says(p.why_not[0], words);
 	block_plan_done(&p);
 	replica_done(&b.replica);
 }
@@ -332,12 +332,12 @@ TEST(free_addresses_of_other_pools_are_none_for_who_may_not_use_them)
 	ask.pools = &b.mirror.pools[1].pool.cidr;
 	block_plan_make(&b.in, &p);
 	assert_int_equal(p.answers[0].free, 0);
-	assert_non_null(strstr(p.answers[0].why_not, "maxBlocksPerHost is 1"));
+	assert_says(p.answers[0].why_not, "maxBlocksPerHost is 1");
 	block_plan_done(&p);
 	b.in.max_blocks = 0;
 	b.mirror.pools[1].assigns = false;
 	block_plan_make(&b.in, &p);
-	assert_non_null(strstr(p.answers[0].why_not, "no enabled IPv4 pool that the pod may use"));
+	assert_says(p.answers[0].why_not, "no enabled IPv4 pool that the pod may use");
 	assert_string_equal(p.why_not[0], "");
 	block_plan_done(&p);
 	replica_done(&b.replica);
@@ -357,7 +357,7 @@ TEST(claims_that_are_not_blocks_yet_count_for_the_limit)
 	assert_int_equal(p.n_steps, 1);
 	assert_string_equal(p.steps[0].pool, "q");
 	assert_string_equal(p.answers[0].why_not, "");
-	assert_non_null(strstr(p.answers[1].why_not, "this node has 2 blocks"));
+	assert_says(p.answers[1].why_not, "this node has 2 blocks");
 	block_plan_done(&p);
 	replica_done(&b.replica);
 }
@@ -380,7 +380,7 @@ TEST(a_block_in_use_whose_pool_is_gone_is_a_problem)
 	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 0);
 	assert_int_equal(p.problems.total, 1);
-	assert_non_null(strstr(p.problems.text[0], "10.0.0.0/26"));
+	assert_says(p.problems.text[0], "10.0.0.0/26");
 	block_plan_done(&p);
 	replica_done(&b.replica);
 }

@@ -80,9 +80,9 @@ TEST(of_a_huge_block_only_rows_with_something_are_drawn)
 	test_view_entry(&t, "fd00:0:0:7::2", NODE_USED, NULL);
 	test_view_entry(&t, "fd00:0:0:7:8000::41", NODE_COOLING, NULL);
 	CLEANUP_FREE char *text = drawn(&t.view, false);
-	assert_non_null(strstr(text, "fd00:0:0:7::         .##....."));
-	assert_non_null(strstr(text, "fd00::7:8000:0:0:40  .~......"));
-	assert_non_null(strstr(text, "only rows with something in them"));
+	assert_says(text, "fd00:0:0:7::         .##.....");
+	assert_says(text, "fd00::7:8000:0:0:40  .~......");
+	assert_says(text, "only rows with something in them");
 	size_t lines = 0;
 	for (const char *p = text; *p; p++)
 		lines += *p == '\n';
@@ -98,7 +98,7 @@ TEST(colours_come_in_runs_and_end)
 	test_view_entry(&t, "10.1.0.0", NODE_USED, NULL);
 	test_view_entry(&t, "10.1.0.1", NODE_USED, NULL);
 	CLEANUP_FREE char *text = drawn(&t.view, true);
-	assert_non_null(strstr(text, "10.1.0.0/30  \033[1;32m##\033[0m\033[2m..\033[0m  2 used"));
+	assert_says(text, "10.1.0.0/30  \033[1;32m##\033[0m\033[2m..\033[0m  2 used");
 }
 
 TEST(no_blocks_no_picture)

@@ -49,9 +49,8 @@ static void leave_store(void)
 	store = NULL;
 }
 
-static int make_folder(void **state)
+FIXTURE(make_folder)
 {
-	(void)state;
 	(void)snprintf(folder, sizeof(folder), "/tmp/roost-nodes-XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
@@ -59,9 +58,8 @@ static int make_folder(void **state)
 	return 0;
 }
 
-static int remove_folder(void **state)
+FIXTURE(remove_folder)
 {
-	(void)state;
 	leave_store();
 	return folder_remove(folder);
 }
@@ -81,26 +79,27 @@ static void put(const char *key, const char *value)
 	commit(&t);
 }
 
-static void put_node(const char *name, const char *spec)
+static void put_resource(enum resource_kind kind, const char *name, const char *spec)
 {
 	char key[STORE_KEY_MAX], value[1024];
-	keys_resource(RESOURCE_NODE, name, key);
+	keys_resource(kind, name, key);
 	(void)snprintf(value, sizeof(value),
-		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"Node\",\"metadata\":{"
+		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"%s\",\"metadata\":{"
 		"\"name\":\"%s\"},\"spec\":%s}",
-		name, spec);
+		resource_kind_text(kind), name, spec);
 	put(key, value);
+}
+
+static void put_node(const char *name, const char *spec)
+{
+	put_resource(RESOURCE_NODE, name, spec);
 }
 
 static void put_pool(const char *name, const char *prefix, int block_len)
 {
-	char key[STORE_KEY_MAX], value[512];
-	keys_resource(RESOURCE_IPPOOL, name, key);
-	(void)snprintf(value, sizeof(value),
-		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"IPPool\",\"metadata\":{"
-		"\"name\":\"%s\"},\"spec\":{\"cidr\":\"%s\",\"blockSize\":%d}}",
-		name, prefix, block_len);
-	put(key, value);
+	char spec[128];
+	(void)snprintf(spec, sizeof(spec), "{\"cidr\":\"%s\",\"blockSize\":%d}", prefix, block_len);
+	put_resource(RESOURCE_IPPOOL, name, spec);
 }
 
 static void put_block(const struct cidr *c, const char *node)
@@ -195,12 +194,6 @@ static int run(
 	int status = command(&o);
 	capture_end(&c, out, complaint);
 	return status;
-}
-
-static void assert_says(const char *text, const char *wanted)
-{
-	if (!strstr(text, wanted))
-		fail_msg("\"%s\" is not in: %s", wanted, text);
 }
 
 /* The time of a heartbeat that was just written differs in every run. */

@@ -118,7 +118,7 @@ TEST(every_option_has_a_name_and_a_line_of_help)
 		assert_non_null(options_name(bit));
 		options_print_help(f, bit);
 		(void)fclose(f);
-		assert_non_null(strstr(text, options_name(bit)));
+		assert_says(text, options_name(bit));
 	}
 	assert_null(options_name(0));
 }

@@ -23,9 +23,8 @@ static char folder[] = "/tmp/roost-status-XXXXXX";
 static char path[64], config[64];
 static char out[CAPTURE_MAX], complaint[CAPTURE_MAX];
 
-static int make_folder(void **state)
+FIXTURE(make_folder)
 {
-	(void)state;
 	if (!mkdtemp(folder))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/agent.sock", folder);
@@ -37,9 +36,8 @@ static int make_folder(void **state)
 	return fclose(f);
 }
 
-static int remove_folder(void **state)
+FIXTURE(remove_folder)
 {
-	(void)state;
 	(void)unlink(path);
 	(void)unlink(config);
 	return rmdir(folder);
@@ -136,8 +134,8 @@ TEST(problems_are_the_exit_status)
 				 "problem       ?[31mtwo\n"
 				 "problem       ?\n");
 	assert_int_equal(run("{\"bird\":{\"up\":true,\"recovering\":true}}", false), 0);
-	assert_non_null(strstr(out, "up, recovering from a restart, our configuration is not "
-				    "loaded, 0 of 0 peers\n"));
+	assert_says(out, "up, recovering from a restart, our configuration is not "
+			 "loaded, 0 of 0 peers\n");
 }
 
 TEST(an_answer_of_another_shape_is_no_crash)

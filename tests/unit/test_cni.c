@@ -364,7 +364,7 @@ TEST(unreadable_stdin_is_code_5)
 	struct outcome o;
 	run_plugin("ADD", -1, &o);
 	assert_int_equal(o.status, 1);
-	assert_non_null(strstr(o.out, "\"code\":5,"));
+	assert_says(o.out, "\"code\":5,");
 }
 
 TEST(stdin_up_to_the_limit_is_read_and_beyond_is_code_6)
@@ -379,8 +379,8 @@ TEST(stdin_up_to_the_limit_is_read_and_beyond_is_code_6)
 	assert_int_equal(o.status, 77);
 	run_plugin("ADD", memory_file(big, size), &o);
 	assert_int_equal(o.status, 1);
-	assert_non_null(strstr(o.out, "\"code\":6,"));
-	assert_non_null(strstr(o.out, "longer than 1048576 bytes"));
+	assert_says(o.out, "\"code\":6,");
+	assert_says(o.out, "longer than 1048576 bytes");
 }
 
 TEST(refusals_are_one_document_on_stdout_and_nothing_on_stderr)

@@ -283,7 +283,7 @@ TEST(other_checks_may_say_enough)
 	list[1].t.size = 1450;
 	list[2].t.from_pod = list[2].t.to_pod = CONFORM_NODE; /* between the nodes */
 	assert_true(conform_cause_from_others(&w.c, &all, &list[1]));
-	assert_non_null(strstr(list[1].cause, "small packets pass, those of full size do not"));
+	assert_says(list[1].cause, "small packets pass, those of full size do not");
 	list[0].verdict = CONFORM_FAILED;
 	assert_true(conform_cause_from_others(&w.c, &all, &list[0]));
 	assert_string_equal(

@@ -224,14 +224,14 @@ TEST(the_log_goes_to_a_file_as_well)
 {
 	struct outcome o;
 	run(STDERR_FILENO, log_everything_into_a_file, &o);
-	assert_non_null(strstr(o.out, "roost: debug: debug\n"));
+	assert_says(o.out, "roost: debug: debug\n");
 	char text[4096] = "";
 	FILE *f = fopen(mark, "re");
 	assert_non_null(f);
 	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
 	(void)fclose(f);
-	assert_non_null(strstr(text, "Z roost["));
-	assert_non_null(strstr(text, "]: info: info\n"));
+	assert_says(text, "Z roost[");
+	assert_says(text, "]: info: info\n");
 	assert_true(has_mark()); /* mode 0600, removed */
 	struct err e;
 	refused_with(log_open_file("/nowhere/log", &e), ENOENT,
@@ -249,9 +249,8 @@ TEST(levels_are_known_by_name)
 	assert_int_equal(log_parse_level("", &level), -EINVAL);
 }
 
-static int reserve_mark(void **state)
+FIXTURE(reserve_mark)
 {
-	(void)state;
 	int fd = mkstemp(mark);
 	return fd < 0 || close(fd) < 0 || unlink(mark) < 0 ? -1 : 0;
 }

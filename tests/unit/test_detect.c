@@ -186,7 +186,7 @@ TEST(no_address_of_a_pool_is_taken)
 	find("first-found", AF_INET, &w, seen);
 	assert_string_equal(seen, "10.2.0.5/24 on 3"); /* eth1 has no carrier */
 	find("10.4.0.5", AF_INET, &w, seen);
-	assert_non_null(strstr(seen, "is inside a pool"));
+	assert_says(seen, "is inside a pool");
 }
 
 TEST(wrong_words_are_refused_with_a_reason)

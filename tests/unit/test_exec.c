@@ -140,9 +140,8 @@ static void path_of(const char *name, char out[256])
 	(void)snprintf(out, 256, "%s/%s", dir, name);
 }
 
-static int make_plugins(void **state)
+FIXTURE(make_plugins)
 {
-	(void)state;
 	char self[4096] = "";
 	if (!mkdtemp(dir) || readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		return -1;
@@ -157,9 +156,8 @@ static int make_plugins(void **state)
 	return mkdir(path, 0700);
 }
 
-static int remove_plugins(void **state)
+FIXTURE(remove_plugins)
 {
-	(void)state;
 	static const char *const more[] = {"copy", "pid", "plain"};
 	char path[256];
 	for (size_t i = 0; i < NAMES; i++) {

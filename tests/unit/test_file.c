@@ -16,9 +16,8 @@
 
 static char root[64];
 
-static int setup(void **state)
+FIXTURE(setup)
 {
-	(void)state;
 	(void)snprintf(root, sizeof(root), "/tmp/roost-test-file-XXXXXX");
 	return mkdtemp(root) ? 0 : -1;
 }
@@ -245,9 +244,8 @@ TEST(times_are_rfc_3339_in_utc)
 	assert_string_equal(text, "unknown");
 }
 
-static int teardown(void **state)
+FIXTURE(teardown)
 {
-	(void)state;
 	return folder_remove(root);
 }
 

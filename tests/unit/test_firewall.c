@@ -16,8 +16,8 @@ TEST(names_that_fill_the_sentence_leave_a_shorter_one)
 	struct cidr pool = cidr("fd66:1234:5678:9abc:def0:1234:5678:0/112");
 	const struct firewall_place p = {.family = "inet", .table = name, .chain = name};
 	firewall_sentence(&p, &pool, 1, out);
-	assert_non_null(strstr(out, "a forward chain of table xxx"));
-	assert_non_null(strstr(out, "fd66:1234:5678:9abc:def0:1234:5678:0/112: accept them"));
+	assert_says(out, "a forward chain of table xxx");
+	assert_says(out, "fd66:1234:5678:9abc:def0:1234:5678:0/112: accept them");
 }
 
 TEST(pools_that_do_not_fit_are_counted)
@@ -30,8 +30,8 @@ TEST(pools_that_do_not_fit_are_counted)
 	}
 	const struct firewall_place p = {.family = "ip", .table = "filter", .chain = "FORWARD"};
 	firewall_sentence(&p, pools, 4, out);
-	assert_non_null(strstr(out, "iptables -I FORWARD -d 100.100.0.0/16,100.101.0.0/16,"
-				    "100.102.0.0/16,100.103.0.0/16 -j ACCEPT"));
+	assert_says(out, "iptables -I FORWARD -d 100.100.0.0/16,100.101.0.0/16,"
+			 "100.102.0.0/16,100.103.0.0/16 -j ACCEPT");
 	firewall_sentence(&p, pools, MAX_CIDRS, out);
 	assert_string_equal(out, "a forward chain of table filter drops pods' packets from and to "
 				 "100.100.0.0/16 and 15 more pools: accept them");

@@ -21,9 +21,8 @@
 
 static char folder[] = "/tmp/roost-lastknown-XXXXXX";
 
-static int make_folder(void **state)
+FIXTURE(make_folder)
 {
-	(void)state;
 	return mkdtemp(folder) ? 0 : -1;
 }
 
@@ -34,9 +33,8 @@ static const char *in_folder(const char *name)
 	return path;
 }
 
-static int empty_folder(void **state)
+FIXTURE(empty_folder)
 {
-	(void)state;
 	static const char *const names[] = {
 		"blocks.json", "blocks.json.new", "blocks.json.damaged", "agent.lock"};
 	for (size_t i = 0; i < COUNT(names); i++)
@@ -44,9 +42,8 @@ static int empty_folder(void **state)
 	return 0;
 }
 
-static int remove_folder(void **state)
+FIXTURE(remove_folder)
 {
-	(void)state;
 	return rmdir(folder); /* nothing else was left there */
 }
 

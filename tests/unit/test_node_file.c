@@ -99,7 +99,7 @@ static void a_damaged_state_is_set_aside_and_begun_anew(void **state)
 		refused(node_open(&n, place->dir, NODE_READ, &e), EUCLEAN, "damaged");
 		n = open_state(state);
 		assert_non_null(node_set_aside(n));
-		assert_non_null(strstr(node_set_aside(n), ".mdb.damaged-"));
+		assert_says(node_set_aside(n), ".mdb.damaged-");
 		assert_int_equal(access(node_set_aside(n), F_OK), 0);
 		assert_true(node_needs_adoption(n, false));
 		/* The blocks of the lost states are quarantined: each time another one. */
@@ -302,8 +302,8 @@ static void a_second_state_folder_of_the_host_is_refused(void **state)
 	n = open_in(place, place->other, NODE_SHARED);
 	refused(assign(n, "b", &p, 1, &l, &e), EBUSY,
 		"pool 100.66.0.0/16 is in use by another state folder of this host");
-	assert_non_null(strstr(e.text, place->dir));
-	assert_non_null(strstr(e.details, "ipam release --idle-blocks"));
+	assert_says(e.text, place->dir);
+	assert_says(e.details, "ipam release --idle-blocks");
 	refused(node_can_assign(n, &p, 1, &e), EBUSY, place->dir);
 	refused(assign(n, "b", &other_size, 1, &l, &e), EBUSY, place->dir);
 	/* A blackhole of the other folder's is not ours. */

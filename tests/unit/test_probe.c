@@ -319,7 +319,7 @@ TEST(the_first_usable_file_of_the_folder_is_the_network)
 	assert_string_equal(c.name, "last");
 	probe_chain_done(&c);
 	assert_int_equal(probe_chain_load(folder, "none", &c, &e), -ENOENT);
-	assert_non_null(strstr(e.details, "00.conflist"));
+	assert_says(e.details, "00.conflist");
 	static const char *const names[] = {
 		"00.conflist", "05.txt", "20.conf", "10.conflist", "9.json"};
 	for (size_t i = 0; i < COUNT(names); i++) {

@@ -29,9 +29,8 @@ static char folder[] = "/tmp/roost-server-XXXXXX";
 static char path[64];
 static struct server *server;
 
-static int make_folder(void **state)
+FIXTURE(make_folder)
 {
-	(void)state;
 	if (!mkdtemp(folder))
 		return -1;
 	(void)chmod(folder, 0755);
@@ -39,22 +38,19 @@ static int make_folder(void **state)
 	return 0;
 }
 
-static int remove_folder(void **state)
+FIXTURE(remove_folder)
 {
-	(void)state;
 	return rmdir(folder);
 }
 
-static int start(void **state)
+FIXTURE(start)
 {
-	(void)state;
 	struct err e;
 	return server_open(&server, path, "", &e);
 }
 
-static int stop(void **state)
+FIXTURE(stop)
 {
-	(void)state;
 	server_close(server);
 	server = NULL;
 	return access(path, F_OK) == 0 ? -1 : 0; /* the socket file is gone */
@@ -213,7 +209,7 @@ TEST(nul_bytes_end_no_line)
 	static const char bytes[] = "{\"op\":\"a\"}\0\n";
 	assert_int_equal(send(fd, bytes, sizeof(bytes) - 1, 0), sizeof(bytes) - 1);
 	look();
-	assert_non_null(strstr(got(fd), "\"error\""));
+	assert_says(got(fd), "\"error\"");
 }
 
 /* A request of n bytes without its end of line. */
@@ -254,7 +250,7 @@ TEST(a_request_has_64_kib_at_most)
 	look();
 	const char *text = got(fd);
 	assert_non_null(text);
-	assert_non_null(strstr(text, "a request of more than 65536 bytes"));
+	assert_says(text, "a request of more than 65536 bytes");
 	assert_string_equal(got(fd), ""); /* closed */
 }
 
@@ -291,7 +287,7 @@ TEST(who_vanishes_keeps_its_place_until_the_answer)
 	assert_false(is_readable(server_fd(server)));
 	CLEANUP_FD int late = client();
 	look();
-	assert_non_null(strstr(got(late), "64 connections already"));
+	assert_says(got(late), "64 connections already");
 	for (size_t i = 0; i < SERVER_CONNECTIONS; i++)
 		answer(ids[i], 1);
 	CLEANUP_FD int fd = client();
@@ -365,7 +361,7 @@ TEST(an_answer_beyond_the_bound_becomes_an_error)
 	say(fd, "{\"op\":\"a\"}\n");
 	assert_non_null(next(&id));
 	server_answer(server, id, json_pack("{ss}", "t", text));
-	assert_non_null(strstr(got(fd), "\"errno\":\"EPROTO\""));
+	assert_says(got(fd), "\"errno\":\"EPROTO\"");
 }
 
 TEST(endless_garbage_does_not_keep_the_agent_from_its_work)
@@ -426,9 +422,9 @@ TEST(who_is_too_slow_is_told_and_closed)
 		if (poll(closed, 3, 0) == 3)
 			break;
 	}
-	assert_non_null(strstr(got(idle), "no whole request came within 10 s"));
+	assert_says(got(idle), "no whole request came within 10 s");
 	assert_string_equal(got(idle), "");
-	assert_non_null(strstr(got(half), "no whole request came within 10 s"));
+	assert_says(got(half), "no whole request came within 10 s");
 	assert_string_equal(got(half), "");
 	struct pollfd closed = {.fd = full};
 	assert_int_equal(poll(&closed, 1, 0), 1);

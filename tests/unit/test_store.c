@@ -677,7 +677,7 @@ static void a_store_that_was_removed_says_so(void **state)
 	(void)folder_remove(w->folder);
 	assert_int_equal(change(w->s, "a", "2", -1), -ESTALE);
 	int64_t since;
-	assert_non_null(strstr(store_trouble(w->s, &since), "was removed or replaced"));
+	assert_says(store_trouble(w->s, &since), "was removed or replaced");
 }
 
 static void a_full_store_is_an_error_sentence_and_can_be_read(void **state)
@@ -698,7 +698,7 @@ static void a_full_store_is_an_error_sentence_and_can_be_read(void **state)
 	}
 	assert_int_equal(r, -ENOSPC);
 	int64_t since;
-	assert_non_null(strstr(store_trouble(w->s, &since), "is full (8 MiB)"));
+	assert_says(store_trouble(w->s, &since), "is full (8 MiB)");
 	(void)have(w->s, "k0", large);
 	assert_int_equal(change(w->s, "k0", NULL, -1), 1);
 	assert_null(store_trouble(w->s, &since));

@@ -105,8 +105,7 @@ static void an_address_is_held_until_the_node_state_has_released_it(void **state
 	assert_false(sync_at(&h, 40000));
 	assert_true(addr_equal(&h.tunnels.held[TUNNEL_VXLAN4], &had));
 	assert_int_equal(h.problems.total, 1);
-	assert_non_null(strstr(
-		h.problems.text[0], "the address of the device of vxlan cannot be released: "));
+	assert_says(h.problems.text[0], "the address of the device of vxlan cannot be released: ");
 	assert_true(h.again_ms > 40000 && h.again_ms <= 42000);
 	show(&h);
 	assert_int_equal(used(&h), 1);

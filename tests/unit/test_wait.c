@@ -118,18 +118,16 @@ static void what_cannot_be_watched_is_an_error(void **state)
 	assert_int_equal(wait_add(&f->wait, f->in, EPOLLIN, 0, &e), -EEXIST);
 }
 
+#define WITH_WAIT(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			a_ready_descriptor_wakes_and_is_told_by_its_token, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_time_wakes_once_and_is_no_event, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_time_in_the_past_wakes_at_once_and_a_new_one_forgets_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			the_time_does_not_hide_a_descriptor, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			what_cannot_be_watched_is_an_error, setup, teardown),
+		WITH_WAIT(a_ready_descriptor_wakes_and_is_told_by_its_token),
+		WITH_WAIT(a_time_wakes_once_and_is_no_event),
+		WITH_WAIT(a_time_in_the_past_wakes_at_once_and_a_new_one_forgets_it),
+		WITH_WAIT(the_time_does_not_hide_a_descriptor),
+		WITH_WAIT(what_cannot_be_watched_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Values as tests write them: texts become addresses, prefixes and documents, and one that is none fails the
- * test.
+ * Values as tests write them: texts become addresses, prefixes and documents, and one that is none
+ * fails the test.
  */
 #include "tests/unit/check.h"
 
