@@ -22,6 +22,7 @@
 
 #include "cluster/resource_impl.h"
 #include "lib/json.h"
+#include "lib/text.h"
 
 #define LABELS_MAX 256	     /* labels, and annotations, of a document */
 #define ANNOTATION_MAX 16384 /* bytes of its value */
@@ -211,12 +212,9 @@ static bool is_label(const char *s, size_t max, bool key)
 	size_t len = strlen(s);
 	if (len > max || (key && len == 0))
 		return false;
-	for (; *s; s++) {
-		bool alnum = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-			     (*s >= '0' && *s <= '9');
-		if (!alnum && !strchr("_.-", *s) && (!key || *s != '/'))
+	for (; *s; s++)
+		if (!text_is_alnum(*s) && !strchr("_.-", *s) && (!key || *s != '/'))
 			return false;
-	}
 	return true;
 }
 

@@ -23,6 +23,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/text.h"
+
 #define NESTING_MAX 32
 #define KEY_MAX 512 /* bytes of a label's key */
 
@@ -51,8 +53,7 @@ static void skip_blanks(struct parser *s)
 
 static bool is_key_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c && strchr("_./-", c));
+	return text_is_alnum(c) || (c && strchr("_./-", c));
 }
 
 /* Takes a sign: "(", "&&". */

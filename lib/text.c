@@ -108,17 +108,17 @@ bool text_clean(char *dst, size_t size, const char *src)
 	return whole;
 }
 
-static bool is_alnum(char c)
+bool text_is_alnum(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
 bool text_is_name(const char *s)
 {
-	if (!is_alnum(*s))
+	if (!text_is_alnum(*s))
 		return false;
 	for (; *s; s++)
-		if (!is_alnum(*s) && !strchr("_.-", *s))
+		if (!text_is_alnum(*s) && !strchr("_.-", *s))
 			return false;
 	return true;
 }

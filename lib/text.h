@@ -49,6 +49,8 @@ bool text_copy(char *dst, size_t size, const char *src);
  * can be shown on a terminal. */
 bool text_clean(char *dst, size_t size, const char *src);
 
+bool text_is_alnum(char c); /* a-z, A-Z, 0-9, whatever the locale */
+
 /* Whether s is ^[a-zA-Z0-9][a-zA-Z0-9_.-]*$, the CNI form of container ids and network names. */
 bool text_is_name(const char *s);
 

@@ -89,8 +89,7 @@ static bool take_string(struct scan *s, struct span *out)
 
 static bool is_plain(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '+' || c == '.';
+	return text_is_alnum(c) || c == '-' || c == '+' || c == '.';
 }
 
 /* A number or true, false, null, as it stands. */
