@@ -91,10 +91,27 @@ static void request_free(struct request *r)
 	free(r);
 }
 
+static void request_drop(struct file *f, struct request *r)
+{
+	request_unlink(f, r);
+	request_free(r);
+}
+
 static void request_end(struct request *r, enum store_event_kind kind, int64_t revision, int error)
 {
 	r->over = true;
 	r->result = (struct store_event){.kind = kind, .revision = revision, .error = error};
+}
+
+static struct store_event request_event(const struct request *r, const struct store_db_item *item)
+{
+	return (struct store_event){
+		.id = r->id,
+		.kind = item->deleted ? STORE_DELETE : STORE_PUT,
+		.revision = item->revision,
+		.key = item->key,
+		.value = item->value,
+	};
 }
 
 static void file_note_trouble(struct file *f, const struct err *e, bool bad)
@@ -135,10 +152,8 @@ static void request_get(struct file *f, struct request *r)
 		request_end(r, STORE_FAILED, 0, rc);
 	if (r->over)
 		return;
-	const struct store_db_item *item = &r->page.items[0];
-	request_end(r, item->deleted ? STORE_DELETE : STORE_PUT, item->revision, 0);
-	r->result.key = item->key;
-	r->result.value = item->value;
+	r->over = true;
+	r->result = request_event(r, &r->page.items[0]);
 }
 
 static int request_fetch_list(struct file *f, struct request *r)
@@ -223,14 +238,7 @@ static bool request_tell_watch(struct request *r, struct store_event *out)
 		return true;
 	}
 	if (r->at < r->page.count) {
-		const struct store_db_item *item = &r->page.items[r->at++];
-		*out = (struct store_event){
-			.id = r->id,
-			.kind = item->deleted ? STORE_DELETE : STORE_PUT,
-			.revision = item->revision,
-			.key = item->key,
-			.value = item->value,
-		};
+		*out = request_event(r, &r->page.items[r->at++]);
 		return true;
 	}
 	if (!r->current_due)
@@ -282,14 +290,10 @@ static void file_close(void *driver)
 	struct file *f = driver;
 	if (!f)
 		return;
-	while (f->requests) {
-		struct request *r = f->requests;
-		request_unlink(f, r);
-		request_free(r);
-	}
+	while (f->requests)
+		request_drop(f, f->requests);
 	request_free(f->told);
-	if (f->inotify >= 0)
-		(void)close(f->inotify);
+	mem_cleanup_fd(&f->inotify);
 	store_db_close(f->db);
 	free(f);
 }
@@ -352,10 +356,8 @@ static void file_cancel(void *driver, uint64_t id)
 	struct request *r = f->requests;
 	while (r && r->id != id)
 		r = r->next;
-	if (!r)
-		return;
-	request_unlink(f, r);
-	request_free(r);
+	if (r)
+		request_drop(f, r);
 }
 
 static int file_fd(const void *driver)
