@@ -122,10 +122,8 @@ void ns_path(const struct ns *ns, char out[NS_PATH])
 
 void ns_close(struct ns *ns)
 {
-	if (ns->fd >= 0)
-		(void)close(ns->fd);
-	if (ns->home >= 0)
-		(void)close(ns->home);
+	mem_cleanup_fd(&ns->fd);
+	mem_cleanup_fd(&ns->home);
 	*ns = (struct ns)NS_NONE;
 }
 

@@ -162,8 +162,7 @@ void etcd_http_free(struct etcd_http *h)
 	struct quiet q = block_sigpipe();
 	(void)curl_multi_cleanup(h->multi);
 	restore_sigpipe(&q);
-	if (h->epoll >= 0)
-		(void)close(h->epoll);
+	mem_cleanup_fd(&h->epoll);
 	free(h->ca_file);
 	free(h->cert_file);
 	free(h->key_file);

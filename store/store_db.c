@@ -301,10 +301,8 @@ void store_db_close(struct store_db *db)
 	*p = db->next;
 	if (db->env)
 		mdb_env_close(db->env);
-	if (db->lock >= 0)
-		(void)close(db->lock);
-	if (db->changed_fd >= 0)
-		(void)close(db->changed_fd);
+	mem_cleanup_fd(&db->lock);
+	mem_cleanup_fd(&db->changed_fd);
 	free(db->folder);
 	free(db->path);
 	free(db->changed);
