@@ -4,8 +4,8 @@
  * Running another CNI plugin: found in CNI_PATH, given our environment with variables of its own and
  * its stdin byte for byte, killed with us (PR_SET_PDEATHSIG) and at the deadline. Its stderr is
  * ours. As a plugin does it (a foreign IPAM plugin, which gets what we got) and as a runtime does it
- * (exec_call()). Beside it, children that are
- * talked with for long (exec_child). The only module that forks.
+ * (exec_call()). Beside it, children that are talked with for long (exec_child). The only module
+ * that forks.
  * Source: CNI SPEC.md section 4; retries of ETXTBSY as libcni does.
  */
 #include <jansson.h>
