@@ -10,7 +10,6 @@
 #include "cli/commands.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/config.h"
 #include "cli/output.h"

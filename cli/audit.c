@@ -23,7 +23,6 @@
 #include "cli/audit.h"
 
 #include <stdarg.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "cli/output.h"

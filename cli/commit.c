@@ -13,7 +13,6 @@
 #include "cli/commit.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/commit.h"
@@ -20,7 +19,6 @@
 #include "cli/inventory.h"
 #include "cli/config.h"
 #include "cluster/keys.h"
-#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 

@@ -5,7 +5,6 @@
  * said on stderr, with the reason, and makes the exit status 1. As JSON and YAML it is printed all
  * the same if it is JSON at all: who wants to mend it has to see it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -14,7 +14,6 @@
  */
 #include "cli/commands.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +24,6 @@
 #include "ipam/registry.h"
 #include "ipam/session.h"
 #include "lib/mem.h"
-#include "lib/text.h"
 
 #define ROUNDS 3 /* releasing, entering, and adding what the entered one lacks */
 

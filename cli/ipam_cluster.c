@@ -9,7 +9,6 @@
 #include "cli/commands.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/inventory.h"
 #include "lib/json.h"

@@ -8,8 +8,6 @@
 #include "cli/ipam_json.h"
 #include "lib/json.h"
 
-#include <string.h>
-
 #include "cli/output.h"
 #include "ipam/node_view.h"
 #include "lib/boot.h"

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "lib/json.h"
 #include "cli/output.h"

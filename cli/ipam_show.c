@@ -6,8 +6,6 @@
  */
 #include "cli/commands.h"
 
-#include <sys/socket.h>
-
 #include "cli/ipam_json.h"
 #include "lib/json.h"
 #include "cli/output.h"

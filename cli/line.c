@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/output.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 

@@ -14,10 +14,8 @@
 #include "cli/commit.h"
 #include "cli/config.h"
 #include "cli/output.h"
-#include "cli/config.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
-#include "lib/mem.h"
 #include "lib/text.h"
 
 #define ROUNDS 10

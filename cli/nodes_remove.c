@@ -210,9 +210,8 @@ static int remove_node(struct removal *r, struct err *e)
 static void print_json(const struct removal *r)
 {
 	json_t *o = json_object(), *blocks = json_array();
-	for (size_t i = 0; i < r->n_done; i++) {
+	for (size_t i = 0; i < r->n_done; i++)
 		json_append(blocks, json_of_cidr(&r->done[i]));
-	}
 	json_put(o, "removed", json_of_text(r->name));
 	json_put(o, r->powered_off ? "freed" : "quarantined", blocks);
 	output_json(o);

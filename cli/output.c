@@ -8,7 +8,6 @@
  */
 #include "cli/output.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -153,12 +152,11 @@ void output_json(json_t *owned)
 	CLEANUP_FREE char *text = json_dumps(owned, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	if (!text)
 		err_abort("out of memory");
-	for (const char *p = text; *p; p++) {
+	for (const char *p = text; *p; p++)
 		if (*p == 0x7f) /* jansson leaves DEL as it is */
 			(void)fputs("\\u007f", stdout);
 		else
 			(void)fputc(*p, stdout);
-	}
 	(void)fputc('\n', stdout);
 	json_decref(owned);
 }

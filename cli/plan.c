@@ -8,8 +8,6 @@
  */
 #include "cli/plan.h"
 
-#include <string.h>
-
 #include "cli/rules.h"
 #include "cluster/document.h"
 #include "lib/mem.h"

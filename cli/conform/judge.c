@@ -5,7 +5,6 @@
  */
 #include "cli/conform/judge.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/text.h"
@@ -29,9 +28,8 @@ static void format_error(const struct conform_outcome *o, char out[128])
 		text_add(&t, ", %u sent", o->sent);
 	if (o->path_mtu)
 		text_add(&t, ", at most %u bytes", o->path_mtu);
-	if (o->icmp_from.family) {
+	if (o->icmp_from.family)
 		text_add(&t, ", says %s", ADDR_STRING(&o->icmp_from));
-	}
 }
 
 static void judge_reach(

@@ -10,7 +10,6 @@
  * or a router without a tunnel, the tunnel's device with one. Without the store that choice is not
  * known, and not looked at.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,9 +51,8 @@ static void route_format(const struct conform_route *r, char out[160])
 {
 	struct text t = {.buf = out, .size = 160};
 	text_add(&t, "%s", strcmp(r->type, "unicast") == 0 ? "" : r->type);
-	if (r->via.family) {
+	if (r->via.family)
 		text_add(&t, "%svia %s", t.len ? " " : "", ADDR_STRING(&r->via));
-	}
 	if (*r->dev)
 		text_add(&t, "%sdev %s", t.len ? " " : "", r->dev);
 	text_add(&t, "%sprotocol %u", t.len ? " " : "", r->protocol);

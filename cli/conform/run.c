@@ -22,7 +22,6 @@
 #include "cli/output.h"
 #include "lib/boot.h"
 #include "lib/family.h"
-#include "lib/mem.h"
 #include "lib/text.h"
 
 #define PROTOCOL 1

@@ -11,7 +11,6 @@
 #include "cli/conform/judge.h"
 #include "cli/conform/run.h"
 #include "lib/json.h"
-#include "lib/mem.h"
 
 #define TRIES 3
 #define TRY_MS 2000

@@ -7,7 +7,6 @@
 #include "cli/probe/message.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/json.h"
@@ -22,11 +21,10 @@ void probe_message_format(const struct probe_message *m, char *out, size_t len)
 	struct text t = TEXT_ON(text);
 	text_add(&t, START "\"%s\",\"nonce\":\"%s\",\"seq\":%u", m->is_answer ? "answer" : "ask",
 		m->nonce, m->seq);
-	if (m->is_answer) {
+	if (m->is_answer)
 		text_add(&t, ",\"source\":\"%s\"", ADDR_STRING(&m->source));
-	} else if (m->df) {
+	else if (m->df)
 		text_add(&t, ",\"df\":true");
-	}
 	text_add(&t, "}");
 	assert(!t.cut && len >= t.len);
 	memcpy(out, text, t.len);

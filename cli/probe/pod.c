@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/probe/attach.h"
 #include "cli/probe/probe_impl.h"

@@ -10,7 +10,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "lib/cni.h"
 #include "lib/json.h"
 #include "lib/schema.h"
 #include "lib/text.h"

@@ -10,8 +10,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "lib/mem.h"
-
 int probe_socket(const struct ns *ns, int family, int type, int protocol, struct err *e)
 {
 	int r = ns ? ns_enter(ns, e) : 0;

@@ -18,7 +18,6 @@
 
 #include "cli/probe/socket.h"
 #include "cli/probe/try.h"
-#include "lib/boot.h"
 #include "lib/mem.h"
 
 #define ECHO_HEADER 8
