@@ -168,7 +168,7 @@ static struct replica_item **find_item(
 	const struct replica *r, enum resource_kind kind, const char *name)
 {
 	const struct item_key key = {kind, name};
-	return search_find(r->items, r->n_items, sizeof(r->items[0]), &key, compare_item);
+	return search_find(r->items, r->n_items, sizeof(struct replica_item *), &key, compare_item);
 }
 
 const struct replica_item *replica_item(
@@ -184,7 +184,7 @@ static void drop_item(struct replica *r, enum resource_kind kind, const char *na
 	if (!item)
 		return;
 	free_item(*item);
-	close_place(r->items, &r->n_items, sizeof(*item), item);
+	close_place(r->items, &r->n_items, sizeof(struct replica_item *), item);
 }
 
 /* Takes the resource over. */
@@ -192,9 +192,10 @@ static void put_item(struct replica *r, const struct resource *resource, int64_t
 {
 	const struct item_key key = {resource->kind, resource->name};
 	drop_item(r, key.kind, key.name);
-	size_t at =
-		search_lower_bound(r->items, r->n_items, sizeof(r->items[0]), &key, compare_item);
-	r->items = make_place(r->items, &r->room_items, &r->n_items, sizeof(r->items[0]), at);
+	size_t at = search_lower_bound(
+		r->items, r->n_items, sizeof(struct replica_item *), &key, compare_item);
+	r->items = make_place(
+		r->items, &r->room_items, &r->n_items, sizeof(struct replica_item *), at);
 	r->items[at] = mem_new(1, sizeof(*r->items[at]));
 	*r->items[at] = (struct replica_item){
 		.resource = *resource, .revision = revision, .seen = r->generation};
