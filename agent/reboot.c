@@ -5,7 +5,6 @@
  * the file becomes the node state. That is done anew in each reconciliation, as all else is, until
  * the store has been read: what could not be done is said, and tried again.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

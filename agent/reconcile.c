@@ -9,8 +9,6 @@
  * Until both lists of the store are here, and this node's membership is, nothing is made: what
  * an earlier agent made stays as it is, and pods start from the node state.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +17,6 @@
 #include "agent/kernel/ipip.h"
 #include "lib/boot.h"
 #include "lib/json.h"
-#include "lib/log.h"
 #include "lib/mem.h"
 
 #define NODE_COMMIT_MS 5000

@@ -6,7 +6,6 @@
  * without us.
  */
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "agent/agent_impl.h"

@@ -24,7 +24,6 @@
 #include "ipam/index.h"
 
 #include <errno.h>
-#include <string.h>
 
 static struct record_key addr_key(const struct addr *a)
 {

@@ -21,7 +21,6 @@
 #include "ipam/index_blocks.h"
 #include "ipam/node_impl.h"
 #include "ipam/node_mirror.h"
-#include "ipam/messages.h"
 #include "lib/mem.h"
 
 /* Exactly this block: 1, 0 when nothing is there, -EINVAL when another block overlaps it. */

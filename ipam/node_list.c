@@ -11,7 +11,6 @@
  */
 #include "ipam/node.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -6,7 +6,6 @@
  */
 #include "ipam/owner.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/text.h"

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>

@@ -5,7 +5,6 @@
  */
 #include "lib/hash.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/text.h"

@@ -14,7 +14,6 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-#include "lib/mem.h"
 #include "lib/net_queue.h"
 
 struct route_dump {

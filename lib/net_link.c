@@ -13,7 +13,6 @@
  */
 #include "lib/net_link.h"
 
-#include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/ipv6.h>
@@ -24,7 +23,6 @@
 #include <net/if_arp.h>
 #include <string.h>
 
-#include "lib/mem.h"
 #include "lib/net_queue.h"
 
 /* One queue each way. Without it the kernel registers a queue for each possible processor and then cuts

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/mem.h"
 #include "lib/net_queue.h"
 
 static struct nlmsghdr *queue_entry(struct net *n, uint16_t type, uint16_t flags, int index,

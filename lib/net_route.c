@@ -9,10 +9,8 @@
 #include <errno.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
-#include <string.h>
 #include <sys/socket.h>
 
-#include "lib/mem.h"
 #include "lib/net_queue.h"
 
 #ifndef RTM_F_FIB_MATCH

@@ -6,7 +6,6 @@
  * Intervals of one field come as two elements each, in no promised order: sorted, an end behind a start
  * closes it. One without an end goes to the last key.
  */
-#include <stdio.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/chain.h>

@@ -16,7 +16,6 @@
  */
 #include "lib/owned.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -14,7 +14,6 @@
 #include "ipam/node_cluster.h"
 #include "ipam/session.h"
 #include "lib/cni_result.h"
-#include "lib/json.h"
 #include "lib/mem.h"
 #include "plugins/agent_client.h"
 #include "plugins/guard.h"

@@ -13,7 +13,6 @@
 
 #include "ipam/owner.h"
 #include "lib/family.h"
-#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
 

@@ -8,7 +8,6 @@
 #include "plugins/pod.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 

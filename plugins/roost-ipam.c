@@ -10,12 +10,10 @@
  * plugin's affair.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "ipam/session.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
-#include "lib/deadline.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/ns.h"

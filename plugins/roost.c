@@ -9,7 +9,6 @@
 #include "lib/antispoof.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
-#include "lib/deadline.h"
 #include "lib/log.h"
 #include "plugins/addresses.h"
 #include "plugins/call.h"

@@ -23,7 +23,6 @@
 #include <sys/socket.h>
 
 #include "lib/file.h"
-#include "lib/mem.h"
 #include "lib/net_rule.h"
 #include "plugins/gateway.h"
 

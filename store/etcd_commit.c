@@ -19,7 +19,6 @@
  */
 #include "store/etcd_commit.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -16,7 +16,6 @@
  */
 #include "store/store_lmdb.h"
 
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

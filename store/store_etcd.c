@@ -13,7 +13,6 @@
  * Everything is driven by next(): there is no callback into the driver, and nothing happens
  * between the calls.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

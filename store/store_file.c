@@ -13,7 +13,6 @@
  * a process can be killed between the two, by a check every CHECK_MS.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>

@@ -28,9 +28,7 @@
  */
 #include "agent/bird/exits.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/mem.h"
 

@@ -14,7 +14,6 @@
  */
 #include "agent/bird/reply.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -22,7 +22,6 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "agent/kernel/batch.h"
 #include "lib/file.h"

@@ -7,7 +7,6 @@
 #include "agent/kernel/hostroutes.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/family.h"
 #include "lib/mem.h"
