@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What each fuzz target has: its entry, called by libFuzzer or by replay.c, and a check that aborts.
+ * What each fuzz target has: its entry, called by libFuzzer or replay.c, and a check that aborts.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * is read back equals what was built; nft(8) lists it as a person would have written it; and packets over
  * the loopback meet it (the kernel refuses a sendto() whose packet the output hook drops, with EPERM).
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "lib/nft.h"
 
@@ -89,13 +89,6 @@ static bool passes(const char *address, uint16_t port)
 	(void)close(fd);
 	assert_true(r == 1 || refused);
 	return !refused;
-}
-
-static struct cidr cidr(const char *s)
-{
-	struct cidr c;
-	assert_int_equal(cidr_parse(s, &c, &e), 0);
-	return c;
 }
 
 /* Makes it, and sees that the kernel has it. Frees it. */

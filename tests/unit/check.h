@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * cmocka with the headers it needs, the heads of tests and fixtures that use no state, and checks of
- * calls that fill a struct err named e where they stand. Every test includes it first.
+ * cmocka with the headers it needs, the heads of tests and fixtures that use no state, and checks
+ * of calls that fill a struct err named e where they stand. Every test includes it first.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,8 +3,10 @@
 /*
  * Golden folders: tests/data/KIND/CASE/ with inputs and a file "expected". golden_run() calls the
  * test's function for each case and compares what it wrote. With GOLDEN_WRITE=1 in the environment
- * the files are written instead: look at the difference before keeping it. Include cmocka first.
+ * the files are written instead: look at the difference before keeping it.
  */
+#include "tests/unit/check.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>

@@ -3,8 +3,10 @@
 /*
  * Filling a replica from a JSON object as tests write it: "documents" is a list of resources,
  * "blocks" an object of block to node ("b", or "b quarantined", or "?" for a document that cannot
- * be read). The events are those of a complete list. Include cmocka first.
+ * be read). The events are those of a complete list.
  */
+#include "tests/unit/values.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,12 +51,11 @@ static inline void replica_feed_blocks(struct replica *r, json_t *blocks)
 		char text[512];
 		char node[300];
 		struct cidr c;
-		struct err e;
 		(void)snprintf(node, sizeof(node), "%s", json_string_value(value));
 		char *state = strchr(node, ' ');
 		if (state)
 			*state++ = '\0';
-		assert_int_equal(cidr_parse(name, &c, &e), 0);
+		c = cidr(name);
 		keys_block(&c, key);
 		(void)snprintf(text, sizeof(text), "{\"node\": \"%s\", \"state\": \"%s\"}", node,
 			state ? state : "owned");

@@ -43,9 +43,8 @@ static struct bird_want *many(size_t n, size_t start)
 	struct bird_remote *remote = mem_new(4 * n, sizeof(*remote));
 	struct bird_pool *pool = mem_new(1, sizeof(*pool));
 	struct addr first, block;
-	struct err e;
-	assert_int_equal(addr_parse("10.1.0.1", &first, &e), 0);
-	assert_int_equal(addr_parse("100.64.0.0", &block, &e), 0);
+	first = addr("10.1.0.1");
+	block = addr("100.64.0.0");
 	*pool = (struct bird_pool){.cidr = cidr_masked(&block, 10), .block_len = 26};
 	for (size_t i = 0; i < n; i++) {
 		size_t k = (i + start) % n;

@@ -76,8 +76,7 @@ static void take_cluster(const json_t *doc, struct conform_cluster *c)
 	}
 	json_array_foreach (pools, i, o) {
 		struct conform_pool *p = &c->pools[c->n_pools++];
-		struct err e;
-		assert_int_equal(cidr_parse(text(o, "cidr"), &p->cidr, &e), 0);
+		p->cidr = cidr(text(o, "cidr"));
 		p->ipip = encap(o, "ipip");
 		p->vxlan = encap(o, "vxlan");
 		p->nat = json_is_true(get(o, "nat"));

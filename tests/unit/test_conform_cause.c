@@ -22,8 +22,7 @@ struct world {
 static struct conform_route route(const char *dst, const char *dev)
 {
 	struct conform_route r = {.type = "unicast"};
-	struct err e;
-	assert_int_equal(cidr_parse(dst, &r.dst, &e), 0);
+	r.dst = cidr(dst);
 	(void)snprintf(r.dev, sizeof(r.dev), "%s", dev);
 	return r;
 }

@@ -2,7 +2,7 @@
 /*
  * Cluster files: what is read of them, and where they are wrong.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include <errno.h>
 
@@ -107,8 +107,8 @@ TEST(the_nodes_of_the_store_are_reached_by_ssh_and_this_machine_directly)
 	struct conform_file f;
 	struct err e = {0};
 	assert_int_equal(conform_file_from_store(&v, "a", &o, &f, &e), -ENOENT);
-	assert_int_equal(addr_parse("10.0.0.1", &nodes[0].spec.addr[IPV4].addr, &e), 0);
-	assert_int_equal(addr_parse("fd00::2", &nodes[1].spec.addr[IPV6].addr, &e), 0);
+	nodes[0].spec.addr[IPV4].addr = addr("10.0.0.1");
+	nodes[1].spec.addr[IPV6].addr = addr("fd00::2");
 	assert_int_equal(conform_file_from_store(&v, "a", &o, &f, &e), 0);
 	assert_int_equal(f.n_nodes, 2); /* c has no address */
 	assert_true(f.nodes[0].is_local);

@@ -4,7 +4,7 @@
  * cluster's documents and blocks (replica_input.h), the kernel's facts and this node's own side;
  * "expected" is the whole value as text, BIRD's configuration at its end.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "agent/desired/desired.h"
 
@@ -30,20 +30,18 @@ struct input {
 static struct cidr cidr_at(const json_t *object, const char *key)
 {
 	struct cidr c = {0};
-	struct err e;
 	const char *text = json_string_value(json_object_get(object, key));
 	if (text)
-		assert_int_equal(cidr_parse(text, &c, &e), 0);
+		c = cidr(text);
 	return c;
 }
 
 static struct addr addr_at(const json_t *object, const char *key)
 {
 	struct addr a = {0};
-	struct err e;
 	const char *text = json_string_value(json_object_get(object, key));
 	if (text)
-		assert_int_equal(addr_parse(text, &a, &e), 0);
+		a = addr(text);
 	return a;
 }
 
@@ -56,9 +54,8 @@ static size_t read_cidrs(const json_t *list, struct cidr out[MOST])
 {
 	size_t i;
 	const json_t *text;
-	struct err e;
 	json_array_foreach (list, i, text)
-		assert_int_equal(cidr_parse(json_string_value(text), &out[i], &e), 0);
+		out[i] = cidr(json_string_value(text));
 	return json_array_size(list);
 }
 

@@ -230,9 +230,8 @@ TEST(documents_are_built_of_any_text)
 {
 	struct addr a, none = {0};
 	struct cidr c, nothing = {0};
-	struct err e;
-	assert_int_equal(addr_parse("fd00::1", &a, &e), 0);
-	assert_int_equal(cidr_parse("10.0.0.0/8", &c, &e), 0);
+	a = addr("fd00::1");
+	c = cidr("10.0.0.0/8");
 	CLEANUP_JSON json_t *o = json_object();
 	json_t *list = json_array();
 	json_append(list, json_of_text("a\xff\n"

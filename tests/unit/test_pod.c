@@ -4,7 +4,7 @@
  * "pod" says who asks and which addresses were given ("address A [BLOCK]", "route DST", "uplink
  * MTU"), "expected" is the plan as text, or the error.
  */
-#include "tests/unit/check.h"
+#include "tests/unit/values.h"
 
 #include "plugins/pod.h"
 
@@ -21,19 +21,17 @@ struct input {
 
 static void take_address(char *words, struct pod_addresses *a)
 {
-	struct err e;
 	char *block = strchr(words, ' ');
 	struct pod_addr *out = &a->addrs[a->n_addrs++];
 	if (block) {
 		*block = '\0';
-		assert_int_equal(cidr_parse(block + 1, &out->block, &e), 0);
+		out->block = cidr(block + 1);
 	}
-	assert_int_equal(addr_parse(words, &out->addr, &e), 0);
+	out->addr = addr(words);
 }
 
 static void take_line(char *line, struct input *in)
 {
-	struct err e;
 	char *rest = strchr(line, ' ');
 	if (!rest)
 		return;
@@ -57,8 +55,7 @@ static void take_line(char *line, struct input *in)
 	else if (strcmp(line, "address") == 0)
 		take_address(rest, &in->addresses);
 	else if (strcmp(line, "route") == 0)
-		assert_int_equal(
-			cidr_parse(rest, &in->addresses.routes[in->addresses.n_routes++], &e), 0);
+		in->addresses.routes[in->addresses.n_routes++] = cidr(rest);
 	else
 		fail_msg("what is \"%s\"?", line);
 }
@@ -149,9 +146,8 @@ TEST(foreign_aliases_are_not_labels)
 TEST(the_same_last_32_bits_give_the_same_name_and_another_second_one)
 {
 	struct addr v4, v6;
-	struct err e;
-	assert_int_equal(addr_parse("100.66.0.1", &v4, &e), 0);
-	assert_int_equal(addr_parse("fd66::6442:1", &v6, &e), 0);
+	v4 = addr("100.66.0.1");
+	v6 = addr("fd66::6442:1");
 	struct owned_hints a = owned_hints_of("roost", &v4);
 	struct owned_hints b = owned_hints_of("roost", &v6);
 	assert_string_equal(a.names[0], "roost64420001");
