@@ -198,12 +198,10 @@ TEST(an_exit_is_not_inside_a_pool)
 		{"0.0.0.0/0", NULL},
 		{"10.0.0.0/8", NULL},
 		{"10.2.0.0/16", NULL},
-		{"10.1.0.0/16",
-			"the exit 10.1.0.0/16 of BGPConfiguration default is inside 10.1.0.0/16 of "
-			"IPPool p"},
-		{"10.1.2.0/24",
-			"the exit 10.1.2.0/24 of BGPConfiguration default is inside 10.1.0.0/16 of "
-			"IPPool p"},
+		{"10.1.0.0/16", "the exit 10.1.0.0/16 of BGPConfiguration default is inside "
+				"10.1.0.0/16 of IPPool p"},
+		{"10.1.2.0/24", "the exit 10.1.2.0/24 of BGPConfiguration default is inside "
+				"10.1.0.0/16 of IPPool p"},
 	};
 	struct resource pool = pool_of("p", "10.1.0.0/16", 26);
 	for (size_t i = 0; i < COUNT(table); i++) {

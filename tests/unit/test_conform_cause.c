@@ -103,32 +103,24 @@ TEST(the_first_station_without_a_packet_names_the_place)
 	static const char *const causes[] = {
 		"the packets do not come out of the link of the pod on one",
 		"one gets the packets and does not pass them on: a firewall there drops them "
-		"(chain "
-		"forward)",
+		"(chain forward)",
 		"UDP 4789 (VXLAN) does not leave one: a firewall there drops it (chain output)",
 		"UDP 4789 (VXLAN) leaves one and does not arrive at two: something between them "
-		"drops "
-		"it",
+		"drops it",
 		"UDP 4789 (VXLAN) arrives at two and is not taken: a firewall there drops it "
-		"(chain "
-		"input)",
+		"(chain input)",
 		"two gets the packets and does not pass them on: a firewall there drops them "
-		"(chain "
-		"forward)",
+		"(chain forward)",
 		"the packets reach the pod on two, and it does not answer",
 		"two gets the answers and does not pass them on: a firewall there drops them "
-		"(chain "
-		"forward)",
+		"(chain forward)",
 		"UDP 4789 (VXLAN) does not leave two: a firewall there drops it (chain output)",
 		"UDP 4789 (VXLAN) leaves two and does not arrive at one: something between them "
-		"drops "
-		"it",
+		"drops it",
 		"UDP 4789 (VXLAN) arrives at one and is not taken: a firewall there drops it "
-		"(chain "
-		"input)",
+		"(chain input)",
 		"one gets the answers and does not pass them on: a firewall there drops them "
-		"(chain "
-		"forward)",
+		"(chain forward)",
 		"", /* all of it arrives: nobody knows */
 	};
 	for (int i = 0; i < 13; i++) {
@@ -205,41 +197,34 @@ TEST(what_the_nodes_have_names_the_reason)
 			true},
 		{break_block, 5,
 			"two gets the packets and does not pass them on: its route to 100.66.2.1 "
-			"is a "
-			"blackhole: it does not know where that is",
+			"is a blackhole: it does not know where that is",
 			true},
 		{break_device, 1,
 			"one gets the packets and does not pass them on: its route to 100.66.2.1 "
-			"goes "
-			"through vxlan.roost, which is down",
+			"goes through vxlan.roost, which is down",
 			true},
 		{break_tunnel, 4,
 			"UDP 4789 (VXLAN) arrives at two and is not taken: it has no vxlan device",
 			true},
 		{break_tunnel_link, 4,
 			"UDP 4789 (VXLAN) arrives at two and is not taken: its device vxlan.roost "
-			"is "
-			"down",
+			"is down",
 			true},
 		{break_vni, 4,
 			"UDP 4789 (VXLAN) arrives at two and is not taken: its device vxlan.roost "
-			"has "
-			"VNI 8 and port 4789, that of one 7 and 4789",
+			"has VNI 8 and port 4789, that of one 7 and 4789",
 			true},
 		{break_way_back, 5,
 			"two gets the packets and does not pass them on: its reverse path filter "
-			"is "
-			"strict, and its route back to the sender is another one",
+			"is strict, and its route back to the sender is another one",
 			true},
 		{make_ipip, 3,
 			"protocol 4 (IPIP) leaves one and does not arrive at two: something "
-			"between "
-			"them drops it",
+			"between them drops it",
 			true},
 		{make_ipip, 1,
 			"one gets the packets and does not pass them on: a firewall there drops "
-			"them "
-			"(chain forward)",
+			"them (chain forward)",
 			false},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {

@@ -327,8 +327,7 @@ TEST(fields_are_judged_one_by_one)
 		{"IPPool", "allowedUses: [Workload, 5]", "spec.allowedUses[1] must be a string"},
 		{"IPPool", "allowedUses: [Workload]",
 			"spec.allowedUses without Tunnel is not supported by roost: a pool is for "
-			"pods "
-			"and tunnels"},
+			"pods and tunnels"},
 		{"IPPool", "assignmentMode: Automatic", NULL},
 		{"IPPool", "assignmentMode: Manual",
 			"spec.assignmentMode \"Manual\" is not supported by roost, only "
@@ -348,8 +347,7 @@ TEST(fields_are_judged_one_by_one)
 			"the length of its subnet"},
 		{"Node", "bgp: {ipv6Address: \"::1/128\"}",
 			"spec.bgp.ipv6Address is ::1, which is among the loopback addresses "
-			"(::1/128): "
-			"no host has it"},
+			"(::1/128): no host has it"},
 		{"Node", "bgp: {ipv4IPIPTunnelAddr: 10.65.0.0}", NULL},
 		{"Node", "bgp: {ipv4IPIPTunnelAddr: 10.65.0.0/32}",
 			"spec.bgp.ipv4IPIPTunnelAddr is \"10.65.0.0/32\", must be an IPv4 address"},
