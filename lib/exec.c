@@ -373,6 +373,23 @@ int exec_find(const char *path, const char *type, struct err *e)
 	return find_plugin(path, type, file, e);
 }
 
+int exec_refuse_self(const char *path, const char *type, struct err *e)
+{
+	char file[PATH_SIZE];
+	struct stat found;
+	struct stat self;
+	int r = find_plugin(path, type, file, e);
+	if (r < 0)
+		return r;
+	if (stat(file, &found) < 0 || stat("/proc/self/exe", &self) < 0)
+		return err_set(e, errno, "cannot look at plugin %s: %s", type, strerror(errno));
+	if (found.st_dev == self.st_dev && found.st_ino == self.st_ino)
+		return err_set(e, EINVAL,
+			"plugin %s (%s) is this very plugin, which cannot execute itself", type,
+			file);
+	return 0;
+}
+
 /* ---- Children that are talked with ---- */
 
 static int child_start_with_pipes(

@@ -37,6 +37,10 @@ int exec_call(const struct exec_call *c, json_t **out, struct err *e);
 /* Whether there is such a plugin in these folders. -ENOENT. */
 int exec_find(const char *path, const char *type, struct err *e);
 
+/* For a plugin, before it executes another one: that would execute itself without end if it were this very
+ * file, under whatever name. -EINVAL: it is; -ENOENT. */
+int exec_refuse_self(const char *path, const char *type, struct err *e);
+
 /* A program with pipes of ours as its stdin, stdout and stderr. It is not killed with us: it is to
  * end when its stdin does. SIGINT, which a terminal sends to all of a command's processes, is
  * ignored in it unless it says otherwise. */

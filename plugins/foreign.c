@@ -87,11 +87,18 @@ static int take_answer(const struct cni_request *r, const char *type, const json
 	return done;
 }
 
+static int foreign_exec(const struct cni_request *r, const char *type, const char *command,
+	json_t **answer, struct err *e)
+{
+	int result = exec_refuse_self(r->path, type, e);
+	return result < 0 ? result : exec_plugin(r, type, command, DEADLINE_MS, answer, e);
+}
+
 int foreign_add(
 	const struct cni_request *r, const char *type, struct pod_addresses *out, struct err *e)
 {
 	CLEANUP_JSON json_t *answer = NULL;
-	int result = exec_plugin(r, type, "ADD", DEADLINE_MS, &answer, e);
+	int result = foreign_exec(r, type, "ADD", &answer, e);
 	if (result == -ENOENT)
 		return result; /* there is no such plugin */
 	if (result >= 0)
@@ -105,7 +112,7 @@ int foreign_add(
 int foreign_run(const struct cni_request *r, const char *type, const char *command, struct err *e)
 {
 	CLEANUP_JSON json_t *answer = NULL;
-	int result = exec_plugin(r, type, command, DEADLINE_MS, &answer, e);
+	int result = foreign_exec(r, type, command, &answer, e);
 	if (result < 0)
 		log_error("the IPAM plugin refused plugin=%s command=%s", type, command);
 	return result;
@@ -114,7 +121,7 @@ int foreign_run(const struct cni_request *r, const char *type, const char *comma
 int foreign_supports(const struct cni_request *r, const char *type, struct err *e)
 {
 	CLEANUP_JSON json_t *answer = NULL;
-	int result = exec_plugin(r, type, "VERSION", DEADLINE_MS, &answer, e);
+	int result = foreign_exec(r, type, "VERSION", &answer, e);
 	if (result < 0)
 		return result;
 	size_t i;

@@ -1210,6 +1210,18 @@ def test_a_missing_foreign_plugin_is_named_and_DEL_cleans_our_part_first(lab):
     lab.call("ADD", conf, pod, **env).refused(999, "fake", lab.dir)
 
 
+def test_roost_is_not_its_own_IPAM_plugin_under_any_name(lab):
+    pod = lab.pod()
+    os.symlink(f"{BIN}/roost", f"{lab.dir}/other")
+    for name, code in (("roost", 7), ("other", 7)):
+        conf = lab.conf("1.1.0", ipam={"type": name})
+        path = {"CNI_PATH": f"{lab.dir}:{BIN}"}
+        lab.call("ADD", conf, pod, **path).refused(code, f"plugin {name}", "is this very plugin")
+        lab.call("STATUS", conf, **path).refused(50, f"plugin {name}")
+        lab.call("DEL", conf, pod, **path).refused(code, "is this very plugin")
+    equal((lab.host_links(), lab.pod_routes()), ([], {}), "links and routes")
+
+
 def test_GC_and_STATUS_go_to_foreign_plugins_that_know_them(lab):
     change, env = fake(lab, GIVEN)
     conf = lab.conf("1.1.0", **change)
