@@ -14,6 +14,10 @@
  *
  * The folder's name has the boot id and the cookie of our network namespace: the same pool in
  * another namespace (another node on the same machine) is no conflict.
+ *
+ * Only "there is no such file" means no. Any other error of a question about an owner is -EAGAIN
+ * with the file and the reason: an answer that was taken for "free" would give an address twice,
+ * and -ENOENT and -EBUSY are answers here.
  */
 #include "ipam/registry.h"
 
@@ -37,10 +41,16 @@
 #define TARGET (PATH_MAX + 32)
 #define ATTEMPTS 100
 
-static void folder_path(const struct registry_self *self, char out[PATH_MAX])
+static int folder_path(const struct registry_self *self, char out[PATH_MAX], struct err *e)
 {
+	uint64_t cookie;
+	if (ns_get_cookie(&cookie, e) < 0) {
+		err_add(e, "which folder of %s is ours is not known", self->root);
+		return -EAGAIN;
+	}
 	struct text t = {.buf = out, .size = PATH_MAX};
-	text_add(&t, "%s/%s-%" PRIu64, self->root, self->boot, ns_own_cookie());
+	text_add(&t, "%s/%s-%" PRIu64, self->root, self->boot, cookie);
+	return 0;
 }
 
 static void entry_name(const struct cidr *block, char out[CIDR_TEXT])
@@ -92,18 +102,20 @@ static void remove_others(const struct registry_self *self)
 static int open_folder(const struct registry_self *self, bool make, struct err *e)
 {
 	char path[PATH_MAX];
-	folder_path(self, path);
+	int r = folder_path(self, path, e);
+	if (r < 0)
+		return r;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && make) {
-		int r = file_make_dir(path, 0700, e);
+		r = file_make_dir(path, 0700, e);
 		if (r < 0)
 			return r;
 		remove_others(self);
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
 	if (fd < 0)
-		return err_set(
-			e, errno, "cannot open the hosts registry %s: %s", path, strerror(errno));
+		return err_set(e, errno == ENOENT ? ENOENT : EAGAIN,
+			"cannot open the hosts registry %s: %s", path, strerror(errno));
 	return fd;
 }
 
@@ -133,15 +145,33 @@ static int open_locked(const struct registry_self *self, bool make, struct err *
 	return err_set(e, EAGAIN, "cannot lock the hosts registry: it is removed again and again");
 }
 
-/* Who holds the entry of this name; dir (TARGET bytes) gets the holder's folder. */
-static enum registry_holder read_entry(
-	const struct registry_self *self, int fd, const char *name, char dir[TARGET])
+/* Whether a folder has a state file of this boot: 1, 0 or an error. */
+static int has_state(const struct registry_self *self, const char *dir, struct err *e)
+{
+	char state[TARGET + 64];
+	(void)snprintf(state, sizeof(state), "%s/node-%s.mdb", dir, self->boot);
+	if (access(state, F_OK) == 0)
+		return 1;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return 0;
+	return err_set(e, EAGAIN,
+		"cannot look at %.300s, whose folder the hosts registry names: %s", state,
+		strerror(errno));
+}
+
+/* Who holds the entry of this name (an enum registry_holder) or an error; dir (TARGET bytes) gets
+ * the holder's folder. */
+static int read_entry(
+	const struct registry_self *self, int fd, const char *name, char dir[TARGET], struct err *e)
 {
 	char own[TARGET];
 	own_target(self, own);
 	ssize_t len = readlinkat(fd, name, dir, TARGET - 1);
-	if (len < 0)
+	if (len < 0 && errno == ENOENT)
 		return REGISTRY_FREE;
+	if (len < 0)
+		return err_set(e, EAGAIN, "cannot read entry %.100s of the hosts registry %s: %s",
+			name, self->root, strerror(errno));
 	dir[len] = '\0';
 	if (strcmp(dir, own) == 0)
 		return REGISTRY_OURS;
@@ -150,9 +180,45 @@ static enum registry_holder read_entry(
 		*colon = '\0';
 	if (strcmp(dir, self->dir) == 0)
 		return REGISTRY_LOST;
-	char state[TARGET + 64];
-	(void)snprintf(state, sizeof(state), "%s/node-%s.mdb", dir, self->boot);
-	return access(state, F_OK) == 0 ? REGISTRY_OTHER : REGISTRY_LOST;
+	int r = has_state(self, dir, e);
+	return r < 0 ? r : (int)(r ? REGISTRY_OTHER : REGISTRY_LOST);
+}
+
+static int err_list(const struct registry_self *self, int error, struct err *e)
+{
+	return err_set(
+		e, EAGAIN, "cannot list the hosts registry %s: %s", self->root, strerror(error));
+}
+
+/* The next entry that names a block: 1, 0 at the end, or an error. */
+static int next_entry(const struct registry_self *self, DIR *d, struct cidr *block,
+	const char **name, struct err *e)
+{
+	struct dirent *f;
+	while (errno = 0, (f = readdir(d))) {
+		*name = f->d_name;
+		if (parse_name(f->d_name, block))
+			return 1;
+	}
+	if (errno == 0)
+		return 0;
+	(void)err_list(self, errno, e);
+	return -EAGAIN;
+}
+
+/* A second, rewound descriptor: the caller's stays as it is. */
+static DIR *open_listing(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	if (!d) {
+		int error = errno;
+		mem_cleanup_fd(&copy);
+		errno = error;
+		return NULL;
+	}
+	rewinddir(d);
+	return d;
 }
 
 /* The names that overlap a block; the one that matters most decides. */
@@ -162,28 +228,32 @@ static int find_holder(const struct registry_self *self, int fd, const struct ci
 	char own[CIDR_TEXT];
 	entry_name(block, own);
 	*out = REGISTRY_FREE;
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	DIR *d = open_listing(fd);
 	if (!d)
-		return err_set(e, errno, "cannot list the hosts registry: %s", strerror(errno));
-	rewinddir(d);
-	for (struct dirent *f; (f = readdir(d));) {
-		struct cidr there;
-		if (!parse_name(f->d_name, &there) || !cidr_overlaps(&there, block))
+		return err_list(self, errno, e);
+	struct cidr there;
+	const char *name = NULL;
+	int r;
+	while ((r = next_entry(self, d, &there, &name, e)) > 0) {
+		if (!cidr_overlaps(&there, block))
 			continue;
 		char holder_dir[TARGET];
-		enum registry_holder holder = read_entry(self, fd, f->d_name, holder_dir);
+		int holder = read_entry(self, fd, name, holder_dir, e);
+		if (holder < 0) {
+			r = holder;
+			break;
+		}
 		/* Of another size and ours, but our state has no such block: a killed claim
 		 * made with other block sizes. It holds nothing. */
-		if (holder == REGISTRY_OURS && strcmp(f->d_name, own) != 0)
+		if (holder == REGISTRY_OURS && strcmp(name, own) != 0)
 			continue;
-		if (holder > *out) {
-			*out = holder;
+		if (holder > (int)*out) {
+			*out = (enum registry_holder)holder;
 			(void)text_copy(dir, TARGET, holder_dir);
 		}
 	}
 	(void)closedir(d);
-	return 0;
+	return r;
 }
 
 static int refuse_claim(
@@ -259,8 +329,9 @@ int registry_take(const struct registry_self *self, const struct cidr *block, st
 	char target[TARGET];
 	entry_name(block, name);
 	own_target(self, target);
-	if (read_entry(self, fd, name, dir) == REGISTRY_OTHER)
-		return 0;
+	int holder = read_entry(self, fd, name, dir, e);
+	if (holder < 0 || holder == REGISTRY_OTHER)
+		return holder < 0 ? holder : 0;
 	(void)unlinkat(fd, ".new", 0);
 	if (symlinkat(target, fd, ".new") < 0 || renameat(fd, ".new", fd, name) < 0)
 		return err_set(e, errno, "cannot take over block %s in the hosts registry: %s",
@@ -274,20 +345,23 @@ int registry_drop(
 	CLEANUP_FD int fd = open_locked(self, false, e);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	int r = 0;
+	char path[PATH_MAX];
+	int r = folder_path(self, path, e);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		char name[CIDR_TEXT];
 		char dir[TARGET];
 		entry_name(&blocks[i], name);
-		if (read_entry(self, fd, name, dir) != REGISTRY_OURS)
+		int holder = read_entry(self, fd, name, dir, e);
+		if (holder < 0)
+			r = holder;
+		if (holder != REGISTRY_OURS)
 			continue;
 		if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
 			r = err_set(e, errno, "cannot take block %s out of the hosts registry: %s",
 				name, strerror(errno));
 	}
-	char path[PATH_MAX];
-	folder_path(self, path);
-	(void)rmdir(path); /* when that was the last one */
+	if (r == 0)
+		(void)rmdir(path); /* when that was the last one */
 	return r;
 }
 
@@ -301,22 +375,34 @@ int registry_list(
 		return fd == -ENOENT ? 0 : fd;
 	DIR *d = fdopendir(fd);
 	if (!d) {
+		int error = errno;
 		(void)close(fd);
-		return err_set(e, ENOMEM, "cannot list the hosts registry");
+		return err_list(self, error, e);
 	}
-	size_t room = 0;
-	for (struct dirent *f; (f = readdir(d));) {
-		struct registry_entry entry;
+	CLEANUP_FREE struct registry_entry *v = NULL;
+	struct registry_entry entry;
+	const char *name = NULL;
+	size_t room = 0, count = 0;
+	int r;
+	while ((r = next_entry(self, d, &entry.block, &name, e)) > 0) {
 		char dir[TARGET];
-		if (!parse_name(f->d_name, &entry.block))
-			continue;
-		entry.holder = read_entry(self, dirfd(d), f->d_name, dir);
-		entry.here = entry.holder == REGISTRY_OURS ||
-			     (entry.holder == REGISTRY_LOST && strcmp(dir, self->dir) == 0);
-		*out = mem_grow(*out, &room, *n, sizeof(**out));
-		(*out)[(*n)++] = entry;
+		int holder = read_entry(self, dirfd(d), name, dir, e);
+		if (holder < 0) {
+			r = holder;
+			break;
+		}
+		entry.holder = (enum registry_holder)holder;
+		entry.here = holder == REGISTRY_OURS ||
+			     (holder == REGISTRY_LOST && strcmp(dir, self->dir) == 0);
+		v = mem_grow(v, &room, count, sizeof(*v));
+		v[count++] = entry;
 	}
 	(void)closedir(d);
+	if (r < 0)
+		return r;
+	*out = v;
+	*n = count;
+	v = NULL;
 	return 0;
 }
 
@@ -328,8 +414,13 @@ int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct e
 	int r = boot_id(boot, e);
 	if (r < 0)
 		return r;
-	if (!realpath(dir, absolute)) /* no folder, so none of the others is it */
+	if (!realpath(dir, absolute)) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return err_set(
+				e, EAGAIN, "cannot look at %.300s: %s", dir, strerror(errno));
+		/* no folder, so none of the others is it */
 		(void)text_copy(absolute, sizeof(absolute), dir);
+	}
 	const struct registry_self self = {.root = REGISTRY_ROOT, .boot = boot, .dir = absolute};
 	r = registry_list(&self, &entries, &count, e);
 	if (r < 0)

@@ -29,14 +29,27 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-uint64_t ns_own_cookie(void)
+int ns_get_cookie(uint64_t *out, struct err *e)
 {
 	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(e, errno,
+			"cannot open a socket to ask for the namespace's cookie: %s",
+			strerror(errno));
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0)
-		return 0;
-	return cookie;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 && errno != ENOPROTOOPT)
+		return err_set(e, errno, "cannot ask for the network namespace's cookie: %s",
+			strerror(errno));
+	*out = cookie;
+	return 0;
+}
+
+uint64_t ns_own_cookie(void)
+{
+	struct err ignored;
+	uint64_t cookie = 0;
+	return ns_get_cookie(&cookie, &ignored) < 0 ? 0 : cookie;
 }
 
 static int check_ns_kind(int fd, const char *path, struct err *e)

@@ -40,7 +40,11 @@ void ns_leave(const struct ns *ns);
 /* Whether the namespace has an interface of that name: 1, 0 or an error. Enters and leaves. */
 int ns_has_interface(const struct ns *ns, const char *ifname, struct err *e);
 
-/* The cookie of the namespace the process is in; 0 when the kernel has none. */
+/* The cookie of the namespace the process is in; 0 when the kernel has none (before 5.14), and
+ * nothing else: whoever decides by it must not take a failure for it. */
+int ns_get_cookie(uint64_t *out, struct err *e);
+
+/* The same, 0 also when it cannot be found out: for records that may say "unknown". */
 uint64_t ns_own_cookie(void);
 
 #define CLEANUP_NS __attribute__((cleanup(ns_close)))

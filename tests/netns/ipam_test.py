@@ -458,6 +458,45 @@ def test_the_same_pool_in_a_second_state_folder_is_refused(lab):
     lab.add(lab.pod(), conf)
 
 
+# What the registry asks the kernel about a claim: the call, its error, the pool asked for, and words
+# of the sentence. The first pool's name is that of the block there is, the second's overlaps it.
+QUESTIONS = [
+    ("socket", "EMFILE", "10.66.0.0/29", ["/run/roost/hosts", "Too many open files"]),
+    ("getsockopt", "ENOMEM", "10.66.0.0/29", ["/run/roost/hosts", "Cannot allocate memory"]),
+    ("getdents64", "EIO", "10.66.0.0/30", ["/run/roost/hosts", "Input/output error"]),
+    ("readlinkat", "EIO", "10.66.0.0/30", ["10.66.0.0-29", "Input/output error"]),
+    ("readlinkat", "EACCES", "10.66.0.0/29", ["10.66.0.0-29", "Permission denied"]),
+    ("access", "EIO", "10.66.0.0/29", ["state/node-", "Input/output error"]),
+    ("access", "EACCES", "10.66.0.0/30", ["state/node-", "Permission denied"])]
+
+
+def test_a_call_of_the_registry_that_fails_never_counts_as_free(lab):
+    lab.add(lab.pod(), lab.conf(pools=["10.66.0.0/29"]), plugin="roost-ipam")
+    second, trace = f"{lab.dir}/second", f"{lab.dir}/trace"
+    cases = Cases()
+    for call, error, pool, words in QUESTIONS:
+        with cases.case(f"{call} {error}"):
+            conf = lab.conf(pools=[pool], stateDir=second)
+            conf["ipam"]["stateDir"] = second
+            told = []
+            for number in range(1, 50):
+                shutil.rmtree(second, ignore_errors=True)
+                answer = lab.call(
+                    "ADD", conf, lab.pod(), plugin="roost-ipam",
+                    ASAN_OPTIONS="detect_leaks=0",
+                    wrapper=["strace", "-o", trace, "-e", f"trace={call}",
+                             "-e", f"inject={call}:error={error}:when={number}"])
+                answer.refused(range(1, 1000))
+                told.append((answer.json()["code"], answer.json()["msg"]))
+                with open(trace) as f:
+                    if "INJECTED" not in f.read():
+                        break
+            true(any(code == 11 and all(w in msg for w in words) for code, msg in told),
+                 f"code 11 with {words}", told)
+            true("another state folder" in told[-1][1], "the refusal without a fault", told[-1])
+    cases.done()
+
+
 def test_the_same_pool_on_another_host_of_this_machine_is_no_conflict(lab):
     lab.add(lab.pod())
     other = type(lab)()
