@@ -6,6 +6,7 @@
 #include "lib/text.h"
 
 #define RESOURCE_NAME TEXT_DNS_NAME
+#define RESOURCE_LABEL 64      /* bytes of a label's value, NUL included */
 #define RESOURCE_SELECTOR 1024 /* bytes of a selector in a resource */
 #define RESOURCE_WHERE 256     /* bytes of a place: "spec.reservedCIDRs[2]" */
 #define RESOURCE_LIST 64       /* entries of a list field at most */

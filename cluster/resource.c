@@ -233,9 +233,10 @@ static int resource_check_label(const struct schema_at *at, const json_t *value,
 		return schema_refuse(at, EINVAL, "is not a label's key (a-z, 0-9, _ . / -)");
 	if (!text)
 		return schema_refuse(at, EBADMSG, "must be a string");
-	if (!annotation && !is_label(text, 63, false))
+	if (!annotation && !is_label(text, RESOURCE_LABEL - 1, false))
 		return schema_refuse(at, EINVAL,
-			"is \"%.64s\", must be at most 63 of a-z, A-Z, 0-9, _ . -", text);
+			"is \"%.64s\", must be at most %d of a-z, A-Z, 0-9, _ . -", text,
+			RESOURCE_LABEL - 1);
 	if (strlen(text) > ANNOTATION_MAX)
 		return schema_refuse(at, EINVAL, "is longer than %d bytes", ANNOTATION_MAX);
 	return !annotation || is_printable(text)

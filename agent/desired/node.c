@@ -4,11 +4,16 @@
  * addresses and its ends of tunnels, and the copy of pools and reservations in the node state.
  *
  * The document is ours and the operator's: fields that are not ours stay as they are. It is not
- * written while another node says that it has our address.
+ * written while another node says that it has our address, nor when the reader of documents would
+ * refuse it: the other nodes would not know this one, and it would not know why.
  */
+#include <string.h>
+
 #include "agent/desired/base.h"
 #include "agent/kernel/vtep.h"
+#include "cluster/resource.h"
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/text.h"
 
 #define NAME_LABEL "kubernetes.io/hostname" /* what selectors for one node are written with */
@@ -136,6 +141,36 @@ static bool report_twin(struct desired_work *g)
 	return false;
 }
 
+/* A node's name may be four times as long as a label's value, which gets its beginning, where names
+ * of hosts differ. A label that people have set stays. */
+static void set_name_label(json_t *labels, const char *name)
+{
+	char value[RESOURCE_LABEL];
+	const char *is = json_string_value(json_object_get(labels, NAME_LABEL));
+	if (is && strcmp(is, name) != 0)
+		return;
+	(void)text_copy(value, sizeof(value), name);
+	for (size_t len = strlen(value); len && strchr("-.", value[len - 1]); len--)
+		value[len - 1] = '\0';
+	set_text(labels, NAME_LABEL, value);
+}
+
+static bool is_readable(struct desired_work *g, const json_t *doc)
+{
+	CLEANUP_FREE struct resource *read = mem_new(1, sizeof(*read));
+	char where[RESOURCE_WHERE];
+	struct err e = {0};
+	int r = resource_parse(doc, read, where, &e);
+	if (r < 0)
+		problems_add(&g->out->problems,
+			"the Node document of this node is not written, as no node could read it: "
+			"%s",
+			e.text);
+	else
+		resource_done(read);
+	return r == 0;
+}
+
 static void make_node_document(struct desired_work *g)
 {
 	if (report_twin(g))
@@ -145,13 +180,11 @@ static void make_node_document(struct desired_work *g)
 	set_text(doc, "apiVersion", "projectcalico.org/v3");
 	json_t *metadata = object_in(doc, "metadata");
 	set_text(metadata, "name", g->conf->node);
-	json_t *labels = object_in(metadata, "labels");
-	if (!json_object_get(labels, NAME_LABEL))
-		set_text(labels, NAME_LABEL, g->conf->node);
+	set_name_label(object_in(metadata, "labels"), g->conf->node);
 	json_t *spec = object_in(doc, "spec");
 	set_addresses(object_in(spec, "bgp"), g->self);
 	set_vteps(spec, g);
-	if (json_equal(doc, g->r->self))
+	if (json_equal(doc, g->r->self) || !is_readable(g, doc))
 		json_decref(doc);
 	else
 		g->out->node = doc;

@@ -176,10 +176,96 @@ TEST(desired_state_of_each_case)
 	golden_run("desired", run);
 }
 
+/* As full names of hosts are: labels of 15 letters, so that a dot is the 64th character, and the 63rd of
+ * a name that is cut there is none. */
+static void make_name(char name[RESOURCE_NAME], size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		name[i] = i % 16 == 14 && i + 1 < len ? '.' : 'n';
+	name[len] = '\0';
+}
+
+/* The Node document that the agent of this node writes beside what the store has; NULL: none. */
+static json_t *make_node_of(const char *name, const char *documents)
+{
+	struct agent_conf conf = {.vxlan_port = 4789, .vxlan_vni = 4096, .exits_table = 8266};
+	struct replica r;
+	struct facts f = {0};
+	struct desired_self self = {.addr = {cidr("10.1.0.1/24"), cidr("fd00::1/64")},
+		.vxlan = {addr("100.66.0.0"), addr("fd66::")},
+		.ipip = addr("100.66.0.1")};
+	struct desired d;
+	CLEANUP_JSON json_t *input = json_object();
+	json_put(input, "documents", json_of(documents));
+	(void)text_copy(conf.node, sizeof(conf.node), name);
+	replica_fill(&r, name, input);
+	desired_make(&conf, &r, &f, &self, &d);
+	json_t *node = json_incref(d.node);
+	desired_done(&d);
+	replica_done(&r);
+	return node;
+}
+
+static const char *label_of(const json_t *node)
+{
+	const json_t *labels = json_object_get(json_object_get(node, "metadata"), "labels");
+	return json_string_value(json_object_get(labels, "kubernetes.io/hostname"));
+}
+
+TEST(nodes_of_every_length_of_name_can_be_read)
+{
+	static const struct {
+		size_t name, label;
+	} lengths[] = {{1, 1}, {63, 63}, {64, 62}, {253, 62}};
+	for (size_t i = 0; i < COUNT(lengths); i++) {
+		char name[RESOURCE_NAME], where[RESOURCE_WHERE];
+		struct resource read;
+		struct err e = {0};
+		make_name(name, lengths[i].name);
+		CLEANUP_JSON json_t *node = make_node_of(name, "[]");
+		assert_non_null(node);
+		ok(resource_parse(node, &read, where, &e));
+		assert_string_equal(read.name, name);
+		assert_int_equal(strlen(label_of(node)), lengths[i].label);
+		assert_memory_equal(label_of(node), name, lengths[i].label);
+		resource_done(&read);
+		CLEANUP_JSON json_t *stored = json_array();
+		(void)json_array_append(stored, node);
+		CLEANUP_FREE char *text = json_text(stored);
+		assert_null(make_node_of(name, text));
+	}
+}
+
+TEST(a_label_that_is_too_long_is_mended_and_one_of_people_stays)
+{
+	char name[RESOURCE_NAME], text[1200];
+	static const char form[] =
+		"[{\"kind\":\"Node\",\"apiVersion\":\"projectcalico.org/v3\",\"metadata\":{"
+		"\"name\":\"%s\",\"labels\":{\"kubernetes.io/hostname\":\"%s\"}},\"spec\":{}}]";
+	make_name(name, 64);
+	(void)snprintf(text, sizeof(text), form, name, name);
+	CLEANUP_JSON json_t *mended = make_node_of(name, text);
+	assert_true(strlen(label_of(mended)) < RESOURCE_LABEL);
+	(void)snprintf(text, sizeof(text), form, name, "mine");
+	CLEANUP_JSON json_t *kept = make_node_of(name, text);
+	assert_string_equal(label_of(kept), "mine");
+}
+
+TEST(a_document_that_no_node_could_read_is_not_written)
+{
+	CLEANUP_JSON json_t *node = make_node_of("a",
+		"[{\"kind\":\"Node\",\"apiVersion\":\"projectcalico.org/v3\",\"metadata\":{"
+		"\"name\":\"a\",\"labels\":{\"rack\":\"r 1\"}},\"spec\":{}}]");
+	assert_null(node);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(desired_state_of_each_case),
+		cmocka_unit_test(nodes_of_every_length_of_name_can_be_read),
+		cmocka_unit_test(a_label_that_is_too_long_is_mended_and_one_of_people_stays),
+		cmocka_unit_test(a_document_that_no_node_could_read_is_not_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
