@@ -5,7 +5,7 @@
  * text through its check (agent/settings.h), so what agent_conf_read() gives cannot be wrong.
  *
  * Options are read by a loop of our own and not by getopt_long(), which accepts abbreviations
- * (cli/options.c says why that is a trap). All but two have a value.
+ * (cli/options.c says why that is a trap). All but three have a value.
  *
  * The file belongs to root, but a typing error in it may cost a night: unknown keys are refused
  * with those that exist, and every sentence names the file and the key.
@@ -32,6 +32,7 @@
 
 static const char help_head[] =
 	"usage: roostd [OPTION...]\n"
+	"       roostd --check [OPTION...] [FILE]\n"
 	"\n"
 	"The node agent of roost: claims blocks of addresses for this node, keeps its routes,\n"
 	"tunnels and NAT right, and feeds BIRD. It stays in the foreground and logs to stderr.\n"
@@ -40,6 +41,8 @@ static const char help_tail[] =
 	"  --state-dir DIR    folder of the node state; again for each network of this host\n"
 	"                     (/run/roost/state)\n"
 	"  --config FILE      JSON file with these settings and more (/etc/roost/roostd.json)\n"
+	"  --check [FILE]     say whether the settings are right, and end with 0 or 2;\n"
+	"                     nothing is touched\n"
 	"  --help             this text\n"
 	"  --version          the version of roostd\n"
 	"\n"
@@ -239,9 +242,45 @@ struct given {
 	const char *values[OPTIONS]; /* NULL: not given */
 	const char *state_dirs[AGENT_CONF_STATE_DIRS + 1];
 	size_t n_state_dirs;
-	const char *config;
-	bool help, version;
+	const char *config, *operand;
+	bool help, version, check;
 };
+
+/* An option without a value. */
+static bool take_switch(struct given *g, const char *word)
+{
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		g->help = true;
+	else if (strcmp(word, "--version") == 0)
+		g->version = true;
+	else if (strcmp(word, "--check") == 0)
+		g->check = true;
+	else
+		return false;
+	return true;
+}
+
+/* The file of --check, which may stand before it. */
+static int take_operand(struct given *g, const char *word, struct err *e)
+{
+	if (*word == '-' || g->operand)
+		return err_set(e, EINVAL, "unknown argument \"%.60s\"", word);
+	g->operand = word;
+	return 0;
+}
+
+static int take_operand_as_file(struct given *g, struct err *e)
+{
+	if (!g->operand || g->help || g->version)
+		return 0;
+	if (!g->check)
+		return err_set(e, EINVAL, "unknown argument \"%.60s\"", g->operand);
+	if (g->config)
+		return err_set(e, EINVAL, "--check takes one file, not \"%.60s\" and \"%.60s\"",
+			g->config, g->operand);
+	g->config = g->operand;
+	return 0;
+}
 
 /* The place for the value of the option name; NULL: there is no such option. */
 static const char **place_of(struct given *g, const char *name, size_t len)
@@ -262,16 +301,14 @@ static int parse_arguments(int argc, char **argv, struct given *g, struct err *e
 {
 	for (int i = 1; i < argc; i++) {
 		const char *word = argv[i];
-		if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-			g->help = true;
+		if (take_switch(g, word))
+			continue;
+		if (strncmp(word, "--", 2) != 0) {
+			int r = take_operand(g, word, e);
+			if (r < 0)
+				return r;
 			continue;
 		}
-		if (strcmp(word, "--version") == 0) {
-			g->version = true;
-			continue;
-		}
-		if (strncmp(word, "--", 2) != 0)
-			return err_set(e, EINVAL, "unknown argument \"%.60s\"", word);
 		size_t len = strcspn(word + 2, "=");
 		const char **place = place_of(g, word + 2, len);
 		if (!place)
@@ -280,7 +317,7 @@ static int parse_arguments(int argc, char **argv, struct given *g, struct err *e
 			return err_set(e, EINVAL, "%s needs a value", word);
 		*place = word[2 + len] ? word + 2 + len + 1 : argv[++i];
 	}
-	return 0;
+	return take_operand_as_file(g, e);
 }
 
 static const char *get_variable(const char *name)
@@ -317,6 +354,15 @@ static int take_given(struct given *g, struct agent_conf *out, struct err *e)
 	return r;
 }
 
+static int answer_check(const char *path)
+{
+	if (path || access(AGENT_CONF_FILE, F_OK) == 0)
+		(void)printf("%s is fine\n", path ? path : AGENT_CONF_FILE);
+	else
+		(void)printf("there is no %s, which is fine\n", AGENT_CONF_FILE);
+	return 1;
+}
+
 int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e)
 {
 	struct given g = {0};
@@ -340,5 +386,5 @@ int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e
 		r = complete_conf(c, e);
 	if (r == 0)
 		*out = *c;
-	return r;
+	return r == 0 && g.check ? answer_check(path) : r;
 }

@@ -51,6 +51,6 @@ struct agent_conf {
 	char log_file[AGENT_CONF_PATH];
 };
 
-/* Reads everything. *out is complete. 1: --help or --version was answered, the caller ends with
- * 0. -EINVAL (usage, the caller ends with 2), -EBADMSG and others (the file). */
+/* Reads everything. *out is complete. 1: --help, --version or --check was answered, the caller ends
+ * with 0. -EINVAL (usage), -EBADMSG and others (the file): at the start it ends with 2. */
 int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e);

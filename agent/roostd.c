@@ -6,7 +6,8 @@
  * manager hears that it is ready as soon as it answers ADDs, whatever the cluster store does, and is
  * prodded by the loop as long as it turns.
  *
- * Exit status: 0 stopped, 1 it cannot run (said on stderr), 2 wrong usage.
+ * Exit status: 0 stopped, 1 it cannot run (said on stderr), 2 wrong usage or settings: trying again
+ * would not help, so the service manager does not.
  */
 #include <errno.h>
 #include <signal.h>
@@ -185,10 +186,10 @@ int main(int argc, char **argv)
 	int r = agent_conf_read(argc, argv, &l.conf, &e);
 	if (r == 1)
 		return 0;
-	bool usage = r == -EINVAL;
+	bool refused = r < 0;
 	if (r >= 0)
 		r = start_agent(&l, &e);
 	if (r < 0)
 		log_error("%s%s%s", e.text, *e.details ? "; " : "", e.details);
-	return r < 0 ? (usage ? 2 : 1) : 0;
+	return r < 0 ? (refused ? 2 : 1) : 0;
 }

@@ -249,6 +249,8 @@ TEST(bad_usage_is_refused_with_its_option)
 		{"--node", NULL, "--node needs a value"},
 		{"-n", "x", "unknown argument \"-n\""},
 		{"x", NULL, "unknown argument \"x\""},
+		{"x", "y", "unknown argument \"y\""},
+		{"--check", "/x", "--check takes one file, not \""},
 		{"--node", "Big", "--node: \"Big\" is no name of a node"},
 		{"--socket=run", NULL, "--socket: \"run\" is not an absolute path"},
 		{"--state-dir", "run", "--state-dir: \"run\" is not an absolute path"},
@@ -288,6 +290,15 @@ TEST(help_and_version_are_answered)
 	assert_int_equal(read_conf("[", &c, &e, "--version", NULL), 1);
 }
 
+TEST(a_check_is_answered)
+{
+	struct agent_conf c;
+	struct err e;
+	assert_int_equal(read_conf("{}", &c, &e, "--check", "--node=n", NULL), 1);
+	refused(read_conf("{\"nodes\":1}", &c, &e, "--check", "--node=n", NULL), EBADMSG,
+		"unknown key \"nodes\"");
+}
+
 #define WITH_CLEAN_ENVIRONMENT(f) cmocka_unit_test_setup_teardown(f, NULL, forget_environment)
 
 int main(void)
@@ -303,6 +314,7 @@ int main(void)
 		WITH_CLEAN_ENVIRONMENT(bad_usage_is_refused_with_its_option),
 		WITH_CLEAN_ENVIRONMENT(what_belongs_together_must_be_there_together),
 		WITH_CLEAN_ENVIRONMENT(help_and_version_are_answered),
+		WITH_CLEAN_ENVIRONMENT(a_check_is_answered),
 	};
 	return cmocka_run_group_tests(tests, make_file, remove_file);
 }
