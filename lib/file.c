@@ -148,9 +148,9 @@ int file_lock(const char *path, enum file_lock kind, struct err *e)
 	return fd;
 }
 
-int file_get_number(const char *path, long *out, struct err *e)
+static int get_number(int dir, const char *path, long *out, struct err *e)
 {
-	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP_FD int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
 	char text[32];
@@ -167,9 +167,28 @@ int file_get_number(const char *path, long *out, struct err *e)
 	return 0;
 }
 
+int file_get_number(const char *path, long *out, struct err *e)
+{
+	return get_number(AT_FDCWD, path, out, e);
+}
+
+/* Containers often have a read-only /proc/sys. What has the value already needs no writing; asked
+ * only then, as each walk through /proc/sys is slow. */
+static int compare_number(int dir, const char *path, long value, struct err *e)
+{
+	long there = 0;
+	int r = get_number(dir, path, &there, e);
+	if (r < 0 || there == value)
+		return r;
+	return err_set(e, EROFS, "%s is %ld and has to be %ld, but cannot be written: %s", path,
+		there, value, strerror(EROFS));
+}
+
 static int put_number(int dir, const char *path, long value, struct err *e)
 {
 	CLEANUP_FD int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == EROFS)
+		return compare_number(dir, path, value, e);
 	if (fd < 0)
 		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
 	char text[32];

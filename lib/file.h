@@ -38,7 +38,8 @@ int file_lock(const char *path, enum file_lock kind, struct err *e);
 int file_lock_slot(int fd, uint64_t slot, struct err *e);
 
 /* Reads or writes a small setting, "/proc/sys/net/...". The value is an integer in text. -ENOENT
- * when the kernel does not have it (no IPv6, say). */
+ * when the kernel does not have it (no IPv6, say). Where /proc/sys is read-only, a setting that
+ * has the value counts as written; -EROFS when it has another. */
 int file_get_number(const char *path, long *out, struct err *e);
 int file_put_number(const char *path, long value, struct err *e);
 

@@ -138,6 +138,21 @@ static int create_pair(
 	return r;
 }
 
+/* Where /proc/sys is read-only: a link that forwards takes neither redirects nor, unless
+ * accept_ra is 2, router advertisements (Documentation/networking/ip-sysctl.rst). Otherwise the
+ * sentence in e stands. */
+static bool is_hardened6(const char *dir)
+{
+	char path[96];
+	struct err ignored;
+	long forwarding = 0, accept_ra = 2;
+	(void)snprintf(path, sizeof(path), "%s/forwarding", dir);
+	if (file_get_number(path, &forwarding, &ignored) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/accept_ra", dir);
+	return file_get_number(path, &accept_ra, &ignored) == 0 && forwarding && accept_ra != 2;
+}
+
 /* Before the link is up: nothing that a pod sends may change the host's routes
  * (CVE-2020-10749). A kernel without IPv6 has nothing to turn off. */
 static int harden6(const struct pod *p, const struct net_link *link, struct err *e)
@@ -146,7 +161,10 @@ static int harden6(const struct pod *p, const struct net_link *link, struct err 
 	bool enable = p->has[IPV6] && link->ipv6_disabled;
 	char dir[64];
 	(void)snprintf(dir, sizeof(dir), "/proc/sys/net/ipv6/conf/%s", p->host);
-	return file_put_numbers(dir, off, enable ? 3 : 2, 0, e);
+	int r = file_put_numbers(dir, off, enable ? 3 : 2, 0, e);
+	if (r == -EROFS && ((link->ipv6_disabled && !enable) || is_hardened6(dir)))
+		r = enable ? file_put_numbers(dir, off + 2, 1, 0, e) : 0;
+	return r;
 }
 
 static void queue_host_routes(const struct pod *p, struct net *host, int link)

@@ -256,6 +256,52 @@ def test_the_mtu_is_of_the_best_default_route_that_leads_anywhere(lab):
          pod.ns.link("eth0")["mtu"])
 
 
+# A runtime in a container: its /proc/sys is read-only.
+READ_ONLY = ("unshare", "--mount", "--propagation", "private", "sh", "-c",
+             "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && "
+             "exec \"$0\"")
+V4 = ["10.66.0.0/24"]
+BOTH = ["10.66.0.0/24", "fd66::/120"]
+
+
+def test_a_read_only_proc_sys_with_the_right_values_is_enough(lab):
+    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        lab.host.set_sysctl(name, 1)
+    for pools in (V4, BOTH):  # a link that forwards takes no advertisements: accept_ra may be 1
+        pod = lab.pod()
+        result = lab.add(pod, lab.conf(pools=pools), wrapper=READ_ONLY)
+        for address in addresses(result):
+            true(lab.router.pings(address), f"{address} to answer the router")
+        lab.delete(pod, lab.conf(pools=pools), wrapper=READ_ONLY)
+        lab.nothing_left(pod)
+
+
+def test_an_IPv4_pod_needs_no_IPv6_setting_where_the_host_has_no_IPv6(lab):
+    lab.host.set_sysctl("ipv4/ip_forward", 1)
+    lab.host.set_sysctl("ipv6/conf/default/disable_ipv6", 1)
+    lab.add(lab.pod(), lab.conf(pools=V4), wrapper=READ_ONLY)
+
+
+def test_a_read_only_proc_sys_with_wrong_values_is_refused_by_name(lab):
+    pod = lab.pod()
+    lab.host.set_sysctl("ipv4/ip_forward", 0)
+    refused = lab.call("ADD", lab.conf(pools=V4), pod, wrapper=READ_ONLY)
+    refused.refused(101, "ipv4/ip_forward is 0 and has to be 1", "Read-only file system")
+    lab.host.set_sysctl("ipv4/ip_forward", 1)
+    lab.host.set_sysctl("ipv6/conf/all/forwarding", 0)
+    refused = lab.call("ADD", lab.conf(pools=V4), pod, wrapper=READ_ONLY)
+    refused.refused(101, "accept_ra is 1 and has to be 0", "Read-only file system")
+    lab.host.set_sysctl("ipv6/conf/all/forwarding", 1)
+    lab.host.set_sysctl("ipv6/conf/default/accept_ra", 2)  # also where the link forwards
+    refused = lab.call("ADD", lab.conf(pools=V4), pod, wrapper=READ_ONLY)
+    refused.refused(101, "accept_ra is 2 and has to be 0", "Read-only file system")
+    lab.nothing_left(pod)
+    lab.host.set_sysctl("ipv6/conf/default/accept_ra", 0)
+    lab.host.set_sysctl("ipv6/conf/default/accept_redirects", 0)
+    lab.host.set_sysctl("ipv6/conf/all/forwarding", 0)
+    lab.add(pod, lab.conf(pools=V4), wrapper=READ_ONLY)
+
+
 def test_an_uplink_that_lives_on_router_advertisements_keeps_its_default_route(lab):
     lab.host.ip("route del ::/0 via fd99::1")
     lab.host.set_sysctl("ipv6/conf/uplink/accept_ra", 1)
