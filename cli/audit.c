@@ -8,7 +8,8 @@
  * - block with a record of a pod of roost: its blackhole stands; a block of one address has none;
  * - blackhole of protocol 82: the block is ours;
  * - route of protocol 82: it leads through a link of ours;
- * - address of a block: it is on no device of this host, unless it is a reserved gateway.
+ * - address of a block: it is on no device of this host, unless it is a reserved gateway, or that
+ *   of the node's own tunnel on the tunnel's device.
  *
  * What is none of our business is left alone: records made for other main plugins (the kernel does
  * not show whether those pods live; their blocks may have no blackhole), links whose addresses are
@@ -150,12 +151,18 @@ static bool is_known(const struct audit_input *in, const struct addr *a)
 		       !cidr_any_contains(in->others, in->n_others, a));
 }
 
-static const char *device_name(const struct audit_input *in, int index)
+static const struct net_link *find_device(const struct audit_input *in, int index)
 {
 	for (size_t i = 0; i < in->n_links; i++)
 		if (in->links[i].index == index)
-			return in->links[i].name;
-	return "a device that is gone";
+			return &in->links[i];
+	return NULL;
+}
+
+static const char *device_name(const struct audit_input *in, int index)
+{
+	const struct net_link *l = find_device(in, index);
+	return l ? l->name : "a device that is gone";
 }
 
 /* Records. */
@@ -349,12 +356,29 @@ static void check_stray(const struct audit_input *in, struct audit *a, const str
 		device_name(in, r->dev), OWNED_PROTOCOL);
 }
 
+/* The address of one of the node's own tunnels, on a device that is not the tunnel's. */
+static void report_borrowed(const struct audit_input *in, struct audit *a,
+	const struct net_addr *at, const struct owner *tunnel)
+{
+	const char *dev = device_name(in, at->dev);
+	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &at->address.addr);
+	audit_say(p->expected, "nothing but the device of %s", OWNER_STRING(tunnel));
+	audit_say(p->seen, "on %s of this host", dev);
+	audit_say(p->advice, "ip address del %s/%u dev %s", p->object, at->address.len, dev);
+}
+
 static void check_host_address(
 	const struct audit_input *in, struct audit *a, const struct net_addr *at)
 {
 	const struct node_entry *n = node_view_entry(in->view, &at->address.addr);
 	if (!node_view_block(in->view, &at->address.addr) || (n && n->state == NODE_RESERVED))
 		return;
+	if (is_used(n) && owner_is_tunnel(&n->owner)) {
+		const struct net_link *l = find_device(in, at->dev);
+		if (!l || !owned_is_tunnel(l, n->owner.container))
+			report_borrowed(in, a, at, &n->owner);
+		return;
+	}
 	const char *dev = device_name(in, at->dev);
 	struct audit_problem *p = add_addr(a, AUDIT_FOREIGN, AUDIT_FIX_NONE, &at->address.addr);
 	audit_say(p->expected, "an address that only a pod may have (it is %s)",

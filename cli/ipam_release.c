@@ -72,6 +72,13 @@ static int check_address(const struct release *r, const struct addr *a, struct e
 		err_details(e, "nothing was released; --force frees it all the same");
 		return -EBUSY;
 	}
+	if (n && n->state == NODE_USED && owner_is_tunnel(&n->owner) && !r->force) {
+		(void)err_set(
+			e, EBUSY, "%s is the address of %s", address, OWNER_STRING(&n->owner));
+		err_details(e, "nothing was released; roostd does that when the tunnel ends, "
+			       "--force frees it all the same");
+		return -EBUSY;
+	}
 	return 0;
 }
 

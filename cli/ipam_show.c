@@ -111,6 +111,10 @@ static void print_owner(const struct node_entry *n, const char *host_link)
 	const struct owner *o = &n->owner;
 	output_add_pod(&t, o);
 	bool past = n->state == NODE_COOLING;
+	if (n->state == NODE_USED && owner_is_tunnel(o)) {
+		output_line("used by", OWNER_STRING(o));
+		return;
+	}
 	output_line(past ? "last network" : "network", o->network);
 	output_line(past ? "last pod" : "pod", pod);
 	output_line("container", o->container);

@@ -110,6 +110,11 @@ char *output_owner(const struct owner *o, char out[OUTPUT_OWNER])
 {
 	char pod[201] = "";
 	struct text t = TEXT_ON(pod);
+	if (owner_is_tunnel(o)) {
+		(void)snprintf(out, OUTPUT_OWNER, "this node's own tunnel (%.12s, %.15s)",
+			o->container, o->ifname);
+		return out;
+	}
 	output_add_pod(&t, o);
 	return owner_phrase(pod, o->network, o->container, o->ifname, o->foreign, out);
 }

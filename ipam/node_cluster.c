@@ -299,7 +299,7 @@ int node_can_assign_mirror(struct node *n, const struct mirror *m, struct err *e
 /* One owner for each family: assigning for one would release what it has of the other. */
 static struct owner tunnel_owner(const char *what, uint8_t family)
 {
-	struct owner o = owner_of(NODE_TUNNEL, what, family == AF_INET ? "ipv4" : "ipv6");
+	struct owner o = owner_of(OWNER_TUNNEL, what, family == AF_INET ? "ipv4" : "ipv6");
 	o.foreign = true;
 	return o;
 }

@@ -51,8 +51,7 @@ int node_drop_block(struct node *n, const struct cidr *block, struct err *e);
 int node_disown_block(struct node *n, const struct cidr *block, struct err *e);
 
 /* An address for the node's end of a tunnel ("vxlan"), recorded as used by the network
- * NODE_TUNNEL, which no GC names. The same one again when there is one already. */
-#define NODE_TUNNEL "roost tunnel" /* the blank: no CNI network has such a name */
+ * OWNER_TUNNEL, which no GC names. The same one again when there is one already. */
 int node_assign_tunnel(
 	struct node *n, const char *what, uint8_t family, struct addr *out, struct err *e);
 int node_release_tunnel(struct node *n, const char *what, uint8_t family, struct err *e);

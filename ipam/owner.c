@@ -34,3 +34,8 @@ struct owner owner_of(const char *network, const char *container, const char *if
 		.pod_name = "",
 	};
 }
+
+bool owner_is_tunnel(const struct owner *o)
+{
+	return strcmp(o->network, OWNER_TUNNEL) == 0;
+}

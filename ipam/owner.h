@@ -27,5 +27,10 @@ struct owner {
 		.network = "", .container = "", .ifname = "", .pod_namespace = "", .pod_name = ""  \
 	}
 
+/* The network of the node's own tunnel ends, whose addresses are records like those of pods; the
+ * container is the tunnel's kind ("vxlan", "ipip"). The blank: no CNI network has such a name. */
+#define OWNER_TUNNEL "roost tunnel"
+bool owner_is_tunnel(const struct owner *o);
+
 struct hash owner_hash(const char *network, const char *container, const char *ifname);
 struct owner owner_of(const char *network, const char *container, const char *ifname);

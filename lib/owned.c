@@ -80,6 +80,12 @@ bool owned_is_marked(const struct net_link *l)
 	return l->is_veth && l->group == OWNED_REAP_GROUP;
 }
 
+bool owned_is_tunnel(const struct net_link *l, const char *kind)
+{
+	const char *alias = strcmp(kind, "ipip") == 0 ? OWNED_ALIAS_IPIP : OWNED_ALIAS_VXLAN;
+	return strncmp(l->alias, alias, strlen(alias)) == 0;
+}
+
 static bool is_newborn(const struct net_link *l)
 {
 	return l->is_veth && (l->group & 0xff000000u) == OWNED_NEWBORN_GROUP && !l->alias[0];

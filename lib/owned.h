@@ -45,6 +45,11 @@ bool owned_is_marked(const struct net_link *l);
 bool owned_is_newborn_of(const struct net_link *l, const struct hash *owner);
 uint32_t owned_newborn_group(const struct hash *owner);
 
+/* The node's tunnel devices say so by the beginning of their alias. kind: "vxlan", "ipip". */
+#define OWNED_ALIAS_VXLAN "roost: VXLAN"
+#define OWNED_ALIAS_IPIP "roost: IPIP"
+bool owned_is_tunnel(const struct net_link *l, const char *kind);
+
 struct owned_link {
 	struct net_link link;
 	struct owned_label label;

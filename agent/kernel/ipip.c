@@ -22,8 +22,9 @@
 #include "lib/mem.h"
 #include "lib/net_detail.h"
 #include "lib/net_link.h"
+#include "lib/owned.h"
 
-#define ALIAS "roost: IPIP"
+#define ALIAS OWNED_ALIAS_IPIP
 
 static struct net_dev device(const struct net_link *l)
 {

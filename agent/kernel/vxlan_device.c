@@ -24,6 +24,7 @@
 
 #include "lib/mem.h"
 #include "lib/net_link.h"
+#include "lib/owned.h"
 
 #define NEWBORN_GROUP 8203
 
@@ -82,7 +83,8 @@ void vxlan_device_close(struct nl_sock *sock)
 
 const char *vxlan_device_alias(const struct vxlan_want *w)
 {
-	return w->local.family == AF_INET6 ? "roost: VXLAN over IPv6" : "roost: VXLAN over IPv4";
+	return w->local.family == AF_INET6 ? OWNED_ALIAS_VXLAN " over IPv6"
+					   : OWNED_ALIAS_VXLAN " over IPv4";
 }
 
 /* ---- Looking ---- */
@@ -106,7 +108,7 @@ static bool is_ours(struct rtnl_link *l)
 	if (!rtnl_link_is_vxlan(l))
 		return false;
 	return rtnl_link_get_group(l) == NEWBORN_GROUP ||
-	       (alias && strncmp(alias, "roost: VXLAN", strlen("roost: VXLAN")) == 0);
+	       (alias && strncmp(alias, OWNED_ALIAS_VXLAN, strlen(OWNED_ALIAS_VXLAN)) == 0);
 }
 
 /* The local end; family 0: none. */

@@ -638,6 +638,9 @@ class Node:
               f"the used addresses of {self.name}")
         equal(self.host_links(), sorted(p.host_link() for p in self.pods.values()),
               f"the host links of {self.name}")
+        done = self.ctl("ipam", "check", ok=False)
+        true(done.returncode == 0, f"ipam check on {self.name} to find all right",
+             done.stdout + done.stderr)
 
 
 # ---- the cluster ----

@@ -74,6 +74,15 @@ def addresses(result):
     return [ip["address"].split("/")[0] for ip in result["ips"]]
 
 
+def said(lab, status, words, *verb):
+    """roostctl's exit status, and words of what it says to people."""
+    with inside(lab.host.path):
+        done = subprocess.run([f"{BIN}/roostctl", "--state-dir", lab.state, *verb], text=True,
+                              capture_output=True)
+    equal(done.returncode, status, f"the exit status of {verb}, which said {done}")
+    true(words in done.stdout + done.stderr, f"{verb} to say {words!r}", done)
+
+
 def marked(lab):
     return sorted(l["ifname"] for l in lab.host.ask("link show") if l.get("group") == REAP_GROUP)
 
@@ -266,6 +275,24 @@ def test_GC_leaves_the_node_s_tunnel_address(lab):
         equal(list(lab.used()), [tunnel], "used addresses")
         equal(agent.tell("tunnel ipv4"), tunnel, "the tunnel's address")
         equal(lab.records()[tunnel]["network"], "roost tunnel", "its network")
+
+
+def test_a_tunnel_s_address_is_shown_as_such_and_released_only_by_force(lab):
+    with agent_of(lab, *USUAL) as agent:
+        tunnel = agent.tell("tunnel ipv4")
+        lab.host.ip("link add vxlan.roost type vxlan id 1 dstport 4789",
+                    f"addr add {tunnel}/32 dev vxlan.roost")
+        said(lab, 1, "nothing but the device of this node's own tunnel (vxlan, ipv4)",
+             "ipam", "check")
+        lab.host.run("ip", "link", "set", "vxlan.roost", "alias", "roost: VXLAN over IPv4")
+        said(lab, 0, "all is right", "ipam", "check")
+        said(lab, 0, "this node's own tunnel (vxlan, ipv4)", "ipam", "show", "--ip", tunnel)
+        said(lab, 1, f"{tunnel} is the address of this node's own tunnel (vxlan, ipv4)",
+             "ipam", "release", tunnel)
+        equal(list(lab.used()), [tunnel], "used addresses")
+        said(lab, 0, "released, was used by this node's own tunnel (vxlan, ipv4)",
+             "ipam", "release", "--force", tunnel)
+        equal(lab.used(), {}, "used addresses")
 
 
 def test_other_main_plugins_get_addresses_of_the_cluster_too(lab):

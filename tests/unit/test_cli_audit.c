@@ -28,11 +28,12 @@ struct world {
 
 static struct owner web, db;
 
-static void add_device(struct world *w, int index, const char *name)
+static void add_device(struct world *w, int index, const char *name, const char *alias)
 {
 	struct net_link *l = &w->devices[w->in.n_links++];
 	*l = (struct net_link){.index = index, .up = true};
 	(void)snprintf(l->name, sizeof(l->name), "%s", name);
+	(void)snprintf(l->alias, sizeof(l->alias), "%s", alias);
 }
 
 static struct owned_link *add_link(
@@ -62,7 +63,7 @@ static int set_up(void **state)
 	w.blocks[w.kernel.n_blocks++] = cidr("10.1.0.64/26");
 	w.in = (struct audit_input){
 		.view = &w.t.view, .kernel = &w.kernel, .addrs = w.addrs, .links = w.devices};
-	add_device(&w, 2, "eth0");
+	add_device(&w, 2, "eth0", "");
 	*state = &w;
 	return 0;
 }
@@ -326,6 +327,34 @@ static void an_address_of_a_block_on_this_host_is_foreign_unless_reserved(void *
 		p->advice, "ip address del 10.1.0.80/16 dev eth0, or take it out of the pool");
 }
 
+static void a_tunnel_s_address_is_right_on_that_tunnel_s_device_only(void **state)
+{
+	struct world *w = *state;
+	struct owner vxlan = owner_of(OWNER_TUNNEL, "vxlan", "ipv4");
+	struct owner ipip = owner_of(OWNER_TUNNEL, "ipip", "ipv4");
+	vxlan.foreign = ipip.foreign = true;
+	test_view_entry(&w->t, "10.1.0.66", NODE_USED, &vxlan);
+	test_view_entry(&w->t, "10.1.0.67", NODE_USED, &ipip);
+	add_device(w, 3, "vxlan.roost", "roost: VXLAN over IPv4");
+	add_device(w, 4, "tunl0", "roost: IPIP");
+	w->addrs[w->in.n_addrs++] = (struct net_addr){.address = cidr("10.1.0.66/32"), .dev = 3};
+	w->addrs[w->in.n_addrs++] = (struct net_addr){.address = cidr("10.1.0.67/32"), .dev = 4};
+	expect_peace(w);
+	w->addrs[w->in.n_addrs++] = (struct net_addr){.address = cidr("10.1.0.66/24"), .dev = 2};
+	const struct audit_problem *p = only_problem(w);
+	expect(p, AUDIT_FOREIGN, AUDIT_FIX_NONE, "10.1.0.66");
+	assert_string_equal(
+		p->expected, "nothing but the device of this node's own tunnel (vxlan, ipv4)");
+	assert_string_equal(p->advice, "ip address del 10.1.0.66/24 dev eth0");
+	audit_done(&w->found);
+	w->addrs[2].dev = 4; /* the other tunnel's */
+	expect(only_problem(w), AUDIT_FOREIGN, AUDIT_FIX_NONE, "10.1.0.66");
+	audit_done(&w->found);
+	w->addrs[2] =
+		(struct net_addr){.address = cidr("10.1.0.70/32"), .dev = 3}; /* no tunnel's */
+	expect(only_problem(w), AUDIT_FOREIGN, AUDIT_FIX_NONE, "10.1.0.70");
+}
+
 static void names_of_strangers_are_clean(void **state)
 {
 	struct world *w = *state;
@@ -363,6 +392,7 @@ int main(void)
 		WITH_NODE(our_protocol_on_a_strange_device_is_foreign),
 		WITH_NODE(a_strange_route_to_a_recorded_pod_is_not_deleted),
 		WITH_NODE(an_address_of_a_block_on_this_host_is_foreign_unless_reserved),
+		WITH_NODE(a_tunnel_s_address_is_right_on_that_tunnel_s_device_only),
 		WITH_NODE(names_of_strangers_are_clean),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,6 +164,10 @@ TEST(an_owner_is_a_phrase)
 	output_owner(&o, text);
 	assert_string_equal(text, "pod default/web?[2J (network lan, container 0123456789ab, "
 				  "eth0, wired by another plugin)");
+	o = owner_of(OWNER_TUNNEL, "vxlan", "ipv6");
+	o.foreign = true;
+	output_owner(&o, text);
+	assert_string_equal(text, "this node's own tunnel (vxlan, ipv6)");
 }
 
 int main(void)
