@@ -68,7 +68,8 @@ static int check_address(const struct release *r, const struct addr *a, struct e
 		return -EBUSY;
 	}
 	if (n && n->state == NODE_RESERVED && !r->force) {
-		(void)err_set(e, EBUSY, "%s is reserved for a gateway", address);
+		(void)err_set(e, EBUSY, "%s is reserved %s", address,
+			n->in_reservation ? "by an IPReservation" : "for a gateway");
 		err_details(e, "nothing was released; --force frees it all the same");
 		return -EBUSY;
 	}

@@ -95,7 +95,9 @@ static void print_state(const struct node_entry *n)
 	if (n->state == NODE_COOLING)
 		text_add(&t, ": released, free again in %u s", n->cooling_s);
 	else if (n->state == NODE_RESERVED)
-		text_add(&t, ": kept for a gateway, given to no pod");
+		text_add(&t, ": %s, given to no pod",
+			n->in_reservation ? "inside an IPReservation"
+					  : "kept for a gateway or its subnet");
 	else if (n->state == NODE_QUARANTINED)
 		text_add(&t,
 			": cannot be proven free since the state was lost; until reboot, or: "

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "ipam/node_impl.h"
+#include "ipam/node_mirror.h"
 #include "lib/mem.h"
 
 #define LISTED_MAX 65536 /* addresses of a quarantined block that are listed one by one */
@@ -38,6 +39,7 @@ struct view {
 	struct node_view out;
 	struct view_block *blocks;
 	size_t blocks_room, pools_room, entries_room, n_blocks;
+	struct mirror *mirror; /* nothing in it: no agent has spoken */
 };
 
 static enum node_addr_state state_of(
@@ -146,6 +148,21 @@ static int view_read_pools(struct view *v, struct err *e)
 	return r;
 }
 
+static int view_read_mirror(struct view *v, struct err *e)
+{
+	v->mirror = mem_new(1, sizeof(*v->mirror));
+	int r = node_mirror_read(v->n->db, v->mirror, e);
+	return r < 0 ? r : 0;
+}
+
+/* The cluster reserves in its own blocks only. */
+static bool is_in_reservation(
+	const struct view *v, const struct view_block *block, const struct addr *a)
+{
+	const struct mirror *m = v->mirror;
+	return block && block->b.rec.cluster && cidr_any_contains(m->reserved, m->n_reserved, a);
+}
+
 static struct node_pool *view_find_pool(struct view *v, const struct cidr *cidr)
 {
 	for (size_t i = 0; i < v->out.n_pools; i++)
@@ -203,6 +220,7 @@ static int add_record(
 	struct node_entry *out = new_entry(&entry->key.addr, &rec);
 	out->state = s;
 	out->cooling_s = left_s;
+	out->in_reservation = s == NODE_RESERVED && is_in_reservation(v, block, &out->addr);
 	add_entry(v, out);
 	return 0;
 }
@@ -283,7 +301,9 @@ static void finish_view(struct view *v)
 int node_list_within(struct node *n, struct node_view *out, struct err *e)
 {
 	struct view v = {.n = n, .now_ns = boot_now_ns()};
-	int r = view_read_pools(&v, e);
+	int r = view_read_mirror(&v, e);
+	if (r == 0)
+		r = view_read_pools(&v, e);
 	if (r == 0)
 		r = view_read_blocks(&v, e);
 	if (r == 0)
@@ -291,6 +311,7 @@ int node_list_within(struct node *n, struct node_view *out, struct err *e)
 	if (r == 0)
 		finish_view(&v);
 	free(v.blocks);
+	free(v.mirror);
 	if (r < 0) {
 		node_view_done(&v.out);
 		return r;

@@ -20,9 +20,10 @@ const char *node_state_text(enum node_addr_state s); /* "used", ... */
 struct node_entry {
 	struct addr addr;
 	enum node_addr_state state;
-	int64_t since_s;    /* wall clock, when it got this state */
-	uint32_t cooling_s; /* NODE_COOLING: seconds left */
-	struct owner owner; /* NODE_USED: the owner; NODE_COOLING: the last one */
+	int64_t since_s;     /* wall clock, when it got this state */
+	uint32_t cooling_s;  /* NODE_COOLING: seconds left */
+	bool in_reservation; /* NODE_RESERVED: an IPReservation of the cluster; else a gateway */
+	struct owner owner;  /* NODE_USED: the owner; NODE_COOLING: the last one */
 };
 
 struct node_block {

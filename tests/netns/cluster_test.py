@@ -295,6 +295,20 @@ def test_a_tunnel_s_address_is_shown_as_such_and_released_only_by_force(lab):
         equal(lab.used(), {}, "used addresses")
 
 
+def test_reserved_addresses_say_what_they_are_reserved_for(lab):
+    conf = {**cluster_conf(lab), "ipam": {"type": "roost-ipam", "gateway": "10.66.0.9"}}
+    with agent_of(lab, POOL4, "reserved 10.66.0.10/31", "put", "add 10.66.0.8/29"):
+        lab.add(lab.pod(), conf)
+        equal(lab.in_state("reserved"), ["10.66.0.9", "10.66.0.10", "10.66.0.11", "10.66.0.15"],
+              "reserved addresses")
+        for address, shown, refused in (
+                ("10.66.0.10", "inside an IPReservation", "reserved by an IPReservation"),
+                ("10.66.0.9", "kept for a gateway", "reserved for a gateway"),
+                ("10.66.0.15", "kept for a gateway or its subnet", "reserved for a gateway")):
+            said(lab, 0, shown, "ipam", "show", "--ip", address)
+            said(lab, 1, f"{address} is {refused}", "ipam", "release", address)
+
+
 def test_other_main_plugins_get_addresses_of_the_cluster_too(lab):
     pod = lab.pod()
     conf = {"cniVersion": "1.0.0", "name": "net", "type": "ptp",
