@@ -9,11 +9,11 @@
  * gateway in its subnet goes first. Then the method decides, and an address that was the node's
  * before wins over all others as long as it is a candidate: peers know it.
  *
- * What container runtimes and other networks make on a host is known by name and left out, unless
- * interface= asks for it or an address is given; our own links never count. Kinds are no help for
- * veth: a node in a container or a network namespace has one as its uplink. Tunnels are known by
- * kind, and only first-found avoids them: a node may well live on a WireGuard device that is asked
- * for.
+ * What container runtimes and other networks make on a host is known by name, tunnels by kind, and
+ * only first-found avoids them: every other method says which network is meant, and that may well be
+ * a WireGuard device or a bridge called br-ex. Our own links never count, nor those of pods, which
+ * the facts do not have. Kinds are no help for veth: a node in a container or a network namespace
+ * has one as its uplink.
  */
 #include "agent/detect.h"
 
@@ -181,6 +181,12 @@ static bool is_tunnel(const char *kind)
 	return TEXT_INDEX(kind, kinds) >= 0;
 }
 
+/* For first-found only. */
+static bool is_for_others(const struct facts_link *l)
+{
+	return is_foreign_name(l->name) || is_tunnel(l->kind);
+}
+
 /* How well a link's name fits interface=: 0 not; the earlier an expression, the higher; names
  * that are the expression's very text above all. */
 static unsigned int interface_rank(const struct detect *d, const char *name)
@@ -222,14 +228,13 @@ static bool link_fits(
 	case DETECT_NONE:
 		return false;
 	case DETECT_FIRST_FOUND:
-		return !is_foreign_name(l->name) && !is_tunnel(l->kind);
+		return !is_for_others(l);
 	case DETECT_INTERFACE:
 		*by_name = interface_rank(w->how, l->name);
 		return *by_name > 0;
 	case DETECT_CAN_REACH:
-		return l->index == w->route_dev && !is_foreign_name(l->name);
+		return l->index == w->route_dev;
 	case DETECT_CIDR:
-		return !is_foreign_name(l->name);
 	case DETECT_FIXED:
 		return true;
 	}
@@ -295,6 +300,24 @@ static const struct addr *find_avoided(const struct detect_want *w, const struct
 	return NULL;
 }
 
+/* An uplink may look like a container's; then a person has to name it. */
+static int refuse_first_found(const struct detect_want *w, const struct facts *f, struct err *e)
+{
+	enum family family = family_of(w->family);
+	const struct facts_link *uplink = facts_link(f, f->defaults[family].link);
+	char hint[128] = "";
+	if (uplink && !is_our_name(uplink->name) && is_for_others(uplink))
+		(void)snprintf(hint, sizeof(hint),
+			" (%s, which has the default route, is skipped for its %s; interface=%s "
+			"asks for it)",
+			uplink->name, is_foreign_name(uplink->name) ? "name" : "kind",
+			uplink->name);
+	return err_set(e, EADDRNOTAVAIL,
+		"%s: no link that is up, and not for containers or a tunnel, has a usable %s "
+		"address%s",
+		w->how->text, family_name(family), hint);
+}
+
 static int refuse_detection(const struct detect_want *w, const struct facts *f, struct err *e)
 {
 	const char *family = family_name(family_of(w->family));
@@ -324,10 +347,7 @@ static int refuse_detection(const struct detect_want *w, const struct facts *f, 
 		return err_set(e, EADDRNOTAVAIL,
 			"%s: no link that is up has a usable %s address in it", text, family);
 	default:
-		return err_set(e, EADDRNOTAVAIL,
-			"%s: no link that is up, and not for containers or a tunnel, has a usable "
-			"%s address",
-			text, family);
+		return refuse_first_found(w, f, e);
 	}
 }
 

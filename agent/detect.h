@@ -26,9 +26,10 @@ struct detect {
 int detect_parse(const char *text, uint8_t family, struct detect *out, struct err *e);
 
 /* "none" finds nothing and is no error: out has family 0.
- * Loopback, link-local and tentative addresses, tunnels and container interfaces are never
- * taken, nor addresses inside the pools (avoid). preferred (family 0: none) is kept while it still
- * fits. -EADDRNOTAVAIL, with what was looked for. */
+ * Never taken are link-local and tentative addresses, loopback's unless FIXED names it, those of
+ * roost's own links and those inside the pools (avoid); FIRST_FOUND takes none of tunnels and
+ * container interfaces either. preferred (family 0: none) is kept while it still fits.
+ * -EADDRNOTAVAIL, with what was looked for. */
 struct detect_want {
 	const struct detect *how;
 	uint8_t family;

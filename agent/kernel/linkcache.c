@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
 #include "lib/text.h"
@@ -60,7 +61,7 @@ static struct facts_link link_facts(struct rtnl_link *l)
 		.loopback = flags & IFF_LOOPBACK,
 	};
 	const char *name = rtnl_link_get_name(l);
-	const char *kind = rtnl_link_get_type(l);
+	const char *kind = rtnl_link_get_family(l) == AF_BRIDGE ? "bridge" : rtnl_link_get_type(l);
 	const struct nl_addr *mac = rtnl_link_get_addr(l);
 	(void)text_copy(f.name, sizeof(f.name), name ? name : "");
 	(void)text_copy(f.kind, sizeof(f.kind), kind ? kind : "");
@@ -80,15 +81,33 @@ static int compare_links(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A bridge's ports are in the cache once more, with the bridge's family. */
+/* libnl gives a bridge the family AF_BRIDGE. A bridge's ports are in the cache once more with that
+ * family. The kind is no help: a change of a bridge's VLANs takes it away from the cached bridge.
+ * What the cache has with AF_INET6 may outlive its link. */
+static bool is_device(struct nl_cache *cache, struct rtnl_link *l, struct rtnl_link *key)
+{
+	int family = rtnl_link_get_family(l);
+	if (family != AF_BRIDGE)
+		return family == AF_UNSPEC;
+	rtnl_link_set_ifindex(key, rtnl_link_get_ifindex(l));
+	struct nl_object *same = nl_cache_search(cache, (struct nl_object *)key);
+	nl_object_put(same);
+	return !same;
+}
+
 void linkcache_links(struct nl_cache *cache, struct facts *f)
 {
+	struct rtnl_link *key = rtnl_link_alloc();
+	if (!key)
+		err_abort("out of memory");
+	rtnl_link_set_family(key, AF_UNSPEC);
 	f->links = mem_new((size_t)nl_cache_nitems(cache), sizeof(*f->links));
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
 		struct rtnl_link *l = (struct rtnl_link *)o;
-		if (rtnl_link_get_family(l) == AF_UNSPEC && !is_of_pod(l))
+		if (is_device(cache, l, key) && !is_of_pod(l))
 			f->links[f->n_links++] = link_facts(l);
 	}
+	rtnl_link_put(key);
 	if (f->n_links)
 		qsort(f->links, f->n_links, sizeof(*f->links), compare_links);
 }

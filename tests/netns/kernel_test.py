@@ -236,6 +236,38 @@ def test_a_link_that_is_not_ours_is_seen_whatever_its_kind(lab):
         true(a.link("foreign") and a.link("uplink"), "both links", a.facts()["links"])
 
 
+def test_an_uplink_that_is_a_bridge_is_seen_and_followed(lab):
+    lab.host.set_sysctl("ipv4/conf/all/rp_filter", 0)
+    lab.host.ip("addr flush dev uplink scope global", "link add br-ex type bridge",
+                "link set uplink master br-ex", "link set br-ex up",
+                "addr add 10.99.0.2/24 dev br-ex", "route add default via 10.99.0.1")
+    lab.host.set_sysctl("ipv4/conf/br-ex/rp_filter", 1)
+    with agent(lab.host) as a:
+        a.settle()
+        bridge = index(lab.host, "br-ex")
+        seen = a.link("br-ex")
+        equal((seen["index"], seen["kind"], seen["mtu"], seen["up"], seen["strict"], seen["mac"]),
+              (bridge, "bridge", 1500, True, True, lab.host.link("br-ex")["address"]), "the bridge")
+        true({"addr": "10.99.0.2/24", "link": bridge, "usable": True} in a.facts()["addrs"],
+             "its address", a.facts())
+        equal(a.facts()["defaults"][0], {"via": "10.99.0.1", "link": bridge, "family": 4}, "defaults")
+        for how in ("cidr=10.99.0.0/24", "can-reach=10.99.0.1", "interface=br-ex", "10.99.0.2"):
+            equal((how, a.ok("detect", how=how)["address"]), (how, "10.99.0.2/24"), "the address")
+        lab.host.ip("link set br-ex mtu 1400")
+        equal((a.settle(), a.link("br-ex")["mtu"]), (CHANGED, 1400), "the answer to another MTU")
+        # The kernel says this with the family of bridges.
+        lab.host.run("bridge", "link", "set", "dev", "uplink", "cost", "7")
+        a.settle()
+        equal([l["name"] for l in a.facts()["links"]], ["lo", "uplink", "br-ex"], "links")
+        lab.host.ip("link set uplink nomaster")
+        a.settle()
+        equal([l["name"] for l in a.facts()["links"]], ["lo", "uplink", "br-ex"], "links")
+        lab.host.ip("link set br-ex down")
+        equal((a.settle(), a.link("br-ex")["up"]), (CHANGED, False), "the answer to its end")
+        lab.host.ip("link del br-ex")
+        equal((a.settle(), a.link("br-ex")), (CHANGED, None), "the answer to the bridge's deletion")
+
+
 def test_pods_that_come_and_go_are_no_change(lab):
     lab.add(lab.pod())  # forwarding, blackholes and the rule are there from now on
     with agent(lab.host) as a:
@@ -288,8 +320,10 @@ def test_the_node_s_address_is_found_on_the_real_host(lab):
                               ("interface=up.*", "10.99.0.2/24"), ("cidr=10.99.0.0/16", "10.99.0.2/24")):
             equal((how, a.ok("detect", how=how)["address"]), (how, expected), "the address")
         equal(a.ok("detect", how="first-found", family=6)["address"], "fd99::2/64", "the address")
-        answer = a.call("detect", how="can-reach=172.17.0.9")
-        true("172.17.0.9: the link towards it has no usable" in answer["error"], "a refusal", answer)
+        equal(a.ok("detect", how="can-reach=172.17.0.9")["address"], "172.17.0.1/16", "the address")
+        lab.host.ip("link add bare type bridge", "link set bare up", "route add 10.97.0.0/16 dev bare")
+        answer = a.call("detect", how="can-reach=10.97.0.9")
+        true("10.97.0.9: the link towards it has no usable" in answer["error"], "a refusal", answer)
         lab.host.ip("route del default via 10.99.0.1")
         answer = a.call("detect", how="can-reach=9.9.9.9")
         true("there is no route to it" in answer["error"], "a refusal", answer)

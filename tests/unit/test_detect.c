@@ -22,6 +22,7 @@ static struct facts_link links[] = {
 	{.index = 9, .name = "vxlan.roost", .kind = "vxlan", .up = true, .running = true},
 	{.index = 10, .name = "eth3", .up = false, .running = false},
 	{.index = 11, .name = "uplink", .kind = "veth", .up = true, .running = true},
+	{.index = 12, .name = "br-ex", .kind = "bridge", .up = true, .running = true},
 };
 
 static const struct {
@@ -46,6 +47,8 @@ static const struct {
 	{"100.64.0.5/32", 9, true},
 	{"10.10.0.5/24", 10, true},
 	{"10.11.0.5/24", 11, true},
+	{"10.12.0.5/24", 12, true},
+	{"fd12::5/64", 12, true},
 };
 
 static struct facts host(struct facts_addr out[COUNT(addresses)])
@@ -108,15 +111,23 @@ TEST(the_address_is_found_as_told)
 		{"interface=docker[0-9]{1}", AF_INET, 0, "172.17.0.1/16 on 5"},
 		{"interface=eth0$", AF_INET, 0, "10.4.0.5/24 on 4"},
 		{"interface=link", AF_INET, 0, "10.11.0.5/24 on 11"},
+		{"interface=br-ex", AF_INET, 0, "10.12.0.5/24 on 12"},
 		{"can-reach=10.2.0.77", AF_INET, 3, "10.2.0.5/24 on 3"},
 		{"can-reach=10.3.0.77", AF_INET, 4, "10.3.0.5/24 on 4"},
 		{"can-reach=8.8.8.8", AF_INET, 4, "10.4.0.5/24 on 4"},
 		{"can-reach=10.6.0.77", AF_INET, 6, "10.6.0.5/24 on 6"},
+		{"can-reach=10.7.0.77", AF_INET, 7, "10.7.0.5/24 on 7"},
+		{"can-reach=172.17.0.9", AF_INET, 5, "172.17.0.1/16 on 5"},
+		{"can-reach=fd12::1", AF_INET6, 12, "fd12::5/64 on 12"},
 		{"cidr=10.2.0.0/16", AF_INET, 0, "10.2.0.5/24 on 3"},
 		{"cidr=10.9.0.0/16,10.6.0.0/16", AF_INET, 0, "10.6.0.5/24 on 6"},
 		{"cidr=10.0.0.0/8", AF_INET, 0, "10.4.0.5/24 on 4"},
 		{"cidr=10.4.0.3/24", AF_INET, 0, "10.4.0.5/24 on 4"},
+		{"cidr=10.7.0.0/16", AF_INET, 0, "10.7.0.5/24 on 7"},
+		{"cidr=10.12.0.0/24", AF_INET, 0, "10.12.0.5/24 on 12"},
+		{"cidr=172.17.0.0/16", AF_INET, 0, "172.17.0.1/16 on 5"},
 		{"10.1.0.5", AF_INET, 0, "10.1.0.5/24 on 2"},
+		{"10.12.0.5", AF_INET, 0, "10.12.0.5/24 on 12"},
 		{"192.0.2.77", AF_INET, 0, "192.0.2.77/32 on 1"},
 		{"fd04::5", AF_INET6, 0, "fd04::5/64 on 4"},
 	};
@@ -140,8 +151,8 @@ TEST(what_is_not_there_is_said)
 		{"interface=roost", 0, "interface=roost: no such link"},
 		{"interface=^lo$", 0, "no such link"},
 		{"can-reach=8.8.8.8", 0, "can-reach=8.8.8.8: there is no route to it"},
-		{"can-reach=172.17.0.9", 5, "the link towards it has no usable IPv4 address"},
-		{"cidr=172.17.0.0/16", 0, "no link that is up has a usable IPv4 address in it"},
+		{"can-reach=10.8.0.9", 8, "the link towards it has no usable IPv4 address"},
+		{"cidr=10.8.0.0/16", 0, "no link that is up has a usable IPv4 address in it"},
 		{"cidr=10.10.0.0/16", 0, "no link that is up"},
 		{"10.4.0.9", 0, "10.4.0.9 is not a usable address of this host"},
 		{"100.64.0.5", 0, "is not a usable address"},
@@ -162,6 +173,32 @@ TEST(what_is_not_there_is_said)
 	assert_int_equal(detect_parse("first-found", AF_INET6, &d, &e), 0);
 	const struct detect_want w = {.how = &d, .family = AF_INET6};
 	refused(detect_find(&w, &empty, &found, &link, &e), EADDRNOTAVAIL, "usable IPv6 address");
+}
+
+TEST(an_uplink_that_first_found_skips_is_named)
+{
+	struct facts_link uplinks[] = {
+		{.index = 2, .name = "br-ex", .kind = "bridge", .up = true, .running = true},
+		{.index = 3, .name = "gre1", .kind = "gre", .up = true, .running = true},
+	};
+	struct facts_addr own[] = {{.addr = cidr("10.12.0.5/24"), .link = 2, .usable = true},
+		{.addr = cidr("fd12::5/64"), .link = 3, .usable = true}};
+	struct facts f = {.links = uplinks, .n_links = 2, .addrs = own, .n_addrs = 2};
+	struct detect d;
+	struct err e;
+	struct cidr found;
+	int link;
+	ok(detect_parse("first-found", AF_INET, &d, &e));
+	struct detect_want w = {.how = &d, .family = AF_INET};
+	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL, "usable IPv4 address");
+	assert_null(strstr(e.text, "skipped"));
+	f.defaults[IPV4].link = 2;
+	f.defaults[IPV6].link = 3;
+	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL,
+		"(br-ex, which has the default route, is skipped for its name; interface=br-ex "
+		"asks for it)");
+	w.family = AF_INET6;
+	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL, "skipped for its kind");
 }
 
 TEST(the_address_that_peers_know_is_kept_while_it_fits)
@@ -231,10 +268,10 @@ TEST(links_are_found_by_index_and_name)
 {
 	struct facts_addr addrs[COUNT(addresses)];
 	struct facts f = host(addrs);
-	for (int i = 1; i <= 11; i++)
+	for (int i = 1; i <= 12; i++)
 		assert_int_equal(facts_link(&f, i)->index, i);
 	assert_null(facts_link(&f, 0));
-	assert_null(facts_link(&f, 12));
+	assert_null(facts_link(&f, 13));
 	assert_int_equal(facts_named(&f, "wg0")->index, 6);
 	assert_null(facts_named(&f, "wg"));
 	struct facts none = {0};
@@ -285,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_address_is_found_as_told),
 		cmocka_unit_test(what_is_not_there_is_said),
+		cmocka_unit_test(an_uplink_that_first_found_skips_is_named),
 		cmocka_unit_test(the_address_that_peers_know_is_kept_while_it_fits),
 		cmocka_unit_test(no_address_of_a_pool_is_taken),
 		cmocka_unit_test(wrong_words_are_refused_with_a_reason),
