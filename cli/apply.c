@@ -182,7 +182,7 @@ static int apply_manifests(const struct options *o, const struct manifests *m)
 	CLEANUP_STORE struct store *store = NULL;
 	CLEANUP_FREE enum plan_kind *results = mem_new(m->n, sizeof(*results));
 	struct err e = {0};
-	int r = config_open_store(o, &store, &e);
+	int r = config_make_store(o, &store, &e);
 	if (r < 0)
 		return output_error(&e);
 	struct apply a = {.manifests = m, .store = store, .results = results};

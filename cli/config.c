@@ -12,6 +12,7 @@
 #include "cli/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "lib/json.h"
 #include "lib/text.h"
@@ -81,16 +82,37 @@ void config_done(struct config *c)
 	*c = (struct config){0};
 }
 
-int config_open_store(const struct options *o, struct store **out, struct err *e)
+static int open_store(const struct options *o, bool may_make, struct store **out, struct err *e)
 {
 	CLEANUP_CONFIG struct config c = {0};
 	int r = config_read(o, &c, e);
 	if (r < 0)
 		return r;
 	c.store.timeout_ms = REQUEST_MS;
+	c.store.existing = true;
 	r = store_open(out, &c.store, e);
+	if (r == -ENOENT && may_make) {
+		c.store.existing = false;
+		*e = (struct err){0};
+		r = store_open(out, &c.store, e);
+		char shown[304];
+		(void)json_clean(shown, sizeof(shown), c.store.url);
+		if (r == 0)
+			(void)fprintf(
+				stderr, "roostctl: there was no store at %s: it was made\n", shown);
+	}
 	if (r < 0)
 		err_details(e, "the store is %.300s (--store, ROOST_STORE, or \"store\" in %.100s)",
 			c.store.url, o->config ? o->config : CONFIG_FILE);
 	return r;
+}
+
+int config_open_store(const struct options *o, struct store **out, struct err *e)
+{
+	return open_store(o, false, out, e);
+}
+
+int config_make_store(const struct options *o, struct store **out, struct err *e)
+{
+	return open_store(o, true, out, e);
 }

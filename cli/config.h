@@ -29,8 +29,11 @@ int config_read(const struct options *o, struct config *out, struct err *e);
 void config_done(struct config *c); /* takes what was never read, too, if zeroed */
 #define CLEANUP_CONFIG __attribute__((cleanup(config_done)))
 
-/* Opens the cluster store; the caller ends it with store_close(). */
+/* Opens the cluster store; the caller ends it with store_close(). A "file:" store has to be there. */
 int config_open_store(const struct options *o, struct store **out, struct err *e);
+
+/* The same for `apply`: a "file:" store that is not there is made, which is said on stderr. */
+int config_make_store(const struct options *o, struct store **out, struct err *e);
 
 static inline void config_cleanup_store(struct store **s)
 {

@@ -31,9 +31,12 @@ struct store_options {
 	const char *user;		  /* NULL: none */
 	const char *password_file;	  /* its first line */
 	unsigned int timeout_ms;	  /* of one request to one endpoint; 0: 2000 */
+	bool existing;			  /* "file:": -ENOENT instead of making a store */
 };
 
-/* Contacts nobody (etcd), opens or makes the folder (file). -EINVAL: the URL or an option. */
+/* Contacts nobody (etcd), opens or makes the folder (file). -EINVAL: the URL or an option.
+ * -EUCLEAN: the file is damaged; it is left as it is. Who only reads, or may have mistyped the
+ * URL, asks for an existing store. */
 int store_open(struct store **out, const struct store_options *o, struct err *e);
 void store_close(struct store *s); /* takes NULL */
 

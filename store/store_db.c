@@ -22,8 +22,9 @@
  * is process state by its nature, as the locks are.
  *
  * The file is sparse and has its full size from the beginning, as LMDB need not write its last
- * pages: so a page that lies behind its end is one that was cut off. LMDB has no checksums; other
- * damage ends as its error, or as a fault.
+ * pages: so a page that lies behind its end is one that was cut off. It is made as store.mdb.new and
+ * renamed when it is complete: so whatever else has its name is damage, which is named and never
+ * removed. LMDB has no checksums; other damage ends as its error, or as a fault.
  */
 #include "store/store_lmdb.h"
 
@@ -71,6 +72,7 @@ int store_db_fail(const struct store_db *db, int rc, struct err *e)
 	case MDB_PANIC:
 	case MDB_INCOMPATIBLE:
 	case MDB_BAD_VALSIZE:
+	case MDB_NOTFOUND:
 		return err_set(
 			e, EUCLEAN, "the store in %s is damaged: %s", db->folder, mdb_strerror(rc));
 	default:
@@ -143,18 +145,18 @@ static int set_format(struct store_db *db, MDB_txn *txn)
 	return format == FORMAT ? 0 : MDB_VERSION_MISMATCH;
 }
 
-/* Opens the databases, making them the first time. */
-static int open_databases(struct store_db *db)
+/* flags: MDB_CREATE the first time; a file that lacks one later is not ours. */
+static int open_databases(struct store_db *db, unsigned int flags)
 {
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
 	if (rc)
 		return rc;
-	rc = mdb_dbi_open(txn, "docs", MDB_CREATE, &db->docs);
+	rc = mdb_dbi_open(txn, "docs", flags, &db->docs);
 	if (!rc)
-		rc = mdb_dbi_open(txn, "log", MDB_CREATE, &db->log);
+		rc = mdb_dbi_open(txn, "log", flags, &db->log);
 	if (!rc)
-		rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &db->meta);
+		rc = mdb_dbi_open(txn, "meta", flags, &db->meta);
 	if (!rc)
 		rc = set_format(db, txn);
 	if (!rc)
@@ -163,18 +165,19 @@ static int open_databases(struct store_db *db)
 	return rc;
 }
 
-/* A fresh file gets its full size; the pages of another must lie inside of it. */
-static int check_size(struct store_db *db, bool fresh, struct err *e)
+static int no_store(const char *folder, struct err *e)
+{
+	return err_set(e, ENOENT, "there is no store in %s: no store.mdb is there", folder);
+}
+
+/* The pages of the file must lie inside of it. */
+static int check_size(const struct store_db *db, struct err *e)
 {
 	mdb_filehandle_t fd;
 	MDB_envinfo info;
 	struct stat st = {0};
 	(void)mdb_env_get_fd(db->env, &fd);
 	(void)mdb_env_info(db->env, &info);
-	/* LMDB 0.9 opens this one of its descriptors without O_CLOEXEC. */
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	if (fresh && ftruncate(fd, (off_t)STORE_DB_SIZE) < 0)
-		return err_set(e, errno, "cannot make %s: %s", db->path, strerror(errno));
 	size_t needed = (info.me_last_pgno + 1) * (size_t)sysconf(_SC_PAGESIZE);
 	if (fstat(fd, &st) < 0 || (size_t)st.st_size < needed)
 		return err_set(
@@ -182,42 +185,99 @@ static int check_size(struct store_db *db, bool fresh, struct err *e)
 	return 0;
 }
 
-/* Whether the file must be made: it is not there, or not more than what a process left that was
- * killed while it made it. *size: of the map, which is the file's, whatever it was made with. */
-static bool is_fresh(const struct store_db *db, size_t *size)
+static int open_env(struct store_db *db, const char *path, size_t size, struct err *e)
 {
-	struct stat st;
-	long page = sysconf(_SC_PAGESIZE);
-	*size = STORE_DB_SIZE;
-	if (stat(db->path, &st) < 0)
-		return true;
-	if (st.st_size > 2 * page) {
-		*size = (size_t)(st.st_size - st.st_size % page);
-		return false;
-	}
-	(void)unlink(db->path);
-	return true;
-}
-
-static int open_env(struct store_db *db, struct err *e)
-{
-	size_t size;
-	bool fresh = is_fresh(db, &size);
+	mdb_filehandle_t fd;
+	int dead;
 	int rc = mdb_env_create(&db->env);
 	if (rc)
 		return store_db_fail(db, rc, e);
 	(void)mdb_env_set_mapsize(db->env, size);
 	(void)mdb_env_set_maxreaders(db->env, STORE_DB_READERS);
 	(void)mdb_env_set_maxdbs(db->env, 3);
-	rc = mdb_env_open(db->env, db->path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
+	rc = mdb_env_open(db->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
 	if (rc)
 		return store_db_fail(db, rc, e);
-	int dead;
 	(void)mdb_reader_check(db->env, &dead);
-	int r = check_size(db, fresh, e);
+	(void)mdb_env_get_fd(db->env, &fd);
+	/* LMDB 0.9 opens this one of its descriptors without O_CLOEXEC. */
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+/* The whole file, under another name. */
+static int make_env(struct store_db *db, const char *path, struct err *e)
+{
+	mdb_filehandle_t fd;
+	int r = open_env(db, path, STORE_DB_SIZE, e);
 	if (r < 0)
 		return r;
-	rc = open_databases(db);
+	(void)mdb_env_get_fd(db->env, &fd);
+	if (ftruncate(fd, (off_t)STORE_DB_SIZE) < 0)
+		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
+	int rc = open_databases(db, MDB_CREATE);
+	return rc ? store_db_fail(db, rc, e) : 0;
+}
+
+/* Makes store.mdb: it has its name when it is complete, so that a small or empty file of this name is
+ * never the beginning of one. What a killed maker left has the other name. */
+static int make_file(struct store_db *db, struct err *e)
+{
+	char path[PATH_MAX];
+	char lock[PATH_MAX];
+	(void)snprintf(path, sizeof(path), "%s/store.mdb.new", db->folder);
+	(void)snprintf(lock, sizeof(lock), "%s/store.mdb.new-lock", db->folder);
+	(void)unlink(path);
+	(void)unlink(lock);
+	int r = make_env(db, path, e);
+	if (db->env)
+		mdb_env_close(db->env);
+	db->env = NULL;
+	(void)unlink(lock);
+	if (r == 0 && rename(path, db->path) < 0)
+		r = err_set(e, errno, "cannot make %s: %s", db->path, strerror(errno));
+	if (r < 0) {
+		(void)unlink(path);
+		return r;
+	}
+	return file_sync_dir(db->folder, e);
+}
+
+/* 1: there is a file that LMDB may open, of *size; 0: there is none. A file without LMDB's two
+ * first pages was cut, and LMDB would begin an empty one anew. */
+static int find_file(const char *folder, const char *path, size_t *size, struct err *e)
+{
+	struct stat st;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	if (stat(path, &st) < 0)
+		return errno == ENOENT
+			       ? 0
+			       : err_set(e, errno, "cannot use %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return err_set(
+			e, EUCLEAN, "the store in %s is damaged: store.mdb is no file", folder);
+	if ((size_t)st.st_size < 2 * page)
+		return err_set(e, EUCLEAN,
+			"the store in %s is damaged: store.mdb has only %zu bytes", folder,
+			(size_t)st.st_size);
+	*size = (size_t)st.st_size - (size_t)st.st_size % page;
+	return 1;
+}
+
+/* The map is as large as the file, whatever it was made with. */
+static int open_store(struct store_db *db, bool existing, struct err *e)
+{
+	size_t size = STORE_DB_SIZE;
+	int r = find_file(db->folder, db->path, &size, e);
+	if (r == 0)
+		r = existing ? no_store(db->folder, e) : make_file(db, e);
+	if (r >= 0)
+		r = open_env(db, db->path, size, e);
+	if (r == 0)
+		r = check_size(db, e);
+	if (r < 0)
+		return r;
+	int rc = open_databases(db, 0);
 	return rc ? store_db_fail(db, rc, e) : 0;
 }
 
@@ -234,7 +294,7 @@ static int open_file(const char *path, struct err *e)
 	return fd < 0 ? err_set(e, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
 }
 
-static int open_locked(struct store_db *db, struct err *e)
+static int open_locked(struct store_db *db, bool existing, struct err *e)
 {
 	CLEANUP_FREE char *path = join(db->folder, "lock");
 	db->lock = open_file(path, e);
@@ -246,17 +306,28 @@ static int open_locked(struct store_db *db, struct err *e)
 	int r = lock_soon(db, path, e);
 	if (r < 0)
 		return r;
-	r = open_env(db, e);
+	r = open_store(db, existing, e);
 	store_db_unlock(db);
 	return r;
 }
 
-int store_db_open(struct store_db **out, const char *folder, struct err *e)
+/* The folder: of a store that is there, or made. */
+static int open_folder(const char *folder, bool existing, struct err *e)
 {
-	struct stat st;
 	if (strlen(folder) > PATH_MAX - 32)
 		return err_set(e, ENAMETOOLONG, "the path of the store is too long");
-	int r = file_make_dir(folder, 0700, e);
+	if (!existing)
+		return file_make_dir(folder, 0700, e);
+	CLEANUP_FREE char *path = join(folder, "store.mdb");
+	size_t size;
+	int r = find_file(folder, path, &size, e);
+	return r == 0 ? no_store(folder, e) : r;
+}
+
+int store_db_open(struct store_db **out, const char *folder, bool existing, struct err *e)
+{
+	struct stat st;
+	int r = open_folder(folder, existing, e);
 	if (r < 0)
 		return r;
 	if (stat(folder, &st) < 0)
@@ -282,7 +353,7 @@ int store_db_open(struct store_db **out, const char *folder, struct err *e)
 		.next = opened,
 	};
 	opened = db;
-	r = open_locked(db, e);
+	r = open_locked(db, existing, e);
 	if (r < 0) {
 		store_db_close(db);
 		return r;

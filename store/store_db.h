@@ -16,8 +16,9 @@
 
 struct store_db;
 
-/* Makes the folder (0700) and what is in it. Stores of one process in one folder share it. */
-int store_db_open(struct store_db **out, const char *folder, struct err *e);
+/* Makes the folder (0700) and what is in it, unless it has to be an existing store: then -ENOENT, and
+ * nothing is made. -EUCLEAN. Stores of one process in one folder share it. */
+int store_db_open(struct store_db **out, const char *folder, bool existing, struct err *e);
 void store_db_close(struct store_db *db); /* takes NULL */
 
 /* A file in the folder that is touched after each change; for inotify. */

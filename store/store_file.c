@@ -309,13 +309,12 @@ static int file_watch_changes(struct file *f, struct err *e)
 
 static int file_open(void **out, const struct store_options *o, const char *where, struct err *e)
 {
-	(void)o;
 	if (*where != '/')
 		return err_set(
 			e, EINVAL, "the store's folder in \"%s\" must be an absolute path", o->url);
 	struct file *f = mem_new(1, sizeof(*f));
 	f->inotify = -1;
-	int r = store_db_open(&f->db, where, e);
+	int r = store_db_open(&f->db, where, o->existing, e);
 	if (r == 0)
 		r = file_watch_changes(f, e);
 	if (r < 0) {

@@ -103,7 +103,9 @@ def etcd():
 def s(request, tmp_path):
     """An empty store of each kind."""
     url = request.getfixturevalue("etcd") if request.param == "etcd" else f"file:{tmp_path}/store"
-    return Store(url, str(tmp_path))
+    store = Store(url, str(tmp_path))
+    store.tool({"op": "get", "key": "x"})  # makes the file: store, which readers do not
+    return store
 
 
 def pool(name, cidr, **spec):
@@ -345,6 +347,38 @@ def test_hostile_documents_of_the_store_are_named_and_can_be_mended(s):
     s.ctl("delete", "ippool", "nojson", "other")
     s.ctl("delete", "node", "wrong")
     equal([i["metadata"]["name"] for i in s.get("all")["items"]], ["evil", "fine"])
+
+
+@pytest.mark.parametrize("words", [
+    "get all", "get ippools -o json", "diff -f -", "delete ippool a", "delete -f -", "node list",
+    "node show n", "ipam show --cluster", "node drain n", "node remove n --force"])
+def test_a_mistyped_store_is_named_and_not_made(s, words):
+    where = f"{s.folder}/typo/store"
+    p = s.ctl("--store", f"file:{where}", *words.split(), stdin=pool("a", "10.1.0.0/16"), status=1)
+    holds(p.stderr, f"there is no store in {where}: ")
+    if os.path.exists(f"{s.folder}/typo"):
+        raise Failed(f"{words} makes the folder")
+
+
+def test_apply_says_that_it_makes_a_store(s):
+    url = f"file:{s.folder}/first/store"
+    words = ("--store", url, "apply", "-f", "-")
+    p = s.ctl(*words, stdin=pool("a", "10.1.0.0/16"))
+    equal(p.stdout, "ippool/a created\n")
+    equal(p.stderr, f"roostctl: there was no store at {url}: it was made\n")
+    equal(s.ctl(*words, stdin=pool("a", "10.1.0.0/16")).stderr, "")
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 8192, 12288])
+def test_a_store_that_was_cut_is_named_and_kept(s, size):
+    where = f"{s.folder}/cut"
+    words = ("--store", f"file:{where}")
+    s.ctl(*words, "apply", "-f", "-", stdin=pool("a", "10.1.0.0/16"))
+    os.truncate(f"{where}/store.mdb", size)
+    for command in (("get", "all"), ("apply", "-f", "-")):
+        p = s.ctl(*words, *command, stdin=pool("b", "10.2.0.0/16"), status=1)
+        holds(p.stderr, f"the store in {where} is damaged: ")
+        equal(os.stat(f"{where}/store.mdb").st_size, size)
 
 
 def test_a_store_that_cannot_be_used_is_named(s):

@@ -55,6 +55,8 @@ FIXTURE(make_folder)
 	if (!mkdtemp(folder))
 		return -1;
 	(void)snprintf(url, sizeof(url), "file:%s/store", folder);
+	(void)use_store(); /* makes it, which the commands do not */
+	leave_store();
 	return 0;
 }
 

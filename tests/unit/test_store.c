@@ -613,7 +613,7 @@ static pid_t open_elsewhere(const struct world *w, int lock)
 		struct store_db *db;
 		struct err e;
 		(void)close(lock);
-		_exit(store_db_open(&db, w->url + strlen("file:"), &e) < 0);
+		_exit(store_db_open(&db, w->url + strlen("file:"), false, &e) < 0);
 	}
 	uint64_t until = boot_now_ns() + WAIT_MS * (uint64_t)1000000;
 	while (!waits_for_the_lock(pid))
@@ -659,15 +659,74 @@ static void a_file_that_was_cut_is_refused(void **state)
 	assert_null(w->s);
 }
 
+static void write_file(const char *path, const char *bytes, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, bytes, len), len);
+	(void)close(fd);
+}
+
+static void a_damaged_file_is_named_and_never_replaced(void **state)
+{
+	static const char garbage[20000] = "not a store";
+	static const struct {
+		off_t cut; /* -1: garbage of len bytes instead */
+		size_t len;
+	} table[] = {{12288, 0}, {8192, 0}, {8191, 0}, {4096, 0}, {100, 0}, {0, 0}, {-1, 12},
+		{-1, 8192}, {-1, sizeof(garbage)}};
+	struct world *w = *state;
+	char path[128];
+	struct stat st;
+	assert_int_equal(change(w->s, "a", "1", 0), 1);
+	store_close(w->s);
+	w->s = NULL;
+	(void)snprintf(path, sizeof(path), "%s/store.mdb", w->url + strlen("file:"));
+	for (size_t i = 0; i < 2 * sizeof(table) / sizeof(table[0]); i++) {
+		off_t cut = table[i / 2].cut;
+		struct store_options o = {.url = w->url, .existing = i % 2};
+		struct err e;
+		if (cut < 0)
+			write_file(path, garbage, table[i / 2].len);
+		else
+			assert_int_equal(truncate(path, cut), 0);
+		refused(store_open(&w->s, &o, &e), EUCLEAN, "is damaged: ");
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_size, cut < 0 ? (off_t)table[i / 2].len : cut);
+	}
+}
+
 static void what_a_killed_maker_left_is_made_again(void **state)
 {
 	struct world *w = *state;
 	char path[128];
+	char left[128];
 	store_close(w->s);
 	(void)snprintf(path, sizeof(path), "%s/store.mdb", w->url + strlen("file:"));
-	assert_int_equal(truncate(path, 100), 0);
+	(void)snprintf(left, sizeof(left), "%s.new", path);
+	assert_int_equal(rename(path, left), 0);
+	assert_int_equal(truncate(left, 100), 0);
 	w->s = open_again(w);
 	assert_int_equal(change(w->s, "a", "1", 0), 1);
+	assert_int_equal(access(left, F_OK), -1);
+}
+
+static void an_existing_store_is_opened_and_never_made(void **state)
+{
+	struct world *w = *state;
+	char url[80];
+	struct store *s = NULL;
+	struct err e;
+	struct store_options o = {.url = url, .existing = true};
+	(void)snprintf(url, sizeof(url), "%s/typo/store", w->url);
+	refused(store_open(&s, &o, &e), ENOENT, "there is no store in ");
+	(void)snprintf(url, sizeof(url), "%s/typo", w->url);
+	assert_int_equal(access(url + strlen("file:"), F_OK), -1);
+	assert_int_equal(mkdir(url + strlen("file:"), 0700), 0);
+	refused(store_open(&s, &o, &e), ENOENT, "there is no store in ");
+	assert_int_equal(rmdir(url + strlen("file:")), 0); /* nothing is in it */
+	(void)snprintf(url, sizeof(url), "%s", w->url);
+	ok(store_open(&s, &o, &e));
+	store_close(s);
 }
 
 static void a_store_that_was_removed_says_so(void **state)
@@ -782,7 +841,9 @@ int main(int argc, char **argv)
 		SUITE(the_folder_is_for_its_owner_only),
 		SUITE(opening_waits_until_the_lock_is_free),
 		SUITE(a_file_that_was_cut_is_refused),
+		SUITE(a_damaged_file_is_named_and_never_replaced),
 		SUITE(what_a_killed_maker_left_is_made_again),
+		SUITE(an_existing_store_is_opened_and_never_made),
 		SUITE(a_store_that_was_removed_says_so),
 		SUITE(a_full_store_is_an_error_sentence_and_can_be_read),
 		SUITE(a_large_store_that_was_read_is_not_kept_in_memory),
