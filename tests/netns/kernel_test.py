@@ -707,6 +707,9 @@ def test_pings_and_TCP_go_through_the_tunnel_while_it_is_synced(lab):
             ns.ip(f"addr add 10.66.{here}.1/32 dev lo", f"addr add fd66:{here}::1/128 dev lo",
                   f"route add 10.66.{there}.0/24 via 100.64.0.{there} dev vxlan.roost onlink",
                   f"route add fd66:{there}::/64 via fd64::{there} dev vxlan.roost onlink")
+        # Even on the loopback an IPv6 address is tentative until a work queue of the kernel has had its turn.
+        wait_for(lambda: not any(ns.ask("-6 addr show dev lo tentative") for ns in (lab.host, other)),
+                 "addresses that can be used")
         true(lab.host.pings("10.66.3.1", "-I", "10.66.2.1"), "an answer through the tunnel")
         true(lab.host.pings("fd66:3::1", "-I", "fd66:2::1"), "an answer through the tunnel")
         true(lab.host.pings("10.66.3.1", "-I", "10.66.2.1", "-M", "do", "-s", "1422"),
