@@ -211,7 +211,8 @@ void conform_cause_capture(
 	 * certain is the target. */
 	if (k->t.from_pod == CONFORM_NODE)
 		out->inner_peer = k->t.target;
-	enum family f = tunnel ? family_of(tunnel->local.family) : IPV4;
+	/* tunl0 has no local address, and is of IPv4. */
+	enum family f = tunnel && tunnel->local.family == AF_INET6 ? IPV6 : IPV4;
 	out->outer_peer[0] = to->addr[f];
 	out->outer_peer[1] = from->addr[f];
 }

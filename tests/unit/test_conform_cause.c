@@ -250,6 +250,12 @@ TEST(both_nodes_capture_the_tunnel_of_the_other)
 	assert_true(addr_equal(&x.inner_peer, &w.k.t.source));
 	assert_true(addr_equal(&x.outer_peer[0], &w.members[1].addr[0]));
 	assert_true(addr_equal(&x.outer_peer[1], &w.members[0].addr[0]));
+	make_ipip(&w);
+	w.links[0][1].local = (struct addr){0}; /* tunl0 */
+	conform_cause_capture(&w.c, &w.k, &x);
+	assert_string_equal(x.outer, "ipip");
+	assert_true(addr_equal(&x.outer_peer[0], &w.members[1].addr[0]));
+	assert_true(addr_equal(&x.outer_peer[1], &w.members[0].addr[0]));
 	w.members[0].facts.n_routes = 1;
 	w.k.t.type = "icmp";
 	conform_cause_capture(&w.c, &w.k, &x);
