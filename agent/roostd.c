@@ -161,7 +161,7 @@ static void prepare_signals(void)
 static int start_agent(struct loop *l, struct err *e)
 {
 	if (*l->conf.log_file) {
-		int r = log_open_file(l->conf.log_file, e);
+		int r = log_open_file(l->conf.log_file, 0, e);
 		if (r < 0)
 			return r;
 	}

@@ -12,9 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,11 +61,32 @@ void log_set_level(enum log_level level)
 	sink.level = level;
 }
 
-int log_open_file(const char *path, struct err *e)
+static int log_open(const char *path)
 {
-	int fd = open(path,
+	return open(path,
 		O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
 		0600);
+}
+
+/* Several processes may do this at once: whoever comes second moves a young file, or none. */
+static bool log_begin_anew(int fd, const char *path, uint64_t max_bytes)
+{
+	struct stat st;
+	char old[PATH_MAX];
+	if (!max_bytes || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		(uint64_t)st.st_size < max_bytes)
+		return false;
+	return snprintf(old, sizeof(old), "%s.1", path) < (int)sizeof(old) &&
+	       rename(path, old) == 0;
+}
+
+int log_open_file(const char *path, uint64_t max_bytes, struct err *e)
+{
+	int fd = log_open(path);
+	if (fd >= 0 && log_begin_anew(fd, path, max_bytes)) {
+		(void)close(fd);
+		fd = log_open(path);
+	}
 	if (fd < 0)
 		return err_set(e, errno, "cannot open log file %s: %s", path, strerror(errno));
 	if (sink.file >= 0)

@@ -256,6 +256,8 @@ int call_add(struct call *c, struct err *e)
 		r = call_lock_attachment(c, e);
 	if (r < 0)
 		return r;
+	if (*c->conf.ignored)
+		calico_warn_once(c->conf.state_dir, c->conf.ignored);
 	sweep_left_links(c);
 	r = look_inside(c, &facts, e);
 	if (r < 0)

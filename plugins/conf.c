@@ -14,6 +14,9 @@
 #include "lib/json.h"
 #include "lib/text.h"
 
+#define LOG_MB_CALICO 100 /* log_file_max_size, unless it is given */
+#define LOG_MB_MAX 1048576
+
 static int conf_read_path(
 	const json_t *object, const char *where, const char *key, char out[256], struct err *e)
 {
@@ -28,21 +31,66 @@ static int conf_read_path(
 	return 1;
 }
 
+/* A level in any case; Calico's templates write "Info". */
+static int conf_read_level(const json_t *object, const char *where, const char *key,
+	enum log_level *out, struct err *e)
+{
+	const char *s = NULL;
+	char lower[16] = "";
+	int r = json_get_string(object, where, key, &s, e);
+	if (r <= 0)
+		return r;
+	(void)text_copy(lower, sizeof(lower), s);
+	for (char *c = lower; *c; c++)
+		*c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+	if (log_parse_level(lower, out) < 0)
+		return err_set(e, EINVAL,
+			"%s%s%s \"%.40s\" is not one of error, warning, info, debug", where,
+			*where ? "." : "", key, s);
+	return 1;
+}
+
+/* Calico's keys; "log" wins over them. */
+static int conf_read_calico_log(const json_t *doc, struct conf *c, struct err *e)
+{
+	int64_t megabytes = LOG_MB_CALICO;
+	int r = conf_read_level(doc, "", "log_level", &c->log_level, e);
+	if (r >= 0)
+		r = json_get_number(doc, "", "log_file_max_size", 0, LOG_MB_MAX, &megabytes, e);
+	if (r >= 0)
+		r = conf_read_path(doc, "", "log_file_path", c->log_file, e);
+	if (r > 0)
+		c->log_file_bytes = (uint64_t)megabytes << 20;
+	return r < 0 ? r : 0;
+}
+
 static int conf_read_log(const json_t *doc, struct conf *c, struct err *e)
 {
 	static const char *const known[] = {"level", "file", NULL};
 	json_t *log = NULL;
-	int r = json_get_object(doc, "", "log", &log, e);
+	int r = conf_read_calico_log(doc, c, e);
+	if (r >= 0)
+		r = json_get_object(doc, "", "log", &log, e);
 	if (r <= 0)
 		return r;
 	r = json_check_keys(log, "log", known, e);
-	const char *level = NULL;
 	if (r >= 0)
-		r = json_get_string(log, "log", "level", &level, e);
-	if (r > 0 && log_parse_level(level, &c->log_level) < 0)
-		return err_set(e, EINVAL,
-			"log.level \"%.40s\" is not one of error, warning, info, debug", level);
-	return r < 0 ? r : conf_read_path(log, "log", "file", c->log_file, e);
+		r = conf_read_level(log, "log", "level", &c->log_level, e);
+	if (r >= 0)
+		r = conf_read_path(log, "log", "file", c->log_file, e);
+	if (r > 0)
+		c->log_file_bytes = 0;
+	return r < 0 ? r : 0;
+}
+
+static int conf_read_forwarding(const json_t *doc, struct conf *c, struct err *e)
+{
+	json_t *settings = NULL;
+	int r = json_get_object(doc, "", "container_settings", &settings, e);
+	if (r > 0)
+		r = json_get_bool(
+			settings, "container_settings", "allow_ip_forwarding", &c->forwarding, e);
+	return r < 0 ? r : json_get_bool(doc, "", "allowIPForwarding", &c->forwarding, e);
 }
 
 static int conf_read_mtu(const json_t *doc, struct conf *c, struct err *e)
@@ -204,6 +252,20 @@ int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, 
 	return 0;
 }
 
+static int conf_read_wiring(const json_t *doc, struct conf *c, struct err *e)
+{
+	int r = conf_read_log(doc, c, e);
+	if (r >= 0)
+		r = conf_read_mtu(doc, c, e);
+	if (r >= 0)
+		r = conf_read_prefix(doc, c, e);
+	if (r >= 0)
+		r = conf_read_forwarding(doc, c, e);
+	if (r >= 0)
+		r = json_get_bool(doc, "", "include_default_routes", &c->default_routes, e);
+	return r;
+}
+
 int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e)
 {
 	struct conf c = conf_defaults();
@@ -217,15 +279,12 @@ int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struc
 	}
 	if (r < 0)
 		return r;
-	r = conf_read_log(doc, &c, e);
+	r = conf_read_wiring(doc, &c, e);
 	if (r >= 0)
-		r = conf_read_mtu(doc, &c, e);
-	if (r >= 0)
-		r = conf_read_prefix(doc, &c, e);
-	if (r >= 0)
-		r = json_get_bool(doc, "", "allowIPForwarding", &c.forwarding, e);
+		r = calico_check(doc, e);
 	if (r < 0 && depth == CONF_FULL)
 		return r;
+	calico_list_ignored(doc, c.ignored);
 	*out = c;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/owned.h"
+#include "plugins/calico.h"
 
 #define CONF_STATE_DIR "/run/roost/state"
 #define CONF_IPAM_TYPE "roost-ipam"
@@ -26,9 +27,12 @@ struct conf {
 	uint32_t cluster_mtu; /* what addresses_load() read in the mirror; 0: from the uplink */
 	bool uplink_mtu;      /* the smaller of that and the uplink's */
 	char prefix[OWNED_PREFIX_MAX + 1];
-	bool forwarding; /* allowIPForwarding */
+	bool forwarding;     /* allowIPForwarding, container_settings.allow_ip_forwarding */
+	bool default_routes; /* include_default_routes: beside those of a foreign IPAM */
 	enum log_level log_level;
-	char log_file[256]; /* empty: stderr only */
+	char log_file[256];	 /* empty: stderr only */
+	uint64_t log_file_bytes; /* from here on a new file is begun; 0: no limit */
+	char ignored[CALICO_IGNORED];
 	char ipam_type[64];
 	bool in_process; /* the ipam_type is our own */
 	bool cluster;	 /* it has no pools: addresses_load() takes them from the node state */

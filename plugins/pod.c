@@ -28,15 +28,18 @@ static void plan_label(const struct cni_request *r, struct pod *p)
 		text_add(&pod, "%s/%s", r->wishes.pod_namespace, r->wishes.pod_name);
 }
 
-static void plan_routes(const struct pod_addresses *a, struct pod *p)
+/* The routes of an executed IPAM, or default routes; both when the configuration says so. */
+static void plan_routes(const struct conf *c, const struct pod_addresses *a, struct pod *p)
 {
 	for (size_t i = 0; i < a->n_routes; i++)
 		p->routes[p->n_routes++] = a->routes[i];
-	if (a->n_routes)
+	if (a->n_routes && !c->default_routes)
 		return;
-	for (enum family f = IPV4; f < FAMILIES; f++)
-		if (p->has[f])
-			p->routes[p->n_routes++] = (struct cidr){.addr.family = family_af(f)};
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		struct cidr everywhere = {.addr.family = family_af(f)};
+		if (p->has[f] && !cidr_is_among(p->routes, p->n_routes, &everywhere))
+			p->routes[p->n_routes++] = everywhere;
+	}
 }
 
 static uint32_t mtu_of(const struct conf *c, const struct pod_facts *facts)
@@ -76,7 +79,7 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 		named = &p.addrs[i].addr;
 	owned_name(c->prefix, named, p.host);
 	owned_name_second(c->prefix, named, p.host_second);
-	plan_routes(a, &p);
+	plan_routes(c, a, &p);
 	p.mtu = mtu_of(c, facts);
 	int result = pod_check_mtu(c, facts, p.has[IPV6], e);
 	if (result < 0)

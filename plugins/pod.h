@@ -51,7 +51,8 @@ struct pod {
 	bool is_second[FAMILIES]; /* another interface has the default route: docs/ROUTES.md */
 	struct pod_addr addrs[POD_ADDRS];
 	size_t n_addrs;
-	struct cidr routes[POD_ROUTES]; /* in the pod, via its gateway of that family */
+	/* In the pod, via its gateway of that family; an IPAM's and a default route of each. */
+	struct cidr routes[POD_ROUTES + FAMILIES];
 	size_t n_routes;
 };
 

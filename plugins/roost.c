@@ -104,7 +104,8 @@ static int roost_configure(struct call *c, struct err *late, struct err *e)
 		return r;
 	log_set_level(c->conf.log_level);
 	struct err log;
-	if (c->conf.log_file[0] && log_open_file(c->conf.log_file, &log) < 0)
+	if (c->conf.log_file[0] &&
+		log_open_file(c->conf.log_file, c->conf.log_file_bytes, &log) < 0)
 		log_warning("%s", log.text);
 	unsigned int seconds = c->request->command == CNI_GC ? DEADLINE_GC_S : CNI_MAIN_DEADLINE_S;
 	guard_deadline(c->request, &c->conf, c->conf.in_process ? seconds : DEADLINE_FOREIGN_S);

@@ -193,7 +193,7 @@ static void log_everything_into_a_file(void)
 	struct err e;
 	log_init("roost");
 	log_set_level(LOG_LEVEL_DEBUG);
-	if (log_open_file(mark, &e) < 0)
+	if (log_open_file(mark, 0, &e) < 0)
 		_exit(56);
 	log_at_every_level();
 }
@@ -234,7 +234,7 @@ TEST(the_log_goes_to_a_file_as_well)
 	assert_says(text, "]: info: info\n");
 	assert_true(has_mark()); /* mode 0600, removed */
 	struct err e;
-	refused_with(log_open_file("/nowhere/log", &e), ENOENT,
+	refused_with(log_open_file("/nowhere/log", 0, &e), ENOENT,
 		"cannot open log file /nowhere/log: No such file or directory");
 }
 
