@@ -5,7 +5,7 @@
  * - record of a pod of roost: its host link exists (else leaked), a route leads through it, and for
  *   IPv6 it has the link-local address that is the pod's gateway;
  * - link of ours: a record of its owner has each address that is routed through it;
- * - block with a record of a pod of roost: its blackhole stands; a block of one address has none;
+ * - block with a record of a pod of roost: its blackhole stands;
  * - blackhole of protocol 82: the block is ours;
  * - route of protocol 82: it leads through a link of ours;
  * - address of a block: it is on no device of this host, unless it is a reserved gateway, or that
@@ -301,16 +301,25 @@ static bool has_roost_pod(const struct node_view *v, const struct cidr *block)
 	return false;
 }
 
+/* Where the metric matters: a pod's route may have the same prefix, and the kernel deletes an IPv6
+ * route by its metric, whatever its type. */
+static const char *metric_words(const struct cidr *block)
+{
+	if (block->len < addr_bits(&block->addr))
+		return "";
+	return block->addr.family == AF_INET ? " metric 1" : " metric 1025";
+}
+
 static void check_block(const struct audit_input *in, struct audit *a, const struct node_block *b)
 {
-	if (b->cidr.len == addr_bits(&b->cidr.addr) || !has_roost_pod(in->view, &b->cidr) ||
+	if (!has_roost_pod(in->view, &b->cidr) ||
 		cidr_is_among(in->kernel->blocks, in->kernel->n_blocks, &b->cidr))
 		return;
 	struct audit_problem *p = add_cidr(a, AUDIT_MISSING, AUDIT_FIX_ADD_BLACKHOLE, &b->cidr);
 	audit_say(p->expected, "the blackhole route of a block with pods in it");
 	audit_say(p->seen, "none, packets to its unused addresses leave this host");
-	audit_say(p->advice, "--repair adds it, or: ip route add blackhole %s proto %d", p->object,
-		OWNED_PROTOCOL);
+	audit_say(p->advice, "--repair adds it, or: ip route add blackhole %s%s proto %d",
+		p->object, metric_words(&b->cidr), OWNED_PROTOCOL);
 }
 
 static void check_blackhole(const struct audit_input *in, struct audit *a, const struct cidr *c)
@@ -326,13 +335,13 @@ static void check_blackhole(const struct audit_input *in, struct audit *a, const
 	audit_say(p->expected, "no blackhole route, this is no block of this node");
 	audit_say(p->seen, "a blackhole route of protocol %d", OWNED_PROTOCOL);
 	if (pool)
-		audit_say(
-			p->advice, "--repair deletes it, or: ip route del blackhole %s", p->object);
+		audit_say(p->advice, "--repair deletes it, or: ip route del blackhole %s%s",
+			p->object, metric_words(c));
 	else
 		audit_say(p->advice,
 			"it is in no pool known here; if nobody needs it: ip route del blackhole "
-			"%s",
-			p->object);
+			"%s%s",
+			p->object, metric_words(c));
 }
 
 static void check_stray(const struct audit_input *in, struct audit *a, const struct net_route *r)

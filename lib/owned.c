@@ -25,6 +25,8 @@
 #include "lib/search.h"
 #include "lib/text.h"
 
+#define METRIC_DEFAULT6 1024 /* of an IPv6 route that names none */
+
 void owned_label_format(const struct owned_label *l, char out[NET_ALIAS])
 {
 	char hash[HASH_TEXT];
@@ -291,22 +293,30 @@ int owned_remove_owner(struct net *n, const struct hash *owner, const struct own
 	return r < 0 ? r : found;
 }
 
-static struct net_route blackhole_of(const struct cidr *block)
+struct net_route owned_blackhole(const struct cidr *block)
 {
-	return (struct net_route){.dst = *block, .protocol = OWNED_PROTOCOL, .blackhole = true};
+	static const uint32_t metric[FAMILIES] = {0, METRIC_DEFAULT6};
+	bool host = block->len == addr_bits(&block->addr);
+	return (struct net_route){
+		.dst = *block,
+		.protocol = OWNED_PROTOCOL,
+		.blackhole = true,
+		.metric = metric[family_of(block->addr.family)] + host,
+	};
 }
 
 void owned_queue_blackhole(struct net *n, const struct cidr *block)
 {
-	struct net_route r = blackhole_of(block);
-	if (block->len < addr_bits(&block->addr))
-		net_add_route(n, &r, NET_MAY_EXIST);
+	struct net_route r = owned_blackhole(block);
+	net_add_route(n, &r, NET_MAY_EXIST);
 }
 
 int owned_del_blackholes(struct net *n, const struct cidr *blocks, size_t count, struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct net_route r = blackhole_of(&blocks[i]);
+		struct net_route r = owned_blackhole(&blocks[i]);
+		if (blocks[i].len < addr_bits(&blocks[i].addr))
+			r.metric = 0; /* any: no pod's route has this prefix */
 		net_del_route(n, &r, NET_MAY_LACK);
 		int done = net_commit(n, NULL, e);
 		if (done < 0)

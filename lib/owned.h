@@ -97,7 +97,10 @@ enum owned_how { OWNED_DELETE, OWNED_MARK };
 int owned_remove_owner(struct net *n, const struct hash *owner, const struct owned_hints *hints,
 	enum owned_how how, struct err *e);
 
-/* The route that keeps a block's unused addresses from leaving this node. None for a block of
- * one address. add: queues; fine when it stands already. */
+/* The route that keeps a block's unused addresses from leaving this node. It has the metric of a
+ * pod's route, in a block of one address the next one: the kernel prefers the pod's as long as there
+ * is one. The metric is always said, as the kernel deletes an IPv6 route by it, whatever its type.
+ * add: queues; fine when it stands already. */
+struct net_route owned_blackhole(const struct cidr *block);
 void owned_queue_blackhole(struct net *n, const struct cidr *block);
 int owned_del_blackholes(struct net *n, const struct cidr *blocks, size_t count, struct err *e);

@@ -110,10 +110,13 @@ static void describe_host(const struct pod *p, struct text *out)
 		char text[CIDR_TEXT];
 		cidr_format(&(struct cidr){a->addr, addr_bits(&a->addr)}, text);
 		text_add(out, "host: route %s dev %s proto %d\n", text, p->host, OWNED_PROTOCOL);
-		if (!a->block.addr.family || a->block.len == addr_bits(&a->addr))
+		if (!a->block.addr.family)
 			continue;
 		cidr_format(&a->block, text);
-		text_add(out, "host: route blackhole %s proto %d\n", text, OWNED_PROTOCOL);
+		text_add(out, "host: route blackhole %s proto %d", text, OWNED_PROTOCOL);
+		if (a->block.len == addr_bits(&a->addr))
+			text_add(out, " metric %u", owned_blackhole(&a->block).metric);
+		text_add(out, "\n");
 	}
 }
 

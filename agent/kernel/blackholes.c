@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of what is there is filtered by protocol in the kernel, so its length is that of our own
- * blocks and pods, whatever BIRD has installed. A blackhole of ours has the metric that its family
- * gives when none is named (0, IPv6 1024); one with another metric was not made by us as it shall
- * be, and goes. Missing ones are added before superfluous ones are deleted: where blocks were split or
- * merged no packet finds a gap.
+ * blocks and pods, whatever BIRD has installed. A blackhole with another metric than that of
+ * owned_blackhole() was not made by us as it shall be, and goes. Missing ones are added before
+ * superfluous ones are deleted: where blocks were split or merged no packet finds a gap.
  */
 #include "agent/kernel/blackholes.h"
 
@@ -24,25 +23,18 @@ static bool has_block(const struct cidr *sorted, size_t n, const struct cidr *c)
 	return search_find(sorted, n, sizeof(*c), c, cidr_compare_first) != NULL;
 }
 
-static bool is_host(const struct cidr *c)
-{
-	return c->len == addr_bits(&c->addr);
-}
-
 /* A blackhole as it is made here. */
 static bool is_right(const struct net_route *r)
 {
-	static const uint32_t metric[FAMILIES] = {0, 1024};
-	return r->blackhole && r->metric == metric[family_of(r->dst.addr.family)];
+	return r->blackhole && r->metric == owned_blackhole(&r->dst).metric;
 }
 
 static void add_missing(struct batch *b, const struct cidr *want, size_t n_want,
 	const struct cidr *have, size_t n_have)
 {
 	for (size_t i = 0; i < n_want; i++) {
-		const struct net_route r = {
-			.dst = want[i], .protocol = OWNED_PROTOCOL, .blackhole = true};
-		if (is_host(&want[i]) || has_block(have, n_have, &want[i]))
+		const struct net_route r = owned_blackhole(&want[i]);
+		if (has_block(have, n_have, &want[i]))
 			continue;
 		net_add_route(b->net, &r, NET_STRICT);
 		batch_add(b);
@@ -54,8 +46,7 @@ static void delete_superfluous(struct batch *b, const struct cidr *want, size_t 
 {
 	for (size_t i = 0; i < n_routes; i++) {
 		struct net_route r = routes[i];
-		if (!r.blackhole ||
-			(is_right(&r) && !is_host(&r.dst) && has_block(want, n_want, &r.dst)))
+		if (!r.blackhole || (is_right(&r) && has_block(want, n_want, &r.dst)))
 			continue;
 		r.dev = 0; /* IPv6 lists the loopback device */
 		net_del_route(b->net, &r, NET_MAY_LACK);

@@ -9,7 +9,7 @@
 #include "lib/err.h"
 #include "lib/net.h"
 
-/* Makes the blackhole routes of protocol 82 in the main table equal to the blocks; a block of one
- * address has none. Other routes are never touched. Returns how many were added or deleted, or the
- * first error. -EEXIST: somebody else's route has the place of one. */
+/* Makes the blackhole routes of protocol 82 in the main table equal to the blocks. Other routes are
+ * never touched. Returns how many were added or deleted, or the first error. -EEXIST: somebody
+ * else's route has the place of one. */
 int blackholes_sync(struct net *n, const struct cidr *blocks, size_t n_blocks, struct err *e);

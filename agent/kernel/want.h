@@ -53,7 +53,7 @@ struct exits_want {
 };
 
 struct kernel_want {
-	const struct cidr *blackholes; /* own blocks (protocol 82); of one address: none is made */
+	const struct cidr *blackholes; /* own blocks (protocol 82) */
 	size_t n_blackholes;
 	bool forward[FAMILIES];
 	struct vxlan_want vxlan[FAMILIES];

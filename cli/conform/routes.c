@@ -2,7 +2,7 @@
 /*
  * The routes of every node, judged against who owns what. Inside the pools a node has
  *
- *	blackhole BLOCK protocol 82        for each of its own blocks (but one of a single address)
+ *	blackhole BLOCK protocol 82        for each of its own blocks
  *	POD/32 dev LINK protocol 82        for each of its pods
  *	BLOCK via ... protocol 12          for each block of another node, from BIRD
  *
@@ -35,12 +35,18 @@ static bool is_of(const struct route_check *v, const struct cidr *c)
 	return family_of(c->addr.family) == v->f;
 }
 
-static const struct conform_route *routes_find(const struct route_check *v, const struct cidr *dst)
+/* A block of one address and its pod have routes of one destination; type: which one is meant, unless
+ * BIRD has one; "": any. */
+static const struct conform_route *routes_find(
+	const struct route_check *v, const struct cidr *dst, const char *type)
 {
 	const struct conform_route *found = NULL;
 	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
 		const struct conform_route *r = &v->m->facts.routes[i];
-		if (cidr_equal(&r->dst, dst) && (!found || r->protocol == BIRDS))
+		if (!cidr_equal(&r->dst, dst))
+			continue;
+		if (!found || r->protocol == BIRDS ||
+			(found->protocol != BIRDS && strcmp(r->type, type) == 0))
 			found = r;
 	}
 	return found;
@@ -79,10 +85,10 @@ static void check_own_blocks(struct route_check *v)
 {
 	for (size_t i = 0; i < v->m->facts.n_blocks; i++) {
 		const struct cidr *b = &v->m->facts.blocks[i];
-		if (!is_of(v, b) || b->len == addr_bits(&b->addr))
+		if (!is_of(v, b))
 			continue;
-		const struct conform_route *r = routes_find(v, b);
-		bool good = r && strcmp(r->type, "blackhole") == 0 && r->protocol == OURS;
+		const struct conform_route *r = routes_find(v, b, "blackhole");
+		bool good = r && r->protocol == OURS && strcmp(r->type, "blackhole") == 0;
 		routes_count(v, good, b, r, "blackhole protocol 82");
 	}
 }
@@ -94,7 +100,7 @@ static void check_own_pods(struct route_check *v)
 		if (!p->ip[v->f].family || !*p->link)
 			continue;
 		struct cidr host = cidr_of_host(&p->ip[v->f]);
-		const struct conform_route *r = routes_find(v, &host);
+		const struct conform_route *r = routes_find(v, &host, "unicast");
 		bool good = r && r->protocol == OURS && strcmp(r->dev, p->link) == 0 &&
 			    strcmp(r->type, "unicast") == 0;
 		char wanted[64];
@@ -171,7 +177,7 @@ static void check_other_blocks(struct route_check *v)
 			const struct cidr *block = &other->facts.blocks[b];
 			if (!is_of(v, block) || !is_exported(v, block))
 				continue;
-			const struct conform_route *r = routes_find(v, block);
+			const struct conform_route *r = routes_find(v, block, "");
 			if (!r && !is_in_use(other, block))
 				continue;
 			bool good = is_right_hop(v, other, block, r, wanted);

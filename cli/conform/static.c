@@ -169,7 +169,9 @@ static void find_left_of_pod(
 	for (enum family f = IPV4; f < FAMILIES; f++) {
 		struct cidr host = cidr_of_host(&p->ip[f]);
 		for (size_t i = 0; p->ip[f].family && i < l->n_routes; i++) {
-			if (!cidr_equal(&l->routes[i].dst, &host))
+			/* A blackhole is of a block of one address. */
+			if (!cidr_equal(&l->routes[i].dst, &host) ||
+				strcmp(l->routes[i].type, "blackhole") == 0)
 				continue;
 			addr_format(&p->ip[f], text);
 			add_left(t, "the route to", text);

@@ -84,6 +84,38 @@ def test_without_a_tunnel_over_etcd():
         works(c)
 
 
+def forwarded(node):
+    """{family: packets that the node forwarded}."""
+    v4 = node.run("cat", "/proc/net/snmp").splitlines()
+    header, values = (line.split() for line in v4 if line.startswith("Ip:"))
+    v6 = dict(line.split() for line in node.run("cat", "/proc/net/snmp6").splitlines())
+    return {4: int(values[header.index("ForwDatagrams")]), 6: int(v6["Ip6OutForwDatagrams"])}
+
+
+def test_blocks_of_one_address():
+    """Pods are reached, and what is sent to an idle address ends at the node that owns it."""
+    with Cluster(encap="none", tor=True, nodes=2, subnets=1, block=32) as c:
+        c.started(2)
+        step(f"{c.matrix()} probes passed")
+        step(f"{c.conformance()['summary']['ok']} checks of conformance passed")
+        node = c.nodes[0]
+        node.consistent()
+        pod = next(iter(node.pods.values()))
+        addresses = {f: pod.ip(f) for f in c.families}
+        node.del_pod(pod)
+        c.wait_converged()  # the router still leads here: the node owns the block
+        for family, address in addresses.items():
+            before = forwarded(node)[family]
+            true(not c.outside.ns.pings(address), f"nobody to answer at {address}")
+            true(forwarded(node)[family] - before < 8, f"no packet to {address} to go round and "
+                 "round between node and router", forwarded(node)[family] - before)
+            true(address in node.blackholes(family), f"a blackhole for {address}")
+        node.add_pod()
+        c.wait_converged()
+        step(f"{c.matrix()} probes passed")
+        node.consistent()
+
+
 def test_through_vxlan_always_with_nat_over_the_embedded_store():
     with Cluster(encap="vxlan", nat=True) as c:
         works(c)

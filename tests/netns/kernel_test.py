@@ -384,18 +384,39 @@ def test_blackholes_become_those_of_the_blocks_and_nothing_else_changes(lab):
     before = others()
     want = ["10.66.0.0/26", "10.66.1.0/26", "10.66.2.7/32", "fd66::/122", "fd66::1/128"]
     with agent(lab.host) as a:
-        equal(a.sync(blackholes=want), 6, "the number of changes")
-        equal(lab.blackholes(), ["10.66.0.0/26", "10.66.1.0/26", "fd66::/122"], "blackholes")
+        equal(a.sync(blackholes=want), 8, "the number of changes")
+        equal(lab.blackholes(), ["10.66.0.0/26", "10.66.1.0/26", "10.66.2.7", "fd66::/122",
+                                 "fd66::1"], "blackholes")
         equal(a.sync(blackholes=want), 0, "the number of changes of a second sync")
         a.settle()
         lab.host.ip("route del blackhole 10.66.1.0/26 proto 82")
         equal(a.settle(), CHANGED, "the answer to a deleted blackhole")
         equal(a.sync(blackholes=want), 1, "the number of changes")
         many = [f"10.66.{n}.0/26" for n in range(200)] + [f"fd66:{n:x}::/122" for n in range(200)]
-        equal(a.sync(blackholes=many), 400 - 3, "the number of changes")
+        equal(a.sync(blackholes=many), 400 - 3 + 2, "the number of changes")
         equal(lab.blackholes(), sorted(m.replace("fd66:0::", "fd66::") for m in many), "blackholes")
         equal(a.sync(blackholes=[]), 400, "the number of changes")
         equal((lab.blackholes(), others()), ([], before), "what is left")
+
+
+def test_a_blackhole_of_one_address_stands_behind_the_route_of_its_pod(lab):
+    """The kernel deletes an IPv6 route by its metric, whatever its type."""
+    lab.host.ip("route add 10.66.2.7 dev uplink proto 82 scope link",
+                "route add fd66::1 dev uplink proto 82")
+
+    def chosen():
+        return [lab.host.run("ip", "route", "get", d) for d in ("10.66.2.7", "fd66::1")]
+    before = chosen()
+    want = ["10.66.2.7/32", "fd66::1/128"]
+    with agent(lab.host) as a:
+        equal(a.sync(blackholes=want), 2, "the number of changes")
+        equal(a.sync(blackholes=want), 0, "the number of changes of a second sync")
+        equal((lab.blackholes(), chosen()), (["10.66.2.7", "fd66::1"], before), "what is taken")
+        lab.host.ip("route add blackhole fd66::1 proto 82 metric 9")
+        equal(a.sync(blackholes=want), 1, "the number of changes with one in front of the pod")
+        equal((lab.blackholes(), chosen()), (["10.66.2.7", "fd66::1"], before), "what is taken")
+        equal(a.sync(blackholes=[]), 2, "the number of changes to none")
+        equal((lab.blackholes(), chosen()), ([], before), "what is left")
 
 
 def test_rules_for_exits_come_and_go_and_no_other_rule_changes(lab):

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from roostlab import (GATEWAY4, GATEWAY6, HOST_MAC, PROTOCOL, at_once, equal, inside, true,
+from roostlab import (Failed, GATEWAY4, GATEWAY6, HOST_MAC, PROTOCOL, at_once, equal, inside, true,
                       wait_for)
 
 pytestmark = pytest.mark.needs()
@@ -170,15 +170,29 @@ def test_the_host_routes_pods_and_blocks_with_protocol_82(lab):
                         "fd66:: dev roost0a420000", "blackhole fd66::/122"]), "our routes")
 
 
-def test_a_block_of_one_address_has_no_blackhole(lab):
+def test_blocks_of_one_address_have_blackholes_behind_the_routes_of_their_pods(lab):
     conf = lab.conf(pools=[{"cidr": "10.66.0.0/30", "blockSize": 32},
                            {"cidr": "fd66::/126", "blockSize": 128}])
     pods = [lab.pod() for _ in range(4)]
-    for pod in pods:
-        lab.add(pod, conf)
-    equal(lab.blackholes(), [], "blackholes")
+    results = [lab.add(pod, conf) for pod in pods]
+    every = [f"10.66.0.{n}" for n in range(4)] + ["fd66::", "fd66::1", "fd66::2", "fd66::3"]
+    equal(lab.blackholes(), sorted(every), "blackholes")
     equal(len(lab.pod_routes()), 8, "pod routes")
     true(pods[0].ns.pings("10.66.0.3") and pods[3].ns.pings("fd66::"), "pods to reach each other")
+    lab.check(pods[0], results[0], conf).ok("CHECK")
+
+    lab.delete(pods[3], conf)
+    equal(lab.blackholes(), sorted(every), "blackholes after DEL")
+    gone = [a for a in every if a not in lab.pod_routes()]
+    equal(len(gone), 2, "the addresses without a pod")
+    for address in gone:
+        with pytest.raises(Failed, match="Invalid argument"):  # and not the default route
+            lab.host.run("ip", "route", "get", address)
+    true(pods[0].ns.pings("10.66.0.2") and pods[2].ns.pings("fd66::"), "the others to be reached")
+    again = lab.pod()
+    cooled = lab.conf(pools=conf["ipam"]["pools"], coolDownSeconds=0)
+    lab.add(again, cooled)
+    true(pods[0].ns.pings("10.66.0.3") and again.ns.pings("fd66::"), "the next pod to be reached")
 
 
 def test_a_blackhole_that_was_deleted_comes_back_with_the_next_pod(lab):

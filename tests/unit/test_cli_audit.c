@@ -260,13 +260,18 @@ static void a_block_with_pods_needs_its_blackhole(void **state)
 	expect(only_problem(w), AUDIT_MISSING, AUDIT_FIX_ADD_BLACKHOLE, "10.1.0.64/26");
 }
 
-static void a_block_of_one_address_has_no_blackhole(void **state)
+static void a_block_of_one_address_needs_its_blackhole_behind_the_pod(void **state)
 {
 	struct world *w = *state;
 	test_view_pool(&w->t, "10.2.0.0/24", 32);
 	test_view_block(&w->t, "10.2.0.9/32");
 	test_view_entry(&w->t, "10.2.0.9", NODE_USED, &web);
 	add_link(w, 7, &web, "10.2.0.9");
+	const struct audit_problem *p = only_problem(w);
+	expect(p, AUDIT_MISSING, AUDIT_FIX_ADD_BLACKHOLE, "10.2.0.9/32");
+	assert_non_null(strstr(p->advice, "ip route add blackhole 10.2.0.9/32 metric 1 proto 82"));
+	audit_done(&w->found);
+	w->blocks[w->kernel.n_blocks++] = cidr("10.2.0.9/32");
 	expect_peace(w);
 }
 
@@ -386,7 +391,7 @@ int main(void)
 		WITH_NODE(the_other_family_of_a_recorded_pod_is_entered),
 		WITH_NODE(an_ipv6_pod_needs_its_gateway_on_the_host_link),
 		WITH_NODE(a_block_with_pods_needs_its_blackhole),
-		WITH_NODE(a_block_of_one_address_has_no_blackhole),
+		WITH_NODE(a_block_of_one_address_needs_its_blackhole_behind_the_pod),
 		WITH_NODE(a_blackhole_of_no_block_is_deleted_only_inside_our_pools),
 		WITH_NODE(what_another_state_folder_holds_is_left_to_it),
 		WITH_NODE(our_protocol_on_a_strange_device_is_foreign),
