@@ -38,16 +38,11 @@
 #define PRIORITY_RAW (-300)
 #define MESSAGE 1024 /* bytes of attributes at most */
 
-static void put_be32(struct nlmsghdr *m, uint16_t type, uint32_t value)
-{
-	mnl_attr_put_u32(m, type, htonl(value));
-}
-
 static void put_data(struct nlmsghdr *m, uint16_t type, const void *data, size_t len)
 {
-	struct nlattr *nest = mnl_attr_nest_start(m, type);
-	mnl_attr_put(m, NFTA_DATA_VALUE, len, data);
-	mnl_attr_nest_end(m, nest);
+	struct nlattr *nest = netlink_nest(m, type);
+	netlink_put(m, NFTA_DATA_VALUE, data, len);
+	netlink_nest_end(m, nest);
 }
 
 struct expr {
@@ -56,31 +51,31 @@ struct expr {
 
 static struct expr begin_expr(struct nlmsghdr *m, const char *name)
 {
-	struct expr x = {.elem = mnl_attr_nest_start(m, NFTA_LIST_ELEM)};
-	mnl_attr_put_strz(m, NFTA_EXPR_NAME, name);
-	x.data = mnl_attr_nest_start(m, NFTA_EXPR_DATA);
+	struct expr x = {.elem = netlink_nest(m, NFTA_LIST_ELEM)};
+	netlink_put_text(m, NFTA_EXPR_NAME, name);
+	x.data = netlink_nest(m, NFTA_EXPR_DATA);
 	return x;
 }
 
 static void end_expr(struct nlmsghdr *m, struct expr x)
 {
-	mnl_attr_nest_end(m, x.data);
-	mnl_attr_nest_end(m, x.elem);
+	netlink_nest_end(m, x.data);
+	netlink_nest_end(m, x.elem);
 }
 
 static void put_meta(struct nlmsghdr *m, uint32_t key)
 {
 	struct expr x = begin_expr(m, "meta");
-	put_be32(m, NFTA_META_KEY, key);
-	put_be32(m, NFTA_META_DREG, NFT_REG_1);
+	netlink_put_be32(m, NFTA_META_KEY, key);
+	netlink_put_be32(m, NFTA_META_DREG, NFT_REG_1);
 	end_expr(m, x);
 }
 
 static void put_equal(struct nlmsghdr *m, const void *data, size_t len)
 {
 	struct expr x = begin_expr(m, "cmp");
-	put_be32(m, NFTA_CMP_SREG, NFT_REG_1);
-	put_be32(m, NFTA_CMP_OP, NFT_CMP_EQ);
+	netlink_put_be32(m, NFTA_CMP_SREG, NFT_REG_1);
+	netlink_put_be32(m, NFTA_CMP_OP, NFT_CMP_EQ);
 	put_data(m, NFTA_CMP_DATA, data, len);
 	end_expr(m, x);
 }
@@ -88,9 +83,9 @@ static void put_equal(struct nlmsghdr *m, const void *data, size_t len)
 static void put_fib(struct nlmsghdr *m)
 {
 	struct expr x = begin_expr(m, "fib");
-	put_be32(m, NFTA_FIB_DREG, NFT_REG_1);
-	put_be32(m, NFTA_FIB_RESULT, NFT_FIB_RESULT_OIF);
-	put_be32(m, NFTA_FIB_FLAGS, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
+	netlink_put_be32(m, NFTA_FIB_DREG, NFT_REG_1);
+	netlink_put_be32(m, NFTA_FIB_RESULT, NFT_FIB_RESULT_OIF);
+	netlink_put_be32(m, NFTA_FIB_FLAGS, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
 	end_expr(m, x);
 }
 
@@ -102,12 +97,12 @@ static void put_counter(struct nlmsghdr *m)
 static void put_drop(struct nlmsghdr *m)
 {
 	struct expr x = begin_expr(m, "immediate");
-	put_be32(m, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	struct nlattr *data = mnl_attr_nest_start(m, NFTA_IMMEDIATE_DATA);
-	struct nlattr *verdict = mnl_attr_nest_start(m, NFTA_DATA_VERDICT);
-	put_be32(m, NFTA_VERDICT_CODE, NF_DROP);
-	mnl_attr_nest_end(m, verdict);
-	mnl_attr_nest_end(m, data);
+	netlink_put_be32(m, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+	struct nlattr *data = netlink_nest(m, NFTA_IMMEDIATE_DATA);
+	struct nlattr *verdict = netlink_nest(m, NFTA_DATA_VERDICT);
+	netlink_put_be32(m, NFTA_VERDICT_CODE, NF_DROP);
+	netlink_nest_end(m, verdict);
+	netlink_nest_end(m, data);
 	end_expr(m, x);
 }
 
@@ -115,30 +110,30 @@ static void put_table(struct nft_batch *b)
 {
 	struct nlmsghdr *m =
 		nft_batch_put(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFPROTO_INET, MESSAGE);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, TABLE);
+	netlink_put_text(m, NFTA_TABLE_NAME, TABLE);
 }
 
 static void put_chain(struct nft_batch *b, const char *chain, uint16_t flags)
 {
 	struct nlmsghdr *m =
 		nft_batch_put(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | flags, NFPROTO_INET, MESSAGE);
-	mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, TABLE);
-	mnl_attr_put_strz(m, NFTA_CHAIN_NAME, chain);
-	struct nlattr *hook = mnl_attr_nest_start(m, NFTA_CHAIN_HOOK);
-	put_be32(m, NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
-	put_be32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_RAW);
-	mnl_attr_nest_end(m, hook);
-	put_be32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
-	mnl_attr_put_strz(m, NFTA_CHAIN_TYPE, "filter");
+	netlink_put_text(m, NFTA_CHAIN_TABLE, TABLE);
+	netlink_put_text(m, NFTA_CHAIN_NAME, chain);
+	struct nlattr *hook = netlink_nest(m, NFTA_CHAIN_HOOK);
+	netlink_put_be32(m, NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
+	netlink_put_be32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_RAW);
+	netlink_nest_end(m, hook);
+	netlink_put_be32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
+	netlink_put_text(m, NFTA_CHAIN_TYPE, "filter");
 }
 
 static void put_rule(struct nft_batch *b, const char *chain, const char *prefix)
 {
 	struct nlmsghdr *m = nft_batch_put(
 		b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, NFPROTO_INET, MESSAGE);
-	mnl_attr_put_strz(m, NFTA_RULE_TABLE, TABLE);
-	mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain);
-	struct nlattr *list = mnl_attr_nest_start(m, NFTA_RULE_EXPRESSIONS);
+	netlink_put_text(m, NFTA_RULE_TABLE, TABLE);
+	netlink_put_text(m, NFTA_RULE_CHAIN, chain);
+	struct nlattr *list = netlink_nest(m, NFTA_RULE_EXPRESSIONS);
 	static const uint32_t missing; /* four bytes, as nft writes and reads it */
 	put_meta(m, NFT_META_IIFNAME);
 	put_equal(m, prefix, strlen(prefix)); /* the first bytes of the name: "roost*" */
@@ -146,15 +141,15 @@ static void put_rule(struct nft_batch *b, const char *chain, const char *prefix)
 	put_equal(m, &missing, sizeof(missing));
 	put_counter(m);
 	put_drop(m);
-	mnl_attr_nest_end(m, list);
+	netlink_nest_end(m, list);
 }
 
 static void take_use(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == NFTA_CHAIN_USE)
-			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+		if (netlink_type(attr) == NFTA_CHAIN_USE)
+			*(uint32_t *)arg = netlink_be32(attr);
 }
 
 static void antispoof_chain(const char *prefix, char out[32])
@@ -167,8 +162,8 @@ static int antispoof_look(struct nft_batch *b, const char *chain, bool *has_chai
 {
 	uint32_t rules = 0;
 	struct nlmsghdr *m = nft_batch_question(b, NFT_MSG_GETCHAIN, 0, NFPROTO_INET);
-	mnl_attr_put_strz(m, NFTA_CHAIN_TABLE, TABLE);
-	mnl_attr_put_strz(m, NFTA_CHAIN_NAME, chain);
+	netlink_put_text(m, NFTA_CHAIN_TABLE, TABLE);
+	netlink_put_text(m, NFTA_CHAIN_NAME, chain);
 	int r = nft_batch_ask(b, take_use, &rules, e);
 	*has_chain = r >= 0;
 	if (r < 0)
@@ -229,7 +224,7 @@ int antispoof_remove(struct err *e)
 	if (r < 0)
 		return r;
 	struct nlmsghdr *m = nft_batch_put(&b, NFT_MSG_DELTABLE, 0, NFPROTO_INET, MESSAGE);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, TABLE);
+	netlink_put_text(m, NFTA_TABLE_NAME, TABLE);
 	r = nft_batch_commit(&b, e);
 	nft_batch_close(&b);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;

@@ -3,8 +3,8 @@
 /*
  * The one nf_tables table of a node, "inet roost": packets that enter through a pod's host link
  * with a source that is not routed to that link are dropped. IPv6 has no other such check; for
- * IPv4 it stands behind the link's own strict reverse path filter. Spoken as raw nfnetlink
- * through libmnl, in one atomic batch, only when a look shows that it is absent.
+ * IPv4 it stands behind the link's own strict reverse path filter. Spoken as raw nfnetlink,
+ * in one atomic batch, only when a look shows that it is absent.
  */
 #include <stdbool.h>
 

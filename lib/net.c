@@ -24,12 +24,12 @@
 
 int net_open(struct net **out, struct err *e)
 {
-	struct mnl_socket *s;
-	int r = netlink_open(NETLINK_ROUTE, &s, e);
+	int fd;
+	int r = netlink_open(NETLINK_ROUTE, &fd, e);
 	if (r < 0)
 		return r;
 	struct net *n = mem_new(1, sizeof(*n));
-	n->socket = s;
+	n->fd = fd;
 	n->seq = 1;
 	*out = n;
 	return 0;
@@ -39,7 +39,7 @@ void net_close(struct net *n)
 {
 	if (!n)
 		return;
-	(void)mnl_socket_close(n->socket);
+	mem_cleanup_fd(&n->fd);
 	free(n);
 }
 
@@ -62,23 +62,21 @@ struct nlmsghdr *net_queue(struct net *n, uint16_t type, uint16_t flags, const c
 	va_start(args, what);
 	(void)vsnprintf(p->what, sizeof(p->what), what, args);
 	va_end(args);
-	struct nlmsghdr *m = mnl_nlmsg_put_header(n->buf + n->used);
-	m->nlmsg_type = type;
-	m->nlmsg_flags = NLM_F_REQUEST | flags;
+	struct nlmsghdr *m = netlink_begin(n->buf + n->used, type, flags);
 	m->nlmsg_seq = n->seq + (unsigned int)n->count;
 	return m;
 }
 
 struct net_pending *net_queue_end(struct net *n, struct nlmsghdr *message)
 {
-	n->used += MNL_ALIGN(message->nlmsg_len);
+	n->used += NLMSG_ALIGN(message->nlmsg_len);
 	n->count++;
 	return &n->pending[n->count - 1];
 }
 
 void net_put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *a)
 {
-	mnl_attr_put(message, type, addr_size(a), a->bytes);
+	netlink_put(message, type, a->bytes, addr_size(a));
 }
 
 static bool is_tolerated(enum net_tolerance tolerance, int error)
@@ -103,8 +101,7 @@ struct outcome {
 static void take_error(
 	struct net *n, const struct nlmsghdr *reply, size_t index, struct outcome *o, struct err *e)
 {
-	const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
-	int error = -status->error;
+	int error = netlink_error(reply);
 	const struct net_pending *p = &n->pending[index];
 	if (error && !o->error && !is_tolerated(p->tolerance, error)) {
 		char sentence[180];
@@ -119,9 +116,9 @@ static void take_error(
 static void take_datagram(
 	struct net *n, const char *buf, size_t len, struct outcome *o, struct err *e)
 {
-	int left = (int)len;
-	const struct nlmsghdr *reply = (const void *)buf;
-	for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
+	const struct nlmsghdr *reply;
+	NETLINK_EACH(reply, buf, len)
+	{
 		size_t index = reply->nlmsg_seq - n->seq;
 		if (index >= n->count)
 			continue;
@@ -139,15 +136,13 @@ int net_commit(struct net *n, int *at, struct err *e)
 		return 0;
 	struct nlmsghdr *last = (void *)n->buf;
 	for (size_t i = 1; i < n->count; i++)
-		last = (void *)((char *)last + MNL_ALIGN(last->nlmsg_len));
+		last = (void *)((char *)last + NLMSG_ALIGN(last->nlmsg_len));
 	last->nlmsg_flags |= NLM_F_ACK;
 	struct outcome o = {0};
-	int r = 0;
-	if (mnl_socket_sendto(n->socket, n->buf, n->used) < 0)
-		r = err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
+	int r = netlink_send(n->fd, n->buf, n->used, e);
 	_Alignas(NLMSG_ALIGNTO) char buf[NET_ANSWER_BYTES];
 	while (r >= 0 && !o.done) {
-		r = netlink_receive(n->socket, buf, sizeof(buf), e);
+		r = netlink_receive(n->fd, buf, sizeof(buf), e);
 		if (r >= 0)
 			take_datagram(n, buf, (size_t)r, &o, e);
 	}
@@ -163,10 +158,8 @@ int net_commit(struct net *n, int *at, struct err *e)
 struct nlmsghdr *net_dump_init(struct net_dump *d, uint16_t type, size_t header, size_t size)
 {
 	*d = (struct net_dump){.size = size};
-	struct nlmsghdr *m = mnl_nlmsg_put_header(d->request);
-	m->nlmsg_type = type;
-	m->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	(void)mnl_nlmsg_put_extra_header(m, header);
+	struct nlmsghdr *m = netlink_begin(d->request, type, NLM_F_DUMP);
+	(void)netlink_put_header(m, header);
 	return m;
 }
 
@@ -181,17 +174,17 @@ static int take_part(
 	const char *buf, size_t len, struct net_dump *d, net_reply_fn *fn, struct err *e)
 {
 	const unsigned int seq = ((const struct nlmsghdr *)(const void *)d->request)->nlmsg_seq;
-	int left = (int)len;
-	const struct nlmsghdr *reply = (const void *)buf;
-	for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
+	const struct nlmsghdr *reply;
+	NETLINK_EACH(reply, buf, len)
+	{
 		if (reply->nlmsg_seq != seq)
 			continue;
 		if (reply->nlmsg_type == NLMSG_DONE)
 			return 0;
 		if (reply->nlmsg_type == NLMSG_ERROR) {
-			const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
-			return err_set(e, -status->error, "cannot list from the kernel: %s",
-				strerror(-status->error));
+			int error = netlink_error(reply);
+			return err_set(
+				e, error, "cannot list from the kernel: %s", strerror(error));
 		}
 		fn(reply, d);
 	}
@@ -205,18 +198,15 @@ int net_dump(struct net *n, struct net_dump *d, net_reply_fn *fn, void **out, si
 	struct err *e)
 {
 	if (!n->strict) {
-		int on = 1;
-		(void)mnl_socket_setsockopt(n->socket, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+		netlink_option(n->fd, NETLINK_GET_STRICT_CHK);
 		n->strict = true;
 	}
 	struct nlmsghdr *request = (void *)d->request;
 	request->nlmsg_seq = n->seq++;
-	int r = 1;
-	if (mnl_socket_sendto(n->socket, request, request->nlmsg_len) < 0)
-		r = err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
+	int r = netlink_send(n->fd, request, request->nlmsg_len, e);
 	_Alignas(NLMSG_ALIGNTO) char buf[NET_REPLY_BYTES];
-	while (r > 0) {
-		r = netlink_receive(n->socket, buf, sizeof(buf), e);
+	for (bool more = r >= 0; more; more = r > 0) {
+		r = netlink_receive(n->fd, buf, sizeof(buf), e);
 		if (r >= 0)
 			r = take_part(buf, (size_t)r, d, fn, e);
 	}

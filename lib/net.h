@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The kernel's routing socket (rtnetlink), over libmnl. Calls that change something queue a
+ * The kernel's routing socket (rtnetlink). Calls that change something queue a
  * message; net_commit() sends all of them at once and reads every acknowledgement. Calls that
  * list or find ask at once. A struct net belongs to the network namespace it was opened in and
  * stays there.

@@ -35,12 +35,12 @@ static void take_vxlan(const struct nlattr *data, struct net_detail_link *out)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_NESTED (attr, data) {
-		switch (mnl_attr_get_type(attr)) {
+		switch (netlink_type(attr)) {
 		case IFLA_VXLAN_ID:
-			out->vni = mnl_attr_get_u32(attr);
+			out->vni = netlink_u32(attr);
 			break;
 		case IFLA_VXLAN_PORT:
-			out->port = ntohs(mnl_attr_get_u16(attr));
+			out->port = ntohs(netlink_u16(attr));
 			break;
 		case IFLA_VXLAN_LOCAL:
 		case IFLA_VXLAN_LOCAL6:
@@ -58,9 +58,9 @@ static void take_ip_tunnel(const struct nlattr *data, struct net_detail_link *ou
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_NESTED (attr, data) {
-		if (mnl_attr_get_type(attr) == IFLA_IPTUN_LOCAL)
+		if (netlink_type(attr) == IFLA_IPTUN_LOCAL)
 			take_tunnel_addr(attr, &out->local);
-		else if (mnl_attr_get_type(attr) == IFLA_IPTUN_REMOTE)
+		else if (netlink_type(attr) == IFLA_IPTUN_REMOTE)
 			take_tunnel_addr(attr, &out->remote);
 	}
 }
@@ -69,9 +69,9 @@ static void take_kind(const struct nlattr *info, struct net_detail_link *out)
 {
 	const struct nlattr *attr, *data = NULL;
 	NETLINK_EACH_NESTED (attr, info) {
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+		if (netlink_type(attr) == IFLA_INFO_KIND)
 			netlink_copy_text(out->kind, sizeof(out->kind), attr);
-		else if (mnl_attr_get_type(attr) == IFLA_INFO_DATA)
+		else if (netlink_type(attr) == IFLA_INFO_DATA)
 			data = attr;
 	}
 	if (data && strcmp(out->kind, "vxlan") == 0)
@@ -86,7 +86,7 @@ static void list_link(const struct nlmsghdr *reply, void *arg)
 	net_read_link(reply, &l->link);
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct ifinfomsg))
-		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+		if (netlink_type(attr) == IFLA_LINKINFO)
 			take_kind(attr, l);
 }
 
@@ -95,7 +95,7 @@ int net_detail_links(struct net *n, struct net_detail_link **out, size_t *count,
 	struct net_dump d;
 	struct nlmsghdr *m =
 		net_dump_init(&d, RTM_GETLINK, sizeof(struct ifinfomsg), sizeof(**out));
-	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	netlink_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	return net_dump(n, &d, list_link, (void **)out, count, e);
 }
 
@@ -103,8 +103,8 @@ int net_detail_links(struct net *n, struct net_detail_link **out, size_t *count,
 
 static void take_via(const struct nlattr *attr, struct addr *out)
 {
-	const struct rtvia *via = mnl_attr_get_payload(attr);
-	size_t len = mnl_attr_get_payload_len(attr);
+	const struct rtvia *via = netlink_data(attr);
+	size_t len = netlink_size(attr);
 	struct addr a = {.family = (uint8_t)via->rtvia_family};
 	if (len < sizeof(*via) || (a.family != AF_INET && a.family != AF_INET6) ||
 		len - sizeof(*via) != addr_size(&a))
@@ -115,16 +115,16 @@ static void take_via(const struct nlattr *attr, struct addr *out)
 
 static void take_gateway(const struct nlattr *attr, struct net_detail_hop *out)
 {
-	if (mnl_attr_get_type(attr) == RTA_GATEWAY)
+	if (netlink_type(attr) == RTA_GATEWAY)
 		netlink_copy_addr(&out->via, attr);
-	else if (mnl_attr_get_type(attr) == RTA_VIA)
+	else if (netlink_type(attr) == RTA_VIA)
 		take_via(attr, &out->via);
 }
 
 static void take_hops(const struct nlattr *multipath, struct net_detail_route *out)
 {
-	const char *at = mnl_attr_get_payload(multipath);
-	size_t left = mnl_attr_get_payload_len(multipath);
+	const char *at = netlink_data(multipath);
+	size_t left = netlink_size(multipath);
 	while (left >= sizeof(struct rtnexthop) && out->n_hops < NET_DETAIL_HOPS) {
 		const struct rtnexthop *hop = (const void *)at;
 		size_t len = hop->rtnh_len;
@@ -133,10 +133,9 @@ static void take_hops(const struct nlattr *multipath, struct net_detail_route *o
 		struct net_detail_hop *h = &out->hops[out->n_hops++];
 		h->dev = hop->rtnh_ifindex;
 		h->on_link = hop->rtnh_flags & RTNH_F_ONLINK;
-		const struct nlattr *attr = (const void *)(at + sizeof(*hop));
-		for (; mnl_attr_ok(attr, (int)(at + len - (const char *)attr));
-			attr = mnl_attr_next(attr))
-			take_gateway(attr, h);
+		const struct nlattr *attr;
+		NETLINK_EACH_AMONG(attr, at + sizeof(*hop), len - sizeof(*hop))
+		take_gateway(attr, h);
 		len = RTNH_ALIGN(len);
 		at += len;
 		left -= len < left ? len : left;
@@ -147,14 +146,14 @@ static void take_metrics(const struct nlattr *metrics, struct net_detail_route *
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_NESTED (attr, metrics)
-		if (mnl_attr_get_type(attr) == RTAX_MTU)
-			out->mtu = mnl_attr_get_u32(attr);
+		if (netlink_type(attr) == RTAX_MTU)
+			out->mtu = netlink_u32(attr);
 }
 
 static void take_route_attr(
 	const struct nlattr *attr, struct net_detail_route *r, struct net_detail_hop *only)
 {
-	switch (mnl_attr_get_type(attr)) {
+	switch (netlink_type(attr)) {
 	case RTA_DST:
 		netlink_copy_addr(&r->dst.addr, attr);
 		break;
@@ -163,16 +162,16 @@ static void take_route_attr(
 		take_gateway(attr, only);
 		break;
 	case RTA_OIF:
-		only->dev = (int)mnl_attr_get_u32(attr);
+		only->dev = (int)netlink_u32(attr);
 		break;
 	case RTA_MULTIPATH:
 		take_hops(attr, r);
 		break;
 	case RTA_PRIORITY:
-		r->metric = mnl_attr_get_u32(attr);
+		r->metric = netlink_u32(attr);
 		break;
 	case RTA_TABLE:
-		r->table = mnl_attr_get_u32(attr);
+		r->table = netlink_u32(attr);
 		break;
 	case RTA_PREFSRC:
 		netlink_copy_addr(&r->prefsrc, attr);
@@ -186,7 +185,7 @@ static void take_route_attr(
 static void list_route(const struct nlmsghdr *reply, void *arg)
 {
 	struct route_dump *d = arg;
-	const struct rtmsg *info = mnl_nlmsg_get_payload(reply);
+	const struct rtmsg *info = netlink_header(reply, sizeof(*info));
 	struct net_detail_route r = {
 		.dst = {.addr.family = info->rtm_family, .len = info->rtm_dst_len},
 		.type = info->rtm_type,
@@ -212,9 +211,9 @@ int net_detail_routes(struct net *n, int family, uint32_t table, struct net_deta
 	struct route_dump d = {.table = table};
 	struct nlmsghdr *m =
 		net_dump_init(&d.dump, RTM_GETROUTE, sizeof(struct rtmsg), sizeof(**out));
-	struct rtmsg *info = mnl_nlmsg_get_payload(m);
+	struct rtmsg *info = NLMSG_DATA(m);
 	info->rtm_family = (uint8_t)family;
-	mnl_attr_put_u32(m, RTA_TABLE, table);
+	netlink_put_u32(m, RTA_TABLE, table);
 	int r = net_dump(n, &d.dump, list_route, (void **)out, count, e);
 	if (r != -ENOENT)
 		return r;
@@ -245,7 +244,7 @@ const char *net_detail_type(uint8_t type)
 
 static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
 {
-	switch (mnl_attr_get_type(attr)) {
+	switch (netlink_type(attr)) {
 	case FRA_SRC:
 		netlink_copy_addr(&r->from.addr, attr);
 		break;
@@ -253,26 +252,26 @@ static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
 		netlink_copy_addr(&r->to.addr, attr);
 		break;
 	case FRA_PRIORITY:
-		r->priority = mnl_attr_get_u32(attr);
+		r->priority = netlink_u32(attr);
 		break;
 	case FRA_TABLE:
-		r->table = mnl_attr_get_u32(attr);
+		r->table = netlink_u32(attr);
 		break;
 	case FRA_FWMARK:
-		r->mark = mnl_attr_get_u32(attr);
+		r->mark = netlink_u32(attr);
 		break;
 	case FRA_PROTOCOL:
-		r->protocol = mnl_attr_get_u8(attr);
+		r->protocol = netlink_u8(attr);
 		break;
 	case FRA_IIFNAME:
 		netlink_copy_text(r->in, sizeof(r->in), attr);
 		break;
 	case FRA_SUPPRESS_PREFIXLEN:
-		r->not_default = mnl_attr_get_u32(attr) == 0;
-		r->more |= mnl_attr_get_u32(attr) != 0 && mnl_attr_get_u32(attr) != UINT32_MAX;
+		r->not_default = netlink_u32(attr) == 0;
+		r->more |= netlink_u32(attr) != 0 && netlink_u32(attr) != UINT32_MAX;
 		break;
 	case FRA_SUPPRESS_IFGROUP:
-		r->more |= mnl_attr_get_u32(attr) != UINT32_MAX;
+		r->more |= netlink_u32(attr) != UINT32_MAX;
 		break;
 	case FRA_PAD:
 		break;
@@ -283,7 +282,7 @@ static void take_rule_attr(const struct nlattr *attr, struct net_detail_rule *r)
 
 static void list_rule(const struct nlmsghdr *reply, void *arg)
 {
-	const struct fib_rule_hdr *info = mnl_nlmsg_get_payload(reply);
+	const struct fib_rule_hdr *info = netlink_header(reply, sizeof(*info));
 	struct net_detail_rule *r = net_dump_add(arg);
 	r->from.len = info->src_len;
 	r->to.len = info->dst_len;
@@ -300,7 +299,7 @@ int net_detail_rules(
 {
 	struct net_dump d;
 	struct fib_rule_hdr *info =
-		mnl_nlmsg_get_payload(net_dump_init(&d, RTM_GETRULE, sizeof(*info), sizeof(**out)));
+		NLMSG_DATA(net_dump_init(&d, RTM_GETRULE, sizeof(*info), sizeof(**out)));
 	info->family = (uint8_t)family;
 	return net_dump(n, &d, list_rule, (void **)out, count, e);
 }

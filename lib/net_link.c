@@ -30,34 +30,34 @@
  * drivers/net/veth.c). A veth device uses more than one only with XDP. */
 static void put_single_queue(struct nlmsghdr *m)
 {
-	mnl_attr_put_u32(m, IFLA_NUM_TX_QUEUES, 1);
-	mnl_attr_put_u32(m, IFLA_NUM_RX_QUEUES, 1);
+	netlink_put_u32(m, IFLA_NUM_TX_QUEUES, 1);
+	netlink_put_u32(m, IFLA_NUM_RX_QUEUES, 1);
 }
 
 void net_add_veth(struct net *n, const struct net_veth *v)
 {
 	struct nlmsghdr *m = net_queue(n, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
 		"create the pair %s - %s", v->name, v->peer);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct ifinfomsg *info = netlink_put_header(m, sizeof(*info));
 	info->ifi_family = AF_UNSPEC;
-	mnl_attr_put_strz(m, IFLA_IFNAME, v->name);
-	mnl_attr_put(m, IFLA_ADDRESS, 6, v->mac);
-	mnl_attr_put_u32(m, IFLA_MTU, v->mtu);
-	mnl_attr_put_u32(m, IFLA_GROUP, v->group);
+	netlink_put_text(m, IFLA_IFNAME, v->name);
+	netlink_put(m, IFLA_ADDRESS, v->mac, sizeof(v->mac));
+	netlink_put_u32(m, IFLA_MTU, v->mtu);
+	netlink_put_u32(m, IFLA_GROUP, v->group);
 	put_single_queue(m);
-	struct nlattr *link = mnl_attr_nest_start(m, IFLA_LINKINFO);
-	mnl_attr_put_str(m, IFLA_INFO_KIND, "veth");
-	struct nlattr *data = mnl_attr_nest_start(m, IFLA_INFO_DATA);
-	struct nlattr *peer = mnl_attr_nest_start(m, VETH_INFO_PEER);
-	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(m, IFLA_IFNAME, v->peer);
-	mnl_attr_put(m, IFLA_ADDRESS, 6, v->peer_mac);
-	mnl_attr_put_u32(m, IFLA_MTU, v->mtu);
-	mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)v->peer_ns);
+	struct nlattr *link = netlink_nest(m, IFLA_LINKINFO);
+	netlink_put_text(m, IFLA_INFO_KIND, "veth");
+	struct nlattr *data = netlink_nest(m, IFLA_INFO_DATA);
+	struct nlattr *peer = netlink_nest(m, VETH_INFO_PEER);
+	(void)netlink_put_header(m, sizeof(struct ifinfomsg));
+	netlink_put_text(m, IFLA_IFNAME, v->peer);
+	netlink_put(m, IFLA_ADDRESS, v->peer_mac, sizeof(v->peer_mac));
+	netlink_put_u32(m, IFLA_MTU, v->mtu);
+	netlink_put_u32(m, IFLA_NET_NS_FD, (uint32_t)v->peer_ns);
 	put_single_queue(m);
-	mnl_attr_nest_end(m, peer);
-	mnl_attr_nest_end(m, data);
-	mnl_attr_nest_end(m, link);
+	netlink_nest_end(m, peer);
+	netlink_nest_end(m, data);
+	netlink_nest_end(m, link);
 	(void)net_queue_end(n, m);
 }
 
@@ -65,11 +65,11 @@ void net_add_ipip(struct net *n, const char *name)
 {
 	struct nlmsghdr *m =
 		net_queue(n, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "make device %s", name);
-	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(m, IFLA_IFNAME, name);
-	struct nlattr *link = mnl_attr_nest_start(m, IFLA_LINKINFO);
-	mnl_attr_put_str(m, IFLA_INFO_KIND, "ipip");
-	mnl_attr_nest_end(m, link);
+	(void)netlink_put_header(m, sizeof(struct ifinfomsg));
+	netlink_put_text(m, IFLA_IFNAME, name);
+	struct nlattr *link = netlink_nest(m, IFLA_LINKINFO);
+	netlink_put_text(m, IFLA_INFO_KIND, "ipip");
+	netlink_nest_end(m, link);
 	net_queue_end(n, m)->tolerance = NET_MAY_EXIST;
 }
 
@@ -77,35 +77,35 @@ static struct nlmsghdr *queue_link(struct net *n, uint16_t type, struct net_dev 
 {
 	struct nlmsghdr *m = d.name ? net_queue(n, type, 0, "%s %s", what, d.name)
 				    : net_queue(n, type, 0, "%s device %d", what, d.index);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct ifinfomsg *info = netlink_put_header(m, sizeof(*info));
 	info->ifi_index = d.index;
 	if (!d.index)
-		mnl_attr_put_strz(m, IFLA_IFNAME, d.name);
+		netlink_put_text(m, IFLA_IFNAME, d.name);
 	return m;
 }
 
 void net_set_conf4(struct net *n, struct net_dev d, const struct net_conf4 *conf, size_t count)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "set IPv4 settings of");
-	struct nlattr *spec = mnl_attr_nest_start(m, IFLA_AF_SPEC);
-	struct nlattr *inet = mnl_attr_nest_start(m, AF_INET);
-	struct nlattr *list = mnl_attr_nest_start(m, IFLA_INET_CONF);
+	struct nlattr *spec = netlink_nest(m, IFLA_AF_SPEC);
+	struct nlattr *inet = netlink_nest(m, AF_INET);
+	struct nlattr *list = netlink_nest(m, IFLA_INET_CONF);
 	for (size_t i = 0; i < count; i++)
-		mnl_attr_put_u32(m, (uint16_t)conf[i].id, conf[i].value);
-	mnl_attr_nest_end(m, list);
-	mnl_attr_nest_end(m, inet);
-	mnl_attr_nest_end(m, spec);
+		netlink_put_u32(m, (uint16_t)conf[i].id, conf[i].value);
+	netlink_nest_end(m, list);
+	netlink_nest_end(m, inet);
+	netlink_nest_end(m, spec);
 	(void)net_queue_end(n, m);
 }
 
 void net_set_no_auto_link_local(struct net *n, struct net_dev d)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "set IPv6 address generation of");
-	struct nlattr *spec = mnl_attr_nest_start(m, IFLA_AF_SPEC);
-	struct nlattr *inet6 = mnl_attr_nest_start(m, AF_INET6);
-	mnl_attr_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-	mnl_attr_nest_end(m, inet6);
-	mnl_attr_nest_end(m, spec);
+	struct nlattr *spec = netlink_nest(m, IFLA_AF_SPEC);
+	struct nlattr *inet6 = netlink_nest(m, AF_INET6);
+	netlink_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	netlink_nest_end(m, inet6);
+	netlink_nest_end(m, spec);
 	net_queue_end(n, m)->tolerance =
 		NET_MAY_LACK; /* a kernel without IPv6 has nothing to set */
 }
@@ -114,21 +114,21 @@ void net_set_no_proxy_delay(struct net *n, int index)
 {
 	struct nlmsghdr *m =
 		net_queue(n, RTM_SETNEIGHTBL, 0, "set the proxy delay of device %d", index);
-	struct ndtmsg *table = mnl_nlmsg_put_extra_header(m, sizeof(*table));
+	struct ndtmsg *table = netlink_put_header(m, sizeof(*table));
 	table->ndtm_family = AF_INET;
-	mnl_attr_put_strz(m, NDTA_NAME, "arp_cache");
-	struct nlattr *parms = mnl_attr_nest_start(m, NDTA_PARMS);
-	mnl_attr_put_u32(m, NDTPA_IFINDEX, (uint32_t)index);
-	mnl_attr_put_u64(m, NDTPA_PROXY_DELAY, 0);
-	mnl_attr_nest_end(m, parms);
+	netlink_put_text(m, NDTA_NAME, "arp_cache");
+	struct nlattr *parms = netlink_nest(m, NDTA_PARMS);
+	netlink_put_u32(m, NDTPA_IFINDEX, (uint32_t)index);
+	netlink_put_u64(m, NDTPA_PROXY_DELAY, 0);
+	netlink_nest_end(m, parms);
 	(void)net_queue_end(n, m);
 }
 
 void net_set_alias(struct net *n, struct net_dev d, const char *alias)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "label");
-	mnl_attr_put_str(m, IFLA_IFALIAS, alias);
-	mnl_attr_put_u32(m, IFLA_GROUP, 0);
+	netlink_put(m, IFLA_IFALIAS, alias, strlen(alias));
+	netlink_put_u32(m, IFLA_GROUP, 0);
 	(void)net_queue_end(n, m);
 }
 
@@ -136,7 +136,7 @@ void net_set_alias(struct net *n, struct net_dev d, const char *alias)
 static struct nlmsghdr *queue_up(struct net *n, struct net_dev d, bool up, const char *what)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, what);
-	struct ifinfomsg *info = mnl_nlmsg_get_payload(m);
+	struct ifinfomsg *info = NLMSG_DATA(m);
 	info->ifi_flags = up ? IFF_UP : 0;
 	info->ifi_change = IFF_UP;
 	return m;
@@ -155,14 +155,14 @@ void net_set_down(struct net *n, struct net_dev d)
 void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "set the MTU of");
-	mnl_attr_put_u32(m, IFLA_MTU, mtu);
+	netlink_put_u32(m, IFLA_MTU, mtu);
 	(void)net_queue_end(n, m);
 }
 
 void net_park(struct net *n, struct net_dev d, uint32_t group)
 {
 	struct nlmsghdr *m = queue_up(n, d, false, "retire");
-	mnl_attr_put_u32(m, IFLA_GROUP, group);
+	netlink_put_u32(m, IFLA_GROUP, group);
 	net_queue_end(n, m)->tolerance = NET_MAY_LACK;
 }
 
@@ -175,8 +175,8 @@ void net_del_link(struct net *n, struct net_dev d, enum net_tolerance tolerance)
 void net_del_group(struct net *n, uint32_t group, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = net_queue(n, RTM_DELLINK, 0, "delete links of group %u", group);
-	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
-	mnl_attr_put_u32(m, IFLA_GROUP, group);
+	(void)netlink_put_header(m, sizeof(struct ifinfomsg));
+	netlink_put_u32(m, IFLA_GROUP, group);
 	net_queue_end(n, m)->tolerance = tolerance;
 }
 
@@ -188,7 +188,7 @@ static struct nlmsghdr *queue_addr(
 	cidr_format(address, text);
 	struct nlmsghdr *m = net_queue(n, type, adds ? NLM_F_CREATE | NLM_F_EXCL : 0,
 		"%s address %s", adds ? "add" : "delete", text);
-	struct ifaddrmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct ifaddrmsg *info = netlink_put_header(m, sizeof(*info));
 	info->ifa_family = address->addr.family;
 	info->ifa_prefixlen = address->len;
 	info->ifa_index = (unsigned int)index;
@@ -210,7 +210,7 @@ void net_add_addr(struct net *n, int index, const struct cidr *address)
 {
 	struct nlmsghdr *m = queue_addr(n, RTM_NEWADDR, index, address);
 	if (address->addr.family == AF_INET6)
-		mnl_attr_put_u32(m, IFA_FLAGS, IFA_F_NODAD | IFA_F_PERMANENT);
+		netlink_put_u32(m, IFA_FLAGS, IFA_F_NODAD | IFA_F_PERMANENT);
 	(void)net_queue_end(n, m);
 }
 
@@ -220,12 +220,12 @@ void net_add_neigh(struct net *n, int index, const struct addr *a, const uint8_t
 	addr_format(a, text);
 	struct nlmsghdr *m =
 		net_queue(n, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, "add neighbour %s", text);
-	struct ndmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct ndmsg *info = netlink_put_header(m, sizeof(*info));
 	info->ndm_family = a->family;
 	info->ndm_ifindex = index;
 	info->ndm_state = NUD_PERMANENT;
 	net_put_addr(m, NDA_DST, a);
-	mnl_attr_put(m, NDA_LLADDR, 6, mac);
+	netlink_put(m, NDA_LLADDR, mac, 6);
 	(void)net_queue_end(n, m);
 }
 
@@ -233,7 +233,7 @@ static bool is_kind_veth(const struct nlattr *linkinfo)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_NESTED (attr, linkinfo)
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND) {
+		if (netlink_type(attr) == IFLA_INFO_KIND) {
 			char kind[16];
 			netlink_copy_text(kind, sizeof(kind), attr);
 			return strcmp(kind, "veth") == 0;
@@ -246,12 +246,12 @@ static bool is_ipv6_disabled(const struct nlattr *spec)
 {
 	const struct nlattr *family, *attr;
 	NETLINK_EACH_NESTED (family, spec) {
-		if (mnl_attr_get_type(family) != AF_INET6)
+		if (netlink_type(family) != AF_INET6)
 			continue;
 		NETLINK_EACH_NESTED (attr, family) {
-			const int32_t *conf = mnl_attr_get_payload(attr);
-			size_t n = mnl_attr_get_payload_len(attr) / sizeof(*conf);
-			if (mnl_attr_get_type(attr) == IFLA_INET6_CONF && n > DEVCONF_DISABLE_IPV6)
+			const int32_t *conf = netlink_data(attr);
+			size_t n = netlink_size(attr) / sizeof(*conf);
+			if (netlink_type(attr) == IFLA_INET6_CONF && n > DEVCONF_DISABLE_IPV6)
 				return conf[DEVCONF_DISABLE_IPV6] != 0;
 		}
 	}
@@ -260,7 +260,7 @@ static bool is_ipv6_disabled(const struct nlattr *spec)
 
 static void read_link_attr(const struct nlattr *attr, struct net_link *l)
 {
-	switch (mnl_attr_get_type(attr)) {
+	switch (netlink_type(attr)) {
 	case IFLA_IFNAME:
 		netlink_copy_text(l->name, sizeof(l->name), attr);
 		break;
@@ -268,17 +268,17 @@ static void read_link_attr(const struct nlattr *attr, struct net_link *l)
 		netlink_copy_text(l->alias, sizeof(l->alias), attr);
 		break;
 	case IFLA_ADDRESS:
-		if (mnl_attr_get_payload_len(attr) == sizeof(l->mac))
-			memcpy(l->mac, mnl_attr_get_payload(attr), sizeof(l->mac));
+		if (netlink_size(attr) == sizeof(l->mac))
+			memcpy(l->mac, netlink_data(attr), sizeof(l->mac));
 		break;
 	case IFLA_MTU:
-		l->mtu = mnl_attr_get_u32(attr);
+		l->mtu = netlink_u32(attr);
 		break;
 	case IFLA_GROUP:
-		l->group = mnl_attr_get_u32(attr);
+		l->group = netlink_u32(attr);
 		break;
 	case IFLA_LINK:
-		l->peer = (int)mnl_attr_get_u32(attr);
+		l->peer = (int)netlink_u32(attr);
 		break;
 	case IFLA_AF_SPEC:
 		l->ipv6_disabled = is_ipv6_disabled(attr);
@@ -291,7 +291,7 @@ static void read_link_attr(const struct nlattr *attr, struct net_link *l)
 
 void net_read_link(const struct nlmsghdr *reply, void *arg)
 {
-	const struct ifinfomsg *info = mnl_nlmsg_get_payload(reply);
+	const struct ifinfomsg *info = netlink_header(reply, sizeof(*info));
 	struct net_link l = {
 		.index = info->ifi_index,
 		.up = info->ifi_flags & IFF_UP,
@@ -307,7 +307,7 @@ static void queue_question(
 	struct net *n, struct net_dev d, struct net_link *out, enum net_tolerance tolerance)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_GETLINK, d, "find");
-	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	netlink_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	struct net_pending *p = net_queue_end(n, m);
 	p->tolerance = tolerance;
 	p->on_reply = net_read_link;
@@ -340,20 +340,20 @@ int net_list_links(struct net *n, struct net_link **out, size_t *count, struct e
 	struct net_dump d;
 	struct nlmsghdr *m =
 		net_dump_init(&d, RTM_GETLINK, sizeof(struct ifinfomsg), sizeof(**out));
-	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	netlink_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	return net_dump(n, &d, list_link, (void **)out, count, e);
 }
 
 static void list_addr(const struct nlmsghdr *reply, void *arg)
 {
-	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(reply);
+	const struct ifaddrmsg *info = netlink_header(reply, sizeof(*info));
 	struct net_addr *a = net_dump_add(arg);
 	a->dev = (int)info->ifa_index;
 	a->address.len = info->ifa_prefixlen;
 	bool has_local = false;
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
-		uint16_t type = mnl_attr_get_type(attr);
+		uint16_t type = netlink_type(attr);
 		if (type != IFA_LOCAL && (type != IFA_ADDRESS || has_local))
 			continue;
 		has_local = type == IFA_LOCAL;

@@ -27,7 +27,7 @@ static struct nlmsghdr *queue_entry(struct net *n, uint16_t type, uint16_t flags
 	const char *what = entry->is_forwarding ? "forwarding entry" : "neighbour";
 	struct nlmsghdr *m = net_queue(
 		n, type, flags, "%s %s %s - %s of device %d", verb, what, dst, mac, index);
-	struct ndmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct ndmsg *info = netlink_put_header(m, sizeof(*info));
 	info->ndm_family = entry->is_forwarding ? AF_BRIDGE : entry->dst.family;
 	info->ndm_ifindex = index;
 	info->ndm_state = NUD_PERMANENT;
@@ -41,7 +41,7 @@ void net_put_neigh(struct net *n, int index, const struct net_neigh *entry)
 {
 	struct nlmsghdr *m =
 		queue_entry(n, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, index, entry, "put");
-	mnl_attr_put(m, NDA_LLADDR, sizeof(entry->mac), entry->mac);
+	netlink_put(m, NDA_LLADDR, entry->mac, sizeof(entry->mac));
 	(void)net_queue_end(n, m);
 }
 
@@ -50,7 +50,7 @@ void net_del_neigh(
 {
 	struct nlmsghdr *m = queue_entry(n, RTM_DELNEIGH, 0, index, entry, "delete");
 	if (entry->is_forwarding)
-		mnl_attr_put(m, NDA_LLADDR, sizeof(entry->mac), entry->mac);
+		netlink_put(m, NDA_LLADDR, entry->mac, sizeof(entry->mac));
 	net_queue_end(n, m)->tolerance = tolerance;
 }
 
@@ -64,7 +64,7 @@ struct neigh_dump {
 static void list_neigh(const struct nlmsghdr *reply, void *arg)
 {
 	struct neigh_dump *d = arg;
-	const struct ndmsg *info = mnl_nlmsg_get_payload(reply);
+	const struct ndmsg *info = netlink_header(reply, sizeof(*info));
 	bool forwarding = d->family == AF_BRIDGE;
 	/* A forwarding entry says "no ARP" for static; it is never the kernel's own. */
 	struct net_neigh entry = {
@@ -78,10 +78,10 @@ static void list_neigh(const struct nlmsghdr *reply, void *arg)
 		return;
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
-		uint16_t type = mnl_attr_get_type(attr);
-		size_t len = mnl_attr_get_payload_len(attr);
+		uint16_t type = netlink_type(attr);
+		size_t len = netlink_size(attr);
 		if (type == NDA_LLADDR && len == sizeof(entry.mac))
-			memcpy(entry.mac, mnl_attr_get_payload(attr), len);
+			memcpy(entry.mac, netlink_data(attr), len);
 		else if (type == NDA_DST)
 			netlink_copy_addr(&entry.dst, attr);
 	}
@@ -94,11 +94,11 @@ int net_list_neighs(
 	struct neigh_dump d = {.index = index, .family = family};
 	struct nlmsghdr *m =
 		net_dump_init(&d.dump, RTM_GETNEIGH, sizeof(struct ndmsg), sizeof(**out));
-	struct ndmsg *info = mnl_nlmsg_get_payload(m);
+	struct ndmsg *info = NLMSG_DATA(m);
 	info->ndm_family = (uint8_t)family;
 	if (family == AF_BRIDGE)
 		info->ndm_ifindex = index;
 	else
-		mnl_attr_put_u32(m, NDA_IFINDEX, (uint32_t)index);
+		netlink_put_u32(m, NDA_IFINDEX, (uint32_t)index);
 	return net_dump(n, &d.dump, list_neigh, (void **)out, count, e);
 }

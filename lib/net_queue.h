@@ -28,7 +28,7 @@ struct net_pending {
 };
 
 struct net {
-	struct mnl_socket *socket;
+	int fd;
 	unsigned int seq; /* of the first queued message */
 	size_t count;	  /* of queued messages */
 	size_t used;	  /* bytes */

@@ -23,7 +23,7 @@ static struct nlmsghdr *queue_route(
 	char dst[CIDR_TEXT];
 	cidr_format(&r->dst, dst);
 	struct nlmsghdr *m = net_queue(n, type, flags, "%s route %s", what, dst);
-	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct rtmsg *info = netlink_put_header(m, sizeof(*info));
 	info->rtm_family = r->dst.addr.family;
 	info->rtm_dst_len = r->dst.len;
 	info->rtm_table = r->table ? RT_TABLE_UNSPEC : RT_TABLE_MAIN;
@@ -37,11 +37,11 @@ static struct nlmsghdr *queue_route(
 	if (r->via.family)
 		net_put_addr(m, RTA_GATEWAY, &r->via);
 	if (r->dev)
-		mnl_attr_put_u32(m, RTA_OIF, (uint32_t)r->dev);
+		netlink_put_u32(m, RTA_OIF, (uint32_t)r->dev);
 	if (r->metric)
-		mnl_attr_put_u32(m, RTA_PRIORITY, r->metric);
+		netlink_put_u32(m, RTA_PRIORITY, r->metric);
 	if (r->table)
-		mnl_attr_put_u32(m, RTA_TABLE, r->table);
+		netlink_put_u32(m, RTA_TABLE, r->table);
 	return m;
 }
 
@@ -66,7 +66,7 @@ void net_del_route(struct net *n, const struct net_route *r, enum net_tolerance 
 {
 	struct nlmsghdr *m = queue_route(n, RTM_DELROUTE, 0, r, "delete");
 	if (!r->blackhole && !r->on_link) {
-		struct rtmsg *info = mnl_nlmsg_get_payload(m);
+		struct rtmsg *info = NLMSG_DATA(m);
 		info->rtm_scope = RT_SCOPE_NOWHERE; /* any */
 	}
 	net_queue_end(n, m)->tolerance = tolerance;
@@ -75,18 +75,17 @@ void net_del_route(struct net *n, const struct net_route *r, enum net_tolerance 
 static void take_hop(const struct rtnexthop *hop, struct net_route *r)
 {
 	r->dev = hop->rtnh_ifindex;
-	const struct nlattr *attr = (const struct nlattr *)RTNH_DATA(hop);
-	for (int left = (int)(hop->rtnh_len - sizeof(*hop)); mnl_attr_ok(attr, left);
-		left -= (int)MNL_ALIGN(attr->nla_len), attr = mnl_attr_next(attr))
-		if (mnl_attr_get_type(attr) == RTA_GATEWAY)
-			netlink_copy_addr(&r->via, attr);
+	const struct nlattr *attr;
+	NETLINK_EACH_AMONG(attr, RTNH_DATA(hop), hop->rtnh_len - sizeof(*hop))
+	if (netlink_type(attr) == RTA_GATEWAY)
+		netlink_copy_addr(&r->via, attr);
 }
 
 /* Of a multipath route the first next hop that lives. */
 static void take_first_hop(const struct nlattr *multipath, struct net_route *r)
 {
-	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
-	size_t left = mnl_attr_get_payload_len(multipath);
+	const struct rtnexthop *hop = netlink_data(multipath);
+	size_t left = netlink_size(multipath);
 	while (left >= sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left) {
 		if (!(hop->rtnh_flags & RTNH_F_DEAD)) {
 			take_hop(hop, r);
@@ -101,7 +100,7 @@ static void take_first_hop(const struct nlattr *multipath, struct net_route *r)
 /* Returns false for a route of another table. */
 static bool read_route(const struct nlmsghdr *reply, struct net_route *out)
 {
-	const struct rtmsg *info = mnl_nlmsg_get_payload(reply);
+	const struct rtmsg *info = netlink_header(reply, sizeof(*info));
 	struct net_route r = {
 		.dst = {.addr.family = info->rtm_family, .len = info->rtm_dst_len},
 		.protocol = info->rtm_protocol,
@@ -111,19 +110,19 @@ static bool read_route(const struct nlmsghdr *reply, struct net_route *out)
 	uint32_t table = info->rtm_table;
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
-		uint16_t type = mnl_attr_get_type(attr);
+		uint16_t type = netlink_type(attr);
 		if (type == RTA_DST)
 			netlink_copy_addr(&r.dst.addr, attr);
 		else if (type == RTA_GATEWAY)
 			netlink_copy_addr(&r.via, attr);
 		else if (type == RTA_OIF)
-			r.dev = (int)mnl_attr_get_u32(attr);
+			r.dev = (int)netlink_u32(attr);
 		else if (type == RTA_MULTIPATH)
 			take_first_hop(attr, &r);
 		else if (type == RTA_PRIORITY)
-			r.metric = mnl_attr_get_u32(attr);
+			r.metric = netlink_u32(attr);
 		else if (type == RTA_TABLE)
-			table = mnl_attr_get_u32(attr);
+			table = netlink_u32(attr);
 	}
 	bool wanted = info->rtm_type == RTN_BLACKHOLE || info->rtm_type == RTN_UNICAST;
 	if (table != RT_TABLE_MAIN || !wanted)
@@ -143,7 +142,7 @@ static void queue_route_question(
 	char text[ADDR_TEXT];
 	addr_format(to, text);
 	struct nlmsghdr *m = net_queue(n, RTM_GETROUTE, 0, "find a route to %s", text);
-	struct rtmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct rtmsg *info = netlink_put_header(m, sizeof(*info));
 	info->rtm_family = to->family;
 	info->rtm_dst_len = addr_bits(to);
 	info->rtm_flags = RTM_F_FIB_MATCH;
@@ -189,8 +188,8 @@ static void take_forwarding(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
-		if (mnl_attr_get_type(attr) == NETCONFA_FORWARDING)
-			*(bool *)arg = mnl_attr_get_u32(attr) != 0;
+		if (netlink_type(attr) == NETCONFA_FORWARDING)
+			*(bool *)arg = netlink_u32(attr) != 0;
 	}
 }
 
@@ -198,9 +197,9 @@ static void ask_forwarding(struct net *n, enum family f, bool *out)
 {
 	struct nlmsghdr *m =
 		net_queue(n, RTM_GETNETCONF, 0, "read the forwarding switch of %s", family_name(f));
-	struct netconfmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct netconfmsg *info = netlink_put_header(m, sizeof(*info));
 	info->ncm_family = family_af(f);
-	mnl_attr_put_u32(m, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
+	netlink_put_u32(m, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
 	struct net_pending *p = net_queue_end(n, m);
 	p->on_reply = take_forwarding;
 	p->arg = out;
@@ -212,8 +211,8 @@ static void take_reverse_path(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct netconfmsg)) {
-		if (mnl_attr_get_type(attr) == NETCONFA_RP_FILTER)
-			*(uint32_t *)arg = mnl_attr_get_u32(attr);
+		if (netlink_type(attr) == NETCONFA_RP_FILTER)
+			*(uint32_t *)arg = netlink_u32(attr);
 	}
 }
 
@@ -221,9 +220,9 @@ void net_ask_reverse_path(struct net *n, int dev, uint32_t *out)
 {
 	struct nlmsghdr *m =
 		net_queue(n, RTM_GETNETCONF, 0, "read the reverse path check of link %d", dev);
-	struct netconfmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct netconfmsg *info = netlink_put_header(m, sizeof(*info));
 	info->ncm_family = AF_INET;
-	mnl_attr_put_u32(m, NETCONFA_IFINDEX, dev ? (uint32_t)dev : (uint32_t)NETCONFA_IFINDEX_ALL);
+	netlink_put_u32(m, NETCONFA_IFINDEX, dev ? (uint32_t)dev : (uint32_t)NETCONFA_IFINDEX_ALL);
 	struct net_pending *p = net_queue_end(n, m);
 	p->on_reply = take_reverse_path;
 	p->arg = out;
@@ -276,8 +275,8 @@ int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_rout
 	size_t *count, struct err *e)
 {
 	struct route_dump d = {.protocol = protocol};
-	struct rtmsg *info = mnl_nlmsg_get_payload(
-		net_dump_init(&d.dump, RTM_GETROUTE, sizeof(*info), sizeof(**out)));
+	struct rtmsg *info =
+		NLMSG_DATA(net_dump_init(&d.dump, RTM_GETROUTE, sizeof(*info), sizeof(**out)));
 	info->rtm_family = (uint8_t)family;
 	info->rtm_protocol = protocol;
 	info->rtm_table = RT_TABLE_MAIN;

@@ -17,11 +17,11 @@ static struct nlmsghdr *queue_rule(
 {
 	struct nlmsghdr *m = net_queue(n, type, flags, "%s a rule for table %u",
 		type == RTM_NEWRULE ? "add" : "delete", table);
-	struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct fib_rule_hdr *info = netlink_put_header(m, sizeof(*info));
 	info->family = (uint8_t)family;
 	info->action = FR_ACT_TO_TBL;
-	mnl_attr_put_u32(m, FRA_TABLE, table);
-	mnl_attr_put_u8(m, FRA_PROTOCOL, NET_PROTO_ROOST);
+	netlink_put_u32(m, FRA_TABLE, table);
+	netlink_put_u8(m, FRA_PROTOCOL, NET_PROTO_ROOST);
 	return m;
 }
 
@@ -29,13 +29,13 @@ static struct net_pending *queue_whole(
 	struct net *n, uint16_t type, uint16_t flags, const struct net_rule *r)
 {
 	struct nlmsghdr *m = queue_rule(n, type, flags, r->from.addr.family, r->table);
-	struct fib_rule_hdr *info = mnl_nlmsg_get_payload(m);
+	struct fib_rule_hdr *info = NLMSG_DATA(m);
 	info->src_len = r->from.len;
 	if (r->from.len)
 		net_put_addr(m, FRA_SRC, &r->from.addr);
-	mnl_attr_put_u32(m, FRA_PRIORITY, r->priority);
+	netlink_put_u32(m, FRA_PRIORITY, r->priority);
 	if (r->not_default)
-		mnl_attr_put_u32(m, FRA_SUPPRESS_PREFIXLEN, 0);
+		netlink_put_u32(m, FRA_SUPPRESS_PREFIXLEN, 0);
 	return net_queue_end(n, m);
 }
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * The socket. It is never bound: the kernel gives it an address with the first message, and whatever is
+ * sent without an address goes to the kernel. Only what comes from the kernel (port 0) is read, since any
+ * process with CAP_NET_ADMIN may send to our address.
+ *
  * Extended acknowledgements (NETLINK_EXT_ACK) bring the kernel's sentence with an error; capped ones
  * (NETLINK_CAP_ACK) leave out the copy of the message that was refused, which may be large. Where the
  * kernel knows neither the sentences are missing, nothing else.
@@ -7,68 +11,49 @@
 #include "lib/netlink.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-int netlink_open(int protocol, struct mnl_socket **out, struct err *e)
+void netlink_option(int fd, int option)
 {
-	struct mnl_socket *s = mnl_socket_open2(protocol, SOCK_CLOEXEC);
-	if (!s)
+	const int on = 1;
+	(void)setsockopt(fd, SOL_NETLINK, option, &on, sizeof(on));
+}
+
+int netlink_open(int protocol, int *out, struct err *e)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	if (fd < 0)
 		return err_set(e, errno, "cannot open a netlink socket: %s", strerror(errno));
-	int on = 1;
-	(void)mnl_socket_setsockopt(s, NETLINK_EXT_ACK, &on, sizeof(on));
-	(void)mnl_socket_setsockopt(s, NETLINK_CAP_ACK, &on, sizeof(on));
-	*out = s;
+	netlink_option(fd, NETLINK_EXT_ACK);
+	netlink_option(fd, NETLINK_CAP_ACK);
+	*out = fd;
 	return 0;
 }
 
-int netlink_receive(struct mnl_socket *s, char *buf, size_t size, struct err *e)
+int netlink_send(int fd, const void *messages, size_t size, struct err *e)
+{
+	if (send(fd, messages, size, 0) < 0)
+		return err_set(e, errno, "cannot talk to the kernel: %s", strerror(errno));
+	return 0;
+}
+
+int netlink_receive(int fd, char *buf, size_t size, struct err *e)
 {
 	for (;;) {
-		ssize_t len = mnl_socket_recvfrom(s, buf, size);
-		if (len >= 0)
-			return (int)len;
-		if (errno != EINTR)
+		struct sockaddr_nl from = {0};
+		struct iovec into = {.iov_base = buf, .iov_len = size};
+		struct msghdr datagram = {.msg_name = &from,
+			.msg_namelen = sizeof(from),
+			.msg_iov = &into,
+			.msg_iovlen = 1};
+		ssize_t len = recvmsg(fd, &datagram, 0);
+		int error = len < 0 ? errno : datagram.msg_flags & MSG_TRUNC ? ENOSPC : 0;
+		if (error == EINTR || (!error && from.nl_pid != 0))
+			continue;
+		if (error)
 			return err_set(
-				e, errno, "cannot read the kernel's answer: %s", strerror(errno));
+				e, error, "cannot read the kernel's answer: %s", strerror(error));
+		return (int)len;
 	}
-}
-
-void netlink_copy_text(char *dst, size_t size, const struct nlattr *attr)
-{
-	size_t len = strnlen(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
-	if (len >= size)
-		len = size - 1;
-	memcpy(dst, mnl_attr_get_payload(attr), len);
-	dst[len] = '\0';
-}
-
-void netlink_copy_addr(struct addr *dst, const struct nlattr *attr)
-{
-	size_t len = mnl_attr_get_payload_len(attr);
-	if (len != 4 && len != 16)
-		return;
-	*dst = (struct addr){.family = len == 4 ? AF_INET : AF_INET6};
-	memcpy(dst->bytes, mnl_attr_get_payload(attr), len);
-}
-
-/* Source: struct nlmsgerr in linux/netlink.h. */
-void netlink_sentence(const struct nlmsghdr *reply, char *out, size_t size)
-{
-	out[0] = '\0';
-	const struct nlmsgerr *error = mnl_nlmsg_get_payload(reply);
-	size_t skip = sizeof(*error);
-	if (!(reply->nlmsg_flags & NLM_F_ACK_TLVS))
-		return;
-	if (!(reply->nlmsg_flags & NLM_F_CAPPED))
-		skip += error->msg.nlmsg_len - sizeof(error->msg);
-	const struct nlattr *attr;
-	NETLINK_EACH_ATTR (attr, reply, skip)
-		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG) {
-			char text[160];
-			netlink_copy_text(text, sizeof(text), attr);
-			(void)snprintf(out, size, " (%s)", text);
-		}
 }

@@ -26,31 +26,28 @@
 /* What the kernel puts into one datagram; a dump's may be larger, then there are fewer. */
 #define ANSWER_BYTES 8192
 #define DUMP_BYTES 32768
-#define HEADER MNL_ALIGN(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
+#define HEADER NLMSG_ALIGN(sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg))
 #define QUESTIONS 0x80000000u		 /* their sequence numbers are not those of messages */
 #define SEND_BUFFER ((size_t)128 * 1024) /* less than any host's default (net.core.wmem_default) */
 
 int nft_batch_open(struct nft_batch *b, struct err *e)
 {
-	*b = (struct nft_batch){.seq = 1};
-	return netlink_open(NETLINK_NETFILTER, &b->socket, e);
+	*b = (struct nft_batch){.fd = -1, .seq = 1};
+	return netlink_open(NETLINK_NETFILTER, &b->fd, e);
 }
 
 void nft_batch_close(struct nft_batch *b)
 {
-	if (b->socket)
-		(void)mnl_socket_close(b->socket);
+	mem_cleanup_fd(&b->fd);
 	free(b->buf);
-	*b = (struct nft_batch){0};
+	*b = (struct nft_batch){.fd = -1};
 }
 
 static struct nlmsghdr *nft_batch_header(
 	char *at, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource)
 {
-	struct nlmsghdr *m = mnl_nlmsg_put_header(at);
-	m->nlmsg_type = type;
-	m->nlmsg_flags = NLM_F_REQUEST | flags;
-	struct nfgenmsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct nlmsghdr *m = netlink_begin(at, type, flags);
+	struct nfgenmsg *info = netlink_put_header(m, sizeof(*info));
 	info->nfgen_family = family;
 	info->version = NFNETLINK_V0;
 	info->res_id = htons(resource);
@@ -64,7 +61,7 @@ static struct nlmsghdr *nft_batch_last(const struct nft_batch *b)
 
 static size_t nft_batch_used(const struct nft_batch *b)
 {
-	return b->count ? b->last + MNL_ALIGN(nft_batch_last(b)->nlmsg_len) : 0;
+	return b->count ? b->last + NLMSG_ALIGN(nft_batch_last(b)->nlmsg_len) : 0;
 }
 
 static struct nlmsghdr *nft_batch_append(
@@ -134,7 +131,7 @@ static const char *nft_batch_family(uint8_t family)
 /* "add set inet roost-nat nat4" */
 static void nft_batch_describe(const struct nlmsghdr *m, char *out, size_t size)
 {
-	const struct nfgenmsg *info = mnl_nlmsg_get_payload(m);
+	const struct nfgenmsg *info = NLMSG_DATA(m);
 	const struct nft_batch_kind *k = &kinds[(m->nlmsg_type & 0xff) % NFT_MSG_MAX];
 	char table[64] = "", name[64] = "";
 	const struct nlattr *attr;
@@ -144,9 +141,9 @@ static void nft_batch_describe(const struct nlmsghdr *m, char *out, size_t size)
 		return;
 	}
 	NETLINK_EACH_ATTR (attr, m, sizeof(*info)) {
-		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME)
+		if (netlink_type(attr) == NFTA_TABLE_NAME)
 			netlink_copy_text(table, sizeof(table), attr);
-		else if (k->name && mnl_attr_get_type(attr) == k->name)
+		else if (k->name && netlink_type(attr) == k->name)
 			netlink_copy_text(name, sizeof(name), attr);
 	}
 	(void)snprintf(out, size, "%s %s%s%s%s%s", k->words, nft_batch_family(info->nfgen_family),
@@ -169,37 +166,34 @@ static int nft_batch_refused(
 static int nft_batch_send(struct nft_batch *b, const void *bytes, size_t len, struct err *e)
 {
 	int size = (int)len + 4096;
-	int fd = mnl_socket_get_fd(b->socket);
 	if (len > SEND_BUFFER &&
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (mnl_socket_sendto(b->socket, bytes, len) < 0)
-		return err_set(e, errno, "cannot talk to nf_tables: %s", strerror(errno));
-	return 0;
+		setsockopt(b->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(b->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	return netlink_send(b->fd, bytes, len, e);
 }
 
 static const struct nlmsghdr *nft_batch_message(const struct nft_batch *b, size_t index)
 {
 	const struct nlmsghdr *m = (const void *)b->buf;
 	for (; index; index--)
-		m = (const void *)((const char *)m + MNL_ALIGN(m->nlmsg_len));
+		m = (const void *)((const char *)m + NLMSG_ALIGN(m->nlmsg_len));
 	return m;
 }
 
 /* Takes the answers in a datagram: 1 when the last one is in; *r becomes the first refusal. */
 static bool nft_batch_take(
-	const struct nft_batch *b, size_t last, const char *buf, int left, int *r, struct err *e)
+	const struct nft_batch *b, size_t last, const char *buf, size_t len, int *r, struct err *e)
 {
 	bool done = false;
-	const struct nlmsghdr *reply = (const void *)buf;
-	for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left)) {
+	const struct nlmsghdr *reply;
+	NETLINK_EACH(reply, buf, len)
+	{
 		size_t index = reply->nlmsg_seq - b->seq;
 		if (reply->nlmsg_type != NLMSG_ERROR || index > last)
 			continue;
-		const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
-		if (status->error && *r == 0)
-			*r = nft_batch_refused(
-				nft_batch_message(b, index), reply, -status->error, e);
+		int error = netlink_error(reply);
+		if (error && *r == 0)
+			*r = nft_batch_refused(nft_batch_message(b, index), reply, error, e);
 		done = done || index == last || index == 0;
 	}
 	return done;
@@ -216,9 +210,9 @@ int nft_batch_commit(struct nft_batch *b, struct err *e)
 	_Alignas(NLMSG_ALIGNTO) char buf[ANSWER_BYTES];
 	int r = nft_batch_send(b, b->buf, nft_batch_used(b), e);
 	for (bool done = false; r >= 0 && !done;) {
-		r = netlink_receive(b->socket, buf, sizeof(buf), e);
+		r = netlink_receive(b->fd, buf, sizeof(buf), e);
 		if (r >= 0)
-			done = nft_batch_take(b, last, buf, r, &refusal, e);
+			done = nft_batch_take(b, last, buf, (size_t)r, &refusal, e);
 	}
 	nft_batch_drop(b);
 	return r < 0 ? r : refusal;
@@ -247,10 +241,10 @@ static int nft_batch_reply(struct nft_batch *b, const struct nlmsghdr *reply,
 	if (reply->nlmsg_type == NLMSG_DONE) {
 		a->done = true;
 	} else if (reply->nlmsg_type == NLMSG_ERROR) {
-		const struct nlmsgerr *status = mnl_nlmsg_get_payload(reply);
+		int error = netlink_error(reply);
 		a->done = true;
-		if (status->error)
-			return nft_batch_refused(asked, reply, -status->error, e);
+		if (error)
+			return nft_batch_refused(asked, reply, error, e);
 	} else {
 		a->fn(reply, a->arg);
 	}
@@ -267,13 +261,13 @@ int nft_batch_ask(struct nft_batch *b, nft_batch_reply_fn *fn, void *arg, struct
 	CLEANUP_FREE char *buf = mem_new(1, size);
 	int r = nft_batch_send(b, m, m->nlmsg_len, e);
 	while (r >= 0 && !a.done) {
-		int left = netlink_receive(b->socket, buf, size, e);
-		if (left < 0)
-			return left;
-		const struct nlmsghdr *reply = (const void *)buf;
-		for (; mnl_nlmsg_ok(reply, left); reply = mnl_nlmsg_next(reply, &left))
-			if (reply->nlmsg_seq == m->nlmsg_seq && r >= 0)
-				r = nft_batch_reply(b, reply, &a, e);
+		int len = netlink_receive(b->fd, buf, size, e);
+		if (len < 0)
+			return len;
+		const struct nlmsghdr *reply;
+		NETLINK_EACH(reply, buf, (size_t)len)
+		if (reply->nlmsg_seq == m->nlmsg_seq && r >= 0)
+			r = nft_batch_reply(b, reply, &a, e);
 	}
 	if (r >= 0 && a.interrupted)
 		r = err_set(e, EINTR, "nf_tables changed while it was being listed");
@@ -284,8 +278,8 @@ static void nft_batch_take_generation(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == NFTA_GEN_ID)
-			*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+		if (netlink_type(attr) == NFTA_GEN_ID)
+			*(uint32_t *)arg = netlink_be32(attr);
 }
 
 int nft_batch_generation(struct nft_batch *b, uint32_t *out, struct err *e)

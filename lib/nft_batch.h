@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * nf_tables over a netlink socket, with libmnl alone: messages gathered into one atomic batch, and
+ * nf_tables over a netlink socket, without a library: messages gathered into one atomic batch, and
  * questions. For lib/antispoof.c, whose executables do not link libnftnl, and for lib/nft_*.c.
  * Everybody else includes lib/nft.h.
  */
@@ -12,7 +12,7 @@
 #include "lib/netlink.h"
 
 struct nft_batch {
-	struct mnl_socket *socket;
+	int fd;
 	unsigned int seq;   /* of the first message */
 	unsigned int asked; /* of the last question, from another range */
 	size_t count;	    /* of messages; 0: nothing is to be changed */
@@ -23,7 +23,7 @@ struct nft_batch {
 };
 
 int nft_batch_open(struct nft_batch *b, struct err *e);
-void nft_batch_close(struct nft_batch *b); /* takes one that is zeroed or was not opened */
+void nft_batch_close(struct nft_batch *b); /* takes one that was not opened */
 
 /* Puts a message (NFT_MSG_NEWRULE, ...) at the end. Attributes of at most so many bytes may be added until
  * the next call. */

@@ -39,7 +39,7 @@ static void *nft_alloc(void *p)
 void nft_put_delete(struct nft_batch *b, uint8_t family, const char *name)
 {
 	struct nlmsghdr *m = nft_batch_put(b, NFT_MSG_DELTABLE, 0, family, SMALL);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, name);
+	netlink_put_text(m, NFTA_TABLE_NAME, name);
 }
 
 static void nft_put_chain(struct nft_batch *b, const struct nft_table *t, const struct nft_chain *c)
@@ -190,7 +190,7 @@ static void nft_put_all_elements(struct nft_batch *b, const struct nft_table *t,
 void nft_put_head(struct nft_batch *b, const struct nft_table *t)
 {
 	struct nlmsghdr *m = nft_batch_put(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, t->family, SMALL);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, t->name);
+	netlink_put_text(m, NFTA_TABLE_NAME, t->name);
 }
 
 void nft_put_contents(struct nft_batch *b, const struct nft_table *t)

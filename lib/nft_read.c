@@ -219,8 +219,8 @@ static int nft_read_elements(struct nft *n, struct nft_reading *g, struct err *e
 			continue;
 		struct nlmsghdr *m =
 			nft_batch_question(&n->batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, t->family);
-		mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, t->name);
-		mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, g->set->name);
+		netlink_put_text(m, NFTA_SET_ELEM_LIST_TABLE, t->name);
+		netlink_put_text(m, NFTA_SET_ELEM_LIST_SET, g->set->name);
 		r = nft_batch_ask(&n->batch, nft_take_elements, g, e);
 		nft_join_bounds(g);
 	}
@@ -236,8 +236,8 @@ static void nft_take_table(const struct nlmsghdr *reply, void *arg)
 {
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
-			((struct nft_table *)arg)->flags = ntohl(mnl_attr_get_u32(attr));
+		if (netlink_type(attr) == NFTA_TABLE_FLAGS)
+			((struct nft_table *)arg)->flags = netlink_be32(attr);
 }
 
 /* The table is the first attribute of every kind of question. */
@@ -245,7 +245,7 @@ static int nft_list(
 	struct nft *n, uint16_t type, nft_batch_reply_fn *fn, struct nft_reading *g, struct err *e)
 {
 	struct nlmsghdr *m = nft_batch_question(&n->batch, type, NLM_F_DUMP, g->table->family);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, g->table->name);
+	netlink_put_text(m, NFTA_TABLE_NAME, g->table->name);
 	return nft_batch_ask(&n->batch, fn, g, e);
 }
 
@@ -253,7 +253,7 @@ static int nft_read_once(struct nft *n, struct nft_table *t, struct err *e)
 {
 	struct nft_reading g = {.table = t};
 	struct nlmsghdr *m = nft_batch_question(&n->batch, NFT_MSG_GETTABLE, 0, t->family);
-	mnl_attr_put_strz(m, NFTA_TABLE_NAME, t->name);
+	netlink_put_text(m, NFTA_TABLE_NAME, t->name);
 	int r = nft_batch_ask(&n->batch, nft_take_table, t, e);
 	if (r >= 0)
 		r = nft_list(n, NFT_MSG_GETCHAIN, nft_take_chain, &g, e);
@@ -348,9 +348,9 @@ int nft_read_counter(struct nft *n, const struct nft_table *t, const char *name,
 {
 	struct nft_count c = {0};
 	struct nlmsghdr *m = nft_batch_question(&n->batch, NFT_MSG_GETOBJ, 0, t->family);
-	mnl_attr_put_strz(m, NFTA_OBJ_TABLE, t->name);
-	mnl_attr_put_strz(m, NFTA_OBJ_NAME, name);
-	mnl_attr_put_u32(m, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	netlink_put_text(m, NFTA_OBJ_TABLE, t->name);
+	netlink_put_text(m, NFTA_OBJ_NAME, name);
+	netlink_put_be32(m, NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
 	int r = nft_batch_ask(&n->batch, nft_take_count, &c, e);
 	if (r < 0)
 		return r;

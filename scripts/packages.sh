@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by scripts/demo and scripts/test: Debian 12's packages that they need. need PACKAGE... installs
 # missing ones (as root). quietly COMMAND... shows the output of a command only when it fails.
+# libmnl-dev: no source of ours includes it, but pkg-config finds libnftnl only beside it.
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmnl-dev libjansson-dev liblmdb-dev
 	libxxhash-dev libcurl4-openssl-dev libyaml-dev libnl-route-3-dev libnftnl-dev

@@ -37,7 +37,6 @@ DESCRIPTORS = {"store/store.h", "agent/kernel/kernel.h", "agent/bird/bird.h", "a
 # A third-party header and the only files that may include it. jansson is part of the public
 # interface where a document is passed.
 HOMES = {
-    "libmnl/": {"lib/netlink.h"},
     "lmdb.h": {"ipam/db.c", "ipam/db.h", "store/store_lmdb.h"},
     "xxhash.h": {"lib/hash.c"},
     "curl/": {"store/etcd_http.c"},

@@ -10,10 +10,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("ROOST_BIN", ROOT / "build/release/bin"))
-# These are slow to load, or under a licence that the executable shall not come under. libmnl may not be in
-# roost-ipam: it knows no kernel.
+# These are slow to load, or under a licence that the executable shall not come under.
 NEVER = {"roost": {"libcurl", "libnftnl", "libyaml", "libsystemd"},
-         "roost-ipam": {"libcurl", "libnftnl", "libyaml", "libsystemd", "libmnl"},
+         "roost-ipam": {"libcurl", "libnftnl", "libyaml", "libsystemd"},
          "roostctl": {"libnftnl"}, "roostd": set()}
 # In some builds inside of the executable, in others loaded.
 EITHER = {"libjansson", "liblmdb"}
