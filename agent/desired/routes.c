@@ -6,6 +6,11 @@
  * with another one are fed to BIRD as static routes through the table of theirs. So are all
  * blocks when there is no BGP, and blocks of pools that are not to be announced.
  *
+ * A gateway may be in no subnet of its link: machines of clouds have /32 addresses, and a route to the
+ * gateway through the device, or one that says onlink. BIRD knows a neighbour by subnets alone, so
+ * such hops are onlink there, and the kernel gets routes that say so. The gateway has an entry of
+ * its own, as a connected router has its subnet's.
+ *
  * A table always has the routes to connected subnets, so that the removal of a node's tunnel entry
  * falls back to the direct route at once. Without a tunnel the host's other routes that lead to nodes
  * and the default route are there too: the network between the nodes is expected to know the blocks.
@@ -18,6 +23,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "agent/desired/base.h"
 #include "lib/text.h"
@@ -146,6 +152,19 @@ static bool has_hop(const struct bird_hop *hops, size_t n, const struct cidr *ds
 	return false;
 }
 
+/* Whether BIRD finds the gateway by the link's addresses. One of the link itself is on any link. */
+static bool is_in_subnet(const struct routing *r, const struct addr *via, int link)
+{
+	static const struct cidr link_local = {
+		.addr = {.family = AF_INET6, .bytes = {0xfe, 0x80}}, .len = 10};
+	for (size_t i = 0; i < r->g->f->n_addrs; i++) {
+		const struct facts_addr *a = &r->g->f->addrs[i];
+		if (a->link == link && cidr_contains(&a->addr, via))
+			return true;
+	}
+	return cidr_contains(&link_local, via);
+}
+
 /* false: such a link is not for BIRD. */
 static bool make_hop(const struct routing *r, const struct cidr *dst, const struct addr *via,
 	int link, struct bird_hop *h)
@@ -153,7 +172,8 @@ static bool make_hop(const struct routing *r, const struct cidr *dst, const stru
 	const struct facts_link *l = facts_link(r->g->f, link);
 	if (!l || is_tunnel_device(r, l) || !is_plain_name(l->name))
 		return false;
-	*h = (struct bird_hop){.dst = *dst, .via = *via};
+	*h = (struct bird_hop){
+		.dst = *dst, .via = *via, .onlink = via->family && !is_in_subnet(r, via, link)};
 	return text_copy(h->dev, NET_NAME, l->name);
 }
 
@@ -167,6 +187,25 @@ static void add_routes(const struct routing *r, struct bird_hop *hops, size_t *n
 			!has_hop(hops, *n, &route->dst) && leads_to_node(r, &route->dst))
 			*n += make_hop(r, &route->dst, &route->via, route->link, &hops[*n]);
 	}
+}
+
+/* Gateways in no subnet, once each. */
+static void add_gateway(
+	const struct routing *r, const struct facts_route *route, struct bird_hop *hops, size_t *n)
+{
+	if (route->via.family != family_af(r->family))
+		return;
+	struct cidr dst = cidr_of_host(&route->via);
+	struct bird_hop h;
+	if (!has_hop(hops, *n, &dst) && make_hop(r, &dst, &route->via, route->link, &h) && h.onlink)
+		hops[(*n)++] = h;
+}
+
+static void add_gateways(const struct routing *r, struct bird_hop *hops, size_t *n)
+{
+	add_gateway(r, &r->g->f->defaults[r->family], hops, n);
+	for (size_t i = 0; i < r->g->f->n_routes; i++)
+		add_gateway(r, &r->g->f->routes[i], hops, n);
 }
 
 /* The host's own route that leads to a node; false: none. */
@@ -253,7 +292,7 @@ static void make_hop_table(struct routing *r, enum encapsulation how)
 	if (table < 0)
 		return;
 	struct bird_hop *hops = desired_memory(
-		g->out, g->f->n_addrs + g->f->n_routes + g->r->n_nodes + 1, sizeof(*hops));
+		g->out, g->f->n_addrs + 2 * g->f->n_routes + g->r->n_nodes + 2, sizeof(*hops));
 	size_t n = 0;
 	add_subnets(r, hops, &n);
 	if (how == ENCAPSULATION_NONE) {
@@ -262,6 +301,7 @@ static void make_hop_table(struct routing *r, enum encapsulation how)
 	} else {
 		add_nodes(r, how, hops, &n);
 	}
+	add_gateways(r, hops, &n);
 	if (n)
 		qsort(hops, n, sizeof(*hops), cidr_compare_first);
 	size_t kept = 0;

@@ -425,6 +425,9 @@ class Node:
         self.ns.ip("link set lo up", "link set eth0 addrgenmode none",
                    f"link set eth0 address 02:00:0a:01:{subnet:02x}:{self.host:02x}",
                    "link set eth0 up")
+        if self.cluster.bare:
+            self.ns.ip(*self._bare_words())
+            return
         if 4 in self.address:
             self.ns.ip(f"addr add {self.address[4]}/24 dev eth0",
                        f"route add default via 10.1.{subnet}.1")
@@ -432,6 +435,22 @@ class Node:
             self.ns.ip(f"addr add fe80::{self.host}/64 dev eth0 nodad",
                        f"addr add {self.address[6]}/64 dev eth0 nodad",
                        f"route add default via fd00:{subnet}::1")
+
+    def _bare_words(self):
+        gateways = {4: f"10.1.{self.subnet}.1", 6: f"fd00:{self.subnet}::1"}
+        words = [f"addr add fe80::{self.host}/64 dev eth0 nodad"]
+        for family, address in self.address.items():
+            gateway, length, nodad = gateways[family], *{4: (32, ""), 6: (128, "nodad")}[family]
+            way = (self.number - 1) % 3
+            peer = f"peer {gateway}" if way == 2 else ""
+            words.append(f"addr add {address} {peer}/{length} dev eth0 {nodad}" if peer else
+                         f"addr add {address}/{length} dev eth0 {nodad}")
+            if way == 0:
+                words.append(f"route add {gateway} dev eth0" + (" scope link" if family == 4 else ""))
+            late = way == 2 and family == 6  # the kernel makes the peer's route a moment later
+            words.append(f"route add default via {gateway} dev eth0"
+                         + (" onlink" if way == 1 or late else ""))
+        return words
 
     def ip(self, family):
         return self.address.get(family)
@@ -653,10 +672,12 @@ class Cluster:
     def __init__(self, nodes=3, store="file", encap="none", subnets=2, families=FAMILIES,
                  static=False, tor=False, nat=False, block=26, pools=True, settings=None,
                  start=True, plain_names=False, encap6=None, node_families=None, lans=None,
-                 first=11):
+                 first=11, bare=False):
         """encap6: of the IPv6 pool, where it is another one than encap. node_families: {number of a
         node: the families it has addresses of}, where these are not the cluster's. lans: numbers
-        of the subnets, 10.1.LAN.0/24; first: the last byte of the first node's address."""
+        of the subnets, 10.1.LAN.0/24; first: the last byte of the first node's address. bare:
+        nodes' addresses have no subnet, as on machines of clouds: the router is told by a route to it
+        through the device, by onlink, or as the address's peer, node by node."""
         self.number = next(Cluster._numbers)
         self.dir = f"{WORK}/{self.number}"
         self._prefix = "" if plain_names else f"{self.number}-"
@@ -665,6 +686,7 @@ class Cluster:
         self.encap, self.encap6, self.nat, self.block, self.tor = encap, encap6, nat, block, tor
         self.node_families = node_families or {}
         self.settings = settings or {}
+        self.bare = bare
         self.serial = itertools.count(1)
         self._namespaces = []
         self.nodes = []
@@ -859,17 +881,18 @@ class Cluster:
                 equal(seen, expected, f"BIRD's IPv{family} routes of {node}:")
 
     def _expected(self, node, other, family, vtep):
-        near, encap = node.subnet == other.subnet, self.encap_of(family)
+        near, encap = node.subnet == other.subnet and not self.bare, self.encap_of(family)
         if encap == "vxlan" or (encap == "vxlan-cross-subnet" and not near):
             return f"via {vtep} dev {DEVICE[family]}" + (" onlink" if family == 4 else "")
         if encap == "ipip" or (encap == "ipip-cross-subnet" and not near):
             return f"via {other.ip(4)} dev {IPIP} onlink"
-        return f"via {self.gateway(node, other, family)} dev eth0"
+        return (f"via {self.gateway(node, other, family)} dev eth0"
+                + (" onlink" if self.bare else ""))
 
     @staticmethod
     def gateway(node, other, family):
         """Whom a node sends packets for another node to, without a tunnel."""
-        if node.subnet == other.subnet:
+        if node.subnet == other.subnet and not node.cluster.bare:
             return other.ip(family)
         return f"10.1.{node.subnet}.1" if family == 4 else f"fd00:{node.subnet}::1"
 

@@ -84,6 +84,22 @@ def test_without_a_tunnel_over_etcd():
         works(c)
 
 
+def test_addresses_without_a_subnet():
+    """Machines of clouds have /32 and /128 addresses, and a gateway in no subnet of theirs."""
+    with Cluster(encap="none", tor=True, bare=True) as c:
+        works(c)
+        for encap in ("vxlan-cross-subnet", "vxlan", "none"):
+            c.encap = encap
+            c.apply(*c.manifest())
+            c.wait_converged()
+            step(f"{encap}: {c.matrix(outside=True)} probes passed")
+
+
+def test_addresses_without_a_subnet_and_without_bgp():
+    with Cluster(encap="vxlan-cross-subnet", bare=True, static=True) as c:
+        works(c)
+
+
 def forwarded(node):
     """{family: packets that the node forwarded}."""
     v4 = node.run("cat", "/proc/net/snmp").splitlines()
