@@ -193,13 +193,16 @@ static void take_forwarding(const struct nlmsghdr *reply, void *arg)
 	}
 }
 
-static void ask_forwarding(struct net *n, enum family f, bool *out)
+_Static_assert(NET_CONF_ALL == NETCONFA_IFINDEX_ALL && NET_CONF_DEFAULT == NETCONFA_IFINDEX_DEFAULT,
+	"the kernel's numbers");
+
+void net_ask_forwarding(struct net *n, enum family f, int dev, bool *out)
 {
 	struct nlmsghdr *m =
 		net_queue(n, RTM_GETNETCONF, 0, "read the forwarding switch of %s", family_name(f));
 	struct netconfmsg *info = netlink_put_header(m, sizeof(*info));
 	info->ncm_family = family_af(f);
-	netlink_put_u32(m, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
+	netlink_put_u32(m, NETCONFA_IFINDEX, (uint32_t)dev);
 	struct net_pending *p = net_queue_end(n, m);
 	p->on_reply = take_forwarding;
 	p->arg = out;
@@ -246,7 +249,7 @@ int net_get_host(struct net *n, struct net_host *out, struct err *e)
 	struct net_host host = {0};
 	struct net_route routes[FAMILIES] = {0};
 	for (enum family f = IPV4; f < FAMILIES; f++) {
-		ask_forwarding(n, f, &host.forwards[f]);
+		net_ask_forwarding(n, f, NET_CONF_ALL, &host.forwards[f]);
 		net_ask_default(n, family_af(f), &routes[f]);
 	}
 	int r = net_commit(n, NULL, e);

@@ -41,6 +41,12 @@ int net_find_route(struct net *n, const struct addr *to, struct net_route *out, 
 /* Ask within the queue for a device's rp_filter (0: that of all); the larger of both counts. */
 void net_ask_reverse_path(struct net *n, int dev, uint32_t *out);
 
+/* Ask within the queue whether a device forwards: NET_CONF_ALL the namespace, NET_CONF_DEFAULT the devices
+ * that are made from now on. */
+#define NET_CONF_ALL (-1)
+#define NET_CONF_DEFAULT (-2)
+void net_ask_forwarding(struct net *n, enum family f, int dev, bool *out);
+
 /* Facts of the whole host, in one question. */
 struct net_host {
 	bool forwards[FAMILIES]; /* net.ipv4.conf.all.forwarding and IPv6's */

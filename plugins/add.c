@@ -141,10 +141,12 @@ static int print_answer(struct call *c, const struct pod *pod, const json_t *dns
 	return r;
 }
 
-/* One look into the pod: is there the interface, and has another one the routes already? */
+/* One look into the pod: is there the interface, has another one the routes already, and does the
+ * namespace forward? */
 struct inside_look {
 	struct net_link link;
 	struct net_route routes[FAMILIES];
+	bool forwards[FAMILIES], link_forwards;
 };
 
 static int look_once(struct call *c, struct inside_look *out, struct err *e)
@@ -154,6 +156,14 @@ static int look_once(struct call *c, struct inside_look *out, struct err *e)
 	net_ask_link(c->inside, c->request->ifname, &out->link);
 	net_ask_route(c->inside, &gateway, &out->routes[IPV4]);
 	net_ask_default(c->inside, AF_INET6, &out->routes[IPV6]);
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		net_ask_forwarding(c->inside, f, NET_CONF_ALL, &out->forwards[f]);
+	net_ask_forwarding(c->inside, IPV4, NET_CONF_DEFAULT, &out->link_forwards);
+	int r = net_commit(c->inside, NULL, e);
+	if (r < 0 || !wire_is_near_second(&out->routes[IPV4]))
+		return r;
+	out->routes[IPV4] = (struct net_route){0}; /* of one whose first interface is gone */
+	net_ask_default(c->inside, AF_INET, &out->routes[IPV4]);
 	return net_commit(c->inside, NULL, e);
 }
 
@@ -201,6 +211,8 @@ static int look_inside(struct call *c, struct pod_facts *facts, struct err *e)
 		return again;
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		facts->is_second[f] = seen.routes[f].dev != 0;
+	memcpy(facts->forwards, seen.forwards, sizeof(facts->forwards));
+	facts->link_forwards = seen.link_forwards;
 	if (!seen.link.index)
 		return 0;
 	(void)err_set(e, EEXIST, "interface %s already exists in the pod", r->ifname);

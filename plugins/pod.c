@@ -61,11 +61,25 @@ int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6
 	return 0;
 }
 
+/* A namespace may be born with forwarding on: IPv4's settings are the host's at that moment. What is on
+ * beside another interface was perhaps allowed to that one. */
+static void plan_forwarding(const struct pod_facts *facts, struct pod *p)
+{
+	bool alone = !facts->is_second[IPV4] && !facts->is_second[IPV6];
+	if (!p->forwarding && !alone)
+		return;
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (facts->forwards[f] != p->forwarding)
+			p->forward[f] = p->forwarding ? POD_ON : POD_OFF;
+	p->sets_link = facts->link_forwards != p->forwarding;
+}
+
 int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
 	const struct pod_facts *facts, struct pod *out, struct err *e)
 {
 	struct pod p = {.forwarding = c->forwarding};
 	memcpy(p.is_second, facts->is_second, sizeof(p.is_second));
+	plan_forwarding(facts, &p);
 	plan_label(r, &p);
 	p.label.owner = owner_hash(r->network, r->container, r->ifname);
 	(void)text_copy(p.ifname, sizeof(p.ifname), r->ifname);
@@ -127,14 +141,18 @@ void pod_describe(const struct pod *p, struct text *out)
 	mac_format(p->mac, text);
 	text_add(out, "pod: link %s mac %s mtu %u%s\n", p->ifname, text, p->mtu,
 		p->forwarding ? " forwarding" : "");
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		if (p->forward[f] == POD_OFF)
+			text_add(out, "pod: %s forwarding off\n", family_name(f));
 	for (size_t i = 0; i < p->n_addrs; i++) {
 		cidr_format(&(struct cidr){p->addrs[i].addr, addr_bits(&p->addrs[i].addr)}, text);
 		text_add(out, "pod: address %s dev %s\n", text, p->ifname);
 	}
 	if (p->has[IPV4])
 		text_add(out, "pod: neighbour %s mac ee:ee:ee:ee:ee:ee permanent\n", GATEWAY4_TEXT);
-	if (p->has[IPV4] && !p->is_second[IPV4])
-		text_add(out, "pod: route %s/32 dev %s scope link\n", GATEWAY4_TEXT, p->ifname);
+	if (p->has[IPV4])
+		text_add(out, "pod: route %s/32 dev %s scope link%s\n", GATEWAY4_TEXT, p->ifname,
+			p->is_second[IPV4] ? " behind the first interface's" : "");
 	if (pod_is_second(p))
 		text_add(out, "pod: packets from these addresses leave by %s\n", p->ifname);
 	for (size_t i = 0; i < p->n_routes; i++) {

@@ -39,14 +39,19 @@ struct pod_addresses {
 	json_t *dns; /* owned; NULL: none */
 };
 
+/* A setting that is right already is not touched. */
+enum pod_switch { POD_KEEP, POD_ON, POD_OFF };
+
 struct pod {
 	struct owned_label label;
-	char ifname[NET_NAME];	    /* in the pod */
-	char host[NET_NAME];	    /* host interface */
-	char host_second[NET_NAME]; /* its name when another owner has the first */
-	uint8_t mac[6];		    /* of the pod's end */
-	uint32_t mtu;		    /* bytes */
-	bool forwarding;	    /* the pod may forward packets */
+	char ifname[NET_NAME];		   /* in the pod */
+	char host[NET_NAME];		   /* host interface */
+	char host_second[NET_NAME];	   /* its name when another owner has the first */
+	uint8_t mac[6];			   /* of the pod's end */
+	uint32_t mtu;			   /* bytes */
+	bool forwarding;		   /* the pod may forward packets */
+	enum pod_switch forward[FAMILIES]; /* the namespace's switch */
+	bool sets_link;			   /* its interface was born with another IPv4 switch */
 	bool has[FAMILIES];
 	bool is_second[FAMILIES]; /* another interface has the default route: docs/ROUTES.md */
 	struct pod_addr addrs[POD_ADDRS];
@@ -61,6 +66,8 @@ struct pod_facts {
 	struct net_host host;
 	uint8_t random_mac[6];
 	bool is_second[FAMILIES]; /* another interface has a default route of the family */
+	bool forwards[FAMILIES];  /* the pod's namespace does */
+	bool link_forwards;	  /* IPv4: an interface that is made there does */
 };
 
 extern const uint8_t pod_host_mac[6]; /* ee:ee:ee:ee:ee:ee */

@@ -274,8 +274,14 @@ static void queue_route_inside(struct net *inside, int link, const struct cidr *
 	net_add_route(inside, &r, tolerance);
 }
 
-/* The first interface of a family: the main table. */
-static void queue_first(const struct pod *p, uint8_t family, struct net *inside, int link)
+static uint32_t table_of(int link)
+{
+	return TABLE_BASE + (uint32_t)link;
+}
+
+/* The way to the IPv4 gateway. A second interface has it, too, where nothing but a route through that very
+ * interface finds it: other plugins make such routes from the result's gateway (sbr). */
+static void queue_near4(struct net *inside, int link, bool is_second)
 {
 	struct addr gateway = gateway_of(AF_INET);
 	struct net_route near = {
@@ -283,17 +289,19 @@ static void queue_first(const struct pod *p, uint8_t family, struct net *inside,
 		.dev = link,
 		.protocol = NET_PROTO_BOOT,
 		.on_link = true,
+		.metric = is_second ? table_of(link) : 0,
 	};
+	net_add_route(inside, &near, NET_STRICT);
+}
+
+/* The first interface of a family: the main table. */
+static void queue_first(const struct pod *p, uint8_t family, struct net *inside, int link)
+{
 	if (family == AF_INET)
-		net_add_route(inside, &near, NET_STRICT);
+		queue_near4(inside, link, false);
 	for (size_t i = 0; i < p->n_routes; i++)
 		if (p->routes[i].addr.family == family)
 			queue_route_inside(inside, link, &p->routes[i], 0, NET_STRICT);
-}
-
-static uint32_t table_of(int link)
-{
-	return TABLE_BASE + (uint32_t)link;
 }
 
 /* What comes from a second interface's addresses leaves by it: a table of its own with nothing
@@ -302,6 +310,8 @@ static uint32_t table_of(int link)
 static void queue_second(const struct pod *p, uint8_t family, struct net *inside, int link)
 {
 	struct cidr everywhere = {.addr.family = family};
+	if (family == AF_INET)
+		queue_near4(inside, link, true);
 	queue_route_inside(inside, link, &everywhere, table_of(link), NET_STRICT);
 	for (size_t i = 0; i < p->n_addrs; i++) {
 		const struct net_rule rule = {.from = cidr_of_host(&p->addrs[i].addr),
@@ -315,6 +325,14 @@ static void queue_second(const struct pod *p, uint8_t family, struct net *inside
 			queue_route_inside(inside, link, &p->routes[i], 0, NET_MAY_EXIST);
 }
 
+/* What an interface forwards is decided by its own IPv4 switch, and for IPv6 by the namespace's. */
+static void queue_forwarding(const struct pod *p, struct net *inside, int link)
+{
+	const struct net_conf4 conf = {IPV4_DEVCONF_FORWARDING, p->forwarding};
+	if (p->sets_link)
+		net_set_conf4(inside, (struct net_dev){.index = link}, &conf, 1);
+}
+
 static void queue_inside(const struct pod *p, struct net *inside, int link)
 {
 	net_set_up(inside, (struct net_dev){.index = LOOPBACK_INDEX});
@@ -326,6 +344,7 @@ static void queue_inside(const struct pod *p, struct net *inside, int link)
 	 * solicitations would only fill the kernel's neighbour table, which all pods share. */
 	if (!p->has[IPV6])
 		net_set_no_auto_link_local(inside, (struct net_dev){.index = link});
+	queue_forwarding(p, inside, link);
 	net_set_up(inside, (struct net_dev){.index = link});
 	struct addr gateway = gateway_of(AF_INET);
 	if (p->has[IPV4])
@@ -336,6 +355,13 @@ static void queue_inside(const struct pod *p, struct net *inside, int link)
 		else if (p->has[f])
 			queue_first(p, family_af(f), inside, link);
 	}
+}
+
+bool wire_is_near_second(const struct net_route *r)
+{
+	struct addr gateway = gateway_of(AF_INET);
+	struct cidr near = cidr_of_host(&gateway);
+	return r->dev && cidr_equal(&r->dst, &near) && r->metric == table_of(r->dev);
 }
 
 /* What does not go with the link. */
@@ -364,16 +390,23 @@ static int enable_ipv6_inside(const struct pod *p, const struct ns *ns, struct e
 	return r;
 }
 
-static int forward_inside(const struct ns *ns, struct err *e)
+static int set_switch(enum pod_switch s, const char *dir, const char *name, struct err *e)
 {
-	static const char *const name4[] = {"ip_forward"};
-	static const char *const name6[] = {"forwarding"};
+	const char *const names[] = {name};
+	return s == POD_KEEP ? 0 : file_put_numbers(dir, names, 1, s == POD_ON, e);
+}
+
+static int forward_inside(const struct pod *p, const struct ns *ns, struct err *e)
+{
+	if (p->forward[IPV4] == POD_KEEP && p->forward[IPV6] == POD_KEEP)
+		return 0;
 	int r = ns_enter(ns, e);
 	if (r < 0)
 		return r;
-	r = file_put_numbers("/proc/sys/net/ipv4", name4, 1, 1, e);
-	if (r >= 0)
-		r = file_put_numbers("/proc/sys/net/ipv6/conf/all", name6, 1, 1, e);
+	r = set_switch(p->forward[IPV4], "/proc/sys/net/ipv4", "ip_forward", e);
+	/* Where /proc/sys is read-only the interface's own switch does for what arrives there. */
+	if (r >= 0 || (r == -EROFS && p->forward[IPV4] == POD_OFF))
+		r = set_switch(p->forward[IPV6], "/proc/sys/net/ipv6/conf/all", "forwarding", e);
 	ns_leave(ns);
 	return r;
 }
@@ -381,13 +414,11 @@ static int forward_inside(const struct ns *ns, struct err *e)
 static int finish_inside(
 	const struct pod *p, const struct ns *ns, struct net *inside, int link, struct err *e)
 {
-	if (p->forwarding) {
-		int r = forward_inside(ns, e);
-		if (r < 0)
-			return r;
-	}
+	int r = forward_inside(p, ns, e);
+	if (r < 0)
+		return r;
 	queue_inside(p, inside, link);
-	int r = net_commit(inside, NULL, e);
+	r = net_commit(inside, NULL, e);
 	if (r < 0)
 		err_add(e, "in the pod");
 	return r;

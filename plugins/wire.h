@@ -17,6 +17,9 @@
 int wire_apply(
 	struct pod *p, const struct ns *ns, struct net *host, struct net *inside, struct err *e);
 
+/* Whether it is a second interface's way to the gateway, which is not where packets go by default. */
+bool wire_is_near_second(const struct net_route *r);
+
 /* Removes what a second interface has in the pod's namespace (policy rules), if the interface of
  * that name is this owner's. The rest goes with the link: owned_remove_owner(). */
 int wire_remove_inside(struct net *host, const struct ns *ns, const char *ifname,

@@ -779,6 +779,70 @@ def test_both_addresses_of_a_pod_with_two_interfaces_are_reached(lab):
         true(lab.router.pings(address), f"{address} to answer the router")
 
 
+def test_a_namespace_born_with_forwarding_gets_it_off_unless_it_is_allowed(lab):
+    """A new namespace has the IPv4 settings of the host's; what decides for IPv4 is each interface's own."""
+    names = ("ipv4/ip_forward", "ipv4/conf/eth0/forwarding", "ipv6/conf/all/forwarding")
+    for born in (("ipv4/ip_forward", "ipv6/conf/all/forwarding"), ("ipv4/conf/default/forwarding",)):
+        for allowed, value in ((False, "0"), (True, "1")):
+            pod = lab.pod()
+            for name in born:
+                pod.ns.set_sysctl(name, 1)
+            conf = lab.conf(allowIPForwarding=allowed)
+            lab.add(pod, conf)
+            equal([pod.ns.get_sysctl(n) for n in names], [value] * 3, f"{names}, born with {born}")
+            true(pod.ns.pings("10.99.0.1") and pod.ns.pings("fd99::1"), "the router to answer")
+            lab.delete(pod, conf)
+
+
+def test_a_second_interface_leaves_the_forwarding_that_the_first_was_allowed(lab):
+    pod = lab.pod()
+    lab.add(pod, lab.conf(allowIPForwarding=True))
+    lab.add(pod._replace(ifname="net1"), lab.conf(name="other", pools=["10.66.7.0/24", "fd66:0:0:7::/120"]))
+    for name in ("ipv4/ip_forward", "ipv4/conf/eth0/forwarding", "ipv6/conf/all/forwarding"):
+        equal(pod.ns.get_sysctl(name), "1", name)
+
+
+def test_forwarding_that_is_off_already_costs_no_look_at_proc_sys(lab):
+    pod = lab.pod()
+    lab.add(lab.pod())  # the host's own switches
+    trace = f"{lab.dir}/trace"
+    lab.add(pod, wrapper=("strace", "-f", "-o", trace, "-e", "trace=openat,open"))
+    with open(trace, encoding="utf-8") as f:
+        opened = [line for line in f if "/proc/sys" in line and "forward" in line]
+    equal(opened, [], "looks at forwarding under /proc/sys")
+
+
+@pytest.mark.parametrize("families", (V4, BOTH))
+def test_sbr_works_behind_a_second_interface(lab, families):
+    """It makes a default route in a table of its own from the result's gateway."""
+    pod = lab.pod()
+    second = pod._replace(ifname="net1")
+    lab.add(pod, lab.conf(pools=families))
+    pools = ["10.66.7.0/24", "fd66:0:0:7::/120"][:len(families)]
+    chain = [lab.conf("1.0.0", name="other", pools=pools), {"type": "sbr", "name": "other"}]
+    result = lab.chain(second, chain, "1.0.0")
+    for address in addresses(result):
+        true(lab.router.pings(address), f"{address} to answer the router")
+        true(lab.host.pings(address), f"{address} to answer the host")
+    true(pod.ns.pings("10.99.0.1"), "the first interface to work")
+    for conf in reversed(chain):
+        lab.chained("DEL", second, conf, result, "1.0.0")
+    true(pod.ns.pings("10.99.0.1"), "the first interface to work")
+    again = lab.chain(second, chain, "1.0.0")
+    true(lab.router.pings(addresses(again)[0]), "the second interface to work again")
+
+
+def test_the_first_interface_comes_back_while_the_second_stands(lab):
+    pod = lab.pod()
+    lab.add(pod)
+    lab.add(pod._replace(ifname="net1"), lab.conf(name="other", pools=["10.66.7.0/24"]))
+    before = pod.ns.routes()
+    lab.delete(pod)
+    lab.add(pod)
+    equal(pod.ns.routes(), before, "routes in the pod")
+    true(pod.ns.pings("10.99.0.1"), "the router to answer")
+
+
 def test_the_pod_s_interface_is_gone_after_DEL_and_its_namespace_is_as_before(lab):
     pod = lab.pod()
     lab.add(pod)

@@ -49,6 +49,9 @@ static void take_line(char *line, struct input *in)
 		assert_true(w->has_mac = mac_parse(rest, w->mac));
 	else if (strcmp(line, "second") == 0)
 		in->facts.is_second[IPV4] = in->facts.is_second[IPV6] = true;
+	else if (strcmp(line, "forwards") == 0)
+		in->facts.forwards[IPV4] = in->facts.forwards[IPV6] = in->facts.link_forwards =
+			true;
 	else if (strcmp(line, "uplink") == 0)
 		in->facts.host.uplink =
 			(struct net_link){.index = 2, .mtu = (uint32_t)strtoul(rest, NULL, 10)};
