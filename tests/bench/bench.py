@@ -137,13 +137,14 @@ class Bench:
     def __init__(self, size, tools):
         self.size, self.tools = size, tools
         self.times = collections.defaultdict(list)  # (plugin, verb, family, at once, present): us
+        self.cpu = collections.defaultdict(list)    # the same key: us of processor time
         self.rates = collections.defaultdict(list)  # the same key: requests per second
         self.peak_kib = collections.defaultdict(int)
         self.launcher_kib = 0
         self.turn = 0
 
     def run(self, plan, at_once=1):
-        """Runs a plan; returns [(plugin's name, verb, us)] and the time for all of it."""
+        """Runs a plan; returns [(plugin's name, verb, us, us of CPU)] and the time for all of it."""
         done = subprocess.run([f"{self.tools}/spawn", str(at_once)], input="\n".join(plan) + "\n",
                               capture_output=True, text=True, timeout=600)
         if done.returncode != 0:
@@ -156,7 +157,12 @@ class Bench:
             if a["label"].endswith("ADD"):
                 name = a["label"].split("/")[0]
                 self.peak_kib[name] = max(self.peak_kib[name], a["maxrss_kib"])
-        return [(*a["label"].split("/"), a["us"]) for a in answers], total["wall_us"]
+        return [(*a["label"].split("/"), a["us"], a["cpu_us"]) for a in answers], total["wall_us"]
+
+    def take(self, answers, *key):
+        for name, verb, us, cpu_us in answers:
+            self.times[name, verb, *key].append(us)
+            self.cpu[name, verb, *key].append(cpu_us)
 
     def in_turn(self, plugins):
         """Another one goes first each time."""
@@ -173,16 +179,15 @@ class Bench:
             for verb in ("ADD", "DEL"):
                 for p in self.in_turn(plugins):
                     plan += [p.line(verb, p.spares[i], family) for i in pods]
-        for name, verb, us in self.run(plan)[0]:
-            self.times[name, verb, family, 1, present].append(us)
+        self.take(self.run(plan)[0], family, 1, present)
 
     def at_once(self, plugins, count, present):
         for plugin in self.in_turn(plugins):
             for verb in ("ADD", "DEL"):
                 pods = plugin.spares[:BURST[count]]
                 answers, wall_us = self.run([plugin.line(verb, p, "v4") for p in pods], count)
+                self.take(answers, "v4", count, present)
                 key = plugin.name, verb, "v4", count, present
-                self.times[key] += [us for _, _, us in answers]
                 self.rates[key].append(len(pods) / wall_us * 1e6)
 
     def fill(self, plugin, family, present):
@@ -215,8 +220,7 @@ class Bench:
             for p in self.in_turn(plugins):
                 line = [f"{p.name}/VERSION", p.netns, p.configs["v4"], *env, "--", p.program]
                 plan.append("\t".join(line))
-        for name, verb, us in self.run(plan)[0]:
-            self.times[name, verb, "none", 1, 0].append(us)
+        self.take(self.run(plan)[0], "none", 1, 0)
 
 
 @contextlib.contextmanager
@@ -269,6 +273,7 @@ def series(bench):
         rows.append({"plugin": name, "verb": verb, "family": family, "at_once": count,
                      "present": present, "samples": len(us),
                      "median_us": round(statistics.median(us), 1),
+                     "cpu_us": round(statistics.median(bench.cpu[name, verb, family, count, present]), 1),
                      "p95_us": us[min(len(us) - 1, int(len(us) * 0.95))], "min_us": us[0],
                      "per_second": round(statistics.median(rates), 1) if rates else None})
     return rows

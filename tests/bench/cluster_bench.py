@@ -103,7 +103,7 @@ def in_windows(b, hosts, samples):
         pods = range(min(bench.WINDOW, samples - start))
         for verb in ("ADD", "DEL"):
             plan = [h.line(verb, h.spares[i], "v4") for h in b.in_turn(hosts) for i in pods]
-            for name, _, us in b.run(plan)[0]:
+            for name, _, us, _ in b.run(plan)[0]:
                 times[name, verb].append(us / 1e3)
         settle(hosts)
     return times

@@ -11,8 +11,8 @@
  * The program runs in the network namespace NETNS (a path), reads the file STDIN and has exactly
  * the given environment. AT_ONCE requests are under way at any time, in the order of the plan. For
  * each that ended, one line of JSON is printed: label, microseconds from just before its start
- * until it was reaped, peak memory in KiB, exit status, and what it wrote when it failed. The last
- * line gives the time for all of them.
+ * until it was reaped, microseconds of processor time (its own and its children's), peak memory in
+ * KiB, exit status, and what it wrote when it failed. The last line gives the time for all of them.
  *
  * Why not Python: it would fork a large process, and its own work between two requests is longer
  * than some requests. This one starts children with vfork semantics (posix_spawn). Linux counts
@@ -69,6 +69,11 @@ static int64_t now_ns(void)
 	struct timespec t;
 	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static double time_us(struct timeval t)
+{
+	return (double)t.tv_sec * 1e6 + (double)t.tv_usec;
 }
 
 static char *next_field(char **rest)
@@ -163,9 +168,11 @@ static struct slot *finish(struct slot *slots, size_t n)
 	struct slot *s = pid > 0 ? slot_of(slots, n, pid) : NULL;
 	if (!s)
 		die("wait");
+	double cpu_us = time_us(usage.ru_utime) + time_us(usage.ru_stime);
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	printf("{\"label\": \"%s\", \"us\": %.1f, \"maxrss_kib\": %ld, \"status\": %d", s->label,
-		(double)(end_ns - s->start_ns) / 1000, usage.ru_maxrss, code);
+	printf("{\"label\": \"%s\", \"us\": %.1f, \"cpu_us\": %.1f, \"maxrss_kib\": %ld, "
+	       "\"status\": %d",
+		s->label, (double)(end_ns - s->start_ns) / 1000, cpu_us, usage.ru_maxrss, code);
 	if (code != 0)
 		print_output(s->out);
 	printf("}\n");
