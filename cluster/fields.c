@@ -26,6 +26,7 @@ int fields_unknown(const struct schema_at *member, const struct schema *s)
 	char place[SCHEMA_PLACE];
 	schema_place(member->above, place);
 	(void)schema_refuse(member, EINVAL, "is not supported by roost");
+	schema_add_meant(member->key, s, member->reader->e);
 	struct text list = TEXT_ON(member->reader->e->details);
 	text_add(&list, "%s may have", *place ? place : "the document");
 	schema_list_keys(s, &list);

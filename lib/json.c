@@ -25,6 +25,7 @@
 
 #include "lib/file.h"
 #include "lib/mem.h"
+#include "lib/nearest.h"
 #include "lib/text.h"
 
 #define SHOWN 64 /* bytes of a stranger's key that an error repeats */
@@ -211,6 +212,10 @@ int json_check_keys(
 		(void)text_clean(shown, sizeof(shown), key);
 		(void)err_set(e, EINVAL, "unknown key \"%s\" in %s", shown,
 			*where ? where : "the document");
+		struct nearest n = NEAREST_TO(key);
+		for (size_t i = 0; known[i]; i++)
+			nearest_offer(&n, known[i]);
+		nearest_add(&n, e);
 		struct text list = TEXT_ON(e->details);
 		text_add(&list, "known keys:");
 		for (size_t i = 0; known[i]; i++)

@@ -22,6 +22,7 @@
 #include "lib/addr.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/nearest.h"
 #include "lib/text.h"
 
 #define SHOWN 64 /* bytes of a document's text that an error repeats */
@@ -109,6 +110,15 @@ void schema_list_keys(const struct schema *s, struct text *t)
 			text_add(t, "%s %s", n++ ? "," : "", s->members[i].key);
 }
 
+void schema_add_meant(const char *key, const struct schema *s, struct err *e)
+{
+	struct nearest n = NEAREST_TO(key);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->members[i].key)
+			nearest_offer(&n, s->members[i].key);
+	nearest_add(&n, e);
+}
+
 int schema_unknown(const struct schema_at *member, const struct schema *s)
 {
 	struct err *e = member->reader->e;
@@ -117,6 +127,7 @@ int schema_unknown(const struct schema_at *member, const struct schema *s)
 	schema_place(member->above, place);
 	(void)err_set(e, EINVAL, "unknown key \"%s\" in %s", key,
 		*place ? place : schema_document(member));
+	schema_add_meant(member->key, s, e);
 	struct text list = TEXT_ON(e->details);
 	text_add(&list, "known keys:");
 	schema_list_keys(s, &list);

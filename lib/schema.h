@@ -68,7 +68,7 @@ struct schema {
 struct schema_reader {
 	int (*unknown)(const struct schema_at *member, const struct schema *s);
 	const char *document; /* what errors call it; NULL: "the document" */
-	const char *element;  /* "is not", "must be": what is said of an element of another type */
+	const char *element;  /* "is not", "must be": said of an element of another type */
 	char *where;	      /* SCHEMA_PLACE bytes, the place of an error alone; may be NULL */
 	struct err *e;
 };
@@ -93,7 +93,6 @@ int schema_read_as(
 int schema_parse(const struct schema *s, const char *text, void *out, struct err *e);
 int schema_read(const struct schema *s, const json_t *doc, void *out, struct err *e);
 json_t *schema_write(const struct schema *s, const void *in); /* the caller's */
-
 /* For types: reads a value as its member's type, or an object; an error, "PLACE SENTENCE", -errnum. */
 int schema_read_value(const struct schema_at *at, void *out);
 int schema_read_object(const struct schema_at *at, const struct schema *s, void *out);
@@ -103,7 +102,8 @@ int schema_refuse_type(const struct schema_at *at, const char *wanted);
 int schema_get_number(const struct schema_at *at, int64_t min, int64_t max, int64_t *out);
 /* For struct schema_reader: "unknown key "X" in PLACE", with those that are known. */
 int schema_unknown(const struct schema_at *member, const struct schema *s);
-void schema_list_keys(const struct schema *s, struct text *t); /* " a, b, c" */
+void schema_add_meant(const char *key, const struct schema *s, struct err *e); /* "did you mean" */
+void schema_list_keys(const struct schema *s, struct text *t);		       /* " a, b, c" */
 void schema_place(const struct schema_at *at, char out[SCHEMA_PLACE]);
 
 extern const struct schema_type schema_text; /* char[]: cleaned and cut, both ways */

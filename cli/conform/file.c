@@ -26,8 +26,9 @@
 
 static int file_refuse_key(const struct schema_at *member, const struct schema *s)
 {
-	(void)s;
-	return schema_refuse(member, EINVAL, "is no key of a cluster file");
+	(void)schema_refuse(member, EINVAL, "is no key of a cluster file");
+	schema_add_meant(member->key, s, member->reader->e);
+	return -EINVAL;
 }
 
 /* ---- Types. Texts and lists are the document's ---- */

@@ -68,7 +68,7 @@ TEST(a_wrong_file_is_refused_with_line_and_column)
 		{"nodes: []\n", "line 1, column 1: nodes must list the hosts to test"},
 		{"nodes: x\n", "line 1, column 1: nodes must be an array, not a string"},
 		{"nodes:\n- name: a\n  comand: [x]\n",
-			"line 3, column 3: nodes[0].comand is no key of a cluster file"},
+			"line 3, column 3: nodes[0].comand is no key of a cluster file: did you mean command?"},
 		{"nodes:\n- name: a\n- {name: a}\n",
 			"line 3, column 4: nodes[1].name is another node's, too"},
 		{"nodes:\n- name: a b\n", "line 2, column 3: nodes[0].name is no name"},

@@ -175,7 +175,7 @@ TEST(unknown_keys_are_named_with_the_known_ones)
 	struct err e;
 	assert_int_equal(json_check_keys(good, "ipam.pools[0]", known, &e), 0);
 	refused_with(json_check_keys(bad, "ipam.pools[0]", known, &e), EINVAL,
-		"unknown key \"block?Size\" in ipam.pools[0]");
+		"unknown key \"block?Size\" in ipam.pools[0]: did you mean blockSize?");
 	assert_string_equal(e.details, "known keys: cidr, blockSize");
 }
 

@@ -336,7 +336,7 @@ TEST(fields_are_judged_one_by_one)
 		{"IPPool", "namespaceSelector: has(x)",
 			"spec.namespaceSelector \"has(x)\" is not supported by roost, only "
 			"\"all()\" is"},
-		{"IPPool", "ipip: {mode: always}", "spec.ipip is not supported by roost"},
+		{"IPPool", "ipip: {mode: always}", "spec.ipip is not supported by roost: did you mean ipipMode?"},
 		{"IPPool", "\"bad\\nname\": 1", "spec.bad?name is not supported by roost"},
 
 		{"Node", "bgp: {ipv4Address: 192.168.1.10}", NULL},
