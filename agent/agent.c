@@ -49,16 +49,8 @@ static int run_reconciliation(struct agent *a)
 
 static int open_store(struct agent *a, struct err *e)
 {
-	const struct agent_conf_store *c = &a->conf.store;
-	struct store_options o = {
-		.url = c->url,
-		.prefix = *c->prefix ? c->prefix : NULL,
-		.ca_file = *c->ca ? c->ca : NULL,
-		.cert_file = *c->cert ? c->cert : NULL,
-		.key_file = *c->key ? c->key : NULL,
-		.user = *c->user ? c->user : NULL,
-		.password_file = *c->password_file ? c->password_file : NULL,
-	};
+	struct store_options o;
+	agent_conf_store(&a->conf, &o);
 	int r = store_open(&a->store, &o, e);
 	if (r < 0)
 		return r;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/agent_conf.h"
+#include "cluster/agent_conf.h"
 #include "lib/err.h"
 
 struct agent;

@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Which of the host's addresses is the node's: "first-found", "interface=REGEX[,REGEX...]",
- * "can-reach=ADDRESS", "cidr=NET[,NET...]", an address, or "none". Pure.
+ * Which of the host's addresses is the node's. Pure.
  */
 #include "agent/kernel/facts.h"
+#include "cluster/detect_how.h"
 #include "lib/addr.h"
 #include "lib/err.h"
-
-enum detect_method {
-	DETECT_NONE,
-	DETECT_FIRST_FOUND, /* of an interface that is not for containers, in order of index */
-	DETECT_INTERFACE,
-	DETECT_CAN_REACH,
-	DETECT_CIDR,
-	DETECT_FIXED, /* this address; it must be there */
-};
-struct detect {
-	enum detect_method method;
-	char text[256];	       /* as given */
-	struct addr target;    /* CAN_REACH, FIXED */
-	struct cidr within[8]; /* CIDR */
-	size_t n_within;
-};
-int detect_parse(const char *text, uint8_t family, struct detect *out, struct err *e);
 
 /* "none" finds nothing and is no error: out has family 0.
  * Never taken are link-local and tentative addresses, loopback's unless FIXED names it, those of

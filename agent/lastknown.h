@@ -7,7 +7,7 @@
  */
 #include <stddef.h>
 
-#include "agent/agent_conf.h"
+#include "cluster/agent_conf.h"
 #include "cluster/status.h"
 #include "ipam/mirror.h"
 #include "lib/addr.h"

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/agent_conf.h"
+#include "cluster/agent_conf.h"
 #include "ipam/mirror.h"
 #include "ipam/node_view.h"
 #include "lib/addr.h"

@@ -17,6 +17,7 @@
 #include <systemd/sd-event.h>
 
 #include "agent/agent.h"
+#include "agent/arguments.h"
 #include "lib/log.h"
 #include "lib/text.h"
 
@@ -97,7 +98,7 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *info, vo
 	(void)s;
 	(void)info;
 	(void)sd_notify(0, "RELOADING=1");
-	if (agent_conf_read(l->argc, l->argv, &fresh, &e) < 0) {
+	if (arguments_read(l->argc, l->argv, &fresh, &e) < 0) {
 		log_error("the configuration is not read again: %s", e.text);
 	} else {
 		log_info("configuration read again");
@@ -183,7 +184,7 @@ int main(int argc, char **argv)
 	struct loop l = {.argc = argc, .argv = argv};
 	struct err e = {0};
 	log_init("roostd");
-	int r = agent_conf_read(argc, argv, &l.conf, &e);
+	int r = arguments_read(argc, argv, &l.conf, &e);
 	if (r == 1)
 		return 0;
 	bool refused = r < 0;

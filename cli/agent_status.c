@@ -122,7 +122,7 @@ static void print_answer(const json_t *a)
 
 static int ask_status(const struct options *o, json_t **answer, struct err *e)
 {
-	CLEANUP_CONFIG struct config c = {0};
+	struct config c;
 	CLEANUP_JSON json_t *request = json_pack("{ss}", "op", "status");
 	int r = config_read(o, &c, e);
 	return r < 0 ? r : ask(c.socket, request, TIMEOUT_MS, answer, e);

@@ -202,10 +202,10 @@ static int apply_manifests(const struct options *o, const struct manifests *m)
 }
 
 /* The files of the command line, judged; the exit status when that is all, else -1. */
-static int read_manifests(const struct options *o, const char *command, struct manifests *m)
+static int read_manifests(const struct options *o, struct manifests *m)
 {
 	if (o->n_files == 0)
-		return output_usage("%s needs a file: -f FILE", command);
+		return output_usage(o->command, "%s needs a file: -f FILE", o->command);
 	if (manifests_read(o, m) > 0)
 		return output_complain("nothing was changed");
 	if (m->n == 0)
@@ -216,7 +216,7 @@ static int read_manifests(const struct options *o, const char *command, struct m
 int apply_files(const struct options *o)
 {
 	CLEANUP_MANIFESTS struct manifests m = {0};
-	int status = read_manifests(o, "apply", &m);
+	int status = read_manifests(o, &m);
 	return status >= 0 ? status : apply_manifests(o, &m);
 }
 
@@ -266,7 +266,7 @@ int diff_files(const struct options *o)
 	CLEANUP_STORE struct store *store = NULL;
 	CLEANUP_PLAN struct plan p = {0};
 	struct err e = {0};
-	int status = read_manifests(o, "diff", &m);
+	int status = read_manifests(o, &m);
 	if (status >= 0)
 		return status;
 	int r = config_open_store(o, &store, &e);

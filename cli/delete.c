@@ -45,10 +45,11 @@ static void add_target(struct targets *t, enum resource_kind kind, const char *n
 static int take_operands(const struct options *o, struct targets *t)
 {
 	enum resource_kind kind;
+	struct err e = {0};
 	if (o->n_operands < 2)
-		return output_usage("delete needs KIND NAME..., or -f FILE");
-	if (!resource_kind_parse(o->operands[0], &kind))
-		return output_usage("\"%.60s\" is not a kind of resource", o->operands[0]);
+		return output_usage(o->command, "delete needs KIND NAME..., or -f FILE");
+	if (!inventory_parse_kind(o->operands[0], &kind, &e))
+		return output_usage(o->command, "%s", e.text);
 	for (size_t i = 1; i < o->n_operands; i++) {
 		if (!text_is_dns_name(o->operands[i]))
 			return output_complain("%s/%.200s does not exist", resource_kind_text(kind),
@@ -62,7 +63,7 @@ static int take_files(const struct options *o, struct targets *t)
 {
 	CLEANUP_MANIFESTS struct manifests m = {0};
 	if (o->n_operands > 0)
-		return output_usage("delete takes KIND NAME... or -f FILE, not both");
+		return output_usage(o->command, "delete takes KIND NAME... or -f FILE, not both");
 	if (manifests_read(o, &m) > 0)
 		return output_complain("nothing was deleted");
 	for (size_t i = 0; i < m.n; i++)

@@ -123,10 +123,10 @@ int get_resources(const struct options *o)
 	struct err e = {0};
 	char prefix[STORE_KEY_MAX] = KEYS_RESOURCES;
 	bool all = strcmp(o->operands[0], "all") == 0;
-	if (!all && !resource_kind_parse(o->operands[0], &w.kind))
-		return output_usage("\"%.60s\" is not a kind of resource", o->operands[0]);
+	if (!all && !inventory_parse_kind(o->operands[0], &w.kind, &e))
+		return output_usage(o->command, "%s", e.text);
 	if (all && w.n_names > 0)
-		return output_usage("get all takes no name");
+		return output_usage(o->command, "get all takes no name");
 	if (!all)
 		keys_resource(w.kind, "", prefix);
 	int r = config_open_store(o, &store, &e);

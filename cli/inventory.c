@@ -24,6 +24,7 @@
 #include "lib/family.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/nearest.h"
 #include "lib/search.h"
 #include "lib/text.h"
 
@@ -121,6 +122,18 @@ char *inventory_label(enum resource_kind kind, const char *name, char out[INVENT
 	(void)snprintf(out, INVENTORY_LABEL, "%.*s/%.*s", (int)strlen(plural) - 1, plural,
 		RESOURCE_NAME - 1, name);
 	return out;
+}
+
+bool inventory_parse_kind(const char *word, enum resource_kind *out, struct err *e)
+{
+	struct nearest n = NEAREST_TO(word);
+	if (resource_kind_parse(word, out))
+		return true;
+	for (int k = 0; k < RESOURCE_KINDS; k++)
+		nearest_offer(&n, resource_kind_text((enum resource_kind)k));
+	(void)err_set(e, EINVAL, "\"%.60s\" is not a kind of resource", word);
+	nearest_add(&n, e);
+	return false;
 }
 
 /* ---- Resources ---- */

@@ -85,6 +85,9 @@ const struct status_block *inventory_counts(
 /* Its agent's state, from the status. */
 enum inventory_agent inventory_judge(const struct status *s, int64_t now_wall_s);
 
+/* A kind in a command's words, "ippool"; false: the error says what may be meant. */
+bool inventory_parse_kind(const char *word, enum resource_kind *out, struct err *e);
+
 /* What commands call a resource: "ippool/default". Returns out. */
 #define INVENTORY_LABEL (RESOURCE_NAME + 32)
 char *inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL]);

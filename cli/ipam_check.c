@@ -261,7 +261,7 @@ static int remark_links(const char *dir)
 		COUNT_STRING(n, "host link", "host links"));
 }
 
-int ipam_check(const struct options *o)
+static int check_folder(const struct options *o, json_t **doc)
 {
 	struct err e = {0};
 	struct audit found = {0};
@@ -273,7 +273,7 @@ int ipam_check(const struct options *o)
 	} else {
 		status = r == 0 ? remark_links(o->state_dir) : unrepaired(&found) != 0;
 		if (o->json)
-			output_json(ipam_json_audit(&found, status == 0));
+			*doc = ipam_json_audit(&found, status == 0);
 		for (size_t i = 0; i < found.n && !o->json; i++)
 			print_problem(&found.v[i]);
 		if (r > 0 && !o->json)
@@ -281,4 +281,9 @@ int ipam_check(const struct options *o)
 	}
 	audit_done(&found);
 	return status;
+}
+
+int ipam_check(const struct options *o)
+{
+	return state_each(o, check_folder);
 }

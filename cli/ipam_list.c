@@ -46,7 +46,8 @@ static void print_map(const struct node_view *v, const struct options *o)
 }
 
 /* The state as a document, or for people when there is one. */
-static int show_state(const struct options *o, json_t *(*document)(const struct node_view *v),
+static int show_state(const struct options *o, json_t **doc,
+	json_t *(*document)(const struct node_view *v),
 	void (*print)(const struct node_view *v, const struct options *o))
 {
 	struct err e = {0};
@@ -55,19 +56,29 @@ static int show_state(const struct options *o, json_t *(*document)(const struct 
 	if (r < 0)
 		return output_error(&e);
 	if (o->json)
-		output_json(document(&v));
+		*doc = document(&v);
 	else if (r > 0)
 		print(&v, o);
 	node_view_done(&v);
 	return 0;
 }
 
+static int list_folder(const struct options *o, json_t **doc)
+{
+	return show_state(o, doc, ipam_json_entries, print_list);
+}
+
+static int map_folder(const struct options *o, json_t **doc)
+{
+	return show_state(o, doc, ipam_json_map, print_map);
+}
+
 int ipam_list(const struct options *o)
 {
-	return show_state(o, ipam_json_entries, print_list);
+	return state_each(o, list_folder);
 }
 
 int ipam_map(const struct options *o)
 {
-	return show_state(o, ipam_json_map, print_map);
+	return state_each(o, map_folder);
 }

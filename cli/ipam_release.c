@@ -140,13 +140,20 @@ static int release_one(struct release *r, const struct addr *a, struct err *e)
 	return done == -ENOENT ? 0 : done; /* went with another address of its pod */
 }
 
+static int check_addresses(
+	const struct release *r, const struct addr *addrs, size_t n, struct err *e)
+{
+	int done = 0;
+	for (size_t i = 0; i < n && done >= 0; i++)
+		done = check_address(r, &addrs[i], e);
+	return done;
+}
+
 static int release_addresses(struct release *r, const struct addr *addrs, size_t n, struct err *e)
 {
-	for (size_t i = 0; i < n; i++) {
-		int done = check_address(r, &addrs[i], e);
-		if (done < 0)
-			return done;
-	}
+	int checked = check_addresses(r, addrs, n, e);
+	if (checked < 0)
+		return checked;
 	for (size_t i = 0; i < n; i++) {
 		int done = release_one(r, &addrs[i], e);
 		if (done < 0)
@@ -237,37 +244,38 @@ static int parse_addresses(const struct options *o, struct addr *addrs, struct e
 	return 0;
 }
 
-static int release_act(
-	struct release *r, const struct options *o, const struct addr *addrs, struct err *e)
+/* What a release is about in one folder. */
+struct part {
+	const char *dir;
+	struct addr *addrs;
+	size_t n;
+	bool idle, force;
+	bool only_look; /* whether all may be freed */
+};
+
+static int release_act(struct release *r, const struct part *p, struct err *e)
 {
 	int done = node_list(r->node, &r->view, e);
 	if (done >= 0)
 		done = session_kernel(&r->net, &r->kernel, e);
 	if (done < 0)
 		return done;
-	if (o->given & OPTION_IDLE_BLOCKS)
+	if (p->idle)
 		return release_idle(r, e);
-	return release_addresses(r, addrs, o->n_operands, e);
+	return p->only_look ? check_addresses(r, p->addrs, p->n, e)
+			    : release_addresses(r, p->addrs, p->n, e);
 }
 
-int ipam_release(const struct options *o)
+static int release_part(const struct part *p, bool json, json_t **doc)
 {
 	struct err e = {0};
-	bool idle = o->given & OPTION_IDLE_BLOCKS;
-	CLEANUP_FREE struct addr *addrs = mem_new(o->n_operands + 1, sizeof(*addrs));
-	if (idle == (o->n_operands > 0))
-		return output_usage("ipam release needs either addresses or --idle-blocks");
-	if (parse_addresses(o, addrs, &e) < 0) {
-		(void)output_error(&e);
-		return 2;
-	}
-	struct release r = {.force = o->given & OPTION_FORCE};
-	if (o->json)
+	struct release r = {.force = p->force};
+	if (json)
 		r.report =
 			json_pack("{s:[], s:[], s:b}", "released", "blocks", "tableRemoved", false);
-	int opened = state_open(o->state_dir, false, &r.node, &e);
-	int done = opened > 0 ? release_act(&r, o, addrs, &e) : opened;
-	if (opened == 0 && idle)
+	int opened = state_open(p->dir, false, &r.node, &e);
+	int done = opened > 0 ? release_act(&r, p, &e) : opened;
+	if (opened == 0 && p->idle)
 		done = remove_table(&r, &e);
 	state_close(r.node);
 	node_view_done(&r.view);
@@ -278,8 +286,82 @@ int ipam_release(const struct options *o)
 	if (done < 0)
 		(void)output_error(&e);
 	if (r.report && done >= 0)
-		output_json(r.report);
+		state_join(doc, r.report, p->dir);
 	else
 		json_decref(r.report);
 	return done < 0;
+}
+
+/* Gives each address to the folder that has it. What none has is left to the first one, to say so. */
+static int share_out(struct part *parts, const struct config_dirs *dirs, const struct addr *addrs,
+	size_t n, struct err *e)
+{
+	CLEANUP_FREE bool *taken = mem_new(n + 1, sizeof(*taken));
+	for (size_t i = 0; i < dirs->n; i++) {
+		struct node_view v;
+		parts[i].addrs = mem_new(n + 1, sizeof(*addrs));
+		if (dirs->n == 1)
+			break;
+		int r = state_read(dirs->list[i], &v, e);
+		if (r < 0)
+			return r;
+		for (size_t k = 0; k < n; k++) {
+			bool has = !taken[k] && (node_view_entry(&v, &addrs[k]) ||
+							node_view_block(&v, &addrs[k]));
+			if (has)
+				parts[i].addrs[parts[i].n++] = addrs[k];
+			taken[k] = taken[k] || has;
+		}
+		node_view_done(&v);
+	}
+	for (size_t k = 0; k < n; k++)
+		if (!taken[k])
+			parts[0].addrs[parts[0].n++] = addrs[k];
+	return 0;
+}
+
+/* All folders are looked at before anything is done in one of them. */
+static int release_parts(struct part *parts, size_t n, const struct options *o, json_t **doc)
+{
+	int status = 0;
+	for (size_t i = 0; i < 2 * n && status == 0; i++) {
+		struct part *p = &parts[i % n];
+		json_t *ignored = NULL;
+		p->only_look = i < n;
+		if ((p->idle || n == 1) && p->only_look)
+			continue; /* it looks itself before it does anything */
+		if (p->idle || p->n)
+			status = release_part(p, o->json, p->only_look ? &ignored : doc);
+		json_decref(ignored);
+	}
+	return status;
+}
+
+int ipam_release(const struct options *o)
+{
+	struct err e = {0};
+	struct config_dirs dirs;
+	struct part parts[AGENT_CONF_STATE_DIRS] = {0};
+	json_t *doc = NULL;
+	bool idle = o->given & OPTION_IDLE_BLOCKS;
+	CLEANUP_FREE struct addr *addrs = mem_new(o->n_operands + 1, sizeof(*addrs));
+	if (idle == (o->n_operands > 0))
+		return output_usage(
+			o->command, "ipam release needs either addresses or --idle-blocks");
+	if (parse_addresses(o, addrs, &e) < 0)
+		return output_usage(o->command, "%s", e.text);
+	int r = config_state_dirs(o, &dirs, &e);
+	if (r < 0)
+		return output_error(&e);
+	for (size_t i = 0; i < dirs.n; i++)
+		parts[i] = (struct part){
+			.dir = dirs.list[i], .idle = idle, .force = o->given & OPTION_FORCE};
+	r = share_out(parts, &dirs, addrs, o->n_operands, &e);
+	int status = r < 0 ? output_error(&e) : release_parts(parts, dirs.n, o, &doc);
+	for (size_t i = 0; i < dirs.n; i++)
+		free(parts[i].addrs);
+	if (doc && status == 0)
+		output_json(json_incref(doc));
+	json_decref(doc);
+	return status;
 }

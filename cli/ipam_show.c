@@ -131,20 +131,30 @@ static void print_owner(const struct node_entry *n, const char *host_link)
 				   : "none: this record is leaked (roostctl ipam check)");
 }
 
-static void print_entry(const struct node_view *v, const struct node_entry *n,
+struct seen { /* where an address was looked for */
+	struct node_view view;
+	const char *dir;
+	bool one_of_several; /* folders */
+};
+
+static void print_entry(const struct seen *s, const struct node_entry *n,
 	const struct node_block *b, const char *host_link)
 {
+	const struct node_view *v = &s->view;
 	output_line("address", ADDR_STRING(&n->addr));
 	print_state(n);
 	output_line("since", TIME_STRING(n->since_s));
 	print_owner(n, host_link);
+	if (s->one_of_several)
+		output_line("state folder", s->dir);
 	if (!b)
 		return;
 	output_line("block", CIDR_STRING(&b->cidr));
 	output_line("pool", node_view_is_orphan(v, b) ? "not known yet" : CIDR_STRING(&b->pool));
 }
 
-static void show_free(const struct addr *a, const struct node_block *b, bool json)
+static void show_free(
+	const struct seen *s, const struct addr *a, const struct node_block *b, bool json)
 {
 	if (!json) {
 		(void)printf("%s is free (block %s)\n", ADDR_STRING(a), CIDR_STRING(&b->cidr));
@@ -154,29 +164,96 @@ static void show_free(const struct addr *a, const struct node_block *b, bool jso
 	json_put(o, "address", json_of_addr(a));
 	json_put(o, "state", json_of_text(node_state_text(NODE_FREE)));
 	json_put(o, "block", json_of_cidr(&b->cidr));
+	json_put(o, "stateDir", json_of_text(s->dir));
 	output_json(o);
 }
 
-static int show_address(const struct node_view *v, const struct addr *a, bool json)
+/* The folder has the address, or a block with it. */
+static void show_address(const struct seen *s, const struct addr *a, bool json)
 {
-	const struct node_entry *n = node_view_entry(v, a);
-	const struct node_block *b = node_view_block(v, a);
-	if (!n && !b)
-		return complain_outside(v, a);
+	const struct node_entry *n = node_view_entry(&s->view, a);
+	const struct node_block *b = node_view_block(&s->view, a);
 	if (!n) {
-		show_free(a, b, json);
-		return 0;
+		show_free(s, a, b, json);
+		return;
 	}
 	char host_link[NET_NAME] = "";
 	find_host_link(n, host_link);
 	if (!json) {
-		print_entry(v, n, b, host_link);
-		return 0;
+		print_entry(s, n, b, host_link);
+		return;
 	}
 	json_t *o = ipam_json_entry(n);
 	json_put(o, "block", b ? json_of_cidr(&b->cidr) : json_of_text(""));
 	json_put(o, "hostInterface", json_of_text(host_link));
+	json_put(o, "stateDir", json_of_text(s->dir));
 	output_json(o);
+}
+
+/* Looks into one folder after the other until one has it; the last ones stay in *s. 1: found, 0: not,
+ * *looked says in how many. */
+static int find_address(const struct config_dirs *dirs, const struct addr *a, struct seen *s,
+	size_t *looked, struct err *e)
+{
+	*looked = 0;
+	for (size_t i = 0; i < dirs->n; i++) {
+		struct node_view v;
+		int r = state_read(dirs->list[i], &v, e);
+		if (r < 0)
+			return r;
+		*looked += r > 0;
+		bool found = node_view_entry(&v, a) || node_view_block(&v, a);
+		if (found || (r > 0 && (i == 0 || node_view_pool(&v, a)))) {
+			node_view_done(&s->view);
+			*s = (struct seen){v, dirs->list[i], dirs->n > 1};
+		} else {
+			node_view_done(&v);
+		}
+		if (found)
+			return 1;
+	}
+	return 0;
+}
+
+static int show_ip(const struct options *o)
+{
+	struct config_dirs dirs;
+	struct addr a = {0};
+	struct seen s = {0};
+	struct err e = {0};
+	size_t looked = 0;
+	if (addr_parse(o->ip, &a, &e) < 0)
+		return output_usage(o->command, "%s", e.text);
+	int r = config_state_dirs(o, &dirs, &e);
+	if (r == 0)
+		r = find_address(&dirs, &a, &s, &looked, &e);
+	int status = 0;
+	if (r < 0)
+		status = output_error(&e);
+	else if (r > 0)
+		show_address(&s, &a, o->json);
+	else if (looked)
+		status = complain_outside(&s.view, &a);
+	else if (o->json)
+		output_json(json_object());
+	node_view_done(&s.view);
+	return status;
+}
+
+static int show_folder(const struct options *o, json_t **doc)
+{
+	struct err e = {0};
+	struct node_view v;
+	int r = state_read(o->state_dir, &v, &e);
+	if (r < 0)
+		return output_error(&e);
+	if (o->json)
+		*doc = ipam_json_pools(&v);
+	else if (v.n_pools || v.n_blocks)
+		print_pools(&v);
+	else if (r > 0)
+		(void)output_complain("this node knows no pools yet");
+	node_view_done(&v);
 	return 0;
 }
 
@@ -184,27 +261,5 @@ int ipam_show(const struct options *o)
 {
 	if (o->given & OPTION_CLUSTER)
 		return ipam_show_cluster(o);
-	struct err e = {0};
-	struct addr a = {0};
-	struct node_view v;
-	if (o->ip && addr_parse(o->ip, &a, &e) < 0) {
-		(void)output_error(&e);
-		return 2;
-	}
-	int r = state_read(o->state_dir, &v, &e);
-	if (r < 0)
-		return output_error(&e);
-	int status = 0;
-	if (o->ip && r > 0)
-		status = show_address(&v, &a, o->json);
-	else if (o->ip && o->json)
-		output_json(json_object());
-	else if (o->json)
-		output_json(ipam_json_pools(&v));
-	else if (v.n_pools || v.n_blocks)
-		print_pools(&v);
-	else if (r > 0)
-		(void)output_complain("this node knows no pools yet");
-	node_view_done(&v);
-	return status;
+	return o->ip ? show_ip(o) : state_each(o, show_folder);
 }

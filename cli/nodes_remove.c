@@ -243,7 +243,7 @@ int nodes_remove(const struct options *o)
 		.powered_off = o->given & OPTION_POWERED_OFF,
 	};
 	if (r.powered_off && !r.force)
-		return output_usage("--powered-off needs --force");
+		return output_usage(o->command, "--powered-off needs --force");
 	if (!text_is_dns_name(r.name))
 		return output_complain("\"%.60s\" is no name of a node", r.name);
 	if (config_open_store(o, &s, &e) < 0)

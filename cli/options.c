@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the command line. getopt_long() would do most of it, but it accepts abbreviations
- * and cannot be told otherwise, and `--f` for `--force` is a trap; so this is a loop over one
- * table, which the help is printed from as well. To add an option: a bit in options.h, a line in
- * the table, a case in option_put(), and the bit in the command that allows it.
+ * The options of roostctl (lib/args.h reads them). To add one: a bit in options.h, a line in the table, a
+ * case in option_put(), and the bit in the command that allows it.
  */
 #include "cli/options.h"
 
@@ -11,15 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/args.h"
 #include "lib/text.h"
 
-static const struct known {
-	enum option id;
-	char letter; /* 0: none */
-	const char *name;
-	const char *value; /* what the help calls it; NULL: takes none */
-	const char *help;
-} known[] = {
+static const struct args_option known[] = {
 	{OPTION_STATE_DIR, 0, "state-dir", "DIR",
 		"folder of the node state (else $ROOST_STATE_DIR, else /run/roost/state)"},
 	{OPTION_STORE, 0, "store", "URL",
@@ -43,7 +36,7 @@ static const struct known {
 		"give up the blocks in which nothing is used (cooling counts as idle)"},
 	{OPTION_FILENAME, 'f', "filename", "FILE",
 		"manifests in YAML or JSON, - is stdin; may be given again"},
-	{OPTION_CLUSTER, 0, "cluster", NULL, "of all nodes, as the cluster store has it"},
+	{OPTION_CLUSTER, 0, "cluster", "[FILE]", "of all nodes, as the cluster store has it"},
 	{OPTION_POWERED_OFF, 0, "powered-off", NULL,
 		"with --force: the node is off for good, its blocks are free at once"},
 	{OPTION_LIFETIME, 0, "lifetime", "SECONDS",
@@ -59,11 +52,12 @@ static int put_output(const char *value, struct options *o, struct err *e)
 	o->given &= ~(unsigned int)(OPTION_YAML | OPTION_JUNIT);
 	o->given |= o->yaml ? OPTION_YAML : o->junit ? OPTION_JUNIT : 0;
 	if (!o->json && !o->yaml && !o->junit && strcmp(value, "text") != 0)
-		return err_set(e, EINVAL, "output \"%.40s\" is not text, json or yaml", value);
+		return err_set(
+			e, EINVAL, "output \"%.40s\" is not text, json, yaml or junit", value);
 	return 0;
 }
 
-static int put_text(const struct known *k, const char *value, const char **out, struct err *e)
+static int put_text(const struct args_option *k, const char *value, const char **out, struct err *e)
 {
 	if (!*value)
 		return err_set(e, EINVAL, "--%s is empty", k->name);
@@ -103,9 +97,10 @@ static int put_lifetime(const char *value, struct options *o, struct err *e)
 	return 0;
 }
 
-static int option_put(const struct known *k, const char *value, struct options *o, struct err *e)
+static int option_put(
+	const struct args_option *k, const char *value, struct options *o, struct err *e)
 {
-	o->given |= k->id;
+	o->given |= (unsigned int)k->id;
 	switch (k->id) {
 	case OPTION_LIFETIME:
 		return put_lifetime(value, o, e);
@@ -131,97 +126,35 @@ static int option_put(const struct known *k, const char *value, struct options *
 	}
 }
 
-static const struct known *find_long(const char *name, size_t len)
-{
-	for (size_t i = 0; i < N_KNOWN; i++)
-		if (strlen(known[i].name) == len && memcmp(known[i].name, name, len) == 0)
-			return &known[i];
-	return NULL;
-}
-
-static const struct known *find_short(char letter)
-{
-	for (size_t i = 0; i < N_KNOWN; i++)
-		if (known[i].letter == letter)
-			return &known[i];
-	return NULL;
-}
-
-/* The option that word is, and the value inside it ("--ip=A", "-ojson"), NULL when it has none. */
-static const struct known *option_find(const char *word, const char **value)
-{
-	*value = NULL;
-	if (word[1] != '-') {
-		if (word[2])
-			*value = word + 2;
-		return find_short(word[1]);
-	}
-	const char *equals = strchr(word, '=');
-	if (equals)
-		*value = equals + 1;
-	return find_long(word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
-}
-
-/* Reads the option at argv[*i] and moves *i to its last word. */
-static int parse_one(int argc, char **argv, int *i, struct options *o, struct err *e)
-{
-	const char *word = argv[*i], *value;
-	const struct known *k = option_find(word, &value);
-	if (!k)
-		return err_set(e, EINVAL, "unknown option %.60s", word);
-	if (k->id == OPTION_CLUSTER && value && *value) {
-		/* conformance --cluster FILE: a flag and an operand; --cluster=FILE is the same. */
-		o->words[o->n_words++] = (char *)value;
-		return option_put(k, "", o, e);
-	}
-	if (!k->value && value)
-		return err_set(e, EINVAL, "--%s takes no value", k->name);
-	if (k->value && !value) {
-		if (*i + 1 >= argc)
-			return err_set(e, EINVAL, "--%s needs a value: %s", k->name, k->value);
-		value = argv[++*i];
-	}
-	return option_put(k, value ? value : "", o, e);
-}
-
 int options_parse(int argc, char **argv, struct options *out, struct err *e)
 {
 	struct options o = {.words = argv};
-	bool ended = false;
-	for (int i = 1; i < argc; i++) {
-		char *word = argv[i];
-		if (!ended && strcmp(word, "--") == 0) {
-			ended = true;
-		} else if (!ended && word[0] == '-' && word[1]) {
-			int r = parse_one(argc, argv, &i, &o, e);
-			if (r < 0)
-				return r;
-		} else {
-			o.words[o.n_words++] = word;
-		}
+	struct args a = {.argc = argc, .argv = argv, .options = known, .n_options = N_KNOWN};
+	const struct args_option *option = NULL;
+	const char *value = NULL;
+	int r = 0;
+	while ((r = args_next(&a, &option, &value, e)) > 0) {
+		/* conformance --cluster FILE: a flag and an operand; --cluster=FILE is the same. */
+		if (!option || (option->id == OPTION_CLUSTER && value && *value))
+			o.words[o.n_words++] = (char *)value;
+		if (option && (r = option_put(option, value ? value : "", &o, e)) < 0)
+			break;
 	}
 	*out = o;
-	return 0;
+	return r;
 }
 
 const char *options_name(unsigned int set)
 {
 	for (size_t i = 0; i < N_KNOWN; i++)
-		if (set & known[i].id)
+		if (set & (unsigned int)known[i].id)
 			return known[i].name;
 	return NULL;
 }
 
 void options_print_help(FILE *f, unsigned int set)
 {
-	for (size_t i = 0; i < N_KNOWN; i++) {
-		const struct known *k = &known[i];
-		if (!(set & k->id))
-			continue;
-		char left[64];
-		(void)snprintf(left, sizeof(left), "%c%c%s--%s%s%s", k->letter ? '-' : ' ',
-			k->letter ? k->letter : ' ', k->letter ? ", " : "  ", k->name,
-			k->value ? " " : "", k->value ? k->value : "");
-		(void)fprintf(f, "  %-30s %s\n", left, k->help);
-	}
+	for (size_t i = 0; i < N_KNOWN; i++)
+		if (set & (unsigned int)known[i].id)
+			args_print_help(f, &known[i]);
 }

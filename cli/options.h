@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The command line as one plain struct. Options may stand before, between and after the words;
- * names are never abbreviated, so that a new option cannot change what an old script means.
+ * The command line of roostctl as one plain struct.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,13 +49,15 @@ struct options {
 	bool json, yaml, junit; /* none: text */
 	enum options_color color;
 	unsigned int lifetime_s; /* 0: not given */
+	char command[40];	 /* its name, "ipam show"; set when it is known, as the operands */
 	char **words; /* what is no option, in order: command, operands. Borrowed from argv */
 	size_t n_words;
-	char **operands; /* the words behind the command's name; set when the command is known */
+	char **operands; /* the words behind the command's name */
 	size_t n_operands;
 };
 
-/* Reads argv, whose elements it reorders. -EINVAL: the sentence says what is wrong. */
+/* Reads argv, whose elements it reorders. -EINVAL: the sentence says what is wrong, and *out has what stands
+ * before it. */
 int options_parse(int argc, char **argv, struct options *out, struct err *e);
 
 /* The name of the first option in the set, "wide"; NULL for none. */

@@ -194,11 +194,15 @@ int output_complain(const char *fmt, ...)
 	return 1;
 }
 
-int output_usage(const char *fmt, ...)
+int output_usage(const char *command, const char *fmt, ...)
 {
+	char sentence[512];
+	bool has = command && *command;
 	va_list args;
 	va_start(args, fmt);
-	complain_va(fmt, args);
+	(void)vsnprintf(sentence, sizeof(sentence), fmt, args);
 	va_end(args);
+	(void)output_complain(
+		"%.400s (roostctl help%s%s)", sentence, has ? " " : "", has ? command : "");
 	return 2;
 }

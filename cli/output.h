@@ -74,7 +74,10 @@ void output_line(const char *name, const char *value);
 /* Prints the document on stdout as ASCII, control characters escaped, and gives it back. */
 void output_json(json_t *owned);
 
-/* "roostctl: sentence", and the details on a line of their own. Return 1, the exit status; usage 2. */
+/* "roostctl: sentence", and the details on a line of their own. Return 1, the exit status. */
 int output_error(const struct err *e);
 int output_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int output_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Of wrong usage, in one line: what is wrong, and where to look, which is the help of the command
+ * (NULL: of all). Returns 2. */
+int output_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

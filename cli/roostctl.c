@@ -14,8 +14,9 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "lib/nearest.h"
+#include "lib/text.h"
 
-#define STATE_DIR "/run/roost/state"
 #define ANY_NUMBER 65536
 
 static const struct command {
@@ -145,7 +146,7 @@ static void print_commands(FILE *f, const struct options *o)
 	}
 	(void)fprintf(f, "\n");
 	options_print_help(f, OPTIONS_GLOBAL);
-	(void)fprintf(f, "\nroostctl COMMAND --help says more about one command.\n");
+	(void)fprintf(f, "\nroostctl help COMMAND says more about one command.\n");
 }
 
 static void print_usage(FILE *f, const struct command *c)
@@ -180,43 +181,63 @@ static bool is_noun(const struct options *o)
 	return false;
 }
 
-/* No command was found: help when asked for, else what is wrong and what there is. */
+/* The command, or the noun, that somebody meant who typed these words. */
+static void add_meant(const struct options *o, struct text *t)
+{
+	bool noun = is_noun(o);
+	struct nearest n = NEAREST_TO(o->words[noun ? 1 : 0]);
+	char name[40], prefix[40] = "\"";
+	if (noun)
+		(void)snprintf(prefix, sizeof(prefix), "\"%s ", o->words[0]);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &commands[i];
+		if (noun ? strcmp(c->noun, o->words[0]) == 0 : true)
+			nearest_offer(&n, noun ? c->verb : c->noun);
+		if (noun || !c->verb || strcmp(c->verb, o->words[0]) != 0)
+			continue;
+		name_of(c, name); /* the verb alone: which noun it belongs to */
+		text_add(t, ": did you mean \"%s\"?", name);
+		return;
+	}
+	nearest_ask(&n, prefix, "\"", t);
+}
+
+/* No command was found: help when asked for, else what is wrong. */
 static int explain_commands(const struct options *o)
 {
 	struct options all = *o;
+	char text[256];
+	struct text t = TEXT_ON(text);
 	all.n_words = is_noun(o) ? 1 : 0;
 	if (o->given & OPTION_HELP && o->n_words <= all.n_words) {
 		print_commands(stdout, &all);
 		return 0;
 	}
-	if (o->n_words > all.n_words)
-		(void)output_complain("unknown command \"%.60s%s%.60s\"", o->words[0],
-			all.n_words ? " " : "", all.n_words ? o->words[1] : "");
-	else
-		(void)output_complain(
-			"%s", all.n_words ? "a verb is missing" : "a command is missing");
-	print_commands(stderr, &all);
-	return 2;
+	if (o->n_words == 0)
+		return output_usage(NULL, "a command is missing");
+	if (o->n_words == 1 && all.n_words == 1)
+		return output_usage(o->words[0], "a verb is missing behind %s", o->words[0]);
+	text_add(&t, "unknown command \"%.60s%s%.60s\"", o->words[0], all.n_words ? " " : "",
+		all.n_words ? o->words[1] : "");
+	add_meant(o, &t);
+	return output_usage(all.n_words ? o->words[0] : NULL, "%s", text);
 }
 
 static int check_usage(const struct command *c, const struct options *o)
 {
 	unsigned int wrong = o->given & ~(c->options | OPTIONS_GLOBAL);
-	char name[40];
-	name_of(c, name);
+	const char *name = o->command;
 	if (wrong & (OPTION_YAML | OPTION_JUNIT))
-		(void)output_complain("%s does not print %s: -o text or -o json", name,
+		return output_usage(name, "%s does not print %s: -o text or -o json", name,
 			wrong & OPTION_YAML ? "yaml" : "junit");
-	else if (wrong)
-		(void)output_complain("--%s is no option of %s", options_name(wrong), name);
-	else if (o->n_operands > c->max_operands)
-		(void)output_complain("%s takes no \"%.60s\"", name, o->operands[c->max_operands]);
-	else if (o->n_operands < c->min_operands)
-		(void)output_complain("%s needs more: %s", name, c->operands);
-	else
-		return 0;
-	print_usage(stderr, c);
-	return 2;
+	if (wrong)
+		return output_usage(name, "--%s is no option of %s", options_name(wrong), name);
+	if (o->n_operands > c->max_operands)
+		return output_usage(
+			name, "%s takes no \"%.60s\"", name, o->operands[c->max_operands]);
+	if (o->n_operands < c->min_operands)
+		return output_usage(name, "%s needs more: %s", name, c->operands);
+	return 0;
 }
 
 static void take_variable(const char **value, const char *name)
@@ -234,20 +255,29 @@ static void take_environment(struct options *o)
 	take_variable(&o->store, "ROOST_STORE");
 	take_variable(&o->config, "ROOST_CONFIG");
 	take_variable(&o->socket, "ROOST_SOCKET");
-	if (!o->state_dir)
-		o->state_dir = STATE_DIR;
 	bool plain = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
 	if (plain && o->color == OPTIONS_COLOR_AUTO)
 		o->color = OPTIONS_COLOR_NEVER;
 }
 
+/* "help WORDS" is "WORDS --help". */
+static void take_help(struct options *o)
+{
+	if (o->n_words == 0 || strcmp(o->words[0], "help") != 0)
+		return;
+	o->words++;
+	o->n_words--;
+	o->given |= OPTION_HELP;
+}
+
 static int dispatch(struct options *o)
 {
-	const struct command *c = find_command(o);
 	if (o->given & OPTION_VERSION) {
 		(void)printf("roostctl %s\n", ROOST_VERSION);
 		return 0;
 	}
+	take_help(o);
+	const struct command *c = find_command(o);
 	if (!c)
 		return explain_commands(o);
 	if (o->given & OPTION_HELP) {
@@ -255,6 +285,7 @@ static int dispatch(struct options *o)
 		return 0;
 	}
 	take_environment(o);
+	name_of(c, o->command);
 	o->operands = o->words + words_of(c);
 	o->n_operands = o->n_words - words_of(c);
 	int usage = check_usage(c, o);
@@ -263,12 +294,13 @@ static int dispatch(struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o, none = {0};
+	struct options o;
 	struct err e = {0};
 	if (options_parse(argc, argv, &o, &e) < 0) {
-		(void)output_error(&e);
-		print_commands(stderr, &none);
-		return 2;
+		const struct command *c = find_command(&o);
+		if (c)
+			name_of(c, o.command);
+		return output_usage(o.command, "%s", e.text);
 	}
 	int status = dispatch(&o);
 	if (fflush(stdout) != 0 || ferror(stdout))

@@ -24,6 +24,7 @@
 #include "cli/output.h"
 #include "ipam/session.h"
 #include "lib/deadline.h"
+#include "lib/json.h"
 #include "lib/text.h"
 
 #define SECONDS 10
@@ -133,4 +134,70 @@ void state_close(struct node *n)
 {
 	node_close(n);
 	state_end();
+}
+
+/* ---- Several folders ---- */
+
+static void join_lists(json_t *to, json_t *list, const char *dir)
+{
+	size_t i = 0;
+	json_t *element = NULL;
+	json_array_foreach (list, i, element)
+		if (json_is_object(element))
+			json_put(element, "stateDir", json_of_text(dir));
+	(void)json_array_extend(to, list);
+}
+
+/* One is right when all are; something was done when it was in one of them. */
+static bool join_truths(const char *key, bool a, bool b)
+{
+	return strcmp(key, "ok") == 0 ? a && b : a || b;
+}
+
+void state_join(json_t **all, json_t *one, const char *dir)
+{
+	const char *key;
+	json_t *value = NULL;
+	bool first = !*all;
+	if (first)
+		*all = json_is_array(one) ? json_array() : json_object();
+	if (json_is_array(one))
+		join_lists(*all, one, dir);
+	json_object_foreach (one, key, value) {
+		if (json_is_array(value)) {
+			if (first)
+				json_put(*all, key, json_array());
+			join_lists(json_object_get(*all, key), value, dir);
+		} else {
+			bool before = json_is_true(json_object_get(*all, key));
+			bool now = json_is_true(value);
+			json_put(*all, key,
+				json_boolean(first ? now : join_truths(key, before, now)));
+		}
+	}
+	json_decref(one);
+}
+
+int state_each(const struct options *o, state_command *run)
+{
+	CLEANUP_JSON json_t *all = NULL;
+	struct config_dirs dirs;
+	struct err e = {0};
+	int status = 0;
+	if (config_state_dirs(o, &dirs, &e) < 0)
+		return output_error(&e);
+	for (size_t i = 0; i < dirs.n; i++) {
+		struct options one = *o;
+		json_t *doc = NULL;
+		one.state_dir = dirs.list[i];
+		if (dirs.n > 1 && !o->json)
+			(void)printf("%sstate folder %s\n", i ? "\n" : "", dirs.list[i]);
+		int r = run(&one, &doc);
+		status = r > status ? r : status;
+		if (doc)
+			state_join(&all, doc, dirs.list[i]);
+	}
+	if (all)
+		output_json(json_incref(all));
+	return status;
 }

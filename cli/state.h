@@ -6,8 +6,20 @@
  */
 #include <stdbool.h>
 
+#include <jansson.h>
+
+#include "cli/config.h"
+#include "cli/options.h"
 #include "ipam/node.h"
 #include "lib/err.h"
+
+/* A command of one state folder, o->state_dir. With -o json it gives its document instead of printing. */
+typedef int state_command(const struct options *o, json_t **doc);
+
+/* Runs it in each folder: their texts have the folder as a heading when there are several, their documents
+ * become one, in which each object of the lists has its "stateDir". Returns the worst exit status. */
+int state_each(const struct options *o, state_command *run);
+void state_join(json_t **all, json_t *one, const char *dir); /* takes one over; *all may be NULL */
 
 /* Everything in the state as of now; *out is empty when there is none of this boot (returns 0 and
  * says so on stderr; with a state 1). Free it with node_view_done(). */

@@ -49,7 +49,7 @@ HOMES = {
 SETNS = {"lib/ns.c"}
 FORK = {"lib/exec.c"}
 GETENV = {"lib/cni_env.c", "lib/exec.c", "cli/roostctl.c", "cli/options.c", "cli/output.c",
-          "agent/agent_conf.c"}
+          "agent/arguments.c"}
 
 
 def room(name):

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "agent/bird/want.h"
-#include "agent/agent_conf.h"
+#include "cluster/agent_conf.h"
 #include "agent/filter/want.h"
 #include "agent/kernel/facts.h"
 #include "agent/kernel/want.h"

@@ -91,14 +91,12 @@ static int parse_file(const char *path, struct conform_file *out, struct err *e)
 /* This machine as a node: by the agent's configuration, else by its name. */
 static void find_local(const struct options *o, char out[256])
 {
-	CLEANUP_CONFIG struct config c = {0};
+	struct config c;
 	struct err ignored;
-	const char *name = NULL;
 	*out = '\0';
 	(void)gethostname(out, 255);
-	if (config_read(o, &c, &ignored) == 0 &&
-		json_get_string(c.file, "", "node", &name, &ignored) > 0)
-		(void)text_copy(out, 256, name);
+	if (config_read(o, &c, &ignored) == 0 && *c.conf.node)
+		(void)text_copy(out, 256, c.conf.node);
 }
 
 static int read_file(const struct options *o, const struct inventory *v, bool has_store,
@@ -163,7 +161,7 @@ int conformance(const struct options *o)
 	CLEANUP_CONFORM_FILE struct conform_file file = {0};
 	struct err no_store = {0}, e = {0};
 	if (o->n_operands && !(o->given & OPTION_CLUSTER))
-		return output_usage("the cluster file is given with --cluster");
+		return output_usage(o->command, "the cluster file is given with --cluster");
 	bool has_store = inventory_from_options(o, &v, &no_store) == 0;
 	e = no_store;
 	if (read_file(o, &v, has_store, &file, &e) < 0) {

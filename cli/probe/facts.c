@@ -214,14 +214,13 @@ static json_t *record_json(const struct node_entry *n)
 	return o;
 }
 
-static int put_state(const struct probe *p, const struct query *q, struct err *e)
+static int put_folder(const char *dir, const struct query *q, struct err *e)
 {
 	struct node_view v = {0};
-	json_t *pools = json_array(), *blocks = json_array(), *records = json_array();
-	json_put(q->answer, "pools", pools);
-	json_put(q->answer, "blocks", blocks);
-	json_put(q->answer, "records", records);
-	int r = state_read(p->options->state_dir, &v, e);
+	json_t *pools = json_object_get(q->answer, "pools");
+	json_t *blocks = json_object_get(q->answer, "blocks");
+	json_t *records = json_object_get(q->answer, "records");
+	int r = state_read(dir, &v, e);
 	if (r <= 0)
 		return r;
 	for (size_t i = 0; i < v.n_pools; i++) {
@@ -238,15 +237,23 @@ static int put_state(const struct probe *p, const struct query *q, struct err *e
 	return 0;
 }
 
+static int put_state(const struct probe *p, const struct query *q, struct err *e)
+{
+	int r = 0;
+	json_put(q->answer, "pools", json_array());
+	json_put(q->answer, "blocks", json_array());
+	json_put(q->answer, "records", json_array());
+	for (size_t i = 0; r >= 0 && i < p->dirs.n; i++)
+		r = put_folder(p->dirs.list[i], q, e);
+	return r;
+}
+
 static int put_name(const struct probe *p, const struct query *q, struct err *e)
 {
-	CLEANUP_CONFIG struct config c = {0};
-	const char *name = "";
+	struct config c;
 	int r = config_read(p->options, &c, e);
 	if (r >= 0)
-		r = json_get_string(c.file, "", "node", &name, e);
-	if (r >= 0)
-		json_put(q->answer, "node", json_of_text(name));
+		json_put(q->answer, "node", json_of_text(c.conf.node));
 	return r;
 }
 

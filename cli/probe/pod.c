@@ -125,7 +125,7 @@ static int pod_wire(struct probe *p, struct probe_pod *pod, json_t *answer, stru
 	if (r >= 0)
 		r = set_loopback_up(&pod->ns, e);
 	if (r >= 0 && !p->journal)
-		r = probe_journal_open(p->options->state_dir, p->id, &p->journal, e);
+		r = probe_journal_open(p->dirs.list[0], p->id, &p->journal, e);
 	if (r < 0)
 		return r;
 	ns_path(&pod->ns, pod->attach.netns);

@@ -261,6 +261,8 @@ int probe_run(const struct options *o)
 		.end_ns = boot_now_ns() + (uint64_t)lifetime * SECOND,
 		.end_id = -1,
 	};
+	if (config_state_dirs(o, &p.dirs, &e) < 0) /* said by "facts" */
+		p.dirs = (struct config_dirs){.n = 1, .list = {AGENT_CONF_STATE_DIR}};
 	int r = probe_begin(&p, &e);
 	if (r >= 0)
 		probe_loop(&p);

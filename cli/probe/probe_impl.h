@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cli/options.h"
+#include "cli/config.h"
 #include "cli/line.h"
 #include "cli/probe/attach.h"
 #include "cli/probe/loop.h"
@@ -52,7 +52,8 @@ struct probe_pod {
 
 struct probe {
 	const struct options *options;
-	char id[64]; /* "roost-probe-BOOT-PID-START": of this process and no other */
+	struct config_dirs dirs; /* of node states; the journal is in the first one */
+	char id[64];		 /* "roost-probe-BOOT-PID-START": of this process and no other */
 	struct wait wait;
 	struct probe_watch in, out, signals;
 	bool in_ended, out_waits;

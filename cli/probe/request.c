@@ -184,7 +184,7 @@ static int probe_hello(struct probe *p, const struct probe_request *call, struct
 	if (p->cleaned)
 		return 0;
 	p->cleaned = true;
-	return probe_attach_clean(p->options->state_dir, cleaned, troubles, e);
+	return probe_attach_clean(p->dirs.list[0], cleaned, troubles, e);
 }
 
 static const struct {

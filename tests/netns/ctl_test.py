@@ -157,7 +157,14 @@ def test_usage(bare):
         check(f"usage: {' '.join(words) or 'nothing'}: exit 2, a sentence on stderr, no stdout",
               p.returncode == status and p.stdout == "" and p.stderr.startswith("roostctl: "),
               p.returncode, p.stdout, p.stderr)
-    for words in [["--help"], ["ipam", "--help"]] + [
+        check("in one line, which says where to look",
+              re.fullmatch(r".*\(roostctl help( [a-z]+)*\)\n", p.stderr), p.stderr)
+    for words, meant in [(["ipam", "shwo"], '"ipam show"'), (["drain", "n1"], '"node drain"'),
+                         (["stauts"], '"status"'), (["ipam", "list", "--wdie"], "--wide"),
+                         (["get", "ippols"], "IPPool")]:
+        p = bare.run(f"{BIN}/roostctl", *words)
+        check(f"{' '.join(words)}: what may be meant", f"did you mean {meant}?" in p.stderr, p.stderr)
+    for words in [["--help"], ["ipam", "--help"], ["help"], ["help", "ipam"], ["help", "ipam", "show"]] + [
             ["ipam", v, "--help"] for v in ("show", "list", "map", "check", "release")]:
         p = bare.run(f"{BIN}/roostctl", *words)
         check(f"{' '.join(words)}: help on stdout",
@@ -201,7 +208,7 @@ def test_list(n):
     e = n.entry(n.web[0])
     check("list: JSON has exactly the promised keys", set(e) == {
         "address", "network", "containerID", "interface", "podNamespace", "podName", "state",
-        "since"}, e)
+        "since", "stateDir"}, e)
     check("list: JSON values", e["network"] == "lan" and e["containerID"] == "container-of-web" and
           e["interface"] == "eth0" and e["podNamespace"] == "default" and e["podName"] == "web" and
           e["state"] == "used" and re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", e["since"]), e)
@@ -375,6 +382,73 @@ def test_folders(lab, n):
     lost.remove("pod-lost")
     n.ip("route", "del", "blackhole", "10.79.0.0/26")
     lost.ctl("ipam", "release", "--idle-blocks")
+
+
+def settings(lab, *dirs, **more):
+    path = f"{lab.dir}/roostd-{len(os.listdir(lab.dir))}.json"
+    with open(path, "w") as f:
+        json.dump({"stateDirs": list(dirs), **more}, f)
+    return path
+
+
+def test_all_folders_of_the_settings_are_looked_at(lab):
+    a, b = (Node(lab, name, [{"cidr": cidr}]) for name, cidr in
+            (("left", "10.81.0.0/24"), ("right", "10.82.0.0/24")))
+    one, two = a.add("pod-left")[0], b.add("pod-right")[0]
+    conf = settings(lab, a.state, b.state)
+
+    def ctl(*words):
+        return a.run(f"{BIN}/roostctl", "--config", conf, *words)
+
+    def objects(*words):
+        return json.loads(ctl(*words, "-o", "json").stdout)
+    for words in (["list"], ["show"], ["map"], ["check"]):
+        p = ctl("ipam", *words)
+        heads = [line for line in p.stdout.splitlines() if line.startswith("state folder")]
+        check(f"ipam {words[0]}: both folders, each with its name", p.returncode == 0 and heads ==
+              [f"state folder {a.state}", f"state folder {b.state}"], p.stdout, p.stderr)
+    check("list: each entry names its folder", {(e["address"], e["stateDir"]) for e in
+          objects("ipam", "list")} == {(one, a.state), (two, b.state)}, objects("ipam", "list"))
+    check("show: so does each pool", [(e["cidr"], e["stateDir"]) for e in objects("ipam", "show")["pools"]] ==
+          [("10.81.0.0/24", a.state), ("10.82.0.0/24", b.state)], objects("ipam", "show"))
+    check("map: and each block", [e["stateDir"] for e in objects("ipam", "map")["blocks"]] ==
+          [a.state, b.state], objects("ipam", "map"))
+    check("--state-dir picks one", [e["address"] for e in objects("ipam", "list", "--state-dir", b.state)] == [two])
+    check("show --ip: found in the second one", objects("ipam", "show", "--ip", two)["stateDir"] == b.state and
+          f"state folder  {b.state}" in ctl("ipam", "show", "--ip", two).stdout, ctl("ipam", "show", "--ip", two))
+    check("show --ip: in none", "in no block" in ctl("ipam", "show", "--ip", "10.82.0.200").stderr)
+    check("all is right", objects("ipam", "check") == {"ok": True, "problems": []}, objects("ipam", "check"))
+
+    b.ip("link", "del", b.link(two))
+    found = objects("ipam", "check")
+    check("check: what is wrong in the second one", not found["ok"] and ctl("ipam", "check").returncode == 1 and
+          [(p["object"], p["stateDir"]) for p in found["problems"]] == [(two, b.state)], found)
+    p = ctl("ipam", "release", two, one)
+    check("release: one refused, nothing released in any folder", p.returncode == 1 and p.stdout == "" and
+          b.entry(two)["state"] == "used", p.stdout, p.stderr)
+    p = ctl("ipam", "release", two, "192.0.2.1")
+    check("release: the same of an address that none has", p.returncode == 1 and
+          b.entry(two)["state"] == "used", p.stdout, p.stderr)
+    p = ctl("ipam", "release", two)
+    check("release: in the folder that has it", p.returncode == 0 and b.entry(two)["state"] == "cooling", p)
+    a.remove("pod-left")
+    b.remove("pod-right")
+    released = objects("ipam", "release", "--idle-blocks")
+    check("release --idle-blocks: in both", len(released["blocks"]) == 2 and released["tableRemoved"], released)
+
+
+def test_settings_are_read_as_roostd_reads_them(lab):
+    """What roostd refuses is not passed over by the tool that shares its file."""
+    n = Node(lab, "typo", [])
+    for words in (["ipam", "check"], ["get", "ippool"], ["status"], ["node", "list"]):
+        p = n.run(f"{BIN}/roostctl", "--config", settings(lab, n.state, stroe="x"), *words)
+        check(f"{' '.join(words)}: an unknown key", p.returncode == 1 and p.stdout == "" and
+              'unknown key "stroe" in the document: did you mean store?' in p.stderr, p.stderr)
+        p = n.run(f"{BIN}/roostctl", "--config", settings(lab, n.state, headroom="x"), *words)
+        check(f"{' '.join(words)}: a value of another type", p.returncode == 1 and "headroom" in p.stderr, p.stderr)
+    p = n.run(f"{BIN}/roostctl", "--config", settings(lab, n.state, stroe="x"), "--state-dir", n.state,
+              "ipam", "check")
+    check("with --state-dir the file is not needed", p.returncode == 0 and "stroe" not in p.stderr, p.stderr)
 
 
 def test_release(n):

@@ -4,7 +4,7 @@
  */
 #include "tests/unit/check.h"
 
-#include "agent/agent_conf.h"
+#include "agent/arguments.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,7 +49,7 @@ static int read_conf(const char *text, struct agent_conf *out, struct err *e, ..
 	(void)fputs(text, f);
 	assert_int_equal(fclose(f), 0);
 	*e = (struct err){0};
-	return agent_conf_read(argc, argv, out, e);
+	return arguments_read(argc, argv, out, e);
 }
 
 TEST(nothing_said_gives_the_defaults)
@@ -157,10 +157,10 @@ TEST(the_file_may_be_named_by_the_environment)
 	char *argv[] = {program, NULL};
 	assert_int_equal(read_conf("{\"node\":\"from-file\"}", &c, &e, NULL), 0);
 	assert_int_equal(setenv("ROOST_CONFIG", file, 1), 0);
-	assert_int_equal(agent_conf_read(1, argv, &c, &e), 0);
+	assert_int_equal(arguments_read(1, argv, &c, &e), 0);
 	assert_string_equal(c.node, "from-file");
 	assert_int_equal(setenv("ROOST_CONFIG", "/nowhere/x.json", 1), 0);
-	refused_with(agent_conf_read(1, argv, &c, &e), ENOENT,
+	refused_with(arguments_read(1, argv, &c, &e), ENOENT,
 		"cannot open /nowhere/x.json: No such file or directory");
 }
 
@@ -245,9 +245,9 @@ TEST(bad_usage_is_refused_with_its_option)
 	static const struct {
 		const char *first, *second, *error;
 	} table[] = {
-		{"--nod", "x", "unknown option --nod"},
+		{"--nod", "x", "unknown option --nod: did you mean --node?"},
 		{"--node", NULL, "--node needs a value"},
-		{"-n", "x", "unknown argument \"-n\""},
+		{"-n", "x", "unknown option -n"},
 		{"x", NULL, "unknown argument \"x\""},
 		{"x", "y", "unknown argument \"y\""},
 		{"--check", "/x", "--check takes one file, not \""},

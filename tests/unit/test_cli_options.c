@@ -32,8 +32,10 @@ TEST(options_may_stand_before_between_and_after_the_words)
 		"roostctl --state-dir /x -o json ipam show --ip 10.0.0.1",
 		"roostctl ipam --state-dir=/x show --ip=10.0.0.1 -ojson",
 		"roostctl ipam show --output json --ip 10.0.0.1 --state-dir /x",
+		"roostctl ipam show -o=json --ip 10.0.0.1 --state-dir /x",
+		"roostctl ipam show --output=json --ip 10.0.0.1 --state-dir /x",
 	};
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < COUNT(lines); i++) {
 		struct line l;
 		struct options o;
 		struct err e;
@@ -66,11 +68,13 @@ TEST(wrong_lines_are_refused_with_the_reason)
 	static const struct {
 		const char *line, *reason;
 	} cases[] = {
-		{"roostctl ipam check --rep", "unknown option --rep"},
+		{"roostctl ipam check --rep", "unknown option --rep: did you mean --repair?"},
+		{"roostctl ipam list --wdie=1", "unknown option --wdie=1: did you mean --wide?"},
+		{"roostctl ipam list --frobnicate", "unknown option --frobnicate"},
 		{"roostctl -x", "unknown option -x"},
 		{"roostctl ipam show --ip", "--ip needs a value: ADDRESS"},
 		{"roostctl ipam list --wide=yes", "--wide takes no value"},
-		{"roostctl -o toml ipam list", "output \"toml\" is not text, json or yaml"},
+		{"roostctl -o toml ipam list", "output \"toml\" is not text, json, yaml or junit"},
 		{"roostctl ipam map --color=red", "color \"red\" is not auto, always or never"},
 		{"roostctl --state-dir= ipam list", "--state-dir is empty"},
 		{"roostctl probe --lifetime 0",
@@ -128,7 +132,7 @@ TEST(files_are_kept_in_their_order)
 	struct line l;
 	struct options o;
 	struct err e;
-	line_of(&l, "roostctl apply -f a --filename=b -f- -o yaml --store file:/s");
+	line_of(&l, "roostctl apply -f=a --filename=b -f- -o yaml --store file:/s");
 	assert_int_equal(options_parse(l.argc, l.argv, &o, &e), 0);
 	assert_int_equal(o.n_files, 3);
 	assert_string_equal(o.files[0], "a");

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the texts of the settings must look like. To add a setting: a field in struct agent_conf,
- * its default here, a row in a table of agent/agent_conf.c, a line in docs/AGENT.md.
+ * its default here, a row in a table of cluster/agent_conf.c, a line in docs/AGENT.md.
  *
  * Paths are absolute, as an agent has no folder of its own, and hold nothing that has a meaning in
  * BIRD's language or as a pattern: some of them are written into its configuration.
  */
-#include "agent/settings.h"
+#include "cluster/settings.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What roostd is told: command line, environment, /etc/roost/roostd.json, defaults, in this order.
+ * The settings of a node's agent, which roostctl reads as well: /etc/roost/roostd.json over the defaults.
  * docs/AGENT.md describes every key.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/detect.h"
-#include "cluster/resource.h"
+#include "cluster/detect_how.h"
+#include "cluster/limits.h"
 #include "lib/err.h"
 #include "lib/family.h"
 #include "lib/log.h"
 
 #define AGENT_CONF_FILE "/etc/roost/roostd.json"
+#define AGENT_CONF_STATE_DIR "/run/roost/state"
 #define AGENT_CONF_PATH 256
 #define AGENT_CONF_STATE_DIRS 8
 
@@ -51,6 +52,13 @@ struct agent_conf {
 	char log_file[AGENT_CONF_PATH];
 };
 
-/* Reads everything. *out is complete. 1: --help, --version or --check was answered, the caller ends
- * with 0. -EINVAL (usage), -EBADMSG and others (the file): at the start it ends with 2. */
-int agent_conf_read(int argc, char **argv, struct agent_conf *out, struct err *e);
+/* Puts what the file says over the defaults, which are in *out also when there is no file: that is an
+ * error when it is wanted. -ENOENT; -EBADMSG: what it says is wrong. */
+int agent_conf_read_file(const char *path, bool wanted, struct agent_conf *out, struct err *e);
+
+/* The store that it means (store/store.h), which is opened with this. *out points into c. */
+struct store_options;
+void agent_conf_store(const struct agent_conf *c, struct store_options *out);
+
+/* What depends on other settings, when all have been put: the store, the state folders. -EINVAL. */
+int agent_conf_complete(struct agent_conf *c, struct err *e);

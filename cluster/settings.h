@@ -6,7 +6,7 @@
  */
 #include <stddef.h>
 
-#include "agent/agent_conf.h"
+#include "cluster/agent_conf.h"
 #include "lib/err.h"
 
 /* Checks a text and puts its value into a field of size bytes. -EINVAL. */

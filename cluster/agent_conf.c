@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file of the settings: a row for each key, with the check that its text passes (cluster/settings.h).
+ * It belongs to root, but a typing error in it may cost a night: unknown keys are refused with
+ * those that exist, and every sentence names the file and the key. roostd, whose settings they are,
+ * and roostctl, which needs some of them, read it by the same table.
+ */
+#include "cluster/agent_conf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cluster/settings.h"
+#include "cluster/status.h"
+#include "lib/json.h"
+#include "lib/schema.h"
+#include "lib/text.h"
+#include "store/store.h"
+
+#define HEADROOM_MAX 1048576
+#define IDLE_MAX_S 31536000
+#define VNI_MAX 16777215
+#define TABLE_MIN 256 /* those below are used by others: local, main, default, small numbers */
+
+#define AT(field) SCHEMA_AT(struct agent_conf, field)
+
+struct setting_type {
+	struct schema_type schema;
+	setting_fn *put;
+};
+
+static int read_setting(const struct schema_at *at, const char *text, void *out)
+{
+	char place[SCHEMA_PLACE];
+	const struct setting_type *t = (const void *)at->m->type;
+	schema_place(at, place);
+	int r = t->put(text, out, at->m->size, at->reader->e);
+	if (r < 0)
+		err_add(at->reader->e, "%s", place);
+	return r;
+}
+
+static int read_state_dirs(const struct schema_at *at, void *out)
+{
+	struct err *e = at->reader->e;
+	if (!json_is_array(at->value))
+		return schema_refuse_type(at, "an array");
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < json_array_size(at->value); i++) {
+		const char *dir = json_string_value(json_array_get(at->value, i));
+		r = dir ? setting_add_state_dir(dir, out, e) : err_set(e, EBADMSG, "not a string");
+		if (r < 0)
+			err_add(e, "stateDirs[%zu]", i);
+	}
+	return r;
+}
+
+#define TEXT(put) (&(const struct setting_type){{.parse = read_setting}, (put)}.schema)
+#define SECTION(name, form)                                                                        \
+	{                                                                                          \
+		.key = (name), .type = &schema_object, .schema = &(form)                           \
+	}
+static const struct schema_member etcd_members[] = {
+	{"prefix", TEXT(setting_prefix), AT(store.prefix)},
+	{"caFile", TEXT(setting_path_or_none), AT(store.ca)},
+	{"certFile", TEXT(setting_path_or_none), AT(store.cert)},
+	{"keyFile", TEXT(setting_path_or_none), AT(store.key)},
+	{"user", TEXT(setting_word), AT(store.user)},
+	{"passwordFile", TEXT(setting_path_or_none), AT(store.password_file)},
+};
+static const struct schema_member address_members[] = {
+	{"ipv4", TEXT(setting_detect4), AT(detect[IPV4])},
+	{"ipv6", TEXT(setting_detect6), AT(detect[IPV6])},
+};
+static const struct schema_member bird_members[] = {
+	{"file", TEXT(setting_path), AT(bird_file)},
+	{"socket", TEXT(setting_socket), AT(bird_socket)},
+	{"include", TEXT(setting_path), AT(bird_include)},
+	{"group", TEXT(setting_word), AT(bird_group)},
+};
+static const struct schema_member vxlan_members[] = {
+	{"port", &schema_number, AT(vxlan_port), .min = 1, .max = UINT16_MAX},
+	{"vni", &schema_number, AT(vxlan_vni), .min = 1, .max = VNI_MAX},
+	{"device", TEXT(setting_device), AT(vxlan_device)},
+	{"checksumOffload", &schema_bool, AT(vxlan_offload)},
+};
+static const struct schema_member exits_members[] = {
+	{"table", &schema_number, AT(exits_table), .min = TABLE_MIN, .max = UINT32_MAX},
+};
+static const struct schema_member log_members[] = {
+	{"level", TEXT(setting_level), AT(log_level)},
+	{"file", TEXT(setting_path_or_none), AT(log_file)},
+};
+static const struct schema etcd = SCHEMA_OF(etcd_members), address = SCHEMA_OF(address_members),
+			   bird = SCHEMA_OF(bird_members), vxlan = SCHEMA_OF(vxlan_members),
+			   exits = SCHEMA_OF(exits_members), logging = SCHEMA_OF(log_members);
+static const struct schema_member file_members[] = {
+	{"node", TEXT(setting_node), AT(node)},
+	{"store", TEXT(setting_store), AT(store.url)},
+	SECTION("etcd", etcd),
+	{.key = "stateDirs", .type = SCHEMA_READER(read_state_dirs)},
+	{"dataDir", TEXT(setting_path), AT(data_dir)},
+	{"socket", TEXT(setting_socket), AT(socket)},
+	{"socketGroup", TEXT(setting_word), AT(socket_group)},
+	SECTION("address", address),
+	SECTION("bird", bird),
+	{"routes", TEXT(setting_routes), AT(routes_static)},
+	{"trustLastBlocks", &schema_bool, AT(trust_last_blocks)},
+	{"headroom", &schema_number, AT(headroom), .max = HEADROOM_MAX},
+	{"idleBlockSeconds", &schema_number, AT(idle_block_s), .min = 1, .max = IDLE_MAX_S},
+	{"heartbeatSeconds", &schema_number, AT(heartbeat_s), .min = 1,
+		.max = STATUS_HEARTBEAT_MAX_S},
+	SECTION("vxlan", vxlan),
+	SECTION("exits", exits),
+	SECTION("log", logging),
+};
+
+int agent_conf_read_file(const char *path, bool wanted, struct agent_conf *out, struct err *e)
+{
+	static const struct schema file = SCHEMA_OF(file_members);
+	const struct schema_reader reader = {.unknown = schema_unknown, .e = e};
+	CLEANUP_JSON json_t *doc = NULL;
+	*out = setting_defaults;
+	int r = json_read_file(path, &doc, e);
+	if (r < 0)
+		return r == -ENOENT && !wanted ? 0 : r;
+	r = schema_read_as(&reader, &file, doc, out);
+	if (r < 0)
+		err_add(e, "%.200s", path);
+	return r == -EINVAL ? -EBADMSG : r; /* -EINVAL is for the command line */
+}
+
+int agent_conf_complete(struct agent_conf *c, struct err *e)
+{
+	if (c->n_state_dirs == 0)
+		(void)setting_add_state_dir(AGENT_CONF_STATE_DIR, c, e);
+	if (!*c->store.url)
+		(void)snprintf(c->store.url, sizeof(c->store.url), "file:%s/store", c->data_dir);
+	if (!*c->store.cert != !*c->store.key)
+		return err_set(e, EINVAL, "etcd.certFile and etcd.keyFile belong together");
+	if (!*c->store.user != !*c->store.password_file)
+		return err_set(e, EINVAL, "etcd.user and etcd.passwordFile belong together");
+	return 0;
+}
+
+static const char *text_or_none(const char *s)
+{
+	return *s ? s : NULL;
+}
+
+void agent_conf_store(const struct agent_conf *c, struct store_options *out)
+{
+	*out = (struct store_options){
+		.url = c->store.url,
+		.prefix = text_or_none(c->store.prefix),
+		.ca_file = text_or_none(c->store.ca),
+		.cert_file = text_or_none(c->store.cert),
+		.key_file = text_or_none(c->store.key),
+		.user = text_or_none(c->store.user),
+		.password_file = text_or_none(c->store.password_file),
+	};
+}
