@@ -111,7 +111,9 @@ static int open_all(struct agent *a, struct err *e)
 		return r;
 	note_homes(a);
 	replica_init(&a->replica, a->conf.node);
-	member_init(&a->member, a->conf.node, a->known.installation);
+	struct member_place here;
+	member_find_place(&here);
+	member_init(&a->member, a->conf.node, a->known.installation, &here);
 	r = kernel_open(&a->kernel, e);
 	if (r >= 0)
 		r = nft_open(&a->nft, e);
@@ -147,7 +149,7 @@ int agent_open(struct agent **out, const struct agent_conf *c, struct err *e)
 static void say_goodbye(struct agent *a)
 {
 	int64_t until = boot_now_ms() + CLOSE_MS;
-	if (!a->member.joined || *a->member.refusal || store_trouble(a->store, NULL))
+	if (!member_has_word(&a->member) || store_trouble(a->store, NULL))
 		return;
 	bool said = false;
 	while (boot_now_ms() < until && !(said && !a->member.commit)) {
@@ -161,7 +163,7 @@ static void say_goodbye(struct agent *a)
 		(void)poll(&p, 1, 50);
 		while (store_next(a->store, &ev))
 			if (ev.id == a->watch_status || ev.id == a->member.commit)
-				member_take(&a->member, &ev);
+				(void)member_take(&a->member, &ev, boot_now_ms() / 1000);
 	}
 }
 
@@ -217,9 +219,7 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 {
 	note_commit(a, ev);
 	if (ev->id == a->watch_status || ev->id == a->member.commit) {
-		bool was = a->member.joined;
-		member_take(&a->member, ev);
-		if (a->member.joined != was)
+		if (member_take(&a->member, ev, boot_now_ms() / 1000))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 		a->publish_at = boot_now_ms();
 	} else if (ev->id == a->watch_resources) {

@@ -118,6 +118,7 @@ static const struct schema_type pools_type = {.read = read_pools, .write = write
 static const struct schema_member members[] = {
 	{.key = "version", .type = &version_type},
 	{"installation", &status_id, SCHEMA_AT(struct lastknown, installation), SCHEMA_REQUIRED},
+	{"machine", &schema_text, SCHEMA_AT(struct lastknown, machine)},
 	{"node", &schema_name, SCHEMA_AT(struct lastknown, mirror.node),
 		SCHEMA_REQUIRED | SCHEMA_EMPTY},
 	{"blocks", &schema_heap, offsetof(struct lastknown, blocks), 0, SCHEMA_REQUIRED,

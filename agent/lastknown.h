@@ -10,6 +10,7 @@
 #include "cluster/agent_conf.h"
 #include "cluster/status.h"
 #include "ipam/mirror.h"
+#include "lib/boot.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 
@@ -22,6 +23,7 @@ struct lastknown_block {
 
 struct lastknown {
 	char installation[STATUS_ID];
+	char machine[BOOT_MACHINE_TEXT]; /* that wrote the file; "" not known */
 	struct mirror mirror; /* node and what the cluster said; no pools: nothing yet. The socket
 				 is not kept */
 	struct lastknown_block *blocks; /* heap */

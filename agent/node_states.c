@@ -20,6 +20,7 @@
 #include "ipam/session.h"
 #include "lib/file.h"
 #include "lib/mem.h"
+#include "lib/ns.h"
 #include "lib/search.h"
 
 int node_states_open(struct node_states *s, const struct agent_conf *c, struct err *e)
@@ -204,16 +205,43 @@ int node_states_has_mirror(const struct node_states *s, struct err *e)
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e)
 {
 	int changed = 0;
+	CLEANUP_FREE struct mirror *told = mem_new(1, sizeof(*told));
+	*told = *m;
+	told->netns = ns_own_cookie();
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
 		int r = open_state(s, i, &n, e);
 		if (r >= 0)
-			r = node_put_mirror(n, m, e);
+			r = node_put_mirror(n, told, e);
 		if (r < 0)
 			return r;
 		changed |= r;
 	}
 	return changed;
+}
+
+static int stop_giving(struct node *n, struct mirror *m, struct err *e)
+{
+	int r = node_get_mirror(n, m, e);
+	bool gives = false;
+	for (size_t i = 0; r == 1 && i < m->n_pools; i++) {
+		gives |= m->pools[i].assigns;
+		m->pools[i].assigns = false;
+	}
+	return gives ? node_put_mirror(n, m, e) : r;
+}
+
+int node_states_stop_giving(struct node_states *s, struct err *e)
+{
+	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
+	int r = 0;
+	for (size_t i = 0; i < s->n_dirs && r >= 0; i++) {
+		CLEANUP_SESSION struct node *n = NULL;
+		r = open_state(s, i, &n, e);
+		if (r >= 0)
+			r = stop_giving(n, m, e);
+	}
+	return r < 0 ? r : 0;
 }
 
 int node_states_change(struct node_states *s, size_t dir, node_states_change_fn *fn,

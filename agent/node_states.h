@@ -54,8 +54,11 @@ int node_states_poll(struct node_states *s, struct err *e);
 /* 1: an agent has told one of these states of pools in this boot; 0: none. */
 int node_states_has_mirror(const struct node_states *s, struct err *e);
 
-/* Into every folder. As node_put_mirror(). */
+/* Into every folder, with our network namespace. As node_put_mirror(). */
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e);
+
+/* From now on ADD gets no address of the cluster's pools, in any folder that knows of them. */
+int node_states_stop_giving(struct node_states *s, struct err *e);
 
 /* One change of one block in one folder: a function of ipam/node_cluster.h, and what it returns. */
 struct node;

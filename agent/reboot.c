@@ -5,6 +5,7 @@
  * the file becomes the node state. That is done anew in each reconciliation, as all else is, until
  * the store has been read: what could not be done is said, and tried again.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ static void list_known(struct agent *a, const struct mirror *m, const struct blo
 	size_t n = a->states.n_blocks + (adding ? adding->n_steps : 0);
 	*out = (struct lastknown){.mirror = *m};
 	(void)text_copy(out->installation, sizeof(out->installation), a->known.installation);
+	(void)text_copy(out->machine, sizeof(out->machine), a->member.here.machine);
 	out->blocks = mem_new(n + 1, sizeof(*out->blocks));
 	for (size_t i = 0; i < a->states.n_blocks; i++) {
 		const struct node_states_block *b = &a->states.blocks[i];
@@ -70,6 +72,14 @@ int save_last_known(
 	return 0;
 }
 
+/* Whether the file was written elsewhere: a clone must not use the blocks of its original. */
+static bool is_of_another_machine(const struct agent *a)
+{
+	const char *then = a->known.machine;
+	const char *now = a->member.here.machine;
+	return *then && *now && strcmp(then, now) != 0;
+}
+
 /* 1: what was saved counts, 0: not, or not yet. Whoever told the node states of pools in this boot
  * knows more than the file. */
 static int may_use_known(const struct agent *a, struct err *e)
@@ -81,6 +91,8 @@ static int may_use_known(const struct agent *a, struct err *e)
 		strcmp(a->known.mirror.node, a->conf.node) != 0 ||
 		!store_trouble(a->store, &since) || boot_now_ms() / 1000 - since < TRUST_AFTER_S)
 		return 0;
+	if (is_of_another_machine(a))
+		return err_set(e, EXDEV, "they are those of another machine");
 	int r = node_states_has_mirror(&a->states, e);
 	return r < 0 ? r : r == 0;
 }

@@ -288,9 +288,25 @@ static void note_troubles(struct agent *a)
 	else if (*a->commit_trouble)
 		problems_add(&a->problems, "the cluster store did not take the last change: %s",
 			a->commit_trouble);
+	if (*a->member.waits)
+		problems_add(&a->problems, "%s", a->member.waits);
+	if (*a->member.newcomer)
+		problems_add(&a->problems, "%s", a->member.newcomer);
 	bird_status(a->bird, &a->bird_status);
 	if (*a->bird_status.trouble)
 		problems_add(&a->problems, "%s", a->bird_status.trouble);
+}
+
+/* Somebody else acts under our name and gives addresses of the blocks that stand in our node states.
+ * Pods that run stay as they are. */
+static void give_nothing(struct agent *a)
+{
+	struct err e;
+	if (!a->member.refused)
+		return;
+	int r = node_states_stop_giving(&a->states, &e);
+	if (r < 0)
+		problems_add(&a->problems, "the node state cannot be written: %s", e.text);
 }
 
 int reconcile(struct agent *a)
@@ -302,6 +318,10 @@ int reconcile(struct agent *a)
 	int r = node_states_read(&a->states, boot_now_ms() / 1000, &e);
 	if (r < 0)
 		problems_add(&a->problems, "the node state cannot be read: %s", e.text);
+	if (*a->member.waits) {
+		give_nothing(a);
+		return 0;
+	}
 	if (r < 0 || !replica_is_whole(&a->replica) || !a->member.joined) {
 		use_last_known(a);
 		return 0;

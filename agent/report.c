@@ -94,19 +94,16 @@ static const char *bird_text(const struct agent *a)
 
 void publish_status(struct agent *a, bool stopped)
 {
-	struct err e;
 	struct status s = {.stopped = stopped,
 		.interval_s = a->conf.heartbeat_s,
 		.peers_up = a->bird_status.peers_up,
 		.peers = a->bird_status.peers};
-	(void)boot_id(s.boot, &e); /* the node state needs it too, and says why */
 	s.tunnels[0] = tunnel_addresses_count(&a->tunnels, AF_INET);
 	s.tunnels[1] = tunnel_addresses_count(&a->tunnels, AF_INET6);
 	(void)text_copy(s.version, sizeof(s.version), ROOST_VERSION);
 	(void)text_clean(s.bird, sizeof(s.bird), bird_text(a));
 	(void)text_copy(s.store, sizeof(s.store), a->conf.store.url);
 	s.n_problems = problems_lines(&a->problems, STATUS_PROBLEMS, s.problems);
-	s.problem_count = (uint32_t)a->problems.total;
 	s.problem_count = (uint32_t)a->problems.total;
 	report_exits_text(a, s.exits, sizeof(s.exits));
 	fill_blocks(a, &s);
@@ -175,7 +172,7 @@ static void report_problems(const struct agent *a, json_t *report)
 {
 	struct problems all = a->problems;
 	char lines[PROBLEMS_MAX + 1][PROBLEM_TEXT];
-	if (!a->has_reconciled)
+	if (!a->has_reconciled && !*a->member.waits)
 		problems_add(
 			&all, "the cluster store has not been read yet: the node stays as it was");
 	size_t n = problems_lines(&all, PROBLEMS_MAX + 1, lines);

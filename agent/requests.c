@@ -100,6 +100,8 @@ static int add_waiter(struct agent *a, uint64_t id, const json_t *request, struc
 static int waiter_refusal(const struct agent *a, const struct agent_waiter *waiter, struct err *e)
 {
 	const char *trouble = store_trouble(a->store, NULL);
+	if (*a->member.waits)
+		return err_set(e, EAGAIN, "%s", a->member.waits);
 	if (trouble)
 		return err_set(e, EAGAIN, "no further block can be claimed: %s", trouble);
 	if (*a->commit_trouble && a->commit_failed_ms > waiter->since_ms)

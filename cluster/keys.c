@@ -99,6 +99,11 @@ void keys_status(const char *node, char out[STORE_KEY_MAX])
 	(void)snprintf(out, STORE_KEY_MAX, KEYS_STATUS "%.*s", RESOURCE_NAME - 1, node);
 }
 
+void keys_newcomer(const char *node, char out[STORE_KEY_MAX])
+{
+	(void)snprintf(out, STORE_KEY_MAX, KEYS_STATUS "%.*s/newcomer", RESOURCE_NAME - 1, node);
+}
+
 bool keys_parse_status(const char *key, char node[RESOURCE_NAME])
 {
 	return keys_take_name(keys_after(key, KEYS_STATUS), node);

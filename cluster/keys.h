@@ -7,6 +7,7 @@
  *	blocks/CIDR                  who owns a block: blocks/100.66.0.0-26 (cluster/block.h)
  *	nodeblocks/NODE/CIDR         the same, to be found by node; always changed with it
  *	status/NODE                  what an agent says of itself (cluster/status.h)
+ *	status/NODE/newcomer         the same, of an agent that was refused the name
  *	guard/pools                  changed with every change of the set of pools
  */
 #include <stdbool.h>
@@ -29,4 +30,5 @@ bool keys_parse_block(const char *key,
 	struct cidr *out); /* strict: the canonical form and a length that pools can have */
 void keys_nodeblock(const char *node, const struct cidr *block, char out[STORE_KEY_MAX]);
 void keys_status(const char *node, char out[STORE_KEY_MAX]);
+void keys_newcomer(const char *node, char out[STORE_KEY_MAX]);
 bool keys_parse_status(const char *key, char node[RESOURCE_NAME]);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/boot.h"
 #include "lib/err.h"
 #include "lib/family.h"
 #include "lib/schema.h"
@@ -29,9 +30,12 @@ struct status {
 	char installation[STATUS_ID]; /* kept in the data folder: which machine this is */
 	char instance[STATUS_ID];     /* of the process */
 	char boot[STATUS_ID];
-	int64_t heartbeat_s; /* wall clock */
-	uint32_t interval_s; /* between heartbeats; 0 is the default */
-	bool stopped;	     /* ended by itself, cleanly */
+	char machine[BOOT_MACHINE_TEXT]; /* boot_machine(); "" not known */
+	char netns[24];			 /* the cookie of its network namespace; "" not known */
+	char host[64];			 /* the host's name, for people */
+	int64_t heartbeat_s;		 /* wall clock */
+	uint32_t interval_s;		 /* between heartbeats; 0 is the default */
+	bool stopped;			 /* ended by itself, cleanly */
 	char version[32];
 	char bird[160];	 /* "up", or what is wrong */
 	char exits[256]; /* how its pods leave the cluster, or that it is an exit; "" no exits */

@@ -27,8 +27,9 @@ bool mirror_reserved_equal(const struct mirror *a, const struct mirror *b)
 bool mirror_equal(const struct mirror *a, const struct mirror *b)
 {
 	bool same = strcmp(a->node, b->node) == 0 && strcmp(a->socket, b->socket) == 0 &&
-		    a->mtu[IPV4] == b->mtu[IPV4] && a->mtu[IPV6] == b->mtu[IPV6] &&
-		    a->n_pools == b->n_pools && mirror_reserved_equal(a, b);
+		    a->netns == b->netns && a->mtu[IPV4] == b->mtu[IPV4] &&
+		    a->mtu[IPV6] == b->mtu[IPV6] && a->n_pools == b->n_pools &&
+		    mirror_reserved_equal(a, b);
 	for (size_t i = 0; same && i < a->n_pools; i++)
 		same = mirror_pool_equal(&a->pools[i], &b->pools[i]);
 	return same;

@@ -24,6 +24,7 @@ struct mirror_pool {
 struct mirror {
 	char node[254];
 	char socket[108]; /* the agent's */
+	uint64_t netns;	  /* the cookie of the agent's network namespace; 0: not known */
 	uint32_t mtu
 		[FAMILIES]; /* of pods with addresses of that family, bytes; 0: from the uplink */
 	struct mirror_pool pools[POOL_MAX]; /* in order of preference */

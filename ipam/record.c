@@ -240,6 +240,11 @@ static void code_mirror(struct coder *c, struct mirror *m)
 	m->n_pools = code_int(c, m->n_pools, 2);
 	m->n_reserved = code_int(c, m->n_reserved, 2);
 	c->bad |= m->n_pools > POOL_MAX || m->n_reserved > MIRROR_RESERVED;
+	/* Agents that do not know the field end here. */
+	if (c->out ? m->netns != 0 : c->len > 0) {
+		m->netns = code_int(c, m->netns, 8);
+		c->bad |= m->netns == 0;
+	}
 }
 
 static void code_mirror_pool(struct coder *c, struct mirror_pool *p)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/hash.h"
 #include "lib/mem.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
@@ -40,6 +41,30 @@ int boot_id(char out[BOOT_ID_TEXT], struct err *e)
 	memcpy(out, text, BOOT_ID_TEXT - 1);
 	out[BOOT_ID_TEXT - 1] = '\0';
 	return 0;
+}
+
+/* The first line of a small file; "" when it cannot be read. */
+static void read_line(const char *path, char out[64])
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? 0 : read(fd, out, 63);
+	out[n > 0 ? n : 0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
+}
+
+void boot_machine(char out[BOOT_MACHINE_TEXT])
+{
+	char system[64];
+	char board[64];
+	char both[130];
+	read_line("/etc/machine-id", system);
+	read_line("/sys/class/dmi/id/product_uuid", board);
+	out[0] = '\0';
+	if (!*system && !*board)
+		return;
+	int len = snprintf(both, sizeof(both), "%s/%s", system, board);
+	struct hash h = hash_of(both, (size_t)len);
+	hash_format(&h, out);
 }
 
 uint64_t boot_now_ns(void)

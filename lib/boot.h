@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What identifies this run of the kernel and this network namespace, and the two clocks.
+ * What identifies this run of the kernel and this machine, and the two clocks.
  */
 #include <stdint.h>
 
@@ -11,6 +11,11 @@
 
 /* The kernel's random boot id, as in /proc/sys/kernel/random/boot_id. */
 int boot_id(char out[BOOT_ID_TEXT], struct err *e);
+
+/* A fingerprint of the machine: of its machine-id (machine-id(5)) and of the id of its board, which a
+ * hypervisor makes anew for a clone. 32 hexadecimal digits; "" when neither can be read. */
+#define BOOT_MACHINE_TEXT 33
+void boot_machine(char out[BOOT_MACHINE_TEXT]);
 
 uint64_t boot_now_ns(void); /* CLOCK_BOOTTIME: never jumps; ages and cool-downs */
 int64_t boot_now_ms(void);  /* the same clock, milliseconds: deadlines and retries */

@@ -15,8 +15,25 @@
 #include "ipam/session.h"
 #include "lib/cni_result.h"
 #include "lib/mem.h"
+#include "lib/ns.h"
 #include "plugins/agent_client.h"
 #include "plugins/guard.h"
+
+/* A state folder that was copied to another node with its boot id, as containers on one machine have
+ * it, holds blocks that are not this node's. */
+static int check_place(const struct mirror *m, const char *dir, struct err *e)
+{
+	uint64_t here = ns_own_cookie();
+	if (!m->netns || !here || m->netns == here)
+		return 0;
+	(void)err_set(e, EAGAIN,
+		"the pools in node state %.200s are those of node %.100s in another network "
+		"namespace: the folder is a copy, or roostd has not run in this one",
+		dir, m->node);
+	err_details(e, "start roostd on this node; when the node's name is its own it tells the "
+		       "node state its pools");
+	return -EAGAIN;
+}
 
 int addresses_load(struct node *n, struct conf *c, struct err *e)
 {
@@ -26,7 +43,9 @@ int addresses_load(struct node *n, struct conf *c, struct err *e)
 		return r;
 	if (r == 0)
 		return agent_client_unknown(c->state_dir, e);
-	r = mirror_pools(m, c->pools, &c->n_pools, e);
+	r = check_place(m, c->state_dir, e);
+	if (r == 0)
+		r = mirror_pools(m, c->pools, &c->n_pools, e);
 	for (size_t i = 0; r == 0 && i < c->n_pools; i++) {
 		uint32_t mtu = m->mtu[family_of(c->pools[i].cidr.addr.family)];
 		if (mtu && (!c->cluster_mtu || mtu < c->cluster_mtu))

@@ -3,6 +3,7 @@
 without its agent, and what its agent says about obstacles it cannot remove itself."""
 import json
 import os
+import shutil
 
 import pytest
 
@@ -86,6 +87,71 @@ def test_a_node_that_trusts_its_last_blocks_says_which_blackhole_is_missing():
         until(lambda: node.blackholes() == blocks, "the blackhole to be made after all")
         until(lambda: not said(), "the problem to be over")
         step("still without the store: made as soon as the place is free")
+
+
+def problem(node, words):
+    """The problem of its status with these words, or None."""
+    return next((p for p in node.status().get("problems", []) if words in p), None)
+
+
+def test_a_clone_of_a_machine_is_refused_and_both_say_so():
+    """Two containers on one kernel, which tells them apart least of all: also the boot id is the same,
+    so the clone has even the original's node state."""
+    with Cluster(nodes=2, encap="none", subnets=1, families=(4,), start=False) as c:
+        node, clone = c.nodes
+        c.apply(*c.manifest())
+        node.start()
+        until(node.ready, "the node to be ready")
+        pod = node.add_pod()
+        blocks = node.blackholes()
+        shutil.copytree(node.data, clone.data)
+        shutil.copytree(node.state, clone.state)
+        clone.configure(node=node.name)
+        late = clone.new_pod()
+        refusal = clone.call("ADD", late).refused(11)
+        true("another network namespace" in refusal["msg"], "the copied state to be named", refusal)
+        clone.start()
+        step(until(lambda: problem(clone, "runs on another machine"), "the clone to say it"))
+        step(until(lambda: problem(node, "has a copy of this one's data folder"),
+                   "the original to say it"))
+        refusal = clone.call("ADD", late).refused(11)
+        step(f"ADD: {refusal['msg']}; {refusal.get('details', '')}")
+        refused = clone.call("STATUS", None, "1.1.0")
+        true(refused.status != 0, "STATUS of the clone to fail", refused)
+        true("runs on another machine" in clone.agent.said(), "the clone's log to say it",
+             clone.agent.said())
+        equal(clone.blackholes(), [], "the blocks that the clone uses:")
+        node.agent.must_run()
+        later = node.add_pod()
+        equal(node.blackholes(), blocks, "the blocks of the original:")
+        true(traffic.answers(pod.path, later.ip4), "its pods to reach each other")
+        true(node.address[4] in node.ctl("get", "node", node.name, "-o", "yaml"),
+             "the Node document to be the original's")
+
+        node.agent.stop()
+        node.agent.start()
+        until(node.ready, "the original to be back after a restart")
+        until(lambda: problem(clone, "runs on another machine"), "the clone to be refused still")
+        clone.agent.stop()
+        until(lambda: node.status() and not problem(node, "another machine"),
+              "the original's problem to be over")
+        node.consistent()
+
+
+def test_a_machine_that_lost_its_power_has_its_name_again():
+    """Its heartbeat is young, and of another boot. It waits until it is sure, and says so."""
+    with Cluster(nodes=2, encap="none", subnets=1, families=(4,)) as c:
+        c.started()
+        node = c.nodes[0]
+        blocks = node.blackholes()
+        node.reboot()
+        node.start()
+        step(until(lambda: problem(node, "was last run in another boot"), "the node to wait"))
+        until(node.ready, "the node to be ready")
+        until(lambda: node.blackholes() == blocks, "its blocks")
+        node.add_pod()
+        c.wait_converged()
+        c.matrix()
 
 
 def test_however_many_problems_there_are_they_are_counted():
