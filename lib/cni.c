@@ -31,6 +31,7 @@
 #define CODE_ENVIRONMENT 4
 #define CODE_IO 5
 #define CODE_DECODE 6
+#define CODE_TRY_AGAIN 11
 #define CODE_INTERNAL 999
 
 static const char *const versions[] = {
@@ -375,7 +376,9 @@ unsigned int cni_code(int error, const struct err *e)
 	case EAGAIN:
 	case ETIMEDOUT:
 	case EBUSY:
-		return 11;
+	case ENOMEM:
+	case ENOBUFS:
+		return CODE_TRY_AGAIN;
 	case EUCLEAN:
 		return 100;
 	default:
@@ -424,6 +427,19 @@ void cni_error_format(
 		else
 			limit /= 2;
 	}
+}
+
+void cni_prepare_last_words(enum cni_version version)
+{
+	char before[ERR_LAST_WORDS];
+	struct text t = TEXT_ON(before);
+	text_add(&t, "{\"cniVersion\":\"%s\",\"code\":%d,\"msg\":\"", versions[version],
+		CODE_TRY_AGAIN);
+	err_last_words(before, "\",\"details\":\"the call ended where it was. Free memory on this "
+			       "machine, or raise "
+			       "the memory limit of the container runtime, and try again: what was "
+			       "begun is undone "
+			       "by DEL or the next ADD\"}\n");
 }
 
 int cni_fail(enum cni_version version, int error, const struct err *e)

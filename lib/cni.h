@@ -76,5 +76,9 @@ unsigned int cni_code(int error, const struct err *e);
 void cni_error_format(
 	char *buf, size_t size, enum cni_version version, int error, const struct err *e);
 
+/* What a call says when it cannot go on for want of memory (err_abort()): an error of code 11, made
+ * now, as there will be no room for it then. */
+void cni_prepare_last_words(enum cni_version version);
+
 /* Prints it on stdout. Returns the exit status, 1. */
 int cni_fail(enum cni_version version, int error, const struct err *e);

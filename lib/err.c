@@ -3,6 +3,10 @@
  * Errors as sentences. Everything is cut to its buffer: an error is for a person, and a long one
  * is most often long because a stranger's name is in it. Formatting goes through a scratch buffer,
  * so that an argument may be the old text itself.
+ *
+ * The last words of err_abort() are file-scope state, like those of lib/deadline.c and for the same
+ * reason: when they are needed there is no memory to make them of, and whoever needs them is deep
+ * inside something that knows nothing of a protocol.
  */
 #include "lib/err.h"
 
@@ -11,7 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+static char words_before[ERR_LAST_WORDS];
+static char words_after[ERR_LAST_WORDS];
 
 static void err_format(char *dst, size_t size, const char *fmt, va_list args)
 	__attribute__((format(printf, 3, 0)));
@@ -58,10 +66,25 @@ void err_details(struct err *e, const char *fmt, ...)
 	va_end(args);
 }
 
+void err_last_words(const char *before, const char *after)
+{
+	(void)snprintf(words_before, sizeof(words_before), "%s", before);
+	(void)snprintf(words_after, sizeof(words_after), "%s", after);
+}
+
 _Noreturn void err_abort(const char *sentence)
 {
 	(void)!write(STDERR_FILENO, sentence, strlen(sentence));
 	(void)!write(STDERR_FILENO, "\n", 1);
+	if (*words_before) {
+		const struct iovec pieces[] = {
+			{words_before, strlen(words_before)},
+			{(char *)sentence, strlen(sentence)},
+			{words_after, strlen(words_after)},
+		};
+		(void)!writev(STDOUT_FILENO, pieces, 3);
+		_exit(1);
+	}
 	(void)signal(SIGABRT, SIG_DFL);
 	abort();
 }

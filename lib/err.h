@@ -26,6 +26,12 @@ void err_add(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 /* Replaces the details. */
 void err_details(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* What cannot go on: says so on stderr and aborts, past the fault guard of lib/deadline.h, as no
- * state is damaged. The one place that does. */
+/* What cannot go on (no memory, most often): says so on stderr and aborts, past the fault guard of
+ * lib/deadline.h, as no state is damaged. The one place that does. It allocates nothing. */
 _Noreturn void err_abort(const char *sentence);
+
+/* From here on err_abort() writes its sentence on stdout too, between these two texts, and ends the
+ * process with status 1: what a CNI executable owes its runtime. Both are copied and cut to what
+ * is said here. */
+#define ERR_LAST_WORDS 256
+void err_last_words(const char *before, const char *after);

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Memory and scope-bound cleanup. Allocation never returns NULL: running out of memory aborts
- * (err_abort("out of memory")), which is why everything a stranger controls has a size limit.
+ * (err_abort("out of memory"), which has a CNI executable answer first), which is why everything a
+ * stranger controls has a size limit.
  */
 #include <stddef.h>
 #include <stdlib.h>

@@ -119,8 +119,9 @@ static int wire_pod(struct call *c, const struct pod_addresses *addresses,
 	r = host_prepare(pod, &facts->host, c->conf.prefix, c->host, e);
 	if (r >= 0)
 		r = wire_apply(pod, &c->ns, c->host, c->inside, e);
-	/* The kernel's EINVAL is no word on the configuration. */
-	if (r < 0 && r != -EEXIST && !e->code)
+	/* The kernel's EINVAL is no word on the configuration; want of memory passes. */
+	bool tells = r == -EEXIST || r == -ENOMEM || r == -ENOBUFS;
+	if (r < 0 && !tells && !e->code)
 		e->code = CODE_KERNEL;
 	return r;
 }

@@ -18,12 +18,14 @@ int cni_main(
 	char banner[64];
 	(void)snprintf(banner, sizeof(banner), "CNI %s plugin v" ROOST_VERSION, name);
 	log_init(name);
+	cni_prepare_last_words(CNI_1_1_0);
 	deadline_start(CNI_MAIN_DEADLINE_S);
 	int r = cni_read(banner, &request, &late, &e);
 	if (r > 0)
 		return 0;
 	if (r < 0)
 		return cni_fail(request.version, r, &e);
+	cni_prepare_last_words(request.version);
 	r = run(&request, &late, &e);
 	if (r >= 0 && late.text[0]) {
 		r = -EINVAL;
