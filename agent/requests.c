@@ -126,24 +126,6 @@ static int waiter_refusal(const struct agent *a, const struct agent_waiter *wait
 	return 0;
 }
 
-/* Whether an ADD would get an address or a block now, of any pool: what "block" would say, at once.
- * */
-static int check_room(const struct agent *a, const json_t *request, struct err *e)
-{
-	struct agent_waiter waiter = {0};
-	int r = read_waiter(a, request, &waiter, e);
-	if (r < 0)
-		return r;
-	free(waiter.pools);
-	waiter.since_ms = 0; /* what is known already counts */
-	const struct node_states_dir *d = &a->states.dirs[waiter.ask.dir];
-	if (d->free[waiter.ask.family])
-		return 0;
-	(void)text_copy(waiter.answer.why_not, sizeof(waiter.answer.why_not),
-		a->why_not[waiter.ask.family]);
-	return waiter_refusal(a, &waiter, e);
-}
-
 void handle_request(struct agent *a, uint64_t id, const json_t *request)
 {
 	struct err e;
@@ -158,14 +140,8 @@ void handle_request(struct agent *a, uint64_t id, const json_t *request)
 		int r = add_waiter(a, id, request, &e);
 		if (r < 0)
 			server_refuse(a->server, id, r, &e);
-	} else if (op && strcmp(op, "room") == 0) {
-		int r = check_room(a, request, &e);
-		if (r < 0)
-			server_refuse(a->server, id, r, &e);
-		else
-			server_answer(a->server, id, json_pack("{s:b}", "ok", 1));
 	} else {
-		(void)err_set(&e, EINVAL, "op is none of block, room, status, sync");
+		(void)err_set(&e, EINVAL, "op is none of block, status, sync");
 		server_refuse(a->server, id, -EINVAL, &e);
 	}
 }

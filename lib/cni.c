@@ -32,6 +32,7 @@
 #define CODE_IO 5
 #define CODE_DECODE 6
 #define CODE_TRY_AGAIN 11
+#define CODE_NOT_AVAILABLE 50
 #define CODE_INTERNAL 999
 
 static const char *const versions[] = {
@@ -384,6 +385,13 @@ unsigned int cni_code(int error, const struct err *e)
 	default:
 		return CODE_INTERNAL;
 	}
+}
+
+int cni_not_available(int error, struct err *e)
+{
+	if (error != -ENOMEM && error != -ENOBUFS)
+		e->code = CODE_NOT_AVAILABLE;
+	return error;
 }
 
 /* go-cni takes an error with one of these words for "gone already" and forgets the pod. */

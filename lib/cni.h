@@ -66,7 +66,9 @@ struct cni_attachment {
 int cni_valid_attachments(
 	const struct cni_request *r, struct cni_attachment **out, size_t *n, struct err *e);
 
-#define CNI_NOT_AVAILABLE 50 /* STATUS: the plugin cannot serve ADD (CNI SPEC.md, error codes) */
+/* STATUS: an error becomes one of code 50 (the plugin cannot serve ADD; CNI SPEC.md, STATUS), but for
+ * want of memory, which says nothing of the network. Returns the error. */
+int cni_not_available(int error, struct err *e);
 
 /* The one table from errno to CNI code (docs/CNI.md); e->code wins when set. */
 unsigned int cni_code(int error, const struct err *e);

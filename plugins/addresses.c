@@ -227,18 +227,26 @@ int addresses_check(struct node *n, const struct cni_request *r, struct err *e)
 	return result;
 }
 
+/* A node without a free address serves the pods it has. A runtime takes an error of STATUS for a broken
+ * network, and Kubernetes evicts the pods of such a node, which would then be missing elsewhere. */
+static int without_exhausted(int r)
+{
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* Whoever has no pool has no network yet; a node whose pools give nothing now (drained, disabled, for
+ * other nodes) has one. */
 static int status_in_cluster(struct node *n, struct conf *c, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
-	int r = addresses_load(n, c, e);
-	if (r >= 0)
-		r = node_get_mirror(n, m, e);
-	if (r < 0)
-		return r;
-	r = node_can_assign_mirror(n, m, e);
-	return r == -EAGAIN && agent_lock_is_held(c->state_dir)
-		       ? agent_client_has_room(n, c->state_dir, m->socket, e)
-		       : r;
+	int r = node_get_mirror(n, m, e);
+	if (r == 0)
+		return agent_client_unknown(c->state_dir, e);
+	if (r > 0)
+		r = addresses_load(n, c, e);
+	if (r == -EAGAIN && m->n_pools)
+		return 0;
+	return r < 0 ? r : without_exhausted(node_can_assign_mirror(n, m, e));
 }
 
 static int status_of(const struct cni_request *r, struct conf *c, struct err *e)
@@ -250,13 +258,11 @@ static int status_of(const struct cni_request *r, struct conf *c, struct err *e)
 	if (result < 0)
 		return result;
 	return c->cluster ? status_in_cluster(n, c, e)
-			  : node_can_assign(n, c->pools, c->n_pools, e);
+			  : without_exhausted(node_can_assign(n, c->pools, c->n_pools, e));
 }
 
 int addresses_status(const struct cni_request *r, struct conf *c, struct err *e)
 {
 	int result = status_of(r, c, e);
-	if (result < 0)
-		e->code = CNI_NOT_AVAILABLE;
-	return result;
+	return result < 0 ? cni_not_available(result, e) : 0;
 }

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * The addresses of a request, as roost and roost-ipam deal with them: assigned by its wishes,
- * checked against prevResult, found stale by GC, possible or not for STATUS. The node state is
+ * checked against prevResult, found stale by GC, usable or not for STATUS. The node state is
  * open, see plugins/guard.h.
  */
 #include "ipam/node.h"
@@ -33,5 +33,6 @@ bool addresses_is_valid(const struct hash *valid, size_t count, const struct has
 /* Whether prevResult has these addresses for the container's interface, as CHECK asks. */
 int addresses_check(struct node *n, const struct cni_request *r, struct err *e);
 
-/* Code 50 unless an ADD would get its addresses now. Loads the pools of a cluster into *c. */
+/* Code 50 when this node cannot give addresses to any pod, ever, as it is: no agent has spoken, no pool
+ * is there, the state cannot be read. That none is free is no error. Loads a cluster's pools into *c. */
 int addresses_status(const struct cni_request *r, struct conf *c, struct err *e);

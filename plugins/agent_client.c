@@ -25,7 +25,6 @@
 
 #define ASK_MS 8000 /* of a call, all questions together */
 #define ASK_TRIES 4
-#define ROOM_MS 2000	     /* of the question in STATUS */
 #define MS UINT64_C(1000000) /* in ns */
 
 int agent_client_unknown(const char *dir, struct err *e)
@@ -46,15 +45,6 @@ int agent_client_unknown(const char *dir, struct err *e)
 	return -EAGAIN;
 }
 
-static json_t *new_request(const char *op, const char *dir, uint8_t family)
-{
-	json_t *request = json_object();
-	json_put(request, "op", json_string(op));
-	json_put(request, "stateDir", json_of_text(dir));
-	json_put(request, "family", json_string(family == AF_INET ? "ipv4" : "ipv6"));
-	return request;
-}
-
 /* The pools that may be used are for the agent to choose from. */
 static json_t *block_request(const char *dir, const struct node_want *w, uint8_t family)
 {
@@ -62,7 +52,10 @@ static json_t *block_request(const char *dir, const struct node_want *w, uint8_t
 	for (size_t i = 0; i < w->n_pools; i++)
 		if (node_want_uses(w, i, family))
 			json_append(pools, json_of_cidr(&w->pools[i].cidr));
-	json_t *request = new_request("block", dir, family);
+	json_t *request = json_object();
+	json_put(request, "op", json_string("block"));
+	json_put(request, "stateDir", json_of_text(dir));
+	json_put(request, "family", json_string(family == AF_INET ? "ipv4" : "ipv6"));
 	json_put(request, "pools", pools);
 	return request;
 }
@@ -144,13 +137,4 @@ int agent_client_assign(struct node *n, const char *dir, struct node_want *w,
 			: agent	    ? "no block came in time"
 				    : "no agent runs that could claim a block");
 	return r;
-}
-
-int agent_client_has_room(struct node *n, const char *dir, const char *socket, struct err *e)
-{
-	CLEANUP_JSON json_t *request = new_request("room", dir, node_lacking(n));
-	CLEANUP_JSON json_t *answer = NULL;
-	deadline_doing("asking roostd whether it can have a block");
-	int r = ask(socket, request, ROOM_MS, &answer, e);
-	return r < 0 ? -EAGAIN : 0;
 }

@@ -13,9 +13,5 @@
 int agent_client_assign(struct node *n, const char *dir, struct node_want *w,
 	struct node_leases *out, struct err *e);
 
-/* Whether the agent would give a block, for the family that node_assign() or
- * node_can_assign_mirror() found lacking; asking changes nothing. -EAGAIN: why not. */
-int agent_client_has_room(struct node *n, const char *dir, const char *socket, struct err *e);
-
 /* -EAGAIN: no agent has spoken to this node since boot. */
 int agent_client_unknown(const char *dir, struct err *e);

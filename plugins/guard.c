@@ -18,7 +18,7 @@ void guard_deadline(const struct cni_request *r, const struct conf *c, unsigned 
 	struct err e;
 	(void)err_set(&e, ETIMEDOUT, "gave up while " DEADLINE_DOING);
 	if (r->command == CNI_STATUS)
-		e.code = CNI_NOT_AVAILABLE;
+		(void)cni_not_available(-ETIMEDOUT, &e);
 	err_details(&e,
 		"after %u s; the node state is in %s. Try again: what was begun is undone by DEL "
 		"or the next ADD",

@@ -63,9 +63,7 @@ static int status_mtu(struct call *c, struct err *e)
 		r = net_get_host(c->host, &facts.host, e);
 	if (r >= 0)
 		r = pod_check_mtu(&c->conf, &facts, conf_has_pool(&c->conf, AF_INET6), e);
-	if (r < 0)
-		e->code = CNI_NOT_AVAILABLE;
-	return r;
+	return r < 0 ? cni_not_available(r, e) : r;
 }
 
 static int roost_status(struct call *c, struct err *e)
@@ -79,10 +77,9 @@ static int roost_status(struct call *c, struct err *e)
 	if (supports > 0)
 		return foreign_run(c->request, c->conf.ipam_type, "STATUS", e);
 	if (supports == 0)
-		(void)err_set(e, EAGAIN, "IPAM plugin %s does not support CNI version %s",
+		supports = err_set(e, EAGAIN, "IPAM plugin %s does not support CNI version %s",
 			c->conf.ipam_type, cni_version_text(c->request->version));
-	e->code = CNI_NOT_AVAILABLE;
-	return -EAGAIN;
+	return cni_not_available(supports, e);
 }
 
 /* DEL cleans up first and then tells what was wrong with the call; the first error counts. */

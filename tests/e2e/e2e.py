@@ -34,7 +34,7 @@ NODE4, NODE6 = "192.0.2.2", "2001:db8::2"
 ROUTER4, ROUTER6 = "192.0.2.1", "2001:db8::1"
 POOL4, POOL6 = "10.66.0.0/16", "fd66::/64"
 OTHER4 = "10.67.0.0/16"
-VERSIONS = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+VERSIONS = ["0.3.1", "0.4.0", "1.0.0"]  # what Debian's portmap knows
 CAPABILITIES = {"ips": True, "mac": True, "dns": True, "io.kubernetes.cri.pod-annotations": True}
 STATE_FILES = r"(lock|wiring\.lock|node-[0-9a-f-]+\.mdb(-lock)?)$"
 

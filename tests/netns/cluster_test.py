@@ -129,12 +129,11 @@ def test_an_agent_that_is_gone_leaves_pods_starting_and_stopping(lab):
         agent.end(kill=True)
     for pod in pods[:8]:
         lab.add(pod, conf)
-    status(lab, conf).refused(50, "no free IPv4 address")
+    status(lab, conf).ok("STATUS without a free address")
     lab.call("ADD", conf, pods[8]).refused(
         11, "no free IPv4 address", "1 blocks of 10.66.0.0/16", "8 addresses used",
         "no agent runs on this node")
     lab.delete(pods[0], conf)
-    status(lab, conf).ok("STATUS") # a cooling address is better than none
     equal(addresses(lab.add(pods[8], conf)), ["10.66.0.8"], "the cooling address")
     lab.consistent()
 
@@ -165,7 +164,7 @@ def test_an_agent_that_has_no_block_is_quoted(lab):
                 lab.add(pod, conf, plugin=plugin)
             lab.call("ADD", conf, kept[2], plugin=plugin).refused(
                 11, "no free IPv4", "2 addresses used", "every block of pool-0 is taken")
-            status(lab, conf, plugin=plugin).refused(50, "every block of pool-0 is taken")
+            status(lab, conf, plugin=plugin).ok("STATUS without a free address")
             lab.delete(kept[0], conf, plugin=plugin)
             lab.add(kept[2], conf, plugin=plugin) # the oldest cooling one
             for pod in kept:
@@ -205,12 +204,13 @@ def test_a_pool_that_gives_nothing_to_this_node_is_named(lab):
     with agent_of(lab, *USUAL) as agent:
         lab.add(pods[0], conf)
         agent.tell("clear", "pool 10.66.0.0/16 29 60 no", "put")
-        for verb, code in (("ADD", 11), ("STATUS", 50)):
-            answer = (lab.call(verb, conf, pods[1]) if verb == "ADD" else status(lab, conf))
-            answer.refused(code, "no pool of the cluster", "node-a", "pool-0 (10.66.0.0/16)")
+        lab.call("ADD", conf, pods[1]).refused(11, "no pool of the cluster", "node-a",
+                                               "pool-0 (10.66.0.0/16)")
+        status(lab, conf).ok("STATUS of a node that is drained")
         equal(list(lab.used()), ["10.66.0.8"], "used addresses")
         agent.tell("clear", "put")
         lab.call("ADD", conf, pods[1]).refused(11, "the cluster has no pool")
+        status(lab, conf).refused(50, "the cluster has no pool")
         true(pods[0].ns.pings("10.99.0.1"), "the pod to live on")
 
 

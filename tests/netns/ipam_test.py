@@ -421,7 +421,7 @@ def test_GC_and_STATUS_reach_a_delegate_that_shares_the_state_folder(lab):
     lab.call("STATUS", conf, **path).ok("STATUS")
     for pod in pods:
         lab.add(pod, conf, **path)
-    lab.call("STATUS", conf, **path).refused(50, "10.66.0.0/31")
+    lab.call("STATUS", conf, **path).ok("STATUS of an exhausted pool")
     lab.gc(pods[:1], conf, **path)
     equal(set(lab.used().values()), {pods[0].container}, "owners")
     lab.consistent()
