@@ -2,8 +2,7 @@
 /*
  * What must hold between the node state and the kernel, and what is said when it does not:
  *
- * - record of a pod of roost: its host link exists (else leaked), a route leads through it, and for
- *   IPv6 it has the link-local address that is the pod's gateway;
+ * - record of a pod of roost: its host link exists (else leaked), and all of lib/wiring.h holds;
  * - link of ours: a record of its owner has each address that is routed through it;
  * - block with a record of a pod of roost: its blackhole stands;
  * - blackhole of protocol 82: the block is ours;
@@ -167,59 +166,76 @@ static const char *device_name(const struct audit_input *in, int index)
 
 /* Records. */
 
-static bool has_gateway(const struct audit_input *in, int dev)
-{
-	for (size_t i = 0; i < in->n_addrs; i++) {
-		const uint8_t *b = in->addrs[i].address.addr.bytes;
-		if (in->addrs[i].dev == dev && in->addrs[i].address.addr.family == AF_INET6 &&
-			b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
-			return true;
-	}
-	return false;
-}
-
-/* An IPv6 pod's default route leads to the link-local address of its host link. */
-static void check_gateway(const struct audit_input *in, struct audit *a, const struct node_entry *n,
-	const struct owned_link *l)
-{
-	if (n->addr.family != AF_INET6 || has_gateway(in, l->link.index))
-		return;
-	struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_ROUTE, &n->addr);
-	p->dev = l->link.index;
-	audit_say(p->expected, "a link-local address on %s, the gateway of this pod", l->link.name);
-	audit_say(p->seen, "none, the pod has no way out");
-	audit_say(p->advice, "--repair adds it");
-}
-
-/* A route through somebody else's link is reported with that link. */
-static void check_route(const struct audit_input *in, struct audit *a, const struct node_entry *n,
-	const struct owned_link *l, const char *owner)
-{
-	if (link_routing(in->kernel, &n->addr)) {
-		check_gateway(in, a, n, l);
-		return;
-	}
-	struct audit_problem *p = add_addr(a, AUDIT_MISSING, AUDIT_FIX_ROUTE, &n->addr);
-	p->dev = l->link.index;
-	audit_say(p->expected, "a route through %s to %s", l->link.name, owner);
-	audit_say(p->seen, "%s", l->link.up ? "no route" : "the link is down, so it has no route");
-	audit_say(
-		p->advice, "--repair %s", l->link.up ? "adds it" : "sets the link up and adds it");
-}
-
 static void check_record(const struct audit_input *in, struct audit *a, const struct node_entry *n)
 {
 	if (!is_used(n) || n->owner.foreign)
 		return;
-	const struct owned_link *l = link_of(in->kernel, &n->owner.hash, &n->addr);
-	if (l) {
-		check_route(in, a, n, l, OWNER_STRING(&n->owner));
-		return;
-	}
+	if (link_of(in->kernel, &n->owner.hash, &n->addr))
+		return; /* see check_pod() */
 	struct audit_problem *p = add_addr(a, AUDIT_LEAKED, AUDIT_FIX_RELEASE, &n->addr);
 	audit_say(p->expected, "the host link of %s", OWNER_STRING(&n->owner));
 	audit_say(p->seen, "a record, but no link");
 	audit_say(p->advice, "--repair releases it, or: roostctl ipam release %s", p->object);
+}
+
+/* Pods: the list of lib/wiring.h. */
+
+struct wiring_pod *audit_pods(const struct node_view *v, const struct owned *kernel, size_t *count)
+{
+	struct wiring_pod *pods = mem_new(kernel->n_links + 1, sizeof(*pods));
+	size_t n = 0;
+	for (size_t i = 0; i < v->n_entries; i++) {
+		const struct node_entry *x = v->entries[i];
+		bool pod = is_used(x) && !x->owner.foreign;
+		const struct owned_link *l = pod ? link_of(kernel, &x->owner.hash, &x->addr) : NULL;
+		size_t at = 0;
+		while (l && at < n && pods[at].link.index != l->link.index)
+			at++;
+		if (!l)
+			continue;
+		n += at == n;
+		pods[at].owner = l->label.owner;
+		pods[at].link = l->link;
+		if (pods[at].n_addrs < OWNED_ADDRS)
+			pods[at].addrs[pods[at].n_addrs++] = x->addr;
+	}
+	*count = n;
+	return pods;
+}
+
+static void add_fault(struct audit *a, const struct wiring_fault *x, enum audit_fix fix,
+	const char *object, int dev)
+{
+	struct audit_problem *p = x->addr.family ? add_addr(a, AUDIT_MISSING, fix, &x->addr)
+						 : problem_add(a, AUDIT_MISSING, fix, object);
+	p->dev = dev;
+	audit_say(p->expected, "%s", x->must);
+	audit_say(p->seen, "%s", x->is);
+	audit_say(p->advice, "--repair puts it right, and roostd does by itself");
+}
+
+static void check_pod(const struct audit_input *in, struct audit *a, const struct wiring_pod *pod)
+{
+	struct wiring_faults faults = {0};
+	wiring_compare(pod, &faults);
+	for (size_t i = 0; i < faults.n; i++) {
+		const struct wiring_fault *x = &faults.v[i];
+		/* A route through somebody else's link is reported with that link. */
+		const struct owned_link *other =
+			x->what == WIRING_ROUTE ? link_routing(in->kernel, &x->addr) : NULL;
+		if (!other || other->link.index == pod->link.index)
+			add_fault(a, x, AUDIT_FIX_WIRING, pod->link.name, pod->link.index);
+	}
+}
+
+static void check_host(const struct audit_input *in, struct audit *a)
+{
+	struct wiring_faults faults = {0};
+	if (in->host)
+		wiring_compare_host(in->host, &faults);
+	for (size_t i = 0; i < faults.n; i++)
+		add_fault(a, &faults.v[i], AUDIT_FIX_HOST,
+			faults.v[i].what == WIRING_RULE ? "table inet roost" : "forwarding", 0);
 }
 
 /* Links. */
@@ -402,6 +418,9 @@ void audit_run(const struct audit_input *in, struct audit *out)
 	*out = (struct audit){0};
 	for (size_t i = 0; i < in->view->n_entries; i++)
 		check_record(in, out, in->view->entries[i]);
+	for (size_t i = 0; i < in->n_pods; i++)
+		check_pod(in, out, &in->pods[i]);
+	check_host(in, out);
 	for (size_t i = 0; i < in->kernel->n_links; i++)
 		check_link(in, out, &in->kernel->links[i]);
 	for (size_t i = 0; i < in->view->n_blocks; i++)

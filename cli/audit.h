@@ -11,6 +11,7 @@
 #include "ipam/node.h"
 #include "lib/net.h"
 #include "lib/owned.h"
+#include "lib/wiring.h"
 
 enum audit_kind {
 	AUDIT_LEAKED,  /* a record of a pod of roost whose host link is gone */
@@ -23,7 +24,8 @@ enum audit_fix {
 	AUDIT_FIX_NONE,	     /* somebody must decide */
 	AUDIT_FIX_RELEASE,   /* free addr */
 	AUDIT_FIX_RECORD,    /* enter the living link dev, with all its addresses, into the state */
-	AUDIT_FIX_ROUTE,     /* set dev up and route addr through it */
+	AUDIT_FIX_WIRING,    /* what else must hold for the pod behind dev */
+	AUDIT_FIX_HOST,	     /* what must hold for all pods */
 	AUDIT_FIX_DEL_LINK,  /* delete dev: no traffic can pass it */
 	AUDIT_FIX_DEL_ROUTE, /* delete the route to block through dev */
 	AUDIT_FIX_ADD_BLACKHOLE, /* of block */
@@ -53,7 +55,13 @@ struct audit_input {
 	size_t n_links;
 	const struct cidr *others; /* blocks of other state folders of this host */
 	size_t n_others;
+	const struct wiring_pod *pods; /* of audit_pods(), looked at */
+	size_t n_pods;
+	const struct wiring_host *host; /* the same; NULL: there are no pods */
 };
+
+/* The pods of roost that have a record and a host link, for wiring_look(): a heap array. */
+struct wiring_pod *audit_pods(const struct node_view *v, const struct owned *kernel, size_t *count);
 
 struct audit {
 	struct audit_problem *v; /* records first, then links, blocks, routes, addresses */

@@ -35,6 +35,8 @@ struct facts {
 	struct net_addr *addrs;
 	struct net_link *links;
 	struct cidr *others;
+	struct wiring_pod *pods;
+	struct wiring_host host;
 	struct audit_input in;
 };
 
@@ -46,6 +48,7 @@ static void facts_done(struct facts *l)
 	free(l->addrs);
 	free(l->links);
 	free(l->others);
+	free(l->pods);
 	*l = (struct facts){0};
 }
 #define CLEANUP_FACTS __attribute__((cleanup(facts_done)))
@@ -61,6 +64,13 @@ static int facts_of_kernel(const char *dir, struct facts *l, struct err *e)
 		r = net_list_links(l->net, &l->links, &l->in.n_links, e);
 	if (r >= 0)
 		r = registry_list_others(dir, &l->others, &l->in.n_others, e);
+	if (r >= 0)
+		l->pods = audit_pods(&l->view, &l->kernel, &l->in.n_pods);
+	if (r >= 0 && l->in.n_pods) {
+		r = wiring_look(l->net, l->pods, l->in.n_pods, &l->host, e);
+		l->in.host = &l->host;
+	}
+	l->in.pods = l->pods;
 	l->in.addrs = l->addrs;
 	l->in.links = l->links;
 	l->in.others = l->others;
@@ -93,12 +103,15 @@ static void audit_append(struct audit *to, const struct audit_problem *p)
 	to->v[to->n++] = *p;
 }
 
-/* A living link is entered with all its addresses at once, though each is a problem of its own. */
-static bool is_entered(const struct audit *found, size_t i)
+/* A living link is entered with all its addresses at once, and its wiring mended, though each is a problem
+ * of its own. */
+static bool is_done(const struct audit *found, size_t i)
 {
+	enum audit_fix fix = found->v[i].fix;
+	if (fix != AUDIT_FIX_RECORD && fix != AUDIT_FIX_WIRING && fix != AUDIT_FIX_HOST)
+		return false;
 	for (size_t j = 0; j < i; j++)
-		if (found->v[j].fix == AUDIT_FIX_RECORD && found->v[i].fix == AUDIT_FIX_RECORD &&
-			found->v[j].dev == found->v[i].dev)
+		if (found->v[j].fix == fix && found->v[j].dev == found->v[i].dev)
 			return true;
 	return false;
 }
@@ -115,7 +128,7 @@ static bool check_mend(
 		if (p->fix == AUDIT_FIX_NONE || audit_contains(tried, p))
 			continue;
 		audit_append(tried, p);
-		if (is_entered(found, i))
+		if (is_done(found, i))
 			continue;
 		if (repair_one(&r, p, &e) < 0) {
 			err_add(&e, "cannot repair %s", p->object);

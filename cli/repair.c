@@ -23,7 +23,8 @@ const char *repair_text(enum audit_fix fix)
 		[AUDIT_FIX_NONE] = "",
 		[AUDIT_FIX_RELEASE] = "released",
 		[AUDIT_FIX_RECORD] = "entered into the state again",
-		[AUDIT_FIX_ROUTE] = "link, gateway and route set",
+		[AUDIT_FIX_WIRING] = "put right",
+		[AUDIT_FIX_HOST] = "put right",
 		[AUDIT_FIX_DEL_LINK] = "link deleted",
 		[AUDIT_FIX_DEL_ROUTE] = "route deleted",
 		[AUDIT_FIX_ADD_BLACKHOLE] = "blackhole route added",
@@ -87,35 +88,25 @@ static int repair_record(const struct repair *r, const struct owned_link *l, str
 	return node_assign(r->node, &want, &leases, e);
 }
 
-/* An IPv6 pod's gateway is the link-local address made of the host end's MAC (RFC 4291, appendix
- * A); the kernel drops it when a link goes down. */
-static void queue_gateway(const struct repair *r, const struct owned_link *l)
+/* All that does not hold for the pod, at once: one thing follows from another. */
+static int repair_wiring(const struct repair *r, const struct audit_problem *p, struct err *e)
 {
-	const uint8_t *mac = l->link.mac;
-	const struct cidr gateway = {
-		.addr = {.family = AF_INET6,
-			.bytes = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff,
-				0xfe, mac[3], mac[4], mac[5]}},
-		.len = 64};
-	for (size_t i = 0; i < r->in->n_addrs; i++)
-		if (r->in->addrs[i].dev == l->link.index &&
-			addr_equal(&r->in->addrs[i].address.addr, &gateway.addr))
-			return;
-	net_add_addr(r->net, l->link.index, &gateway);
+	for (size_t i = 0; i < r->in->n_pods; i++) {
+		const struct wiring_pod *pod = &r->in->pods[i];
+		struct wiring_faults faults = {0};
+		if (pod->link.index != p->dev)
+			continue;
+		wiring_compare(pod, &faults);
+		return wiring_mend(r->net, pod, &faults, e);
+	}
+	return 0;
 }
 
-static int add_route(const struct repair *r, const struct audit_problem *p,
-	const struct owned_link *l, struct err *e)
+static int repair_host(const struct repair *r, struct err *e)
 {
-	struct net_route route = {.dst = cidr_of_host(&p->addr),
-		.dev = p->dev,
-		.protocol = OWNED_PROTOCOL,
-		.on_link = p->addr.family == AF_INET};
-	if (p->addr.family == AF_INET6)
-		queue_gateway(r, l);
-	net_set_up(r->net, (struct net_dev){.index = p->dev});
-	net_replace_route(r->net, &route);
-	return net_commit(r->net, NULL, e);
+	struct wiring_faults faults = {0};
+	wiring_compare_host(r->in->host, &faults);
+	return wiring_mend_host(r->net, r->in->host, &faults, e);
 }
 
 static int del_route(const struct repair *r, const struct audit_problem *p, struct err *e)
@@ -136,8 +127,10 @@ int repair_one(const struct repair *r, const struct audit_problem *p, struct err
 		return node_release_addr(r->node, &p->addr, e);
 	case AUDIT_FIX_RECORD:
 		return l ? repair_record(r, l, e) : 0;
-	case AUDIT_FIX_ROUTE:
-		return l ? add_route(r, p, l, e) : 0;
+	case AUDIT_FIX_WIRING:
+		return repair_wiring(r, p, e);
+	case AUDIT_FIX_HOST:
+		return repair_host(r, e);
 	case AUDIT_FIX_DEL_LINK:
 		return owned_remove(r->net, &p->dev, 1, e);
 	case AUDIT_FIX_DEL_ROUTE:

@@ -13,8 +13,10 @@
  */
 #include "lib/net_link.h"
 
+#include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -132,6 +134,13 @@ void net_set_alias(struct net *n, struct net_dev d, const char *alias)
 	(void)net_queue_end(n, m);
 }
 
+void net_set_mac(struct net *n, struct net_dev d, const uint8_t mac[6])
+{
+	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "set the MAC of");
+	netlink_put(m, IFLA_ADDRESS, mac, 6);
+	(void)net_queue_end(n, m);
+}
+
 /* IFF_UP set or cleared. */
 static struct nlmsghdr *queue_up(struct net *n, struct net_dev d, bool up, const char *what)
 {
@@ -241,21 +250,63 @@ static bool is_kind_veth(const struct nlattr *linkinfo)
 	return false;
 }
 
-/* IFLA_INET6_CONF is an array of 32-bit values in the order of linux/ipv6.h. */
-static bool is_ipv6_disabled(const struct nlattr *spec)
+/* A field and its place in the kernel's array. */
+struct conf_place {
+	size_t at;
+	uint32_t *out;
+};
+
+static bool read_conf(const struct nlattr *attr, const struct conf_place *places, size_t count)
+{
+	const uint32_t *conf = netlink_data(attr);
+	size_t n = netlink_size(attr) / sizeof(*conf);
+	for (size_t i = 0; i < count; i++)
+		if (places[i].at >= n)
+			return false;
+	for (size_t i = 0; i < count; i++)
+		*places[i].out = conf[places[i].at];
+	return true;
+}
+
+/* IFLA_INET_CONF is an array of 32-bit values in the order of linux/ip.h, which counts from 1. */
+static void read_conf4(const struct nlattr *attr, struct net_link_conf *c)
+{
+	const struct conf_place places[] = {
+		{IPV4_DEVCONF_FORWARDING - 1, &c->forwarding},
+		{IPV4_DEVCONF_PROXY_ARP - 1, &c->proxy_arp},
+		{IPV4_DEVCONF_RP_FILTER - 1, &c->rp_filter},
+		{IPV4_DEVCONF_ACCEPT_REDIRECTS - 1, &c->accept_redirects},
+		{IPV4_DEVCONF_SEND_REDIRECTS - 1, &c->send_redirects},
+	};
+	c->has[IPV4] = read_conf(attr, places, sizeof(places) / sizeof(*places));
+}
+
+/* IFLA_INET6_CONF in the order of linux/ipv6.h. */
+static void read_conf6(const struct nlattr *attr, struct net_link *l)
+{
+	uint32_t disabled = 0;
+	const struct conf_place places[] = {
+		{DEVCONF_FORWARDING, &l->conf.forwarding6},
+		{DEVCONF_ACCEPT_RA, &l->conf.accept_ra},
+		{DEVCONF_ACCEPT_REDIRECTS, &l->conf.accept_redirects6},
+		{DEVCONF_DISABLE_IPV6, &disabled},
+	};
+	l->conf.has[IPV6] = read_conf(attr, places, sizeof(places) / sizeof(*places));
+	l->ipv6_disabled = disabled != 0;
+}
+
+static void read_spec(const struct nlattr *spec, struct net_link *l)
 {
 	const struct nlattr *family, *attr;
 	NETLINK_EACH_NESTED (family, spec) {
-		if (netlink_type(family) != AF_INET6)
-			continue;
+		uint16_t af = netlink_type(family);
 		NETLINK_EACH_NESTED (attr, family) {
-			const int32_t *conf = netlink_data(attr);
-			size_t n = netlink_size(attr) / sizeof(*conf);
-			if (netlink_type(attr) == IFLA_INET6_CONF && n > DEVCONF_DISABLE_IPV6)
-				return conf[DEVCONF_DISABLE_IPV6] != 0;
+			if (af == AF_INET && netlink_type(attr) == IFLA_INET_CONF)
+				read_conf4(attr, &l->conf);
+			else if (af == AF_INET6 && netlink_type(attr) == IFLA_INET6_CONF)
+				read_conf6(attr, l);
 		}
 	}
-	return false;
 }
 
 static void read_link_attr(const struct nlattr *attr, struct net_link *l)
@@ -281,7 +332,11 @@ static void read_link_attr(const struct nlattr *attr, struct net_link *l)
 		l->peer = (int)netlink_u32(attr);
 		break;
 	case IFLA_AF_SPEC:
-		l->ipv6_disabled = is_ipv6_disabled(attr);
+		read_spec(attr, l);
+		break;
+	case IFLA_LINK_NETNSID:
+		l->is_apart = true;
+		l->apart = (int)netlink_u32(attr);
 		break;
 	case IFLA_LINKINFO:
 		l->is_veth = is_kind_veth(attr);
@@ -327,6 +382,26 @@ int net_find_link(struct net *n, struct net_dev d, struct net_link *out, struct 
 	if (r < 0)
 		return r;
 	*out = l;
+	return 0;
+}
+
+int net_find_peer(struct net *n, const struct net_link *l, struct net_link *out, struct err *e)
+{
+	struct net_link found = {0};
+	if (!l->peer)
+		return err_set(e, ENODEV, "%s has no other end", l->name);
+	struct nlmsghdr *m =
+		queue_link(n, RTM_GETLINK, (struct net_dev){.index = l->peer}, "find the peer,");
+	netlink_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	if (l->is_apart)
+		netlink_put_u32(m, IFLA_TARGET_NETNSID, (uint32_t)l->apart);
+	struct net_pending *p = net_queue_end(n, m);
+	p->on_reply = net_read_link;
+	p->arg = &found;
+	int r = net_commit(n, NULL, e);
+	if (r < 0)
+		return r;
+	*out = found;
 	return 0;
 }
 

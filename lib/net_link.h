@@ -10,7 +10,15 @@
 
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 #include "lib/net.h"
+
+/* Settings of a link, those that anybody asks for. */
+struct net_link_conf {
+	bool has[FAMILIES]; /* the kernel said those of the family */
+	uint32_t forwarding, proxy_arp, rp_filter, accept_redirects, send_redirects;
+	uint32_t forwarding6, accept_ra, accept_redirects6;
+};
 
 struct net_link {
 	int index;
@@ -23,6 +31,9 @@ struct net_link {
 	bool is_veth;
 	bool is_loopback;
 	bool ipv6_disabled; /* net.ipv6.conf.NAME.disable_ipv6 */
+	bool is_apart; /* a veth whose other end is in the namespace apart (the kernel's number) */
+	int apart;
+	struct net_link_conf conf;
 };
 
 struct net_veth {
@@ -48,6 +59,7 @@ void net_set_conf4(struct net *n, struct net_dev d, const struct net_conf4 *conf
 void net_set_no_auto_link_local(struct net *n, struct net_dev d); /* IN6_ADDR_GEN_MODE_NONE */
 void net_set_no_proxy_delay(struct net *n, int index);		  /* answer proxied ARP at once */
 void net_set_alias(struct net *n, struct net_dev d, const char *alias); /* and group 0 */
+void net_set_mac(struct net *n, struct net_dev d, const uint8_t mac[6]);
 void net_set_up(struct net *n, struct net_dev d);
 void net_set_down(struct net *n, struct net_dev d);
 void net_set_mtu(struct net *n, struct net_dev d, uint32_t mtu);
@@ -66,6 +78,9 @@ void net_add_neigh(struct net *n, int index, const struct addr *a, const uint8_t
 
 /* -ENODEV. */
 int net_find_link(struct net *n, struct net_dev d, struct net_link *out, struct err *e);
+
+/* The other end of a veth, wherever it is. -ENODEV, and other errors while its namespace dies. */
+int net_find_peer(struct net *n, const struct net_link *l, struct net_link *out, struct err *e);
 
 /* Lists: heap arrays, the caller frees *out. */
 int net_list_links(struct net *n, struct net_link **out, size_t *count, struct err *e);

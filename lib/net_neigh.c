@@ -54,6 +54,9 @@ void net_del_neigh(
 	net_queue_end(n, m)->tolerance = tolerance;
 }
 
+/* The kernel counts from 3, the unicast probes that it leaves out, and probes each second. */
+#define SILENT_PROBES 5
+
 struct neigh_dump {
 	struct net_dump dump;
 	int index;
@@ -74,8 +77,10 @@ static void list_neigh(const struct nlmsghdr *reply, void *arg)
 		.needs_none = !forwarding && info->ndm_state & NUD_NOARP,
 		.is_forwarding = forwarding,
 	};
-	if (info->ndm_ifindex != d->index || info->ndm_family != d->family)
+	if ((d->index && info->ndm_ifindex != d->index) || info->ndm_family != d->family)
 		return;
+	entry.dev = info->ndm_ifindex;
+	uint32_t probes = 0;
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info)) {
 		uint16_t type = netlink_type(attr);
@@ -84,7 +89,12 @@ static void list_neigh(const struct nlmsghdr *reply, void *arg)
 			memcpy(entry.mac, netlink_data(attr), len);
 		else if (type == NDA_DST)
 			netlink_copy_addr(&entry.dst, attr);
+		else if (type == NDA_PROBES)
+			probes = netlink_u32(attr);
 	}
+	entry.silent = !forwarding &&
+		       (info->ndm_state & NUD_FAILED ||
+			       (info->ndm_state & NUD_INCOMPLETE && probes >= SILENT_PROBES));
 	*(struct net_neigh *)net_dump_add(&d->dump) = entry;
 }
 
@@ -98,7 +108,7 @@ int net_list_neighs(
 	info->ndm_family = (uint8_t)family;
 	if (family == AF_BRIDGE)
 		info->ndm_ifindex = index;
-	else
+	else if (index)
 		netlink_put_u32(m, NDA_IFINDEX, (uint32_t)index);
 	return net_dump(n, &d.dump, list_neigh, (void **)out, count, e);
 }

@@ -15,6 +15,7 @@
 #include "lib/family.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
+#include "lib/wiring.h"
 
 #define MAIN_TABLE 254
 
@@ -70,8 +71,6 @@ static int check_host_link(const struct cni_request *r, struct net *host,
 		return err_set(e, ENODATA,
 			"the host end of interface %s is missing, or it is not this attachment's",
 			r->ifname);
-	if (!out->up)
-		return err_set(e, ENODATA, "host interface %s is down", out->name);
 	return 0;
 }
 
@@ -83,47 +82,53 @@ static bool has_address(const struct net_addr *list, size_t n, const struct cidr
 	return false;
 }
 
-/* Where the checks of addresses and routes look. */
-struct ends {
-	struct net *host, *inside;
-	const struct net_link *host_link, *pod_link;
-};
-
-static int check_address(const char *text, const struct ends *ends, const struct net_addr *list,
-	size_t n, struct err *e)
+static int check_address(const char *text, const struct net_link *pod_link,
+	const struct net_addr *list, size_t n, struct cidr *out, struct err *e)
 {
-	struct cidr wanted;
-	int r = cidr_parse(text, &wanted, e);
+	int r = cidr_parse(text, out, e);
 	if (r < 0)
 		return r;
-	if (!has_address(list, n, &wanted, ends->pod_link->index))
-		return err_set(e, ENODATA, "address %s is missing on %s in the pod", text,
-			ends->pod_link->name);
-	struct net_route route;
-	struct err look;
-	if (net_find_route(ends->host, &wanted.addr, &route, &look) < 0 ||
-		route.dev != ends->host_link->index || route.dst.len != addr_bits(&wanted.addr))
-		return err_set(e, ENODATA, "the host's route to %s via %s is missing", text,
-			ends->host_link->name);
+	if (!has_address(list, n, out, pod_link->index))
+		return err_set(
+			e, ENODATA, "address %s is missing on %s in the pod", text, pod_link->name);
 	return 0;
 }
 
-static int check_addresses(
-	const struct cni_result *prev, size_t interface, const struct ends *ends, struct err *e)
+/* In the pod; those that are, the host has to reach. */
+static int check_addresses(const struct cni_result *prev, size_t interface, struct net *inside,
+	const struct net_link *pod_link, struct wiring_pod *must, struct err *e)
 {
 	CLEANUP_FREE struct net_addr *list = NULL;
 	size_t n = 0;
-	int r = net_list_addrs(ends->inside, &list, &n, e);
+	int r = net_list_addrs(inside, &list, &n, e);
 	size_t i;
 	const json_t *ip;
 	json_array_foreach (prev->ips, i, ip) {
 		const json_t *index = json_object_get(ip, "interface");
 		if (r < 0)
 			return r;
-		if (json_is_integer(index) && json_integer_value(index) == (json_int_t)interface)
-			r = check_address(text_of(ip, "address"), ends, list, n, e);
+		if (!json_is_integer(index) || json_integer_value(index) != (json_int_t)interface ||
+			must->n_addrs == OWNED_ADDRS)
+			continue;
+		struct cidr address;
+		r = check_address(text_of(ip, "address"), pod_link, list, n, &address, e);
+		if (r >= 0)
+			must->addrs[must->n_addrs++] = address.addr;
 	}
 	return r;
+}
+
+/* The list that ipam check and the agent have, too: lib/wiring.h. */
+static int check_host(struct net *host, struct wiring_pod *must, struct err *e)
+{
+	struct wiring_host h;
+	struct wiring_faults faults = {0};
+	int r = wiring_look(host, must, 1, &h, e);
+	if (r < 0)
+		return r;
+	wiring_compare(must, &faults);
+	wiring_compare_host(&h, &faults);
+	return faults.n ? err_set(e, ENODATA, "%s", faults.v[0].is) : 0;
 }
 
 static bool has_route(
@@ -177,8 +182,10 @@ int check_wiring(const struct cni_request *r, const struct cni_result *prev, str
 		result = check_host_link(r, host, &pod_link, &host_link, e);
 	if (result < 0)
 		return result;
-	const struct ends ends = {host, inside, &host_link, &pod_link};
-	result = check_addresses(prev, interface, &ends, e);
+	struct wiring_pod must = {.link = host_link};
+	result = check_addresses(prev, interface, inside, &pod_link, &must, e);
+	if (result >= 0)
+		result = check_host(host, &must, e);
 	for (enum family f = IPV4; result >= 0 && f < FAMILIES; f++)
 		result = check_routes(prev, inside, f, e);
 	return result;

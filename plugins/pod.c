@@ -12,11 +12,9 @@
 #include <sys/socket.h>
 
 #include "ipam/owner.h"
-#include "plugins/gateway.h"
+#include "lib/gateway.h"
 
 #define MTU_WITHOUT_UPLINK 1500
-
-const uint8_t pod_host_mac[6] = {0xee, 0xee, 0xee, 0xee, 0xee, 0xee};
 
 static void plan_label(const struct cni_request *r, struct pod *p)
 {
@@ -166,7 +164,7 @@ void pod_describe(const struct pod *p, struct text *out)
 
 void pod_report(const struct pod *p, const char *netns, struct cni_result *result)
 {
-	(void)cni_result_add_interface(result, p->host, pod_host_mac, NULL, p->mtu);
+	(void)cni_result_add_interface(result, p->host, gateway_mac, NULL, p->mtu);
 	size_t inside = cni_result_add_interface(result, p->ifname, p->mac, netns, p->mtu);
 	for (size_t i = 0; i < p->n_addrs; i++) {
 		const struct addr *a = &p->addrs[i].addr;

@@ -70,8 +70,6 @@ struct pod_facts {
 	bool link_forwards;	  /* IPv4: an interface that is made there does */
 };
 
-extern const uint8_t pod_host_mac[6]; /* ee:ee:ee:ee:ee:ee */
-
 /* Whether pods can have the MTU of the configuration, or the uplink's. -EINVAL: below what IPv6
  * needs. */
 int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6, struct err *e);

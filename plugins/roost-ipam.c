@@ -14,13 +14,13 @@
 #include "ipam/session.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
+#include "lib/gateway.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/ns.h"
 #include "plugins/addresses.h"
 #include "plugins/cni_main.h"
 #include "plugins/conf.h"
-#include "plugins/gateway.h"
 #include "plugins/guard.h"
 
 static int open_state(const struct cni_request *r, const struct conf *c, enum node_mode mode,

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 
-#include "lib/antispoof.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
 #include "lib/log.h"
@@ -22,16 +21,6 @@
 #define DEADLINE_GC_S 45
 #define DEADLINE_FOREIGN_S 110 /* an IPAM plugin may ask a DHCP server */
 
-static int check_antispoof(struct call *c, struct err *e)
-{
-	int r = antispoof_has(c->conf.prefix, e);
-	if (r == 0)
-		return err_set(e, ENODATA,
-			"the rule against spoofed sources is missing in nf_tables table inet "
-			"roost");
-	return r;
-}
-
 static int roost_check(struct call *c, struct err *e)
 {
 	struct cni_result prev;
@@ -44,8 +33,6 @@ static int roost_check(struct call *c, struct err *e)
 		return r;
 	r = check_wiring(c->request, &prev, c->host, c->inside, e);
 	cni_result_done(&prev);
-	if (r >= 0)
-		r = check_antispoof(c, e);
 	if (r < 0)
 		return r;
 	if (!c->conf.in_process)

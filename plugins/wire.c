@@ -23,8 +23,9 @@
 #include <sys/socket.h>
 
 #include "lib/file.h"
+#include "lib/gateway.h"
 #include "lib/net_rule.h"
-#include "plugins/gateway.h"
+#include "lib/wiring.h"
 
 #define LOOPBACK_INDEX 1 /* in every namespace */
 
@@ -32,8 +33,6 @@
  * filtering drops what leaves by another one. Its table is this plus its index. */
 #define TABLE_BASE 8200
 #define RULE_PRIORITY 8200
-
-#define METRIC_NEAR6 256 /* what the kernel gives its own routes to an address's prefix */
 
 static int create_veth(const struct pod *p, const struct ns *ns, struct net *host,
 	struct net_link *out, struct err *e)
@@ -45,7 +44,7 @@ static int create_veth(const struct pod *p, const struct ns *ns, struct net *hos
 		.mtu = p->mtu,
 		.group = owned_newborn_group(&p->label.owner),
 	};
-	memcpy(v.mac, pod_host_mac, sizeof(v.mac));
+	memcpy(v.mac, gateway_mac, sizeof(v.mac));
 	memcpy(v.peer_mac, p->mac, sizeof(v.peer_mac));
 	net_add_veth(host, &v);
 	net_ask_link(host, p->host, out);
@@ -185,49 +184,20 @@ static void queue_host_routes(const struct pod *p, struct net *host, int link)
 	}
 }
 
-/* The pod's IPv6 gateway. With a prefix of 64 bits a host that forwards would also join the anycast
- * address of the subnet's routers on each link, and deleting the link would then wait twice for
- * the kernel's readers (net/ipv6/anycast.c frees it in two steps); so the prefix is a route. */
-static void queue_gateway6(struct net *host, int link)
-{
-	struct addr gateway = gateway_of(AF_INET6);
-	struct cidr address = cidr_of_host(&gateway);
-	net_add_addr(host, link, &address);
-}
-
-static void queue_near6(struct net *host, int link)
-{
-	struct addr gateway = gateway_of(AF_INET6);
-	struct net_route near = {
-		.dst = cidr_masked(&gateway, 64),
-		.dev = link,
-		.protocol = NET_PROTO_KERNEL,
-		.metric = METRIC_NEAR6,
-	};
-	net_append_route(host, &near);
-}
-
 static void queue_host(const struct pod *p, struct net *host, int link)
 {
-	static const struct net_conf4 conf[] = {
-		{IPV4_DEVCONF_PROXY_ARP, 1},
-		{IPV4_DEVCONF_FORWARDING, 1},
-		{IPV4_DEVCONF_RP_FILTER, 1},
-		{IPV4_DEVCONF_ACCEPT_REDIRECTS, 0},
-		{IPV4_DEVCONF_SEND_REDIRECTS, 0},
-	};
 	struct net_dev dev = {.index = link};
 	char label[NET_ALIAS];
 	owned_label_format(&p->label, label);
 	net_set_alias(host, dev, label);
-	net_set_conf4(host, dev, conf, sizeof(conf) / sizeof(*conf));
+	net_set_conf4(host, dev, wiring_conf4, WIRING_CONF4S);
 	net_set_no_proxy_delay(host, link);
 	net_set_no_auto_link_local(host, dev);
 	if (p->has[IPV6])
-		queue_gateway6(host, link);
+		wiring_queue_gateway6(host, link);
 	net_set_up(host, dev);
 	if (p->has[IPV6])
-		queue_near6(host, link);
+		wiring_queue_near6(host, link);
 	queue_host_routes(p, host, link);
 }
 
@@ -348,7 +318,7 @@ static void queue_inside(const struct pod *p, struct net *inside, int link)
 	net_set_up(inside, (struct net_dev){.index = link});
 	struct addr gateway = gateway_of(AF_INET);
 	if (p->has[IPV4])
-		net_add_neigh(inside, link, &gateway, pod_host_mac);
+		net_add_neigh(inside, link, &gateway, gateway_mac);
 	for (enum family f = IPV4; f < FAMILIES; f++) {
 		if (p->has[f] && p->is_second[f])
 			queue_second(p, family_af(f), inside, link);

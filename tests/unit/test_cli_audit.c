@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "cli/audit.h"
+#include "lib/gateway.h"
 #include "tests/unit/test_cli_view.h"
 
 #define MAX 4
@@ -23,6 +24,8 @@ struct world {
 	struct net_addr addrs[MAX];
 	struct net_link devices[MAX];
 	struct audit_input in;
+	struct wiring_pod *pods;
+	bool has_gateway; /* pods' links have it, and the way to their link-local addresses */
 	struct audit found;
 };
 
@@ -41,6 +44,7 @@ static struct owned_link *add_link(
 {
 	struct owned_link *l = &w->links[w->kernel.n_links++];
 	*l = (struct owned_link){.link = {.index = index, .up = true}, .label.owner = o->hash};
+	memcpy(l->link.mac, gateway_mac, sizeof(l->link.mac));
 	(void)snprintf(l->link.name, sizeof(l->link.name), "roost%08x", (unsigned int)index);
 	(void)snprintf(l->label.network, sizeof(l->label.network), "%s", o->network);
 	(void)snprintf(l->label.container, sizeof(l->label.container), "%s", o->container);
@@ -72,12 +76,32 @@ static int tear_down(void **state)
 {
 	struct world *w = *state;
 	audit_done(&w->found);
+	free(w->pods);
 	return 0;
+}
+
+/* What a look at the kernel would show of the pods: the routes of their links. */
+static void world_look(struct world *w)
+{
+	free(w->pods);
+	w->in.pods = w->pods = audit_pods(&w->t.view, &w->kernel, &w->in.n_pods);
+	for (size_t i = 0; i < w->in.n_pods; i++) {
+		struct wiring_pod *pod = &w->pods[i];
+		const struct owned_link *l = audit_link(&w->kernel, pod->link.index);
+		pod->has_gateway6 = pod->has_near6 = w->has_gateway;
+		for (size_t j = 0; j < pod->n_addrs; j++)
+			for (size_t k = 0; k < l->n_addrs; k++)
+				if (addr_equal(&pod->addrs[j], &l->addrs[k]))
+					pod->routes[j] = (struct net_route){
+						.dst = cidr_of_host(&pod->addrs[j]),
+						.dev = l->link.index};
+	}
+	audit_run(&w->in, &w->found);
 }
 
 static const struct audit_problem *only_problem(struct world *w)
 {
-	audit_run(&w->in, &w->found);
+	world_look(w);
 	assert_int_equal(w->found.n, 1);
 	return &w->found.v[0];
 }
@@ -94,7 +118,7 @@ static void expect(
 
 static void expect_peace(struct world *w)
 {
-	audit_run(&w->in, &w->found);
+	world_look(w);
 	assert_int_equal(w->found.n, 0);
 }
 
@@ -134,13 +158,28 @@ static void cooling_reserved_and_quarantined_addresses_need_nothing(void **state
 	expect_peace(w);
 }
 
+static void the_host_has_to_forward_and_to_drop_spoofed_sources(void **state)
+{
+	struct world *w = *state;
+	const struct wiring_host host = {
+		.has = {true, false}, .prefixes[0].text = "roost", .n_prefixes = 1};
+	test_view_entry(&w->t, "10.1.0.65", NODE_USED, &web);
+	add_link(w, 7, &web, "10.1.0.65");
+	w->in.host = &host;
+	world_look(w);
+	assert_int_equal(w->found.n, 2);
+	expect(&w->found.v[0], AUDIT_MISSING, AUDIT_FIX_HOST, "forwarding");
+	expect(&w->found.v[1], AUDIT_MISSING, AUDIT_FIX_HOST, "table inet roost");
+	w->in.host = NULL;
+}
+
 static void a_link_without_route_misses_it(void **state)
 {
 	struct world *w = *state;
 	test_view_entry(&w->t, "10.1.0.65", NODE_USED, &web);
 	add_link(w, 7, &web, NULL);
 	const struct audit_problem *p = only_problem(w);
-	expect(p, AUDIT_MISSING, AUDIT_FIX_ROUTE, "10.1.0.65");
+	expect(p, AUDIT_MISSING, AUDIT_FIX_WIRING, "10.1.0.65");
 	assert_int_equal(p->dev, 7);
 }
 
@@ -150,7 +189,7 @@ static void a_link_that_is_down_is_named_as_the_reason(void **state)
 	test_view_entry(&w->t, "10.1.0.65", NODE_USED, &web);
 	add_link(w, 7, &web, NULL)->link.up = false;
 	const struct audit_problem *p = only_problem(w);
-	expect(p, AUDIT_MISSING, AUDIT_FIX_ROUTE, "10.1.0.65");
+	expect(p, AUDIT_MISSING, AUDIT_FIX_WIRING, "roost00000007");
 	assert_says(p->seen, "down");
 }
 
@@ -210,7 +249,7 @@ static void the_record_of_a_dead_pod_gives_way_to_the_living_one(void **state)
 	struct world *w = *state;
 	test_view_entry(&w->t, "10.1.0.65", NODE_USED, &web);
 	add_link(w, 7, &db, "10.1.0.65");
-	audit_run(&w->in, &w->found);
+	world_look(w);
 	assert_int_equal(w->found.n, 2);
 	expect(&w->found.v[0], AUDIT_LEAKED, AUDIT_FIX_RELEASE, "10.1.0.65");
 	expect(&w->found.v[1], AUDIT_MISSING, AUDIT_FIX_NONE, "10.1.0.65");
@@ -244,10 +283,13 @@ static void an_ipv6_pod_needs_its_gateway_on_the_host_link(void **state)
 	w->blocks[w->kernel.n_blocks++] = cidr("fd00::40/122");
 	test_view_entry(&w->t, "fd00::41", NODE_USED, &web);
 	add_link(w, 7, &web, "fd00::41");
-	expect(only_problem(w), AUDIT_MISSING, AUDIT_FIX_ROUTE, "fd00::41");
+	world_look(w);
+	assert_int_equal(w->found.n, 2);
+	expect(&w->found.v[0], AUDIT_MISSING, AUDIT_FIX_WIRING, "fd00::41");
+	assert_says(w->found.v[0].seen, "fe80::ecee:eeff:feee:eeee");
+	assert_says(w->found.v[1].seen, "fe80::/64");
 	audit_done(&w->found);
-	w->addrs[w->in.n_addrs++] =
-		(struct net_addr){.address = cidr("fe80::ecee:eeff:feee:eeee/64"), .dev = 7};
+	w->has_gateway = true;
 	expect_peace(w);
 }
 
@@ -280,7 +322,7 @@ static void a_blackhole_of_no_block_is_deleted_only_inside_our_pools(void **stat
 	struct world *w = *state;
 	w->blocks[w->kernel.n_blocks++] = cidr("10.1.9.0/26");
 	w->blocks[w->kernel.n_blocks++] = cidr("172.16.0.0/26");
-	audit_run(&w->in, &w->found);
+	world_look(w);
 	assert_int_equal(w->found.n, 2);
 	expect(&w->found.v[0], AUDIT_FOREIGN, AUDIT_FIX_DEL_BLACKHOLE, "10.1.9.0/26");
 	expect(&w->found.v[1], AUDIT_FOREIGN, AUDIT_FIX_NONE, "172.16.0.0/26");
@@ -379,6 +421,7 @@ int main(void)
 		WITH_NODE(a_record_without_link_is_leaked),
 		WITH_NODE(a_record_for_another_plugin_is_never_leaked),
 		WITH_NODE(cooling_reserved_and_quarantined_addresses_need_nothing),
+		WITH_NODE(the_host_has_to_forward_and_to_drop_spoofed_sources),
 		WITH_NODE(a_link_without_route_misses_it),
 		WITH_NODE(a_link_that_is_down_is_named_as_the_reason),
 		WITH_NODE(of_two_links_of_one_owner_the_routed_one_counts),

@@ -5,7 +5,11 @@
  * and is answered for by a permanent neighbour and proxy ARP, and the fixed link-local address of
  * the host end, which its fixed MAC ee:ee:ee:ee:ee:ee gives (RFC 4291 appendix A).
  */
+#include <stdint.h>
+
 #include "lib/addr.h"
+
+extern const uint8_t gateway_mac[6]; /* ee:ee:ee:ee:ee:ee */
 
 #define GATEWAY4_TEXT "169.254.1.1"
 #define GATEWAY6_TEXT "fe80::ecee:eeff:feee:eeee"
