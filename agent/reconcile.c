@@ -266,6 +266,7 @@ static int sync_all(struct agent *a, const struct facts *f)
 {
 	struct desired d;
 	list_blocks(a);
+	a->self.learned = bird_learned_blocks(a->bird, &a->self.n_learned);
 	desired_make(&a->conf, &a->replica, f, &a->self, &d);
 	int changed = sync_states(a, f, &d);
 	sync_kernel(a, &d);

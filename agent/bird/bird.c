@@ -8,7 +8,8 @@
  *	FILE is not the text        FILE.new and FILE.check are written; configure check
  *	  found good                FILE.new becomes FILE
  *	FILE is not loaded          configure
- *	and else                    show status as a prod, show protocols now and then
+ *	and else                    show status as a prod; now and then show protocols, and show
+ *	                            route: which blocks has BGP brought?
  *
  * BIRD says 0003 (done), 0004 or 0005 (later), 8002 (no, with file, line and column). Refused
  * text is tried again every 10 s, as the cause may be a file of the operator's that he mends.
@@ -33,6 +34,7 @@
 
 #include "agent/bird/ctl.h"
 #include "agent/bird/file.h"
+#include "agent/bird/learned.h"
 #include "agent/bird/reply.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
@@ -47,7 +49,7 @@
 #define LOAD_TIMEOUT_MS 15000
 #define SHOW_TIMEOUT_MS 5000
 
-enum asked { NOTHING, STATUS, SESSIONS, CHECK, CONFIGURE };
+enum asked { NOTHING, STATUS, SESSIONS, LEARNED4, LEARNED6, CHECK, CONFIGURE };
 
 struct bird {
 	struct bird_ctl *ctl;
@@ -65,6 +67,10 @@ struct bird {
 	uint64_t loaded_serial, refused_serial; /* 0: none */
 	bool status_known;			/* since BIRD came up */
 	bool loading;				/* BIRD said that it takes a while */
+
+	struct bird_learned learned;
+	bool learned_changed; /* since the last bird_step() */
+	unsigned int to_look; /* families whose blocks are asked for next, as bits */
 
 	int64_t prod_until_ms, prod_at_ms, sessions_at_ms, retry_at_ms;
 	struct bird_status status, shown; /* shown: as of the last bird_step() */
@@ -86,6 +92,9 @@ int bird_open(struct bird **out, const struct bird_paths *p, struct err *e)
 		return r;
 	}
 	b->on_trial = bird_file_is_on_trial(&b->file);
+	CLEANUP_FREE char *text = bird_file_read(&b->file);
+	if (text)
+		bird_learned_from_text(&b->learned, text, boot_now_ms());
 	*out = b;
 	return 0;
 }
@@ -97,6 +106,7 @@ void bird_close(struct bird *b)
 	bird_ctl_close(b->ctl);
 	wait_close(&b->wait);
 	free(b->text);
+	bird_learned_done(&b->learned);
 	free(b);
 }
 
@@ -108,6 +118,12 @@ int bird_fd(const struct bird *b)
 void bird_status(const struct bird *b, struct bird_status *out)
 {
 	*out = b->status;
+}
+
+const struct cidr *bird_learned_blocks(const struct bird *b, size_t *n)
+{
+	*n = b->learned.n;
+	return b->learned.blocks;
 }
 
 uint64_t bird_want_text(struct bird *b, const char *text)
@@ -161,6 +177,7 @@ static void came_up(struct bird *b, int64_t now)
 	set_trouble(b, "");
 	b->placed = b->text && bird_file_is(&b->file, b->text);
 	b->status_known = false;
+	bird_learned_renew(&b->learned, now);
 	prod_for_a_while(b, now);
 }
 
@@ -266,6 +283,9 @@ static void on_event(struct bird *b, const struct bird_ctl_event *event)
 		on_status(b, event, now);
 	else if (asked == SESSIONS)
 		bird_reply_sessions(event->text, &b->status.peers, &b->status.peers_up);
+	else if (asked == LEARNED4 || asked == LEARNED6)
+		b->learned_changed |= bird_learned_take(
+			&b->learned, asked == LEARNED6 ? IPV6 : IPV4, event->text, now);
 	else if (asked == CHECK)
 		on_check(b, event, now);
 	else if (asked == CONFIGURE)
@@ -288,6 +308,8 @@ static enum asked next_command(const struct bird *b, int64_t now)
 		return b->placed ? CONFIGURE : CHECK;
 	if (now >= prod_time(b, now))
 		return STATUS;
+	if (b->to_look)
+		return b->to_look & 1 << IPV4 ? LEARNED4 : LEARNED6;
 	return now >= b->sessions_at_ms ? SESSIONS : NOTHING;
 }
 
@@ -312,7 +334,23 @@ static void send_command(struct bird *b, enum asked what, int64_t now)
 			b->loaded_serial = 0;
 		}
 		b->sessions_at_ms = now + (now < b->prod_until_ms ? SESSIONS_SOON_MS : SESSIONS_MS);
+		b->to_look = 1 << IPV4 | 1 << IPV6;
 		bird_ctl_send(b->ctl, "show protocols \"roost_*\"", SHOW_TIMEOUT_MS);
+		break;
+	case LEARNED4:
+		/* Without such pools the name is not known, and the answer has no route. */
+		b->to_look &= ~(1u << IPV4);
+		bird_ctl_send(b->ctl,
+			"show route primary table master4 where source = RTS_BGP && net ~ "
+			"roost_blocks4",
+			SHOW_TIMEOUT_MS);
+		break;
+	case LEARNED6:
+		b->to_look &= ~(1u << IPV6);
+		bird_ctl_send(b->ctl,
+			"show route primary table master6 where source = RTS_BGP && net ~ "
+			"roost_blocks6",
+			SHOW_TIMEOUT_MS);
 		break;
 	case CHECK:
 		if (bird_file_write(&b->file, b->text, &e) < 0) {
@@ -369,7 +407,8 @@ int bird_step(struct bird *b, struct err *e)
 			break;
 	}
 	plan_next(b, boot_now_ms());
-	bool changed = !is_same_status(&b->status, &b->shown);
+	bool changed = b->learned_changed || !is_same_status(&b->status, &b->shown);
+	b->learned_changed = false;
 	b->shown = b->status;
 	return changed ? 1 : 0;
 }

@@ -3,12 +3,14 @@
 /*
  * Keeping a BIRD equal to a text: the file is written, checked, put in place and loaded; a
  * refused text is taken back and the old one stays. Then BIRD is prodded for some seconds, as
- * versions 2.0.8 to 2.13 sleep on work. Knows when a block is no longer announced.
+ * versions 2.0.8 to 2.13 sleep on work. Knows when a block is no longer announced, and which blocks
+ * BGP has brought.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "agent/bird/ctl.h"
+#include "lib/addr.h"
 #include "lib/err.h"
 
 struct bird_paths {
@@ -25,6 +27,10 @@ int bird_fd(const struct bird *b);
 
 /* The text that shall be in force (copied). generation grows with each call; 0 before the first. */
 uint64_t bird_want_text(struct bird *b, const char *text);
+
+/* Other nodes' blocks that BGP has brought, sorted, up to BIRD_KEPT_S after it lost them
+ * (agent/bird/learned.h); borrowed until the next bird_step(). */
+const struct cidr *bird_learned_blocks(const struct bird *b, size_t *n);
 
 /* Goes on with whatever can go on. 1: something that bird_status() shows changed. */
 int bird_step(struct bird *b, struct err *e);

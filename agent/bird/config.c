@@ -5,6 +5,7 @@
  *	roost_hops4 (table), roost_reach4 (static)   how to reach a node: BGP's igp table
  *	roost_own4, roost_local4 (static)            our blocks, announced, and not announced
  *	roost_remote4 (static)                       others' blocks where BGP does not carry them
+ *	roost_kept4 (static)                         others' blocks for when BGP has just lost them
  *	roost_kernel4                                what of all this the kernel gets
  *
  * what agent/bird/exits.c says of exits, and for both together BGP, roost_mesh and roost_out
@@ -35,7 +36,8 @@
 #include "lib/mem.h"
 
 #define WAIT_S 20 /* graceful restart wait: one dead neighbour holds everything up that long */
-#define RX_BUFFER 4194304 /* of the netlink socket: a thousand sessions at once overran less */
+#define KEPT_PREFERENCE 90 /* of copies; BGP's is 100 */
+#define RX_BUFFER 4194304  /* of the netlink socket: a thousand sessions at once overran less */
 
 static int compare_hop(const void *a, const void *b)
 {
@@ -177,6 +179,17 @@ static void put_own(struct text *t, const struct bird_part *p)
 	}
 }
 
+/* One protocol's routes: those of remote, sorted, that are of that table. */
+static void put_remote_routes(
+	struct text *t, const struct bird_remote *remote, size_t n, size_t table)
+{
+	for (size_t i = 0; i < n; i++)
+		if (remote[i].table == table &&
+			(i == 0 || !cidr_equal(&remote[i].block, &remote[i - 1].block)))
+			text_add(t, "\troute %s recursive %s;\n", PREFIX_STRING(&remote[i].block),
+				ADDR_STRING(&remote[i].node));
+}
+
 static void put_remote(struct text *t, const struct bird_part *p)
 {
 	CLEANUP_FREE struct bird_remote *remote =
@@ -189,15 +202,25 @@ static void put_remote(struct text *t, const struct bird_part *p)
 		text_add(t,
 			"protocol static roost_remote%s {\n\tipv%c;\n\tigp table roost_hops%s;\n",
 			suffix, p->digit, suffix);
-		for (size_t i = 0; i < p->f->n_remote; i++) {
-			if (remote[i].table != table ||
-				(i > 0 && cidr_equal(&remote[i].block, &remote[i - 1].block)))
-				continue;
-			text_add(t, "\troute %s recursive %s;\n", PREFIX_STRING(&remote[i].block),
-				ADDR_STRING(&remote[i].node));
-		}
+		put_remote_routes(t, remote, p->f->n_remote, table);
 		text_add(t, "}\n");
 	}
+}
+
+/* Copies of what BGP has brought, behind it: in force only while BGP has no route to the block. Their
+ * next hops are found as BGP's are, so that the kernel's route is the same before and after. */
+static void put_kept(struct text *t, const struct bird_part *p)
+{
+	CLEANUP_FREE struct bird_remote *kept =
+		sorted(p->f->kept, p->f->n_kept, sizeof(*kept), compare_remote);
+	if (p->f->n_kept == 0)
+		return;
+	text_add(t,
+		"protocol static roost_kept%c {\n\tipv%c { preference %d; };\n"
+		"\tigp table roost_hops%c;\n",
+		p->digit, p->digit, KEPT_PREFERENCE, p->digit);
+	put_remote_routes(t, kept, p->f->n_kept, 0);
+	text_add(t, "}\n");
 }
 
 /* What the kernel gets. The rule about pools is there a second time, behind the import filters:
@@ -207,6 +230,8 @@ static void put_kernel(struct text *t, const struct bird_part *p)
 	text_add(t, "filter roost_to_kernel%c {\n", p->digit);
 	text_add(t, "\tif net = %s then reject;\n", p->digit == '4' ? "0.0.0.0/0" : "::/0");
 	text_add(t, "\tif proto ~ \"roost_remote*\" then accept;\n");
+	if (p->has_blocks)
+		text_add(t, "\tif proto = \"roost_kept%c\" then accept;\n", p->digit);
 	text_add(t, "\tif source != RTS_BGP then reject;\n");
 	if (p->has_given)
 		text_add(t, "\tif roost_is_exit%c() then reject;\n", p->digit);
@@ -243,6 +268,7 @@ static void put_family(struct text *t, const struct bird_part *part)
 		put_hops(t, &p, i);
 	put_own(t, &p);
 	put_remote(t, &p);
+	put_kept(t, &p);
 	p.has_given = bird_exits_put_function(t, &p);
 	put_kernel(t, &p);
 	bird_exits_put(t, &p);

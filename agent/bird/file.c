@@ -27,6 +27,7 @@
 #include "lib/text.h"
 
 #define SUFFIX_MAX 8
+#define FILE_MAX (64u << 20) /* bytes of a text that is read back */
 
 static bool is_usable(const char *path)
 {
@@ -54,18 +55,39 @@ int bird_file_init(struct bird_file *f, const char *path, const char *include, c
 	return 0;
 }
 
+/* -1: there is no such file. */
+static int open_file(const struct bird_file *f, struct stat *st)
+{
+	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 bool bird_file_is(const struct bird_file *f, const char *text)
 {
 	size_t wanted = strlen(text);
 	struct stat st;
-	CLEANUP_FD int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != wanted)
+	CLEANUP_FD int fd = open_file(f, &st);
+	if (fd < 0 || (size_t)st.st_size != wanted)
 		return false;
 	CLEANUP_FREE char *seen = NULL;
 	size_t len = 0;
 	struct err unused;
 	return file_read_fd(fd, wanted, &seen, &len, &unused) == 0 && len == wanted &&
 	       memcmp(seen, text, len) == 0;
+}
+
+char *bird_file_read(const struct bird_file *f)
+{
+	struct stat st;
+	CLEANUP_FD int fd = open_file(f, &st);
+	char *seen = NULL;
+	size_t len = 0;
+	struct err unused;
+	return fd >= 0 && file_read_fd(fd, FILE_MAX, &seen, &len, &unused) == 0 ? seen : NULL;
 }
 
 static int set_access(const struct bird_file *f, int fd, struct err *e)

@@ -23,6 +23,10 @@ struct bird_file {
 int bird_file_init(struct bird_file *f, const char *path, const char *include, const char *group,
 	struct err *e);
 
+/* What FILE holds; NULL: there is none that can be read, or it is larger than any of ours. The caller
+ * frees it. */
+char *bird_file_read(const struct bird_file *f);
+
 bool bird_file_is(const struct bird_file *f, const char *text); /* FILE holds exactly this */
 
 /* Makes FILE.new and FILE.check, 0640. */

@@ -175,6 +175,7 @@ static void put_export(struct text *t, const struct channel *c)
 		text_add(t, "\t\t\tif source = RTS_BGP then reject;\n");
 	text_add(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", digit);
 	text_add(t, "\t\t\tif proto ~ \"roost_remote*\" then reject;\n");
+	text_add(t, "\t\t\tif proto = \"roost_kept%c\" then reject;\n", digit);
 	if (c->f->family != family_of(p->addr.family)) {
 		text_add(t, "\t\t\tif source != RTS_BGP then ");
 		put_next_hop(t, c->f);

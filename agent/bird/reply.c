@@ -172,6 +172,20 @@ void bird_reply_sessions(const char *text, uint32_t *n, uint32_t *established)
 	}
 }
 
+/* A route's line begins with the prefix; lines of the table and of next hops do not. */
+bool bird_reply_route(const char **at, struct cidr *out)
+{
+	char line[BIRD_REPLY_LINE];
+	int code;
+	while (next_line(at, &code, line, sizeof(line))) {
+		struct err ignored;
+		line[strcspn(line, " \t")] = '\0';
+		if (code == 1007 && cidr_parse(line, out, &ignored) == 0)
+			return true;
+	}
+	return false;
+}
+
 void bird_reply_sentence(const char *text, char *out, size_t size)
 {
 	char line[BIRD_REPLY_LINE] = "";

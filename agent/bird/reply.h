@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/addr.h"
+
 #define BIRD_REPLY_LINE 1024 /* of a line that are kept; BIRD's own are at most 512 */
 
 struct bird_reply {
@@ -37,6 +39,9 @@ void bird_reply_status(const char *text, struct bird_reply_status *out);
 
 /* `show protocols "roost_*"`: the BGP sessions, and how many of them are established. */
 void bird_reply_sessions(const char *text, uint32_t *n, uint32_t *established);
+
+/* `show route`: the prefix of the next route; false: there is none any more. *at begins as the text. */
+bool bird_reply_route(const char **at, struct cidr *out);
 
 /* BIRD's own sentence: the last line, without its code; borrowed from text, to its end. */
 void bird_reply_sentence(const char *text, char *out, size_t size);

@@ -30,7 +30,7 @@ struct bird_hop {
 
 #define BIRD_TABLES 5 /* next-hop tables of a family; 0 is the one of all BGP sessions */
 
-struct bird_remote { /* another node's block, without BGP */
+struct bird_remote { /* another node's block, as a static route */
 	struct cidr block;
 	struct addr node;
 	uint8_t table;
@@ -46,6 +46,8 @@ struct bird_family {
 	size_t n_hops[BIRD_TABLES]; /* a table without entries beyond 0 is not made */
 	const struct bird_remote *remote;
 	size_t n_remote;
+	const struct bird_remote *kept; /* BGP's, copied for the time when it loses them; table 0 */
+	size_t n_kept;
 };
 
 struct bird_peer {

@@ -45,6 +45,8 @@ struct desired_self {
 	size_t n_announced;
 	const struct cidr *kept; /* own blocks that are draining: blackhole only */
 	size_t n_kept;
+	const struct cidr *learned; /* others' blocks that BGP brought, up to a while ago; sorted */
+	size_t n_learned;
 };
 
 struct desired {

@@ -4,7 +4,9 @@
  * table: which entry leads to a node's address. The pools of one family may ask for different
  * encapsulations. The first pool's is that of table 0, through which BGP resolves; blocks of pools
  * with another one are fed to BIRD as static routes through the table of theirs. So are all
- * blocks when there is no BGP, and blocks of pools that are not to be announced.
+ * blocks when there is no BGP, and blocks of pools that are not to be announced. Blocks that BGP has
+ * brought are static routes a second time, behind BGP's: while BIRDs restart, ours or others', BGP may
+ * lose routes whose nodes are well, and these carry the packets until it has them again.
  *
  * A gateway may be in no subnet of its link: machines of clouds have /32 addresses, and a route to the
  * gateway through the device, or one that says onlink. BIRD knows a neighbour by subnets alone, so
@@ -26,6 +28,7 @@
 #include <sys/socket.h>
 
 #include "agent/desired/base.h"
+#include "lib/search.h"
 #include "lib/text.h"
 
 /* One family's work. */
@@ -317,30 +320,42 @@ static bool is_by_bgp(const struct routing *r, const struct desired_pool *p)
 	return r->g->bgp && !p->spec->no_bgp_export && r->table[encapsulation_of(p->spec)] == 0;
 }
 
+static bool is_learned(const struct desired_self *s, const struct cidr *block)
+{
+	return search_find(s->learned, s->n_learned, sizeof(*block), block, cidr_compare_first);
+}
+
+/* Other nodes' blocks: BGP's that it has brought, which are kept for when it loses them, and those that
+ * it does not carry. */
 static void collect_remote_blocks(struct routing *r)
 {
 	const struct replica *rep = r->g->r;
 	struct bird_remote *remote = desired_memory(r->g->out, rep->n_blocks, sizeof(*remote));
+	struct bird_remote *kept = desired_memory(r->g->out, rep->n_blocks, sizeof(*kept));
 	for (size_t i = 0; i < rep->n_blocks; i++) {
 		const struct replica_block *b = &rep->blocks[i];
 		if (b->cidr.addr.family != family_af(r->family) || !b->node ||
 			b->state != BLOCK_OWNED)
 			continue;
 		const struct desired_pool *p = pool_of(r, &b->cidr);
-		const struct replica_node *node =
-			p && !is_by_bgp(r, p) ? replica_node(rep, b->node) : NULL;
+		const struct replica_node *node = p ? replica_node(rep, b->node) : NULL;
 		if (!node)
 			continue;
 		struct addr a = desired_other_addr(r->g, node, r->family);
 		if (!a.family || addr_equal(&a, &r->out->node))
 			continue;
-		remote[r->out->n_remote++] = (struct bird_remote){
+		struct bird_remote one = {
 			.block = b->cidr,
 			.node = a,
 			.table = (uint8_t)r->table[encapsulation_of(p->spec)],
 		};
+		if (!is_by_bgp(r, p))
+			remote[r->out->n_remote++] = one;
+		else if (is_learned(r->g->self, &b->cidr))
+			kept[r->out->n_kept++] = one;
 	}
 	r->out->remote = remote;
+	r->out->kept = kept;
 }
 
 void desired_routes(struct desired_work *g)

@@ -39,6 +39,7 @@ class Fake:
         self.commands = []
         self.connections = 0
         self.answers = {"show status": STATUS, "show protocols": SESSIONS,
+                        "show route": b"1007-Table master4:\n0000 \n",
                         "configure check": b"0002-Reading configuration from x\n0020 Configuration OK\n",
                         "configure": b"0002-Reading configuration from x\n0003 Reconfigured\n"}
         self.open()

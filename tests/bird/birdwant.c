@@ -148,7 +148,7 @@ static void read_family(struct birdwant *b, const json_t *doc, struct bird_famil
 	if (!doc)
 		return;
 	check_keys(doc, "family",
-		(const char *const[]){"node", "own", "pools", "hops", "remote", NULL});
+		(const char *const[]){"node", "own", "pools", "hops", "remote", "kept", NULL});
 	f->node = addr_of(doc, "node");
 	f->own = read_cidrs(b, json_object_get(doc, "own"), &f->n_own);
 	const json_t *list = json_object_get(doc, "pools");
@@ -157,6 +157,9 @@ static void read_family(struct birdwant *b, const json_t *doc, struct bird_famil
 	list = json_object_get(doc, "remote");
 	f->remote = read_remote(b, list);
 	f->n_remote = json_array_size(list);
+	list = json_object_get(doc, "kept");
+	f->kept = read_remote(b, list);
+	f->n_kept = json_array_size(list);
 	list = json_object_get(doc, "hops");
 	for (size_t i = 0; i < json_array_size(list) && i < BIRD_TABLES; i++) {
 		f->hops[i] = read_hops(b, json_array_get(list, i));

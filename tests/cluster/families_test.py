@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """IPv4 and IPv6 between nodes: both over one BGP session, each carried as its own pool says, nodes
 that have one of them only, and what it costs when a node gets or loses one."""
-import json
 
 import pytest
 
@@ -135,18 +134,8 @@ def test_a_route_reflector_passes_both_families_on():
     """One session between each node and the reflector, none between the others."""
     with Cluster(encap="vxlan-cross-subnet") as c:
         c.started()
-        reflector, clients = c.nodes[0], c.nodes[1:]
-        document = json.loads(reflector.ctl("get", "node", reflector.name, "-o", "json"))
-        document["spec"]["bgp"]["routeReflectorClusterID"] = "1.0.0.1"
-        to_clients = [resource("BGPPeer", f"to-{n.name}", node=reflector.name, peerIP=n.ip(4),
-                               asNumber=64512) for n in clients]
-        c.apply(resource("BGPConfiguration", "default", nodeToNodeMeshEnabled=False),
-                resource("BGPPeer", "to-reflector", peerIP=reflector.ip(4), asNumber=64512),
-                *to_clients, document)
-        def reflected():
-            equal([len(n.sessions()) for n in c.nodes], [len(clients)] + [1] * len(clients),
-                  "sessions")
-            true(all(all(n.sessions().values()) for n in c.nodes), "all to be up")
-        until_it_passes(reflected, "a session with the reflector alone")
+        c.reflect()
+        for node in c.nodes:
+            until(lambda n=node: c.sessions_up(n), f"a session of {node} with the reflector alone")
         c.wait_converged()
         step(f"{c.matrix()} probes passed")

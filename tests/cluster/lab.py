@@ -691,6 +691,7 @@ class Cluster:
         self._namespaces = []
         self.nodes = []
         self.router_bird = None
+        self.reflected = False
         os.makedirs(self.dir)
         global _began
         _began = time.monotonic()
@@ -846,6 +847,17 @@ class Cluster:
         text = "---\n".join(json.dumps(d, indent=2) + "\n" for d in documents)
         return (node or self.nodes[0]).ctl("apply", "-f", "-", stdin=text)
 
+    def reflect(self):
+        """The first node becomes a route reflector, and the others have a session with it alone."""
+        reflector, *clients = self.nodes
+        document = json.loads(reflector.ctl("get", "node", reflector.name, "-o", "json"))
+        document["spec"]["bgp"]["routeReflectorClusterID"] = "1.0.0.1"
+        self.apply(document, resource("BGPConfiguration", "default", nodeToNodeMeshEnabled=False),
+                   resource("BGPPeer", "to-reflector", peerIP=reflector.ip(4), asNumber=64512),
+                   *(resource("BGPPeer", f"to-{n.name}", node=reflector.name, peerIP=n.ip(4),
+                              asNumber=64512) for n in clients))
+        self.reflected = True
+
     # ---- a cluster that works ----
 
     def wait_ready(self):
@@ -910,10 +922,11 @@ class Cluster:
 
     def sessions_up(self, node):
         """The node's BGP sessions stand, one for each other node with which it has a family in
-        common and one for each of the router's addresses, and no graceful restart is under way.
-        Raises Failed."""
+        common (or with the reflector alone) and one for each of the router's addresses, and no
+        graceful restart is under way. Raises Failed."""
+        others = self.nodes[:1] if self.reflected and node is not self.nodes[0] else self.nodes
         count = sum(n is not node and not set(n.families).isdisjoint(node.families)
-                    for n in self.nodes) + (len(node.families) if self.tor else 0)
+                    for n in others) + (len(node.families) if self.tor else 0)
         found = node.sessions()
         if len(found) != count or not all(found.values()):
             raise Failed(f"BGP sessions of {node}, expected {count}: {found}")

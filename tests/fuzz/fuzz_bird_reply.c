@@ -40,6 +40,9 @@ static void use(const struct bird_reply *r)
 	bird_reply_status(r->text, &status);
 	bird_reply_sessions(r->text, &n, &up);
 	CHECK(up <= n);
+	const char *at = r->text;
+	for (struct cidr c; bird_reply_route(&at, &c);)
+		CHECK(c.len <= addr_bits(&c.addr));
 	bird_reply_sentence(r->text, sentence, sizeof(sentence));
 	CHECK(strlen(sentence) < sizeof(sentence));
 }

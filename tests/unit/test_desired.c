@@ -24,7 +24,7 @@ struct input {
 	struct facts_link links[MOST];
 	struct facts_addr addrs[MOST];
 	struct desired_self self;
-	struct cidr announced[MOST], kept[MOST];
+	struct cidr announced[MOST], kept[MOST], learned[MOST];
 };
 
 static struct cidr cidr_at(const json_t *object, const char *key)
@@ -125,6 +125,8 @@ static void read_self(const json_t *doc, struct input *in)
 		.n_announced = read_cidrs(json_object_get(self, "announced"), in->announced),
 		.kept = in->kept,
 		.n_kept = read_cidrs(json_object_get(self, "kept"), in->kept),
+		.learned = in->learned,
+		.n_learned = read_cidrs(json_object_get(self, "learned"), in->learned),
 	};
 }
 

@@ -13,6 +13,7 @@ import struct
 import pytest
 
 import lab
+import restart_test
 import traffic
 from lab import Cluster, IPIP, Place, PROGRAMS, equal, inside, step, true, until
 
@@ -75,6 +76,13 @@ def test_through_ipip_always():
             equal(spec["bgp"]["ipv4IPIPTunnelAddr"], *node.ends(4), "the Node document's address")
         equal({n["name"]: n["pods"] for n in c.nodes[0].ask("node", "list")},
               {n.name: 1 for n in c.nodes}, "the numbers of pods, tunnels left out")
+
+
+def test_birds_that_restart_together_lose_nothing_through_ipip():
+    with Cluster(encap="ipip", nodes=2, families=(4,)) as c:
+        c.started()
+        restart_test.restarted_together(
+            c, (restart_test.crash_at_once, restart_test.stop_and_start_at_once))
 
 
 def briefly(file):
