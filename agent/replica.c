@@ -212,7 +212,7 @@ static int parse_document(const struct store_event *ev, json_t **doc, struct err
 {
 	if (!ev->value)
 		return err_set(e, EFBIG, "the document is larger than %d bytes", STORE_VALUE_MAX);
-	return json_parse(ev->value, strlen(ev->value), doc, e);
+	return json_parse_secret(ev->value, strlen(ev->value), doc, e);
 }
 
 static int read_resource(struct replica *r, const struct store_event *ev, enum resource_kind kind,

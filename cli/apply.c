@@ -19,6 +19,7 @@
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/config.h"
+#include "cluster/document.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -220,42 +221,62 @@ int apply_files(const struct options *o)
 	return status >= 0 ? status : apply_manifests(o, &m);
 }
 
-static json_t *describe_step(const struct plan_step *step)
+/* Both sides of a change, as they may be shown. before is null when there is nothing. */
+struct sides {
+	json_t *before, *after;
+};
+
+static struct sides show_sides(const struct plan_step *step, bool secrets)
+{
+	json_t *old = step->old ? step->old->doc : NULL;
+	if (secrets)
+		return (struct sides){old ? json_incref(old) : json_null(), json_incref(step->doc)};
+	return (struct sides){
+		old ? document_hide(old, NULL) : json_null(), document_hide(step->doc, old)};
+}
+
+static void sides_done(struct sides *s)
+{
+	json_decref(s->before);
+	json_decref(s->after);
+}
+
+static json_t *describe_step(const struct plan_step *step, const struct sides *s)
 {
 	const struct resource *r = &step->value;
 	json_t *one = json_pack("{s:s, s:s, s:s}", "kind", resource_kind_text(r->kind), "name",
 		r->name, "change", step->kind == PLAN_CREATE ? "create" : "configure");
-	(void)json_object_set(
-		one, "before", step->old && step->old->doc ? step->old->doc : json_null());
-	(void)json_object_set(one, "after", step->doc);
+	(void)json_object_set(one, "before", s->before);
+	(void)json_object_set(one, "after", s->after);
 	return one;
 }
 
-static void print_step(const struct plan_step *step)
+static void print_step(const struct plan_step *step, const struct sides *s)
 {
 	char before[INVENTORY_LABEL + 16];
-	CLEANUP_FREE char *old =
-		step->old && step->old->doc ? yaml_text(step->old->doc) : mem_strdup("");
-	CLEANUP_FREE char *new = yaml_text(step->doc);
+	CLEANUP_FREE char *old = json_is_null(s->before) ? mem_strdup("") : yaml_text(s->before);
+	CLEANUP_FREE char *new = yaml_text(s->after);
 	(void)snprintf(before, sizeof(before), "store/%s",
 		LABEL_STRING(step->value.kind, step->value.name));
 	difference_print(stdout, step->old ? before : "/dev/null", old, step->manifest->file, new);
 }
 
-static int print_diff(const struct plan *p, bool json)
+static int print_diff(const struct plan *p, const struct options *o)
 {
 	CLEANUP_JSON json_t *list = json_array();
 	size_t changes = 0;
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->steps[i].kind == PLAN_UNCHANGED)
 			continue;
+		struct sides s = show_sides(&p->steps[i], o->given & OPTION_SHOW_SECRETS);
 		changes++;
-		if (json)
-			json_append(list, describe_step(&p->steps[i]));
+		if (o->json)
+			json_append(list, describe_step(&p->steps[i], &s));
 		else
-			print_step(&p->steps[i]);
+			print_step(&p->steps[i], &s);
+		sides_done(&s);
 	}
-	if (json)
+	if (o->json)
 		output_json(json_incref(list));
 	return changes > 0;
 }
@@ -274,5 +295,5 @@ int diff_files(const struct options *o)
 		r = plan_make(store, &m, &p, &e);
 	if (r < 0)
 		return output_error(&e);
-	return r > 0 ? 1 : print_diff(&p, o->json);
+	return r > 0 ? 1 : print_diff(&p, o);
 }

@@ -59,6 +59,8 @@ static int open_store(const struct options *o, bool may_make, struct store **out
 	int r = config_read(o, &c, e);
 	if (r < 0)
 		return r;
+	char shown[STORE_SHOWN];
+	(void)store_show_url(c.store.url, shown);
 	c.store.timeout_ms = REQUEST_MS;
 	c.store.existing = true;
 	r = store_open(out, &c.store, e);
@@ -66,15 +68,13 @@ static int open_store(const struct options *o, bool may_make, struct store **out
 		c.store.existing = false;
 		*e = (struct err){0};
 		r = store_open(out, &c.store, e);
-		char shown[304];
-		(void)json_clean(shown, sizeof(shown), c.store.url);
 		if (r == 0)
 			(void)fprintf(
 				stderr, "roostctl: there was no store at %s: it was made\n", shown);
 	}
 	if (r < 0)
 		err_details(e, "the store is %.300s (--store, ROOST_STORE, or \"store\" in %.100s)",
-			c.store.url, o->config ? o->config : AGENT_CONF_FILE);
+			shown, o->config ? o->config : AGENT_CONF_FILE);
 	return r;
 }
 

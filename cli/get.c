@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/inventory.h"
 #include "cli/config.h"
+#include "cluster/document.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -64,14 +65,20 @@ static size_t complain_unreadable(const struct found *f)
 	return n;
 }
 
-static json_t *make_document(const struct wanted *w, const struct found *f)
+static json_t *show_document(const struct options *o, const struct inventory_item *item)
+{
+	return o->given & OPTION_SHOW_SECRETS ? json_incref(item->doc)
+					      : document_hide(item->doc, NULL);
+}
+
+static json_t *make_document(const struct options *o, const struct wanted *w, const struct found *f)
 {
 	if (w->n_names == 1)
-		return f->n == 1 && f->items[0]->doc ? json_incref(f->items[0]->doc) : NULL;
+		return f->n == 1 && f->items[0]->doc ? show_document(o, f->items[0]) : NULL;
 	json_t *items = json_array();
 	for (size_t i = 0; i < f->n; i++)
 		if (f->items[i]->doc)
-			(void)json_array_append(items, f->items[i]->doc);
+			json_append(items, show_document(o, f->items[i]));
 	return json_pack("{s:s, s:s, s:o}", "apiVersion", "projectcalico.org/v3", "kind", "List",
 		"items", items);
 }
@@ -101,7 +108,7 @@ static int get_print(const struct options *o, const struct inventory *s, const s
 	struct found f = {0};
 	get_find(s, w, &f);
 	int status = complain_unreadable(&f) > 0 || f.missing;
-	CLEANUP_JSON json_t *doc = o->json || o->yaml ? make_document(w, &f) : NULL;
+	CLEANUP_JSON json_t *doc = o->json || o->yaml ? make_document(o, w, &f) : NULL;
 	if (doc && o->yaml) {
 		CLEANUP_FREE char *text = yaml_text(doc);
 		(void)fputs(text, stdout);

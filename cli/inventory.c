@@ -142,7 +142,7 @@ static int read_value(struct inventory_item *item, const char *text, struct err 
 {
 	char where[RESOURCE_WHERE];
 	struct resource r = {0};
-	int error = json_parse(text, strlen(text), &item->doc, e);
+	int error = json_parse_secret(text, strlen(text), &item->doc, e);
 	if (error == 0)
 		error = resource_parse(item->doc, &r, where, e);
 	if (error < 0)

@@ -54,7 +54,7 @@ static int try_once(struct store *s, const char *name, bool drain, struct err *e
 	else if (r > 0 && !d.value)
 		r = err_set(e, EBADMSG, "the Node document is too large");
 	else if (r > 0)
-		r = json_parse(d.value, strlen(d.value), &doc, e);
+		r = json_parse_secret(d.value, strlen(d.value), &doc, e);
 	if (r >= 0)
 		r = drain_change(doc, drain, e);
 	if (r <= 0)

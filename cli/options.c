@@ -39,6 +39,7 @@ static const struct args_option known[] = {
 	{OPTION_CLUSTER, 0, "cluster", "[FILE]", "of all nodes, as the cluster store has it"},
 	{OPTION_POWERED_OFF, 0, "powered-off", NULL,
 		"with --force: the node is off for good, its blocks are free at once"},
+	{OPTION_SHOW_SECRETS, 0, "show-secrets", NULL, "print passwords, too"},
 	{OPTION_LIFETIME, 0, "lifetime", "SECONDS",
 		"end by itself after this time, whatever happens (600)"},
 };

@@ -28,7 +28,8 @@ enum option {
 	OPTION_CLUSTER = 1 << 14,
 	OPTION_POWERED_OFF = 1 << 15,
 	OPTION_LIFETIME = 1 << 24,
-	OPTION_YAML = 1 << 16,	/* --output was yaml, which few commands know */
+	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
+	OPTION_SHOW_SECRETS = 1 << 26,
 	OPTION_JUNIT = 1 << 25, /* --output was junit, which one command knows */
 };
 #define OPTIONS_GLOBAL                                                                             \

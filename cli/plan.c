@@ -22,8 +22,9 @@ static size_t make_step(const struct inventory *s, const struct manifest *m, str
 		.old = inventory_item(s, m->resource.kind, m->resource.name),
 	};
 	const json_t *old = step.old && step.old->value ? step.old->doc : NULL;
-	step.doc = m->resource.kind == RESOURCE_NODE ? document_merge_node(old, m->stored)
-						     : json_incref(m->stored);
+	step.doc = m->resource.kind == RESOURCE_NODE
+			   ? document_merge_node(old, m->stored)
+			   : document_reveal(m->stored, step.old ? step.old->doc : NULL, NULL);
 	if (resource_parse(step.doc, &step.value, where, &e) < 0) {
 		manifest_complain(m, where, e.text);
 		json_decref(step.doc);

@@ -35,12 +35,15 @@ static const struct command {
 		"resource\n"
 		"becomes its default; of a Node only what people own is touched "
 		"(docs/resources/)."},
-	{"diff", NULL, "-f FILE", 0, 0, OPTION_FILENAME, diff_files, "what apply would change",
+	{"diff", NULL, "-f FILE", 0, 0, OPTION_FILENAME | OPTION_SHOW_SECRETS, diff_files,
+		"what apply would change",
 		"Shows it line by line. Exit 1 when there is something."},
-	{"get", NULL, "KIND [NAME...]", 1, ANY_NUMBER, OPTION_YAML, get_resources, "show resources",
+	{"get", NULL, "KIND [NAME...]", 1, ANY_NUMBER, OPTION_YAML | OPTION_SHOW_SECRETS,
+		get_resources, "show resources",
 		"KIND is ippool, node, bgpconfiguration, bgppeer, bgpfilter, ipreservation,\n"
 		"ipamconfiguration (also their plurals), or all. With -o yaml and -o json: whole\n"
-		"documents, which can be applied again."},
+		"documents, which can be applied again: a password that is not shown stays as it "
+		"is."},
 	{"delete", NULL, "KIND NAME...", 0, ANY_NUMBER, OPTION_FILENAME, delete_resources,
 		"delete resources",
 		"By name, or those that files name (-f). A pool of which blocks are in use is "

@@ -91,3 +91,47 @@ json_t *document_merge_node(const json_t *old, const json_t *given)
 		(void)json_object_del(spec, "bgp");
 	return out;
 }
+
+/* ---- Passwords ---- */
+
+static const json_t *document_password(const json_t *doc, const char *key)
+{
+	const json_t *value = json_object_get(json_object_get(doc, "spec"), key);
+	return value && !json_is_null(value) ? value : NULL;
+}
+
+json_t *document_hide(const json_t *doc, const json_t *before)
+{
+	json_t *out = json_deep_copy(doc), *spec = json_object_get(out, "spec"), *value = NULL;
+	const char *key;
+	/* It repeats the whole manifest. */
+	(void)json_object_del(json_object_get(json_object_get(out, "metadata"), "annotations"),
+		RESOURCE_LAST_APPLIED);
+	json_object_foreach (spec, key, value) {
+		if (!resource_is_password(key) || json_is_null(value))
+			continue;
+		const json_t *old = document_password(before, key);
+		bool another = old && !json_equal(old, document_password(doc, key));
+		json_t *hidden = json_object();
+		json_put(hidden, FIELDS_HIDDEN, another ? json_string("another one") : json_true());
+		json_put(spec, key, hidden); /* of a key that is there: no harm to the loop */
+	}
+	return out;
+}
+
+json_t *document_reveal(const json_t *doc, const json_t *old, const char *stand_in)
+{
+	json_t *out = json_deep_copy(doc), *spec = json_object_get(out, "spec"), *value = NULL;
+	const char *key;
+	json_object_foreach (spec, key, value) {
+		bool hidden = json_object_get(value, FIELDS_HIDDEN) && json_object_size(value) == 1;
+		if (!resource_is_password(key) || !hidden)
+			continue;
+		const json_t *known = document_password(old, key);
+		if (known)
+			json_put(spec, key, json_deep_copy(known));
+		else if (stand_in)
+			json_put(spec, key, json_pack("{s:s}", "text", stand_in));
+	}
+	return out;
+}

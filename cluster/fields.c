@@ -165,7 +165,16 @@ static int fields_read_secret(const struct schema_at *at, const char *text, void
 	return 0;
 }
 
+/* What document_hide() writes, and document_reveal() has left since there was nothing to reveal. */
+static int fields_refuse_hidden(const struct schema_at *at, void *out)
+{
+	(void)out;
+	return schema_refuse(at, EINVAL,
+		"stands for the password that the store has, and it has none here: write text");
+}
+
 static const struct schema_member password_members[] = {
+	{.key = FIELDS_HIDDEN, .type = SCHEMA_READER(fields_refuse_hidden)},
 	{"text", SCHEMA_PARSER(fields_read_secret), .size = RESOURCE_PASSWORD,
 		.flags = SCHEMA_ALWAYS},
 };

@@ -24,7 +24,8 @@ extern const struct schema_type fields_name;	  /* char[RESOURCE_NAME]: a DNS nam
 extern const struct schema_type fields_selector;  /* char[RESOURCE_SELECTOR] */
 extern const struct schema_type fields_as_number; /* uint32_t, from a number or "1.2" */
 extern const struct schema_type
-	fields_seconds; /* uint32_t min to max, from "120s", "2m", "1h30m" */
+	fields_seconds;	       /* uint32_t min to max, from "120s", "2m", "1h30m" */
+#define FIELDS_HIDDEN "hidden" /* the member of a password that is not told */
 extern const struct schema_type fields_password; /* char[RESOURCE_PASSWORD], from {"text": "..."} */
 extern const struct schema_type fields_addr;	 /* of one host, of m->family; "" none */
 extern const struct schema_type fields_host;	 /* the same with the length of its subnet or not */

@@ -318,6 +318,17 @@ static const struct schema_member document_members[] = {
 	{.key = "status", .type = SCHEMA_READER(resource_read_status)},
 };
 
+bool resource_is_password(const char *key)
+{
+	for (int k = 0; k < RESOURCE_KINDS; k++)
+		for (size_t i = 0; i < kinds[k].spec->n; i++) {
+			const struct schema_member *m = &kinds[k].spec->members[i];
+			if (m->type == &fields_password && strcmp(m->key, key) == 0)
+				return true;
+		}
+	return false;
+}
+
 int resource_parse(
 	const json_t *doc, struct resource *out, char where[RESOURCE_WHERE], struct err *e)
 {

@@ -12,6 +12,9 @@
 
 extern const struct schema resource_bgp_spec, resource_peer_spec, resource_filter_spec;
 
+/* Whether a member of a spec is a password: {"text": "..."}. */
+bool resource_is_password(const char *key);
+
 /* exitBFD of BGPConfiguration, one of its exits, and a prefix that an exit leads to. */
 extern const struct schema resource_exit_bfd, resource_exit;
 extern const struct schema_type resource_exit_cidr;

@@ -14,6 +14,7 @@
 
 #include "cluster/status.h"
 #include "lib/text.h"
+#include "store/store.h"
 
 #define SOCKET_MAX 107 /* bytes of a socket's path (struct sockaddr_un) */
 #define DEVICE_MAX 14  /* the IPv6 one has a "6" appended */
@@ -75,10 +76,12 @@ int setting_node(const char *s, void *field, size_t size, struct err *e)
 int setting_store(const char *s, void *field, size_t size, struct err *e)
 {
 	int r = 0;
+	char shown[STORE_SHOWN];
 	if (strncmp(s, "file:", 5) == 0)
 		r = check_path(s + 5, e);
 	else if (strncmp(s, "etcd:http", 9) != 0 || !is_plain(s))
-		r = err_set(e, EINVAL, "\"%.60s\" is neither file:PATH nor etcd:URL[,URL...]", s);
+		r = err_set(e, EINVAL, "\"%.60s\" is neither file:PATH nor etcd:URL[,URL...]",
+			store_show_url(s, shown));
 	return r < 0 ? r : copy_setting(s, field, size, e);
 }
 

@@ -15,9 +15,11 @@
 #define JSON_MAX_BYTES 1048576 /* 1 MiB */
 #define JSON_MAX_NESTING 64
 
-/* Parses one document. Duplicate keys: the last one wins, as in Go. Trailing bytes are an error.
+/* Parses one document, with or without a byte order mark. Duplicate keys: the last one wins, as in Go. Trailing bytes are an error.
  * The caller owns *out. -EBADMSG. */
 int json_parse(const char *bytes, size_t len, json_t **out, struct err *e);
+/* The same of a document that may hold a password: the error repeats nothing of it. */
+int json_parse_secret(const char *bytes, size_t len, json_t **out, struct err *e);
 
 /* Each getter looks a key up in an object; where ("ipam.pools[0]", "" for the top) is for the
  * error. An absent key or null gives 0 and leaves *out alone; present gives 1; a wrong type or

@@ -68,6 +68,9 @@ bool text_is_ifname(const char *s);
  * form, no surrogates, nothing beyond 10FFFF). */
 size_t text_utf8(const char *s, uint32_t *out);
 
+/* How many bytes at the beginning are a byte order mark of UTF-8, which editors of Windows write: 3 or 0. */
+size_t text_byte_order_mark(const char *bytes, size_t len);
+
 /* Where s stands among n words (or until a NULL); -1: nowhere. */
 int text_index(const char *s, const char *const words[], size_t n);
 #define TEXT_INDEX(s, words) text_index(s, words, sizeof(words) / sizeof((words)[0]))

@@ -335,6 +335,9 @@ static int read_stream(struct reader *r, struct yaml_file *f)
 
 int yaml_parse(const char *bytes, size_t len, struct yaml_file **out, struct err *e)
 {
+	size_t mark = text_byte_order_mark(bytes, len); /* libyaml skips those of later documents */
+	bytes += mark;
+	len -= mark;
 	if (len > JSON_MAX_BYTES)
 		return err_set(e, EBADMSG, "YAML of more than %d bytes", JSON_MAX_BYTES);
 	struct reader r = {.bytes = bytes, .len = len, .e = e};

@@ -38,6 +38,7 @@
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "store/store.h"
 #include "store/store_driver.h"
 #include "lib/text.h"
 
@@ -181,14 +182,15 @@ static bool has_part(CURLU *u, CURLUPart part)
 
 int etcd_http_check_url(const char *url, struct err *e)
 {
-	char shown[128];
-	(void)json_clean(shown, sizeof(shown), url);
+	char shown[STORE_SHOWN];
+	(void)store_show_url(url, shown);
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		return err_set(e, EINVAL,
-			"\"%s\" must begin with http:// or https:// to be an endpoint of etcd",
+			"\"%.128s\" must begin with http:// or https:// to be an endpoint of etcd",
 			shown);
 	if (strlen(url) > URL_MAX)
-		return err_set(e, EINVAL, "\"%s...\" is too long for an endpoint of etcd", shown);
+		return err_set(
+			e, EINVAL, "\"%.128s...\" is too long for an endpoint of etcd", shown);
 	CURLU *u = curl_url();
 	if (!u)
 		err_abort("out of memory");
@@ -198,10 +200,12 @@ int etcd_http_check_url(const char *url, struct err *e)
 		     has_part(u, CURLUPART_FRAGMENT);
 	curl_url_cleanup(u);
 	if (rc)
-		return err_set(e, EINVAL, "\"%s\" is no URL: %s", shown, curl_url_strerror(rc));
+		return err_set(e, EINVAL, "\"%.128s\" is no URL: %s", shown, curl_url_strerror(rc));
 	if (extra)
 		return err_set(e, EINVAL,
-			"\"%s\" must be a host and a port, without user, path or query", shown);
+			"\"%.128s\" must be a host and a port, without user, path or query "
+			"(etcd.user and etcd.passwordFile name a user)",
+			shown);
 	return 0;
 }
 

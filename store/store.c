@@ -116,6 +116,28 @@ bool store_is_key(const char *s)
 	return true;
 }
 
+/* Of several endpoints each may have a user. */
+char *store_show_url(const char *url, char out[STORE_SHOWN])
+{
+	char raw[STORE_SHOWN];
+	struct text t = TEXT_ON(raw);
+	*raw = '\0';
+	while (*url) {
+		size_t len = strcspn(url, ",");
+		const char *end = url + len, *at = memrchr(url, '@', len);
+		const char *host = strstr(url, "//");
+		host = host && at && host < at ? host + 2 : url;
+		if (at)
+			text_add(&t, "%.*s...%.*s", (int)(host - url), url, (int)(end - at), at);
+		else
+			text_add(&t, "%.*s", (int)len, url);
+		text_add(&t, "%s", *end ? "," : "");
+		url = end + (*end != '\0');
+	}
+	(void)json_clean(out, STORE_SHOWN, raw);
+	return out;
+}
+
 static int check_options(const struct store_options *o, struct err *e)
 {
 	if (!store_is_key(o->prefix))
@@ -144,9 +166,9 @@ static const struct store_driver *find_driver(const char **url, struct err *e)
 		*url += len;
 		return table[i].driver;
 	}
-	char shown[128];
-	(void)json_clean(shown, sizeof(shown), *url);
-	(void)err_set(e, EINVAL, "\"%s\" is no store: it must begin with file: or etcd:", shown);
+	char shown[STORE_SHOWN];
+	(void)err_set(e, EINVAL, "\"%.128s\" is no store: it must begin with file: or etcd:",
+		store_show_url(*url, shown));
 	return NULL;
 }
 

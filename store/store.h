@@ -40,6 +40,10 @@ struct store_options {
 int store_open(struct store **out, const struct store_options *o, struct err *e);
 void store_close(struct store *s); /* takes NULL */
 
+/* A URL as it may be shown: clean, and without what stands before a host's "@". Returns out. */
+#define STORE_SHOWN 304
+char *store_show_url(const char *url, char out[STORE_SHOWN]);
+
 /* Whether s can be a key. */
 bool store_is_key(const char *s);
 

@@ -349,6 +349,84 @@ def test_hostile_documents_of_the_store_are_named_and_can_be_mended(s):
     equal([i["metadata"]["name"] for i in s.get("all")["items"]], ["evil", "fine"])
 
 
+def test_a_byte_order_mark_is_passed_over(s):
+    equal(s.apply("\ufeff" + pool("a", "10.7.0.0/16") + "\ufeff" + pool("b", "10.8.0.0/16")).stdout,
+          "ippool/a created\nippool/b created\n")
+    equal(s.apply("\ufeff# a comment\n---\n" + pool("a", "10.7.0.0/16")).stdout, "ippool/a unchanged\n")
+    s.put("resources/ippools/c", "\ufeff" + pool("c", "10.9.0.0/16").split("\n")[0])
+    holds(s.ctl("get", "ippool", "c").stdout, "10.9.0.0/16")
+
+
+SECRETS = ("mesh-Secret", "peer-Secret", "other-Secret")
+
+
+def bgp(password):
+    return json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "BGPConfiguration",
+                       "metadata": {"name": "default"}, "spec": {"nodeMeshPassword": password}}) + "\n---\n"
+
+
+def peer(password):
+    return json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "BGPPeer", "metadata": {
+        "name": "p", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(password)}},
+        "spec": {"peerIP": "192.168.9.1", "asNumber": 65000, "password": password}}) + "\n---\n"
+
+
+def test_passwords_are_printed_only_when_asked_for(s):
+    said = []
+
+    def ctl(*words, **more):
+        p = s.ctl(*words, **more)
+        said.append(f"{words}\n{p.stdout}{p.stderr}")
+        return p
+    ctl("apply", "-f", "-", stdin=bgp({"text": "mesh-Secret"}) + peer({"text": "peer-Secret"}))
+    # What somebody wrote past roostctl: with kubectl's copy, of no form, no JSON.
+    s.put("resources/bgppeers/p", {**json.loads(peer({"text": "peer-Secret"}).split("\n")[0])})
+    s.put("resources/bgppeers/q", '{"kind":"BGPPeer","spec":{"password":"other-Secret"}}')
+    s.put("resources/bgppeers/r", '{"spec":{"password":{"text":other-Secret}}}')
+    changed = s.file(bgp({"text": "other-Secret"}) + peer({"text": "other-Secret"}))
+    wrong = [s.file(peer(p)) for p in ("other-Secret", {"text": "other-Secret", "x": 1}, ["other-Secret"],
+                                       {"text": "other-Secret\t"}, {"text": {"other-Secret": "x"}})]
+    for form in (), ("-o", "json"), ("-o", "yaml"):
+        ctl("get", "all", *form, status=1)
+        ctl("get", "bgpconfiguration", "default", *form)
+        ctl("get", "bgppeer", "p", *form)
+    for form in (), ("-o", "json"):
+        holds(ctl("diff", "-f", changed, *form, status=1).stdout, "another one")
+    for file in wrong:
+        ctl("apply", "-f", file, status=1)
+    for text in said:
+        for secret in SECRETS:
+            if secret in text:
+                raise Failed(f"expected no {secret} in\n{text}")
+    holds(s.ctl("get", "bgppeer", "p", "-o", "yaml", "--show-secrets").stdout, "peer-Secret")
+    holds(s.ctl("get", "all", "-o", "json", "--show-secrets", status=1).stdout, "mesh-Secret")
+    holds(s.ctl("diff", "-f", changed, "--show-secrets", status=1).stdout, "+    text: other-Secret")
+
+
+def test_a_password_that_was_not_shown_stays_as_it_is(s):
+    s.apply(bgp({"text": "mesh-Secret"}) + peer({"text": "peer-Secret"}))
+    text = s.ctl("get", "all", "-o", "yaml").stdout
+    holds(text, "hidden: true")
+    equal(s.ctl("diff", "-f", "-", stdin=text).stdout, "")
+    equal({r.split()[-1] for r in s.apply(text).stdout.splitlines()}, {"unchanged"})
+    s.apply(text.replace("asNumber: 65000", "asNumber: 65001"))
+    doc = s.get("bgppeer", "p", "--show-secrets")
+    equal((doc["spec"]["asNumber"], doc["spec"]["password"]), (65001, {"text": "peer-Secret"}))
+    s.ctl("delete", "bgppeer", "p")
+    p = s.ctl("apply", "-f", s.file(text), status=1)
+    holds(p.stderr, "spec.password.hidden stands for the password that the store has, and it has none here")
+    holds(p.stderr, "nothing was changed")
+
+
+@pytest.mark.parametrize("words", [["get", "all"], ["apply", "-f", "-"]])
+def test_a_password_in_the_store_s_url_is_refused_and_not_repeated(s, words):
+    for url in ("etcd:http://root:hunter2@127.0.0.1:2379", "etcd://root:hunter2@127.0.0.1",
+                "https://root:hunter2@127.0.0.1", "etcd:http://127.0.0.1:1,http://root:hunter2@127.0.0.1:2"):
+        p = s.ctl("--store", url, *words, stdin=pool("p", "10.9.0.0/16"), status=1)
+        holds(p.stderr, "127.0.0.1")
+        equal("hunter2" in p.stderr, False, f"the password in {p.stderr}")
+
+
 @pytest.mark.parametrize("words", [
     "get all", "get ippools -o json", "diff -f -", "delete ippool a", "delete -f -", "node list",
     "node show n", "ipam show --cluster", "node drain n", "node remove n --force"])

@@ -290,6 +290,14 @@ TEST(help_and_version_are_answered)
 	assert_int_equal(read_conf("[", &c, &e, "--version", NULL), 1);
 }
 
+TEST(a_byte_order_mark_is_passed_over)
+{
+	struct agent_conf c;
+	struct err e;
+	assert_int_equal(read_conf("\xef\xbb\xbf{\"node\":\"n7\"}", &c, &e, NULL), 0);
+	assert_string_equal(c.node, "n7");
+}
+
 TEST(a_check_is_answered)
 {
 	struct agent_conf c;
@@ -314,6 +322,7 @@ int main(void)
 		WITH_CLEAN_ENVIRONMENT(bad_usage_is_refused_with_its_option),
 		WITH_CLEAN_ENVIRONMENT(what_belongs_together_must_be_there_together),
 		WITH_CLEAN_ENVIRONMENT(help_and_version_are_answered),
+		WITH_CLEAN_ENVIRONMENT(a_byte_order_mark_is_passed_over),
 		WITH_CLEAN_ENVIRONMENT(a_check_is_answered),
 	};
 	return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -48,6 +48,34 @@ static int parse_nested(size_t n, const char *open, const char *close)
 	return json_parse(text, 2 * n, &doc, &e);
 }
 
+TEST(a_byte_order_mark_is_passed_over)
+{
+	json_t *doc = NULL;
+	struct err e;
+	assert_int_equal(json_parse("\xef\xbb\xbf{\"a\":1}", 10, &doc, &e), 0);
+	assert_int_equal(json_integer_value(json_object_get(doc, "a")), 1);
+	json_decref(doc);
+	assert_int_equal(json_parse("\xef\xbb\xbf", 3, &doc, &e), -EBADMSG);
+	assert_int_equal(json_parse("{\xef\xbb\xbf}", 5, &doc, &e), -EBADMSG);
+}
+
+TEST(an_error_about_a_secret_document_repeats_nothing_of_it)
+{
+	static const char *const table[] = {"{\"text\":hunter2}", "{\"text\":\"hunter2\" x",
+		"{\"hunter2\" 1}", "{\"text\":\"\xffhunter2\"}"};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		json_t *doc = NULL;
+		struct err e;
+		assert_int_equal(json_parse_secret(table[i], strlen(table[i]), &doc, &e), -EBADMSG);
+		assert_null(strstr(e.text, "hunter2"));
+		assert_says(e.text, "not valid JSON (line 1, column ");
+	}
+	json_t *doc = NULL;
+	struct err e;
+	assert_int_equal(json_parse_secret("{}", 2, &doc, &e), 0);
+	json_decref(doc);
+}
+
 TEST(nesting_is_limited)
 {
 	assert_int_equal(parse_nested(JSON_MAX_NESTING, "[", "]"), 0);
@@ -281,6 +309,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_documents_are_refused_with_a_reason),
+		cmocka_unit_test(a_byte_order_mark_is_passed_over),
+		cmocka_unit_test(an_error_about_a_secret_document_repeats_nothing_of_it),
 		cmocka_unit_test(nesting_is_limited),
 		cmocka_unit_test(brackets_inside_strings_are_not_nesting),
 		cmocka_unit_test(size_is_limited),

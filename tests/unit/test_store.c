@@ -540,9 +540,11 @@ TEST(what_is_no_store_is_refused_with_a_sentence)
 		{{.url = "etcd:http://a:x"}, "\"http://a:x\" is no URL: Port number was not a "
 					     "decimal number between 0 and 65535"},
 		{{.url = "etcd:http://u@a/"},
-			"\"http://u@a/\" must be a host and a port, without user, path or query"},
+			"\"http://...@a/\" must be a host and a port, without user, path or query "
+			"(etcd.user and etcd.passwordFile name a user)"},
 		{{.url = "etcd:http://a/v3"},
-			"\"http://a/v3\" must be a host and a port, without user, path or query"},
+			"\"http://a/v3\" must be a host and a port, without user, path or query "
+			"(etcd.user and etcd.passwordFile name a user)"},
 		{{.url = "etcd:http://a", .prefix = ""},
 			"the prefix of the store's keys must be 1 to 511 printable characters "
 			"without white space"},

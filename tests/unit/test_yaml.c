@@ -71,6 +71,20 @@ TEST(what_is_no_text_is_refused_with_its_place)
 	}
 }
 
+TEST(byte_order_marks_are_passed_over_at_the_beginning_of_documents)
+{
+	static const char text[] = "\xef\xbb\xbfx:  1\n---\n\xef\xbb\xbf"
+				   "a: 2\n";
+	struct yaml_file *f = NULL;
+	struct err e;
+	assert_int_equal(yaml_parse(text, sizeof(text) - 1, &f, &e), 0);
+	assert_int_equal(yaml_count(f), 2);
+	assert_int_equal(json_integer_value(json_object_get(yaml_document(f, 0), "x")), 1);
+	assert_int_equal(json_integer_value(json_object_get(yaml_document(f, 1), "a")), 2);
+	assert_int_equal(yaml_column(f, 0, "x"), 1);
+	yaml_file_free(f);
+}
+
 TEST(nesting_and_size_are_limited)
 {
 	char text[256];
@@ -151,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_read_as_the_golden_folders_say),
 		cmocka_unit_test(what_is_no_text_is_refused_with_its_place),
+		cmocka_unit_test(byte_order_marks_are_passed_over_at_the_beginning_of_documents),
 		cmocka_unit_test(nesting_and_size_are_limited),
 		cmocka_unit_test(every_place_has_its_line_and_column),
 	};
