@@ -2,7 +2,7 @@
 /*
  * The way to the node state. Three things can go wrong that are nobody's bug here: there is no
  * state (no pod was started since boot, or the folder is another), a stopped process holds the
- * lock, or the mapped file is damaged and reading it faults. All three must end in a sentence.
+ * lock, or the file is damaged. All three must end in a sentence.
  *
  * lib/deadline.h answers on stdout, as CNI wants it; an operator's errors belong on stderr, and a
  * program that reads our JSON must get all of it or nothing. So while the state is open, descriptor
@@ -42,16 +42,6 @@ static void state_answer(const char *dir, const char *what)
 	deadline_answer(clean);
 }
 
-/* What the process says when reading the state ends in a fault. */
-static void fault_text(const char *dir, char out[1024])
-{
-	struct text t = {.buf = out, .size = 1024};
-	text_add(&t,
-		"roostctl: the node state in %.400s is damaged: reading it ended in a fault; the "
-		"next ADD, or `roostctl ipam check --repair`, sets it aside and rebuilds it\n",
-		dir);
-}
-
 static void state_begin(const char *dir)
 {
 	(void)fflush(stdout);
@@ -66,7 +56,6 @@ static void state_begin(const char *dir)
 static void state_end(void)
 {
 	(void)signal(SIGALRM, SIG_IGN);
-	deadline_guard_fault(NULL, NULL);
 	if (lent < 0)
 		return;
 	(void)dup2(lent, STDOUT_FILENO);
@@ -84,11 +73,9 @@ static void say_none(const char *dir)
 int state_read(const char *dir, struct node_view *out, struct err *e)
 {
 	struct node *n = NULL;
-	char fault[1024];
 	*out = (struct node_view){0};
-	fault_text(dir, fault);
 	state_begin(dir);
-	int r = session_open(&n, dir, NODE_READ, fault, e);
+	int r = node_open(&n, dir, NODE_READ, e);
 	if (r >= 0)
 		r = node_list(n, out, e);
 	node_close(n);
@@ -104,14 +91,12 @@ int state_open(const char *dir, bool heal, struct node **out, struct err *e)
 {
 	CLEANUP_NET struct net *net = NULL;
 	struct node *n = NULL;
-	char fault[1024];
-	fault_text(dir, fault);
 	state_begin(dir);
-	int r = session_open(&n, dir, NODE_READ, fault, e);
+	int r = node_open(&n, dir, NODE_READ, e);
 	node_close(n);
 	n = NULL;
 	if (r >= 0 || (r == -EUCLEAN && heal))
-		r = session_open(&n, dir, NODE_EXCLUSIVE, fault, e);
+		r = node_open(&n, dir, NODE_EXCLUSIVE, e);
 	if (r >= 0)
 		r = session_adopt(n, &net, e);
 	if (r < 0) {

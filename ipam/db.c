@@ -8,9 +8,9 @@
  *
  * A look may race with a writer that is just writing a meta page and then see halves of two; the
  * caller repeats it with the lock that keeps writers away before believing in damage. Damage that
- * the look cannot see ends as an error of LMDB, a record that does not parse, LMDB's assertion
- * (made to abort()) or a fault; the first two are reported by db_damage(), the rest by the
- * process's fault handler.
+ * the look cannot see ends as an error of LMDB, a record that does not parse, LMDB's assertion or a
+ * fault (lib/fault.h); db_damage() reports them all. Whatever touches the map, LMDB or a copy of
+ * ours, is therefore written in TRY().
  *
  * Durability is not wanted: MDB_NOSYNC. Never MDB_WRITEMAP: a stray write must not reach the file.
  */
@@ -26,10 +26,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
 #define READERS 512 /* slots for processes that read at the same time */
+
+#define TRY(call) FAULT_TRY(call, MDB_PANIC)
+#define TRY_VOID(call) ((void)FAULT_TRY((call, 0), MDB_PANIC))
 
 struct db {
 	MDB_env *env;
@@ -161,21 +165,15 @@ int db_damage(struct db *db, struct err *e, const char *what)
 static int db_fail(struct db *db, int rc, const char *doing, struct err *e)
 {
 	switch (rc) {
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-	case MDB_PANIC:
-	case MDB_INCOMPATIBLE:
-	case MDB_BAD_VALSIZE:
-		return db_damage(db, e, mdb_strerror(rc));
 	case MDB_MAP_FULL:
 		return err_set(e, ENOSPC, "the node state is full (%zu MiB)", DB_SIZE >> 20);
 	case MDB_READERS_FULL:
 		return err_set(e, EBUSY, "more than %d processes read the node state", READERS);
 	default:
-		return err_set(e, rc > 0 ? rc : EIO, "cannot %s the node state: %s", doing,
-			mdb_strerror(rc));
+		/* Of LMDB's own errors all others say that the file is not as it should be. */
+		if (rc < 0)
+			return db_damage(db, e, mdb_strerror(rc));
+		return err_set(e, rc, "cannot %s the node state: %s", doing, mdb_strerror(rc));
 	}
 }
 
@@ -183,11 +181,12 @@ static void on_assert(MDB_env *env, const char *text)
 {
 	(void)env;
 	(void)text;
-	abort();
+	fault_raise();
 }
 
 static int open_env(struct db *db, const char *path, bool read_only)
 {
+	fault_install();
 	int rc = mdb_env_create(&db->env);
 	if (rc)
 		return rc;
@@ -195,7 +194,7 @@ static int open_env(struct db *db, const char *path, bool read_only)
 	(void)mdb_env_set_mapsize(db->env, DB_SIZE);
 	(void)mdb_env_set_maxreaders(db->env, READERS);
 	unsigned int flags = MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOTLS | (read_only ? MDB_RDONLY : 0);
-	rc = mdb_env_open(db->env, path, flags, 0600);
+	rc = TRY(mdb_env_open(db->env, path, flags, 0600));
 	int fd;
 	/* LMDB 0.9 opens this one of its descriptors without O_CLOEXEC. */
 	if (rc == 0 && mdb_env_get_fd(db->env, &fd) == 0)
@@ -226,7 +225,7 @@ int db_open(struct db **out, const char *path, const char *mark, bool read_only,
 	int rc = open_env(db, path, read_only);
 	int r = rc ? db_fail(db, rc, "open", e) : 0;
 	if (r == 0 && !read_only)
-		(void)mdb_reader_check(db->env, NULL); /* slots of killed readers */
+		TRY_VOID(mdb_reader_check(db->env, NULL)); /* slots of killed readers */
 	if (r == 0)
 		r = read_own_record(db, meta, e);
 	if (r < 0) {
@@ -263,16 +262,16 @@ void db_close(struct db *db)
 		return;
 	db_abort(db);
 	if (db->env)
-		mdb_env_close(db->env);
+		TRY_VOID(mdb_env_close(db->env));
 	free(db);
 }
 
 static void close_cursors(struct db *db)
 {
 	if (db->scan)
-		mdb_cursor_close(db->scan);
+		TRY_VOID(mdb_cursor_close(db->scan));
 	if (db->lookup)
-		mdb_cursor_close(db->lookup);
+		TRY_VOID(mdb_cursor_close(db->lookup));
 	db->scan = NULL;
 	db->lookup = NULL;
 }
@@ -281,13 +280,13 @@ int db_begin(struct db *db, bool write, struct err *e)
 {
 	assert(!db->txn);
 	unsigned int flags = write ? 0 : MDB_RDONLY;
-	int rc = mdb_txn_begin(db->env, NULL, flags, &db->txn);
+	int rc = TRY(mdb_txn_begin(db->env, NULL, flags, &db->txn));
 	if (rc == MDB_READERS_FULL) {
-		(void)mdb_reader_check(db->env, NULL);
-		rc = mdb_txn_begin(db->env, NULL, flags, &db->txn);
+		TRY_VOID(mdb_reader_check(db->env, NULL));
+		rc = TRY(mdb_txn_begin(db->env, NULL, flags, &db->txn));
 	}
 	if (rc == 0)
-		rc = mdb_dbi_open(db->txn, NULL, 0, &db->dbi);
+		rc = TRY(mdb_dbi_open(db->txn, NULL, 0, &db->dbi));
 	if (rc == 0)
 		return 0;
 	int r = db_fail(db, rc, write ? "change" : "read", e);
@@ -295,11 +294,23 @@ int db_begin(struct db *db, bool write, struct err *e)
 	return r;
 }
 
+/* over: it was not left in its middle, so the transaction is no more. */
+static int commit_txn(MDB_txn *txn, volatile bool *over)
+{
+	int rc = mdb_txn_commit(txn);
+	*over = true;
+	return rc;
+}
+
 int db_commit(struct db *db, struct err *e)
 {
 	close_cursors(db);
-	int rc = mdb_txn_commit(db->txn);
+	MDB_txn *txn = db->txn;
 	db->txn = NULL;
+	volatile bool over = false;
+	int rc = TRY(commit_txn(txn, &over));
+	if (!over)
+		db->txn = txn;
 	return rc ? db_fail(db, rc, "change", e) : 0;
 }
 
@@ -307,7 +318,7 @@ void db_abort(struct db *db)
 {
 	close_cursors(db);
 	if (db->txn)
-		mdb_txn_abort(db->txn);
+		TRY_VOID(mdb_txn_abort(db->txn));
 	db->txn = NULL;
 }
 
@@ -322,7 +333,8 @@ static int copy_value(struct db *db, const MDB_val *from, struct db_value *to, s
 {
 	if (from->mv_size > sizeof(to->bytes))
 		return db_damage(db, e, "a record is too long");
-	memcpy(to->bytes, from->mv_data, from->mv_size);
+	if (!FAULT_TRY((memcpy(to->bytes, from->mv_data, from->mv_size), true), false))
+		return db_fail(db, MDB_PANIC, "read", e);
 	to->len = from->mv_size;
 	return 1;
 }
@@ -332,7 +344,7 @@ int db_get(struct db *db, const struct record_key *k, struct db_value *out, stru
 	uint8_t bytes[RECORD_KEY_MAX];
 	MDB_val key = {.mv_size = record_key_format(k, bytes), .mv_data = bytes};
 	MDB_val value;
-	int rc = mdb_get(db->txn, db->dbi, &key, &value);
+	int rc = TRY(mdb_get(db->txn, db->dbi, &key, &value));
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	return rc ? db_fail(db, rc, "read", e) : copy_value(db, &value, out, e);
@@ -343,7 +355,7 @@ int db_put(struct db *db, const struct record_key *k, const struct db_value *v, 
 	uint8_t bytes[RECORD_KEY_MAX];
 	MDB_val key = {.mv_size = record_key_format(k, bytes), .mv_data = bytes};
 	MDB_val value = {.mv_size = v->len, .mv_data = (void *)v->bytes};
-	int rc = mdb_put(db->txn, db->dbi, &key, &value, 0);
+	int rc = TRY(mdb_put(db->txn, db->dbi, &key, &value, 0));
 	return rc ? db_fail(db, rc, "change", e) : 0;
 }
 
@@ -351,7 +363,7 @@ int db_del(struct db *db, const struct record_key *k, struct err *e)
 {
 	uint8_t bytes[RECORD_KEY_MAX];
 	MDB_val key = {.mv_size = record_key_format(k, bytes), .mv_data = bytes};
-	int rc = mdb_del(db->txn, db->dbi, &key, NULL);
+	int rc = TRY(mdb_del(db->txn, db->dbi, &key, NULL));
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	return rc ? db_fail(db, rc, "change", e) : 1;
@@ -361,11 +373,11 @@ static int cursor_move(
 	struct db *db, MDB_cursor **cursor, MDB_cursor_op op, MDB_val *key, MDB_val *value)
 {
 	if (!*cursor) {
-		int rc = mdb_cursor_open(db->txn, db->dbi, cursor);
+		int rc = TRY(mdb_cursor_open(db->txn, db->dbi, cursor));
 		if (rc)
 			return rc;
 	}
-	return mdb_cursor_get(*cursor, key, value, op);
+	return TRY(mdb_cursor_get(*cursor, key, value, op));
 }
 
 /* What a cursor found: an entry of the kind that *out has already, or the end of that kind. */
@@ -377,7 +389,7 @@ static int cursor_found(struct db *db, int rc, const MDB_val *key, const MDB_val
 	if (rc)
 		return db_fail(db, rc, "read", e);
 	struct record_key k;
-	if (!record_key_parse(key->mv_data, key->mv_size, &k))
+	if (!FAULT_TRY(record_key_parse(key->mv_data, key->mv_size, &k), false))
 		return db_damage(db, e, "a key is not one of ours");
 	if (k.kind != out->key.kind)
 		return 0;
@@ -403,6 +415,11 @@ int db_next(struct db *db, struct db_entry *out, struct err *e)
 	return cursor_found(db, rc, &key, &value, out, e);
 }
 
+static bool is_key(const MDB_val *key, const uint8_t *bytes, size_t len)
+{
+	return key->mv_size == len && memcmp(key->mv_data, bytes, len) == 0;
+}
+
 int db_floor(struct db *db, const struct record_key *from, struct db_entry *out, struct err *e)
 {
 	uint8_t bytes[RECORD_KEY_MAX];
@@ -410,10 +427,11 @@ int db_floor(struct db *db, const struct record_key *from, struct db_entry *out,
 	MDB_val key = {.mv_size = len, .mv_data = bytes};
 	MDB_val value = {0};
 	int rc = cursor_move(db, &db->lookup, MDB_SET_RANGE, &key, &value);
+	MDB_cursor_op before = rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV;
+	if (rc == 0)
+		rc = TRY(is_key(&key, bytes, len) ? 0 : MDB_NOTFOUND);
 	if (rc == MDB_NOTFOUND)
-		rc = cursor_move(db, &db->lookup, MDB_LAST, &key, &value);
-	else if (rc == 0 && (key.mv_size != len || memcmp(key.mv_data, bytes, len) != 0))
-		rc = cursor_move(db, &db->lookup, MDB_PREV, &key, &value);
+		rc = cursor_move(db, &db->lookup, before, &key, &value);
 	out->key.kind = from->kind;
 	return cursor_found(db, rc, &key, &value, out, e);
 }

@@ -39,8 +39,8 @@ int node_lock_owner(struct node *n, const struct hash *owner, struct err *e);
 /* The name a damaged file was given by this node_open(), else NULL; for the log. Borrowed. */
 const char *node_set_aside(const struct node *n);
 
-/* The file whose existence says that reading the state ended in a fault (for
- * deadline_guard_fault()); the next node_open() sets the state aside. */
+/* The file whose existence says that damage was met while the state was read; the next node_open() sets
+ * the state aside. */
 void node_fault_mark(const char *dir, char *out, size_t size);
 
 /* A new state knows nothing; what lives already must be entered before anything is given away.

@@ -10,7 +10,6 @@
  */
 #include "lib/err.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +84,5 @@ _Noreturn void err_abort(const char *sentence)
 		(void)!writev(STDOUT_FILENO, pieces, 3);
 		_exit(1);
 	}
-	(void)signal(SIGABRT, SIG_DFL);
 	abort();
 }

@@ -26,8 +26,8 @@ void err_add(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 /* Replaces the details. */
 void err_details(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* What cannot go on (no memory, most often): says so on stderr and aborts, past the fault guard of
- * lib/deadline.h, as no state is damaged. The one place that does. It allocates nothing. */
+/* What cannot go on (no memory, most often): says so on stderr and aborts. The one place that does. It
+ * allocates nothing. */
 _Noreturn void err_abort(const char *sentence);
 
 /* From here on err_abort() writes its sentence on stdout too, between these two texts, and ends the

@@ -244,11 +244,9 @@ static int add_with(
 		return r;
 	CLEANUP_JSON json_t *dns = addresses.dns;
 	deadline_doing("wiring the pod");
-	deadline_pause_guard(true);
 	r = wire_pod(c, &addresses, facts, &pod, e);
 	if (r >= 0)
 		r = print_answer(c, &pod, dns, result, e);
-	deadline_pause_guard(false);
 	if (r < 0)
 		undo_addresses(c, &leases, r);
 	return r;

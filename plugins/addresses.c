@@ -249,10 +249,10 @@ static int status_in_cluster(struct node *n, struct conf *c, struct err *e)
 	return r < 0 ? r : without_exhausted(node_can_assign_mirror(n, m, e));
 }
 
-static int status_of(const struct cni_request *r, struct conf *c, struct err *e)
+static int status_of(struct conf *c, struct err *e)
 {
 	CLEANUP_SESSION struct node *n = NULL;
-	int result = guard_open(r, c, NODE_READ, &n, e);
+	int result = guard_open(c, NODE_READ, &n, e);
 	if (result == -ENOENT || result == -EUCLEAN) /* the next ADD begins a state */
 		return c->cluster ? agent_client_unknown(c->state_dir, e) : 0;
 	if (result < 0)
@@ -261,8 +261,8 @@ static int status_of(const struct cni_request *r, struct conf *c, struct err *e)
 			  : without_exhausted(node_can_assign(n, c->pools, c->n_pools, e));
 }
 
-int addresses_status(const struct cni_request *r, struct conf *c, struct err *e)
+int addresses_status(struct conf *c, struct err *e)
 {
-	int result = status_of(r, c, e);
+	int result = status_of(c, e);
 	return result < 0 ? cni_not_available(result, e) : 0;
 }

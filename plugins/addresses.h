@@ -35,4 +35,4 @@ int addresses_check(struct node *n, const struct cni_request *r, struct err *e);
 
 /* Code 50 when this node cannot give addresses to any pod, ever, as it is: no agent has spoken, no pool
  * is there, the state cannot be read. That none is free is no error. Loads a cluster's pools into *c. */
-int addresses_status(const struct cni_request *r, struct conf *c, struct err *e);
+int addresses_status(struct conf *c, struct err *e);

@@ -54,7 +54,7 @@ int call_open_state(struct call *c, enum node_mode mode, struct err *e)
 {
 	if (!c->conf.in_process)
 		return lock_folder(c, mode == NODE_EXCLUSIVE, e);
-	int r = guard_open(c->request, &c->conf, mode, &c->node, e);
+	int r = guard_open(&c->conf, mode, &c->node, e);
 	return r < 0 || mode == NODE_READ ? r : session_adopt(c->node, &c->host, e);
 }
 

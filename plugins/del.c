@@ -83,9 +83,7 @@ int call_del(struct call *c, struct err *e)
 	if (c->node)
 		keep_first(&first, e, node_find(c->node, &owner, &had, &step), &step);
 	deadline_doing("removing the pod's link");
-	deadline_pause_guard(true);
 	int removed = remove_link(c, &owner, &had, &step);
-	deadline_pause_guard(false);
 	keep_first(&first, e, removed, &step);
 	/* An address is free only when nothing leads to its old pod any more. */
 	if (removed >= 0 && state >= 0)

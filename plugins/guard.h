@@ -2,8 +2,7 @@
 #pragma once
 /*
  * The guards around the node state in a CNI call: a timer, since a stopped process may hold a lock;
- * a fault handler, since a file cut short under a memory map ends in SIGBUS; and the state's own
- * checks. All three end in a JSON error.
+ * and the state's own checks. Both end in a JSON error.
  */
 #include "ipam/node.h"
 #include "lib/cni.h"
@@ -13,6 +12,5 @@
 /* Starts the timer of this call and prepares what it says; see deadline_doing(). */
 void guard_deadline(const struct cni_request *r, const struct conf *c, unsigned int seconds);
 
-/* session_open() with the fault guard set; logs a state that was set aside. */
-int guard_open(const struct cni_request *r, const struct conf *c, enum node_mode mode,
-	struct node **out, struct err *e);
+/* node_open(); logs a state that was set aside. */
+int guard_open(const struct conf *c, enum node_mode mode, struct node **out, struct err *e);

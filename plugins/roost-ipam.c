@@ -23,10 +23,9 @@
 #include "plugins/conf.h"
 #include "plugins/guard.h"
 
-static int open_state(const struct cni_request *r, const struct conf *c, enum node_mode mode,
-	struct node **out, struct err *e)
+static int open_state(const struct conf *c, enum node_mode mode, struct node **out, struct err *e)
 {
-	int result = guard_open(r, c, mode, out, e);
+	int result = guard_open(c, mode, out, e);
 	if (result >= 0 && node_needs_adoption(*out, false))
 		result = node_adopt(*out, NULL, e);
 	return result;
@@ -88,7 +87,7 @@ static int ipam_add(const struct cni_request *r, struct conf *c, struct err *e)
 	struct node_leases leases;
 	int done = look_into_pod(r, &cookie, &lives, e);
 	if (done >= 0)
-		done = open_state(r, c, NODE_SHARED, &node, e);
+		done = open_state(c, NODE_SHARED, &node, e);
 	if (done >= 0 && c->cluster)
 		done = addresses_load(node, c, e);
 	if (done < 0)
@@ -115,14 +114,14 @@ static int ipam_del(const struct cni_request *r, const struct conf *c, struct er
 {
 	CLEANUP_SESSION struct node *node = NULL;
 	struct hash owner = owner_hash(r->network, r->container, r->ifname);
-	int done = open_state(r, c, NODE_SHARED, &node, e);
+	int done = open_state(c, NODE_SHARED, &node, e);
 	return done < 0 ? done : node_release(node, &owner, 1, e);
 }
 
 static int ipam_check(const struct cni_request *r, const struct conf *c, struct err *e)
 {
 	CLEANUP_SESSION struct node *node = NULL;
-	int done = guard_open(r, c, NODE_READ, &node, e);
+	int done = guard_open(c, NODE_READ, &node, e);
 	return done < 0 ? done : addresses_check(node, r, e);
 }
 
@@ -131,7 +130,7 @@ static int ipam_gc(const struct cni_request *r, const struct conf *c, struct err
 	CLEANUP_SESSION struct node *node = NULL;
 	CLEANUP_FREE struct hash *stale = NULL;
 	size_t n = 0;
-	int done = open_state(r, c, NODE_EXCLUSIVE, &node, e);
+	int done = open_state(c, NODE_EXCLUSIVE, &node, e);
 	if (done >= 0)
 		done = addresses_stale(node, r, &stale, &n, e);
 	return done < 0 ? done : node_release(node, stale, n, e);
@@ -157,7 +156,7 @@ static int ipam_run(const struct cni_request *r, struct err *late, struct err *e
 	case CNI_GC:
 		return ipam_gc(r, &c, e);
 	case CNI_STATUS:
-		return addresses_status(r, &c, e);
+		return addresses_status(&c, e);
 	case CNI_VERSION:
 		break; /* answered by cni_read() */
 	}

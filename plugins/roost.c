@@ -55,7 +55,7 @@ static int status_mtu(struct call *c, struct err *e)
 
 static int roost_status(struct call *c, struct err *e)
 {
-	int r = c->conf.in_process ? addresses_status(c->request, &c->conf, e) : 0;
+	int r = c->conf.in_process ? addresses_status(&c->conf, e) : 0;
 	if (r >= 0)
 		r = status_mtu(c, e);
 	if (r < 0 || c->conf.in_process)

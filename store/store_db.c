@@ -24,7 +24,12 @@
  * The file is sparse and has its full size from the beginning, as LMDB need not write its last
  * pages: so a page that lies behind its end is one that was cut off. It is made as store.mdb.new and
  * renamed when it is complete: so whatever else has its name is damage, which is named and never
- * removed. LMDB has no checksums; other damage ends as its error, or as a fault.
+ * removed. LMDB has no checksums; other damage ends as its error, or as a fault, which is an error too
+ * (lib/fault.h).
+ *
+ * A store can be damaged, removed or replaced while it is open. Then every transaction says so, until
+ * store_db_check() finds a sound one under its name, whose every document it reads first. Who waits
+ * for that needs no restart.
  */
 #include "store/store_lmdb.h"
 
@@ -56,7 +61,15 @@ static size_t map_size(const struct store_db *db)
 	return mdb_env_info(db->env, &info) ? 0 : info.me_mapsize;
 }
 
-int store_db_fail(const struct store_db *db, int rc, struct err *e)
+static int ruined(struct store_db *db, const char *how, struct err *e)
+{
+	db->ruined = true;
+	(void)err_set(&db->why, EUCLEAN, "the store in %s is damaged: %s", db->folder, how);
+	*e = db->why;
+	return -EUCLEAN;
+}
+
+int store_db_fail(struct store_db *db, int rc, struct err *e)
 {
 	switch (rc) {
 	case MDB_MAP_FULL:
@@ -65,20 +78,37 @@ int store_db_fail(const struct store_db *db, int rc, struct err *e)
 	case MDB_READERS_FULL:
 		return err_set(e, EBUSY, "more than %d processes read the store in %s",
 			STORE_DB_READERS, db->folder);
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-	case MDB_PANIC:
-	case MDB_INCOMPATIBLE:
-	case MDB_BAD_VALSIZE:
-	case MDB_NOTFOUND:
-		return err_set(
-			e, EUCLEAN, "the store in %s is damaged: %s", db->folder, mdb_strerror(rc));
 	default:
-		return err_set(e, rc > 0 ? rc : EIO, "cannot use the store in %s: %s", db->folder,
-			mdb_strerror(rc));
+		break;
 	}
+	if (rc > 0)
+		return err_set(
+			e, rc, "cannot use the store in %s: %s", db->folder, mdb_strerror(rc));
+	/* Of LMDB's own errors all others say that the file is not as it should be. */
+	return ruined(db, mdb_strerror(rc), e);
+}
+
+static void on_assert(MDB_env *env, const char *text)
+{
+	(void)env;
+	(void)text;
+	fault_raise();
+}
+
+static int end_txn(MDB_txn *txn, volatile bool *over)
+{
+	int rc = mdb_txn_commit(txn);
+	*over = true;
+	return rc;
+}
+
+int store_db_end(MDB_txn *txn)
+{
+	volatile bool over = false; /* not left in its middle */
+	int rc = STORE_TRY(end_txn(txn, &over));
+	if (!over)
+		STORE_TRY_VOID(mdb_txn_abort(txn));
+	return rc;
 }
 
 /* ---- the lock ---- */
@@ -148,20 +178,20 @@ static int set_format(struct store_db *db, MDB_txn *txn)
 /* flags: MDB_CREATE the first time; a file that lacks one later is not ours. */
 static int open_databases(struct store_db *db, unsigned int flags)
 {
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
-	if (rc)
-		return rc;
-	rc = mdb_dbi_open(txn, "docs", flags, &db->docs);
+	MDB_txn *txn = NULL;
+	int rc = STORE_TRY(mdb_txn_begin(db->env, NULL, 0, &txn));
 	if (!rc)
-		rc = mdb_dbi_open(txn, "log", flags, &db->log);
+		rc = STORE_TRY(mdb_dbi_open(txn, "docs", flags, &db->docs));
 	if (!rc)
-		rc = mdb_dbi_open(txn, "meta", flags, &db->meta);
+		rc = STORE_TRY(mdb_dbi_open(txn, "log", flags, &db->log));
 	if (!rc)
-		rc = set_format(db, txn);
+		rc = STORE_TRY(mdb_dbi_open(txn, "meta", flags, &db->meta));
 	if (!rc)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
+		rc = STORE_TRY(set_format(db, txn));
+	if (!rc)
+		return store_db_end(txn);
+	if (txn)
+		STORE_TRY_VOID(mdb_txn_abort(txn));
 	return rc;
 }
 
@@ -171,7 +201,7 @@ static int no_store(const char *folder, struct err *e)
 }
 
 /* The pages of the file must lie inside of it. */
-static int check_size(const struct store_db *db, struct err *e)
+static int check_size(struct store_db *db, struct err *e)
 {
 	mdb_filehandle_t fd;
 	MDB_envinfo info;
@@ -180,8 +210,7 @@ static int check_size(const struct store_db *db, struct err *e)
 	(void)mdb_env_info(db->env, &info);
 	size_t needed = (info.me_last_pgno + 1) * (size_t)sysconf(_SC_PAGESIZE);
 	if (fstat(fd, &st) < 0 || (size_t)st.st_size < needed)
-		return err_set(
-			e, EUCLEAN, "the store in %s is damaged: its file was cut", db->folder);
+		return ruined(db, "its file was cut", e);
 	return 0;
 }
 
@@ -189,20 +218,31 @@ static int open_env(struct store_db *db, const char *path, size_t size, struct e
 {
 	mdb_filehandle_t fd;
 	int dead;
+	fault_install();
+	db->size = size;
 	int rc = mdb_env_create(&db->env);
 	if (rc)
 		return store_db_fail(db, rc, e);
+	(void)mdb_env_set_assert(db->env, on_assert);
 	(void)mdb_env_set_mapsize(db->env, size);
 	(void)mdb_env_set_maxreaders(db->env, STORE_DB_READERS);
 	(void)mdb_env_set_maxdbs(db->env, 3);
-	rc = mdb_env_open(db->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
+	rc = STORE_TRY(mdb_env_open(db->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600));
 	if (rc)
 		return store_db_fail(db, rc, e);
-	(void)mdb_reader_check(db->env, &dead);
+	STORE_TRY_VOID(mdb_reader_check(db->env, &dead));
 	(void)mdb_env_get_fd(db->env, &fd);
 	/* LMDB 0.9 opens this one of its descriptors without O_CLOEXEC. */
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return 0;
+}
+
+static void close_env(struct store_db *db)
+{
+	if (db->env)
+		STORE_TRY_VOID(mdb_env_close(db->env));
+	db->env = NULL;
+	db->pages_read = 0;
 }
 
 /* The whole file, under another name. */
@@ -230,9 +270,7 @@ static int make_file(struct store_db *db, struct err *e)
 	(void)unlink(path);
 	(void)unlink(lock);
 	int r = make_env(db, path, e);
-	if (db->env)
-		mdb_env_close(db->env);
-	db->env = NULL;
+	close_env(db);
 	(void)unlink(lock);
 	if (r == 0 && rename(path, db->path) < 0)
 		r = err_set(e, errno, "cannot make %s: %s", db->path, strerror(errno));
@@ -294,16 +332,29 @@ static int open_file(const char *path, struct err *e)
 	return fd < 0 ? err_set(e, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
 }
 
-static int open_locked(struct store_db *db, bool existing, struct err *e)
+static void close_files(struct store_db *db)
 {
-	CLEANUP_FREE char *path = join(db->folder, "lock");
+	close_env(db);
+	mem_cleanup_fd(&db->lock);
+	mem_cleanup_fd(&db->changed_fd);
+	db->lock = db->changed_fd = -1;
+}
+
+static int open_files(struct store_db *db, const char *path, struct err *e)
+{
 	db->lock = open_file(path, e);
 	if (db->lock < 0)
 		return db->lock;
 	db->changed_fd = open_file(db->changed, e);
-	if (db->changed_fd < 0)
-		return db->changed_fd;
-	int r = lock_soon(db, path, e);
+	return db->changed_fd < 0 ? db->changed_fd : 0;
+}
+
+static int open_locked(struct store_db *db, bool existing, struct err *e)
+{
+	CLEANUP_FREE char *path = join(db->folder, "lock");
+	int r = open_files(db, path, e);
+	if (r == 0)
+		r = lock_soon(db, path, e);
 	if (r < 0)
 		return r;
 	r = open_store(db, existing, e);
@@ -370,10 +421,7 @@ void store_db_close(struct store_db *db)
 	while (*p != db)
 		p = &(*p)->next;
 	*p = db->next;
-	if (db->env)
-		mdb_env_close(db->env);
-	mem_cleanup_fd(&db->lock);
-	mem_cleanup_fd(&db->changed_fd);
+	close_files(db);
 	free(db->folder);
 	free(db->path);
 	free(db->changed);
@@ -385,18 +433,122 @@ const char *store_db_changed(const struct store_db *db)
 	return db->changed;
 }
 
-int store_db_check(struct store_db *db, struct err *e)
+int store_db_count(MDB_txn *txn, MDB_dbi dbi)
 {
-	int dead;
+	MDB_cursor *cursor;
+	MDB_stat stat;
+	MDB_val key;
+	size_t n = 0;
+	int rc = mdb_stat(txn, dbi, &stat);
+	if (!rc)
+		rc = mdb_cursor_open(txn, dbi, &cursor);
+	if (rc)
+		return rc;
+	while (!(rc = mdb_cursor_get(cursor, &key, NULL, MDB_NEXT)))
+		n++;
+	mdb_cursor_close(cursor);
+	if (rc != MDB_NOTFOUND)
+		return rc;
+	return n == stat.ms_entries ? 0 : MDB_CORRUPTED;
+}
+
+/* Each entry, and each byte of it. */
+static int walk_in(MDB_txn *txn, MDB_dbi dbi)
+{
+	MDB_cursor *cursor;
+	MDB_val key;
+	MDB_val value;
+	unsigned int sum = 0;
+	int rc = mdb_cursor_open(txn, dbi, &cursor);
+	if (rc)
+		return rc;
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	while (!rc) {
+		const volatile unsigned char *bytes = value.mv_data;
+		for (size_t i = 0; i < value.mv_size; i++)
+			sum += bytes[i];
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	(void)sum;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int walk(struct store_db *db)
+{
+	MDB_txn *txn = NULL;
+	int rc = STORE_TRY(mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn));
+	const MDB_dbi all[] = {db->docs, db->log, db->meta};
+	for (size_t i = 0; !rc && i < sizeof(all) / sizeof(all[0]); i++) {
+		rc = STORE_TRY(store_db_count(txn, all[i]));
+		if (!rc)
+			rc = STORE_TRY(walk_in(txn, all[i]));
+	}
+	if (txn)
+		STORE_TRY_VOID(mdb_txn_abort(txn));
+	return rc;
+}
+
+/* Whether what has the store's name is what is open, in its full size. */
+static int look_at_file(struct store_db *db, struct err *e)
+{
 	struct stat now;
 	struct stat then;
 	mdb_filehandle_t fd;
-	(void)mdb_reader_check(db->env, &dead);
 	(void)mdb_env_get_fd(db->env, &fd);
-	if (fstat(fd, &then) == 0 && stat(db->path, &now) == 0 && now.st_dev == then.st_dev &&
-		now.st_ino == then.st_ino)
+	if (fstat(fd, &then) < 0 || stat(db->path, &now) < 0 || now.st_dev != then.st_dev ||
+		now.st_ino != then.st_ino)
+		return err_set(e, ESTALE,
+			"the store in %s was removed or replaced while it was in use", db->folder);
+	if ((size_t)then.st_size >= db->size)
 		return 0;
-	return err_set(e, ESTALE,
-		"the store in %s was removed or replaced while it was in use: start again",
-		db->folder);
+	return ruined(db, "its file was cut", e);
+}
+
+int store_db_usable(struct store_db *db, struct err *e)
+{
+	if (db->env && !db->ruined)
+		return look_at_file(db, e);
+	*e = db->why;
+	return -EUCLEAN;
+}
+
+/* Waits for nobody: whoever asks has other things to do. */
+static int open_anew(struct store_db *db, struct err *e)
+{
+	struct stat st;
+	CLEANUP_FREE char *path = join(db->folder, "lock");
+	close_files(db);
+	db->ruined = false;
+	db->revision = 0;
+	int r = open_folder(db->folder, true, e);
+	if (r >= 0)
+		r = open_files(db, path, e);
+	if (r == 0)
+		r = store_db_lock(db, e);
+	if (r < 0)
+		return r;
+	r = open_store(db, true, e);
+	store_db_unlock(db);
+	if (r == 0 && stat(db->folder, &st) == 0) {
+		db->dev = st.st_dev;
+		db->ino = st.st_ino;
+	}
+	int rc = r ? 0 : walk(db);
+	return rc ? store_db_fail(db, rc, e) : r;
+}
+
+int store_db_check(struct store_db *db, struct err *e)
+{
+	int dead;
+	if (store_db_usable(db, e) == 0) {
+		STORE_TRY_VOID(mdb_reader_check(db->env, &dead));
+		return 0;
+	}
+	int r = open_anew(db, e);
+	if (r == 0)
+		return 1;
+	close_files(db);
+	db->why = *e;
+	return r;
 }

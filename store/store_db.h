@@ -25,7 +25,7 @@ void store_db_close(struct store_db *db); /* takes NULL */
 const char *store_db_changed(const struct store_db *db);
 
 /* 1: done, at *revision; 0: a comparison did not hold. -EBUSY: another process is writing (its id
- * in e's sentence), nothing was done. -ENOSPC, -EUCLEAN. */
+ * in e's sentence), nothing was done. -ENOSPC, -EUCLEAN, -ESTALE. */
 int store_db_commit(
 	struct store_db *db, const struct store_txn *t, int64_t *revision, struct err *e);
 
@@ -58,6 +58,7 @@ int store_db_get(struct store_db *db, const char *key, struct store_db_page *out
 
 int store_db_revision(struct store_db *db, int64_t *out, struct err *e);
 
-/* From time to time: slots of killed readers are freed. -ESTALE: the folder was removed or
- * replaced. */
+/* From time to time, and after an error of the store itself: slots of killed readers are freed. A store
+ * that is damaged, removed or replaced is let go, and what has its name is opened when it is a sound
+ * one: 1, then everything has to be read anew. -EUCLEAN, -ENOENT, -EBUSY: not now. */
 int store_db_check(struct store_db *db, struct err *e);

@@ -12,7 +12,8 @@
  * the file, while a writing one may show its own copies.
  *
  * The file belongs to us and its bytes are trusted as far as LMDB trusts them: sizes are checked,
- * meaning is not. Documents are anybody's text.
+ * meaning is not. But a store that seems to have lost something is damaged, not empty: its revision
+ * never goes back, and before each list its documents are counted. Documents are anybody's text.
  */
 #include "store/store_lmdb.h"
 
@@ -195,20 +196,20 @@ static int change_all(
 static int commit_locked(
 	struct store_db *db, const struct store_txn *t, int64_t *revision, struct err *e)
 {
-	MDB_txn *txn;
+	MDB_txn *txn = NULL;
 	bool holds = false;
-	int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
-	if (rc)
-		return store_db_fail(db, rc, e);
-	rc = compare_all(db, txn, t, &holds);
+	int rc = STORE_TRY(mdb_txn_begin(db->env, NULL, 0, &txn));
+	if (!rc)
+		rc = STORE_TRY(compare_all(db, txn, t, &holds));
 	int64_t reached = 0;
 	if (!rc && holds)
-		rc = change_all(db, txn, t, &reached);
+		rc = STORE_TRY(change_all(db, txn, t, &reached));
 	if (rc || !holds) {
-		mdb_txn_abort(txn);
+		if (txn)
+			STORE_TRY_VOID(mdb_txn_abort(txn));
 		return rc ? store_db_fail(db, rc, e) : 0;
 	}
-	rc = mdb_txn_commit(txn);
+	rc = store_db_end(txn);
 	if (rc)
 		return store_db_fail(db, rc, e);
 	*revision = reached;
@@ -218,7 +219,7 @@ static int commit_locked(
 int store_db_commit(
 	struct store_db *db, const struct store_txn *t, int64_t *revision, struct err *e)
 {
-	int r = store_db_check(db, e);
+	int r = store_db_usable(db, e);
 	if (r == 0)
 		r = store_db_lock(db, e);
 	if (r < 0)
@@ -265,7 +266,7 @@ static void note_read(struct store_db *db, const MDB_val *text)
 /* No pointer into the map is used afterwards. */
 static void end_read(struct store_db *db, MDB_txn *txn)
 {
-	mdb_txn_abort(txn);
+	STORE_TRY_VOID(mdb_txn_abort(txn));
 	if (db->pages_read < KEPT_PAGES)
 		return;
 	char *page = db->read_low - (uintptr_t)db->read_low % (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -302,13 +303,21 @@ static bool has_prefix(const MDB_val *key, const char *prefix)
 
 static int begin_read(struct store_db *db, MDB_txn **txn, int64_t *revision, struct err *e)
 {
-	int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, txn);
-	if (rc)
-		return store_db_fail(db, rc, e);
-	rc = get_number(db, *txn, "revision", revision);
+	*txn = NULL;
+	int r = store_db_usable(db, e);
+	if (r < 0)
+		return r;
+	int rc = STORE_TRY(mdb_txn_begin(db->env, NULL, MDB_RDONLY, txn));
 	if (!rc)
+		rc = STORE_TRY(get_number(db, *txn, "revision", revision));
+	if (!rc && *revision < db->revision)
+		rc = MDB_CORRUPTED;
+	if (!rc) {
+		db->revision = *revision;
 		return 0;
-	mdb_txn_abort(*txn);
+	}
+	if (*txn)
+		STORE_TRY_VOID(mdb_txn_abort(*txn));
 	return store_db_fail(db, rc, e);
 }
 
@@ -361,7 +370,9 @@ int store_db_list(struct store_db *db, const char *prefix, const char *after, bo
 	int r = begin_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
-	int rc = list_in(db, txn, prefix, after, all, &page);
+	int rc = *after ? 0 : STORE_TRY(store_db_count(txn, db->docs));
+	if (!rc)
+		rc = STORE_TRY(list_in(db, txn, prefix, after, all, &page));
 	return finish_read(db, txn, rc, &page, out, e);
 }
 
@@ -423,16 +434,28 @@ int store_db_changes(struct store_db *db, const char *prefix, int64_t after,
 {
 	MDB_txn *txn;
 	struct store_db_page page = {0};
-	int64_t cutoff;
+	int64_t cutoff = 0;
 	int r = begin_read(db, &txn, &page.revision, e);
 	if (r < 0)
 		return r;
-	int rc = get_number(db, txn, "cutoff", &cutoff);
+	int rc = STORE_TRY(get_number(db, txn, "cutoff", &cutoff));
 	bool known = after >= cutoff && after <= page.revision;
 	if (!rc && known)
-		rc = changes_in(db, txn, prefix, after, &page);
+		rc = STORE_TRY(changes_in(db, txn, prefix, after, &page));
 	r = finish_read(db, txn, rc, &page, out, e);
 	return r < 0 ? r : known;
+}
+
+static int get_in(struct store_db *db, MDB_txn *txn, const char *key, struct store_db_page *out)
+{
+	int64_t revision;
+	MDB_val text = {0};
+	int rc = get_doc(db, txn, key, &revision, &text);
+	MDB_val name = val_of(key);
+	note_read(db, &text);
+	if (!rc)
+		add_item(out, &name, &text, revision, revision == 0);
+	return rc;
 }
 
 int store_db_get(struct store_db *db, const char *key, struct store_db_page *out, struct err *e)
@@ -440,15 +463,10 @@ int store_db_get(struct store_db *db, const char *key, struct store_db_page *out
 	MDB_txn *txn;
 	struct store_db_page page = {0};
 	int64_t revision;
-	MDB_val text = {0};
-	int r = begin_read(db, &txn, &page.revision, e);
+	int r = begin_read(db, &txn, &revision, e);
 	if (r < 0)
 		return r;
-	int rc = get_doc(db, txn, key, &revision, &text);
-	MDB_val name = val_of(key);
-	note_read(db, &text);
-	if (!rc)
-		add_item(&page, &name, &text, revision, revision == 0);
+	int rc = STORE_TRY(get_in(db, txn, key, &page));
 	return finish_read(db, txn, rc, &page, out, e);
 }
 

@@ -9,6 +9,9 @@
  * When the log no longer reaches back so far the list begins again: that is this driver's
  * compaction.
  *
+ * A store that is damaged, removed or replaced is a trouble, in which watches are silent; every MEND_MS
+ * it is looked whether there is a sound one again, of which they begin anew.
+ *
  * Other processes' commits are noticed by inotify on a file that is touched after each, and, since
  * a process can be killed between the two, by a check every CHECK_MS.
  */
@@ -25,6 +28,8 @@
 #include "lib/text.h"
 
 #define CHECK_MS 5000
+#define MEND_MS 1000   /* between two looks whether a damaged store was mended */
+#define MEND_SHARE 20  /* of the time at most goes into these looks */
 #define BUSY_MS_MAX 20 /* between two tries to get the lock */
 #define NEVER INT64_MAX
 
@@ -113,12 +118,17 @@ static struct store_event request_event(const struct request *r, const struct st
 	};
 }
 
-static void file_note_trouble(struct file *f, const struct err *e, bool bad)
+/* rc: what came of a request. A store that is not usable is soon looked at. */
+static void file_note_trouble(struct file *f, int rc, const struct err *e)
 {
-	if (bad)
-		store_trouble_set(&f->trouble, "%s", e->text);
-	else
+	if (rc >= 0) {
 		f->trouble.text[0] = '\0';
+		return;
+	}
+	store_trouble_set(&f->trouble, "%s", e->text);
+	int64_t soon = boot_now_ms() + MEND_MS;
+	if ((rc == -EUCLEAN || rc == -ESTALE) && soon < f->check_at_ms)
+		f->check_at_ms = soon;
 }
 
 /* ---- working ---- */
@@ -134,7 +144,7 @@ static void request_try_commit(struct file *f, struct request *r, int64_t now)
 		r->not_before_ms = now + 1 + arc4random_uniform((uint32_t)wait);
 		return;
 	}
-	file_note_trouble(f, &r->why, rc < 0);
+	file_note_trouble(f, rc, &r->why);
 	if (rc == -EBUSY)
 		rc = -ETIMEDOUT;
 	request_end(r,
@@ -197,9 +207,30 @@ static void request_fetch(struct file *f, struct request *r)
 	store_db_page_clear(&r->page);
 	r->at = 0;
 	int rc = r->phase == LIST ? request_fetch_list(f, r) : request_fetch_changes(f, r);
-	file_note_trouble(f, &r->why, rc < 0);
+	file_note_trouble(f, rc, &r->why);
 	if (rc < 0 && r->once)
 		request_end(r, STORE_FAILED, 0, rc);
+}
+
+static int file_watch_changes(struct file *f, struct err *e)
+{
+	if (inotify_add_watch(f->inotify, store_db_changed(f->db),
+		    IN_ATTRIB | IN_MODIFY | IN_DELETE_SELF) < 0)
+		return err_set(
+			e, errno, "cannot watch %s: %s", store_db_changed(f->db), strerror(errno));
+	return 0;
+}
+
+/* Another store than the one before: lists begin anew, and what is not told yet is of the old one. */
+static void request_begin_anew(struct request *r)
+{
+	if (r->phase == COMMIT || r->phase == GET || r->over)
+		return;
+	store_db_page_clear(&r->page);
+	r->phase = LIST;
+	r->at = 0;
+	r->after[0] = '\0';
+	r->restart_due = r->current_due = false;
 }
 
 static void file_check(struct file *f, int64_t now)
@@ -207,8 +238,17 @@ static void file_check(struct file *f, int64_t now)
 	struct err e;
 	f->check_at_ms = now + CHECK_MS;
 	int rc = store_db_check(f->db, &e);
-	if (rc < 0)
-		file_note_trouble(f, &e, true);
+	if (rc > 0) {
+		rc = file_watch_changes(f, &e);
+		for (struct request *r = f->requests; r; r = r->next)
+			request_begin_anew(r);
+		file_note_trouble(f, 0, &e);
+	}
+	if (rc >= 0)
+		return;
+	file_note_trouble(f, rc, &e);
+	int64_t rest = MEND_SHARE * (boot_now_ms() - now);
+	f->check_at_ms = now + (rest > MEND_MS ? rest : MEND_MS);
 }
 
 static void file_work(struct file *f, uint64_t only)
@@ -297,24 +337,16 @@ static void file_close(void *driver)
 	free(f);
 }
 
-static int file_watch_changes(struct file *f, struct err *e)
-{
-	f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (f->inotify < 0 || inotify_add_watch(f->inotify, store_db_changed(f->db),
-				      IN_ATTRIB | IN_MODIFY | IN_DELETE_SELF) < 0)
-		return err_set(
-			e, errno, "cannot watch %s: %s", store_db_changed(f->db), strerror(errno));
-	return 0;
-}
-
 static int file_open(void **out, const struct store_options *o, const char *where, struct err *e)
 {
 	if (*where != '/')
 		return err_set(
 			e, EINVAL, "the store's folder in \"%s\" must be an absolute path", o->url);
 	struct file *f = mem_new(1, sizeof(*f));
-	f->inotify = -1;
-	int r = store_db_open(&f->db, where, o->existing, e);
+	f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	int r = f->inotify < 0 ? err_set(e, errno, "cannot watch a store: %s", strerror(errno)) : 0;
+	if (r == 0)
+		r = store_db_open(&f->db, where, o->existing, e);
 	if (r == 0)
 		r = file_watch_changes(f, e);
 	if (r < 0) {

@@ -7,6 +7,7 @@
 #include <lmdb.h>
 #include <sys/types.h>
 
+#include "lib/fault.h"
 #include "store/store_db.h"
 
 #define STORE_DB_SIZE ((size_t)1 << 30)
@@ -19,7 +20,11 @@ struct store_db {
 	ino_t ino;
 	char *folder, *path, *changed;
 	int lock, changed_fd;
-	MDB_env *env;
+	MDB_env *env; /* NULL: it is not usable, as why says */
+	bool ruined;  /* damage was met since it was opened */
+	size_t size;  /* bytes of the map, and at least of the file */
+	struct err why;
+	int64_t revision; /* the last that was seen */
 	MDB_dbi docs, log, meta;
 	/* What was read of the map since pages were given back (store/store_docs.c): from, to, and
 	 * about how much. */
@@ -27,8 +32,21 @@ struct store_db {
 	size_t pages_read;
 };
 
-/* The sentence and -errno for an error of LMDB. */
-int store_db_fail(const struct store_db *db, int rc, struct err *e);
+/* Around whatever touches the map: LMDB, or a copy of ours. */
+#define STORE_TRY(call) FAULT_TRY(call, MDB_PANIC)
+#define STORE_TRY_VOID(call) ((void)FAULT_TRY((call, 0), MDB_PANIC))
+
+/* The sentence and -errno for an error of LMDB; remembers damage. */
+int store_db_fail(struct store_db *db, int rc, struct err *e);
+
+/* Whether it can be used: 0, -EUCLEAN, -ESTALE. Asked before each transaction. */
+int store_db_usable(struct store_db *db, struct err *e);
+
+/* mdb_txn_commit(); the transaction is over whatever happens. */
+int store_db_end(MDB_txn *txn);
+
+/* Whether all entries are there: LMDB would show a page of nonsense as one without any. Its result. */
+int store_db_count(MDB_txn *txn, MDB_dbi dbi);
 
 /* The lock of writers. -EBUSY: another process has it. */
 int store_db_lock(struct store_db *db, struct err *e);

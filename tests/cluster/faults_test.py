@@ -5,6 +5,7 @@ everything which does not depend on it works on, and that it ends when the cause
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -149,6 +150,52 @@ def test_a_full_disk_under_the_agents_own_file_is_named():
             goes_on_when_there_is_room(c, pod, lambda: os.unlink(f"{node.data}/filler"))
         finally:
             subprocess.run(["umount", "-l", node.data], check=True)
+
+
+# ---- a store that is ruined under the agents ----
+
+def ruin_by_cutting(path):
+    os.truncate(path, 0)
+
+
+def ruin_by_overwriting(path):
+    with open(path, "r+b") as f:
+        f.seek(8192)
+        f.write(b"nonsense" * 8192)
+
+
+def restore_in_place(copy, path):
+    with open(copy, "rb") as good, open(path, "r+b") as f:
+        shutil.copyfileobj(good, f)
+
+
+@pytest.mark.parametrize("ruin, mend", [(ruin_by_cutting, os.replace),
+                                        (ruin_by_cutting, restore_in_place),
+                                        (ruin_by_overwriting, os.replace)])
+def test_an_embedded_store_that_is_ruined_under_the_agents_is_named_and_read_again(ruin, mend):
+    with Cluster(nodes=2, store="file", subnets=1) as c:
+        c.started()
+        path, copy = f"{c.dir}/store/store.mdb", f"{c.dir}/copy.mdb"
+        pods = [n.add_pod() for n in c.nodes]
+        pids = [n.agent._popen.pid for n in c.nodes]
+        subprocess.run(["cp", "--sparse=always", path, copy], check=True)
+        with c.pinger_within(pods) as pinger:
+            ruin(path)
+            for node in c.nodes:
+                step(f"{node}: " + until(lambda n=node: says(n, "store", "is damaged"),
+                                         "status to name the damaged store"))
+                node.add_pod()  # free addresses are there
+            mend(copy, path)
+            for node in c.nodes:
+                until(lambda n=node: not says(n, "is damaged"), "status to be content again")
+            c.apply(c.pool("more", "100.99.0.0/24", 28))
+            until(lambda: all("100.99.0.0/24" in str(n.ask("ipam", "show")) for n in c.nodes),
+                  "the agents to hear of changes")
+            pinger.goes_on()
+        pinger.lost_nothing()
+        equal([n.agent._popen.pid for n in c.nodes], pids, "the agents, which went on")
+        for node in c.nodes:
+            until_it_passes(node.consistent, "the node to be consistent")
 
 
 # ---- odd networks ----

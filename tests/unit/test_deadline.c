@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The last resort, seen from outside: each case is a child process that gets into trouble; what it
+ * The last resort, seen from outside: each case is a child process whose time is up; what it
  * wrote to stdout and how it ended is compared. The log too, since it is told by its output alone.
  */
 #include "tests/unit/check.h"
@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,75 +104,6 @@ TEST(when_time_is_up_the_last_answer_is_given)
 	assert_int_equal(strlen(o.out), 4095);
 }
 
-/* Reads behind the end of a mapped file, as a truncated state would make us do. */
-static void read_truncated_map(void)
-{
-	FILE *f = tmpfile();
-	if (!f || ftruncate(fileno(f), 4096) < 0)
-		_exit(56);
-	volatile char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fileno(f), 0);
-	if (ftruncate(fileno(f), 0) < 0)
-		_exit(57);
-	_exit(p[0] ? 58 : 59);
-}
-
-static void bus_error_while_guarded(void)
-{
-	deadline_guard_fault("damaged\n", mark);
-	read_truncated_map();
-}
-
-static void abort_while_guarded(void)
-{
-	deadline_guard_fault("damaged\n", mark);
-	abort();
-}
-
-static void segmentation_fault_while_guarded(void)
-{
-	deadline_guard_fault("damaged\n", mark);
-	(void)raise(SIGSEGV);
-}
-
-static void abort_while_guarded_without_mark(void)
-{
-	deadline_guard_fault("damaged\n", NULL);
-	abort();
-}
-
-static void abort_after_the_guard(void)
-{
-	deadline_guard_fault("damaged\n", mark);
-	deadline_guard_fault(NULL, NULL);
-	abort();
-}
-
-TEST(a_fault_while_guarded_is_answered_and_marked)
-{
-	static void (*const troubles[])(void) = {
-		bus_error_while_guarded, abort_while_guarded, segmentation_fault_while_guarded};
-	for (size_t i = 0; i < COUNT(troubles); i++) {
-		struct outcome o;
-		run(STDOUT_FILENO, troubles[i], &o);
-		assert_int_equal(o.exited, 1);
-		assert_string_equal(o.out, "damaged\n");
-		assert_true(has_mark());
-	}
-	struct outcome o;
-	run(STDOUT_FILENO, abort_while_guarded_without_mark, &o);
-	assert_int_equal(o.exited, 1);
-	assert_false(has_mark());
-}
-
-TEST(a_fault_outside_the_guard_is_a_crash)
-{
-	struct outcome o;
-	run(STDOUT_FILENO, abort_after_the_guard, &o);
-	assert_int_equal(o.exited, -SIGABRT);
-	assert_string_equal(o.out, "");
-	assert_false(has_mark());
-}
-
 static void log_at_every_level(void)
 {
 	log_error("an error: %d", 1);
@@ -259,8 +189,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(when_time_is_up_the_last_answer_is_given),
-		cmocka_unit_test(a_fault_while_guarded_is_answered_and_marked),
-		cmocka_unit_test(a_fault_outside_the_guard_is_a_crash),
 		cmocka_unit_test(the_log_shows_warnings_unless_told_otherwise),
 		cmocka_unit_test(the_log_goes_to_a_file_as_well),
 		cmocka_unit_test(levels_are_known_by_name),

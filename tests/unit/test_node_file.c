@@ -122,6 +122,68 @@ static void a_damaged_state_is_set_aside_and_begun_anew(void **state)
 	}
 }
 
+/* As after a dd of somebody's, or a disk that ends: from this page on. */
+static void ruin_while_open(const struct place *p, off_t page, bool cut)
+{
+	char path[256];
+	uint8_t garbage[4096];
+	state_file(p->dir, path);
+	if (cut) {
+		assert_int_equal(truncate(path, page * 4096), 0);
+		return;
+	}
+	memset(garbage, 0xa5, sizeof(garbage));
+	int fd = open(path, O_WRONLY);
+	for (off_t i = page; i < page + 16; i++)
+		assert_int_equal(pwrite(fd, garbage, sizeof(garbage), i * 4096), sizeof(garbage));
+	close(fd);
+}
+
+/* 0, or the damage is told; nothing else, and no crash. */
+static void ends_in_a_sentence(int r, const struct err *e, bool *told)
+{
+	if (r >= 0)
+		return;
+	assert_int_equal(r, -EUCLEAN);
+	assert_says(e->text, "the node state is damaged");
+	*told = true;
+}
+
+static void a_state_that_is_ruined_while_it_is_open_is_told_and_set_aside(void **state)
+{
+	struct err e;
+	const struct place *place = *state;
+	struct pool p = P("100.66.0.0/24", 26, 0);
+	int found = 0;
+	for (int i = 0; i < 24; i++) {
+		struct node *n = open_state(state);
+		ok(node_adopt(n, NULL, &e));
+		struct node_leases l;
+		struct node_view v;
+		bool told = false;
+		ok(assign(n, "a", &p, 1, &l, &e));
+		ruin_while_open(place, i / 2, i % 2);
+		ends_in_a_sentence(assign(n, "b", &p, 1, &l, &e), &e, &told);
+		ends_in_a_sentence(node_find(n, &H("a"), &l, &e), &e, &told);
+		ends_in_a_sentence(node_release(n, &H("a"), 1, &e), &e, &told);
+		int r = node_list(n, &v, &e);
+		ends_in_a_sentence(r, &e, &told);
+		if (r >= 0)
+			node_view_done(&v);
+		node_close(n);
+		n = open_state(state);
+		if (told)
+			assert_non_null(node_set_aside(n));
+		found += told;
+		ok(node_list(n, &v, &e));
+		node_view_done(&v);
+		node_close(n);
+		folder_remove(place->dir);
+		folder_remove(place->hosts);
+	}
+	assert_in_range(found, 8, 24);
+}
+
 static void a_malformed_record_is_reported_and_mended_by_the_next(void **state)
 {
 	struct err e;
@@ -370,6 +432,7 @@ int main(void)
 		node_test(looking_needs_a_state),
 		node_test(a_state_folder_that_cannot_be_is_refused),
 		node_test(a_damaged_state_is_set_aside_and_begun_anew),
+		node_test(a_state_that_is_ruined_while_it_is_open_is_told_and_set_aside),
 		node_test(a_malformed_record_is_reported_and_mended_by_the_next),
 		node_test(an_empty_file_is_a_new_state),
 		node_test(files_of_other_boots_are_removed_unopened),

@@ -697,6 +697,77 @@ static void a_damaged_file_is_named_and_never_replaced(void **state)
 	}
 }
 
+/* The descriptor and the time of the driver, as a loop has them. */
+static void wait_for_trouble(struct store *s, bool wanted)
+{
+	uint64_t until = boot_now_ns() + WAIT_MS * (uint64_t)1000000;
+	struct store_event ev;
+	int64_t since;
+	while ((store_trouble(s, &since) != NULL) != wanted) {
+		struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
+		assert_false(store_next(s, &ev));
+		(void)poll(&p, 1, 100);
+		if (boot_now_ns() > until)
+			fail_msg("the trouble is not as it should be");
+	}
+}
+
+static void write_from(const char *path, off_t from, const char *bytes, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(pwrite(fd, bytes, len, from), len);
+	(void)close(fd);
+}
+
+static char *bytes_of(const char *path, size_t *len)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	*len = 512 << 10; /* what the tests write; behind it are holes */
+	char *bytes = mem_new(*len, 1);
+	assert_int_equal(pread(fd, bytes, *len, 0), *len);
+	(void)close(fd);
+	return bytes;
+}
+
+/* Whichever page goes, and however: no request crashes, each ends with a sentence, and when the file is
+ * whole again the watch tells everything anew. */
+static void a_store_that_is_ruined_while_it_is_open_is_told_and_opened_when_mended(void **state)
+{
+	static const char nonsense[64 << 10] = "nonsense";
+	static const struct {
+		off_t from;
+		bool cut;
+	} table[] = {{0, true}, {8192, true}, {40000, true}, {8192, false}, {16384, false}};
+	struct world *w = *state;
+	char path[128];
+	size_t len;
+	fill(w->s, 500);
+	(void)snprintf(path, sizeof(path), "%s/store.mdb", w->url + strlen("file:"));
+	CLEANUP_FREE char *whole = bytes_of(path, &len);
+	uint64_t id = store_start_watch(w->s, "");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		expect(w->s, id, STORE_RESTART, NULL, NULL);
+		for (unsigned int k = 0; k < 500; k++)
+			assert_int_equal(next_event(w->s).kind, STORE_PUT);
+		expect(w->s, id, STORE_CURRENT, NULL, NULL);
+		if (table[i].cut)
+			assert_int_equal(truncate(path, table[i].from), 0);
+		else
+			write_from(path, table[i].from, nonsense, sizeof(nonsense));
+		assert_int_equal(change(w->s, "f000007", "1", -1), -EUCLEAN);
+		wait_for_trouble(w->s, true);
+		int64_t since;
+		assert_says(store_trouble(w->s, &since), "is damaged");
+		assert_int_equal(change(w->s, "f000007", "1", -1), -EUCLEAN);
+		assert_int_equal(truncate(path, (off_t)1 << 30), 0);
+		write_from(path, 0, whole, len);
+	}
+	expect(w->s, id, STORE_RESTART, NULL, NULL);
+	assert_int_equal(change(w->s, "z", "new", 0), 1);
+}
+
 static void what_a_killed_maker_left_is_made_again(void **state)
 {
 	struct world *w = *state;
@@ -843,6 +914,7 @@ int main(int argc, char **argv)
 		SUITE(the_folder_is_for_its_owner_only),
 		SUITE(opening_waits_until_the_lock_is_free),
 		SUITE(a_file_that_was_cut_is_refused),
+		SUITE(a_store_that_is_ruined_while_it_is_open_is_told_and_opened_when_mended),
 		SUITE(a_damaged_file_is_named_and_never_replaced),
 		SUITE(what_a_killed_maker_left_is_made_again),
 		SUITE(an_existing_store_is_opened_and_never_made),
