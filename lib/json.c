@@ -13,7 +13,8 @@
  * texts from elsewhere.
  *
  * Out of memory ends the process as everywhere (lib/mem.h): jansson is given an allocator that
- * does, once, before main(), so that no caller checks what json_object() and the like return.
+ * does, once, before main(), so that no caller checks what json_object() and the like return. It also
+ * gets the random number that it would open a file for (against keys chosen to collide).
  */
 #include "lib/json.h"
 
@@ -22,6 +23,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 
 #include "lib/file.h"
 #include "lib/mem.h"
@@ -32,11 +34,14 @@
 
 static void *allocate(size_t size)
 {
-	return mem_new(1, size);
+	return mem_new_raw(size);
 }
 
-__attribute__((constructor)) static void set_allocator(void)
+__attribute__((constructor)) static void prepare_jansson(void)
 {
+	size_t seed = 0; /* then it finds one itself */
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	json_object_seed(seed);
 	json_set_alloc_funcs(allocate, free);
 }
 

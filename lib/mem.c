@@ -17,6 +17,14 @@ void *mem_new(size_t n, size_t size)
 	return p;
 }
 
+void *mem_new_raw(size_t size)
+{
+	void *p = malloc(size);
+	if (!p)
+		err_abort("out of memory");
+	return p;
+}
+
 void *mem_grow(void *array, size_t *room, size_t n, size_t size)
 {
 	if (n < *room)

@@ -12,6 +12,9 @@
 /* Zeroed memory for n objects of size bytes each; the caller frees it. */
 void *mem_new(size_t n, size_t size);
 
+/* The same, not zeroed: for large objects of which most is rarely used. */
+void *mem_new_raw(size_t size);
+
 /* Grows *array (elements of size bytes, *room of them allocated) so that index n fits; old
  * elements are kept, new ones are zeroed. Returns the array, which may have moved. */
 void *mem_grow(void *array, size_t *room, size_t n, size_t size);

@@ -21,6 +21,7 @@
 
 #include "lib/mem.h"
 #include "lib/net_queue.h"
+#include "lib/ns.h"
 
 int net_open(struct net **out, struct err *e)
 {
@@ -28,9 +29,14 @@ int net_open(struct net **out, struct err *e)
 	int r = netlink_open(NETLINK_ROUTE, &fd, e);
 	if (r < 0)
 		return r;
-	struct net *n = mem_new(1, sizeof(*n));
+	struct net *n =
+		mem_new_raw(sizeof(*n)); /* zeroing it would touch pages that nobody needs */
 	n->fd = fd;
 	n->seq = 1;
+	n->count = 0;
+	n->used = 0;
+	n->tag = 0;
+	n->strict = false;
 	*out = n;
 	return 0;
 }
@@ -41,6 +47,11 @@ void net_close(struct net *n)
 		return;
 	mem_cleanup_fd(&n->fd);
 	free(n);
+}
+
+uint64_t net_cookie(const struct net *n)
+{
+	return ns_cookie_of(n->fd);
 }
 
 void net_cleanup(struct net **n)

@@ -24,8 +24,9 @@
 struct net;
 
 int net_open(struct net **out, struct err *e);
-void net_close(struct net *n);	  /* takes NULL */
-void net_cleanup(struct net **n); /* for CLEANUP_NET */
+void net_close(struct net *n);		  /* takes NULL */
+uint64_t net_cookie(const struct net *n); /* of its namespace, see ns_cookie_of() */
+void net_cleanup(struct net **n);	  /* for CLEANUP_NET */
 #define CLEANUP_NET __attribute__((cleanup(net_cleanup)))
 
 /* What a queued message may be refused for without being an error. */

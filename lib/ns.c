@@ -29,6 +29,18 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
+static int get_cookie(int socket, uint64_t *out, struct err *e)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	if (getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 &&
+		errno != ENOPROTOOPT)
+		return err_set(e, errno, "cannot ask for the network namespace's cookie: %s",
+			strerror(errno));
+	*out = cookie;
+	return 0;
+}
+
 int ns_get_cookie(uint64_t *out, struct err *e)
 {
 	CLEANUP_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -36,13 +48,7 @@ int ns_get_cookie(uint64_t *out, struct err *e)
 		return err_set(e, errno,
 			"cannot open a socket to ask for the namespace's cookie: %s",
 			strerror(errno));
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 && errno != ENOPROTOOPT)
-		return err_set(e, errno, "cannot ask for the network namespace's cookie: %s",
-			strerror(errno));
-	*out = cookie;
-	return 0;
+	return get_cookie(fd, out, e);
 }
 
 uint64_t ns_own_cookie(void)
@@ -50,6 +56,13 @@ uint64_t ns_own_cookie(void)
 	struct err ignored;
 	uint64_t cookie = 0;
 	return ns_get_cookie(&cookie, &ignored) < 0 ? 0 : cookie;
+}
+
+uint64_t ns_cookie_of(int socket)
+{
+	struct err ignored;
+	uint64_t cookie = 0;
+	return get_cookie(socket, &cookie, &ignored) < 0 ? 0 : cookie;
 }
 
 static int check_ns_kind(int fd, const char *path, struct err *e)
@@ -98,11 +111,6 @@ int ns_open(const char *path, struct ns *out, struct err *e)
 	if (is_same_ns(ns.fd, ns.home))
 		return err_set(
 			e, EXDEV, "plugin's netns and netns from CNI_NETNS should not be the same");
-	r = ns_enter(&ns, e);
-	if (r < 0)
-		return r;
-	ns.cookie = ns_own_cookie();
-	ns_leave(&ns);
 	*out = ns;
 	ns = (struct ns)NS_NONE;
 	return 0;
@@ -118,7 +126,6 @@ int ns_make(struct ns *out, struct err *e)
 		return err_set(e, errno, "cannot make a network namespace: %s", strerror(errno));
 	ns.fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	int error = errno;
-	ns.cookie = ns_own_cookie();
 	ns_leave(&ns);
 	if (ns.fd < 0)
 		return err_set(
@@ -155,7 +162,7 @@ void ns_leave(const struct ns *ns)
 		err_abort("cannot return from the pod's network namespace");
 }
 
-int ns_has_interface(const struct ns *ns, const char *ifname, struct err *e)
+int ns_has_interface(const struct ns *ns, const char *ifname, uint64_t *cookie, struct err *e)
 {
 	int r = ns_enter(ns, e);
 	if (r < 0)
@@ -165,6 +172,7 @@ int ns_has_interface(const struct ns *ns, const char *ifname, struct err *e)
 	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", ifname);
 	int found = fd < 0 ? -1 : ioctl(fd, SIOCGIFINDEX, &request);
 	int error = errno;
+	*cookie = fd < 0 ? 0 : ns_cookie_of(fd);
 	ns_leave(ns);
 	if (found == 0)
 		return 1;

@@ -10,9 +10,8 @@
 #include "lib/err.h"
 
 struct ns {
-	int fd;		 /* of the namespace; owned */
-	int home;	 /* of the namespace the process came from; owned */
-	uint64_t cookie; /* identity that is never used again in this boot (SO_NETNS_COOKIE) */
+	int fd;	  /* of the namespace; owned */
+	int home; /* of the namespace the process came from; owned */
 };
 
 #define NS_NONE                                                                                    \
@@ -37,14 +36,18 @@ void ns_close(struct ns *ns); /* ready for CLEANUP_NS; takes NS_NONE */
 int ns_enter(const struct ns *ns, struct err *e);
 void ns_leave(const struct ns *ns);
 
-/* Whether the namespace has an interface of that name: 1, 0 or an error. Enters and leaves. */
-int ns_has_interface(const struct ns *ns, const char *ifname, struct err *e);
+/* Whether the namespace has an interface of that name: 1, 0 or an error; and its cookie, see
+ * ns_cookie_of(). Enters and leaves. */
+int ns_has_interface(const struct ns *ns, const char *ifname, uint64_t *cookie, struct err *e);
 
-/* The cookie of the namespace the process is in; 0 when the kernel has none (before 5.14), and
- * nothing else: whoever decides by it must not take a failure for it. */
+/* The cookie of the namespace the process is in: an identity that is never used again in this boot. 0 when
+ * the kernel has none (before 5.14), and nothing else: whoever decides by it must not take a failure for
+ * it. */
 int ns_get_cookie(uint64_t *out, struct err *e);
 
-/* The same, 0 also when it cannot be found out: for records that may say "unknown". */
+/* The same, 0 also when it cannot be found out: for records that may say "unknown". Of our own namespace,
+ * and of the one in which a socket was opened. */
 uint64_t ns_own_cookie(void);
+uint64_t ns_cookie_of(int socket);
 
 #define CLEANUP_NS __attribute__((cleanup(ns_close)))

@@ -53,7 +53,7 @@ static int foreign_addresses(struct call *c, struct pod_addresses *out, struct e
 static int own_addresses(
 	struct call *c, struct node_leases *leases, struct pod_addresses *out, struct err *e)
 {
-	struct owner owner = addresses_owner(c->request, false, c->ns.cookie);
+	struct owner owner = addresses_owner(c->request, false, net_cookie(c->inside));
 	int r = remove_stale(c, &owner.hash, e);
 	if (r >= 0)
 		r = addresses_assign(c->node, c->request, &c->conf, &owner, leases, e);

@@ -41,8 +41,7 @@ static int look_into_pod(const struct cni_request *r, uint64_t *cookie, bool *li
 	*lives = false;
 	if (ns_open(r->netns, &ns, &ignored) < 0)
 		return 0;
-	*cookie = ns.cookie;
-	int has = ns_has_interface(&ns, r->ifname, e);
+	int has = ns_has_interface(&ns, r->ifname, cookie, e);
 	*lives = has > 0;
 	return has < 0 ? has : 0;
 }
