@@ -14,6 +14,7 @@
  */
 #include "cli/commands.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -297,6 +298,7 @@ static int share_out(struct part *parts, const struct config_dirs *dirs, const s
 	size_t n, struct err *e)
 {
 	CLEANUP_FREE bool *taken = mem_new(n + 1, sizeof(*taken));
+	assert(dirs->n > 0);
 	for (size_t i = 0; i < dirs->n; i++) {
 		struct node_view v;
 		parts[i].addrs = mem_new(n + 1, sizeof(*addrs));

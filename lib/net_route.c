@@ -193,9 +193,6 @@ static void take_forwarding(const struct nlmsghdr *reply, void *arg)
 	}
 }
 
-_Static_assert(NET_CONF_ALL == NETCONFA_IFINDEX_ALL && NET_CONF_DEFAULT == NETCONFA_IFINDEX_DEFAULT,
-	"the kernel's numbers");
-
 void net_ask_forwarding(struct net *n, enum family f, int dev, bool *out)
 {
 	struct nlmsghdr *m =

@@ -42,7 +42,7 @@ int net_find_route(struct net *n, const struct addr *to, struct net_route *out, 
 void net_ask_reverse_path(struct net *n, int dev, uint32_t *out);
 
 /* Ask within the queue whether a device forwards: NET_CONF_ALL the namespace, NET_CONF_DEFAULT the devices
- * that are made from now on. */
+ * that are made from now on (the kernel's NETCONFA_IFINDEX_ALL, NETCONFA_IFINDEX_DEFAULT). */
 #define NET_CONF_ALL (-1)
 #define NET_CONF_DEFAULT (-2)
 void net_ask_forwarding(struct net *n, enum family f, int dev, bool *out);
