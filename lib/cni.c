@@ -330,11 +330,8 @@ int cni_valid_attachments(
 	if (!list)
 		list = json_find_folded(
 			r->conf, "cni.dev/attachments"); /* a typo of early drafts */
-	if (!list) {
-		(void)err_set(e, EINVAL, "cni.dev/valid-attachments is missing");
-		err_details(e, "without it every attachment would be removed; null says so");
-		return -EINVAL;
-	}
+	if (!list)
+		return 0;
 	if (!json_is_array(list) && !json_is_null(list))
 		return err_set(e, EBADMSG, "cni.dev/valid-attachments must be an array");
 	size_t count = json_array_size(list);
@@ -349,7 +346,7 @@ int cni_valid_attachments(
 	*out = all;
 	*n = count;
 	all = NULL;
-	return 0;
+	return 1;
 }
 
 /*

@@ -57,8 +57,9 @@ void cni_request_done(struct cni_request *r); /* takes a zeroed one */
 int cni_request_parse(const struct cni_env *env, char *input, size_t len, struct cni_request *out,
 	struct err *late, struct err *e);
 
-/* The attachments a GC call names: a heap array (the caller's) of pairs borrowed from r->conf. Key
- * absent: -EINVAL. null: none are valid. -EBADMSG: wrong types. */
+/* The attachments a GC call names: 1, and a heap array (the caller's) of pairs borrowed from r->conf;
+ * null is an empty one, none are valid. 0: the call says nothing of attachments (the key is absent),
+ * which is no word on any of them. -EBADMSG: wrong types. */
 struct cni_attachment {
 	const char *container;
 	const char *ifname;

@@ -139,36 +139,37 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 			  : node_assign(n, &want, out, e);
 }
 
-int addresses_valid(const struct cni_request *r, struct hash **out, size_t *count, struct err *e)
+int addresses_valid(const struct cni_request *r, struct addresses_valid *out, struct err *e)
 {
 	CLEANUP_FREE struct cni_attachment *attachments = NULL;
 	size_t n = 0;
-	int result = cni_valid_attachments(r, &attachments, &n, e);
-	if (result < 0)
-		return result;
-	struct hash *hashes = mem_new(n, sizeof(*hashes));
+	int named = cni_valid_attachments(r, &attachments, &n, e);
+	if (named < 0)
+		return named;
+	struct hash *owners = mem_new(n, sizeof(*owners));
 	for (size_t i = 0; i < n; i++)
-		hashes[i] = owner_hash(r->network, attachments[i].container, attachments[i].ifname);
-	qsort(hashes, n, sizeof(*hashes), hash_compare);
-	*out = hashes;
-	*count = n;
+		owners[i] = owner_hash(r->network, attachments[i].container, attachments[i].ifname);
+	qsort(owners, n, sizeof(*owners), hash_compare);
+	*out = (struct addresses_valid){.owners = owners, .n = n, .is_named = named > 0};
 	return 0;
 }
 
-bool addresses_is_valid(const struct hash *valid, size_t count, const struct hash *owner)
+void addresses_valid_done(struct addresses_valid *v)
 {
-	return count && bsearch(owner, valid, count, sizeof(*valid), hash_compare);
+	free(v->owners);
+	*v = (struct addresses_valid){0};
 }
 
-int addresses_stale(struct node *n, const struct cni_request *r, struct hash **out, size_t *count,
-	struct err *e)
+bool addresses_is_valid(const struct addresses_valid *v, const struct hash *owner)
 {
-	CLEANUP_FREE struct hash *valid = NULL;
-	size_t n_valid = 0;
+	return v->n && bsearch(owner, v->owners, v->n, sizeof(*v->owners), hash_compare);
+}
+
+int addresses_stale(struct node *n, const struct cni_request *r,
+	const struct addresses_valid *valid, struct hash **out, size_t *count, struct err *e)
+{
 	struct node_view view;
-	int result = addresses_valid(r, &valid, &n_valid, e);
-	if (result >= 0)
-		result = node_list(n, &view, e);
+	int result = node_list(n, &view, e);
 	if (result < 0)
 		return result;
 	struct hash *stale = mem_new(view.n_entries, sizeof(*stale));
@@ -176,7 +177,8 @@ int addresses_stale(struct node *n, const struct cni_request *r, struct hash **o
 	for (size_t i = 0; i < view.n_entries; i++) {
 		const struct node_entry *entry = view.entries[i];
 		if (entry->state == NODE_USED && strcmp(entry->owner.network, r->network) == 0 &&
-			!addresses_is_valid(valid, n_valid, &entry->owner.hash))
+			(valid->is_named || !entry->owner.foreign) &&
+			!addresses_is_valid(valid, &entry->owner.hash))
 			stale[found++] = entry->owner.hash;
 	}
 	node_view_done(&view);

@@ -21,14 +21,22 @@ struct owner addresses_owner(const struct cni_request *r, bool foreign, uint64_t
 int addresses_assign(struct node *n, const struct cni_request *r, const struct conf *c,
 	const struct owner *owner, struct node_leases *out, struct err *e);
 
-/* The owners of this network whom a GC call does not name (heap, the caller's): to be
- * released. */
-int addresses_stale(struct node *n, const struct cni_request *r, struct hash **out, size_t *count,
-	struct err *e);
+/* The attachments of a network that GC keeps: those that the call names. A call that says nothing of
+ * them (is_named false) leaves open who is valid: its caller fills in whoever
+ * lives. */
+struct addresses_valid {
+	struct hash *owners; /* sorted, owned */
+	size_t n;
+	bool is_named;
+};
+int addresses_valid(const struct cni_request *r, struct addresses_valid *out, struct err *e);
+void addresses_valid_done(struct addresses_valid *v); /* takes a zeroed one */
+bool addresses_is_valid(const struct addresses_valid *v, const struct hash *owner);
 
-/* The hashes of the attachments a GC call names, sorted (heap, the caller's). */
-int addresses_valid(const struct cni_request *r, struct hash **out, size_t *count, struct err *e);
-bool addresses_is_valid(const struct hash *valid, size_t count, const struct hash *owner);
+/* The owners of this network that are not valid (heap, the caller's): to be released. When the call
+ * names none, records of other main plugins stay: nobody here can tell who of them lives. */
+int addresses_stale(struct node *n, const struct cni_request *r,
+	const struct addresses_valid *valid, struct hash **out, size_t *count, struct err *e);
 
 /* Whether prevResult has these addresses for the container's interface, as CHECK asks. */
 int addresses_check(struct node *n, const struct cni_request *r, struct err *e);

@@ -128,10 +128,17 @@ static int ipam_gc(const struct cni_request *r, const struct conf *c, struct err
 {
 	CLEANUP_SESSION struct node *node = NULL;
 	CLEANUP_FREE struct hash *stale = NULL;
+	struct addresses_valid valid = {0};
 	size_t n = 0;
-	int done = open_state(c, NODE_EXCLUSIVE, &node, e);
+	int done = addresses_valid(r, &valid, e);
+	if (done < 0 || !valid.is_named) { /* who lives cannot be seen from here */
+		addresses_valid_done(&valid);
+		return done;
+	}
+	done = open_state(c, NODE_EXCLUSIVE, &node, e);
 	if (done >= 0)
-		done = addresses_stale(node, r, &stale, &n, e);
+		done = addresses_stale(node, r, &valid, &stale, &n, e);
+	addresses_valid_done(&valid);
 	return done < 0 ? done : node_release(node, stale, n, e);
 }
 

@@ -969,14 +969,13 @@ def test_GC_tells_long_and_similar_network_names_apart(lab):
     lab.nothing_left(*pods.values())
 
 
-def test_GC_without_the_list_is_refused_and_removes_nothing(lab):
+def test_GC_without_a_readable_list_is_refused_and_removes_nothing(lab):
     pod = lab.pod()
     lab.add(pod)
     before = lab.snapshot(pod)
     conf = lab.conf("1.1.0")
     key = "cni.dev/valid-attachments"
     for plugin in PLUGINS:
-        lab.call("GC", conf, plugin=plugin).refused(7, key)
         for bad in ("x", 1, {}, [1], [{}], [{"containerID": "a"}],
                     [{"containerID": 1, "ifname": "x"}]):
             lab.call("GC", dict(conf, **{key: bad}), plugin=plugin).refused(6, key)
@@ -985,6 +984,25 @@ def test_GC_without_the_list_is_refused_and_removes_nothing(lab):
                 1, "config version does not allow GC", version=version)
         lab.call("GC", dict(lab.conf("abc"), **{key: []}), plugin=plugin).refused(6)
     lab.unchanged(before, pod)
+
+
+def test_GC_that_names_no_list_keeps_whoever_may_live(lab):
+    """libcni's GC without arguments, as cnitool sends it."""
+    living, other, dead, no_link, served = (lab.pod() for _ in range(5))
+    for pod in (living, dead, no_link):
+        lab.add(pod)
+    lab.add(other, lab.conf(name="other"))
+    lab.add(served, plugin="roost-ipam")  # of another main plugin: nobody can see whether it lives
+    dead.ns.remove()
+    no_link.ns.ip("link del eth0")
+    wait_for(lambda: len(lab.host_links()) == 2, "the dead pods' links to be gone")
+    for plugin in PLUGINS:
+        lab.call("GC", lab.conf("1.1.0"), plugin=plugin).ok("GC")
+    equal(sorted(set(lab.used().values())), sorted(p.container for p in (living, other, served)),
+          "owners")
+    true(living.ns.pings("10.99.0.1"), "the living pod to reach the router")
+    lab.call("GC", dict(lab.conf("1.1.0"), **{"cni.dev/valid-attachments": None})).ok("GC")
+    equal(set(lab.used().values()), {other.container}, "owners when none is valid")
 
 
 def test_GC_knows_the_early_spelling_of_its_list(lab):
