@@ -194,6 +194,7 @@ void agent_close(struct agent *a)
 	free(a->bird_text);
 	free(a->exits.own);
 	pending_done(&a->pending);
+	poolroutes_done(&a->poolroutes);
 	free(a);
 }
 

@@ -17,6 +17,7 @@
 #include "agent/member.h"
 #include "agent/node_states.h"
 #include "agent/pending.h"
+#include "agent/poolroutes.h"
 #include "agent/replica.h"
 #include "agent/server.h"
 #include "agent/tunnel_addresses.h"
@@ -69,6 +70,7 @@ struct agent {
 	char why_not[FAMILIES][256];
 	struct problems problems;
 	struct problems lasting; /* found by what is looked at slowly, kept meanwhile */
+	struct poolroutes poolroutes;
 	struct problems logged;
 	struct agent_exits exits;
 	bool has_reconciled, had_trouble;

@@ -191,11 +191,45 @@ static void check_slowly(struct agent *a, const struct desired *d)
 		problems_add(&a->lasting, "cannot look at the FORWARD chains: %s", e.text);
 }
 
+/* When something moved, and every half minute, as nobody tells of other daemons' routes. */
+static void look_at_poolroutes(struct agent *a, const struct desired *d, const struct facts *f)
+{
+	const struct mirror *m = &d->mirror;
+	int64_t now = boot_now_ms();
+	bool due = a->poolroutes.again_ms && a->poolroutes.again_ms <= now;
+	if (!due && a->slow_at > now && !kernel_poolroutes_moved(a->kernel))
+		return;
+	struct poolroute_pool pools[POOL_MAX];
+	for (size_t i = 0; i < m->n_pools; i++)
+		pools[i] =
+			(struct poolroute_pool){m->pools[i].pool.cidr, m->pools[i].pool.block_len};
+	const struct poolroute_query q = {
+		.pools = pools,
+		.n_pools = m->n_pools,
+		.own = d->kernel.blackholes,
+		.n_own = d->kernel.n_blackholes,
+	};
+	struct poolroutes_input in = {.replica = &a->replica, .facts = f, .now_ms = now};
+	CLEANUP_FREE struct poolroute *seen = NULL;
+	struct err e;
+	if (kernel_poolroutes(a->kernel, &q, &seen, &in.n_seen, &e) < 0) {
+		a->poolroutes.problems = (struct problems){0};
+		problems_add(
+			&a->poolroutes.problems, "the kernel's routes cannot be read: %s", e.text);
+		return;
+	}
+	in.seen = seen;
+	poolroutes_judge(&a->poolroutes, &in);
+	if (a->poolroutes.again_ms)
+		agent_want_reconcile(a, a->poolroutes.again_ms - now);
+}
+
 /* Documents last: they may be many. */
 static void list_problems(struct agent *a, const struct desired *d)
 {
 	problems_add_all(&a->problems, &d->problems);
 	problems_add_all(&a->problems, &a->lasting);
+	problems_add_all(&a->problems, &a->poolroutes.problems);
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		if (*a->why_not[f])
 			problems_add(&a->problems, "no further block: %s", a->why_not[f]);
@@ -275,6 +309,7 @@ static int sync_all(struct agent *a, const struct facts *f)
 	sync_node(a, &d);
 	if (a->slow_at <= boot_now_ms())
 		check_slowly(a, &d);
+	look_at_poolroutes(a, &d, f);
 	list_problems(a, &d);
 	desired_done(&d);
 	return changed;

@@ -7,6 +7,7 @@
  * - block with a record of a pod of roost: its blackhole stands;
  * - blackhole of protocol 82: the block is ours;
  * - route of protocol 82: it leads through a link of ours;
+ * - route of somebody else: it hides no way to pods, and BIRD's lead somewhere;
  * - address of a block: it is on no device of this host, unless it is a reserved gateway, or that
  *   of the node's own tunnel on the tunnel's device.
  *
@@ -381,6 +382,25 @@ static void check_stray(const struct audit_input *in, struct audit *a, const str
 		device_name(in, r->dev), OWNED_PROTOCOL);
 }
 
+static void check_poolroute(
+	const struct audit_input *in, struct audit *a, const struct poolroute *r)
+{
+	bool hides = r->kind == POOLROUTE_HIDES;
+	const struct net_link *l =
+		r->route.n_hops == 1 ? find_device(in, r->route.hops[0].dev) : NULL;
+	const char *text = POOLROUTE_STRING(&r->route, l ? l->name : "");
+	struct audit_problem *p =
+		add_cidr(a, hides ? AUDIT_FOREIGN : AUDIT_MISSING, AUDIT_FIX_NONE, &r->route.dst);
+	audit_say(p->seen, "%s", text);
+	if (hides) {
+		audit_say(p->expected, "no route of others that hides the way to pods");
+		audit_say(p->advice, "ip route del %s", text);
+	} else {
+		audit_say(p->expected, "a way to the pods of another node");
+		audit_say(p->advice, "BIRD knows no next hop for it; roostctl status says more");
+	}
+}
+
 /* The address of one of the node's own tunnels, on a device that is not the tunnel's. */
 static void report_borrowed(const struct audit_input *in, struct audit *a,
 	const struct net_addr *at, const struct owner *tunnel)
@@ -429,6 +449,8 @@ void audit_run(const struct audit_input *in, struct audit *out)
 		check_blackhole(in, out, &in->kernel->blocks[i]);
 	for (size_t i = 0; i < in->kernel->n_strays; i++)
 		check_stray(in, out, &in->kernel->strays[i]);
+	for (size_t i = 0; i < in->n_routes; i++)
+		check_poolroute(in, out, &in->routes[i]);
 	for (size_t i = 0; i < in->n_addrs; i++)
 		check_host_address(in, out, &in->addrs[i]);
 }

@@ -11,6 +11,7 @@
 #include "ipam/node.h"
 #include "lib/net.h"
 #include "lib/owned.h"
+#include "lib/poolroute.h"
 #include "lib/wiring.h"
 
 enum audit_kind {
@@ -58,6 +59,8 @@ struct audit_input {
 	const struct wiring_pod *pods; /* of audit_pods(), looked at */
 	size_t n_pods;
 	const struct wiring_host *host; /* the same; NULL: there are no pods */
+	const struct poolroute *routes; /* in the pools that are not as they shall be */
+	size_t n_routes;
 };
 
 /* The pods of roost that have a record and a host link, for wiring_look(): a heap array. */

@@ -37,6 +37,7 @@ struct facts {
 	struct cidr *others;
 	struct wiring_pod *pods;
 	struct wiring_host host;
+	struct poolroute *routes;
 	struct audit_input in;
 };
 
@@ -49,9 +50,28 @@ static void facts_done(struct facts *l)
 	free(l->links);
 	free(l->others);
 	free(l->pods);
+	free(l->routes);
 	*l = (struct facts){0};
 }
 #define CLEANUP_FACTS __attribute__((cleanup(facts_done)))
+
+static int facts_of_routes(struct facts *l, struct err *e)
+{
+	const struct node_view *v = &l->view;
+	CLEANUP_FREE struct poolroute_pool *pools = mem_new(v->n_pools + 1, sizeof(*pools));
+	CLEANUP_FREE struct cidr *own = mem_new(v->n_blocks + l->in.n_others + 1, sizeof(*own));
+	struct poolroute_query q = {.pools = pools, .n_pools = v->n_pools, .own = own};
+	for (size_t i = 0; i < v->n_pools; i++)
+		pools[i] =
+			(struct poolroute_pool){v->pools[i].pool.cidr, v->pools[i].pool.block_len};
+	for (size_t i = 0; i < v->n_blocks; i++)
+		own[q.n_own++] = v->blocks[i].cidr;
+	for (size_t i = 0; i < l->in.n_others; i++)
+		own[q.n_own++] = l->others[i];
+	int r = poolroute_list(l->net, &q, &l->routes, &l->in.n_routes, e);
+	l->in.routes = l->routes;
+	return r;
+}
 
 /* The kernel's side; the view is there. */
 static int facts_of_kernel(const char *dir, struct facts *l, struct err *e)
@@ -71,6 +91,8 @@ static int facts_of_kernel(const char *dir, struct facts *l, struct err *e)
 		l->in.host = &l->host;
 	}
 	l->in.pods = l->pods;
+	if (r >= 0)
+		r = facts_of_routes(l, e);
 	l->in.addrs = l->addrs;
 	l->in.links = l->links;
 	l->in.others = l->others;

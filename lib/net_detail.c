@@ -18,7 +18,7 @@
 
 struct route_dump {
 	struct net_dump dump;
-	uint32_t table;
+	const struct net_detail_query *query;
 };
 
 /* Tunnels say 0.0.0.0 and :: for "none". */
@@ -197,29 +197,37 @@ static void list_route(const struct nlmsghdr *reply, void *arg)
 	const struct nlattr *attr;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(*info))
 		take_route_attr(attr, &r, &only);
-	if (r.table != d->table || info->rtm_flags & RTM_F_CLONED)
+	if (r.table != d->query->table || info->rtm_flags & RTM_F_CLONED)
 		return;
 	/* The kernel names the loopback as device of IPv6 routes that lead nowhere. */
 	if (r.n_hops == 0 && r.type == RTN_UNICAST)
 		r.hops[r.n_hops++] = only;
-	*(struct net_detail_route *)net_dump_add(&d->dump) = r;
+	if (!d->query->wanted || d->query->wanted(&r, d->query->arg))
+		*(struct net_detail_route *)net_dump_add(&d->dump) = r;
 }
 
-int net_detail_routes(struct net *n, int family, uint32_t table, struct net_detail_route **out,
-	size_t *count, struct err *e)
+int net_detail_find_routes(struct net *n, const struct net_detail_query *q,
+	struct net_detail_route **out, size_t *count, struct err *e)
 {
-	struct route_dump d = {.table = table};
+	struct route_dump d = {.query = q};
 	struct nlmsghdr *m =
 		net_dump_init(&d.dump, RTM_GETROUTE, sizeof(struct rtmsg), sizeof(**out));
 	struct rtmsg *info = NLMSG_DATA(m);
-	info->rtm_family = (uint8_t)family;
-	netlink_put_u32(m, RTA_TABLE, table);
+	info->rtm_family = (uint8_t)q->family;
+	netlink_put_u32(m, RTA_TABLE, q->table);
 	int r = net_dump(n, &d.dump, list_route, (void **)out, count, e);
 	if (r != -ENOENT)
 		return r;
 	*out = NULL; /* no route was ever put into that table */
 	*count = 0;
 	return 0;
+}
+
+int net_detail_routes(struct net *n, int family, uint32_t table, struct net_detail_route **out,
+	size_t *count, struct err *e)
+{
+	const struct net_detail_query all = {.family = family, .table = table};
+	return net_detail_find_routes(n, &all, out, count, e);
 }
 
 const char *net_detail_type(uint8_t type)

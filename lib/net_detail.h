@@ -42,6 +42,16 @@ struct net_detail_route {
 /* Of one table; addresses of the node itself (table local) are a table of their own. */
 int net_detail_routes(struct net *n, int family, uint32_t table, struct net_detail_route **out,
 	size_t *count, struct err *e);
+
+/* Those that somebody wants: the others, of which there may be a hundred thousand, take no room. */
+struct net_detail_query {
+	int family;
+	uint32_t table;
+	bool (*wanted)(const struct net_detail_route *r, const void *arg); /* NULL: all */
+	const void *arg;
+};
+int net_detail_find_routes(struct net *n, const struct net_detail_query *q,
+	struct net_detail_route **out, size_t *count, struct err *e);
 const char *net_detail_type(uint8_t type); /* "unicast", "blackhole", ...; else "other" */
 
 struct net_detail_rule {

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/poolroute.h"
 #include "lib/text.h"
 
 #define BGP_PORT 179
-#define METRIC 32 /* behind the host's own routes. Never 0: BIRD would replace them */
 
 char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
 {
@@ -37,10 +37,11 @@ const char *bird_write_debug(enum resource_log log)
 	return log == LOGS_INFO ? "\tdebug { states };\n" : "";
 }
 
+/* The metric is behind the host's own routes. Never 0: BIRD would replace them. */
 void bird_write_kernel_options(struct text *t)
 {
 	text_add(t, "\tlearn off;\n\tpersist on;\n\tscan time %d;\n\tmetric %d;\n", BIRD_SCAN_S,
-		METRIC);
+		POOLROUTE_METRIC_BIRD);
 	text_add(t, "\tmerge paths on limit 32;\n\tgraceful restart on;\n");
 }
 

@@ -56,6 +56,7 @@ struct kernel {
 	bool said_marked; /* KERNEL_MARKED was returned while the change was pending */
 	struct facts shown;
 	bool knows_routes;		  /* those of shown are what the kernel has */
+	bool walked;			  /* kernel_poolroutes() was called since something moved */
 	char devices[FAMILIES][NET_NAME]; /* our VXLAN devices, as of the last sync */
 };
 
@@ -241,8 +242,10 @@ static int update_facts(struct kernel *k, struct err *e)
 	int r = kernel_facts(k, &now, e);
 	if (r < 0)
 		return r;
-	if (!facts_equal(&k->shown, &now))
+	if (!facts_equal(&k->shown, &now)) {
 		k->pending = true;
+		k->walked = false;
+	}
 	facts_done(&k->shown);
 	k->shown = now;
 	k->knows_routes = true;
@@ -255,7 +258,7 @@ int kernel_read(struct kernel *k, struct err *e)
 	int r = watch_read(k->watch, e);
 	if (r > 0) {
 		k->pending = true;
-		k->knows_routes = false;
+		k->knows_routes = k->walked = false;
 	}
 	if (r >= 0)
 		r = read_notifications(k, e);
@@ -331,6 +334,18 @@ int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *
 	}
 	add_result(ipip_sync(k->net, &w->ipip, &e), &e, &total, problems);
 	return total;
+}
+
+int kernel_poolroutes(struct kernel *k, const struct poolroute_query *q, struct poolroute **out,
+	size_t *n, struct err *e)
+{
+	k->walked = true;
+	return poolroute_list(k->net, q, out, n, e);
+}
+
+bool kernel_poolroutes_moved(const struct kernel *k)
+{
+	return !k->walked;
 }
 
 int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *n,

@@ -14,6 +14,7 @@
 #include "agent/kernel/want.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/poolroute.h"
 #include "lib/problems.h"
 
 struct kernel;
@@ -46,6 +47,13 @@ int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *
 /* The routes in a table of exits. */
 int kernel_exits(struct kernel *k, uint32_t table, struct exits_route out[EXITS_ROUTES], size_t *n,
 	struct err *e);
+
+/* The routes inside pools that are not as they shall be, see lib/poolroute.h: a walk through all
+ * routes. The host's routes, links or addresses, or BIRD's routes that lead nowhere, have changed since
+ * the last walk: then it is worth another one. */
+int kernel_poolroutes(struct kernel *k, const struct poolroute_query *q, struct poolroute **out,
+	size_t *n, struct err *e);
+bool kernel_poolroutes_moved(const struct kernel *k);
 
 /* Deletes the links that DEL marked, as one group. Returns how many were known, at least 1 when
  * there was any. Call it now and then without KERNEL_MARKED, too: a link that was down before it was

@@ -11,8 +11,8 @@
  *	netconfmsg       at 16: family; first attribute is the device index: value at 24
  *
  * A route of the main table passes when it is a default route, one of the host's own (made by people,
- * DHCP or router advertisements), or a blackhole of protocol 82 (those of pods, 82 too, come and go
- * all the time). So does a policy rule that somebody deleted. What passes is only counted: the
+ * DHCP or router advertisements), a blackhole of protocol 82 (those of pods, 82 too, come and go
+ * all the time), or one of BIRD's that leads nowhere. So does a policy rule that somebody deleted. What passes is only counted: the
  * answer is always to look again.
  */
 #include "agent/kernel/watch.h"
@@ -30,6 +30,7 @@
 
 #include "lib/mem.h"
 #include "lib/net.h"
+#include "lib/poolroute.h"
 
 struct watch {
 	int fd;
@@ -51,33 +52,38 @@ static int set_filter(struct watch *w, struct err *e)
 		/* 0 */ LOAD_HALF(offsetof(struct nlmsghdr, nlmsg_type)),
 		/* 1 */ IF(htons(RTM_NEWROUTE), 6, 0),
 		/* 2 */ IF(htons(RTM_DELROUTE), 5, 0),
-		/* 3 */ IF(htons(RTM_DELRULE), 21, 0),
-		/* 4 */ IF(htons(RTM_DELNEIGH), 14, 0),
+		/* 3 */ IF(htons(RTM_DELRULE), 22, 0),
+		/* 4 */ IF(htons(RTM_DELNEIGH), 15, 0),
 		/* 5 */ IF(htons(RTM_NEWNETCONF), 0, 1),
-		/* 6 */ BPF_JUMP(BPF_JMP | BPF_JA, 15, 0, 0),
+		/* 6 */ BPF_JUMP(BPF_JMP | BPF_JA, 16, 0, 0),
 		/* 7 */ DROP,
 		/* 8: a route */ LOAD_BYTE(AT(rtmsg, rtm_table)),
-		/* 9 */ IF(RT_TABLE_MAIN, 0, 14),
+		/* 9 */ IF(RT_TABLE_MAIN, 0, 15),
 		/* 10 */ LOAD_BYTE(AT(rtmsg, rtm_dst_len)),
-		/* 11 */ IF(0, 13, 0),
+		/* 11 */ IF(0, 14, 0),
 		/* 12 */ LOAD_BYTE(AT(rtmsg, rtm_protocol)),
-		/* 13 */ IF(NET_PROTO_ROOST, 12, 0),
-		/* 14: the host's own */ IF(NET_PROTO_BOOT, 10, 0),
-		/* 15 */ IF(NET_PROTO_STATIC, 9, 0),
-		/* 16 */ IF(NET_PROTO_DHCP, 8, 0),
-		/* 17 */ IF(NET_PROTO_RA, 7, 0),
-		/* 18 */ DROP,
-		/* 19: a neighbour */ LOAD_WORD(AT(ndmsg, ndm_ifindex)),
-		/* 20 */ IF(htonl(w->devices[0]), 4, 0),
-		/* 21 */ IF(htonl(w->devices[1]), 3, 2),
-		/* 22: a switch */ LOAD_WORD(NETCONF_INDEX),
-		/* 23 */ IF(htonl((uint32_t)NETCONFA_IFINDEX_ALL), 1, 0),
-		/* 24 */ DROP,
-		/* 25 */ PASS,
-		/* 26: of ours */ LOAD_BYTE(AT(rtmsg, rtm_type)),
-		/* 27 */ IF(RTN_BLACKHOLE, 0, 1),
-		/* 28 */ PASS,
-		/* 29 */ DROP,
+		/* 13 */ IF(NET_PROTO_ROOST, 13, 0),
+		/* 14 */ IF(POOLROUTE_PROTO_BIRD, 16, 0),
+		/* 15: the host's own */ IF(NET_PROTO_BOOT, 10, 0),
+		/* 16 */ IF(NET_PROTO_STATIC, 9, 0),
+		/* 17 */ IF(NET_PROTO_DHCP, 8, 0),
+		/* 18 */ IF(NET_PROTO_RA, 7, 0),
+		/* 19 */ DROP,
+		/* 20: a neighbour */ LOAD_WORD(AT(ndmsg, ndm_ifindex)),
+		/* 21 */ IF(htonl(w->devices[0]), 4, 0),
+		/* 22 */ IF(htonl(w->devices[1]), 3, 2),
+		/* 23: a switch */ LOAD_WORD(NETCONF_INDEX),
+		/* 24 */ IF(htonl((uint32_t)NETCONFA_IFINDEX_ALL), 1, 0),
+		/* 25 */ DROP,
+		/* 26 */ PASS,
+		/* 27: of ours */ LOAD_BYTE(AT(rtmsg, rtm_type)),
+		/* 28 */ IF(RTN_BLACKHOLE, 0, 1),
+		/* 29 */ PASS,
+		/* 30 */ DROP,
+		/* 31: of BIRD's */ LOAD_BYTE(AT(rtmsg, rtm_type)),
+		/* 32 */ IF(RTN_UNICAST, 1, 0),
+		/* 33 */ PASS,
+		/* 34 */ DROP,
 	};
 	const struct sock_fprog program = {
 		.len = sizeof(code) / sizeof(*code),

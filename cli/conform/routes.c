@@ -35,21 +35,18 @@ static bool is_of(const struct route_check *v, const struct cidr *c)
 	return family_of(c->addr.family) == v->f;
 }
 
-/* A block of one address and its pod have routes of one destination; type: which one is meant, unless
- * BIRD has one; "": any. */
+/* The route that the kernel takes: of one destination it lists that with the lowest metric first.
+ * behind_pods: in a block of one address the pod's own is passed over. */
 static const struct conform_route *routes_find(
-	const struct route_check *v, const struct cidr *dst, const char *type)
+	const struct route_check *v, const struct cidr *dst, bool behind_pods)
 {
-	const struct conform_route *found = NULL;
 	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
 		const struct conform_route *r = &v->m->facts.routes[i];
-		if (!cidr_equal(&r->dst, dst))
-			continue;
-		if (!found || r->protocol == BIRDS ||
-			(found->protocol != BIRDS && strcmp(r->type, type) == 0))
-			found = r;
+		bool pods = r->protocol == OURS && strcmp(r->type, "unicast") == 0;
+		if (cidr_equal(&r->dst, dst) && !(pods && behind_pods))
+			return r;
 	}
-	return found;
+	return NULL;
 }
 
 /* As ip-route(8) shows it. */
@@ -87,7 +84,7 @@ static void check_own_blocks(struct route_check *v)
 		const struct cidr *b = &v->m->facts.blocks[i];
 		if (!is_of(v, b))
 			continue;
-		const struct conform_route *r = routes_find(v, b, "blackhole");
+		const struct conform_route *r = routes_find(v, b, true);
 		bool good = r && r->protocol == OURS && strcmp(r->type, "blackhole") == 0;
 		routes_count(v, good, b, r, "blackhole protocol 82");
 	}
@@ -100,7 +97,7 @@ static void check_own_pods(struct route_check *v)
 		if (!p->ip[v->f].family || !*p->link)
 			continue;
 		struct cidr host = cidr_of_host(&p->ip[v->f]);
-		const struct conform_route *r = routes_find(v, &host, "unicast");
+		const struct conform_route *r = routes_find(v, &host, false);
 		bool good = r && r->protocol == OURS && strcmp(r->dev, p->link) == 0 &&
 			    strcmp(r->type, "unicast") == 0;
 		char wanted[64];
@@ -177,7 +174,7 @@ static void check_other_blocks(struct route_check *v)
 			const struct cidr *block = &other->facts.blocks[b];
 			if (!is_of(v, block) || !is_exported(v, block))
 				continue;
-			const struct conform_route *r = routes_find(v, block, "");
+			const struct conform_route *r = routes_find(v, block, false);
 			if (!r && !is_in_use(other, block))
 				continue;
 			bool good = is_right_hop(v, other, block, r, wanted);

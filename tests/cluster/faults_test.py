@@ -407,6 +407,54 @@ def test_a_node_behind_another_router_is_reached_as_the_hosts_routes_say():
         until(lambda: gateways(one, two) == default, "node1 to fall back to its default route")
 
 
+def test_routes_of_others_that_hide_the_way_to_pods_are_named_until_they_are_gone():
+    with Cluster(encap="none", subnets=1) as c:
+        c.started()
+        here, there = c.nodes[:2]
+        a, b = (next(iter(n.pods.values())) for n in (here, there))
+        for family, words in ((4, "blackhole {} proto bird"),
+                              (6, "blackhole {} proto bird metric 5"),
+                              (4, "unreachable {} proto static metric 3"),
+                              (6, "prohibit {} proto 11 metric 7")):
+            block = there.blackholes(family)[0]
+            route = words.format(block)
+            here.ns.ip(f"route add {route}")
+            true(not a.ns.pings(b.ip(family)), "the pod to be hidden")
+            here.sync()
+            step(until(lambda: says(here, f"pods of node {there.name}: ip route del {route}"),
+                       f"{route} to be named"))
+            true(block in here.ctl("ipam", "check", ok=False).stdout, "ipam check to name it, too")
+            if route == f"blackhole {block} proto bird":
+                done = c.conformance("-o", "json", ok=False)
+                failed = [k for k in json.loads(done.stdout)["checks"] if k["verdict"] == "failed"]
+                true(any(f"IPv{family} other nodes" in k["check"] and block in k["saw"]
+                         for k in failed), "conformance to name it", failed)
+            here.ns.ip(f"route del {route}")
+            until(lambda: a.ns.pings(b.ip(family)), "the pod to be reached")
+            here.sync()
+            until(lambda: not says(here, "of others"), "status to be content")
+            here.consistent()
+
+
+def test_a_block_to_which_bird_has_no_next_hop_is_named():
+    """The far node has no route to the other subnet any more."""
+    with Cluster(encap="none", families=(4,), tor=True) as c:
+        c.started()
+        here, far = c.nodes[:2]
+        until(lambda: c.sessions_up(here), "the sessions to be up")
+        here.ns.ip(f"route add {far.ip(4)}/32 via 10.1.{here.subnet}.1 dev eth0",
+                   "route del default")
+        here.sync()
+        c.wait_converged()
+        step("a route of its own is as good")
+        here.ns.ip(f"route del {far.ip(4)}/32")
+        step(until(lambda: says(here, f"of node {far.name} is unreachable", far.ip(4)),
+                   "the block to be named"))
+        here.ns.ip(f"route add default via 10.1.{here.subnet}.1")
+        c.wait_converged()
+        until(lambda: not says(here, "is unreachable"), "status to be content")
+
+
 def test_a_strict_uplink_that_drops_what_came_another_way_is_named():
     """Node 3 takes node 1 for a stranger (a longer prefix), node 1 takes it for a neighbour: it gets in
     the clear what it would answer through the tunnel."""

@@ -314,6 +314,32 @@ def test_check_foreign(n):
     n.ip("route", "del", free)
 
 
+def test_check_routes_of_others(n):
+    """In the place of a block of another node, and told with the command that deletes them."""
+    for words, block in (("blackhole 10.77.200.16/28 proto bird", "10.77.200.16/28"),
+                         ("10.77.200.16/28 dev uplink proto static metric 9", "10.77.200.16/28"),
+                         ("prohibit 10.77.200.16/30 proto 11", "10.77.200.16/30"),
+                         ("10.77.128.0/17 via 10.99.0.1 dev uplink proto boot table 100",
+                          "10.77.128.0/17")):
+        n.ip("route", "add", *words.split())
+        if "table" in words:
+            n.expect_peace("a table that nobody asks")
+            n.ip("rule", "add", "priority", "99", "fwmark", "7", "lookup", "100")
+            n.expect_peace("a table for packets that somebody chose")
+            n.ip("rule", "add", "priority", "100", "lookup", "100")
+        n.expect_problem("a route of others", "foreign", block, mends=False)
+        _, found = n.problems()
+        check("the command", found[0]["advice"] == f"ip route del {words}", found)
+        n.ip(*found[0]["advice"].split()[1:])
+        n.expect_peace("right afterwards")
+    n.ip("rule", "del", "priority", "99")
+    n.ip("rule", "del", "priority", "100")
+    n.ip("route", "add", "unreachable", "10.77.200.16/28", "proto", "bird", "metric", "32")
+    n.expect_problem("a route of BIRD's that leads nowhere", "missing", "10.77.200.16/28",
+                     mends=False)
+    n.ip("route", "del", "unreachable", "10.77.200.16/28")
+
+
 def test_lost_records(n):
     gone = n.add("pod-gone", pod_name="gone")
     n.ip("link", "del", n.link(gone[0]))
