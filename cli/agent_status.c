@@ -13,6 +13,7 @@
 
 #include "cli/config.h"
 #include "cli/output.h"
+#include "cli/patience.h"
 #include "cli/table.h"
 #include "lib/ask.h"
 #include "lib/json.h"
@@ -125,7 +126,16 @@ static int ask_status(const struct options *o, json_t **answer, struct err *e)
 	struct config c;
 	CLEANUP_JSON json_t *request = json_pack("{ss}", "op", "status");
 	int r = config_read(o, &c, e);
-	return r < 0 ? r : ask(c.socket, request, TIMEOUT_MS, answer, e);
+	if (r < 0)
+		return r;
+	char about[300];
+	unsigned int wait_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
+	(void)snprintf(about, sizeof(about), "the agent at %.200s", c.socket);
+	patience_about(about, wait_ms);
+	patience_begin();
+	r = ask(c.socket, request, wait_ms, answer, e);
+	patience_end();
+	return r;
 }
 
 int agent_status(const struct options *o)

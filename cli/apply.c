@@ -35,6 +35,7 @@ struct apply {
 	struct commit_hold holds[HOLDS_MAX];
 	size_t n_holds;
 	size_t n_done; /* changes committed */
+	bool unknown;  /* whether the last ones were */
 };
 
 static const char *const words[] = {
@@ -63,6 +64,7 @@ static int hold_pools(struct apply *a, const struct plan *p, struct err *e)
 			return err_set(e, EINVAL, "more than %d pools get another cidr at once",
 				HOLDS_MAX);
 		int r = commit_hold(a->store, step->old, &a->holds[a->n_holds], e);
+		a->unknown = r == -ETIMEDOUT;
 		if (r < 0)
 			return r;
 		a->n_holds += r > 0;
@@ -147,6 +149,7 @@ static int run_round(struct apply *a, struct err *e)
 	if (apply_fill(&c, &p, &end) == 0)
 		return ROUND_COMPLETE;
 	r = commit_run(&c, a->store, e);
+	a->unknown = r == -ETIMEDOUT;
 	if (r <= 0)
 		return r < 0 ? r : ROUND_LOST;
 	apply_note(a, &p, end);
@@ -198,8 +201,8 @@ static int apply_manifests(const struct options *o, const struct manifests *m)
 	if (a.n_done > 0)
 		return output_complain(
 			"%zu resources were applied before that, the rest was not", a.n_done);
-	return output_complain(r == -ETIMEDOUT ? "whether something was changed is unknown"
-					       : "nothing was changed");
+	return output_complain(
+		a.unknown ? "whether something was changed is unknown" : "nothing was changed");
 }
 
 /* The files of the command line, judged; the exit status when that is all, else -1. */

@@ -64,7 +64,7 @@ int commit_run(struct commit *c, struct store *s, struct err *e)
 		.n_compares = c->n,
 		.changes = c->changes,
 		.n_changes = c->n};
-	int r = store_commit(s, &txn, e);
+	int r = config_commit(s, &txn, e);
 	commit_done(c);
 	return r;
 }
@@ -91,7 +91,7 @@ static int read_back(
 	struct store *s, const char *key, const json_t *doc, int64_t *revision, struct err *e)
 {
 	CLEANUP_DOC struct store_doc seen = {0};
-	int r = store_get(s, key, &seen, e);
+	int r = config_get(s, key, &seen, e);
 	if (r <= 0)
 		return r;
 	CLEANUP_FREE char *text = json_text(doc);

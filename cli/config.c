@@ -7,17 +7,19 @@
  *
  * A person waits for the store's answer, so a request gets more time than an agent would give it: of
  * three etcd members two may be silent and the third one is still asked. An error says which store
- * was meant, since it may have come from a file that the person does not think of.
+ * was meant, since it may have come from a file that the person does not think of. What lasts is announced (cli/patience.h).
  */
 #include "cli/config.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "lib/json.h"
-#include "lib/text.h"
+#include "cli/patience.h"
 
-#define REQUEST_MS 4000
+#define WAIT_MS 20000	  /* for an answer, unless --timeout says something else */
+#define REQUEST_MS 4000	  /* of that for one request to one member of etcd */
+#define REQUEST_MIN_MS 20 /* whatever --timeout says */
 
 int config_read(const struct options *o, struct config *out, struct err *e)
 {
@@ -53,16 +55,34 @@ int config_state_dirs(const struct options *o, struct config_dirs *out, struct e
 	return 0;
 }
 
+/* The driver asks each member twice before it gives up, so that is what the time is divided by. Returns how
+ * long that takes at most. */
+static unsigned int set_times(const struct options *o, struct store_options *s)
+{
+	unsigned int requests = 2;
+	for (const char *url = s->url; (url = strchr(url, ',')); url++)
+		requests += 2;
+	s->wait_ms = o->timeout_ms ? o->timeout_ms : WAIT_MS;
+	s->timeout_ms = s->wait_ms / requests;
+	if (!o->timeout_ms && s->timeout_ms > REQUEST_MS)
+		s->timeout_ms = REQUEST_MS;
+	if (s->timeout_ms < REQUEST_MIN_MS)
+		s->timeout_ms = REQUEST_MIN_MS;
+	return s->timeout_ms * requests < s->wait_ms ? s->timeout_ms * requests : s->wait_ms;
+}
+
 static int open_store(const struct options *o, bool may_make, struct store **out, struct err *e)
 {
 	struct config c;
 	int r = config_read(o, &c, e);
 	if (r < 0)
 		return r;
-	char shown[STORE_SHOWN];
+	char shown[STORE_SHOWN], about[STORE_SHOWN + 32];
 	(void)store_show_url(c.store.url, shown);
-	c.store.timeout_ms = REQUEST_MS;
+	unsigned int wait_ms = set_times(o, &c.store);
 	c.store.existing = true;
+	(void)snprintf(about, sizeof(about), "the store at %s", shown);
+	patience_about(about, wait_ms);
 	r = store_open(out, &c.store, e);
 	if (r == -ENOENT && may_make) {
 		c.store.existing = false;
@@ -86,4 +106,29 @@ int config_open_store(const struct options *o, struct store **out, struct err *e
 int config_make_store(const struct options *o, struct store **out, struct err *e)
 {
 	return open_store(o, true, out, e);
+}
+
+int config_get(struct store *s, const char *key, struct store_doc *out, struct err *e)
+{
+	patience_begin();
+	int r = store_get(s, key, out, e);
+	patience_end();
+	return r;
+}
+
+int config_list(
+	struct store *s, const char *prefix, struct store_doc **out, size_t *count, struct err *e)
+{
+	patience_begin();
+	int r = store_list(s, prefix, out, count, e);
+	patience_end();
+	return r;
+}
+
+int config_commit(struct store *s, const struct store_txn *t, struct err *e)
+{
+	patience_begin();
+	int r = store_commit(s, t, e);
+	patience_end();
+	return r;
 }

@@ -78,7 +78,7 @@ static int check_all_exist(struct store *s, const struct targets *t, struct err 
 		CLEANUP_DOC struct store_doc doc = {0};
 		char key[STORE_KEY_MAX];
 		keys_resource(t->list[i].kind, t->list[i].name, key);
-		int r = store_get(s, key, &doc, e);
+		int r = config_get(s, key, &doc, e);
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -95,7 +95,7 @@ static int has_any(struct store *s, const char *prefix, struct err *e)
 {
 	struct store_doc *docs = NULL;
 	size_t n = 0;
-	int r = store_list(s, prefix, &docs, &n, e);
+	int r = config_list(s, prefix, &docs, &n, e);
 	if (r < 0)
 		return r;
 	store_docs_free(docs, n);
@@ -109,7 +109,7 @@ static int check_node(struct store *s, const char *name, struct err *e)
 	(void)snprintf(key, sizeof(key), KEYS_NODEBLOCKS "%s/", name);
 	int blocks = has_any(s, key, e);
 	keys_status(name, key);
-	int agent = blocks < 0 ? blocks : store_get(s, key, &status, e);
+	int agent = blocks < 0 ? blocks : config_get(s, key, &status, e);
 	if (agent < 0)
 		return agent;
 	if (!blocks && !agent)

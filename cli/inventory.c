@@ -178,7 +178,7 @@ int inventory_resources(struct store *s, const char *prefix, struct inventory *o
 {
 	struct store_doc *docs = NULL;
 	size_t n = 0;
-	int r = store_list(s, prefix, &docs, &n, e);
+	int r = config_list(s, prefix, &docs, &n, e);
 	if (r < 0)
 		return r;
 	out->items = mem_new(n + 1, sizeof(*out->items));
@@ -197,7 +197,7 @@ int inventory_blocks(struct store *s, struct inventory *out, struct err *e)
 {
 	struct store_doc *docs = NULL;
 	size_t n = 0;
-	int r = store_list(s, KEYS_BLOCKS, &docs, &n, e);
+	int r = config_list(s, KEYS_BLOCKS, &docs, &n, e);
 	if (r < 0)
 		return r;
 	free(out->blocks);
@@ -220,7 +220,7 @@ int inventory_blocks(struct store *s, struct inventory *out, struct err *e)
 int inventory_all(struct store *s, struct inventory *out, struct err *e)
 {
 	CLEANUP_DOC struct store_doc guard = {0};
-	int r = store_get(s, KEYS_GUARD_POOLS, &guard, e);
+	int r = config_get(s, KEYS_GUARD_POOLS, &guard, e);
 	if (r >= 0)
 		r = inventory_resources(s, KEYS_RESOURCES, out, e);
 	out->guard = guard.revision;
@@ -324,7 +324,7 @@ int inventory_read(struct store *s, struct inventory *out, struct err *e)
 	struct docs statuses = {0};
 	int r = inventory_all(s, out, e);
 	if (r >= 0)
-		r = store_list(s, KEYS_STATUS, &statuses.v, &statuses.n, e);
+		r = config_list(s, KEYS_STATUS, &statuses.v, &statuses.n, e);
 	if (r < 0)
 		return r;
 	make_nodes(out, &statuses);

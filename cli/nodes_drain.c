@@ -48,7 +48,7 @@ static int try_once(struct store *s, const char *name, bool drain, struct err *e
 	CLEANUP_JSON json_t *doc = NULL;
 	CLEANUP_COMMIT struct commit c = {.n = 0};
 	keys_resource(RESOURCE_NODE, name, key);
-	int r = store_get(s, key, &d, e);
+	int r = config_get(s, key, &d, e);
 	if (r == 0)
 		r = err_set(e, ENOENT, "there is no node %s", name);
 	else if (r > 0 && !d.value)

@@ -148,7 +148,7 @@ static int change_blocks(struct removal *r, const struct inventory *v, struct er
 		.changes = b->changes,
 		.n_changes = 2 * b->n,
 	};
-	int result = store_commit(r->store, &t, e);
+	int result = config_commit(r->store, &t, e);
 	for (size_t i = 0; result > 0 && i < b->n; i++) {
 		r->done = mem_grow(r->done, &r->room, r->n_done, sizeof(*r->done));
 		r->done[r->n_done++] = b->of[i]->cidr;

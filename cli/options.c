@@ -39,6 +39,8 @@ static const struct args_option known[] = {
 	{OPTION_CLUSTER, 0, "cluster", "[FILE]", "of all nodes, as the cluster store has it"},
 	{OPTION_POWERED_OFF, 0, "powered-off", NULL,
 		"with --force: the node is off for good, its blocks are free at once"},
+	{OPTION_TIMEOUT, 0, "timeout", "DURATION",
+		"wait so long for an answer: 500ms, 10s, 1m30s (store 20s, agent 5s)"},
 	{OPTION_SHOW_SECRETS, 0, "show-secrets", NULL, "print passwords, too"},
 	{OPTION_LIFETIME, 0, "lifetime", "SECONDS",
 		"end by itself after this time, whatever happens (600)"},
@@ -98,6 +100,39 @@ static int put_lifetime(const char *value, struct options *o, struct err *e)
 	return 0;
 }
 
+/* Go's durations, down to milliseconds. */
+static bool parse_duration_ms(const char *s, unsigned int *out)
+{
+	uint64_t sum = 0;
+	if (!*s)
+		return false;
+	while (*s) {
+		uint64_t n = 0;
+		const char *digits = s;
+		for (; *s >= '0' && *s <= '9' && n <= OPTIONS_TIMEOUT_MAX_MS; s++)
+			n = n * 10 + (uint64_t)(*s - '0');
+		bool ms = s[0] == 'm' && s[1] == 's';
+		if (s == digits || !*s || !strchr("hms", *s))
+			return false;
+		sum += n * (ms ? 1 : *s == 'h' ? 3600000 : *s == 'm' ? 60000 : 1000);
+		s += ms ? 2 : 1;
+	}
+	*out = sum > UINT32_MAX ? UINT32_MAX : (unsigned int)sum;
+	return true;
+}
+
+static int put_timeout(const char *value, struct options *o, struct err *e)
+{
+	unsigned int ms = 0;
+	if (!parse_duration_ms(value, &ms))
+		return err_set(e, EINVAL,
+			"timeout \"%.20s\" is not a time like 500ms, 10s or 1m30s", value);
+	if (ms < OPTIONS_TIMEOUT_MIN_MS || ms > OPTIONS_TIMEOUT_MAX_MS)
+		return err_set(e, EINVAL, "timeout \"%.20s\" is not between 100ms and 1h", value);
+	o->timeout_ms = ms;
+	return 0;
+}
+
 static int option_put(
 	const struct args_option *k, const char *value, struct options *o, struct err *e)
 {
@@ -105,6 +140,8 @@ static int option_put(
 	switch (k->id) {
 	case OPTION_LIFETIME:
 		return put_lifetime(value, o, e);
+	case OPTION_TIMEOUT:
+		return put_timeout(value, o, e);
 	case OPTION_STATE_DIR:
 		return put_text(k, value, &o->state_dir, e);
 	case OPTION_STORE:

@@ -30,12 +30,15 @@ enum option {
 	OPTION_LIFETIME = 1 << 24,
 	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
 	OPTION_SHOW_SECRETS = 1 << 26,
+	OPTION_TIMEOUT = 1 << 27,
 	OPTION_JUNIT = 1 << 25, /* --output was junit, which one command knows */
 };
 #define OPTIONS_GLOBAL                                                                             \
 	(OPTION_STATE_DIR | OPTION_STORE | OPTION_CONFIG | OPTION_SOCKET | OPTION_OUTPUT |         \
 		OPTION_HELP | OPTION_VERSION)
 #define OPTIONS_LIFETIME_MAX_S 86400
+#define OPTIONS_TIMEOUT_MIN_MS 100
+#define OPTIONS_TIMEOUT_MAX_MS 3600000
 #define OPTIONS_FILES 64 /* --filename given so often at most */
 
 enum options_color { OPTIONS_COLOR_AUTO, OPTIONS_COLOR_ALWAYS, OPTIONS_COLOR_NEVER };
@@ -50,6 +53,7 @@ struct options {
 	bool json, yaml, junit; /* none: text */
 	enum options_color color;
 	unsigned int lifetime_s; /* 0: not given */
+	unsigned int timeout_ms; /* 0: not given */
 	char command[40];	 /* its name, "ipam show"; set when it is known, as the operands */
 	char **words; /* what is no option, in order: command, operands. Borrowed from argv */
 	size_t n_words;

@@ -28,38 +28,40 @@ static const struct command {
 	const char *summary;
 	const char *help;
 } commands[] = {
-	{"apply", NULL, "-f FILE", 0, 0, OPTION_FILENAME, apply_files,
+	{"apply", NULL, "-f FILE", 0, 0, OPTION_FILENAME | OPTION_TIMEOUT, apply_files,
 		"create and change resources as files say",
 		"Reads all files and judges every document before anything is changed; a bad one\n"
 		"refuses everything, with its file and line. What a file does not say about a "
 		"resource\n"
 		"becomes its default; of a Node only what people own is touched "
 		"(docs/resources/)."},
-	{"diff", NULL, "-f FILE", 0, 0, OPTION_FILENAME | OPTION_SHOW_SECRETS, diff_files,
-		"what apply would change",
+	{"diff", NULL, "-f FILE", 0, 0, OPTION_FILENAME | OPTION_SHOW_SECRETS | OPTION_TIMEOUT,
+		diff_files, "what apply would change",
 		"Shows it line by line. Exit 1 when there is something."},
-	{"get", NULL, "KIND [NAME...]", 1, ANY_NUMBER, OPTION_YAML | OPTION_SHOW_SECRETS,
-		get_resources, "show resources",
+	{"get", NULL, "KIND [NAME...]", 1, ANY_NUMBER,
+		OPTION_YAML | OPTION_SHOW_SECRETS | OPTION_TIMEOUT, get_resources, "show resources",
 		"KIND is ippool, node, bgpconfiguration, bgppeer, bgpfilter, ipreservation,\n"
 		"ipamconfiguration (also their plurals), or all. With -o yaml and -o json: whole\n"
 		"documents, which can be applied again: a password that is not shown stays as it "
 		"is."},
-	{"delete", NULL, "KIND NAME...", 0, ANY_NUMBER, OPTION_FILENAME, delete_resources,
-		"delete resources",
+	{"delete", NULL, "KIND NAME...", 0, ANY_NUMBER, OPTION_FILENAME | OPTION_TIMEOUT,
+		delete_resources, "delete resources",
 		"By name, or those that files name (-f). A pool of which blocks are in use is "
 		"refused."},
-	{"node", "list", "", 0, 0, 0, nodes_list, "the nodes of the cluster and how they are",
+	{"node", "list", "", 0, 0, OPTION_TIMEOUT, nodes_list,
+		"the nodes of the cluster and how they are",
 		"Lists every node: its addresses, its agent, its blocks."},
-	{"node", "show", "NAME", 1, 1, 0, nodes_show, "all about one node",
+	{"node", "show", "NAME", 1, 1, OPTION_TIMEOUT, nodes_show, "all about one node",
 		"Shows the node's document, what its agent last said, and its blocks."},
-	{"node", "drain", "NAME", 1, 1, 0, nodes_drain, "no new pods, and give back what is empty",
+	{"node", "drain", "NAME", 1, 1, OPTION_TIMEOUT, nodes_drain,
+		"no new pods, and give back what is empty",
 		"Sets spec.drain of the node: it takes no new pods and gives back its blocks as "
 		"they\n"
 		"become empty. Pods that are there stay."},
-	{"node", "undrain", "NAME", 1, 1, 0, nodes_undrain, "take new pods again",
+	{"node", "undrain", "NAME", 1, 1, OPTION_TIMEOUT, nodes_undrain, "take new pods again",
 		"Clears spec.drain of the node."},
-	{"node", "remove", "NAME", 1, 1, OPTION_FORCE | OPTION_POWERED_OFF, nodes_remove,
-		"forget a node that is gone",
+	{"node", "remove", "NAME", 1, 1, OPTION_FORCE | OPTION_POWERED_OFF | OPTION_TIMEOUT,
+		nodes_remove, "forget a node that is gone",
 		"Removes the node and frees its blocks. A live node is refused, and so is one that "
 		"still has\n"
 		"blocks: with --force these are quarantined until the node confirms that it no "
@@ -67,9 +69,9 @@ static const struct command {
 		"uses them; with --force --powered-off you say that it never comes back, and they "
 		"are\n"
 		"free at once."},
-	{"status", NULL, "", 0, 0, 0, agent_status, "how the agent of this machine is",
+	{"status", NULL, "", 0, 0, OPTION_TIMEOUT, agent_status, "how the agent of this machine is",
 		"Asks the agent over its socket. Exit 1 when there is a problem or no answer."},
-	{"ipam", "show", "", 0, 0, OPTION_IP | OPTION_CLUSTER, ipam_show,
+	{"ipam", "show", "", 0, 0, OPTION_IP | OPTION_CLUSTER | OPTION_TIMEOUT, ipam_show,
 		"pools and their blocks in numbers; one address",
 		"Shows the pools this node knows and the blocks it owns: how many addresses are "
 		"used,\n"
@@ -109,7 +111,8 @@ static const struct command {
 		"deletes\n"
 		"them when its input ends, at SIGTERM, SIGINT and SIGHUP, and when its lifetime is "
 		"over."},
-	{"conformance", NULL, "[--cluster FILE]", 0, 1, OPTION_CLUSTER | OPTION_JUNIT, conformance,
+	{"conformance", NULL, "[--cluster FILE]", 0, 1,
+		OPTION_CLUSTER | OPTION_JUNIT | OPTION_TIMEOUT, conformance,
 		"whether the network works, by trying it",
 		"Starts pods on every node of the cluster and checks addresses, routes, and that "
 		"everybody\n"

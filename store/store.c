@@ -28,7 +28,7 @@
 
 #define TIMEOUT_MS 2000	 /* of a request, unless the options say something else */
 #define COMMIT_MS 10000	 /* of a commit, unless the caller says something else */
-#define WAIT_REQUESTS 5u /* timeouts of a request that a waiting form waits */
+#define WAIT_REQUESTS 5u /* timeouts of a request that a waiting form waits, unless told */
 
 /* A request that was no good; told by store_next(). */
 struct refusal {
@@ -41,7 +41,7 @@ struct refusal {
 struct store {
 	const struct store_driver *driver;
 	void *d;
-	unsigned int timeout_ms;
+	unsigned int timeout_ms, wait_ms;
 	uint64_t last_id;
 	struct wait wait;
 	bool awake; /* until store_next() has nothing */
@@ -180,6 +180,8 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 		filled.prefix = "/roost/";
 	if (!filled.timeout_ms)
 		filled.timeout_ms = TIMEOUT_MS;
+	if (!filled.wait_ms)
+		filled.wait_ms = filled.timeout_ms * WAIT_REQUESTS;
 	const struct store_driver *driver = find_driver(&where, e);
 	if (!driver)
 		return -EINVAL;
@@ -187,7 +189,10 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	struct store *s = mem_new(1, sizeof(*s));
-	*s = (struct store){.driver = driver, .timeout_ms = filled.timeout_ms, .wait = WAIT_CLOSED};
+	*s = (struct store){.driver = driver,
+		.timeout_ms = filled.timeout_ms,
+		.wait_ms = filled.wait_ms,
+		.wait = WAIT_CLOSED};
 	r = driver->open(&s->d, &filled, where, e);
 	if (r == 0)
 		r = wait_open(&s->wait, e);
@@ -352,7 +357,7 @@ bool store_next(struct store *s, struct store_event *out)
 
 static int64_t wait_deadline(const struct store *s)
 {
-	return boot_now_ms() + (int64_t)s->timeout_ms * WAIT_REQUESTS;
+	return boot_now_ms() + (int64_t)s->wait_ms;
 }
 
 static int time_is_up(struct store *s, uint64_t id, struct err *e)
@@ -453,7 +458,7 @@ int store_list(
 int store_commit(struct store *s, const struct store_txn *t, struct err *e)
 {
 	int64_t deadline = wait_deadline(s);
-	uint64_t id = start_commit(s, t, s->timeout_ms * WAIT_REQUESTS, true);
+	uint64_t id = start_commit(s, t, s->wait_ms, true);
 	struct store_event ev;
 	/* The driver has the deadline, and knows more than that time is up. */
 	int r = wait_next(s, id, deadline + (int64_t)s->timeout_ms, &ev, e);

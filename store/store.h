@@ -31,6 +31,7 @@ struct store_options {
 	const char *user;		  /* NULL: none */
 	const char *password_file;	  /* its first line */
 	unsigned int timeout_ms;	  /* of one request to one endpoint; 0: 2000 */
+	unsigned int wait_ms;		  /* of the waiting forms; 0: five times that */
 	bool existing;			  /* "file:": -ENOENT instead of making a store */
 };
 

@@ -166,7 +166,7 @@ int conformance(const struct options *o)
 	e = no_store;
 	if (read_file(o, &v, has_store, &file, &e) < 0) {
 		(void)output_error(&e);
-		return 2;
+		return o->n_operands ? 2 : 1; /* the file, else the store */
 	}
 	struct conform_run r = {
 		.file = &file,

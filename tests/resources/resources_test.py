@@ -357,6 +357,42 @@ def test_a_byte_order_mark_is_passed_over(s):
     holds(s.ctl("get", "ippool", "c").stdout, "10.9.0.0/16")
 
 
+@pytest.fixture
+def silent(tmp_path):
+    """Takes connections and says nothing: the URL of an etcd, and the path of an agent's socket."""
+    tcp, unix = socket.socket(), socket.socket(socket.AF_UNIX)
+    tcp.bind(("127.0.0.1", 0))
+    unix.bind(f"{tmp_path}/socket")
+    for s in (tcp, unix):
+        s.listen(64)
+    yield f"etcd:http://127.0.0.1:{tcp.getsockname()[1]}", f"{tmp_path}/socket"
+    tcp.close()
+    unix.close()
+
+
+@pytest.mark.parametrize("words", [["get", "all"], ["diff", "-f", "-"], ["apply", "-f", "-"], ["node", "list"],
+                                   ["delete", "ippool", "p"], ["node", "drain", "n"], ["node", "show", "n"],
+                                   ["node", "remove", "n"], ["ipam", "show", "--cluster"]], ids=" ".join)
+def test_who_waits_is_told_for_what_and_for_how_long(tmp_path, silent, words):
+    s = Store(silent[0], str(tmp_path))
+    text = pool("p", "10.9.0.0/16")
+    p = s.ctl(*words, "--timeout", "3s", stdin=text, status=1)
+    said = p.stderr.splitlines()
+    equal(said[0], f"roostctl: waiting for the store at {silent[0]}, 3 s at most (--timeout)")
+    holds(said[1], "cannot be used: no answer within")
+    equal("unknown" in p.stderr, False, f"a doubt that nothing was changed, in {p.stderr}")
+    p = s.ctl(*words, "--timeout=200ms", stdin=text, status=1)
+    equal("waiting" in p.stderr, False, f"a word about a short wait, in {p.stderr}")
+
+
+def test_so_is_who_waits_for_the_agent(tmp_path, silent):
+    s = Store(silent[0], str(tmp_path))
+    p = s.ctl("status", "--socket", silent[1], "--timeout", "3s", status=1)
+    equal(p.stderr.splitlines(), [
+        f"roostctl: waiting for the agent at {silent[1]}, 3 s at most (--timeout)",
+        f"roostctl: the agent at {silent[1]} did not answer within 3000 ms"])
+
+
 SECRETS = ("mesh-Secret", "peer-Secret", "other-Secret")
 
 

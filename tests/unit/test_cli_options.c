@@ -85,6 +85,18 @@ TEST(wrong_lines_are_refused_with_the_reason)
 			"lifetime \"5s\" is not a number of 1 to 86400 seconds"},
 		{"roostctl probe --lifetime -1",
 			"lifetime \"-1\" is not a number of 1 to 86400 seconds"},
+		{"roostctl get all --timeout 5",
+			"timeout \"5\" is not a time like 500ms, 10s or 1m30s"},
+		{"roostctl get all --timeout=s",
+			"timeout \"s\" is not a time like 500ms, 10s or 1m30s"},
+		{"roostctl get all --timeout=5d",
+			"timeout \"5d\" is not a time like 500ms, 10s or 1m30s"},
+		{"roostctl get all --timeout=",
+			"timeout \"\" is not a time like 500ms, 10s or 1m30s"},
+		{"roostctl get all --timeout 99ms", "timeout \"99ms\" is not between 100ms and 1h"},
+		{"roostctl get all --timeout 1h1s", "timeout \"1h1s\" is not between 100ms and 1h"},
+		{"roostctl get all --timeout 99999999999999999999s",
+			"timeout \"99999999999999999999\" is not a time like 500ms, 10s or 1m30s"},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct line l;
@@ -92,6 +104,28 @@ TEST(wrong_lines_are_refused_with_the_reason)
 		struct err e;
 		line_of(&l, cases[i].line);
 		refused_with(options_parse(l.argc, l.argv, &o, &e), EINVAL, cases[i].reason);
+	}
+}
+
+TEST(a_time_is_written_as_in_go)
+{
+	static const struct {
+		const char *line;
+		unsigned int ms;
+	} table[] = {
+		{"roostctl status --timeout 500ms", 500},
+		{"roostctl status --timeout=10s", 10000},
+		{"roostctl status --timeout 1m30s", 90000},
+		{"roostctl status --timeout 1h", 3600000},
+		{"roostctl status --timeout 1s1ms", 1001},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct line l;
+		struct options o;
+		struct err e;
+		line_of(&l, table[i].line);
+		assert_int_equal(options_parse(l.argc, l.argv, &o, &e), 0);
+		assert_int_equal(o.timeout_ms, table[i].ms);
 	}
 }
 
@@ -116,7 +150,7 @@ TEST(a_cluster_file_may_be_written_both_ways)
 
 TEST(every_option_has_a_name_and_a_line_of_help)
 {
-	for (unsigned int bit = 1; bit <= OPTION_IDLE_BLOCKS; bit <<= 1) {
+	for (unsigned int bit = 1; bit <= OPTION_POWERED_OFF; bit <<= 1) {
 		char text[200] = "";
 		FILE *f = fmemopen(text, sizeof(text), "w");
 		assert_non_null(options_name(bit));
@@ -162,6 +196,7 @@ int main(void)
 		cmocka_unit_test(files_are_kept_in_their_order),
 		cmocka_unit_test(the_last_output_counts),
 		cmocka_unit_test(wrong_lines_are_refused_with_the_reason),
+		cmocka_unit_test(a_time_is_written_as_in_go),
 		cmocka_unit_test(a_cluster_file_may_be_written_both_ways),
 		cmocka_unit_test(every_option_has_a_name_and_a_line_of_help),
 	};
