@@ -111,6 +111,7 @@ static int open_all(struct agent *a, struct err *e)
 		return r;
 	note_homes(a);
 	replica_init(&a->replica, a->conf.node);
+	a->loss.id = a->known.store_id;
 	struct member_place here;
 	member_find_place(&here);
 	member_init(&a->member, a->conf.node, a->known.installation, &here);
@@ -185,6 +186,7 @@ void agent_close(struct agent *a)
 		free(a->waiters[i].pools);
 	member_done(&a->member);
 	replica_done(&a->replica);
+	store_loss_done(&a->loss);
 	lastknown_done(&a->known);
 	free(a->known_text);
 	if (a->data_lock >= 0)
@@ -219,6 +221,7 @@ static void end_node_commit(struct agent *a, const struct store_event *ev)
 static void take_store_event(struct agent *a, const struct store_event *ev)
 {
 	note_commit(a, ev);
+	store_loss_hear(&a->loss, ev, boot_now_ms());
 	if (ev->id == a->watch_status || ev->id == a->member.commit) {
 		if (member_take(&a->member, ev, boot_now_ms() / 1000))
 			agent_want_reconcile(a, AGENT_AT_ONCE);

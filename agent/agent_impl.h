@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Inside of struct agent, for the sources that implement agent/agent.h. From the top: agent.c
- * (events and times), reconcile.c (the node as it shall be), requests.c (what others ask), report.c
+ * (events and times), reconcile.c (the node as it shall be), requests.c (agent/requests.h), report.c
  * (what it says of itself), addresses.c, block_steps.c, reboot.c (what survives one), agent_impl.c.
  */
 #include "agent/agent.h"
@@ -19,21 +19,12 @@
 #include "agent/pending.h"
 #include "agent/poolroutes.h"
 #include "agent/replica.h"
+#include "agent/requests.h"
 #include "agent/server.h"
+#include "agent/store_loss.h"
 #include "agent/tunnel_addresses.h"
 #include "lib/problems.h"
 #include "store/store.h"
-
-enum { AGENT_WAITERS = 64 };
-/* An ADD that waits for a block. */
-struct agent_waiter {
-	uint64_t id; /* of the server's request */
-	struct block_plan_ask ask;
-	struct cidr *pools; /* of the ask; heap */
-	int64_t since_ms, until_ms;
-	bool seen;			 /* a reconciliation has been since */
-	struct block_plan_answer answer; /* of the last one */
-};
 
 /* What is said of exits. */
 struct agent_exits {
@@ -49,6 +40,7 @@ struct agent {
 	uint64_t watch_resources, watch_blocks, watch_status;
 	struct replica replica;
 	struct member member;
+	struct store_loss loss;
 	struct kernel *kernel;
 	struct nft *nft; /* of the two below */
 	struct tunnel_filter *tunnel_filter;
@@ -114,7 +106,3 @@ void use_last_known(struct agent *a);
 void log_problems(struct agent *a); /* those that came and went */
 void publish_status(struct agent *a, bool stopped);
 json_t *report_status(const struct agent *a);
-
-/* What others ask. A waiter is answered after the reconciliation that saw it. */
-void handle_request(struct agent *a, uint64_t id, const json_t *request);
-void answer_waiters(struct agent *a);

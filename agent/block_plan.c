@@ -14,7 +14,10 @@
  *	another's        there               DISOWN, then DROP when it is empty
  *	unreadable       any                 none: somebody has to mend the document
  *
- * and a claim of something new for each ADD that waits, of the pools that its pod may use, and for
+ * While a store that lost documents is not used (agent/store_loss.h) only two rows count: none and
+ * in use is claimed, ours and none is returned.
+ *
+ * Else there is a claim of something new for each ADD that waits, of the pools that its pod may use, and for
  * each family and folder with less than the headroom. A block with a transaction under way is left
  * alone.
  */
@@ -416,10 +419,49 @@ static void plan_claims(struct planning *p)
 					in->headroom, p->out->why_not[family]);
 }
 
+/* ---- A store that lost documents ---- */
+
+/* The pool of the block may be lost, too: then its revision is 0, which is that of none. */
+static void plan_enter(struct planning *p, const struct node_states_block *s)
+{
+	const struct replica_item *doc = pool_document(p->in, &s->in.pool);
+	const struct mirror_pool *known = pool_of(p->in->mirror, &s->in.cidr);
+	if (doc) {
+		add_claim(p, &s->in.cidr, s->dir, doc);
+	} else if (known) {
+		struct block_plan_step *step = add_step(p, STEP_CLAIM, &s->in.cidr, s->dir);
+		(void)text_copy(step->pool, sizeof(step->pool), known->name);
+	}
+}
+
+/* What this node's pods use is entered again before anybody can claim it; what an earlier state of
+ * the store gives it, and it does not have, may be used by another node by now: it goes back. */
+static void plan_restore(struct planning *p)
+{
+	const struct block_plan_input *in = p->in;
+	for (size_t i = 0; i < in->states->n_blocks; i++) {
+		const struct node_states_block *s = &in->states->blocks[i];
+		bool used = s->in.used > 0 || s->in.cooling > 0 || s->in.quarantined > 0;
+		if (used && !replica_block(in->replica, &s->in.cidr) &&
+			!is_under_way(in, &s->in.cidr) && !is_tried(in, &s->in.cidr))
+			plan_enter(p, s);
+	}
+	for (size_t i = 0; i < in->replica->n_blocks; i++) {
+		const struct replica_block *b = &in->replica->blocks[i];
+		if (is_ours(in, b) && !node_states_find(in->states, &b->cidr) &&
+			!is_under_way(in, &b->cidr) && !is_tried(in, &b->cidr))
+			set_doc(add_step(p, STEP_RETURN, &b->cidr, 0), b);
+	}
+}
+
 void block_plan_make(const struct block_plan_input *in, struct block_plan *out)
 {
 	*out = (struct block_plan){0};
 	struct planning p = {.in = in, .out = out};
+	if (in->only_restore) {
+		plan_restore(&p);
+		return;
+	}
 	for (size_t i = 0; i < in->replica->n_blocks; i++)
 		if (is_ours(in, &in->replica->blocks[i]))
 			plan_owned(&p, &in->replica->blocks[i]);

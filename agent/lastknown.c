@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -59,6 +60,29 @@ static json_t *write_folder(const struct schema_member *m, const void *in)
 	return json_of_text(in);
 }
 
+/* In the digits that etcdctl shows. */
+static int read_store(const struct schema_at *at, const char *text, void *out)
+{
+	uint64_t id = 0;
+	char again[20];
+	for (const char *p = text; text_hex_digit(*p) >= 0; p++)
+		id = id << 4 | (uint64_t)text_hex_digit(*p);
+	(void)snprintf(again, sizeof(again), "%" PRIx64, id);
+	if (strcmp(again, text) != 0)
+		return schema_refuse(at, EBADMSG, "is no id of a store");
+	*(uint64_t *)out = id;
+	return 0;
+}
+
+static json_t *write_store(const struct schema_member *m, const void *in)
+{
+	char text[20];
+	(void)m;
+	(void)snprintf(text, sizeof(text), "%" PRIx64, *(const uint64_t *)in);
+	return json_string(text);
+}
+
+static const struct schema_type store_type = {.parse = read_store, .write = write_store};
 static const struct schema_type version_type = {.write = write_version};
 static const struct schema_type folder_type = {.parse = read_folder, .write = write_folder};
 
@@ -119,6 +143,7 @@ static const struct schema_member members[] = {
 	{.key = "version", .type = &version_type},
 	{"installation", &status_id, SCHEMA_AT(struct lastknown, installation), SCHEMA_REQUIRED},
 	{"machine", &schema_text, SCHEMA_AT(struct lastknown, machine)},
+	{"store", &store_type, SCHEMA_AT(struct lastknown, store_id)},
 	{"node", &schema_name, SCHEMA_AT(struct lastknown, mirror.node),
 		SCHEMA_REQUIRED | SCHEMA_EMPTY},
 	{"blocks", &schema_heap, offsetof(struct lastknown, blocks), 0, SCHEMA_REQUIRED,

@@ -24,6 +24,7 @@ struct lastknown_block {
 struct lastknown {
 	char installation[STATUS_ID];
 	char machine[BOOT_MACHINE_TEXT]; /* that wrote the file; "" not known */
+	uint64_t store_id;		 /* of the store that said what follows; 0: not known */
 	struct mirror mirror; /* node and what the cluster said; no pools: nothing yet. The socket
 				 is not kept */
 	struct lastknown_block *blocks; /* heap */

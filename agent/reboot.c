@@ -40,6 +40,7 @@ static void list_known(struct agent *a, const struct mirror *m, const struct blo
 	size_t n = a->states.n_blocks + (adding ? adding->n_steps : 0);
 	*out = (struct lastknown){.mirror = *m};
 	(void)text_copy(out->installation, sizeof(out->installation), a->known.installation);
+	out->store_id = a->loss.now_id;
 	(void)text_copy(out->machine, sizeof(out->machine), a->member.here.machine);
 	out->blocks = mem_new(n + 1, sizeof(*out->blocks));
 	for (size_t i = 0; i < a->states.n_blocks; i++) {

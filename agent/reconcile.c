@@ -7,7 +7,8 @@
  * rest goes on.
  *
  * Until both lists of the store are here, and this node's membership is, nothing is made: what
- * an earlier agent made stays as it is, and pods start from the node state.
+ * an earlier agent made stays as it is, and pods start from the node state. The same holds while the
+ * store lacks what it had before.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "lib/mem.h"
 
 #define NODE_COMMIT_MS 5000
+#define LOSS_LOOK_MS 1000 /* a store that lost documents is looked at again */
 
 /* Blocks that BIRD hears of, and those that only keep their blackhole. */
 static void list_blocks(struct agent *a)
@@ -137,18 +139,24 @@ static void sync_bird(struct agent *a, const struct desired *d)
 	}
 }
 
-static void sync_node(struct agent *a, const struct desired *d)
+static void put_node(struct agent *a, const char *value)
 {
 	char key[STORE_KEY_MAX];
-	if (!d->node || a->node_commit || boot_now_ms() < a->node_retry_at)
+	if (a->node_commit || boot_now_ms() < a->node_retry_at)
 		return;
-	CLEANUP_FREE char *value = json_text(d->node);
 	keys_resource(RESOURCE_NODE, a->conf.node, key);
 	struct store_compare compare = {.key = key, .revision = a->replica.self_revision};
 	struct store_change change = {.key = key, .value = value};
 	struct store_txn txn = {
 		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
 	a->node_commit = store_start_commit(a->store, &txn, NODE_COMMIT_MS);
+}
+
+static void sync_node(struct agent *a, const struct desired *d)
+{
+	CLEANUP_FREE char *value = d->node ? json_text(d->node) : NULL;
+	if (value)
+		put_node(a, value);
 }
 
 /* What tunl0 sends comes from the address that the kernel takes; other nodes know this node's only.
@@ -345,6 +353,44 @@ static void give_nothing(struct agent *a)
 		problems_add(&a->problems, "the node state cannot be written: %s", e.text);
 }
 
+static bool has_lost_documents(struct agent *a)
+{
+	const struct store_loss_input in = {
+		.node = a->conf.node,
+		.url = a->conf.store.url,
+		.replica = &a->replica,
+		.states = &a->states,
+		.had_pools = a->known.mirror.n_pools > 0,
+		.is_start = !a->has_reconciled,
+		.now_ms = boot_now_ms(),
+	};
+	bool holds = store_loss_judge(&a->loss, &in);
+	if (*a->loss.why && holds)
+		problems_add(&a->problems, "%s", a->loss.why);
+	if (holds)
+		agent_want_reconcile(a, LOSS_LOOK_MS);
+	return holds;
+}
+
+/* What the store must know of this node, while nothing else is done: others wait for it. */
+static void restore_own(struct agent *a)
+{
+	const struct block_plan_input in = {
+		.node = a->conf.node,
+		.replica = &a->replica,
+		.mirror = &a->known.mirror,
+		.states = &a->states,
+		.pending = &a->pending,
+		.only_restore = true,
+	};
+	struct block_plan plan;
+	block_plan_make(&in, &plan);
+	(void)apply_block_plan(a, &plan, &a->known.mirror);
+	block_plan_done(&plan);
+	if (a->loss.self && !a->replica.self)
+		put_node(a, a->loss.self);
+}
+
 int reconcile(struct agent *a)
 {
 	struct facts f = {0};
@@ -362,6 +408,10 @@ int reconcile(struct agent *a)
 		use_last_known(a);
 		return 0;
 	}
+	if (has_lost_documents(a)) {
+		restore_own(a);
+		return 0;
+	}
 	r = kernel_facts(a->kernel, &f, &e);
 	if (r < 0) {
 		problems_add(&a->problems, "the kernel cannot be looked at: %s", e.text);
@@ -372,5 +422,6 @@ int reconcile(struct agent *a)
 	int changed = sync_all(a, &f);
 	facts_done(&f);
 	a->has_reconciled = true;
+	store_loss_note(&a->loss, &a->replica);
 	return changed;
 }

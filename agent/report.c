@@ -172,7 +172,7 @@ static void report_problems(const struct agent *a, json_t *report)
 {
 	struct problems all = a->problems;
 	char lines[PROBLEMS_MAX + 1][PROBLEM_TEXT];
-	if (!a->has_reconciled && !*a->member.waits)
+	if (!a->has_reconciled && !*a->member.waits && !a->loss.holds)
 		problems_add(
 			&all, "the cluster store has not been read yet: the node stays as it was");
 	size_t n = problems_lines(&all, PROBLEMS_MAX + 1, lines);

@@ -4,6 +4,8 @@
  * plans for it, and it is answered when there is a free address, when nothing can be had, or when
  * its time is over.
  */
+#include "agent/requests.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "agent/agent_impl.h"
 #include "lib/boot.h"
 #include "lib/json.h"
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -111,6 +114,8 @@ static int waiter_refusal(const struct agent *a, const struct agent_waiter *wait
 			a->commit_trouble);
 	if (*a->disk_trouble)
 		return err_set(e, EAGAIN, "no further block can be used: %s", a->disk_trouble);
+	if (a->loss.holds && *a->loss.why)
+		return err_set(e, EAGAIN, "%s", a->loss.why);
 	if (!a->has_reconciled)
 		return boot_now_ms() < waiter->until_ms
 			       ? 0
@@ -126,6 +131,21 @@ static int waiter_refusal(const struct agent *a, const struct agent_waiter *wait
 	return 0;
 }
 
+/* An operator says that the store is right as it is. */
+static void accept_store(struct agent *a, uint64_t id)
+{
+	struct err e;
+	if (!a->loss.holds) {
+		int r = err_set(&e, EINVAL, "this agent uses its store: nothing waits for that");
+		server_refuse(a->server, id, r, &e);
+		return;
+	}
+	log_warning("the store is used as it is, as an operator said: %s", a->loss.why);
+	a->loss.accepted = true;
+	agent_want_reconcile(a, AGENT_AT_ONCE);
+	server_answer(a->server, id, json_pack("{s:b}", "ok", 1));
+}
+
 void handle_request(struct agent *a, uint64_t id, const json_t *request)
 {
 	struct err e;
@@ -136,12 +156,14 @@ void handle_request(struct agent *a, uint64_t id, const json_t *request)
 		a->slow_at = boot_now_ms();
 		agent_want_reconcile(a, AGENT_AT_ONCE);
 		server_answer(a->server, id, json_pack("{s:b}", "ok", 1));
+	} else if (op && strcmp(op, "accept-store") == 0) {
+		accept_store(a, id);
 	} else if (op && strcmp(op, "block") == 0) {
 		int r = add_waiter(a, id, request, &e);
 		if (r < 0)
 			server_refuse(a->server, id, r, &e);
 	} else {
-		(void)err_set(&e, EINVAL, "op is none of block, status, sync");
+		(void)err_set(&e, EINVAL, "op is none of accept-store, block, status, sync");
 		server_refuse(a->server, id, -EINVAL, &e);
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * roostctl status: the agent of this machine about itself, asked over its socket; the store is not
+ * roostctl status, store accept: the agent of this machine about itself, asked over its socket; the store is not
  * needed. The answer is printed as it is for programs. For people each part has a line, and what
  * is missing in it (an agent of another version) has none.
  *
@@ -121,10 +121,10 @@ static void print_answer(const json_t *a)
 		print_blocks(blocks);
 }
 
-static int ask_status(const struct options *o, json_t **answer, struct err *e)
+static int ask_agent(const struct options *o, const char *op, json_t **answer, struct err *e)
 {
 	struct config c;
-	CLEANUP_JSON json_t *request = json_pack("{ss}", "op", "status");
+	CLEANUP_JSON json_t *request = json_pack("{ss}", "op", op);
 	int r = config_read(o, &c, e);
 	if (r < 0)
 		return r;
@@ -142,11 +142,24 @@ int agent_status(const struct options *o)
 {
 	CLEANUP_JSON json_t *answer = NULL;
 	struct err e = {0};
-	if (ask_status(o, &answer, &e) < 0)
+	if (ask_agent(o, "status", &answer, &e) < 0)
 		return output_error(&e);
 	if (o->json)
 		output_json(json_incref(answer));
 	else
 		print_answer(answer);
 	return json_array_size(json_object_get(answer, "problems")) > 0;
+}
+
+int agent_accept_store(const struct options *o)
+{
+	CLEANUP_JSON json_t *answer = NULL;
+	struct err e = {0};
+	if (ask_agent(o, "accept-store", &answer, &e) < 0)
+		return output_error(&e);
+	if (o->json)
+		output_json(json_incref(answer));
+	else
+		(void)printf("the agent uses the store as it is\n");
+	return 0;
 }

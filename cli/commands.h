@@ -20,6 +20,7 @@ int nodes_undrain(const struct options *o);
 int nodes_remove(const struct options *o);
 
 int agent_status(const struct options *o);
+int agent_accept_store(const struct options *o);
 
 int ipam_show(const struct options *o);
 int ipam_show_cluster(const struct options *o); /* ipam show --cluster */

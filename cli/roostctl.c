@@ -69,6 +69,13 @@ static const struct command {
 		"uses them; with --force --powered-off you say that it never comes back, and they "
 		"are\n"
 		"free at once."},
+	{"store", "accept", "", 0, 0, OPTION_TIMEOUT, agent_accept_store,
+		"use a store that lost documents as it is",
+		"Tells the agent of this machine that the cluster store is right as it is. An "
+		"agent\n"
+		"whose store came back without documents that it had leaves pods and routes alone "
+		"and\n"
+		"waits for them; after this it follows the store, whatever that takes away."},
 	{"status", NULL, "", 0, 0, OPTION_TIMEOUT, agent_status, "how the agent of this machine is",
 		"Asks the agent over its socket. Exit 1 when there is a problem or no answer."},
 	{"ipam", "show", "", 0, 0, OPTION_IP | OPTION_CLUSTER | OPTION_TIMEOUT, ipam_show,

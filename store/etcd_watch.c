@@ -268,7 +268,9 @@ int etcd_watch_next(struct etcd_watch *w, struct store_event *out, struct err *e
 		return 0;
 	if (w->restart_due) {
 		w->restart_due = false;
-		*out = (struct store_event){.kind = STORE_RESTART};
+		*out = (struct store_event){.kind = STORE_RESTART,
+			.revision = w->list_revision,
+			.store_id = w->cluster};
 		return 1;
 	}
 	bool was_empty_page = w->phase == LIST && w->more && !w->kvs.at;

@@ -88,7 +88,8 @@ enum store_event_kind {
 struct store_event {
 	uint64_t id; /* of the request */
 	enum store_event_kind kind;
-	int64_t revision; /* PUT: of the document. DONE: of the commit */
+	int64_t revision;  /* PUT: of the document. DONE: of the commit. RESTART: of the list */
+	uint64_t store_id; /* RESTART: which store it is (etcd: the cluster's id); 0: not known */
 	const char
 		*key; /* PUT, DELETE: without the prefix. Valid until the next call of anything */
 	const char

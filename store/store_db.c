@@ -4,7 +4,8 @@
  *
  *	docs	key -> revision (8 bytes), text
  *	log	revision (8 bytes, big-endian), number within it (2) -> '+' or '-', key
- *	meta	"revision" -> the store's, "cutoff" -> the last one that left the log, "format" -> 1
+ *	meta	"revision" -> the store's, "cutoff" -> the last one that left the log, "format" -> 1,
+ *		"id" -> a random number, so that a store that was made anew is another one
  *
  * Numbers are in the machine's order unless it says otherwise. Every commit that changes something
  * has the next revision; the log keeps the last STORE_DB_LOG_MAX changes, whole revisions only.
@@ -42,6 +43,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -175,6 +177,23 @@ static int set_format(struct store_db *db, MDB_txn *txn)
 	return format == FORMAT ? 0 : MDB_VERSION_MISMATCH;
 }
 
+/* A store of a version without ids gets one when it is opened. */
+static int set_id(struct store_db *db, MDB_txn *txn)
+{
+	uint64_t id;
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		err_abort("the kernel gives no random numbers");
+	MDB_val key = {.mv_size = 2, .mv_data = (char *)"id"};
+	MDB_val value = {.mv_size = sizeof(id), .mv_data = &id};
+	int rc = mdb_put(txn, db->meta, &key, &value, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST && value.mv_size == sizeof(id))
+		memcpy(&id, value.mv_data, sizeof(id));
+	if (rc && rc != MDB_KEYEXIST)
+		return rc;
+	db->id = id;
+	return 0;
+}
+
 /* flags: MDB_CREATE the first time; a file that lacks one later is not ours. */
 static int open_databases(struct store_db *db, unsigned int flags)
 {
@@ -188,6 +207,8 @@ static int open_databases(struct store_db *db, unsigned int flags)
 		rc = STORE_TRY(mdb_dbi_open(txn, "meta", flags, &db->meta));
 	if (!rc)
 		rc = STORE_TRY(set_format(db, txn));
+	if (!rc)
+		rc = STORE_TRY(set_id(db, txn));
 	if (!rc)
 		return store_db_end(txn);
 	if (txn)
@@ -426,6 +447,11 @@ void store_db_close(struct store_db *db)
 	free(db->path);
 	free(db->changed);
 	free(db);
+}
+
+uint64_t store_db_id(const struct store_db *db)
+{
+	return db->id;
 }
 
 const char *store_db_changed(const struct store_db *db)

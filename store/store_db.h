@@ -21,6 +21,9 @@ struct store_db;
 int store_db_open(struct store_db **out, const char *folder, bool existing, struct err *e);
 void store_db_close(struct store_db *db); /* takes NULL */
 
+/* Made at random when the store was made. */
+uint64_t store_db_id(const struct store_db *db);
+
 /* A file in the folder that is touched after each change; for inotify. */
 const char *store_db_changed(const struct store_db *db);
 

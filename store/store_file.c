@@ -49,6 +49,7 @@ struct request {
 	char after[STORE_KEY_MAX];
 	bool restart_due, current_due;
 	int64_t seen; /* the revision up to which everything is told */
+	uint64_t store_id;
 	struct store_db_page page;
 	size_t at;		   /* in the page */
 	struct store_event result; /* over */
@@ -172,6 +173,7 @@ static int request_fetch_list(struct file *f, struct request *r)
 		return rc;
 	if (!*r->after) {
 		r->seen = r->page.revision;
+		r->store_id = store_db_id(f->db);
 		r->restart_due = true;
 	}
 	r->current_due = !r->page.more;
@@ -273,7 +275,10 @@ static bool request_tell_watch(struct request *r, struct store_event *out)
 {
 	if (r->restart_due) {
 		r->restart_due = false;
-		*out = (struct store_event){.id = r->id, .kind = STORE_RESTART};
+		*out = (struct store_event){.id = r->id,
+			.kind = STORE_RESTART,
+			.revision = r->seen,
+			.store_id = r->store_id};
 		return true;
 	}
 	if (r->at < r->page.count) {

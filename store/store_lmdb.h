@@ -26,6 +26,7 @@ struct store_db {
 	struct err why;
 	int64_t revision; /* the last that was seen */
 	MDB_dbi docs, log, meta;
+	uint64_t id;
 	/* What was read of the map since pages were given back (store/store_docs.c): from, to, and
 	 * about how much. */
 	char *read_low, *read_high;

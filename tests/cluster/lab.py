@@ -230,6 +230,32 @@ class EtcdStore:
         for m in self.members:
             m.kill()
 
+    def empty(self, token=None):
+        """Stopped, without its data, started: by the same flags it has the same cluster id; with a
+        token another one."""
+        self.kill()
+        for m in self.members:
+            shutil.rmtree(m.argv[m.argv.index("--data-dir") + 1])
+            if token:
+                m.argv += ["--initial-cluster-token", token]
+        self.start()
+
+    def backup(self):
+        """The data of a single member as they are now; restore() takes them."""
+        self.kill()
+        folder = self.members[0].argv[self.members[0].argv.index("--data-dir") + 1]
+        copy = f"{folder}.copy-{uuid.uuid4()}"
+        shutil.copytree(folder, copy)
+        self.start()
+        return folder, copy
+
+    def restore(self, backup):
+        folder, copy = backup
+        self.kill()
+        shutil.rmtree(folder)
+        shutil.copytree(copy, folder)
+        self.start()
+
     def freeze(self):
         for m in self.members:
             m.freeze()

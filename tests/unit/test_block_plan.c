@@ -130,6 +130,48 @@ TEST(each_row_of_the_table)
 	}
 }
 
+TEST(a_store_that_lost_documents_gets_what_is_in_use_and_nothing_else)
+{
+	static const struct {
+		const char *store;
+		struct have have;
+		const char *expected;
+	} rows[] = {
+		{"{}", {.cidr = "10.0.0.0/26", .used = 1}, "CLAIM 10.0.0.0/26"},
+		{"{}", {.cidr = "10.0.0.0/26"}, ""},
+		{"{\"10.0.0.0/26\": \"a\"}", {.cidr = "10.0.0.0/26", .used = 1}, ""},
+		{"{\"10.0.0.0/26\": \"b\"}", {.cidr = "10.0.0.0/26", .used = 1}, ""},
+		{"{\"10.0.0.0/26\": \"a\"}", {0}, "RETURN 10.0.0.0/26"},
+		{"{\"10.0.0.0/26\": \"b\"}", {0}, ""},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct bench b;
+		set_up(&b, rows[i].store, &rows[i].have, rows[i].have.cidr ? 1 : 0, "");
+		b.in.only_restore = true;
+		plan_is(&b, rows[i].expected);
+	}
+}
+
+/* The claim compares that there is no document of the pool either. */
+TEST(a_block_in_use_is_entered_again_without_its_pool)
+{
+	struct bench b;
+	struct block_plan p;
+	set_up(&b, "{}", HAVE({.cidr = "10.0.0.0/26", .used = 1}), "");
+	memcpy(b.mirror.pools[0].name, "p", 2);
+	replica_done(&b.replica);
+	CLEANUP_JSON json_t *nothing = json_of("{}");
+	replica_fill(&b.replica, "a", nothing);
+	b.in.only_restore = true;
+	block_plan_make(&b.in, &p);
+	assert_int_equal(p.n_steps, 1);
+	assert_int_equal(p.steps[0].verb, STEP_CLAIM);
+	assert_string_equal(p.steps[0].pool, "p");
+	assert_int_equal(p.steps[0].pool_revision, 0);
+	block_plan_done(&p);
+	replica_done(&b.replica);
+}
+
 TEST(a_quarantined_block_that_no_state_has_is_given_back)
 {
 	struct bench b;
@@ -414,6 +456,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row_of_the_table),
+		cmocka_unit_test(a_store_that_lost_documents_gets_what_is_in_use_and_nothing_else),
+		cmocka_unit_test(a_block_in_use_is_entered_again_without_its_pool),
 		cmocka_unit_test(a_quarantined_block_that_no_state_has_is_given_back),
 		cmocka_unit_test(an_idle_block_goes_back_only_beyond_the_headroom),
 		cmocka_unit_test(a_draining_block_returns_when_bird_runs_without_it),

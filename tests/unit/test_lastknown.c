@@ -56,6 +56,8 @@ static void fill(struct lastknown *l)
 	l->blocks[1].cidr = cidr("fd00:66::40/122");
 	memcpy(l->blocks[1].state_dir, "/run/b", 7);
 	memcpy(l->mirror.node, "node-1", 7);
+	memcpy(l->machine, "9c1f4b0f3a5be3a1f0b9b6c2a7d4e811", 33);
+	l->store_id = UINT64_C(0xfedcba9876543210);
 	l->mirror.mtu[IPV4] = 1450;
 	l->mirror.mtu[IPV6] = 1430;
 	l->mirror.n_pools = 2;
@@ -77,6 +79,8 @@ static void assert_same(const struct lastknown *a, const struct lastknown *b)
 		assert_string_equal(a->blocks[i].state_dir, b->blocks[i].state_dir);
 	}
 	assert_string_equal(a->mirror.node, b->mirror.node);
+	assert_string_equal(a->machine, b->machine);
+	assert_int_equal(a->store_id, b->store_id);
 	assert_int_equal(a->mirror.mtu[IPV4], b->mirror.mtu[IPV4]);
 	assert_int_equal(a->mirror.mtu[IPV6], b->mirror.mtu[IPV6]);
 	assert_int_equal(a->mirror.n_pools, b->mirror.n_pools);
@@ -151,6 +155,9 @@ TEST(whatever_is_not_as_written_is_damaged)
 			"installation is no UUID"},
 		{"{\"version\":1,\"installation\":\"" ID "\",\"node\":\"a b\"}", "node is no name"},
 		{"{\"version\":1,\"installation\":\"" ID "\"}", "node is missing"},
+		{"{" HEAD ",\"store\":\"x\"}", "store is no id of a store"},
+		{"{" HEAD ",\"store\":\"0a\"}", "store is no id of a store"},
+		{"{" HEAD ",\"store\":\"fedcba98765432101\"}", "store is no id of a store"},
 		{"{" HEAD "}", "blocks is missing"},
 		{"{" HEAD ",\"blocks\":[]}", "pools is missing"},
 		{"{" HEAD ",\"blocks\":[],\"pools\":[]}", "reserved is missing"},

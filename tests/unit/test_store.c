@@ -353,6 +353,29 @@ static void a_watch_tells_what_exists_and_then_changes_of_its_prefix(void **stat
 	expect(s, id, STORE_PUT, "b/2", "z");
 }
 
+/* By what a list begins with an agent finds out that its store was replaced. */
+static void a_list_says_of_which_store_it_is_and_how_far_that_got(void **state)
+{
+	struct world *w = *state;
+	assert_int_equal(change(w->s, "a", "1", 0), 1);
+	uint64_t first = store_start_watch(w->s, "");
+	struct store_event ev = next_event(w->s);
+	assert_int_equal(ev.kind, STORE_RESTART);
+	assert_int_not_equal(ev.store_id, 0);
+	const uint64_t store_id = ev.store_id;
+	const int64_t revision = ev.revision;
+	expect(w->s, first, STORE_PUT, "a", "1");
+	expect(w->s, first, STORE_CURRENT, NULL, NULL);
+	struct store *other = open_again(w);
+	assert_int_equal(change(other, "b", "1", 0), 1);
+	(void)store_start_watch(other, "");
+	ev = next_event(other);
+	assert_int_equal(ev.kind, STORE_RESTART);
+	assert_int_equal(ev.store_id, store_id);
+	assert_true(ev.revision > revision);
+	store_close(other);
+}
+
 static void another_client_is_heard(void **state)
 {
 	struct world *w = *state;
@@ -900,6 +923,7 @@ int main(int argc, char **argv)
 		SUITE(a_list_is_in_order_and_of_its_prefix_only),
 		SUITE(a_watch_from_empty_tells_each_change),
 		SUITE(a_watch_tells_what_exists_and_then_changes_of_its_prefix),
+		SUITE(a_list_says_of_which_store_it_is_and_how_far_that_got),
 		SUITE(another_client_is_heard),
 		SUITE(two_watches_are_told_the_same),
 		SUITE(a_watch_ends_with_the_truth_however_fast_another_client_writes),
