@@ -454,6 +454,21 @@ static void plan_restore(struct planning *p)
 	}
 }
 
+/* A limit that was lowered: nothing is taken away, so somebody has to know. */
+static void judge_limit(struct planning *p)
+{
+	const struct node_states *states = p->in->states;
+	size_t kept = 0;
+	for (size_t i = 0; i < states->n_blocks; i++)
+		kept += !states->blocks[i].in.draining && !states->blocks[i].in.disowned;
+	if (p->in->max_blocks && kept > p->in->max_blocks)
+		problems_add(&p->out->problems,
+			"this node has %zu blocks, and maxBlocksPerHost is %u: it keeps those that "
+			"are "
+			"in use and claims no further ones; raise it, or stop pods here",
+			kept, p->in->max_blocks);
+}
+
 void block_plan_make(const struct block_plan_input *in, struct block_plan *out)
 {
 	*out = (struct block_plan){0};
@@ -467,6 +482,7 @@ void block_plan_make(const struct block_plan_input *in, struct block_plan *out)
 			plan_owned(&p, &in->replica->blocks[i]);
 	plan_states(&p);
 	plan_claims(&p);
+	judge_limit(&p);
 }
 
 void block_plan_done(struct block_plan *p)

@@ -146,13 +146,17 @@ static int run_round(struct apply *a, struct err *e)
 	r = hold_pools(a, &p, e);
 	if (r != 0)
 		return r > 0 ? ROUND_AGAIN : r;
-	if (apply_fill(&c, &p, &end) == 0)
+	if (apply_fill(&c, &p, &end) == 0) {
+		plan_warn(&p);
 		return ROUND_COMPLETE;
+	}
 	r = commit_run(&c, a->store, e);
 	a->unknown = r == -ETIMEDOUT;
 	if (r <= 0)
 		return r < 0 ? r : ROUND_LOST;
 	apply_note(a, &p, end);
+	if (end == p.n)
+		plan_warn(&p);
 	return end < p.n ? ROUND_AGAIN : ROUND_COMPLETE;
 }
 
@@ -298,5 +302,8 @@ int diff_files(const struct options *o)
 		r = plan_make(store, &m, &p, &e);
 	if (r < 0)
 		return output_error(&e);
-	return r > 0 ? 1 : print_diff(&p, o);
+	if (r > 0)
+		return 1;
+	plan_warn(&p);
+	return print_diff(&p, o);
 }

@@ -8,6 +8,7 @@
  */
 #include "cli/plan.h"
 
+#include "cli/output.h"
 #include "cli/rules.h"
 #include "cluster/document.h"
 #include "lib/mem.h"
@@ -65,14 +66,20 @@ static struct rules_item *plan_collect(const struct plan *p, size_t *n)
 	return items;
 }
 
+/* Of items that plan_collect() has made. */
+static struct rules_set set_of(const struct plan *p, const struct rules_item *items, size_t n)
+{
+	return (struct rules_set){.items = items,
+		.n_items = n,
+		.blocks = p->inventory.blocks,
+		.n_blocks = p->inventory.n_blocks};
+}
+
 static size_t check_rules(const struct plan *p)
 {
 	size_t n = 0, complaints = 0;
 	CLEANUP_FREE struct rules_item *items = plan_collect(p, &n);
-	const struct rules_set set = {.items = items,
-		.n_items = n,
-		.blocks = p->inventory.blocks,
-		.n_blocks = p->inventory.n_blocks};
+	const struct rules_set set = set_of(p, items, n);
 	for (size_t i = 0; i < p->n; i++) {
 		const char *where = "";
 		struct err e = {0};
@@ -100,6 +107,20 @@ int plan_make(struct store *s, const struct manifests *m, struct plan *out, stru
 		out->n += n == 0;
 	}
 	return (int)(complaints + check_rules(out));
+}
+
+void plan_warn(const struct plan *p)
+{
+	size_t n = 0;
+	CLEANUP_FREE struct rules_item *items = plan_collect(p, &n);
+	const struct rules_set set = set_of(p, items, n);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct resource *r = &p->steps[i].value;
+		char text[256];
+		if (rules_warn(&set, i, text))
+			(void)output_complain(
+				"warning: %s: %s", LABEL_STRING(r->kind, r->name), text);
+	}
 }
 
 void plan_done(struct plan *p)

@@ -30,5 +30,7 @@ struct plan {
 /* Takes the inventory and compares. Returns how many complaints were made on stderr, -errno when the
  * store does not answer. */
 int plan_make(struct store *s, const struct manifests *m, struct plan *out, struct err *e);
+/* Says on stderr what may surprise of it. */
+void plan_warn(const struct plan *p);
 void plan_done(struct plan *p);
 #define CLEANUP_PLAN __attribute__((cleanup(plan_done)))

@@ -14,8 +14,11 @@
 #include "cli/rules.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/mem.h"
 #include "lib/text.h"
 
 #define NODES_NAMED 4 /* in a sentence */
@@ -61,6 +64,49 @@ size_t rules_count_blocks(
 		text_add(&t, ", other nodes: %zu", others);
 	text_add(&t, ")");
 	return count;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names the nodes that own more than max blocks; returns how many there are. */
+static size_t list_above(const struct block *blocks, size_t n, uint32_t max, struct text *t)
+{
+	CLEANUP_FREE const char **nodes = mem_new(n + 1, sizeof(*nodes));
+	size_t owned = 0, above = 0;
+	for (size_t i = 0; i < n; i++)
+		if (*blocks[i].node && blocks[i].state == BLOCK_OWNED)
+			nodes[owned++] = blocks[i].node;
+	qsort(nodes, owned, sizeof(*nodes), compare_texts);
+	for (size_t i = 0, end; i < owned; i = end) {
+		for (end = i + 1; end < owned && strcmp(nodes[end], nodes[i]) == 0;)
+			end++;
+		if (end - i <= max)
+			continue;
+		if (above++ < NODES_NAMED)
+			text_add(t, "%s%.40s: %zu", above > 1 ? ", " : "", nodes[i], end - i);
+	}
+	if (above > NODES_NAMED)
+		text_add(t, ", other nodes: %zu", above - NODES_NAMED);
+	return above;
+}
+
+bool rules_warn(const struct rules_set *s, size_t i, char text[256])
+{
+	const struct resource *now = s->items[i].now;
+	char names[200] = "";
+	struct text t = TEXT_ON(names);
+	if (now->kind != RESOURCE_IPAMCONFIGURATION || !now->ipam.max_blocks)
+		return false;
+	size_t above = list_above(s->blocks, s->n_blocks, now->ipam.max_blocks, &t);
+	if (above)
+		(void)snprintf(text, 256,
+			"maxBlocksPerHost is %u, and %s more blocks (%s): kept, but no further "
+			"ones",
+			now->ipam.max_blocks, above == 1 ? "a node has" : "nodes have", names);
+	return above > 0;
 }
 
 static int check_pools(const struct rules_set *s, const struct resource *pool, struct err *e)

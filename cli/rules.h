@@ -28,6 +28,9 @@ struct rules_set {
  * *where is the field. */
 int rules_check(const struct rules_set *s, size_t i, const char **where, struct err *e);
 
+/* What is right and yet may surprise: limits that are passed already. false: nothing. */
+bool rules_warn(const struct rules_set *s, size_t i, char text[256]);
+
 /* Whether the change can break a rule together with another one made at the same time, so that it
  * must compare and change the guard: addresses of pools and nodes. before NULL: new. */
 bool rules_is_guarded(const struct resource *before, const struct resource *now);

@@ -38,4 +38,5 @@ extern const struct schema_type fields_bool; /* either, and not looked at */
 #define FIELDS_WORD(word) ((const char *const[]){(word), NULL})
 extern const struct schema_type fields_only_word;
 extern const struct schema_type fields_only_bool;
+extern const struct schema_type fields_only_zero;
 extern const struct schema_type fields_only_empty;

@@ -172,7 +172,7 @@ static const struct schema_member peer_members[] = {
 	{"sourceAddress", &fields_only_word, .words = FIELDS_WORD("UseNodeIP")},
 	{"nextHopMode", &fields_only_word, .words = FIELDS_WORD("Auto")},
 	{"reversePeering", &fields_only_word, .words = FIELDS_WORD("Auto")},
-	{.key = "numAllowedLocalASNumbers", .type = &schema_number}, /* 0 */
+	{.key = "numAllowedLocalASNumbers", .type = &fields_only_zero},
 	{"exits", &schema_list, IN(peer.exits), .max = RESOURCE_EXIT_CIDRS,
 		.count = offsetof(struct resource, peer.n_exits),
 		.of = SCHEMA_ELEMENT(&resource_exit_cidr, sizeof(struct cidr))},

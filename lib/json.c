@@ -193,6 +193,9 @@ int json_get_number(const json_t *object, const char *where, const char *key, in
 	if (r <= 0)
 		return r;
 	int64_t n = json_integer_value(value);
+	if (n != min && min == max)
+		return err_set(e, EBADMSG, "%s%s%s is %" PRId64 ", must be %" PRId64, where,
+			*where ? "." : "", key, n, min);
 	if (n < min || n > max)
 		return err_set(e, EBADMSG,
 			"%s%s%s is %" PRId64 ", must be between %" PRId64 " and %" PRId64, where,

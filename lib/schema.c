@@ -88,6 +88,8 @@ int schema_get_number(const struct schema_at *at, int64_t min, int64_t max, int6
 	int64_t n = json_integer_value(at->value);
 	if (!json_is_integer(at->value))
 		return schema_refuse_type(at, "a whole number");
+	if (n != min && min == max)
+		return schema_refuse(at, EBADMSG, "is %" PRId64 ", must be %" PRId64, n, min);
 	if (n < min || n > max)
 		return schema_refuse(at, EBADMSG,
 			"is %" PRId64 ", must be between %" PRId64 " and %" PRId64, n, min, max);
@@ -190,6 +192,7 @@ static int64_t type_get_number(const void *in, size_t size)
 static int type_read_number(const struct schema_at *at, void *out)
 {
 	int64_t n = 0;
+	assert(at->m->size); /* else every number would be out of its bounds */
 	int64_t widest = at->m->size < sizeof(n) ? ((int64_t)1 << at->m->size * 8) - 1 : INT64_MAX;
 	int r = schema_get_number(
 		at, at->m->min, at->m->max || at->m->min ? at->m->max : widest, &n);

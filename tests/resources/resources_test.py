@@ -259,6 +259,24 @@ def test_a_pool_with_blocks_keeps_its_shape_and_cannot_go(s):
     equal(s.get("all")["items"], [])
 
 
+def ipam(**spec):
+    return json.dumps({"apiVersion": "projectcalico.org/v3", "kind": "IPAMConfiguration",
+                       "metadata": {"name": "default"}, "spec": spec}) + "\n---\n"
+
+
+def test_a_limit_below_what_nodes_have_is_taken_with_a_warning(s):
+    s.apply(pool("a", "10.1.0.0/16"))
+    for i, who in enumerate(["n1", "n1", "n1", "n2", "n2", "n3"]):
+        s.block(f"10.1.{i}.0/26", who)
+    for word, status in (("diff", 1), ("apply", 0), ("apply", 0), ("diff", 0)):
+        p = s.ctl(word, "-f", "-", stdin=ipam(maxBlocksPerHost=1), status=status)
+        equal(p.stderr, "roostctl: warning: ipamconfiguration/default: maxBlocksPerHost is 1, and nodes have more "
+              "blocks (n1: 3, n2: 2): kept, but no further ones\n")
+    holds(s.apply(ipam(maxBlocksPerHost=2)).stderr, "and a node has more blocks (n1: 3): kept")
+    for limit in (3, 0):
+        equal(s.apply(ipam(maxBlocksPerHost=limit)).stderr, "")
+
+
 def test_blocks_of_an_earlier_pool_are_taken_over_when_they_fit(s):
     s.block("10.1.2.0/26", "n1")
     holds(s.apply(pool("a", "10.1.0.0/16", blockSize=27), status=1).stderr,

@@ -404,6 +404,29 @@ TEST(claims_that_are_not_blocks_yet_count_for_the_limit)
 	replica_done(&b.replica);
 }
 
+TEST(a_limit_below_what_the_node_has_is_a_problem)
+{
+	static const struct have two[] = {
+		{.cidr = "10.0.0.0/26", .used = 60}, {.cidr = "10.0.0.64/26", .used = 9}};
+	static const struct {
+		uint32_t max;
+		size_t problems;
+	} table[] = {{0, 0}, {1, 1}, {2, 0}};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct bench b;
+		struct block_plan p;
+		set_up(&b, "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}", two, 2, "");
+		b.in.max_blocks = table[i].max;
+		block_plan_make(&b.in, &p);
+		assert_int_equal(p.problems.total, table[i].problems);
+		if (table[i].problems)
+			assert_says(p.problems.text[0],
+				"this node has 2 blocks, and maxBlocksPerHost is 1: ");
+		block_plan_done(&p);
+		replica_done(&b.replica);
+	}
+}
+
 TEST(a_drained_node_gives_everything_idle_back_and_claims_nothing)
 {
 	struct bench b;
@@ -470,6 +493,7 @@ int main(void)
 		cmocka_unit_test(free_addresses_of_other_pools_are_none_for_who_may_not_use_them),
 		cmocka_unit_test(claims_that_are_not_blocks_yet_count_for_the_limit),
 		cmocka_unit_test(a_drained_node_gives_everything_idle_back_and_claims_nothing),
+		cmocka_unit_test(a_limit_below_what_the_node_has_is_a_problem),
 		cmocka_unit_test(a_block_in_use_whose_pool_is_gone_is_a_problem),
 		cmocka_unit_test(no_problem_is_dropped_without_being_counted),
 	};

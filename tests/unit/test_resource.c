@@ -336,7 +336,8 @@ TEST(fields_are_judged_one_by_one)
 		{"IPPool", "namespaceSelector: has(x)",
 			"spec.namespaceSelector \"has(x)\" is not supported by roost, only "
 			"\"all()\" is"},
-		{"IPPool", "ipip: {mode: always}", "spec.ipip is not supported by roost: did you mean ipipMode?"},
+		{"IPPool", "ipip: {mode: always}",
+			"spec.ipip is not supported by roost: did you mean ipipMode?"},
 		{"IPPool", "\"bad\\nname\": 1", "spec.bad?name is not supported by roost"},
 
 		{"Node", "bgp: {ipv4Address: 192.168.1.10}", NULL},
@@ -530,7 +531,7 @@ TEST(fields_are_judged_one_by_one)
 			"spec.sourceAddress \"None\" is not supported by roost, only \"UseNodeIP\" "
 			"is"},
 		{"BGPPeer", "numAllowedLocalASNumbers: 1",
-			"spec.numAllowedLocalASNumbers is 1, must be between 0 and 0"},
+			"spec.numAllowedLocalASNumbers 1 is not supported by roost, only 0 is"},
 		{"BGPPeer", "peerSelector: has(rr)",
 			"spec.peerSelector \"has(rr)\" is not supported by roost, only \"\" is"},
 
@@ -561,6 +562,10 @@ TEST(fields_are_judged_one_by_one)
 			"exportV4: [{action: Accept, cidr: 10.0.0.0/8, matchOperator: In, "
 			"prefixLength: {min: 24, max: 16}}]",
 			"spec.exportV4[0].prefixLength.max is 16, must be between 24 and 32"},
+		{"BGPFilter",
+			"exportV4: [{action: Accept, cidr: 10.0.0.1/32, matchOperator: In, "
+			"prefixLength: {max: 31}}]",
+			"spec.exportV4[0].prefixLength.max is 31, must be 32"},
 		{"BGPFilter",
 			"exportV4: [{action: Accept, cidr: 10.0.0.0/8, matchOperator: In, "
 			"prefixLength: {min: 4}}]",
