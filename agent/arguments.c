@@ -28,8 +28,8 @@ static const char help_head[] =
 	"\n";
 static const char help_tail[] =
 	"\n"
-	"HOW: first-found, interface=REGEX[,REGEX...], can-reach=ADDRESS, cidr=NET[,NET...],\n"
-	"an address, or none.\n"
+	"HOW: first-found, skip-interface=REGEX[,REGEX...], interface=REGEX[,REGEX...],\n"
+	"can-reach=ADDRESS, cidr=NET[,NET...], an address, or none.\n"
 	"\n"
 	"The command line wins over the environment (ROOST_NODE, ROOST_STORE, ROOST_DATA_DIR,\n"
 	"ROOST_SOCKET, ROOST_STATE_DIR, ROOST_CONFIG), that one over the file. SIGHUP reads the\n"

@@ -2,14 +2,20 @@
 /*
  * The node's address. What the words mean is in cluster/detect_how.c. Candidates are all usable
  * addresses in the order of the facts (link index; within a link primary ones first), after those of
- * the link with the default route; on one link an address that has the gateway in its subnet goes first. Then the method decides, and an address that was the node's
+ * the link with the default route; on one link an address that has the gateway in its subnet goes
+ * first. Then the method decides, and an address that was the node's
  * before wins over all others as long as it is a candidate: peers know it.
  *
  * What container runtimes and other networks make on a host is known by name, tunnels by kind, and
  * only first-found avoids them: every other method says which network is meant, and that may well be
- * a WireGuard device or a bridge called br-ex. Our own links never count, nor those of pods, which
- * the facts do not have. Kinds are no help for veth: a node in a container or a network namespace
- * has one as its uplink.
+ * a WireGuard device or a docker bridge. A name tells little: the link with the default route is no
+ * container network's, whatever its name, and a bridge br-ex is taken when there is nothing else (docker's
+ * are br- and twelve hexadecimal digits). A tunnel with the default route is a VPN, and nodes reach
+ * each other beside it. Our own links never count, nor those of pods, which the facts do not have.
+ * Kinds are no help for veth: a node in a container or a network namespace has one as its uplink.
+ *
+ * A link in a VRF has a routing table of its own. What arrives there looks for pods in that table, where
+ * none are: such an address is of no use, and said to be so.
  */
 #include "agent/detect.h"
 
@@ -50,15 +56,39 @@ static bool is_tunnel(const char *kind)
 	return TEXT_INDEX(kind, kinds) >= 0;
 }
 
-/* For first-found only. */
-static bool is_for_others(const struct facts_link *l)
+/* docker's bridges are br- and an identifier. */
+static bool is_docker_name(const char *name)
 {
-	return is_foreign_name(l->name) || is_tunnel(l->kind);
+	return strspn(name + strlen("br-"), "0123456789abcdef") == 12 &&
+	       strlen(name) == strlen("br-") + 12;
+}
+
+static bool has_default_route(const struct facts *f, const struct facts_link *l)
+{
+	return f->defaults[IPV4].link == l->index || f->defaults[IPV6].link == l->index;
+}
+
+/* How well a link fits first-found: 2 an uplink like any other, 1 when there is nothing else, 0 not. */
+static unsigned int uplink_rank(const struct facts *f, const struct facts_link *l)
+{
+	if (is_tunnel(l->kind))
+		return 0;
+	if (!is_foreign_name(l->name) || has_default_route(f, l))
+		return 2;
+	return starts_with(l->name, "br-") && !is_docker_name(l->name);
+}
+
+/* The VRF that a link is in, or that it is; NULL: none. */
+static const struct facts_link *vrf_of(const struct facts *f, const struct facts_link *l)
+{
+	const struct facts_link *v = strcmp(l->kind, "vrf") == 0 ? l : facts_link(f, l->master);
+	return v && strcmp(v->kind, "vrf") == 0 ? v : NULL;
 }
 
 /* What makes one candidate better than another; the first that differs decides. */
 struct rank {
 	bool fits;
+	unsigned int uplink; /* first-found */
 	bool preferred;
 	unsigned int by_name; /* interface= */
 	bool on_default_link;
@@ -66,17 +96,22 @@ struct rank {
 	unsigned int near; /* 2: its subnet has the target; 1: the gateway */
 };
 
-static bool link_fits(
-	const struct detect_want *w, const struct facts_link *l, unsigned int *by_name)
+static bool link_fits(const struct detect_want *w, const struct facts *f,
+	const struct facts_link *l, struct rank *r)
 {
 	switch (w->how->method) {
 	case DETECT_NONE:
 		return false;
+	case DETECT_SKIP:
+		if (detect_rank_name(w->how, l->name))
+			return false;
+		/* fallthrough */
 	case DETECT_FIRST_FOUND:
-		return !is_for_others(l);
+		r->uplink = uplink_rank(f, l);
+		return r->uplink > 0;
 	case DETECT_INTERFACE:
-		*by_name = detect_rank_name(w->how, l->name);
-		return *by_name > 0;
+		r->by_name = detect_rank_name(w->how, l->name);
+		return r->by_name > 0;
 	case DETECT_CAN_REACH:
 		return l->index == w->route_dev;
 	case DETECT_CIDR:
@@ -105,7 +140,8 @@ static struct rank rank_of(
 	if (l->loopback && d->method != DETECT_FIXED)
 		return r;
 	if (cidr_any_contains(w->avoid, w->n_avoid, &a->addr.addr) ||
-		!addr_fits(d, &a->addr.addr) || !link_fits(w, l, &r.by_name))
+		!addr_fits(d, &a->addr.addr) || !link_fits(w, f, l, &r) ||
+		(vrf_of(f, l) && !w->any_vrf))
 		return r;
 	const struct facts_route *route = &f->defaults[family_of(w->family)];
 	r.fits = true;
@@ -123,6 +159,8 @@ static bool is_better(const struct rank *a, const struct rank *b)
 {
 	if (a->fits != b->fits)
 		return a->fits;
+	if (a->uplink != b->uplink)
+		return a->uplink > b->uplink;
 	if (a->preferred != b->preferred)
 		return a->preferred;
 	if (a->by_name != b->by_name)
@@ -145,18 +183,40 @@ static const struct addr *find_avoided(const struct detect_want *w, const struct
 	return NULL;
 }
 
-/* An uplink may look like a container's; then a person has to name it. */
+/* An address that only its VRF stands against. */
+static const struct facts_addr *find_in_vrf(const struct detect_want *w, const struct facts *f)
+{
+	struct detect_want all = *w;
+	all.any_vrf = true;
+	for (size_t i = 0; i < f->n_addrs; i++)
+		if (rank_of(&all, f, &f->addrs[i]).fits)
+			return &f->addrs[i];
+	return NULL;
+}
+
+static int refuse_vrf(const struct detect_want *w, const struct facts *f,
+	const struct facts_addr *a, struct err *e)
+{
+	const struct facts_link *l = facts_link(f, a->link);
+	return err_set(e, EADDRNOTAVAIL,
+		"%s: %s is on %s in the VRF %s, whose routing table has no pods, so that packets "
+		"from "
+		"other nodes end there: name an address outside the VRF, or take the link out of "
+		"it",
+		w->how->text, ADDR_STRING(&a->addr.addr), l->name, vrf_of(f, l)->name);
+}
+
+/* An uplink may be a tunnel; then a person has to name it. */
 static int refuse_first_found(const struct detect_want *w, const struct facts *f, struct err *e)
 {
 	enum family family = family_of(w->family);
 	const struct facts_link *uplink = facts_link(f, f->defaults[family].link);
 	char hint[128] = "";
-	if (uplink && !is_our_name(uplink->name) && is_for_others(uplink))
+	if (uplink && !is_our_name(uplink->name) && is_tunnel(uplink->kind))
 		(void)snprintf(hint, sizeof(hint),
-			" (%s, which has the default route, is skipped for its %s; interface=%s "
-			"asks for it)",
-			uplink->name, is_foreign_name(uplink->name) ? "name" : "kind",
-			uplink->name);
+			" (%s, which has the default route, is skipped as it is a tunnel; "
+			"interface=%s asks for it)",
+			uplink->name, uplink->name);
 	return err_set(e, EADDRNOTAVAIL,
 		"%s: no link that is up, and not for containers or a tunnel, has a usable %s "
 		"address%s",
@@ -175,6 +235,9 @@ static int refuse_detection(const struct detect_want *w, const struct facts *f, 
 			"%s: %s is inside a pool in use and cannot be the node's address", text,
 			address);
 	}
+	const struct facts_addr *in_vrf = find_in_vrf(w, f);
+	if (in_vrf)
+		return refuse_vrf(w, f, in_vrf, e);
 	switch (w->how->method) {
 	case DETECT_FIXED:
 		return err_set(e, EADDRNOTAVAIL,
@@ -208,7 +271,7 @@ int detect_find(const struct detect_want *w, const struct facts *f, struct cidr 
 	}
 	for (size_t i = 0; i < f->n_addrs; i++) {
 		struct rank r = rank_of(w, f, &f->addrs[i]);
-		if (is_better(&r, &rank)) {
+		if (r.fits && is_better(&r, &rank)) {
 			best = &f->addrs[i];
 			rank = r;
 		}

@@ -48,7 +48,7 @@ static bool is_bounded(const char *pattern)
 static int compile_pattern(const char *pattern, regex_t *out, struct err *e)
 {
 	if (!*pattern)
-		return err_set(e, EINVAL, "interface= has an empty regular expression");
+		return err_set(e, EINVAL, "a list of interfaces has an empty regular expression");
 	if (!is_bounded(pattern))
 		return err_set(e, EINVAL,
 			"the regular expression %s is too complex (back references, or more than "
@@ -123,9 +123,9 @@ int detect_parse(const char *text, uint8_t family, struct detect *out, struct er
 		d.method = DETECT_NONE;
 	} else if (strcmp(text, "first-found") == 0) {
 		d.method = DETECT_FIRST_FOUND;
-	} else if (starts_with(text, "interface=")) {
-		d.method = DETECT_INTERFACE;
-		r = parse_interfaces(text + strlen("interface="), e);
+	} else if (starts_with(text, "interface=") || starts_with(text, "skip-interface=")) {
+		d.method = *text == 's' ? DETECT_SKIP : DETECT_INTERFACE;
+		r = parse_interfaces(strchr(text, '=') + 1, e);
 	} else if (starts_with(text, "can-reach=")) {
 		d.method = DETECT_CAN_REACH;
 		r = parse_address(text + strlen("can-reach="), family, &d, e);
@@ -138,7 +138,9 @@ int detect_parse(const char *text, uint8_t family, struct detect *out, struct er
 		if (addr_parse(text, &d.target, &ignored) < 0)
 			return err_set(e, EINVAL,
 				"%s is no way to find the node's %s address: none, first-found, "
-				"interface=REGEX, can-reach=ADDRESS, cidr=NET or an address",
+				"skip-interface=REGEX, interface=REGEX, can-reach=ADDRESS, "
+				"cidr=NET "
+				"or an address",
 				text, family_name(family_of(family)));
 		r = check_family(&d.target, family, text, "address", e);
 	}
@@ -150,7 +152,7 @@ int detect_parse(const char *text, uint8_t family, struct detect *out, struct er
 
 unsigned int detect_rank_name(const struct detect *d, const char *name)
 {
-	const char *s = d->text + strlen("interface=");
+	const char *s = strchr(d->text, '=') + 1;
 	unsigned int rank = 1000;
 	while (*s) {
 		char pattern[PATTERN];

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * How a node's address shall be found, as the settings say it: "first-found",
- * "interface=REGEX[,REGEX...]", "can-reach=ADDRESS", "cidr=NET[,NET...]", an address, or "none".
- * agent/detect.h finds it. Pure.
+ * "skip-interface=REGEX[,REGEX...]", "interface=REGEX[,REGEX...]", "can-reach=ADDRESS",
+ * "cidr=NET[,NET...]", an address, or "none". agent/detect.h finds it. Pure.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +14,7 @@
 enum detect_method {
 	DETECT_NONE,
 	DETECT_FIRST_FOUND, /* of an interface that is not for containers, in order of index */
+	DETECT_SKIP,	    /* the same, but for these interfaces */
 	DETECT_INTERFACE,
 	DETECT_CAN_REACH,
 	DETECT_CIDR,
@@ -28,6 +29,6 @@ struct detect {
 };
 int detect_parse(const char *text, uint8_t family, struct detect *out, struct err *e);
 
-/* How well a link's name fits interface=: 0 not; the earlier an expression, the higher; names
+/* How well a link's name fits interface= or skip-interface=: 0 not; the earlier an expression, the higher; names
  * that are the expression's very text above all. */
 unsigned int detect_rank_name(const struct detect *d, const char *name);

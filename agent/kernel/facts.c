@@ -41,7 +41,7 @@ const struct facts_link *facts_named(const struct facts *f, const char *name)
 
 static bool is_same_link(const struct facts_link *a, const struct facts_link *b)
 {
-	return a->index == b->index && strcmp(a->name, b->name) == 0 &&
+	return a->index == b->index && a->master == b->master && strcmp(a->name, b->name) == 0 &&
 	       strcmp(a->kind, b->kind) == 0 && a->mtu == b->mtu && a->group == b->group &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->up == b->up &&
 	       a->running == b->running && a->loopback == b->loopback && a->strict == b->strict &&

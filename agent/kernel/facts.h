@@ -17,6 +17,7 @@ struct facts_link {
 	int index;
 	char name[NET_NAME];
 	char kind[16]; /* "veth", "vxlan", "bridge"; "" a device of hardware */
+	int master;    /* the bridge, bond or VRF that it is in; 0: none */
 	uint32_t mtu;
 	uint32_t group;
 	uint8_t mac[6];

@@ -54,6 +54,7 @@ static struct facts_link link_facts(struct rtnl_link *l)
 	unsigned int flags = rtnl_link_get_flags(l);
 	struct facts_link f = {
 		.index = rtnl_link_get_ifindex(l),
+		.master = rtnl_link_get_master(l),
 		.mtu = rtnl_link_get_mtu(l),
 		.group = rtnl_link_get_group(l),
 		.up = flags & IFF_UP,

@@ -102,6 +102,9 @@ TEST(the_address_is_found_as_told)
 		{"none", AF_INET, 0, "none on 0"},
 		{"first-found", AF_INET, 0, "10.4.0.5/24 on 4"},
 		{"first-found", AF_INET6, 0, "fd02::5/64 on 3"},
+		{"skip-interface=eth0", AF_INET, 0, "10.2.0.5/24 on 3"},
+		{"skip-interface=^eth,^up", AF_INET, 0, "10.12.0.5/24 on 12"}, /* nothing else */
+		{"skip-interface=^eth", AF_INET6, 0, "fd12::5/64 on 12"},
 		{"interface=eth2", AF_INET, 0, "10.2.0.5/24 on 3"},
 		{"interface=eth.*", AF_INET, 0, "10.4.0.5/24 on 4"},
 		{"interface=eth1,eth2", AF_INET, 0, "10.1.0.5/24 on 2"},
@@ -175,10 +178,82 @@ TEST(what_is_not_there_is_said)
 	refused(detect_find(&w, &empty, &found, &link, &e), EADDRNOTAVAIL, "usable IPv6 address");
 }
 
-TEST(an_uplink_that_first_found_skips_is_named)
+TEST(the_link_with_the_default_route_is_found_whatever_its_name)
+{
+	static const struct {
+		const char *name, *kind;
+		bool alone, with_default; /* whether it is found */
+	} table[] = {
+		{"br-ex", "bridge", true, true},
+		{"br-0123456789ab", "bridge", false, true},
+		{"br-0123456789", "bridge", true, true},
+		{"docker0", "bridge", false, true},
+		{"virbr0", "bridge", false, true},
+		{"veth7", "veth", false, true},
+		{"ovn0", "", false, true},
+		{"wg0", "wireguard", false, false},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct facts_link l = {.index = 2, .up = true, .running = true};
+		(void)snprintf(l.name, sizeof(l.name), "%s", table[i].name);
+		(void)snprintf(l.kind, sizeof(l.kind), "%s", table[i].kind);
+		struct facts_addr own = {.addr = cidr("10.12.0.5/24"), .link = 2, .usable = true};
+		struct facts f = {.links = &l, .n_links = 1, .addrs = &own, .n_addrs = 1};
+		struct detect d;
+		struct err e;
+		struct cidr found;
+		int link;
+		ok(detect_parse("first-found", AF_INET, &d, &e));
+		struct detect_want w = {.how = &d, .family = AF_INET};
+		if ((detect_find(&w, &f, &found, &link, &e) == 0) != table[i].alone)
+			fail_msg("%s without the default route", table[i].name);
+		f.defaults[IPV6].link = 2; /* of either family */
+		if ((detect_find(&w, &f, &found, &link, &e) == 0) != table[i].with_default)
+			fail_msg("%s with the default route", table[i].name);
+	}
+}
+
+TEST(an_address_in_a_vrf_is_not_taken_and_said_to_be_there)
 {
 	struct facts_link uplinks[] = {
-		{.index = 2, .name = "br-ex", .kind = "bridge", .up = true, .running = true},
+		{.index = 2, .name = "eth0", .master = 4, .up = true, .running = true},
+		{.index = 3, .name = "eth1", .up = true, .running = true},
+		{.index = 4, .name = "mgmt", .kind = "vrf", .up = true, .running = true},
+		{.index = 5, .name = "br0", .kind = "bridge", .up = true, .running = true},
+	};
+	struct facts_addr own[] = {{.addr = cidr("10.2.0.5/24"), .link = 2, .usable = true},
+		{.addr = cidr("10.4.0.5/32"), .link = 4, .usable = true},
+		{.addr = cidr("10.3.0.5/24"), .link = 3, .usable = true}};
+	struct facts f = {.links = uplinks, .n_links = 4, .addrs = own, .n_addrs = 3};
+	static const char *const hows[] = {"first-found", "interface=eth.*", "cidr=10.0.0.0/8"};
+	struct detect d;
+	struct err e;
+	struct cidr found;
+	int link = 0;
+	struct detect_want w = {.how = &d, .family = AF_INET};
+	for (size_t i = 0; i < COUNT(hows); i++) {
+		ok(detect_parse(hows[i], AF_INET, &d, &e));
+		ok(detect_find(&w, &f, &found, &link, &e));
+		assert_int_equal(link, 3);
+	}
+	f.n_addrs = 2;
+	for (size_t i = 0; i < COUNT(hows); i++) {
+		ok(detect_parse(hows[i], AF_INET, &d, &e));
+		refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL,
+			": 10.2.0.5 is on eth0 in the VRF mgmt, whose routing table has no pods");
+	}
+	ok(detect_parse("10.4.0.5", AF_INET, &d, &e));
+	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL, "on mgmt in the VRF mgmt");
+	uplinks[0].master = 5; /* a port of a bridge */
+	ok(detect_parse("first-found", AF_INET, &d, &e));
+	ok(detect_find(&w, &f, &found, &link, &e));
+	assert_int_equal(link, 2);
+}
+
+TEST(a_tunnel_with_the_default_route_is_named)
+{
+	struct facts_link uplinks[] = {
+		{.index = 2, .name = "docker0", .kind = "bridge", .up = true, .running = true},
 		{.index = 3, .name = "gre1", .kind = "gre", .up = true, .running = true},
 	};
 	struct facts_addr own[] = {{.addr = cidr("10.12.0.5/24"), .link = 2, .usable = true},
@@ -192,13 +267,12 @@ TEST(an_uplink_that_first_found_skips_is_named)
 	struct detect_want w = {.how = &d, .family = AF_INET};
 	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL, "usable IPv4 address");
 	assert_null(strstr(e.text, "skipped"));
-	f.defaults[IPV4].link = 2;
 	f.defaults[IPV6].link = 3;
-	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL,
-		"(br-ex, which has the default route, is skipped for its name; interface=br-ex "
-		"asks for it)");
+	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL, "usable IPv4 address");
 	w.family = AF_INET6;
-	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL, "skipped for its kind");
+	refused(detect_find(&w, &f, &found, &link, &e), EADDRNOTAVAIL,
+		"(gre1, which has the default route, is skipped as it is a tunnel; interface=gre1 "
+		"asks for it)");
 }
 
 TEST(the_address_that_peers_know_is_kept_while_it_fits)
@@ -236,6 +310,8 @@ TEST(wrong_words_are_refused_with_a_reason)
 		{"", AF_INET, "is no way to find"},
 		{"eth0", AF_INET, "eth0 is no way to find the node's IPv4 address"},
 		{"interface=", AF_INET, "empty regular expression"},
+		{"skip-interface=", AF_INET, "empty regular expression"},
+		{"skip-interface=(", AF_INET, "the regular expression ( is wrong"},
 		{"interface=a,,b", AF_INET, "empty regular expression"},
 		{"interface=(", AF_INET, "the regular expression ( is wrong"},
 		{"interface=a{2}{200}", AF_INET, "too complex"},
@@ -296,6 +372,9 @@ TEST(any_difference_makes_facts_unequal)
 	a2[0].usable = true;
 	assert_false(facts_equal(&a, &b));
 	a2[0].usable = false;
+	copy[3].master = 2;
+	assert_false(facts_equal(&a, &b));
+	copy[3].master = 0;
 	b.defaults[0].link = 3;
 	assert_false(facts_equal(&a, &b));
 	b.defaults[0].link = 4;
@@ -322,7 +401,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_address_is_found_as_told),
 		cmocka_unit_test(what_is_not_there_is_said),
-		cmocka_unit_test(an_uplink_that_first_found_skips_is_named),
+		cmocka_unit_test(the_link_with_the_default_route_is_found_whatever_its_name),
+		cmocka_unit_test(an_address_in_a_vrf_is_not_taken_and_said_to_be_there),
+		cmocka_unit_test(a_tunnel_with_the_default_route_is_named),
 		cmocka_unit_test(the_address_that_peers_know_is_kept_while_it_fits),
 		cmocka_unit_test(no_address_of_a_pool_is_taken),
 		cmocka_unit_test(wrong_words_are_refused_with_a_reason),
