@@ -46,7 +46,7 @@ struct agent_conf {
 	uint16_t vxlan_port;	/* 4789 */
 	uint32_t vxlan_vni;	/* 4096 */
 	char vxlan_device[16];	/* vxlan.roost; IPv6: with "6" appended */
-	bool vxlan_offload;	/* of checksums: false */
+	bool vxlan_offload;	/* of checksums: true */
 	uint32_t exits_table;	/* 8266: the kernel's routing table of exits */
 	enum log_level log_level;
 	char log_file[AGENT_CONF_PATH];

@@ -35,6 +35,7 @@ const struct agent_conf setting_defaults = {
 	.vxlan_port = 4789,
 	.vxlan_vni = 4096,
 	.vxlan_device = "vxlan.roost",
+	.vxlan_offload = true,
 	.exits_table = 8266,
 	.log_level = LOG_LEVEL_INFO,
 };

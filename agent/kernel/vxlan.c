@@ -3,13 +3,12 @@
  * What makes a device of agent/kernel/vxlan_device.c the node's tunnel: its settings, its addresses, its
  * peers. A sync that finds everything right sends questions only.
  *
- * One setting wants a reason, no checksum offload: a VXLAN device promises checksums that the network
- * card has to make, and kernels and cards get that wrong again and again (calico#3145, #4865; since
- * Linux 6.12 a thirtieth of the speed, calico#11435). The kernel makes them itself then, and cuts
- * segments itself, which costs three quarters of the throughput between namespaces
- * (docs/PERFORMANCE.md). Not even a virtual uplink is a reason to leave it on by itself: what leaves
- * a veth may leave the machine through a card behind its bridge. Who knows the cards sets
- * vxlan.checksumOffload.
+ * One setting wants a reason, checksum offload: a VXLAN device promises checksums that the network card
+ * has to make. Kernels before 5.8 get that wrong when the outer packet is translated, so it is off
+ * there. Later ones are left to it: when the kernel makes the checksums it also cuts the segments itself,
+ * before the tunnel, which costs three quarters of the throughput (docs/PERFORMANCE.md). Some cards and
+ * drivers still get it wrong. roostctl conformance finds and names them; vxlan.checksumOffload
+ * turns it off.
  */
 #include "agent/kernel/vxlan.h"
 
@@ -18,9 +17,11 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 #include "agent/kernel/tunnel.h"
 #include "agent/kernel/vtep.h"
@@ -33,12 +34,23 @@
 struct vxlan {
 	struct vxlan_kernel kernel;
 	int fd; /* for ethtool's ioctl */
+	bool can_offload;
 };
+
+bool vxlan_can_offload(const char *release)
+{
+	char *end;
+	unsigned long major = strtoul(release, &end, 10);
+	unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return major > 5 || (major == 5 && minor >= 8);
+}
 
 int vxlan_open(struct vxlan **out, struct err *e)
 {
 	struct vxlan *v = mem_new(1, sizeof(*v));
+	struct utsname system = {0};
 	v->fd = -1;
+	v->can_offload = uname(&system) == 0 && vxlan_can_offload(system.release);
 	int r = net_open(&v->kernel.net, e);
 	if (r >= 0)
 		r = vxlan_device_open(&v->kernel.sock, e);
@@ -119,7 +131,8 @@ static int vxlan_set_settings(
 		net_set_no_auto_link_local(n, dev);
 	(void)(tunnel_add_changes(&total, tunnel_set_rp_filter(n, dev, e)) &&
 		tunnel_add_changes(&total, net_commit(n, NULL, e)) &&
-		tunnel_add_changes(&total, vxlan_set_offload(v, w->device, w->offload, e)));
+		tunnel_add_changes(
+			&total, vxlan_set_offload(v, w->device, w->offload && v->can_offload, e)));
 	return total;
 }
 

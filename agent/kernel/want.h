@@ -30,7 +30,7 @@ struct vxlan_want {
 	uint8_t mac[6];
 	struct addr vtep[FAMILIES]; /* addresses of the device; family 0: none */
 	uint32_t mtu;		    /* bytes */
-	bool offload;		    /* the network card makes the checksums of what is inside */
+	bool offload;		    /* the network card makes the checksums inside, if the kernel can */
 	const struct vxlan_peer *peers;
 	size_t n_peers;
 };

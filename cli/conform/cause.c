@@ -12,6 +12,9 @@
  *	   inner in              inner out  outer out  outer in  inner in          inner out
  *
  * A node's own packets begin and end at its tunnel or wire.
+ *
+ * What reaches a pod and is not taken there, while ICMP is, has a wrong checksum: nobody between looks
+ * at those of TCP and UDP, and the kernel leaves them to the network card, but never ICMP's.
  */
 #include "cli/conform/cause.h"
 
@@ -239,9 +242,39 @@ bool conform_cause_is_shared(const struct conform_check *a, const struct conform
 	       ((alike && same_ends) || (a->cause_is_wide && (same_ends || to_pods)));
 }
 
-void conform_cause(const struct conform_cluster *c, const struct conform_evidence *here,
-	const struct conform_evidence *there, struct conform_check *k)
+/* Whether ICMP of the same size passes between the same ends, inside VXLAN. */
+static bool is_taken_as_icmp(const struct conform_cluster *c, const struct conform_checks *all,
+	const struct conform_check *k)
 {
+	const struct conform_member *from = &c->members[k->t.from];
+	const struct conform_link *t = k->t.from == k->t.to ? NULL : tunnel_to(from, &k->t.target);
+	if (!t || strcmp(t->kind, "vxlan") != 0)
+		return false;
+	for (size_t i = 0; i < all->n; i++) {
+		const struct conform_check *o = &all->list[i];
+		if (o->kind == CONFORM_REACH && o->verdict == CONFORM_OK &&
+			strcmp(o->t.type, "icmp") == 0 && o->t.size == k->t.size &&
+			o->t.from_pod == k->t.from_pod && o->t.to_pod == k->t.to_pod &&
+			is_between_same(o, k))
+			return true;
+	}
+	return false;
+}
+
+static void explain_checksum(struct leg *l, const struct conform_member *pods_node)
+{
+	text_add(&l->out,
+		"the %s reach the pod on %.60s, which takes ICMP alone: the network card of "
+		"%.60s, or its driver, makes wrong checksums in tunnelled packets (try "
+		"vxlan.checksumOffload false there)",
+		l->what, pods_node->name, l->from->name);
+}
+
+void conform_cause(const struct conform_cluster *c, const struct conform_checks *all,
+	const struct conform_evidence *here, const struct conform_evidence *there,
+	struct conform_check *k)
+{
+	bool checksum = is_taken_as_icmp(c, all, k);
 	const struct conform_member *from = &c->members[k->t.from], *to = &c->members[k->t.to];
 	char protocol[32];
 	struct leg way = {
@@ -281,11 +314,16 @@ void conform_cause(const struct conform_cluster *c, const struct conform_evidenc
 		.protocol = protocol,
 		.out = way.out,
 	};
-	if (*back.from_link && !on_link(&there->inner, back.from_link).in)
+	bool answers = !*back.from_link || on_link(&there->inner, back.from_link).in;
+	if (!answers && checksum)
+		explain_checksum(&way, to);
+	else if (!answers)
 		text_add(&back.out, "the packets reach the pod on %.60s, and it does not answer",
 			to->name);
-	else
-		k->cause_is_wide = !cause_follow(&back) && back.is_wide;
+	else if (!cause_follow(&back))
+		k->cause_is_wide = back.is_wide;
+	else if (checksum && *back.to_link)
+		explain_checksum(&back, from);
 }
 
 /* ---- What other checks show ---- */
@@ -331,6 +369,14 @@ bool conform_cause_from_others(
 	const struct conform_member *from = &c->members[k->t.from], *to = &c->members[k->t.to];
 	if (k->kind != CONFORM_REACH)
 		return false;
+	if (is_size_alone(all, k) && is_taken_as_icmp(c, all, k)) {
+		(void)snprintf(k->cause, sizeof(k->cause),
+			"small packets pass, and so does ICMP of full size: the network card of "
+			"%.60s or of %.60s, or its driver, makes wrong checksums or segments of "
+			"tunnelled packets (try vxlan.checksumOffload false there)",
+			from->name, to->name);
+		return true;
+	}
 	if (is_size_alone(all, k)) {
 		(void)snprintf(k->cause, sizeof(k->cause),
 			"small packets pass, those of full size do not: a link between %.60s and "

@@ -25,8 +25,9 @@ void conform_cause_capture(const struct conform_cluster *c, const struct conform
 	struct conform_capture *out);
 
 /* here: of the sending node, there: of the receiving one; they may be one. Fills in k->cause. */
-void conform_cause(const struct conform_cluster *c, const struct conform_evidence *here,
-	const struct conform_evidence *there, struct conform_check *k);
+void conform_cause(const struct conform_cluster *c, const struct conform_checks *all,
+	const struct conform_evidence *here, const struct conform_evidence *there,
+	struct conform_check *k);
 
 /* Causes that other checks show already; true when k->cause was filled in. */
 bool conform_cause_from_others(

@@ -88,7 +88,7 @@ static void follow_check(struct conform_run *r, struct conform_check *k)
 	bool all = add_ends(&begun, &ends);
 	(void)conform_probes_run(&r->probes, &ends, CONFORM_WINDOW, "looking for the cause");
 	if (all && take_evidence(&ends, k, evidence))
-		conform_cause(&r->cluster, &evidence[0], &evidence[1], k);
+		conform_cause(&r->cluster, &r->checks, &evidence[0], &evidence[1], k);
 }
 
 static bool is_to_explain(const struct conform_check *k)

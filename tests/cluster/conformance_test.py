@@ -151,6 +151,36 @@ def test_a_path_that_takes_less_than_the_pods_think():
              "who said it", [k["saw"] for k in bad])
 
 
+def spoil(router, source):
+    """A network card that gets wrong what is inside VXLAN, in the router's hands: it breaks the checksums
+    of TCP and UDP there, and no outer one gives that away. The nodes' links make checksums themselves, so
+    that ends look at them."""
+    inside = 8 + 8 + 14  # behind the outer UDP header: VXLAN's and the inner Ethernet header
+    rules = [f"udp dport 4789 ip saddr {source} @th,{(inside + 9) * 8},8 {protocol} "
+             f"@th,{(inside + 20 + at) * 8},16 set 0x0bad udp checksum set 0" for protocol, at in ((6, 16), (17, 6))]
+    router.run("nft", "add table inet broken; add chain inet broken x { type filter hook forward priority 0; }; "
+               + "; ".join(f"add rule inet broken x {r}" for r in rules))
+
+
+def test_a_network_card_that_makes_wrong_checksums_in_tunnels():
+    with Cluster(encap="vxlan", families=(4,), nodes=2) as c:
+        ready(c)
+        one, two = c.nodes
+        true("tx-checksumming: on" in one.ns.run("ethtool", "-k", "vxlan.roost"), "offload to be on")
+        for node in c.nodes:
+            node.ns.run("ethtool", "-K", "eth0", "tx", "off")
+        c.conformance()
+        step("links without offload do no harm")
+        spoil(c.router, one.ip(4))
+        bad = failures(c)
+        true(not any(k["group"] == "icmp" for k in bad), "ICMP not to fail",
+             [conformance_line(k) for k in bad])
+        blames(bad, "which takes ICMP alone: the network card of node1, or its driver, makes wrong "
+               "checksums in tunnelled packets")
+        equal([k["cause"] for k in bad if "network card of node2" in k.get("cause", "")], [],
+              "what node2 is blamed for")
+
+
 def test_a_node_that_cannot_be_reached_does_not_keep_the_others_from_being_tested():
     with Cluster(encap="none", tor=True, families=(4,), nodes=3) as c:
         ready(c)

@@ -32,7 +32,8 @@ static void make(struct conform_cluster *c, const json_t *doc)
 	}
 }
 
-static void judge(const struct conform_cluster *c, const json_t *doc, struct conform_check *k)
+static void judge(const struct conform_cluster *c, const struct conform_checks *all,
+	const json_t *doc, struct conform_check *k)
 {
 	struct conform_outcome o;
 	struct conform_evidence evidence = {0};
@@ -49,7 +50,7 @@ static void judge(const struct conform_cluster *c, const json_t *doc, struct con
 	if (k->verdict != CONFORM_FAILED || !conform_cause_is_followed(c, k))
 		return;
 	(void)conform_counts_parse(doc, &evidence.inner, &e);
-	conform_cause(c, &evidence, &evidence, k);
+	conform_cause(c, all, &evidence, &evidence, k);
 }
 
 static void report(const struct conform_checks *checks)
@@ -83,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	conform_plan(&c, &checks);
 	conform_leftovers(&c, &checks);
 	for (size_t i = 0; i < checks.n; i++)
-		judge(&c, doc, &checks.list[i]);
+		judge(&c, &checks, doc, &checks.list[i]);
 	report(&checks);
 	conform_checks_done(&checks);
 	conform_cluster_done(&c);

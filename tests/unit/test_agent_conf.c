@@ -80,7 +80,7 @@ TEST(nothing_said_gives_the_defaults)
 	assert_int_equal(c.vxlan_vni, 4096);
 	assert_string_equal(c.vxlan_device, "vxlan.roost");
 	assert_int_equal(c.exits_table, 8266);
-	assert_false(c.vxlan_offload);
+	assert_true(c.vxlan_offload);
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c.log_file, "");
 }
@@ -97,7 +97,7 @@ TEST(every_key_of_the_file_is_taken)
 		"\"group\":\"bg\"},\"routes\":\"static\",\"trustLastBlocks\":true,"
 		"\"headroom\":0,\"idleBlockSeconds\":7,"
 		"\"vxlan\":{\"port\":1,\"vni\":16777215,\"device\":\"vx\","
-		"\"checksumOffload\":true},"
+		"\"checksumOffload\":false},"
 		"\"exits\":{\"table\":4294967295},"
 		"\"log\":{\"level\":\"debug\",\"file\":\"/l\"}}";
 	struct agent_conf c;
@@ -122,7 +122,7 @@ TEST(every_key_of_the_file_is_taken)
 	assert_int_equal(c.vxlan_port, 1);
 	assert_int_equal(c.vxlan_vni, 16777215);
 	assert_int_equal(c.exits_table, 4294967295);
-	assert_true(c.vxlan_offload);
+	assert_false(c.vxlan_offload);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 }
 

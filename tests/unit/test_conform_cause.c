@@ -19,6 +19,8 @@ struct world {
 	struct conform_evidence seen[2];
 };
 
+static const struct conform_checks none;
+
 static struct conform_route route(const char *dst, const char *dev)
 {
 	struct conform_route r = {.type = "unicast"};
@@ -127,7 +129,7 @@ TEST(the_first_station_without_a_packet_names_the_place)
 		struct world w;
 		make(&w);
 		let_pass(&w, i);
-		conform_cause(&w.c, &w.seen[0], &w.seen[1], &w.k);
+		conform_cause(&w.c, &none, &w.seen[0], &w.seen[1], &w.k);
 		assert_string_equal(w.k.cause, causes[i]);
 	}
 }
@@ -232,7 +234,7 @@ TEST(what_the_nodes_have_names_the_reason)
 		make(&w);
 		table[i].breaks(&w);
 		let_pass(&w, table[i].stations);
-		conform_cause(&w.c, &w.seen[0], &w.seen[1], &w.k);
+		conform_cause(&w.c, &none, &w.seen[0], &w.seen[1], &w.k);
 		assert_string_equal(w.k.cause, table[i].cause);
 		assert_int_equal(w.k.cause_is_wide, table[i].is_wide);
 	}
@@ -286,6 +288,51 @@ TEST(other_checks_may_say_enough)
 	assert_memory_equal(list[0].cause, "one itself reaches two: ", 24);
 }
 
+TEST(what_is_taken_as_icmp_alone_has_a_wrong_checksum)
+{
+	static const struct {
+		int stations;
+		const char *cause;
+	} table[] = {
+		{6, "the packets reach the pod on two, which takes ICMP alone: the network card of "
+		    "one,"},
+		{7, "two gets the answers and does not pass them on"},
+		{12, "the answers reach the pod on one, which takes ICMP alone: the network card "
+		     "of two,"},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct world w;
+		make(&w);
+		struct conform_check icmp = w.k;
+		const struct conform_checks all = {.list = &icmp, .n = 1};
+		icmp.t.type = "icmp";
+		icmp.verdict = CONFORM_OK;
+		let_pass(&w, table[i].stations);
+		conform_cause(&w.c, &all, &w.seen[0], &w.seen[1], &w.k);
+		assert_says(w.k.cause, table[i].cause);
+		icmp.t.size = 1450; /* of another size it says nothing */
+		w.k.cause[0] = '\0';
+		conform_cause(&w.c, &all, &w.seen[0], &w.seen[1], &w.k);
+		assert_null(strstr(w.k.cause, "ICMP"));
+	}
+}
+
+TEST(full_size_that_passes_by_icmp_is_no_matter_of_the_mtu)
+{
+	struct world w;
+	make(&w);
+	struct conform_check list[3] = {w.k, w.k, w.k};
+	const struct conform_checks all = {.list = list, .n = 3};
+	list[0].verdict = CONFORM_OK; /* a small packet of the same kind */
+	list[1].t.size = list[2].t.size = 1450;
+	list[2].t.type = "icmp";
+	assert_true(conform_cause_from_others(&w.c, &all, &list[1]));
+	assert_says(list[1].cause, "small packets pass, those of full size do not");
+	list[2].verdict = CONFORM_OK;
+	assert_true(conform_cause_from_others(&w.c, &all, &list[1]));
+	assert_says(list[1].cause, "the network card of one or of two, or its driver");
+}
+
 TEST(a_wide_cause_is_that_of_every_kind_of_packet)
 {
 	struct world w;
@@ -311,6 +358,8 @@ int main(void)
 		cmocka_unit_test(what_the_nodes_have_names_the_reason),
 		cmocka_unit_test(both_nodes_capture_the_tunnel_of_the_other),
 		cmocka_unit_test(other_checks_may_say_enough),
+		cmocka_unit_test(what_is_taken_as_icmp_alone_has_a_wrong_checksum),
+		cmocka_unit_test(full_size_that_passes_by_icmp_is_no_matter_of_the_mtu),
 		cmocka_unit_test(a_wide_cause_is_that_of_every_kind_of_packet),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
