@@ -58,6 +58,8 @@ struct attempt {
 
 static bool want_has_family(const struct node_want *w, uint8_t family)
 {
+	if (w->without[family_of(family)])
+		return false;
 	for (size_t i = 0; i < w->n_pools; i++)
 		if (w->pools[i].cidr.addr.family == family)
 			return true;

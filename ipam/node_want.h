@@ -12,12 +12,13 @@
 #include "lib/addr.h"
 #include "lib/family.h"
 
-/* What one attachment needs: one address of each family that has a pool. */
+/* What one attachment needs: one address of each family that has a pool, but for those it does without. */
 struct node_want {
 	struct owner owner;
 	const struct pool *pools; /* the configuration's, in order of preference */
 	size_t n_pools;
-	const bool *usable;	      /* per pool: may be taken from for this one; NULL: all */
+	const bool *usable; /* per pool: may be taken from for this one; NULL: all */
+	bool without[FAMILIES];
 	const struct addr *requested; /* at most one of a family */
 	size_t n_requested;
 	const struct addr *gateways; /* to be kept reserved when inside a pool */

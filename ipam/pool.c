@@ -105,7 +105,7 @@ static int parse_block_len(const json_t *object, const char *where, struct pool 
 static int parse_pool(const json_t *object, const char *where, uint32_t cooldown_s,
 	struct pool *out, struct err *e)
 {
-	static const char *const known[] = {"cidr", "blockSize", "cooldownSeconds", NULL};
+	static const char *const known[] = {"name", "cidr", "blockSize", "cooldownSeconds", NULL};
 	if (!json_is_object(object))
 		return err_set(e, EBADMSG, "%s is not an object", where);
 	int r = json_check_keys(object, where, known, e);

@@ -22,7 +22,8 @@ struct pool {
 	uint32_t cooldown_s;
 };
 
-/* Reads [{"cidr": "100.66.0.0/16", "blockSize": 26, "cooldownSeconds": 60}, ...]. A pool smaller
+/* Reads [{"cidr": "100.66.0.0/16", "blockSize": 26, "cooldownSeconds": 60}, ...]; "name" is the
+ * caller's to read. A pool smaller
  * than the default block is one block. Refused: unknown keys, host bits, a block larger than its
  * pool, loopback, multicast, link-local and unspecified prefixes, pools that overlap. where names
  * the array in errors. -EINVAL, -EBADMSG. */

@@ -21,6 +21,7 @@
 #include "lib/text.h"
 
 #define ANNOTATIONS "io.kubernetes.cri.pod-annotations"
+#define CALICO "cni.projectcalico.org/"
 #define SHOWN 64 /* bytes of a stranger's value that an error repeats */
 
 static int bad_value(const char *key, const char *value, const char *wanted, struct err *e)
@@ -157,9 +158,9 @@ static int read_ips(const json_t *runtime, const json_t *annotations, const json
 	if (r < 0 || w->n_ips > 0)
 		return r;
 	CLEANUP_JSON json_t *array = NULL;
-	r = get_annotation_array(annotations, "cni.projectcalico.org/ipAddrs", &array, e);
+	r = get_annotation_array(annotations, CALICO "ipAddrs", &array, e);
 	if (r == 0)
-		r = add_ip_array(array, "annotation cni.projectcalico.org/ipAddrs", w, e);
+		r = add_ip_array(array, "annotation " CALICO "ipAddrs", w, e);
 	if (r < 0 || w->n_ips > 0)
 		return r;
 	r = add_ip_array(json_get_folded(cni, "ips"), "args.cni.ips", w, e);
@@ -171,7 +172,7 @@ static int read_ips(const json_t *runtime, const json_t *annotations, const json
 static int read_mac(const json_t *runtime, const json_t *annotations, const char *args,
 	struct cni_wishes *w, struct err *e)
 {
-	static const char annotation[] = "annotation cni.projectcalico.org/hwAddr";
+	static const char annotation[] = "annotation " CALICO "hwAddr";
 	const char *text = NULL, *where = "runtimeConfig.mac";
 	char mac[SHOWN];
 	int r = get_text(runtime, "mac", where, &text, e);
@@ -191,6 +192,13 @@ static int read_mac(const json_t *runtime, const json_t *annotations, const char
 	return 0;
 }
 
+bool cni_args_is_pool(const char *text)
+{
+	struct cidr c;
+	struct err ignored;
+	return strchr(text, '/') ? cidr_parse(text, &c, &ignored) == 0 : text_is_dns_name(text);
+}
+
 static int read_pools(const json_t *annotations, const char *key, json_t **out, struct err *e)
 {
 	CLEANUP_JSON json_t *array = NULL;
@@ -200,14 +208,91 @@ static int read_pools(const json_t *annotations, const char *key, json_t **out, 
 	size_t i;
 	json_t *value;
 	json_array_foreach (array, i, value) {
-		struct cidr c;
 		if (!json_is_string(value))
 			return err_set(e, EINVAL, "%s must be a JSON array of strings", key);
-		if (cidr_parse(json_string_value(value), &c, e) < 0)
-			return bad_value(key, json_string_value(value), "a prefix", e);
+		if (!cni_args_is_pool(json_string_value(value)))
+			return bad_value(
+				key, json_string_value(value), "a prefix or the name of a pool", e);
 	}
 	*out = json_incref(array);
 	return 0;
+}
+
+static int read_families(const json_t *annotations, struct cni_wishes *w, struct err *e)
+{
+	static const char key[] = CALICO "ipFamilies";
+	static const char *const names[FAMILIES] = {[IPV4] = "IPv4", [IPV6] = "IPv6"};
+	CLEANUP_JSON json_t *array = NULL;
+	int r = get_annotation_array(annotations, key, &array, e);
+	if (r < 0)
+		return r;
+	size_t i;
+	json_t *value;
+	json_array_foreach (array, i, value) {
+		const char *text = json_string_value(value);
+		int family = text ? TEXT_INDEX(text, names) : -1;
+		if (family < 0)
+			return bad_value(key, text ? text : json_type_text(value),
+				"one of IPv4 and IPv6", e);
+		w->has_families = w->families[family] = true;
+	}
+	return 0;
+}
+
+/* Annotations whose pod would be another one than its owner thinks. */
+static int refuse_annotations(const json_t *annotations, struct err *e)
+{
+	static const struct {
+		const char *key, *why;
+	} refused[] = {
+		{CALICO "ipAddrsNoIpam",
+			"every address of a pod is one of a pool; ask for one by ipAddrs"},
+		{CALICO "floatingIPs", "roost translates no addresses for pods"},
+		{CALICO "allowedSourcePrefixes",
+			"the host drops what a pod sends from addresses that are not its own"},
+	};
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		const json_t *value = json_get_folded(annotations, refused[i].key);
+		const char *text = json_string_value(value);
+		if (!value || (text && (!*text || strcmp(text, "[]") == 0)))
+			continue;
+		return err_set(e, EOPNOTSUPP, "annotation %s is not supported: %s", refused[i].key,
+			refused[i].why);
+	}
+	return 0;
+}
+
+static void list_unserved(const json_t *annotations, struct cni_wishes *w)
+{
+	static const char limits[] = "qos.projectcalico.org/";
+	struct text t = TEXT_ON(w->unserved);
+	const char *key;
+	json_t *value = NULL;
+	json_object_foreach ((json_t *)annotations, key, value) {
+		char clean[128];
+		if (strncmp(key, limits, strlen(limits)) != 0)
+			continue;
+		(void)json_clean(clean, sizeof(clean), key);
+		text_add(&t, "%s%s", t.len ? ", " : "", clean);
+	}
+}
+
+static int read_annotations(const json_t *annotations, struct cni_wishes *w, struct err *e)
+{
+	static const char *const pools[FAMILIES] = {
+		[IPV4] = CALICO "ipv4pools",
+		[IPV6] = CALICO "ipv6pools",
+	};
+	int r = 0;
+	for (enum family f = IPV4; f < FAMILIES && r == 0; f++)
+		r = read_pools(annotations, pools[f], &w->pools[f], e);
+	if (r == 0)
+		r = read_families(annotations, w, e);
+	if (r == 0)
+		r = refuse_annotations(annotations, e);
+	if (r == 0)
+		list_unserved(annotations, w);
+	return r;
 }
 
 /* Appends the non-empty strings of from[key] as to[name], unless there are none. */
@@ -273,11 +358,6 @@ static int read_any_dns(
 	return cni_args_dns(json_get_folded(conf, "dns"), "dns", &w->dns, e);
 }
 
-static const char *const pool_annotations[FAMILIES] = {
-	[IPV4] = "cni.projectcalico.org/ipv4pools",
-	[IPV6] = "cni.projectcalico.org/ipv6pools",
-};
-
 static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *w, struct err *e)
 {
 	json_t *runtime;
@@ -295,8 +375,8 @@ static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *
 		r = read_ips(runtime, annotations, cni, args, w, e);
 	if (r == 0)
 		r = read_mac(runtime, annotations, args, w, e);
-	for (enum family f = IPV4; f < FAMILIES && r == 0; f++)
-		r = read_pools(annotations, pool_annotations[f], &w->pools[f], e);
+	if (r == 0)
+		r = read_annotations(annotations, w, e);
 	if (r == 0)
 		r = read_any_dns(conf, runtime, w, e);
 	return r;

@@ -21,15 +21,22 @@ struct cni_wishes {
 	size_t n_ips;
 	bool has_mac;
 	unsigned char mac[6];
-	json_t *pools
-		[FAMILIES]; /* annotations ipv4pools, ipv6pools: CIDR strings, owned; NULL: any */
-	json_t *dns; /* result form (nameservers, domain, search, options), owned; NULL: none */
+	/* Annotations ipv4pools, ipv6pools: prefixes and names of pools, owned; NULL: any. */
+	json_t *pools[FAMILIES];
+	bool has_families; /* annotation ipFamilies */
+	bool families[FAMILIES];
+	char unserved
+		[256]; /* annotations that would limit the pod and are nobody's here, for the log */
+	json_t *dns;   /* result form (nameservers, domain, search, options), owned; NULL: none */
 	char pod_namespace[256]; /* K8S_POD_NAMESPACE without control characters; "" unknown */
 	char pod_name[256];
 };
 
+/* Whether text says which pool is meant: a prefix, or a name. */
+bool cni_args_is_pool(const char *text);
+
 /* Reads all of them. args: CNI_ARGS, "" when unset. -EINVAL names key and value of what cannot be
- * used, -EBADMSG a wrong JSON type. *out holds the pod's names and nothing else then, so a verb
+ * used, -EBADMSG a wrong JSON type, -EOPNOTSUPP an annotation that no pod here can have. *out holds the pod's names and nothing else then, so a verb
  * that needs no wishes (DEL) goes on with it. */
 int cni_args_read(const json_t *conf, const char *args, struct cni_wishes *out, struct err *e);
 void cni_args_done(struct cni_wishes *w);

@@ -269,6 +269,9 @@ int call_add(struct call *c, struct err *e)
 		return r;
 	if (*c->conf.ignored)
 		calico_warn_once(c->conf.state_dir, c->conf.ignored);
+	if (*c->request->wishes.unserved)
+		log_warning("these annotations limit nothing here: %s container=%s",
+			c->request->wishes.unserved, c->request->container);
 	sweep_left_links(c);
 	r = look_inside(c, &facts, e);
 	if (r < 0)

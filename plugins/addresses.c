@@ -15,6 +15,7 @@
 #include "ipam/session.h"
 #include "lib/cni_result.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "lib/ns.h"
 #include "plugins/agent_client.h"
 #include "plugins/guard.h"
@@ -35,6 +36,19 @@ static int check_place(const struct mirror *m, const char *dir, struct err *e)
 	return -EAGAIN;
 }
 
+/* In the order of mirror_pools(). A name that fills the mirror's field may be a part of one, so it is
+ * none. */
+static void load_names(const struct mirror *m, struct conf *c)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->n_pools; i++) {
+		const struct mirror_pool *p = &m->pools[i];
+		if (p->assigns && strlen(p->name) < sizeof(p->name) - 1)
+			(void)text_copy(c->pool_names[n], CONF_POOL_NAME, p->name);
+		n += p->assigns;
+	}
+}
+
 int addresses_load(struct node *n, struct conf *c, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
@@ -46,6 +60,7 @@ int addresses_load(struct node *n, struct conf *c, struct err *e)
 	r = check_place(m, c->state_dir, e);
 	if (r == 0)
 		r = mirror_pools(m, c->pools, &c->n_pools, e);
+	load_names(m, c);
 	for (size_t i = 0; r == 0 && i < c->n_pools; i++) {
 		uint32_t mtu = m->mtu[family_of(c->pools[i].cidr.addr.family)];
 		if (mtu && (!c->cluster_mtu || mtu < c->cluster_mtu))
@@ -64,6 +79,14 @@ struct owner addresses_owner(const struct cni_request *r, bool foreign, uint64_t
 	o.netns = netns;
 	return o;
 }
+
+/* What is left of the configuration for one pod. */
+struct choice {
+	bool usable[POOL_MAX]; /* per pool */
+	bool without[FAMILIES];
+	struct addr requested[2]; /* at most one of a family */
+	size_t n_requested;
+};
 
 /* The requested addresses: the request's, else the configuration's. */
 static int requested_addresses(const struct cni_request *r, const struct conf *c,
@@ -86,52 +109,110 @@ static int requested_addresses(const struct cni_request *r, const struct conf *c
 	return 0;
 }
 
-/* Pools that an annotation names for a family; without one every pool of it is usable. */
-static int choose_pools(
-	const struct conf *c, const json_t *names, uint8_t family, bool *usable, struct err *e)
+static bool is_pool(const struct conf *c, size_t i, const char *named)
 {
-	if (!names)
-		return 0;
-	for (size_t p = 0; p < c->n_pools; p++)
-		if (c->pools[p].cidr.addr.family == family)
-			usable[p] = false;
+	struct cidr prefix;
+	struct err ignored;
+	if (!strchr(named, '/'))
+		return strcmp(c->pool_names[i], named) == 0;
+	return cidr_parse(named, &prefix, &ignored) == 0 && cidr_equal(&c->pools[i].cidr, &prefix);
+}
+
+/* Pools that an annotation or the configuration names for a family; without a word every pool of it is
+ * usable. */
+static int choose_pools(const struct cni_request *r, const struct conf *c, enum family f,
+	bool *usable, struct err *e)
+{
+	const json_t *names = r->wishes.pools[f] ? r->wishes.pools[f] : c->chosen[f];
+	bool any[POOL_MAX] = {false};
 	size_t i;
-	const json_t *name;
-	json_array_foreach (names, i, name) {
-		struct cidr wanted;
-		int r = cidr_parse(json_string_value(name), &wanted, e);
+	const json_t *one;
+	json_array_foreach (names, i, one) {
 		bool found = false;
-		for (size_t p = 0; r >= 0 && p < c->n_pools; p++)
-			if (cidr_equal(&c->pools[p].cidr, &wanted))
-				usable[p] = found = true;
+		for (size_t p = 0; p < c->n_pools; p++)
+			if (family_of(c->pools[p].cidr.addr.family) == f &&
+				is_pool(c, p, json_string_value(one)))
+				any[p] = found = true;
 		if (!found)
-			return err_set(e, EINVAL,
-				"the pod asks for pool %.60s, which is not one of %s",
-				json_string_value(name),
+			return err_set(e, EINVAL, "%s for %s pool %.60s, which is not one of %s",
+				r->wishes.pools[f] ? "the pod asks" : "the configuration asks",
+				family_name(f), json_string_value(one),
 				c->cluster ? "the cluster's pools for this node" : "ipam.pools");
 	}
+	for (size_t p = 0; names && p < c->n_pools; p++)
+		if (family_of(c->pools[p].cidr.addr.family) == f)
+			usable[p] = any[p];
+	return 0;
+}
+
+static bool requests_family(const struct choice *c, enum family f)
+{
+	for (size_t i = 0; i < c->n_requested; i++)
+		if (family_of(c->requested[i].family) == f)
+			return true;
+	return false;
+}
+
+/* Whether the pod gets an address of the family: as it says, else as the configuration does. One that
+ * is said to be had must be there to be had. */
+static int choose_family(const struct cni_request *r, const struct conf *c, enum family f,
+	struct choice *out, struct err *e)
+{
+	const struct cni_wishes *w = &r->wishes;
+	bool told = w->has_families ? w->families[f] : c->assign[f] == CONF_ASSIGN_YES;
+	bool found = false;
+	out->without[f] = !told && (w->has_families || c->assign[f] == CONF_ASSIGN_NO);
+	for (size_t p = 0; p < c->n_pools; p++) {
+		if (family_of(c->pools[p].cidr.addr.family) != f)
+			continue;
+		out->usable[p] &= !out->without[f];
+		found |= out->usable[p];
+	}
+	if (!told || found)
+		return 0;
+	return err_set(e, c->cluster ? EAGAIN : EINVAL,
+		"%s an %s address, and no %s pool gives addresses here",
+		w->has_families ? "the pod asks for" : "the configuration asks for", family_name(f),
+		family_name(f));
+}
+
+static int choose(
+	const struct cni_request *r, const struct conf *c, struct choice *out, struct err *e)
+{
+	bool found = false;
+	int done = requested_addresses(r, c, out->requested, &out->n_requested, e);
+	memset(out->usable, true, sizeof(out->usable));
+	for (enum family f = IPV4; f < FAMILIES && done >= 0; f++) {
+		done = choose_pools(r, c, f, out->usable, e);
+		if (done >= 0 && !requests_family(out, f))
+			done = choose_family(r, c, f, out, e);
+	}
+	if (done < 0)
+		return done;
+	for (size_t p = 0; p < c->n_pools; p++)
+		found |= out->usable[p];
+	if (!found && c->n_pools)
+		return err_set(e, EINVAL,
+			"no pool is left for the pod: its families (ipFamilies, ipam.assign_ipv4, "
+			"ipam.assign_ipv6) and the pools have none in common");
 	return 0;
 }
 
 int addresses_assign(struct node *n, const struct cni_request *r, const struct conf *c,
 	const struct owner *owner, struct node_leases *out, struct err *e)
 {
-	struct addr wanted[2];
-	size_t n_wanted = 0;
-	bool usable[POOL_MAX];
-	memset(usable, true, sizeof(usable));
-	int result = requested_addresses(r, c, wanted, &n_wanted, e);
-	for (enum family f = IPV4; result >= 0 && f < FAMILIES; f++)
-		result = choose_pools(c, r->wishes.pools[f], family_af(f), usable, e);
+	struct choice choice = {0};
+	int result = choose(r, c, &choice, e);
 	if (result < 0)
 		return result;
 	struct node_want want = {
 		.owner = *owner,
 		.pools = c->pools,
 		.n_pools = c->n_pools,
-		.usable = usable,
-		.requested = wanted,
-		.n_requested = n_wanted,
+		.usable = choice.usable,
+		.without = {choice.without[IPV4], choice.without[IPV6]},
+		.requested = choice.requested,
+		.n_requested = choice.n_requested,
 		.gateways = c->gateways,
 		.n_gateways = c->n_gateways,
 	};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/cni_args.h"
 #include "lib/json.h"
 #include "lib/text.h"
 
@@ -159,6 +160,27 @@ static int conf_read_addresses(
 	return 0;
 }
 
+static int conf_read_pool_names(const json_t *pools, struct conf *c, struct err *e)
+{
+	size_t i;
+	const json_t *one;
+	json_array_foreach (pools, i, one) {
+		char where[32];
+		struct text t = TEXT_ON(where);
+		text_add(&t, "ipam.pools[%zu]", i);
+		const char *name = NULL;
+		int r = json_get_string(one, where, "name", &name, e);
+		if (r < 0)
+			return r;
+		if (r > 0 && (!text_is_dns_name(name) ||
+				     !text_copy(c->pool_names[i], CONF_POOL_NAME, name)))
+			return err_set(e, EINVAL,
+				"%s.name \"%.80s\" is not a name in lower case of at most %d bytes",
+				where, name, CONF_POOL_NAME - 1);
+	}
+	return 0;
+}
+
 static int conf_read_pools(const json_t *ipam, struct conf *c, struct err *e)
 {
 	int64_t cooldown = POOL_COOLDOWN_S;
@@ -178,16 +200,73 @@ static int conf_read_pools(const json_t *ipam, struct conf *c, struct err *e)
 	if (json_array_size(pools) == 0)
 		return err_set(e, EINVAL,
 			"ipam.pools is empty: name a pool, or leave it out on a node of a cluster");
-	return pool_parse_list(pools, "ipam.pools", (uint32_t)cooldown, c->pools, &c->n_pools, e);
+	r = pool_parse_list(pools, "ipam.pools", (uint32_t)cooldown, c->pools, &c->n_pools, e);
+	return r < 0 ? r : conf_read_pool_names(pools, c, e);
+}
+
+/* Calico writes these as text. */
+static int conf_read_assign(
+	const json_t *ipam, const char *key, enum conf_assign *out, struct err *e)
+{
+	const json_t *value = json_object_get(ipam, key);
+	const char *text = json_string_value(value);
+	if (!value || json_is_null(value) || (text && !*text))
+		return 0;
+	if (json_is_true(value) || (text && strcmp(text, "true") == 0))
+		*out = CONF_ASSIGN_YES;
+	else if (json_is_false(value) || (text && strcmp(text, "false") == 0))
+		*out = CONF_ASSIGN_NO;
+	else
+		return err_set(e, EBADMSG, "ipam.%s must be true or false, not %s", key,
+			text ? text : json_type_text(value));
+	return 0;
+}
+
+static int conf_read_chosen(const json_t *ipam, const char *key, const json_t **out, struct err *e)
+{
+	json_t *list = NULL;
+	int r = json_get_array(ipam, "ipam", key, &list, e);
+	size_t i;
+	const json_t *one;
+	json_array_foreach (list, i, one) {
+		const char *text = json_string_value(one);
+		if (!text || !cni_args_is_pool(text))
+			return err_set(e, EINVAL,
+				"ipam.%s: \"%.60s\" is not a prefix or the name of a pool", key,
+				text ? text : json_type_text(one));
+	}
+	if (r > 0 && json_array_size(list))
+		*out = list;
+	return r < 0 ? r : 0;
+}
+
+static int conf_read_families(const json_t *ipam, struct conf *c, struct err *e)
+{
+	static const char *const assign[FAMILIES] = {"assign_ipv4", "assign_ipv6"};
+	static const char *const chosen[FAMILIES] = {"ipv4_pools", "ipv6_pools"};
+	int r = 0;
+	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++) {
+		r = conf_read_assign(ipam, assign[f], &c->assign[f], e);
+		if (r >= 0)
+			r = conf_read_chosen(ipam, chosen[f], &c->chosen[f], e);
+	}
+	if (r >= 0 && c->assign[IPV4] == CONF_ASSIGN_NO && c->assign[IPV6] == CONF_ASSIGN_NO)
+		return err_set(e, EINVAL,
+			"ipam.assign_ipv4 and ipam.assign_ipv6 are both false: a pod would have no "
+			"address");
+	return r;
 }
 
 static int conf_read_own_ipam(const json_t *ipam, struct conf *c, struct err *e)
 {
-	static const char *const known[] = {
-		"type", "pools", "gateway", "addresses", "cooldownSeconds", "stateDir", NULL};
+	static const char *const known[] = {"type", "pools", "gateway", "addresses",
+		"cooldownSeconds", "stateDir", "assign_ipv4", "assign_ipv6", "ipv4_pools",
+		"ipv6_pools", NULL};
 	int r = json_check_keys(ipam, "ipam", known, e);
 	if (r >= 0)
 		r = conf_read_pools(ipam, c, e);
+	if (r >= 0)
+		r = conf_read_families(ipam, c, e);
 	if (r >= 0)
 		r = conf_read_addresses(ipam, "gateway", c->gateways, &c->n_gateways, e);
 	if (r >= 0)
@@ -299,8 +378,8 @@ const struct addr *conf_gateway(const struct conf *c, uint8_t family)
 
 bool conf_has_pool(const struct conf *c, uint8_t family)
 {
+	bool found = false;
 	for (size_t i = 0; i < c->n_pools; i++)
-		if (c->pools[i].cidr.addr.family == family)
-			return true;
-	return false;
+		found |= c->pools[i].cidr.addr.family == family;
+	return found && c->assign[family_of(family)] != CONF_ASSIGN_NO;
 }

@@ -12,6 +12,7 @@
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/family.h"
 #include "lib/log.h"
 #include "lib/owned.h"
 #include "plugins/calico.h"
@@ -20,6 +21,12 @@
 #define CONF_IPAM_TYPE "roost-ipam"
 #define CONF_MTU_MIN 68
 #define CONF_MTU_MIN6 1280 /* RFC 8200 section 5 */
+
+#define CONF_POOL_NAME 64 /* bytes of a pool's name, NUL included */
+
+/* Whether pods get an address of a family: where there is a pool, or as assign_ipv4 and assign_ipv6
+ * say. */
+enum conf_assign { CONF_ASSIGN_POOLS, CONF_ASSIGN_NO, CONF_ASSIGN_YES };
 
 struct conf {
 	char state_dir[256];  /* absolute */
@@ -37,8 +44,11 @@ struct conf {
 	bool in_process; /* the ipam_type is our own */
 	bool cluster;	 /* it has no pools: addresses_load() takes them from the node state */
 	struct pool pools[POOL_MAX];
+	char pool_names[POOL_MAX][CONF_POOL_NAME]; /* "" without one */
 	size_t n_pools;
-	struct addr gateways[2]; /* ipam.gateway, at most one of a family */
+	enum conf_assign assign[FAMILIES];
+	const json_t *chosen[FAMILIES]; /* ipv4_pools, ipv6_pools, borrowed; NULL: any */
+	struct addr gateways[2];	/* ipam.gateway, at most one of a family */
 	size_t n_gateways;
 	struct addr addresses[2]; /* ipam.addresses, likewise */
 	size_t n_addresses;
@@ -57,5 +67,5 @@ int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, 
 /* The gateway given for a family, or NULL. */
 const struct addr *conf_gateway(const struct conf *c, uint8_t family);
 
-/* Whether one of the pools is of this family. */
+/* Whether one of the pools is of this family, and pods get addresses of it unless they ask otherwise. */
 bool conf_has_pool(const struct conf *c, uint8_t family);

@@ -214,6 +214,23 @@ def test_a_pool_that_gives_nothing_to_this_node_is_named(lab):
         true(pods[0].ns.pings("10.99.0.1"), "the pod to live on")
 
 
+def test_pools_of_the_cluster_are_chosen_by_name(lab):
+    conf, pod = cluster_conf(lab), lab.pod()
+    with agent_of(lab, POOL4, "pool 10.67.0.0/16 29 60 yes", "pool 10.68.0.0/16 29 60 no", POOL6, "put",
+                  "add 10.66.0.8/29", "add 10.67.0.8/29", "add fd66::8/125"):
+        def asking(**annotations):
+            full = {"cni.projectcalico.org/" + k: v for k, v in annotations.items()}
+            return dict(conf, runtimeConfig={"io.kubernetes.cri.pod-annotations": full})
+        for name in ("pool-2", "pool-9"):  # one that is not for this node, and none
+            lab.call("ADD", asking(ipv4pools=f'["{name}"]'), pod).refused(7, name, "for this node")
+        equal(addresses(lab.add(pod, asking(ipv4pools='["pool-1"]'))), ["10.67.0.8", "fd66::8"],
+              "addresses")
+        equal(addresses(lab.add(lab.pod(), asking(ipv4pools='["pool-1"]', ipFamilies='["IPv4"]'))),
+              ["10.67.0.9"], "addresses")
+        chosen = dict(conf, ipam=dict(conf["ipam"], ipv4_pools=["pool-1"], assign_ipv6="false"))
+        equal(addresses(lab.add(lab.pod(), chosen)), ["10.67.0.10"], "addresses")
+
+
 def test_a_requested_address_must_be_in_a_block_of_this_node(lab):
     conf, pod = cluster_conf(lab), lab.pod()
     with agent_of(lab, *USUAL, "clear", POOL4, "reserved 10.66.0.12/32", "put"):

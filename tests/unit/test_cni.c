@@ -65,6 +65,11 @@ static void show(struct text *t, const struct cni_request *r, const struct err *
 	}
 	show_json(t, "pools4", w->pools[IPV4]);
 	show_json(t, "pools6", w->pools[IPV6]);
+	if (w->has_families)
+		text_add(t, "families%s%s\n", w->families[IPV4] ? " IPv4" : "",
+			w->families[IPV6] ? " IPv6" : "");
+	if (*w->unserved)
+		text_add(t, "unserved %s\n", w->unserved);
 	show_json(t, "dns", w->dns);
 	if (*w->pod_name || *w->pod_namespace)
 		text_add(t, "pod %s/%s\n", w->pod_namespace, w->pod_name);
