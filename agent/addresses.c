@@ -46,7 +46,8 @@ static void detect_address(struct agent *a, const struct facts *f, enum family f
 	/* Without IPv6 on the host nobody expects an IPv6 address. */
 	if (detect_find(&w, f, &found, &link, &e) < 0 &&
 		(family == IPV4 || how->method != DETECT_FIRST_FOUND))
-		problems_add(&a->problems, "%s", e.text);
+		problems_add_as(&a->problems,
+			family == IPV4 ? "own IPv4 address" : "own IPv6 address", "%s", e.text);
 	if (!cidr_equal(&found, &a->self.addr[family]))
 		log_info("address of this node: %s",
 			found.addr.family ? CIDR_STRING(&found) : "none");

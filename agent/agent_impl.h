@@ -63,7 +63,8 @@ struct agent {
 	struct problems problems;
 	struct problems lasting; /* found by what is looked at slowly, kept meanwhile */
 	struct poolroutes poolroutes;
-	struct problems logged;
+	struct problems_log logged;
+	size_t logged_more; /* problems that were only counted */
 	struct agent_exits exits;
 	bool has_reconciled, had_trouble;
 

@@ -156,11 +156,14 @@ static bool is_idle(const struct block_plan_input *in, const struct node_states_
 	       all - s->in.free >= in->headroom;
 }
 
+/* Of the problem that a block is not ours, whatever the number of its addresses. */
+#define block_key(block) CIDR_STRING(block)
+
 static void plan_claim_again(struct planning *p, const struct node_states_block *s)
 {
 	const struct replica_item *pool = pool_document(p->in, &s->in.pool);
 	if (!pool || pool->resource.pool.disabled) {
-		problems_add(&p->out->problems,
+		problems_add_as(&p->out->problems, block_key(&s->in.cidr),
 			"block %s with %llu addresses in use is not ours in the store, and its "
 			"pool is not there to claim it again",
 			CIDR_STRING(&s->in.cidr), (unsigned long long)s->in.used);
@@ -189,7 +192,7 @@ static void plan_lost(
 		(void)add_step(p, STEP_DROP, &s->in.cidr, s->dir);
 		return;
 	}
-	problems_add(&p->out->problems,
+	problems_add_as(&p->out->problems, block_key(&s->in.cidr),
 		"block %s, of which %llu addresses are in use here, belongs to node %s",
 		CIDR_STRING(&s->in.cidr), (unsigned long long)s->in.used, b->node);
 	if (!s->in.disowned)

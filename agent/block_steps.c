@@ -58,8 +58,10 @@ void note_commit(struct agent *a, const struct store_event *ev)
 			forget_trouble(a);
 		return;
 	}
-	if (!of_block && (a->trouble_of_block || store_trouble(a->store, NULL)))
-		return;
+	bool is_outage = ev->error == -ETIMEDOUT || ev->error == -ECONNREFUSED ||
+			 store_trouble(a->store, NULL);
+	if (!of_block && (a->trouble_of_block || is_outage))
+		return; /* the store itself tells of that */
 	a->trouble_of_block = of_block;
 	a->commit_failed_ms = boot_now_ms();
 	a->commit_retry_at = a->commit_failed_ms + RETRY_MS;
@@ -120,7 +122,8 @@ static int take_step(struct agent *a, const struct block_plan_step *s)
 	if (r == -EBUSY)
 		return 0;
 	if (r < 0) {
-		problems_add(&a->problems, "block %s: %s", CIDR_STRING(&s->block), e.text);
+		problems_add_as(&a->problems, CIDR_STRING(&s->block), "block %s: %s",
+			CIDR_STRING(&s->block), e.text);
 		return 0;
 	}
 	log_info("block %s %s", CIDR_STRING(&s->block), changes[s->verb].text);
@@ -143,8 +146,8 @@ int apply_block_plan(struct agent *a, const struct block_plan *p, const struct m
 	a->disk_trouble[0] = '\0';
 	if (r < 0) {
 		(void)text_copy(a->disk_trouble, sizeof(a->disk_trouble), e.text);
-		problems_add(&a->problems, "new blocks are not used, old ones not given back: %s",
-			e.text);
+		problems_add_as(&a->problems, "data folder",
+			"new blocks are not used, old ones not given back: %s", e.text);
 	}
 	for (size_t i = 0; i < p->n_steps; i++) {
 		const struct block_plan_step *s = &p->steps[i];

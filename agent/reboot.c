@@ -145,8 +145,8 @@ void use_last_known(struct agent *a)
 	if (r > 0)
 		r = put_known_into_states(a, &e);
 	if (r < 0)
-		problems_add(
-			&a->problems, "the blocks of before the reboot cannot be used: %s", e.text);
+		problems_add_as(&a->problems, "blocks of before",
+			"the blocks of before the reboot cannot be used: %s", e.text);
 	else
 		put_known_into_kernel(a);
 }

@@ -116,10 +116,11 @@ static void sync_kernel(struct agent *a, const struct desired *d)
 	struct err e;
 	bool look = a->slow_at <= boot_now_ms();
 	if (tunnel_filter_sync(a->tunnel_filter, &d->tunnel_filter, look, &e) < 0)
-		problems_add(&a->problems, "the tunnels take packets of anybody: %s", e.text);
+		problems_add_as(&a->problems, "tunnel filter",
+			"the tunnels take packets of anybody: %s", e.text);
 	(void)kernel_sync(a->kernel, &d->kernel, &a->problems);
 	if (nat_sync(a->nat, &d->nat, look, &e) < 0)
-		problems_add(&a->problems, "outgoing NAT: %s", e.text);
+		problems_add_as(&a->problems, "nat", "outgoing NAT: %s", e.text);
 }
 
 static void sync_bird(struct agent *a, const struct desired *d)
@@ -175,7 +176,7 @@ static void check_source(struct agent *a, const struct desired *d)
 		addr_format(&source, texts[0]);
 		addr_format(own, texts[1]);
 		addr_format(peer, texts[2]);
-		problems_add(&a->lasting,
+		problems_add_as(&a->lasting, "ipip source",
 			"IPIP packets to %s leave with the source %s, so it drops them, as this "
 			"node "
 			"is %s: make that the source (ip route change ... src %s), or set "
@@ -194,9 +195,10 @@ static void check_slowly(struct agent *a, const struct desired *d)
 	check_source(a, d);
 	int r = firewall_check(a->nft, d->nat.pools, d->nat.n_pools, text, &e);
 	if (r == 1)
-		problems_add(&a->lasting, "%s", text);
+		problems_add_as(&a->lasting, "forward chains", "%s", text);
 	else if (r < 0)
-		problems_add(&a->lasting, "cannot look at the FORWARD chains: %s", e.text);
+		problems_add_as(&a->lasting, "forward chains",
+			"cannot look at the FORWARD chains: %s", e.text);
 }
 
 /* When something moved, and every half minute, as nobody tells of other daemons' routes. */
@@ -222,8 +224,8 @@ static void look_at_poolroutes(struct agent *a, const struct desired *d, const s
 	struct err e;
 	if (kernel_poolroutes(a->kernel, &q, &seen, &in.n_seen, &e) < 0) {
 		a->poolroutes.problems = (struct problems){0};
-		problems_add(
-			&a->poolroutes.problems, "the kernel's routes cannot be read: %s", e.text);
+		problems_add_as(&a->poolroutes.problems, "kernel routes",
+			"the kernel's routes cannot be read: %s", e.text);
 		return;
 	}
 	in.seen = seen;
@@ -240,10 +242,12 @@ static void list_problems(struct agent *a, const struct desired *d)
 	problems_add_all(&a->problems, &a->poolroutes.problems);
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		if (*a->why_not[f])
-			problems_add(&a->problems, "no further block: %s", a->why_not[f]);
+			problems_add_as(&a->problems, f == IPV4 ? "no IPv4 block" : "no IPv6 block",
+				"no further block: %s", a->why_not[f]);
 	for (size_t i = 0; i < a->replica.n_problems; i++)
-		problems_add(&a->problems, "%s in the store is left out: %s",
-			a->replica.problems[i].key, a->replica.problems[i].text);
+		problems_add_as(&a->problems, a->replica.problems[i].key,
+			"%s in the store is left out: %s", a->replica.problems[i].key,
+			a->replica.problems[i].text);
 }
 
 /* What tunnels' addresses are to desired_make(). */
@@ -294,7 +298,8 @@ static int sync_states(struct agent *a, const struct facts *f, struct desired *d
 	struct err e;
 	int changed = node_states_put_mirror(&a->states, &d->mirror, &e);
 	if (changed < 0) {
-		problems_add(&a->problems, "the node state cannot be written: %s", e.text);
+		problems_add_as(
+			&a->problems, "node state", "the node state cannot be written: %s", e.text);
 		return 0;
 	}
 	if (sync_tunnel_addresses(a, d)) {
@@ -328,17 +333,17 @@ static void note_troubles(struct agent *a)
 	const char *trouble = store_trouble(a->store, NULL);
 	a->had_trouble = trouble != NULL;
 	if (trouble)
-		problems_add(&a->problems, "%s", trouble);
+		problems_add_as(&a->problems, "store", "%s", trouble);
 	else if (*a->commit_trouble)
-		problems_add(&a->problems, "the cluster store did not take the last change: %s",
-			a->commit_trouble);
+		problems_add_as(&a->problems, "store",
+			"the cluster store did not take the last change: %s", a->commit_trouble);
 	if (*a->member.waits)
-		problems_add(&a->problems, "%s", a->member.waits);
+		problems_add_as(&a->problems, "name", "%s", a->member.waits);
 	if (*a->member.newcomer)
-		problems_add(&a->problems, "%s", a->member.newcomer);
+		problems_add_as(&a->problems, "newcomer", "%s", a->member.newcomer);
 	bird_status(a->bird, &a->bird_status);
 	if (*a->bird_status.trouble)
-		problems_add(&a->problems, "%s", a->bird_status.trouble);
+		problems_add_as(&a->problems, "bird", "%s", a->bird_status.trouble);
 }
 
 /* Somebody else acts under our name and gives addresses of the blocks that stand in our node states.
@@ -350,7 +355,8 @@ static void give_nothing(struct agent *a)
 		return;
 	int r = node_states_stop_giving(&a->states, &e);
 	if (r < 0)
-		problems_add(&a->problems, "the node state cannot be written: %s", e.text);
+		problems_add_as(
+			&a->problems, "node state", "the node state cannot be written: %s", e.text);
 }
 
 static bool has_lost_documents(struct agent *a)
@@ -366,7 +372,7 @@ static bool has_lost_documents(struct agent *a)
 	};
 	bool holds = store_loss_judge(&a->loss, &in);
 	if (*a->loss.why && holds)
-		problems_add(&a->problems, "%s", a->loss.why);
+		problems_add_as(&a->problems, "lost documents", "%s", a->loss.why);
 	if (holds)
 		agent_want_reconcile(a, LOSS_LOOK_MS);
 	return holds;
@@ -399,7 +405,8 @@ int reconcile(struct agent *a)
 	note_troubles(a);
 	int r = node_states_read(&a->states, boot_now_ms() / 1000, &e);
 	if (r < 0)
-		problems_add(&a->problems, "the node state cannot be read: %s", e.text);
+		problems_add_as(
+			&a->problems, "node state", "the node state cannot be read: %s", e.text);
 	if (*a->member.waits) {
 		give_nothing(a);
 		return 0;
@@ -414,7 +421,8 @@ int reconcile(struct agent *a)
 	}
 	r = kernel_facts(a->kernel, &f, &e);
 	if (r < 0) {
-		problems_add(&a->problems, "the kernel cannot be looked at: %s", e.text);
+		problems_add_as(
+			&a->problems, "kernel", "the kernel cannot be looked at: %s", e.text);
 		return 0;
 	}
 	detect_addresses(a, &f);

@@ -17,17 +17,18 @@
 
 void log_problems(struct agent *a)
 {
-	const struct problems *now = &a->problems, *before = &a->logged;
-	for (size_t i = 0; i < now->kept; i++)
-		if (!problems_has(before, now->text[i]))
-			log_warning("%s", now->text[i]);
-	for (size_t i = 0; i < before->kept; i++)
-		if (!problems_has(now, before->text[i]))
-			log_info("over: %s", before->text[i]);
-	size_t more = now->total - now->kept;
-	if (more && more != before->total - before->kept)
+	struct problem_news news[PROBLEM_NEWS_MAX];
+	size_t n = problems_news(&a->logged, &a->problems, boot_now_ms(), news);
+	for (size_t i = 0; i < n; i++) {
+		if (news[i].kind == PROBLEM_OVER)
+			log_info("over: %s", news[i].text);
+		else
+			log_warning("%s", news[i].text);
+	}
+	size_t more = a->problems.total - a->problems.kept;
+	if (more && more != a->logged_more)
 		log_warning("and %zu more problems", more);
-	a->logged = a->problems;
+	a->logged_more = more;
 }
 
 /* Where pods leave. -errno: the kernel does not say. */

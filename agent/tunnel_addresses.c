@@ -46,8 +46,8 @@ static bool tunnel_address_take(
 	int r = node_states_tunnel(s, tunnels[i].what, tunnels[i].family, &got, &e);
 	if (r < 0) {
 		if (r != -EAGAIN)
-			problems_add(problems, "no address for the device of %s: %s",
-				tunnels[i].what, e.text);
+			problems_add_as(problems, tunnels[i].what,
+				"no address for the device of %s: %s", tunnels[i].what, e.text);
 		return false;
 	}
 	bool changed = !addr_equal(&got, &t->held[i]);
@@ -62,8 +62,9 @@ static bool tunnel_address_release(struct tunnel_addresses *t, size_t i, struct 
 	struct err e;
 	bool had = t->held[i].family != 0;
 	if (node_states_release_tunnel(s, tunnels[i].what, tunnels[i].family, &e) < 0) {
-		problems_add(problems, "the address of the device of %s cannot be released: %s",
-			tunnels[i].what, e.text);
+		problems_add_as(problems, tunnels[i].what,
+			"the address of the device of %s cannot be released: %s", tunnels[i].what,
+			e.text);
 		call_again(again_ms, in->now_ms + RETRY_MS);
 		return false;
 	}

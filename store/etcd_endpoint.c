@@ -40,7 +40,10 @@ static void endpoint_leave(struct etcd_driver *d, unsigned int generation, const
 		return;
 	if (d->failures++ == 0)
 		d->failing_since_s = boot_now_ms() / 1000;
-	if (d->failures >= d->n_endpoints) {
+	/* One outage has one sentence: that of the endpoint that was named first. */
+	bool is_told = *d->trouble.text && d->trouble_endpoint != d->current;
+	if (d->failures >= d->n_endpoints && !is_told) {
+		d->trouble_endpoint = d->current;
 		store_trouble_set(&d->trouble, "etcd at %s cannot be used: %s%s",
 			d->endpoints[d->current], why,
 			d->n_endpoints > 1 ? " (nor can the other endpoints)" : "");

@@ -57,6 +57,7 @@ struct etcd_driver {
 	int64_t denied_until_ms;
 	int64_t started_ms; /* when it was last looked for jobs to start */
 	struct store_trouble trouble;
+	unsigned int trouble_endpoint; /* that it names */
 };
 
 struct etcd_job *etcd_job_add(struct etcd_driver *d, uint64_t id, enum etcd_job_kind kind);

@@ -160,7 +160,8 @@ static void make_family_exits(struct family_exits *w, struct cidr *own, struct c
 	announce_exits(w, cidrs, n, own);
 	block_exits(w, blocked);
 	if (w->too_far && !w->is_exit && w->n_exits == 0)
-		problems_add(&g->out->problems,
+		problems_add_as(&g->out->problems,
+			w->family == IPV4 ? "no IPv4 exit" : "no IPv6 exit",
 			"no %s exit can be used from here: node %s is in another subnet, and no "
 			"tunnel leads to it",
 			family_name(w->family), w->too_far);

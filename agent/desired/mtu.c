@@ -75,7 +75,7 @@ void desired_check_mtu(struct desired_work *g)
 	bool other = assigns_family(g, IPV4);
 	for (size_t i = 0; i < g->n_pools && other; i++)
 		g->pools[i].assigns &= g->pools[i].family == IPV4;
-	problems_add(&g->out->problems,
+	problems_add_as(&g->out->problems, "mtu",
 		"the MTU of %s is %u, which leaves %u for pods, and IPv6 needs %d: %s", l->name,
 		l->mtu, mtu, MTU_IPV6,
 		other ? "new pods of this node get IPv4 addresses alone" : "no pod can start");

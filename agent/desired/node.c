@@ -162,7 +162,7 @@ static bool is_readable(struct desired_work *g, const json_t *doc)
 	struct err e = {0};
 	int r = resource_parse(doc, read, where, &e);
 	if (r < 0)
-		problems_add(&g->out->problems,
+		problems_add_as(&g->out->problems, "own Node document",
 			"the Node document of this node is not written, as no node could read it: "
 			"%s",
 			e.text);

@@ -75,7 +75,7 @@ void desired_check_paths(struct desired_work *g)
 		enum drop d = find_drop(g, theirs, link);
 		if (d == DROP_NOTHING)
 			continue;
-		problems_add(&g->out->problems,
+		problems_add_as(&g->out->problems, "rp_filter",
 			"%s node %.64s are dropped by %s, whose rp_filter is 1 (strict), as "
 			"answers go through %s: sysctl -w net.ipv4.conf.%s.rp_filter=2",
 			what[d], n->name, l->name,

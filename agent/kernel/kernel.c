@@ -307,8 +307,10 @@ static int sync_forwarding(struct kernel *k, const struct kernel_want *w, struct
 	return r < 0 ? r : changes;
 }
 
-/* What a part did is added up; its error is kept and does not stop the others. */
-static void add_result(int r, const struct err *e, int *total, struct problems *problems)
+/* What a part did is added up; its error is kept and does not stop the others. A part has one problem
+ * at a time. */
+static void add_result(
+	const char *part, int r, const struct err *e, int *total, struct problems *problems)
 {
 	if (r >= 0) {
 		*total += *total >= 0 ? r : 0;
@@ -316,23 +318,25 @@ static void add_result(int r, const struct err *e, int *total, struct problems *
 	}
 	if (*total >= 0)
 		*total = r;
-	problems_add(problems, "%s%s%s", e->text, e->details[0] ? "; " : "", e->details);
+	problems_add_as(problems, part, "%s%s%s", e->text, e->details[0] ? "; " : "", e->details);
 }
 
 int kernel_sync(struct kernel *k, const struct kernel_want *w, struct problems *problems)
 {
+	static const char *const vxlan_parts[FAMILIES] = {"vxlan of IPv4", "vxlan of IPv6"};
 	struct err e = {0};
 	int total = 0;
-	add_result(sync_forwarding(k, w, &e), &e, &total, problems);
-	add_result(
-		blackholes_sync(k->net, w->blackholes, w->n_blackholes, &e), &e, &total, problems);
-	add_result(exits_sync(k->net, &w->exits, &e), &e, &total, problems);
+	add_result("forwarding", sync_forwarding(k, w, &e), &e, &total, problems);
+	add_result("blackholes", blackholes_sync(k->net, w->blackholes, w->n_blackholes, &e), &e,
+		&total, problems);
+	add_result("exits", exits_sync(k->net, &w->exits, &e), &e, &total, problems);
 	for (enum family i = IPV4; i < FAMILIES; i++) {
-		add_result(vxlan_sync(k->vxlan, &w->vxlan[i], &e), &e, &total, problems);
+		add_result(vxlan_parts[i], vxlan_sync(k->vxlan, &w->vxlan[i], &e), &e, &total,
+			problems);
 		(void)text_copy(k->devices[i], sizeof(k->devices[i]),
 			w->vxlan[i].on ? w->vxlan[i].device : "");
 	}
-	add_result(ipip_sync(k->net, &w->ipip, &e), &e, &total, problems);
+	add_result("ipip", ipip_sync(k->net, &w->ipip, &e), &e, &total, problems);
 	return total;
 }
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 import traffic
-from lab import Cluster, PROGRAMS, step, true, until, until_it_passes
+from lab import Cluster, PROGRAMS, equal, step, true, until, until_it_passes
 
 pytestmark = pytest.mark.needs(*PROGRAMS)
 
@@ -94,6 +94,43 @@ def test_the_store_is_away_and_nobody_notices():
             c.store.members[0].start()
             until(c.store.healthy, "etcd to be healthy")
         store_outages(c)
+
+
+def test_an_outage_of_three_members_is_one_problem_that_begins_once_and_ends_once():
+    """Whichever member is asked, and whatever became of a change that was under way."""
+    with Cluster(nodes=1, store="etcd3", encap="none", families=(4,)) as c:
+        node = c.nodes[0]
+        until(node.ready, "the node to be ready")
+
+        def lines():
+            return [line.split(": ", 2)[2] for line in node.agent.said().splitlines()
+                    if "etcd at" in line or "cluster store" in line]
+
+        def goes(down, up, why):
+            seen = set()
+
+            def through_all_members():
+                seen.update(p for p in node.status().get("problems", []) if "etcd at" in p)
+                since = node.status().get("store", {}).get("sinceSeconds") or 0
+                return since > 8  # all are asked many times meanwhile
+
+            down()
+            until(through_all_members, "the outage to last")
+            equal(len(seen), 1, f"sentences of one outage, {seen}:")
+            true(why in next(iter(seen)), f"{why!r} in it", seen)
+            up()
+            until(lambda: node.status() and not node.status()["problems"], "it to be over")
+            said = lines()
+            equal(len(said), 2, f"lines of the log about one outage, {said}:")
+            equal(said[1], f"over: {said[0]}", "the second one:")
+            step(said[0])
+
+        goes(c.store.stop, c.store.start, "Connection refused (nor can the other endpoints)")
+        node.agent.stop()
+        node.agent.start()
+        until(node.ready, "the node to be ready")
+        until(lambda: node.status() and not node.status()["problems"], "no problem")
+        goes(c.store.freeze, c.store.thaw, "no answer within 2000 ms (nor can the other")
 
 
 def test_agents_die_and_come_back():
