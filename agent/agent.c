@@ -23,11 +23,13 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 
-#define POLL_MS 1000	/* free addresses are counted */
-#define SLOW_MS 30000	/* everything is looked at anew */
-#define PUBLISH_MS 500	/* what is said of itself is looked at */
-#define REAP_MS 40	/* marked links are gathered for so long */
-#define REST_FROM_MS 20 /* a reconciliation that took so long is followed by a rest */
+#define POLL_MS 1000	 /* free addresses are counted */
+#define SLOW_MS 30000	 /* everything is looked at anew */
+#define PUBLISH_MS 500	 /* what is said of itself is looked at */
+#define PODS_SOON_MS 200 /* a change of pods' wiring is looked at; it may be an ADD under way */
+#define TABLES_MS 1000	 /* tables that others change are looked at so often at most */
+#define REAP_MS 40	 /* marked links are gathered for so long */
+#define REST_FROM_MS 20	 /* a reconciliation that took so long is followed by a rest */
 #define CLOSE_MS 1000
 #define ROUNDS 8 /* in a row, before events are looked at again */
 
@@ -117,6 +119,8 @@ static int open_all(struct agent *a, struct err *e)
 	member_init(&a->member, a->conf.node, a->known.installation, &here);
 	r = kernel_open(&a->kernel, e);
 	if (r >= 0)
+		r = pods_open(&a->pods, e);
+	if (r >= 0)
 		r = nft_open(&a->nft, e);
 	if (r >= 0) {
 		a->tunnel_filter = tunnel_filter_new(a->nft);
@@ -179,6 +183,7 @@ void agent_close(struct agent *a)
 	nat_free(a->nat);
 	tunnel_filter_free(a->tunnel_filter);
 	nft_close(a->nft);
+	pods_close(&a->pods);
 	kernel_close(a->kernel);
 	store_close(a->store);
 	node_states_close(&a->states);
@@ -239,6 +244,28 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 	}
 }
 
+static void want_look_at_pods(struct agent *a, int64_t in_ms)
+{
+	int64_t at = pods_next(&a->pods, boot_now_ms() + in_ms);
+	if (!a->pods_at || at < a->pods_at)
+		a->pods_at = at;
+}
+
+/* What somebody changed by hand. A change of tables has no second half that one would have to wait for. */
+static void take_signs(struct agent *a)
+{
+	struct kernel_signs signs = kernel_take_signs(a->kernel);
+	int64_t rested = a->tables_looked_ms ? a->tables_looked_ms + TABLES_MS : 0;
+	int64_t now = boot_now_ms();
+	if (signs.pods)
+		want_look_at_pods(a, PODS_SOON_MS);
+	if (!signs.tables)
+		return;
+	want_look_at_pods(a, 0);
+	if (!a->tables_at)
+		a->tables_at = now > rested ? now : rested;
+}
+
 static void take_kernel(struct agent *a)
 {
 	struct err e;
@@ -249,6 +276,7 @@ static void take_kernel(struct agent *a)
 		a->delete_marked_at = boot_now_ms() + REAP_MS;
 	if (r == KERNEL_CHANGED)
 		agent_want_reconcile(a, AGENT_SOON);
+	take_signs(a);
 }
 
 static void take_bird(struct agent *a)
@@ -282,6 +310,27 @@ static bool is_due(int64_t *at, int64_t now, int64_t period)
 	return true;
 }
 
+/* Pods do not depend on the store: they are looked at whatever it does. */
+static void look_at_pods(struct agent *a, int64_t now)
+{
+	struct problems before = a->pods.problems;
+	a->pods_at = 0;
+	if (pods_look(&a->pods, &a->states, now) > 0)
+		want_look_at_pods(a, 0);
+	if (memcmp(&before, &a->pods.problems, sizeof(before)) != 0)
+		agent_want_reconcile(a, AGENT_AT_ONCE);
+}
+
+/* A reconciliation puts back what is not as it was left. */
+static void look_at_tables(struct agent *a, int64_t now)
+{
+	struct err ignored; /* the reconciliation meets it, too */
+	a->tables_looked_ms = now;
+	if (tunnel_filter_is_changed(a->tunnel_filter, &ignored) != 0 ||
+		nat_is_changed(a->nat, &ignored) != 0)
+		agent_want_reconcile(a, AGENT_AT_ONCE);
+}
+
 static void do_due(struct agent *a)
 {
 	int64_t now = boot_now_ms();
@@ -299,6 +348,12 @@ static void do_due(struct agent *a)
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 		pending_expire(&a->pending, now / 1000);
 	}
+	if (a->slow_at <= now)
+		want_look_at_pods(a, 0);
+	if (is_due(&a->pods_at, now, 0))
+		look_at_pods(a, now);
+	if (is_due(&a->tables_at, now, 0))
+		look_at_tables(a, now);
 	if (is_due(&a->commit_retry_at, now, 0))
 		agent_want_reconcile(a, AGENT_AT_ONCE);
 	if (a->slow_at <= now)
@@ -317,8 +372,8 @@ static void do_due(struct agent *a)
 static unsigned int next_wait(const struct agent *a)
 {
 	int64_t now = boot_now_ms();
-	const int64_t at[] = {
-		a->reconcile_at, a->delete_marked_at, a->poll_at, a->slow_at, a->publish_at};
+	const int64_t at[] = {a->reconcile_at, a->delete_marked_at, a->poll_at, a->slow_at,
+		a->publish_at, a->pods_at, a->tables_at};
 	int64_t wait = POLL_MS;
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
 		if (at[i] && at[i] - now < wait)

@@ -17,6 +17,7 @@
 #include "agent/member.h"
 #include "agent/node_states.h"
 #include "agent/pending.h"
+#include "agent/pods.h"
 #include "agent/poolroutes.h"
 #include "agent/replica.h"
 #include "agent/requests.h"
@@ -48,6 +49,7 @@ struct agent {
 	struct bird *bird;
 	struct server *server;
 	struct node_states states;
+	struct pods pods;
 	struct tunnel_addresses tunnels;
 	struct lastknown known; /* what the file in the data folder says */
 	char *known_text;	/* the same, to see whether it has to be written */
@@ -79,6 +81,7 @@ struct agent {
 
 	/* When (boot time, ms). 0: not wanted. */
 	int64_t reconcile_at, delete_marked_at, poll_at, slow_at, publish_at;
+	int64_t pods_at, tables_at, tables_looked_ms; /* looks at pods, at our nf_tables tables */
 	int64_t node_retry_at, commit_retry_at, rest_until;
 };
 

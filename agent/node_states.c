@@ -285,6 +285,68 @@ int node_states_release_tunnel(
 	return result;
 }
 
+static int compare_owner(const void *a, const void *b)
+{
+	return hash_compare(&((const struct node_states_pod *)a)->owner,
+		&((const struct node_states_pod *)b)->owner);
+}
+
+static int list_pods(struct node_states *s, size_t dir, struct node_states_pod **v, size_t *count,
+	size_t *room, struct err *e)
+{
+	CLEANUP_SESSION struct node *n = NULL;
+	struct node_view view;
+	int r = open_state(s, dir, &n, e);
+	if (r >= 0)
+		r = node_list(n, &view, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < view.n_entries; i++) {
+		const struct node_entry *x = view.entries[i];
+		if (x->state != NODE_USED || x->owner.foreign || owner_is_tunnel(&x->owner))
+			continue;
+		*v = mem_grow(*v, room, *count, sizeof(**v));
+		(*v)[(*count)++] = (struct node_states_pod){x->owner.hash, x->addr, dir};
+	}
+	node_view_done(&view);
+	return 0;
+}
+
+int node_states_pods(
+	struct node_states *s, struct node_states_pod **out, size_t *count, struct err *e)
+{
+	struct node_states_pod *v = NULL;
+	size_t n = 0, room = 0;
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		int r = list_pods(s, i, &v, &n, &room, e);
+		if (r < 0) {
+			free(v);
+			return r;
+		}
+	}
+	if (n)
+		qsort(v, n, sizeof(*v), compare_owner);
+	*out = v;
+	*count = n;
+	return 0;
+}
+
+int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,
+	struct node **out, struct node_leases *leases, struct err *e)
+{
+	struct node *n = NULL;
+	int r = open_state(s, dir, &n, e);
+	if (r >= 0)
+		r = node_try_lock_owner(n, owner, e);
+	if (r > 0)
+		r = node_find(n, owner, leases, e) < 0 ? -EIO : 1;
+	if (r <= 0)
+		node_close(n);
+	else
+		*out = n;
+	return r;
+}
+
 size_t node_states_dir(const struct node_states *s, const char *path)
 {
 	for (size_t i = 0; i < s->n_dirs; i++)

@@ -11,6 +11,7 @@
 
 #include "cluster/agent_conf.h"
 #include "ipam/mirror.h"
+#include "ipam/node_want.h"
 #include "ipam/node_view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
@@ -73,6 +74,21 @@ int node_states_tunnel(
 /* Of every folder that has one; those that can be released are, the first error is returned. */
 int node_states_release_tunnel(
 	struct node_states *s, const char *what, uint8_t family, struct err *e);
+
+/* A pod of roost that has an address; tunnels' and those of other main plugins are left out. */
+struct node_states_pod {
+	struct hash owner;
+	struct addr addr;
+	size_t dir;
+};
+/* All of now, sorted by owner: a heap array. */
+int node_states_pods(
+	struct node_states *s, struct node_states_pod **out, size_t *count, struct err *e);
+
+/* Its state, open and locked so that no ADD or DEL deals with the pod until node_close(); and the addresses that it
+ * has. 0: somebody deals with it, nothing is open. */
+int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,
+	struct node **out, struct node_leases *leases, struct err *e);
 
 /* The index of a state folder, 0 for one that is not looked after any more. */
 size_t node_states_dir(const struct node_states *s, const char *path);

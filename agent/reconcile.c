@@ -403,6 +403,7 @@ int reconcile(struct agent *a)
 	struct err e;
 	a->problems = (struct problems){0};
 	note_troubles(a);
+	problems_add_all(&a->problems, &a->pods.problems);
 	int r = node_states_read(&a->states, boot_now_ms() / 1000, &e);
 	if (r < 0)
 		problems_add_as(

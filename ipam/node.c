@@ -302,6 +302,11 @@ int node_lock_owner(struct node *n, const struct hash *owner, struct err *e)
 	return file_lock_slot(n->lock, hash_slot(owner), e);
 }
 
+int node_try_lock_owner(struct node *n, const struct hash *owner, struct err *e)
+{
+	return file_try_lock_slot(n->lock, hash_slot(owner), e);
+}
+
 /* The block of an address; one in no block counts as its own. */
 static int lease_of(struct db *db, const struct addr *a, struct node_lease *out, struct err *e)
 {

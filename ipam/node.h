@@ -36,6 +36,9 @@ void node_close(struct node *n); /* takes NULL */
 /* From now to node_close() no other process deals with this owner under this call's lock. */
 int node_lock_owner(struct node *n, const struct hash *owner, struct err *e);
 
+/* The same without waiting: 1, or 0 when another process deals with this owner. */
+int node_try_lock_owner(struct node *n, const struct hash *owner, struct err *e);
+
 /* The name a damaged file was given by this node_open(), else NULL; for the log. Borrowed. */
 const char *node_set_aside(const struct node *n);
 

@@ -222,14 +222,31 @@ int file_put_numbers(
 	return 0;
 }
 
-int file_lock_slot(int fd, uint64_t slot, struct err *e)
+static struct flock slot_lock(uint64_t slot)
 {
-	struct flock l = {
+	return (struct flock){
 		.l_type = F_WRLCK,
 		.l_whence = SEEK_SET,
 		.l_start = (off_t)(slot & (UINT64_MAX >> 2)),
 		.l_len = 1,
 	};
+}
+
+int file_try_lock_slot(int fd, uint64_t slot, struct err *e)
+{
+	struct flock l = slot_lock(slot);
+	while (fcntl(fd, F_OFD_SETLK, &l) < 0) {
+		if (errno == EAGAIN || errno == EACCES)
+			return 0;
+		if (errno != EINTR)
+			return err_set(e, errno, "cannot lock a slot: %s", strerror(errno));
+	}
+	return 1;
+}
+
+int file_lock_slot(int fd, uint64_t slot, struct err *e)
+{
+	struct flock l = slot_lock(slot);
 	while (fcntl(fd, F_OFD_SETLKW, &l) < 0)
 		if (errno != EINTR)
 			return err_set(e, errno, "cannot lock a slot: %s", strerror(errno));

@@ -37,6 +37,9 @@ int file_lock(const char *path, enum file_lock kind, struct err *e);
  * file_lock() does. */
 int file_lock_slot(int fd, uint64_t slot, struct err *e);
 
+/* The same without waiting: 1, or 0 when somebody else has it. */
+int file_try_lock_slot(int fd, uint64_t slot, struct err *e);
+
 /* Reads or writes a small setting, "/proc/sys/net/...". The value is an integer in text. -ENOENT
  * when the kernel does not have it (no IPv6, say). Where /proc/sys is read-only, a setting that
  * has the value counts as written; -EROFS when it has another. */

@@ -124,6 +124,23 @@ static int nft_kept_look(struct nft *n, struct nft_kept *k, struct err *e)
 	return 0;
 }
 
+int nft_kept_is_changed(struct nft *n, struct nft_kept *k, struct err *e)
+{
+	uint32_t generation;
+	struct nft_table *now = NULL;
+	if (!k->known)
+		return 1;
+	int r = nft_batch_generation(&n->batch, &generation, e);
+	if (r < 0 || (k->generation && generation == k->generation))
+		return r;
+	r = nft_read(n, k->family, k->name, &now, e);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	bool same = now && k->made ? nft_table_equal(now, k->made) : now == k->made;
+	nft_kept_set(k, now, generation);
+	return !same;
+}
+
 /* want NULL: it goes, and may have gone. Where it is not as it was left, it is replaced. */
 static int nft_kept_change(
 	struct nft *n, const struct nft_kept *k, struct nft_table *want, struct err *e)

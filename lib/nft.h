@@ -44,6 +44,10 @@ struct nft_kept {
 };
 void nft_kept_done(struct nft_kept *k); /* the kernel's table stays */
 
+/* Whether somebody changed the table since it was seen; then nft_sync() mends it, without a look of its
+ * own. Costs one question as long as nobody changed anything in nf_tables. 1, 0 or an error. */
+int nft_kept_is_changed(struct nft *n, struct nft_kept *k, struct err *e);
+
 /* Makes the table as wanted: 1 changed, 0 it was so. Takes want, whatever comes of it; NULL: the table
  * goes. look: at the kernel's table too, as somebody may have changed it; that costs one question as
  * long as nobody changed anything in nf_tables. */

@@ -10,6 +10,8 @@
  *    prefix length it is none and gets its answers through the tunnel;
  *  - what its pods send to this node's own address: that is never tunnelled, but the answer is. With
  *    outgoing NAT it comes from the other node's address, and all is well.
+ *
+ * Its forwarding switch is the administrator's, too.
  */
 #include "agent/desired/base.h"
 
@@ -55,8 +57,29 @@ static enum drop find_drop(const struct desired_work *g, const struct cidr *thei
 	return DROP_NOTHING;
 }
 
+/* IPv4 forwards by the switch of the device that a packet arrives on; IPv6 has one for all. */
+static void check_forwarding(struct desired_work *g, int index)
+{
+	const struct facts_link *l = facts_link(g->f, index);
+	if (l && l->no_forward)
+		problems_add(&g->out->problems,
+			"%s forwards no IPv4 packets, so pods get nothing that arrives there: "
+			"sysctl -w net.ipv4.conf.%s.forwarding=1",
+			l->name, l->name);
+}
+
+static void check_uplinks(struct desired_work *g)
+{
+	int own = g->self->link[IPV4];
+	int way = g->f->defaults[IPV4].link;
+	check_forwarding(g, own);
+	if (way != own)
+		check_forwarding(g, way);
+}
+
 void desired_check_paths(struct desired_work *g)
 {
+	check_uplinks(g);
 	static const char *const what[] = {
 		[DROP_OTHER_LINK] = "packets from",
 		[DROP_IN_CLEAR] = "packets from pods of",

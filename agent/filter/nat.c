@@ -110,6 +110,11 @@ static struct nft_table *nat_table(const struct nat_want *w)
 	return t;
 }
 
+int nat_is_changed(struct nat *n, struct err *e)
+{
+	return nft_kept_is_changed(n->nft, &n->table, e);
+}
+
 int nat_sync(struct nat *n, const struct nat_want *w, bool look, struct err *e)
 {
 	return nft_sync(n->nft, &n->table, nat_table(w), look, e);

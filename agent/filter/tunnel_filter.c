@@ -132,6 +132,11 @@ static struct nft_table *tunnel_filter_table(const struct tunnel_filter_want *w)
 	return t;
 }
 
+int tunnel_filter_is_changed(struct tunnel_filter *f, struct err *e)
+{
+	return nft_kept_is_changed(f->nft, &f->table, e);
+}
+
 int tunnel_filter_sync(
 	struct tunnel_filter *f, const struct tunnel_filter_want *w, bool look, struct err *e)
 {

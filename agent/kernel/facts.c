@@ -45,7 +45,8 @@ static bool is_same_link(const struct facts_link *a, const struct facts_link *b)
 	       strcmp(a->kind, b->kind) == 0 && a->mtu == b->mtu && a->group == b->group &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->up == b->up &&
 	       a->running == b->running && a->loopback == b->loopback && a->strict == b->strict &&
-	       addr_equal(&a->far, &b->far) && addr_equal(&a->near, &b->near);
+	       a->no_forward == b->no_forward && addr_equal(&a->far, &b->far) &&
+	       addr_equal(&a->near, &b->near);
 }
 
 static bool is_same_addr(const struct facts_addr *a, const struct facts_addr *b)

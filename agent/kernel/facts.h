@@ -23,7 +23,8 @@ struct facts_link {
 	uint8_t mac[6];
 	struct addr far, near; /* the fixed ends of an IPIP device; family 0: none */
 	bool up, running, loopback;
-	bool strict; /* IPv4 packets must come from where answers would go (rp_filter 1) */
+	bool no_forward; /* forwards no IPv4 packets, although the host does */
+	bool strict;	 /* IPv4 packets must come from where answers would go (rp_filter 1) */
 };
 
 struct facts_addr {

@@ -7,12 +7,14 @@
 #include "agent/kernel/hostroutes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/family.h"
 #include "lib/mem.h"
 #include "lib/net_route.h"
 
 #define STRICT 1
+#define AT_ONCE 20 /* links; the queue takes twice as many questions, and a few */
 
 struct listing {
 	struct net_route *v;
@@ -73,17 +75,41 @@ static bool has_ipv4(const struct facts *f, const struct facts_link *l)
 	return false;
 }
 
-int hostroutes_strict(struct net *n, struct facts *f, struct err *e)
+/* What the two settings are of a link, and of all (index 0). */
+struct settings {
+	uint32_t reverse_path;
+	bool forwards;
+};
+
+static bool has_settings(const struct facts *f, const struct facts_link *l)
 {
-	uint32_t all = 0;
-	CLEANUP_FREE uint32_t *own = mem_new(f->n_links + 1, sizeof(*own));
-	net_ask_reverse_path(n, 0, &all);
-	for (size_t i = 0; i < f->n_links; i++)
-		if (has_ipv4(f, &f->links[i]))
-			net_ask_reverse_path(n, f->links[i].index, &own[i]);
-	int r = net_commit(n, NULL, e);
-	for (size_t i = 0; i < f->n_links && r >= 0; i++)
-		f->links[i].strict =
-			has_ipv4(f, &f->links[i]) && (all > own[i] ? all : own[i]) == STRICT;
+	return has_ipv4(f, l) || strcmp(l->kind, "vxlan") == 0 || strcmp(l->kind, "ipip") == 0;
+}
+
+int hostroutes_settings(struct net *n, struct facts *f, struct err *e)
+{
+	struct settings all = {0};
+	CLEANUP_FREE struct settings *own = mem_new(f->n_links + 1, sizeof(*own));
+	size_t queued = 0;
+	int r = 0;
+	net_ask_reverse_path(n, 0, &all.reverse_path);
+	net_ask_forwarding(n, IPV4, NET_CONF_ALL, &all.forwards);
+	for (size_t i = 0; i < f->n_links && r >= 0; i++) {
+		if (!has_settings(f, &f->links[i]))
+			continue;
+		net_ask_reverse_path(n, f->links[i].index, &own[i].reverse_path);
+		net_ask_forwarding(n, IPV4, f->links[i].index, &own[i].forwards);
+		if (++queued % AT_ONCE == 0)
+			r = net_commit(n, NULL, e);
+	}
+	if (r >= 0)
+		r = net_commit(n, NULL, e);
+	for (size_t i = 0; i < f->n_links && r >= 0; i++) {
+		struct facts_link *l = &f->links[i];
+		uint32_t reverse_path = own[i].reverse_path > all.reverse_path ? own[i].reverse_path
+									       : all.reverse_path;
+		l->strict = has_ipv4(f, l) && reverse_path == STRICT;
+		l->no_forward = has_settings(f, l) && all.forwards && !own[i].forwards;
+	}
 	return r;
 }

@@ -12,5 +12,5 @@
  * the kernel takes. Walks through the kernel's whole table: not to be called for each pod. */
 int hostroutes_list(struct net *n, struct facts *f, struct err *e);
 
-/* Fills in strict of the links that have IPv4 addresses. */
-int hostroutes_strict(struct net *n, struct facts *f, struct err *e);
+/* Fills in strict of the links that have IPv4 addresses, and no_forward of these and of tunnels. */
+int hostroutes_settings(struct net *n, struct facts *f, struct err *e);

@@ -19,6 +19,7 @@
 #include "agent/kernel/kernel.h"
 
 #include <errno.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <netlink/cache.h>
 #include <netlink/netlink.h>
@@ -31,6 +32,7 @@
 #include "agent/kernel/hostroutes.h"
 #include "agent/kernel/ipip.h"
 #include "agent/kernel/linkcache.h"
+#include "agent/kernel/podwatch.h"
 #include "agent/kernel/vxlan.h"
 #include "agent/kernel/watch.h"
 #include "lib/forward.h"
@@ -49,11 +51,13 @@ struct kernel {
 	struct nl_cache_mngr *manager;
 	struct nl_cache *links, *addrs; /* the manager's */
 	struct watch *watch;
+	struct podwatch *podwatch;
 	struct net *net;
 	struct vxlan *vxlan;
 	struct wait wait; /* for notifications; its time has come: kernel_read() has more to say */
-	bool pending;	  /* a change that was not reported yet */
-	bool said_marked; /* KERNEL_MARKED was returned while the change was pending */
+	bool signs[PODWATCH_SOCKETS]; /* of podwatch, not yet taken */
+	bool pending;		      /* a change that was not reported yet */
+	bool said_marked;	      /* KERNEL_MARKED was returned while the change was pending */
 	struct facts shown;
 	bool knows_routes;		  /* those of shown are what the kernel has */
 	bool walked;			  /* kernel_poolroutes() was called since something moved */
@@ -97,6 +101,8 @@ int kernel_open(struct kernel **out, struct err *e)
 	if (r >= 0)
 		r = watch_open(&k->watch, e);
 	if (r >= 0)
+		r = podwatch_open(&k->podwatch, e);
+	if (r >= 0)
 		r = open_caches(k, e);
 	if (r >= 0)
 		r = wait_open(&k->wait, e);
@@ -104,6 +110,8 @@ int kernel_open(struct kernel **out, struct err *e)
 		r = wait_add(&k->wait, nl_socket_get_fd(k->events), EPOLLIN, 0, e);
 	if (r >= 0)
 		r = wait_add(&k->wait, watch_fd(k->watch), EPOLLIN, 0, e);
+	for (int i = 0; i < PODWATCH_SOCKETS && r >= 0; i++)
+		r = wait_add(&k->wait, podwatch_fd(k->podwatch, i), EPOLLIN, 0, e);
 	if (r >= 0)
 		r = kernel_facts(k, &k->shown, e);
 	if (r < 0) {
@@ -123,6 +131,7 @@ void kernel_close(struct kernel *k)
 	nl_socket_free(k->events);
 	nl_socket_free(k->sync);
 	watch_close(k->watch);
+	podwatch_close(k->podwatch);
 	vxlan_close(k->vxlan);
 	net_close(k->net);
 	wait_close(&k->wait);
@@ -167,7 +176,7 @@ int kernel_facts(struct kernel *k, struct facts *out, struct err *e)
 		return r;
 	linkcache_links(k->links, &f);
 	linkcache_addrs(k->addrs, &f);
-	r = hostroutes_strict(k->net, &f, e);
+	r = hostroutes_settings(k->net, &f, e);
 	memcpy(f.routes, k->shown.routes, sizeof(f.routes));
 	f.n_routes = k->shown.n_routes;
 	if (r >= 0 && (!k->knows_routes || !facts_equal(&k->shown, &f)))
@@ -252,10 +261,28 @@ static int update_facts(struct kernel *k, struct err *e)
 	return follow_devices(k, e);
 }
 
+static int read_signs(struct kernel *k, struct err *e)
+{
+	bool now[PODWATCH_SOCKETS];
+	int r = podwatch_read(k->podwatch, now, e);
+	for (size_t i = 0; i < PODWATCH_SOCKETS && r >= 0; i++)
+		k->signs[i] |= now[i];
+	return r;
+}
+
+struct kernel_signs kernel_take_signs(struct kernel *k)
+{
+	struct kernel_signs s = {k->signs[PODWATCH_ROUTE], k->signs[PODWATCH_TABLES]};
+	memset(k->signs, 0, sizeof(k->signs));
+	return s;
+}
+
 int kernel_read(struct kernel *k, struct err *e)
 {
 	wait_at(&k->wait, WAIT_NEVER);
-	int r = watch_read(k->watch, e);
+	int r = read_signs(k, e);
+	if (r >= 0)
+		r = watch_read(k->watch, e);
 	if (r > 0) {
 		k->pending = true;
 		k->knows_routes = k->walked = false;
@@ -294,6 +321,30 @@ int kernel_delete_marked_links(struct kernel *k, struct err *e)
 
 /* ---- Making it so ---- */
 
+/* Our tunnels forward what arrives; of other devices the administrator decides. */
+static bool is_tunnel_of(const struct facts_link *l, const struct kernel_want *w)
+{
+	for (enum family i = IPV4; i < FAMILIES; i++)
+		if (w->vxlan[i].on && strcmp(l->name, w->vxlan[i].device) == 0)
+			return true;
+	return w->ipip.on && strcmp(l->name, IPIP_DEVICE) == 0;
+}
+
+static int sync_tunnel_forwarding(struct kernel *k, const struct kernel_want *w, struct err *e)
+{
+	static const struct net_conf4 on = {IPV4_DEVCONF_FORWARDING, 1};
+	int changes = 0;
+	for (size_t i = 0; i < k->shown.n_links; i++) {
+		const struct facts_link *l = &k->shown.links[i];
+		if (!l->no_forward || !is_tunnel_of(l, w))
+			continue;
+		net_set_conf4(k->net, (struct net_dev){.index = l->index}, &on, 1);
+		changes++;
+	}
+	int r = net_commit(k->net, NULL, e);
+	return r < 0 ? r : changes;
+}
+
 static int sync_forwarding(struct kernel *k, const struct kernel_want *w, struct err *e)
 {
 	struct net_host host;
@@ -304,7 +355,8 @@ static int sync_forwarding(struct kernel *k, const struct kernel_want *w, struct
 			r = forward_on(k->net, family_af(f), NULL, e);
 			changes++;
 		}
-	return r < 0 ? r : changes;
+	int tunnels = r < 0 ? r : sync_tunnel_forwarding(k, w, e);
+	return tunnels < 0 ? tunnels : changes + tunnels;
 }
 
 /* What a part did is added up; its error is kept and does not stop the others. A part has one problem

@@ -30,6 +30,13 @@ int kernel_fd(const struct kernel *k); /* readable: call kernel_read() */
 enum { KERNEL_SAME, KERNEL_CHANGED, KERNEL_MARKED };
 int kernel_read(struct kernel *k, struct err *e);
 
+/* What kernel_read() met since the last call, and no reconciliation mends: something of pods' wiring
+ * (lib/wiring.h) or of nf_tables may be another. */
+struct kernel_signs {
+	bool pods, tables;
+};
+struct kernel_signs kernel_take_signs(struct kernel *k);
+
 /* As of the last kernel_read(), for facts_done(). */
 int kernel_facts(struct kernel *k, struct facts *out, struct err *e);
 

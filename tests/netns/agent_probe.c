@@ -108,11 +108,12 @@ static json_t *facts_json(const struct facts *f)
 		const struct facts_link *l = &f->links[i];
 		char mac[MAC_TEXT];
 		mac_format(l->mac, mac);
-		(void)json_array_append_new(links,
-			json_pack("{s:i,s:s,s:s,s:i,s:i,s:s,s:b,s:b,s:b,s:b}", "index", l->index,
-				"name", l->name, "kind", l->kind, "mtu", (int)l->mtu, "group",
-				(int)l->group, "mac", mac, "up", l->up, "running", l->running,
-				"loopback", l->loopback, "strict", l->strict));
+		(void)json_array_append_new(
+			links, json_pack("{s:i,s:s,s:s,s:i,s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "index",
+				       l->index, "name", l->name, "kind", l->kind, "mtu",
+				       (int)l->mtu, "group", (int)l->group, "mac", mac, "up", l->up,
+				       "running", l->running, "loopback", l->loopback, "strict",
+				       l->strict, "noForward", l->no_forward));
 	}
 	for (size_t i = 0; i < f->n_addrs; i++)
 		(void)json_array_append_new(

@@ -71,6 +71,7 @@ static void read_facts(const json_t *doc, struct input *in)
 			.near = addr_at(one, "near"),
 			.up = true,
 			.running = true,
+			.no_forward = json_is_true(json_object_get(one, "noForward")),
 			.strict = json_is_true(json_object_get(one, "strict"))};
 		(void)text_copy(in->links[i].name, NET_NAME,
 			json_string_value(json_object_get(one, "name")));

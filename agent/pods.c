@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first look takes no lock: with nothing wrong it only reads. What seems wrong may be an ADD or DEL half
+ * way through, so a pod is looked at a second time under its own lock (the one that ADD and DEL hold), and
+ * that look counts. A lock that somebody has is not waited for.
+ *
+ * What comes again and again is somebody else's doing: after the third time it is a problem instead of a line in
+ * the log, until it stays away for ten minutes.
+ */
+#include "agent/pods.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipam/node.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/search.h"
+#include "lib/text.h"
+#include "lib/wiring.h"
+
+#define REST_MS 1000
+#define OFTEN 3
+#define QUIET_MS (10 * 60 * 1000)
+
+int pods_open(struct pods *p, struct err *e)
+{
+	return net_open(&p->net, e);
+}
+
+void pods_close(struct pods *p)
+{
+	net_close(p->net);
+	p->net = NULL;
+}
+
+int64_t pods_next(const struct pods *p, int64_t wanted_ms)
+{
+	int64_t rested = p->looked_ms ? p->looked_ms + REST_MS : 0;
+	return wanted_ms > rested ? wanted_ms : rested;
+}
+
+/* Its entry; a new one takes the place of the one that was quiet for longest. */
+static struct pods_mended *mended_entry(struct pods *p, const char *is, int64_t now_ms)
+{
+	size_t oldest = 0;
+	for (size_t i = 0; i < p->n_mended; i++) {
+		if (strcmp(p->mended[i].is, is) == 0)
+			return &p->mended[i];
+		if (p->mended[i].last_ms < p->mended[oldest].last_ms)
+			oldest = i;
+	}
+	struct pods_mended *m = &p->mended[p->n_mended < PODS_MENDED ? p->n_mended++ : oldest];
+	*m = (struct pods_mended){.first_ms = now_ms};
+	(void)text_copy(m->is, sizeof(m->is), is);
+	return m;
+}
+
+static void note_mended(struct pods *p, const struct wiring_faults *f, int64_t now_ms)
+{
+	char more[32] = "";
+	char is[sizeof(p->mended->is)];
+	(void)text_copy(is, sizeof(is), f->v[0].is);
+	struct pods_mended *m = mended_entry(p, is, now_ms);
+	m->times++;
+	m->last_ms = now_ms;
+	if (f->n > 1)
+		(void)snprintf(more, sizeof(more), " (and %zu more)", f->n - 1);
+	if (m->times < OFTEN)
+		log_warning("put right: %s%s", f->v[0].is, more);
+}
+
+static void name_frequent(struct pods *p, int64_t now_ms)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < p->n_mended; i++)
+		if (now_ms - p->mended[i].last_ms < QUIET_MS)
+			p->mended[kept++] = p->mended[i];
+	p->n_mended = kept;
+	for (size_t i = 0; i < kept; i++)
+		if (p->mended[i].times >= OFTEN)
+			problems_add(&p->problems,
+				"%s: put right again and again, so something on this node changes "
+				"it",
+				p->mended[i].is);
+}
+
+static void name_faults(struct pods *p, const struct wiring_faults *f, const struct err *why)
+{
+	for (size_t i = 0; i < f->n; i++)
+		problems_add(&p->problems, "%s%s%s", f->v[i].is,
+			why && !i ? ", and cannot be put right: " : "", why && !i ? why->text : "");
+}
+
+/* Looks at one pod under its lock. pod->link is the one it was found with; it may be gone. */
+static int look_alone(
+	struct pods *p, struct wiring_pod *pod, struct wiring_faults *out, struct err *e)
+{
+	struct wiring_host host;
+	struct wiring_pod now = {.owner = pod->owner, .n_addrs = pod->n_addrs};
+	struct err gone;
+	*out = (struct wiring_faults){0};
+	memcpy(now.addrs, pod->addrs, sizeof(now.addrs));
+	if (net_find_link(p->net, (struct net_dev){.index = pod->link.index}, &now.link, &gone) <
+			0 ||
+		!owned_is_link_of(&now.link, &pod->owner) || owned_is_marked(&now.link))
+		return 0;
+	int r = wiring_look(p->net, &now, 1, &host, e);
+	if (r < 0)
+		return r;
+	wiring_compare(&now, out);
+	*pod = now;
+	return 0;
+}
+
+static void mend_locked(struct pods *p, struct wiring_pod *pod, int64_t now_ms)
+{
+	struct wiring_faults found, left = {0};
+	struct err e, why;
+	int r = look_alone(p, pod, &found, &e);
+	int mended = r < 0 || !found.n ? 0 : wiring_mend(p->net, pod, &found, &why);
+	if (r >= 0 && found.n)
+		r = look_alone(p, pod, &left, &e);
+	if (r < 0)
+		problems_add(&p->problems, "pod link %s cannot be looked at: %s", pod->link.name,
+			e.text);
+	else if (left.n)
+		name_faults(p, &left, mended < 0 ? &why : NULL);
+	else if (found.n)
+		note_mended(p, &found, now_ms);
+}
+
+/* 1: somebody has the pod's lock. */
+static int mend_pod(
+	struct pods *p, struct node_states *s, size_t dir, struct wiring_pod *pod, int64_t now_ms)
+{
+	struct node *state;
+	struct node_leases leases;
+	struct err e;
+	int r = node_states_lock_pod(s, dir, &pod->owner, &state, &leases, &e);
+	if (r < 0)
+		problems_add(&p->problems, "pod link %s cannot be looked at: %s", pod->link.name,
+			e.text);
+	if (r <= 0)
+		return r == 0;
+	pod->n_addrs = 0;
+	for (size_t i = 0; i < leases.n; i++)
+		pod->addrs[pod->n_addrs++] = leases.v[i].addr;
+	if (leases.n) /* else it is gone */
+		mend_locked(p, pod, now_ms);
+	node_close(state);
+	return 0;
+}
+
+static void mend_host(struct pods *p, struct wiring_host *h, int64_t now_ms)
+{
+	struct wiring_faults faults = {0};
+	struct err e;
+	wiring_compare_host(h, &faults);
+	if (!faults.n)
+		return;
+	if (wiring_mend_host(p->net, h, &faults, &e) < 0)
+		name_faults(p, &faults, &e);
+	else
+		note_mended(p, &faults, now_ms);
+}
+
+/* ---- Which pods ---- */
+
+static int compare_owner(const void *a, const void *b)
+{
+	return hash_compare(&((const struct node_states_pod *)a)->owner,
+		&((const struct node_states_pod *)b)->owner);
+}
+
+/* The first record of an owner, NULL. */
+static const struct node_states_pod *first_record(
+	const struct hash *owner, const struct node_states_pod *records, size_t n)
+{
+	const struct node_states_pod key = {.owner = *owner};
+	const struct node_states_pod *at =
+		search_find(records, n, sizeof(key), &key, compare_owner);
+	while (at && at > records && hash_equal(&at[-1].owner, owner))
+		at--;
+	return at;
+}
+
+/* Fills in the addresses that are recorded for the owner of a link. false: none is. */
+static bool take_record(struct wiring_pod *pod, const struct node_states_pod *records, size_t n)
+{
+	const struct node_states_pod *at = first_record(&pod->owner, records, n);
+	for (; at && at < records + n && hash_equal(&at->owner, &pod->owner); at++)
+		if (pod->n_addrs < OWNED_ADDRS)
+			pod->addrs[pod->n_addrs++] = at->addr;
+	return pod->n_addrs;
+}
+
+/* Two links of one owner: one is stale, and an ADD or people decide which. */
+static bool is_alone(const struct wiring_pod *pods, size_t n, size_t i)
+{
+	for (size_t j = 0; j < n; j++)
+		if (j != i && hash_equal(&pods[j].owner, &pods[i].owner))
+			return false;
+	return true;
+}
+
+static int list_pods(struct pods *p, const struct node_states_pod *records, size_t n_records,
+	struct wiring_pod **out, size_t *count, struct err *e)
+{
+	size_t n = 0, kept = 0;
+	int r = wiring_find(p->net, out, &n, e);
+	if (r < 0)
+		return r;
+	bool *alone = mem_new(n + 1, sizeof(*alone));
+	for (size_t i = 0; i < n; i++)
+		alone[i] = is_alone(*out, n, i);
+	for (size_t i = 0; i < n; i++)
+		if (alone[i] && take_record(&(*out)[i], records, n_records))
+			(*out)[kept++] = (*out)[i];
+	free(alone);
+	*count = kept;
+	return 0;
+}
+
+int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
+{
+	CLEANUP_FREE struct node_states_pod *records = NULL;
+	CLEANUP_FREE struct wiring_pod *pods = NULL;
+	size_t n_records = 0, n = 0;
+	struct wiring_host host = {0};
+	struct err e;
+	int again = 0;
+	p->looked_ms = now_ms;
+	p->problems = (struct problems){0};
+	int r = node_states_pods(s, &records, &n_records, &e);
+	if (r >= 0)
+		r = list_pods(p, records, n_records, &pods, &n, &e);
+	if (r >= 0)
+		r = wiring_look(p->net, pods, n, &host, &e);
+	if (r < 0)
+		problems_add(&p->problems, "pods cannot be looked at: %s", e.text);
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		struct wiring_faults faults = {0};
+		wiring_compare(&pods[i], &faults);
+		if (faults.n)
+			again |= mend_pod(p, s,
+				first_record(&pods[i].owner, records, n_records)->dir, &pods[i],
+				now_ms);
+	}
+	if (r >= 0)
+		mend_host(p, &host, now_ms);
+	name_frequent(p, now_ms);
+	return again;
+}

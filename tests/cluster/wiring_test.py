@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only a person would notice: something of a pod's wiring is broken by hand, and the agent puts it right, or
+names it, on the kernel's event or within one look. The same faults as in tests/netns/wiring_test.py, where CHECK
+and ipam check see them."""
+import signal
+
+import pytest
+
+from faults import FAULTS, HOST_FAULTS
+from lab import Cluster, PROGRAMS, equal, true, until
+
+pytestmark = pytest.mark.needs(*PROGRAMS)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes with a pod each; the first node is the one that things happen to."""
+    with Cluster(nodes=2, encap="vxlan", nat=True) as c:
+        c.started()
+        yield c
+
+
+def looks(node):
+    """Not every setting is announced when it changes; a reload is a look at everything."""
+    node.agent.signal(signal.SIGHUP)
+
+
+def is_right(node):
+    return node.ctl("ipam", "check", ok=False).returncode == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS + HOST_FAULTS, ids=lambda f: f.name)
+def test_the_agent_puts_right_what_somebody_broke(cluster, fault):
+    node, other = cluster.nodes[:2]
+    [pod] = node.pods.values()
+    until(lambda: is_right(node), "a sound node")
+    before = len(node.agent.said())
+    fault.breaks(node.ns, pod.ns, pod.host_link())
+    if fault.silent:
+        looks(node)
+    until(lambda: is_right(node), f"{node} to be right again")
+    if not fault.elsewhere:
+        until(lambda: "put right" in node.agent.said()[before:], "a line in its log")
+    [peer] = other.pods.values()
+    for family in (4, 6):
+        until(lambda f=family: peer.ns.pings(pod.ip(f)), f"{peer} to reach {pod}")
+
+
+def test_all_of_our_tables_are_back_after_a_flush(cluster):
+    node = cluster.nodes[0]
+    before = node.ns.run("nft", "list", "tables")
+    for table in ("roost", "roost-nat", "roost-tunnels"):
+        true(f"table inet {table}\n" in before, f"table {table}", before)
+    node.ns.run("nft", "flush", "ruleset")
+    until(lambda: sorted(node.ns.run("nft", "list", "tables").split("\n")) == sorted(before.split("\n")),
+          "the tables of before", seconds=8)
+
+
+def test_a_pod_that_ignores_ARP_is_reached_after_a_look(cluster):
+    node = cluster.nodes[0]
+    pod = node.new_pod("deaf")
+    pod.ns.set_sysctl("ipv4/conf/all/arp_ignore", 2)
+    node.add(pod)
+    true(not node.ns.pings(pod.ip4), "the pod not to answer")
+    node.ns.run("ping", "-n", "-c", "4", "-W", "1", pod.ip4, check=False)
+    looks(node)
+    until(lambda: node.ns.pings(pod.ip4), "the pod to be reached")
+    node.del_pod(pod)
+
+
+def test_what_is_changed_again_and_again_becomes_one_problem(cluster):
+    node = cluster.nodes[0]
+    [pod] = node.pods.values()
+    name = f"ipv4/conf/{pod.host_link()}/proxy_arp"
+    words = f"net.ipv4.conf.{pod.host_link()}.proxy_arp is 0 and has to be 1: put right again and again"
+
+    def fights():
+        node.ns.set_sysctl(name, 0)
+        return any(words in p for p in node.status().get("problems", []))
+    until(fights, "the problem")
+    lines = [l for l in node.agent.said().split("\n") if "proxy_arp" in l and "put right: " in l]
+    true(len(lines) <= 4, "few lines in the log", lines)
+    until(lambda: node.ns.get_sysctl(name) == "1", "the setting to be right in the end")
+
+
+def test_an_uplink_that_does_not_forward_is_named_and_a_tunnel_is_mended(cluster):
+    node = cluster.nodes[0]
+    uplink = node.ns.ask("route get 192.0.2.1")[0]["dev"]
+    name = f"ipv4/conf/{uplink}/forwarding"
+    node.ns.set_sysctl(name, 0)
+
+    def is_named():
+        return any(f"{uplink} forwards no IPv4 packets" in p for p in node.status().get("problems", []))
+    until(is_named, "the problem", seconds=8)
+    equal(node.ns.get_sysctl(name), "0", "the administrator's setting")
+    node.ns.set_sysctl(name, 1)
+    until(lambda: not is_named(), "the problem to be over", seconds=8)
+    node.ns.set_sysctl("ipv4/conf/vxlan.roost/forwarding", 0)
+    until(lambda: node.ns.get_sysctl("ipv4/conf/vxlan.roost/forwarding") == "1", "the tunnel to forward", seconds=8)
+
+
+def test_pods_that_come_and_go_are_not_taken_for_broken(cluster):
+    """ADD and DEL while somebody keeps the agent looking: neither fails, and nothing is put right."""
+    node = cluster.nodes[1]
+    before = len(node.agent.said())
+    for turn in range(25):
+        pod = node.add_pod(f"guest{turn}")
+        looks(node)
+        node.del_pod(pod)
+        looks(node)
+    until(lambda: is_right(node), "a sound node")
+    said = node.agent.said()[before:]
+    true("put right" not in said and "cannot be put right" not in said, "nothing to be put right", said)
