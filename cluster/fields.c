@@ -305,14 +305,15 @@ static int fields_read_only_bool(const struct schema_at *at, void *out)
 		json_is_true(at->value) ? "true" : "false");
 }
 
-static int fields_read_only_zero(const struct schema_at *at, void *out)
+static int fields_read_only_number(const struct schema_at *at, void *out)
 {
 	(void)out;
 	int64_t n = 0;
 	int r = schema_get_number(at, INT64_MIN, INT64_MAX, &n);
-	if (r < 0 || n == 0)
+	if (r < 0 || n == at->m->max)
 		return r;
-	return schema_refuse(at, EINVAL, "%lld is not supported by roost, only 0 is", (long long)n);
+	return schema_refuse(at, EINVAL, "%lld is not supported by roost, only %lld is",
+		(long long)n, (long long)at->m->max);
 }
 
 static int fields_read_only_empty(const struct schema_at *at, void *out)
@@ -337,5 +338,5 @@ const struct schema_type fields_list = {.read = fields_read_any_list};
 const struct schema_type fields_bool = {.read = fields_read_any_bool};
 const struct schema_type fields_only_word = {.parse = fields_read_only_word};
 const struct schema_type fields_only_bool = {.read = fields_read_only_bool};
-const struct schema_type fields_only_zero = {.read = fields_read_only_zero};
+const struct schema_type fields_only_number = {.read = fields_read_only_number};
 const struct schema_type fields_only_empty = {.read = fields_read_only_empty};

@@ -34,9 +34,9 @@ extern const struct schema_type fields_list; /* of max entries; what they say is
 extern const struct schema_type fields_bool; /* either, and not looked at */
 
 /* Members that may be there with one value only, which is what we do anyway: words[0] or "", max as a
- * bool (0 or 1), a list without elements. */
+ * bool (0 or 1) or as a number, a list without elements. */
 #define FIELDS_WORD(word) ((const char *const[]){(word), NULL})
 extern const struct schema_type fields_only_word;
 extern const struct schema_type fields_only_bool;
-extern const struct schema_type fields_only_zero;
+extern const struct schema_type fields_only_number;
 extern const struct schema_type fields_only_empty;

@@ -18,6 +18,7 @@
 
 #define RESTART_MAX_S 4095
 #define KEEPALIVE_MAX_S 21845
+#define ROUTE_PRIORITY 1024 /* Calico's metric of a pod's route, where nobody chose another one */
 
 #define IN(field) SCHEMA_AT(struct resource, field)
 #define POINTER(field) SCHEMA_POINTER(struct resource, field)
@@ -58,6 +59,10 @@ static const struct schema_member bgp_members[] = {
 		.max = RESTART_MAX_S},
 	{"nodeMeshPassword", &fields_password, IN(bgp.password), .has = HAS(bgp.has_password)},
 	{"bindMode", &fields_only_word, .words = FIELDS_WORD("None")},
+	{"programClusterRoutes", &fields_only_word, .words = FIELDS_WORD("Enabled")},
+	{"serviceLoadBalancerAggregation", &fields_only_word, .words = FIELDS_WORD("Enabled")},
+	{.key = "ipv4NormalRoutePriority", .type = &fields_only_number, .max = ROUTE_PRIORITY},
+	{.key = "ipv6NormalRoutePriority", .type = &fields_only_number, .max = ROUTE_PRIORITY},
 	{.key = "serviceClusterIPs", .type = &fields_only_empty},
 	{.key = "serviceExternalIPs", .type = &fields_only_empty},
 	{.key = "serviceLoadBalancerIPs", .type = &fields_only_empty},
@@ -172,7 +177,7 @@ static const struct schema_member peer_members[] = {
 	{"sourceAddress", &fields_only_word, .words = FIELDS_WORD("UseNodeIP")},
 	{"nextHopMode", &fields_only_word, .words = FIELDS_WORD("Auto")},
 	{"reversePeering", &fields_only_word, .words = FIELDS_WORD("Auto")},
-	{.key = "numAllowedLocalASNumbers", .type = &fields_only_zero},
+	{.key = "numAllowedLocalASNumbers", .type = &fields_only_number},
 	{"exits", &schema_list, IN(peer.exits), .max = RESOURCE_EXIT_CIDRS,
 		.count = offsetof(struct resource, peer.n_exits),
 		.of = SCHEMA_ELEMENT(&resource_exit_cidr, sizeof(struct cidr))},

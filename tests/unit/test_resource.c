@@ -352,6 +352,22 @@ TEST(fields_are_judged_one_by_one)
 		{"Node", "bgp: {ipv4IPIPTunnelAddr: 10.65.0.0}", NULL},
 		{"Node", "bgp: {ipv4IPIPTunnelAddr: 10.65.0.0/32}",
 			"spec.bgp.ipv4IPIPTunnelAddr is \"10.65.0.0/32\", must be an IPv4 address"},
+		{"BGPConfiguration", "programClusterRoutes: Enabled", NULL},
+		{"BGPConfiguration", "programClusterRoutes: Disabled",
+			"spec.programClusterRoutes \"Disabled\" is not supported by roost, only "
+			"\"Enabled\" is"},
+		{"BGPConfiguration", "serviceLoadBalancerAggregation: Enabled", NULL},
+		{"BGPConfiguration", "serviceLoadBalancerAggregation: Disabled",
+			"spec.serviceLoadBalancerAggregation \"Disabled\" is not supported by "
+			"roost, "
+			"only \"Enabled\" is"},
+		{"BGPConfiguration", "ipv4NormalRoutePriority: 1024", NULL},
+		{"BGPConfiguration", "ipv4NormalRoutePriority: 512",
+			"spec.ipv4NormalRoutePriority 512 is not supported by roost, only 1024 is"},
+		{"BGPConfiguration", "ipv6NormalRoutePriority: 0",
+			"spec.ipv6NormalRoutePriority 0 is not supported by roost, only 1024 is"},
+		{"BGPConfiguration", "ipv6NormalRoutePriority: \"1024\"",
+			"spec.ipv6NormalRoutePriority must be a whole number, not a string"},
 		{"Node", "bgp: {wireguard: {}}", "spec.bgp.wireguard is not supported by roost"},
 		{"Node", "wireguard: {}", "spec.wireguard is not supported by roost"},
 		{"Node", "bgp: []", "spec.bgp must be an object, not an array"},
