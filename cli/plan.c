@@ -12,6 +12,7 @@
 #include "cli/rules.h"
 #include "cluster/document.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 /* Returns the complaints. */
 static size_t make_step(const struct inventory *s, const struct manifest *m, struct plan_step *out)
@@ -23,8 +24,10 @@ static size_t make_step(const struct inventory *s, const struct manifest *m, str
 		.old = inventory_item(s, m->resource.kind, m->resource.name),
 	};
 	const json_t *old = step.old && step.old->value ? step.old->doc : NULL;
+	const struct inventory_node *node =
+		m->resource.kind == RESOURCE_NODE ? inventory_node(s, m->resource.name) : NULL;
 	step.doc = m->resource.kind == RESOURCE_NODE
-			   ? document_merge_node(old, m->stored)
+			   ? document_merge_node(old, m->stored, node && node->agent != AGENT_NEVER)
 			   : document_reveal(m->stored, step.old ? step.old->doc : NULL, NULL);
 	if (resource_parse(step.doc, &step.value, where, &e) < 0) {
 		manifest_complain(m, where, e.text);
@@ -91,11 +94,21 @@ static size_t check_rules(const struct plan *p)
 	return complaints;
 }
 
+/* Whether it matters which nodes have agents. */
+static bool has_node(const struct manifests *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->list[i].resource.kind == RESOURCE_NODE)
+			return true;
+	return false;
+}
+
 int plan_make(struct store *s, const struct manifests *m, struct plan *out, struct err *e)
 {
 	size_t complaints = 0;
 	*out = (struct plan){0};
-	int r = inventory_all(s, &out->inventory, e);
+	int r = has_node(m) ? inventory_read(s, &out->inventory, e)
+			    : inventory_all(s, &out->inventory, e);
 	if (r < 0) {
 		plan_done(out);
 		return r;
@@ -109,6 +122,23 @@ int plan_make(struct store *s, const struct manifests *m, struct plan *out, stru
 	return (int)(complaints + check_rules(out));
 }
 
+static void warn_node(const struct plan_step *step)
+{
+	char refused[200] = "";
+	struct text t = TEXT_ON(refused);
+	const char *name = step->value.name;
+	const struct resource *before = step->old ? step->old->value : NULL;
+	document_list_refused(step->manifest->stored, step->doc, &t);
+	if (t.len)
+		(void)output_complain(
+			"warning: node/%.100s: %s stays as the node's agent says", name, refused);
+	if (before && before->node.drain && !step->value.node.drain)
+		(void)output_complain(
+			"warning: node/%.100s was drained and takes new pods again, as the file "
+			"says drain: false",
+			name);
+}
+
 void plan_warn(const struct plan *p)
 {
 	size_t n = 0;
@@ -120,6 +150,8 @@ void plan_warn(const struct plan *p)
 		if (rules_warn(&set, i, text))
 			(void)output_complain(
 				"warning: %s: %s", LABEL_STRING(r->kind, r->name), text);
+		if (r->kind == RESOURCE_NODE)
+			warn_node(&p->steps[i]);
 	}
 }
 

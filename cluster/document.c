@@ -5,7 +5,9 @@
  * would ever be unchanged.
  *
  * A Node has two writers, people and its agent, and one document. Each field has one owner; apply
- * replaces what people own as with any other kind, and leaves alone what it does not know better.
+ * replaces what people own as with any other kind, and leaves alone what it does not know better: what
+ * the agent found out on the machine, and whether the node is drained, which is an operator's command
+ * and no part of a file about labels. So a file that was applied is unchanged until somebody changes it.
  */
 #include "cluster/document.h"
 
@@ -13,6 +15,7 @@
 
 #include "cluster/resource_impl.h"
 #include "lib/json.h"
+#include "lib/text.h"
 
 /* A copy without members that are null. Arrays keep their nulls: no field has such a value. */
 static json_t *document_copy_without_nulls(const json_t *value)
@@ -65,31 +68,95 @@ json_t *document_stored(const json_t *doc)
 	return out;
 }
 
-static void document_keep_absent(json_t *to, const json_t *from, const char *const keys[], size_t n)
+/* ---- Nodes ---- */
+
+static const struct agent_field {
+	bool bgp; /* of spec.bgp, else of spec */
+	const char *key;
+} agent_fields[] = {
+	{true, "ipv4Address"},
+	{true, "ipv6Address"},
+	{true, "ipv4IPIPTunnelAddr"},
+	{false, "ipv4VXLANTunnelAddr"},
+	{false, "vxlanTunnelMACAddr"},
+	{false, "ipv6VXLANTunnelAddr"},
+	{false, "vxlanTunnelMACAddrV6"},
+};
+#define AGENT_FIELDS (sizeof(agent_fields) / sizeof(agent_fields[0]))
+
+static json_t *document_part(const json_t *doc, const struct agent_field *f)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!json_object_get(to, keys[i]))
-			document_keep(to, from, keys[i]);
+	json_t *spec = json_object_get(doc, "spec");
+	return f->bgp ? json_object_get(spec, "bgp") : spec;
 }
 
-json_t *document_merge_node(const json_t *old, const json_t *given)
+static void document_keep_fields(json_t *out, const json_t *old, bool has_agent)
 {
-	static const char *const bgp_keys[] = {"ipv4Address", "ipv6Address", "ipv4IPIPTunnelAddr"};
-	static const char *const spec_keys[] = {"ipv4VXLANTunnelAddr", "vxlanTunnelMACAddr",
-		"ipv6VXLANTunnelAddr", "vxlanTunnelMACAddrV6"};
+	for (size_t i = 0; i < AGENT_FIELDS; i++) {
+		const struct agent_field *f = &agent_fields[i];
+		json_t *part = document_part(out, f);
+		if (has_agent)
+			(void)json_object_del(part, f->key);
+		if (!json_object_get(part, f->key))
+			document_keep(part, document_part(old, f), f->key);
+	}
+}
+
+void document_name_label(const char *name, char out[RESOURCE_LABEL])
+{
+	(void)text_copy(out, RESOURCE_LABEL, name);
+	for (size_t len = strlen(out); len && strchr("-.", out[len - 1]); len--)
+		out[len - 1] = '\0';
+}
+
+static const char *document_label(const json_t *doc, const char *key)
+{
+	const json_t *metadata = json_object_get(doc, "metadata");
+	return json_string_value(json_object_get(json_object_get(metadata, "labels"), key));
+}
+
+/* Another value of the label is people's: it goes when the file no longer has it. */
+static void document_keep_label(json_t *out, const json_t *old)
+{
+	char value[RESOURCE_LABEL];
+	json_t *metadata = json_object_get(out, "metadata");
+	const char *is = document_label(old, DOCUMENT_NAME_LABEL);
+	document_name_label(json_string_value(json_object_get(metadata, "name")), value);
+	if (!is || strcmp(is, value) != 0 || document_label(out, DOCUMENT_NAME_LABEL))
+		return;
+	if (!json_object_get(metadata, "labels"))
+		json_put(metadata, "labels", json_object());
+	json_put(json_object_get(metadata, "labels"), DOCUMENT_NAME_LABEL, json_string(value));
+}
+
+json_t *document_merge_node(const json_t *old, const json_t *given, bool has_agent)
+{
 	json_t *out = json_deep_copy(given);
 	json_t *spec = json_object_get(out, "spec"), *old_spec = json_object_get(old, "spec");
-	const json_t *old_bgp = json_object_get(old_spec, "bgp");
-	json_t *bgp = json_object_get(spec, "bgp");
-	if (!bgp) {
-		bgp = json_object();
-		json_put(spec, "bgp", bgp);
-	}
-	document_keep_absent(bgp, old_bgp, bgp_keys, sizeof(bgp_keys) / sizeof(bgp_keys[0]));
-	document_keep_absent(spec, old_spec, spec_keys, sizeof(spec_keys) / sizeof(spec_keys[0]));
-	if (json_object_size(bgp) == 0)
+	if (!json_object_get(spec, "bgp"))
+		json_put(spec, "bgp", json_object());
+	document_keep_fields(out, old, has_agent);
+	/* An agent that has no address leaves an empty object. */
+	if (json_object_size(json_object_get(spec, "bgp")) == 0 &&
+		!json_object_get(old_spec, "bgp"))
 		(void)json_object_del(spec, "bgp");
+	document_keep_label(out, old);
+	if (!json_object_get(spec, "drain"))
+		document_keep(spec, old_spec, "drain");
+	if (json_is_false(json_object_get(spec, "drain"))) /* as node undrain leaves it */
+		(void)json_object_del(spec, "drain");
 	return out;
+}
+
+void document_list_refused(const json_t *given, const json_t *merged, struct text *t)
+{
+	for (size_t i = 0; i < AGENT_FIELDS; i++) {
+		const struct agent_field *f = &agent_fields[i];
+		const json_t *value = json_object_get(document_part(given, f), f->key);
+		if (value && !json_equal(value, json_object_get(document_part(merged, f), f->key)))
+			text_add(
+				t, "%sspec.%s%s", t->len ? ", " : "", f->bgp ? "bgp." : "", f->key);
+	}
 }
 
 /* ---- Passwords ---- */

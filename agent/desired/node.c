@@ -11,12 +11,11 @@
 
 #include "agent/desired/base.h"
 #include "agent/kernel/vtep.h"
+#include "cluster/document.h"
 #include "cluster/resource.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
-
-#define NAME_LABEL "kubernetes.io/hostname" /* what selectors for one node are written with */
 
 /* What the node state gets. */
 
@@ -141,18 +140,15 @@ static bool report_twin(struct desired_work *g)
 	return false;
 }
 
-/* A node's name may be four times as long as a label's value, which gets its beginning, where names
- * of hosts differ. A label that people have set stays. */
+/* A label that people have set stays. */
 static void set_name_label(json_t *labels, const char *name)
 {
 	char value[RESOURCE_LABEL];
-	const char *is = json_string_value(json_object_get(labels, NAME_LABEL));
+	const char *is = json_string_value(json_object_get(labels, DOCUMENT_NAME_LABEL));
 	if (is && strcmp(is, name) != 0)
 		return;
-	(void)text_copy(value, sizeof(value), name);
-	for (size_t len = strlen(value); len && strchr("-.", value[len - 1]); len--)
-		value[len - 1] = '\0';
-	set_text(labels, NAME_LABEL, value);
+	document_name_label(name, value);
+	set_text(labels, DOCUMENT_NAME_LABEL, value);
 }
 
 static bool is_readable(struct desired_work *g, const json_t *doc)

@@ -312,3 +312,30 @@ def test_obstacles_are_named_in_status():
         node.start_bird()
         c.wait_converged()
         c.matrix()
+
+
+def test_a_node_that_was_applied_is_unchanged_beside_its_living_agent():
+    """Labels, an export, a drain: no writer of the document undoes another one."""
+    with Cluster(nodes=1, encap="vxlan", subnets=1) as c:
+        c.started()
+        node = c.nodes[0]
+
+        def apply(text):
+            return node.ctl("apply", "-f", "-", stdin=text).split()[-1]
+        labels = json.dumps({**resource("Node", node.name), "metadata": {
+            "name": node.name, "labels": {"rack": "r1"}}})
+        equal(apply(labels), "configured", "the first apply")
+        node.sync()
+        equal(apply(labels), "unchanged", "the second one, after the agent has looked")
+        export = node.ctl("get", "node", node.name, "-o", "yaml")
+        true("kubernetes.io/hostname" in export, "the agent's label beside ours", export)
+        equal(apply(export), "unchanged", "an export that is applied")
+        equal(node.ctl("diff", "-f", "-", stdin=export), "", "its difference")
+        node.ctl("node", "drain", node.name)
+        node.sync()
+        for text in (labels, export):
+            equal(apply(text), "unchanged", "a file that says nothing of drain")
+        true("drain: true" in node.ctl("get", "node", node.name, "-o", "yaml"), "a node that stays drained")
+        node.ctl("node", "undrain", node.name)
+        node.sync()
+        equal(apply(labels), "unchanged", "the file after undrain")

@@ -2,8 +2,11 @@
 """roostctl apply, diff, get and delete against real stores: the embedded one, and an etcd. Blocks and
 hostile documents are written through tests/store/store_tool.c."""
 
+import concurrent.futures
+import glob
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -313,8 +316,66 @@ def test_a_node_s_people_and_its_agent_do_not_undo_each_other(s):
         "drain": True, "ipv4VXLANTunnelAddr": "10.1.0.1",
         "vxlanTunnelMACAddr": "66:00:00:00:00:01"})
     s.apply(node("n"))
-    equal("drain" in s.get("node", "n")["spec"], False)
+    equal(s.get("node", "n")["spec"]["drain"], True)
     equal(s.get("node", "n")["spec"]["bgp"]["ipv4Address"], "192.168.0.1/24")
+
+
+def test_a_file_about_labels_does_not_undrain(s):
+    labels = node("n", metadata={"labels": {"rack": "r1"}})
+    s.apply(labels)
+    s.ctl("node", "drain", "n")
+    equal(s.apply(labels).stdout, "node/n unchanged\n")
+    equal(s.get("node", "n")["spec"]["drain"], True)
+    p = s.apply(node("n", drain=False))
+    holds(p.stderr, "warning: node/n was drained and takes new pods again, as the file says drain: false")
+    s.ctl("node", "drain", "n")
+    s.ctl("node", "undrain", "n")
+    equal(s.apply(node("n", drain=False)).stdout, "node/n unchanged\n")
+
+
+def test_an_export_of_a_node_leaves_its_living_agent_alone(s):
+    address = {"ipv4Address": "192.168.0.1/24"}
+    s.put("resources/nodes/n", {
+        "apiVersion": "projectcalico.org/v3", "kind": "Node",
+        "metadata": {"name": "n", "labels": {"kubernetes.io/hostname": "n"}}, "spec": {"bgp": address}})
+    s.put("status/n", {"version": "1", "heartbeat": "2026-03-02T09:14:53Z"})
+    for text in (node("n"), node("n", address["ipv4Address"])):
+        equal(s.apply(text).stdout, "node/n unchanged\n")
+    p = s.apply(node("n", "192.168.0.7/24", metadata={"labels": {"a": "b"}}))
+    equal(p.stderr, "roostctl: warning: node/n: spec.bgp.ipv4Address stays as the node's agent says\n")
+    equal(s.get("node", "n")["spec"]["bgp"], address)
+    equal(s.get("node", "n")["metadata"]["labels"], {"kubernetes.io/hostname": "n", "a": "b"})
+
+
+def examples():
+    """Every manifest that the documentation shows, by page."""
+    for page in [f"{ROOT}/README.md", *sorted(glob.glob(f"{ROOT}/docs/**/*.md", recursive=True))]:
+        with open(page) as f:
+            fences = re.findall(r"^```(?:ya?ml|json)\n(.*?)^```", f.read(), flags=re.M | re.S)
+        found = [text for text in fences if re.search(r"^apiVersion: ", text, flags=re.M)]
+        for i, text in enumerate(found):
+            yield pytest.param(text, id=f"{os.path.basename(page)}-{i}")
+
+
+@pytest.mark.parametrize("text", list(examples()))
+def test_an_example_of_the_documentation_that_was_applied_is_unchanged(s, text):
+    first = s.apply(text).stdout.splitlines()
+    equal([line.split()[-1] for line in first], ["created"] * len(first))
+    again = [line.replace("created", "unchanged") for line in first]
+    p = s.apply(text)
+    equal((p.stdout.splitlines(), p.stderr), (again, ""))
+    p = s.ctl("diff", "-f", "-", stdin=text)
+    equal((p.stdout, p.stderr), ("", ""))
+    for form in ("yaml", "json"):
+        stored = s.ctl("get", "all", "-o", form).stdout
+        equal(sorted(s.apply(stored).stdout.splitlines()), sorted(again), "a second apply of what get prints")
+        equal(s.ctl("diff", "-f", "-", stdin=stored).stdout, "")
+
+
+def test_there_are_examples_of_every_kind():
+    kinds = {kind for p in examples() for kind in re.findall(r"^kind: (\w+)", p.values[0], flags=re.M)}
+    equal(kinds, {"IPPool", "Node", "BGPConfiguration", "BGPPeer", "BGPFilter", "IPReservation",
+                  "IPAMConfiguration"})
 
 
 def test_a_node_with_blocks_or_an_agent_is_not_deleted_as_a_document(s):
@@ -388,19 +449,22 @@ def silent(tmp_path):
     unix.close()
 
 
-@pytest.mark.parametrize("words", [["get", "all"], ["diff", "-f", "-"], ["apply", "-f", "-"], ["node", "list"],
-                                   ["delete", "ippool", "p"], ["node", "drain", "n"], ["node", "show", "n"],
-                                   ["node", "remove", "n"], ["ipam", "show", "--cluster"]], ids=" ".join)
-def test_who_waits_is_told_for_what_and_for_how_long(tmp_path, silent, words):
+def test_who_waits_is_told_for_what_and_for_how_long(tmp_path, silent):
     s = Store(silent[0], str(tmp_path))
-    text = pool("p", "10.9.0.0/16")
-    p = s.ctl(*words, "--timeout", "3s", stdin=text, status=1)
-    said = p.stderr.splitlines()
-    equal(said[0], f"roostctl: waiting for the store at {silent[0]}, 3 s at most (--timeout)")
-    holds(said[1], "cannot be used: no answer within")
-    equal("unknown" in p.stderr, False, f"a doubt that nothing was changed, in {p.stderr}")
-    p = s.ctl(*words, "--timeout=200ms", stdin=text, status=1)
-    equal("waiting" in p.stderr, False, f"a word about a short wait, in {p.stderr}")
+
+    def ask(words):
+        text = pool("p", "10.9.0.0/16")
+        return [s.ctl(*words, "--timeout", time, stdin=text, status=1).stderr for time in ("3s", "200ms")]
+    commands = [["get", "all"], ["diff", "-f", "-"], ["apply", "-f", "-"], ["delete", "ippool", "p"],
+                ["ipam", "show", "--cluster"], ["conformance"], ["node", "list"],
+                *(["node", verb, "n"] for verb in ("show", "drain", "undrain", "remove"))]
+    with concurrent.futures.ThreadPoolExecutor(len(commands)) as threads:
+        for words, (long, short) in zip(commands, threads.map(ask, commands)):
+            said = long.splitlines()
+            equal(said[0], f"roostctl: waiting for the store at {silent[0]}, 3 s at most (--timeout)", words)
+            holds(said[1], "cannot be used: no answer within")
+            equal("unknown" in long, False, f"{words}: a doubt that nothing was changed, in {long}")
+            equal("waiting" in short, False, f"{words}: a word about a short wait, in {short}")
 
 
 def test_so_is_who_waits_for_the_agent(tmp_path, silent):

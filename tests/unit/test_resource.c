@@ -740,46 +740,97 @@ static json_t *stored_node(const char *metadata, const char *spec)
 	return stored;
 }
 
+#define AGENTS_BGP                                                                                 \
+	"\"ipv4Address\": \"10.0.0.1/24\", \"ipv6Address\": \"fd00::1/64\", "                      \
+	"\"ipv4IPIPTunnelAddr\": \"10.65.0.0\""
+#define AGENTS_SPEC                                                                                \
+	"\"ipv4VXLANTunnelAddr\": \"10.65.0.1\", \"vxlanTunnelMACAddr\": \"66:00:00:00:00:01\""
+
+static void merges_to(const char *old_metadata, const char *old_spec, bool has_agent,
+	const char *metadata, const char *spec, const char *expected_metadata,
+	const char *expected_spec)
+{
+	CLEANUP_JSON json_t *old = stored_node(old_metadata, old_spec);
+	CLEANUP_JSON json_t *given = stored_node(metadata, spec);
+	CLEANUP_JSON json_t *expected = stored_node(expected_metadata, expected_spec);
+	CLEANUP_JSON json_t *merged = document_merge_node(old, given, has_agent);
+	CLEANUP_JSON json_t *again = document_merge_node(merged, given, has_agent);
+	CLEANUP_FREE char *text = json_text(merged);
+	if (!json_equal(merged, expected))
+		fail_msg("%s", text);
+	assert_true(json_equal(again, merged));
+}
+
 TEST(applying_a_node_keeps_what_its_agent_wrote)
 {
-	static const char agent[] =
-		"{\"bgp\": {\"ipv4Address\": \"10.0.0.1/24\", \"ipv6Address\": \"fd00::1/64\", "
-		"\"ipv4IPIPTunnelAddr\": \"10.65.0.0\", \"asNumber\": 7, "
-		"\"routeReflectorClusterID\": \"1.1.1.1\"}, \"drain\": true, "
-		"\"ipv4VXLANTunnelAddr\": \"10.65.0.1\", \"vxlanTunnelMACAddr\": "
-		"\"66:00:00:00:00:01\"}";
+	static const char agent[] = "{\"bgp\": {" AGENTS_BGP ", \"asNumber\": 7, "
+				    "\"routeReflectorClusterID\": \"1.1.1.1\"}, " AGENTS_SPEC "}";
+	static const char name[] = "{\"name\": \"a\", \"labels\": {\"old\": \"1\"}}";
+	for (int has_agent = 0; has_agent < 2; has_agent++)
+		merges_to(name, agent, has_agent, "{\"name\": \"a\", \"labels\": {\"new\": \"1\"}}",
+			"{}", "{\"name\": \"a\", \"labels\": {\"new\": \"1\"}}",
+			"{\"bgp\": {" AGENTS_BGP "}, " AGENTS_SPEC "}");
+	/* A document without an agent is a person's. */
+	static const char given[] = "{\"bgp\": {\"ipv4Address\": \"10.0.0.2/24\", \"asNumber\": 8, "
+				    "\"ipv6Address\": null}, "
+				    "\"vxlanTunnelMACAddr\": \"66:00:00:00:00:02\", "
+				    "\"ipv6VXLANTunnelAddr\": \"fd65::1\"}";
+	merges_to(name, agent, false, "{\"name\": \"a\"}", given, "{\"name\": \"a\"}",
+		"{\"bgp\": {\"ipv4Address\": \"10.0.0.2/24\", \"asNumber\": 8, "
+		"\"ipv6Address\": \"fd00::1/64\", \"ipv4IPIPTunnelAddr\": \"10.65.0.0\"}, "
+		"\"ipv4VXLANTunnelAddr\": \"10.65.0.1\", \"ipv6VXLANTunnelAddr\": \"fd65::1\", "
+		"\"vxlanTunnelMACAddr\": \"66:00:00:00:00:02\"}");
+	merges_to(name, agent, true, "{\"name\": \"a\"}", given, "{\"name\": \"a\"}",
+		"{\"bgp\": {" AGENTS_BGP ", \"asNumber\": 8}, " AGENTS_SPEC "}");
+	CLEANUP_JSON json_t *old = stored_node(name, agent), *file = stored_node(name, given);
+	CLEANUP_JSON json_t *merged = document_merge_node(old, file, true);
+	CLEANUP_TEXT struct text t = {0};
+	document_list_refused(file, merged, &t);
+	assert_string_equal(
+		t.buf, "spec.bgp.ipv4Address, spec.vxlanTunnelMACAddr, spec.ipv6VXLANTunnelAddr");
+	/* An agent without an address leaves an empty object. */
+	merges_to(name, "{\"bgp\": {}}", true, name, "{}", name, "{\"bgp\": {}}");
+	merges_to(name, "{}", true, name, "{}", name, "{}");
+}
+
+TEST(applying_a_node_drains_it_only_when_the_file_says_so)
+{
+	static const char name[] = "{\"name\": \"a\"}";
+	static const char drained[] = "{\"drain\": true}", none[] = "{}",
+			  off[] = "{\"drain\": false}";
 	static const struct {
-		const char *metadata, *spec, *expected_metadata, *expected;
+		const char *old, *given, *expected;
 	} table[] = {
-		{"{\"name\": \"a\", \"labels\": {\"new\": \"1\"}}", "{}",
-			"{\"name\": \"a\", \"labels\": {\"new\": \"1\"}}",
-			"{\"bgp\": {\"ipv4Address\": \"10.0.0.1/24\", \"ipv6Address\": "
-			"\"fd00::1/64\", \"ipv4IPIPTunnelAddr\": \"10.65.0.0\"}, "
-			"\"ipv4VXLANTunnelAddr\": \"10.65.0.1\", \"vxlanTunnelMACAddr\": "
-			"\"66:00:00:00:00:01\"}"},
-		{"{\"name\": \"a\"}",
-			"{\"bgp\": {\"ipv4Address\": \"10.0.0.2/24\", \"asNumber\": 8, "
-			"\"ipv6Address\": null}, \"drain\": false, \"vxlanTunnelMACAddr\": "
-			"\"66:00:00:00:00:02\"}",
-			"{\"name\": \"a\"}",
-			"{\"bgp\": {\"ipv4Address\": \"10.0.0.2/24\", \"asNumber\": 8, "
-			"\"ipv6Address\": \"fd00::1/64\", \"ipv4IPIPTunnelAddr\": \"10.65.0.0\"}, "
-			"\"drain\": false, \"ipv4VXLANTunnelAddr\": \"10.65.0.1\", "
-			"\"vxlanTunnelMACAddr\": \"66:00:00:00:00:02\"}"},
+		{none, none, none},
+		{none, off, none}, /* as node undrain leaves it */
+		{none, drained, drained},
+		{drained, none, drained},
+		{drained, off, none},
+		{drained, drained, drained},
+		{off, none, none},
 	};
-	for (size_t i = 0; i < COUNT(table); i++) {
-		CLEANUP_JSON json_t *old =
-			stored_node("{\"name\": \"a\", \"labels\": {\"old\": \"1\"}}", agent);
-		CLEANUP_JSON json_t *given = stored_node(table[i].metadata, table[i].spec);
-		CLEANUP_JSON json_t *expected =
-			stored_node(table[i].expected_metadata, table[i].expected);
-		CLEANUP_JSON json_t *merged = document_merge_node(old, given);
-		CLEANUP_JSON json_t *alone = document_merge_node(NULL, given);
-		CLEANUP_FREE char *text = json_text(merged);
-		if (!json_equal(merged, expected))
-			fail_msg("%s", text);
-		assert_true(json_equal(alone, given));
-	}
+	for (size_t i = 0; i < COUNT(table); i++)
+		merges_to(name, table[i].old, true, name, table[i].given, name, table[i].expected);
+}
+
+TEST(applying_a_node_keeps_the_label_that_its_agent_made)
+{
+	static const char own[] =
+		"{\"name\": \"a\", \"labels\": {\"kubernetes.io/hostname\": \"a\"}}";
+	static const char mine[] =
+		"{\"name\": \"a\", \"labels\": {\"kubernetes.io/hostname\": \"b\"}}";
+	static const char bare[] = "{\"name\": \"a\"}";
+	static const struct {
+		const char *old, *given, *expected;
+	} table[] = {
+		{own, bare, own},
+		{own, mine, mine},
+		{mine, own, own},
+		{mine, bare, bare}, /* somebody took it out: the agent makes its own */
+		{bare, bare, bare},
+	};
+	for (size_t i = 0; i < COUNT(table); i++)
+		merges_to(table[i].old, "{}", true, table[i].given, "{}", table[i].expected, "{}");
 }
 
 int main(void)
@@ -791,6 +842,8 @@ int main(void)
 		cmocka_unit_test(names_and_labels_have_known_alphabets),
 		cmocka_unit_test(some_kinds_have_fixed_names),
 		cmocka_unit_test(applying_a_node_keeps_what_its_agent_wrote),
+		cmocka_unit_test(applying_a_node_drains_it_only_when_the_file_says_so),
+		cmocka_unit_test(applying_a_node_keeps_the_label_that_its_agent_made),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
