@@ -16,7 +16,8 @@
  * side needs two rounds: the pair is made and set up first, then come the two IPv6 settings that
  * exist only as files, and only then may the link go up, because a link that is up already listens
  * to router advertisements. The first round also asks for the new link's index and that of its
- * peer, so the pod's side needs no question.
+ * peer, so the pod's side needs no question. The last message of all asks for the pod's end, without
+ * which its first packets may be lost (plugins/wire.c).
  *
  * Any refusal ends the program with the number of the message and the kernel's errno.
  */
@@ -39,8 +40,11 @@
 
 #define PROTO_ROOST 82
 #define LO_INDEX 1
+#define MTU 1500
+#define METRIC_NEAR6 256
 
 static const uint8_t host_mac[6] = {0xee, 0xee, 0xee, 0xee, 0xee, 0xee};
+static const uint8_t pod_mac[6] = {0x02, 0x00, 0x00, 0x00, 0x00, 0x01};
 static const char gateway4[] = "169.254.1.1";
 static const char gateway6[] = "fe80::ecee:eeff:feee:eeee"; /* host_mac as an interface id */
 
@@ -186,6 +190,8 @@ static void add_veth(struct batch *b, const char *host, const char *pod, int net
 	message(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &none, sizeof(none));
 	put_text(b, IFLA_IFNAME, host);
 	put(b, IFLA_ADDRESS, host_mac, sizeof(host_mac));
+	put_u32(b, IFLA_MTU, MTU);
+	put_u32(b, IFLA_GROUP, 1);
 	put_u32(b, IFLA_NUM_TX_QUEUES, 1);
 	put_u32(b, IFLA_NUM_RX_QUEUES, 1);
 	struct rtattr *info = nest(b, IFLA_LINKINFO);
@@ -194,12 +200,22 @@ static void add_veth(struct batch *b, const char *host, const char *pod, int net
 	struct rtattr *peer = nest(b, VETH_INFO_PEER);
 	memcpy(reserve(b, sizeof(none)), &none, sizeof(none));
 	put_text(b, IFLA_IFNAME, pod);
+	put(b, IFLA_ADDRESS, pod_mac, sizeof(pod_mac));
+	put_u32(b, IFLA_MTU, MTU);
 	put_u32(b, IFLA_NET_NS_FD, (uint32_t)netns);
 	put_u32(b, IFLA_NUM_TX_QUEUES, 1);
 	put_u32(b, IFLA_NUM_RX_QUEUES, 1);
 	nest_end(b, peer);
 	nest_end(b, data);
 	nest_end(b, info);
+}
+
+static void put_no_auto_link_local(struct batch *b)
+{
+	struct rtattr *inet6 = nest(b, AF_INET6);
+	const uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
+	put(b, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof(mode));
+	nest_end(b, inet6);
 }
 
 /* The alias and everything netlink can set, in one message; the creating one takes neither. */
@@ -215,6 +231,7 @@ static void set_up_host_end(struct batch *b, const char *host, const char *alias
 	message(b, RTM_SETLINK, NLM_F_ACK, &by_name, sizeof(by_name));
 	put_text(b, IFLA_IFNAME, host);
 	put_text(b, IFLA_IFALIAS, alias);
+	put_u32(b, IFLA_GROUP, 0);
 	struct rtattr *spec = nest(b, IFLA_AF_SPEC);
 	struct rtattr *inet = nest(b, AF_INET);
 	struct rtattr *all = nest(b, IFLA_INET_CONF);
@@ -222,18 +239,41 @@ static void set_up_host_end(struct batch *b, const char *host, const char *alias
 		put_u32(b, conf[i].id, conf[i].value);
 	nest_end(b, all);
 	nest_end(b, inet);
-	struct rtattr *inet6 = nest(b, AF_INET6);
-	const uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
-	put(b, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof(mode));
-	nest_end(b, inet6);
+	put_no_auto_link_local(b);
 	nest_end(b, spec);
 }
 
-static void ask_link(struct batch *b, const char *name)
+/* Without IPv6 the pod has no link-local address. */
+static void set_no_auto_link_local(struct batch *b, int index)
 {
-	const struct ifinfomsg by_name = {0};
-	message(b, RTM_GETLINK, NLM_F_ACK, &by_name, sizeof(by_name));
-	put_text(b, IFLA_IFNAME, name);
+	const struct ifinfomsg link = {.ifi_index = index};
+	message(b, RTM_SETLINK, NLM_F_ACK, &link, sizeof(link));
+	struct rtattr *spec = nest(b, IFLA_AF_SPEC);
+	put_no_auto_link_local(b);
+	nest_end(b, spec);
+}
+
+/* Proxied ARP is answered at once. */
+static void set_no_proxy_delay(struct batch *b, int index)
+{
+	const struct ndtmsg table = {.ndtm_family = AF_INET};
+	const uint64_t none = 0;
+	message(b, RTM_SETNEIGHTBL, NLM_F_ACK, &table, sizeof(table));
+	put_text(b, NDTA_NAME, "arp_cache");
+	struct rtattr *parms = nest(b, NDTA_PARMS);
+	put_u32(b, NDTPA_IFINDEX, (uint32_t)index);
+	put(b, NDTPA_PROXY_DELAY, &none, sizeof(none));
+	nest_end(b, parms);
+}
+
+/* By name, or by index when that is not 0. */
+static void ask_link(struct batch *b, const char *name, int index)
+{
+	const struct ifinfomsg link = {.ifi_index = index};
+	message(b, RTM_GETLINK, NLM_F_ACK, &link, sizeof(link));
+	put_u32(b, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	if (!index)
+		put_text(b, IFLA_IFNAME, name);
 }
 
 static void set_up(struct batch *b, int index)
@@ -271,6 +311,22 @@ static void route(struct batch *b, uint16_t type, int index, const struct addres
 		put(b, RTA_GATEWAY, via->bytes, via->size);
 	if (index)
 		put_u32(b, RTA_OIF, (uint32_t)index);
+}
+
+/* The prefix of the IPv6 gateway, which has itself an address without one (ROUTES.md says why). */
+static void add_near6(struct batch *b, int index, const struct address *gateway)
+{
+	const struct rtmsg body = {.rtm_family = AF_INET6,
+		.rtm_dst_len = 64,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_KERNEL,
+		.rtm_type = RTN_UNICAST};
+	struct address prefix = *gateway;
+	memset(prefix.bytes + 8, 0, 8);
+	message(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, &body, sizeof(body));
+	put(b, RTA_DST, prefix.bytes, prefix.size);
+	put_u32(b, RTA_OIF, (uint32_t)index);
+	put_u32(b, RTA_PRIORITY, METRIC_NEAR6);
 }
 
 static void add_neighbour(struct batch *b, int index, const struct address *a)
@@ -319,16 +375,19 @@ static int wire_host(const struct pod *p)
 	(void)snprintf(alias, sizeof(alias), "floor %s", p->ifname);
 	add_veth(&b, p->host, p->ifname, p->netns);
 	set_up_host_end(&b, p->host, alias);
-	ask_link(&b, p->host);
+	ask_link(&b, p->host, 0);
 	commit(&b, "making the pair");
 	write_zero(p->host, "accept_ra");
 	write_zero(p->host, "accept_redirects");
+	set_no_proxy_delay(&b, b.index);
+	if (p->addr6.family)
+		add_address(&b, b.index, &p->gateway6, 128);
 	set_up(&b, b.index);
+	if (p->addr6.family)
+		add_near6(&b, b.index, &p->gateway6);
 	route(&b, RTM_NEWROUTE, b.index, &p->addr4, NULL);
-	if (p->addr6.family) {
-		add_address(&b, b.index, &p->gateway6, 64);
+	if (p->addr6.family)
 		route(&b, RTM_NEWROUTE, b.index, &p->addr6, NULL);
-	}
 	commit(&b, "host's side");
 	(void)close(b.fd);
 	return b.peer;
@@ -344,12 +403,15 @@ static void wire_pod(const struct pod *p, int index)
 	add_address(&b, index, &p->addr4, 32);
 	if (p->addr6.family)
 		add_address(&b, index, &p->addr6, 128);
+	else
+		set_no_auto_link_local(&b, index);
 	set_up(&b, index);
 	route(&b, RTM_NEWROUTE, index, &p->gateway4, NULL);
 	route(&b, RTM_NEWROUTE, index, NULL, &p->gateway4);
 	add_neighbour(&b, index, &p->gateway4);
 	if (p->addr6.family)
 		route(&b, RTM_NEWROUTE, index, NULL, &p->gateway6);
+	ask_link(&b, p->ifname, index);
 	commit(&b, "pod's side");
 	(void)close(b.fd);
 }
