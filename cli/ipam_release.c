@@ -5,7 +5,7 @@
  *
  * Addresses are looked at before anything is done: one that must not be freed refuses the whole
  * command. The order is that of DEL: link, then record, so that nobody gets an address whose old
- * route stands. A living pod is cut off by --force together with all its addresses, since its link
+ * route stands; the address of the node's own tunnel leaves its device likewise. A living pod is cut off by --force together with all its addresses, since its link
  * serves them all.
  *
  * Blocks: the state gives them up first, their blackholes follow; between the two a kill leaves
@@ -122,12 +122,33 @@ static int cut_off(
 	return done;
 }
 
+/* An address that the host has itself is nobody else's: packets to a pod with it would stay here. So
+ * the device loses it first; a living agent takes another one for it. */
+static int take_from_device(struct release *r, const struct addr *a, struct err *e)
+{
+	CLEANUP_FREE struct net_addr *all = NULL;
+	size_t n = 0;
+	int done = net_list_addrs(r->net, &all, &n, e);
+	bool found = false;
+	for (size_t i = 0; i < n && done >= 0; i++)
+		if (addr_equal(&all[i].address.addr, a)) {
+			net_del_addr(r->net, all[i].dev, &all[i].address, NET_MAY_LACK);
+			found = true;
+		}
+	return done < 0 || !found ? done : net_commit(r->net, NULL, e);
+}
+
 static int release_one(struct release *r, const struct addr *a, struct err *e)
 {
 	const struct node_entry *n = node_view_entry(&r->view, a);
 	const struct owned_link *l = find_link(r, n);
 	if (l)
 		return cut_off(r, l, &n->owner.hash, e);
+	if (n && n->state == NODE_USED && owner_is_tunnel(&n->owner)) {
+		int taken = take_from_device(r, a, e);
+		if (taken < 0)
+			return taken;
+	}
 	if (n ? n->state == NODE_COOLING : !in_quarantine(r, a)) {
 		(void)output_complain("%s is %s, there is nothing to release", ADDR_STRING(a),
 			n ? "cooling down" : "free");

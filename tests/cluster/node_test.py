@@ -9,7 +9,7 @@ import pytest
 
 import lab
 import traffic
-from lab import Cluster, PROGRAMS, equal, resource, step, true, until
+from lab import Cluster, PROGRAMS, equal, resource, step, true, until, until_it_passes
 
 pytestmark = pytest.mark.needs(*PROGRAMS)
 
@@ -152,6 +152,40 @@ def test_a_machine_that_lost_its_power_has_its_name_again():
         node.add_pod()
         c.wait_converged()
         c.matrix()
+
+
+def test_no_pod_gets_the_address_of_a_tunnel_that_was_released_by_force():
+    """Neither while the agent is stopped, so that the device has it, nor while it takes a new one."""
+    with Cluster(nodes=2, encap="vxlan", families=(4,), pools=False, start=False,
+                 settings={"headroom": 1}) as c:
+        c.apply(c.pool("small", "100.66.0.0/28", 30),
+                resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
+        for node in c.nodes:
+            node.start()
+        node = c.nodes[0]
+        address = until(node.vtep, "the device to have its address")
+        until(node.ready, "the node to be ready")
+        done = node.ctl("ipam", "release", address, ok=False)
+        equal(done.returncode, 1, "the status without --force")
+        true("--force" in done.stderr, "what to do", done.stderr)
+
+        def exhaust():
+            while True:
+                pod = node.new_pod()
+                answer = node.try_add(pod)
+                if answer.status:
+                    return answer.refused(11)
+                true(pod.ip4 != node.vtep(), f"no pod to have {node.vtep()}", pod.ip4)
+
+        node.agent.freeze()
+        node.ctl("ipam", "release", "--force", address)
+        equal(node.vtep(), None, "the address of the device, before somebody else may have it:")
+        step(exhaust()["msg"])
+        node.agent.thaw()
+        until(node.vtep, "the agent to take another one for it")
+        exhaust()
+        until_it_passes(node.consistent, "the node to be consistent")
+        true(node.vtep() not in {p.ip4 for p in node.pods.values()}, "no pod to have it", node.vtep())
 
 
 def test_however_many_problems_there_are_they_are_counted():

@@ -91,7 +91,7 @@ TEST(a_problem_begins_once_and_is_over_once_whatever_its_sentence)
 		struct problems p = {0};
 		problems_add_as(&p, "store", "etcd at %d", i);
 		problems_add(&p, "other");
-		says(&l, &p, 1000 * i, i ? "" : "+etcd at 0 +other");
+		says(&l, &p, INT64_C(1000) * i, i ? "" : "+etcd at 0 +other");
 	}
 	says(&l, &none, 5000, "-etcd at 0 -other");
 	says(&l, &none, 6000, "");
