@@ -19,9 +19,11 @@
 #include <unistd.h>
 
 #include "agent/agent_impl.h"
+#include "agent/naming.h"
 #include "lib/boot.h"
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 #define POLL_MS 1000	 /* free addresses are counted */
 #define SLOW_MS 30000	 /* everything is looked at anew */
@@ -104,6 +106,35 @@ static void note_homes(struct agent *a)
 	}
 }
 
+/* As the name owns blocks, what cannot be counted counts as in use. */
+static uint64_t count_used(struct agent *a)
+{
+	struct err e;
+	uint64_t used = 0;
+	if (node_states_read(&a->states, boot_now_ms() / 1000, &e) < 0)
+		return 1;
+	for (size_t i = 0; i < a->states.n_blocks; i++)
+		used += a->states.blocks[i].in.used;
+	return used;
+}
+
+static void choose_name(struct agent *a, const struct member_place *here)
+{
+	char told[RESOURCE_NAME];
+	(void)text_copy(told, sizeof(told), a->conf.node);
+	const struct naming_input in = {
+		.told = told,
+		.is_host = a->conf.node_is_host,
+		.before = a->known.mirror.node,
+		.other_machine = *a->known.machine && *here->machine &&
+				 strcmp(a->known.machine, here->machine) != 0,
+		.used = count_used(a),
+	};
+	const char *name = naming_choose(&in, a->renamed);
+	(void)text_copy(a->conf.node, sizeof(a->conf.node), name);
+	log_info("node %s, store %s", a->conf.node, a->conf.store.url);
+}
+
 static int open_all(struct agent *a, struct err *e)
 {
 	int r = open_data(a, e);
@@ -111,11 +142,12 @@ static int open_all(struct agent *a, struct err *e)
 		r = node_states_open(&a->states, &a->conf, e);
 	if (r < 0)
 		return r;
+	struct member_place here;
+	member_find_place(&here);
+	choose_name(a, &here);
 	note_homes(a);
 	replica_init(&a->replica, a->conf.node);
 	a->loss.id = a->known.store_id;
-	struct member_place here;
-	member_find_place(&here);
 	member_init(&a->member, a->conf.node, a->known.installation, &here);
 	r = kernel_open(&a->kernel, e);
 	if (r >= 0)

@@ -51,9 +51,10 @@ struct agent {
 	struct node_states states;
 	struct pods pods;
 	struct tunnel_addresses tunnels;
-	struct lastknown known; /* what the file in the data folder says */
-	char *known_text;	/* the same, to see whether it has to be written */
-	bool uses_known;	/* it became the node state, as the store cannot be read */
+	struct lastknown known;	    /* what the file in the data folder says */
+	char *known_text;	    /* the same, to see whether it has to be written */
+	bool uses_known;	    /* it became the node state, as the store cannot be read */
+	char renamed[PROBLEM_TEXT]; /* it is not called as it was told, and why; "" */
 	int data_lock;
 	int64_t began_s; /* wall clock */
 

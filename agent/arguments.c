@@ -109,6 +109,7 @@ static int put_host_name(struct agent_conf *out, struct err *e)
 	if (text_is_dns_name(name) && strcmp(name, "localhost") != 0 &&
 		strncmp(name, "localhost.", 10) != 0) {
 		(void)text_copy(out->node, sizeof(out->node), name);
+		out->node_is_host = true;
 		return 0;
 	}
 	char shown[64];

@@ -337,8 +337,11 @@ static void note_troubles(struct agent *a)
 	else if (*a->commit_trouble)
 		problems_add_as(&a->problems, "store",
 			"the cluster store did not take the last change: %s", a->commit_trouble);
+	if (*a->renamed)
+		problems_add(&a->problems, "%s", a->renamed);
 	if (*a->member.waits)
-		problems_add_as(&a->problems, "name", "%s", a->member.waits);
+		problems_add_as(&a->problems, a->member.refused ? "refused" : "name", "%s",
+			a->member.waits);
 	if (*a->member.newcomer)
 		problems_add_as(&a->problems, "newcomer", "%s", a->member.newcomer);
 	bird_status(a->bird, &a->bird_status);

@@ -171,7 +171,6 @@ static int start_agent(struct loop *l, struct err *e)
 	int r = agent_open(&l->agent, &l->conf, e);
 	if (r < 0)
 		return r;
-	log_info("node %s, store %s", l->conf.node, l->conf.store.url);
 	r = loop_run(l, e);
 	agent_close(l->agent);
 	sd_event_source_unref(l->timer);

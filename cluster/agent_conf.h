@@ -27,6 +27,7 @@ struct agent_conf_store {
 
 struct agent_conf {
 	char node[RESOURCE_NAME];      /* default: the host's name, lower case */
+	bool node_is_host;	       /* nobody chose it */
 	struct agent_conf_store store; /* default: file:DATA_DIR/store */
 	char state_dirs[AGENT_CONF_STATE_DIRS][AGENT_CONF_PATH]; /* default: /run/roost/state */
 	size_t n_state_dirs;
