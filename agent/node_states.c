@@ -54,7 +54,7 @@ void node_states_close(struct node_states *s)
 static int open_state(const struct node_states *s, size_t dir, struct node **out, struct err *e)
 {
 	CLEANUP_NET struct net *net = NULL;
-	int r = node_open(out, s->dirs[dir].path, NODE_SHARED, e);
+	int r = node_open(out, s->dirs[dir].path, NODE_AGENT, e);
 	return r < 0 ? r : session_adopt(*out, &net, e);
 }
 

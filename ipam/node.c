@@ -25,11 +25,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "ipam/node_impl.h"
 #include "lib/file.h"
+#include "lib/lock.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -60,38 +60,45 @@ int node_self(struct node *n, struct registry_self *out, struct err *e)
 	return 0;
 }
 
-static int node_relock(struct node *n, int how, struct err *e)
+static void lock_path(const struct node *n, char out[PATH_ROOM])
 {
-	while (flock(n->lock, how) < 0)
-		if (errno != EINTR)
-			return err_set(
-				e, errno, "cannot lock %s/lock: %s", n->dir, strerror(errno));
-	return 0;
+	(void)snprintf(out, PATH_ROOM, "%s/lock", n->dir);
+}
+
+static enum lock_kind kind_of_lock(enum node_mode mode)
+{
+	return mode == NODE_EXCLUSIVE ? LOCK_ALONE
+	       : mode == NODE_AGENT   ? LOCK_AT_ONCE
+				      : LOCK_SHARED;
 }
 
 int node_lock_alone(struct node *n, struct err *e)
 {
-	return node_relock(n, LOCK_EX, e);
+	char path[PATH_ROOM];
+	lock_path(n, path);
+	return lock_change(n->lock, path, LOCK_ALONE, e);
 }
 
 int node_lock_again(struct node *n, struct err *e)
 {
-	return n->mode == NODE_EXCLUSIVE ? 0 : node_relock(n, LOCK_SH, e);
+	char path[PATH_ROOM];
+	lock_path(n, path);
+	return n->mode == NODE_EXCLUSIVE ? 0 : lock_change(n->lock, path, LOCK_SHARED, e);
 }
 
 static int node_take_lock(struct node *n, struct err *e)
 {
 	char path[PATH_ROOM];
-	(void)snprintf(path, sizeof(path), "%s/lock", n->dir);
-	enum file_lock kind = n->mode == NODE_EXCLUSIVE ? FILE_LOCK_EXCLUSIVE : FILE_LOCK_SHARED;
+	lock_path(n, path);
+	enum lock_kind kind = kind_of_lock(n->mode);
 	/* A look makes nothing, not even the lock. */
 	if (n->mode == NODE_READ && access(path, F_OK) < 0 && errno == ENOENT)
 		return err_set(e, ENOENT, "there is no node state in %s", n->dir);
-	int r = file_lock(path, kind, e);
+	int r = lock_take(path, kind, e);
 	if (r == -ENOENT && n->mode != NODE_READ) {
 		r = file_make_dir(n->dir, 0700, e);
 		if (r == 0)
-			r = file_lock(path, kind, e);
+			r = lock_take(path, kind, e);
 	}
 	if (r == -ENOENT)
 		return err_set(e, ENOENT, "there is no node state in %s", n->dir);
@@ -299,12 +306,12 @@ void node_close(struct node *n)
 
 int node_lock_owner(struct node *n, const struct hash *owner, struct err *e)
 {
-	return file_lock_slot(n->lock, hash_slot(owner), e);
+	return lock_slot(n->lock, hash_slot(owner), e);
 }
 
 int node_try_lock_owner(struct node *n, const struct hash *owner, struct err *e)
 {
-	return file_try_lock_slot(n->lock, hash_slot(owner), e);
+	return lock_try_slot(n->lock, hash_slot(owner), e);
 }
 
 /* The block of an address; one in no block counts as its own. */

@@ -22,8 +22,9 @@
 struct node;
 
 enum node_mode {
-	NODE_SHARED,	/* ADD, DEL, changes by hand: many at once; makes the state when absent */
-	NODE_EXCLUSIVE, /* GC, repair: alone; makes the state when absent */
+	NODE_SHARED, /* ADD, DEL, changes by hand: many at once; makes the state when absent */
+	NODE_AGENT,  /* as NODE_SHARED, past those who wait to be alone: an ADD may wait for it */
+	NODE_EXCLUSIVE, /* GC, repair: alone; makes the state when absent. Not starved (lib/lock.h) */
 	NODE_READ,	/* looks only; -ENOENT when there is no state of this boot */
 };
 

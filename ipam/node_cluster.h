@@ -5,7 +5,7 @@
  * blocks that this node owns in the cluster store. ADD reads the mirror when its configuration
  * names no pools; so pods start from it while the store, the agent and BIRD are down.
  *
- * The agent opens the state (NODE_SHARED) around each piece of work and closes it: an open one
+ * The agent opens the state (NODE_AGENT) around each piece of work and closes it: an open one
  * keeps GC out, and a process has one handle of a folder at a time. As ADD does, it adopts first
  * (node_needs_adoption(n, true), node_adopt()), then puts the mirror, then adds its blocks; after a
  * state was lost all three happen again, since each call compares with what is there.

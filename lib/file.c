@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files, folders, locks and small settings. Everything is opened with O_CLOEXEC and made with an
+ * Files, folders and small settings. Everything is opened with O_CLOEXEC and made with an
  * explicit mode, whatever the umask of the runtime that started us. Reads are bounded: what is read
  * here was written by others.
  *
- * Folders and lock files are on the way of every ADD, so the common case, where they exist, costs
- * one system call. A lock file is never removed: whoever waits for the lock of an unlinked file
- * would wait for a lock that nobody else can see.
+ * Our own files lie in folders of our own, where a link, a FIFO or a device is somebody's mistake, or
+ * worse. Opening one must not wait, follow it, or change what has another name elsewhere: it is told
+ * what is there. Folders are on the way of every ADD, so the common case, where they exist, costs one
+ * system call.
  */
 #include "lib/file.h"
 
@@ -14,10 +15,10 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,12 +59,68 @@ int file_write(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
+static const char *kind_of(const struct stat *st)
+{
+	return S_ISLNK(st->st_mode)    ? "a symbolic link"
+	       : S_ISDIR(st->st_mode)  ? "a folder"
+	       : S_ISFIFO(st->st_mode) ? "a FIFO"
+	       : S_ISSOCK(st->st_mode) ? "a socket"
+				       : "a device";
+}
+
+int file_refuse(const char *path, int error, struct err *e)
+{
+	struct stat st;
+	bool odd = error == -ELOOP || error == -EISDIR || error == -ENXIO || error == -EEXIST;
+	if (odd && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return err_set(e, -error, "%s is %s, not a file: remove it", path, kind_of(&st));
+	return err_set(e, -error, "cannot open %s: %s", path, strerror(-error));
+}
+
+static int check_plain(const char *path, const struct stat *st, struct err *e)
+{
+	if (S_ISDIR(st->st_mode))
+		return file_refuse(path, -EISDIR, e);
+	if (!S_ISREG(st->st_mode))
+		return file_refuse(path, -ENXIO, e);
+	if (st->st_nlink > 1)
+		return err_set(e, EMLINK,
+			"%s has a second name elsewhere (a hard link): remove this one", path);
+	return 0;
+}
+
+int file_open(const char *path, int flags, struct stat *st, struct err *e)
+{
+	struct stat own;
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return file_refuse(path, -errno, e);
+	st = st ? st : &own;
+	int r = fstat(fd, st) < 0 ? file_refuse(path, -errno, e) : check_plain(path, st, e);
+	if (r == 0)
+		return fd;
+	(void)close(fd);
+	return r;
+}
+
+int file_create(const char *path, mode_t mode, struct err *e)
+{
+	(void)unlink(path); /* if it cannot be removed, it cannot be made either */
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd >= 0)
+		return fd;
+	int error = errno;
+	struct stat st;
+	if (error == EEXIST && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return file_refuse(path, -EISDIR, e);
+	return err_set(e, error, "cannot make %s: %s", path, strerror(error));
+}
+
 static int write_new(const char *path, mode_t mode, const char *bytes, size_t len, struct err *e)
 {
-	CLEANUP_FD int fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, mode);
+	CLEANUP_FD int fd = file_create(path, mode, e);
 	if (fd < 0)
-		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
+		return fd;
 	int r = file_write(fd, bytes, len);
 	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
 		r = -errno;
@@ -131,21 +188,6 @@ int file_make_dir(const char *dir, mode_t mode, struct err *e)
 		*p = '/';
 	}
 	return make_one(path, mode, e);
-}
-
-int file_lock(const char *path, enum file_lock kind, struct err *e)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
-	while (flock(fd, kind == FILE_LOCK_SHARED ? LOCK_SH : LOCK_EX) < 0) {
-		if (errno == EINTR)
-			continue;
-		int r = err_set(e, errno, "cannot lock %s: %s", path, strerror(errno));
-		(void)close(fd);
-		return r;
-	}
-	return fd;
 }
 
 static int get_number(int dir, const char *path, long *out, struct err *e)
@@ -219,36 +261,5 @@ int file_put_numbers(
 			return r;
 		}
 	}
-	return 0;
-}
-
-static struct flock slot_lock(uint64_t slot)
-{
-	return (struct flock){
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = (off_t)(slot & (UINT64_MAX >> 2)),
-		.l_len = 1,
-	};
-}
-
-int file_try_lock_slot(int fd, uint64_t slot, struct err *e)
-{
-	struct flock l = slot_lock(slot);
-	while (fcntl(fd, F_OFD_SETLK, &l) < 0) {
-		if (errno == EAGAIN || errno == EACCES)
-			return 0;
-		if (errno != EINTR)
-			return err_set(e, errno, "cannot lock a slot: %s", strerror(errno));
-	}
-	return 1;
-}
-
-int file_lock_slot(int fd, uint64_t slot, struct err *e)
-{
-	struct flock l = slot_lock(slot);
-	while (fcntl(fd, F_OFD_SETLKW, &l) < 0)
-		if (errno != EINTR)
-			return err_set(e, errno, "cannot lock a slot: %s", strerror(errno));
 	return 0;
 }

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Files: bounded reads, whole writes, replacement that a crash cannot tear, folders with explicit
- * modes, locks, small settings under /proc/sys.
+ * modes, small settings under /proc/sys.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -27,18 +27,17 @@ int file_sync_dir(const char *dir, struct err *e);
 /* Makes dir and its missing parents (parents 0755, dir itself mode). */
 int file_make_dir(const char *dir, mode_t mode, struct err *e);
 
-/* Opens (creating it, 0600) and locks a lock file; waits for others as long as it takes, so call
- * it under a timer (lib/deadline.h). Returns the descriptor; closing it unlocks. */
-enum file_lock { FILE_LOCK_SHARED, FILE_LOCK_EXCLUSIVE };
-int file_lock(const char *path, enum file_lock kind, struct err *e);
+/* Opens one of our own files, made with 0600 where flags say O_CREAT: a plain one, with no other name.
+ * Never through a link, never waiting for a FIFO's other end. What else has the name is told: -ELOOP a
+ * symbolic link, -EISDIR, -EMLINK a file with a second name, -ENXIO. st: of the file, or NULL. */
+struct stat;
+int file_open(const char *path, int flags, struct stat *st, struct err *e);
 
-/* Within an open lock file: one of 2^62 slots, exclusive, until the descriptor is closed. For
- * things that must not happen twice at once, each with the slot of its hash. Waits as
- * file_lock() does. */
-int file_lock_slot(int fd, uint64_t slot, struct err *e);
+/* A new, empty file for writing, in the place of what has the name: only a folder is refused. */
+int file_create(const char *path, mode_t mode, struct err *e);
 
-/* The same without waiting: 1, or 0 when somebody else has it. */
-int file_try_lock_slot(int fd, uint64_t slot, struct err *e);
+/* Says what has a name that should be a plain file's, and what to do. error: -errno, of open(). */
+int file_refuse(const char *path, int error, struct err *e);
 
 /* Reads or writes a small setting, "/proc/sys/net/...". The value is an integer in text. -ENOENT
  * when the kernel does not have it (no IPv6, say). Where /proc/sys is read-only, a setting that

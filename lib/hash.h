@@ -17,7 +17,7 @@ struct hash {
 
 struct hash hash_of(const void *data, size_t len);
 bool hash_equal(const struct hash *a, const struct hash *b);
-uint64_t hash_slot(const struct hash *h);	/* a number that stands for it (file_lock_slot()) */
+uint64_t hash_slot(const struct hash *h);	/* a number that stands for it (lock_slot()) */
 int hash_compare(const void *a, const void *b); /* struct hash *, for qsort and bsearch */
 void hash_format(const struct hash *h, char out[HASH_TEXT]);
 

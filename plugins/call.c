@@ -12,6 +12,7 @@
 #include "ipam/session.h"
 #include "lib/deadline.h"
 #include "lib/file.h"
+#include "lib/lock.h"
 #include "plugins/guard.h"
 
 void call_done(struct call *c)
@@ -44,7 +45,7 @@ static int lock_folder(struct call *c, bool exclusive, struct err *e)
 	int r = file_make_dir(c->conf.state_dir, 0700, e);
 	if (r < 0)
 		return r;
-	r = file_lock(path, exclusive ? FILE_LOCK_EXCLUSIVE : FILE_LOCK_SHARED, e);
+	r = lock_take(path, exclusive ? LOCK_ALONE : LOCK_SHARED, e);
 	if (r >= 0)
 		c->lock = r;
 	return r < 0 ? r : 0;
@@ -69,5 +70,5 @@ int call_lock_attachment(struct call *c, struct err *e)
 	struct hash owner = call_owner(c);
 	deadline_doing("waiting for another call for the same attachment");
 	return c->node ? node_lock_owner(c->node, &owner, e)
-		       : file_lock_slot(c->lock, hash_slot(&owner), e);
+		       : lock_slot(c->lock, hash_slot(&owner), e);
 }

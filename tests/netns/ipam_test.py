@@ -2,6 +2,7 @@
 """Which address a pod gets: pools, order, requests, gateways, other main plugins, many calls at
 once, a damaged or lost state, and processes that hold a lock."""
 
+import concurrent.futures
 import contextlib
 import fcntl
 import glob
@@ -13,6 +14,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
@@ -910,6 +912,42 @@ def test_the_files_of_the_state_belong_to_root_alone(lab):
     equal(stat.S_IMODE(os.stat(lab.state).st_mode), 0o700, "the folder's mode")
     for name in os.listdir(lab.state):
         equal(stat.S_IMODE(os.stat(f"{lab.state}/{name}").st_mode), 0o600, f"the mode of {name}")
+
+
+# ---- many callers ----
+
+def test_GC_and_repair_come_to_their_turn_among_24_callers(lab):
+    """Turns are counted: each caller may end what it has begun, and a few more while processes start."""
+    callers, turns, over = 24, [], threading.Event()
+    pods = [lab.pod() for _ in range(callers)]
+
+    def call_again_and_again(pod):
+        while not over.is_set():
+            lab.add(pod)
+            turns.append(pod)
+            lab.delete(pod)
+            turns.append(pod)
+
+    def within_some_turns(what, act):
+        before = len(turns)
+        wait_for(lambda: len(turns) >= before + 2 * callers, "the callers to go on")
+        before = len(turns)
+        act()
+        took = len(turns) - before
+        true(took <= 10 * callers, f"{what} within {10 * callers} turns of others", took)
+
+    with concurrent.futures.ThreadPoolExecutor(callers) as pool:
+        calls = [pool.submit(call_again_and_again, pod) for pod in pods]
+        try:
+            for _ in range(4):
+                within_some_turns("GC", lambda: lab.gc(pods))
+                within_some_turns("a repair", lambda: lab.ctl("ipam", "release", "--idle-blocks"))
+        finally:
+            over.set()
+        for call in calls:
+            call.result()
+    lab.gc([])
+    lab.nothing_left(*pods)
 
 
 # ---- stopped processes ----

@@ -13,6 +13,7 @@
 
 #include "lib/boot.h"
 #include "lib/file.h"
+#include "lib/lock.h"
 
 static char root[64];
 
@@ -92,7 +93,7 @@ TEST(a_file_is_replaced_whole_or_not_at_all)
 	assert_int_equal(st.st_mode & 07777, 0640);
 	assert_int_equal(access(fresh, F_OK), -1);
 	assert_int_equal(mkdir(fresh, 0700), 0);
-	refused(file_replace(path, 0640, "two", 3, &e), EISDIR, "replaced.new: Is a directory");
+	refused(file_replace(path, 0640, "two", 3, &e), EISDIR, "replaced.new is a folder, not a file");
 	assert_holds(path, "one");
 	assert_int_equal(rmdir(fresh), 0);
 	(void)umask(old);
@@ -174,8 +175,8 @@ TEST(locks_are_shared_or_exclusive)
 	char path[256];
 	struct stat st;
 	path_in_root("lock", path);
-	int one = file_lock(path, FILE_LOCK_SHARED, &e);
-	int two = file_lock(path, FILE_LOCK_SHARED, &e);
+	int one = lock_take(path, LOCK_SHARED, &e);
+	int two = lock_take(path, LOCK_SHARED, &e);
 	assert_true(one >= 0 && two >= 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -184,13 +185,13 @@ TEST(locks_are_shared_or_exclusive)
 	assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
 	(void)close(one);
 	(void)close(two);
-	one = file_lock(path, FILE_LOCK_EXCLUSIVE, &e);
+	one = lock_take(path, LOCK_ALONE, &e);
 	assert_int_equal(flock(other, LOCK_SH | LOCK_NB), -1);
 	(void)close(one);
 	assert_int_equal(flock(other, LOCK_SH | LOCK_NB), 0);
 	(void)close(other);
 	path_in_root("missing/lock", path);
-	assert_int_equal(file_lock(path, FILE_LOCK_SHARED, &e), -ENOENT);
+	assert_int_equal(lock_take(path, LOCK_SHARED, &e), -ENOENT);
 }
 
 TEST(settings_are_numbers)
