@@ -53,13 +53,13 @@ static int folder_path(const struct registry_self *self, char out[PATH_MAX], str
 	return 0;
 }
 
-static void entry_name(const struct cidr *block, char out[CIDR_TEXT])
+void registry_name_format(const struct cidr *block, char out[CIDR_TEXT])
 {
 	cidr_format(block, out);
 	*strchr(out, '/') = '-';
 }
 
-static bool parse_name(const char *name, struct cidr *out)
+bool registry_name_parse(const char *name, struct cidr *out)
 {
 	char text[CIDR_TEXT];
 	struct err e;
@@ -197,7 +197,7 @@ static int next_entry(const struct registry_self *self, DIR *d, struct cidr *blo
 	struct dirent *f;
 	while (errno = 0, (f = readdir(d))) {
 		*name = f->d_name;
-		if (parse_name(f->d_name, block))
+		if (registry_name_parse(f->d_name, block))
 			return 1;
 	}
 	if (errno == 0)
@@ -226,7 +226,7 @@ static int find_holder(const struct registry_self *self, int fd, const struct ci
 	enum registry_holder *out, char dir[TARGET], struct err *e)
 {
 	char own[CIDR_TEXT];
-	entry_name(block, own);
+	registry_name_format(block, own);
 	*out = REGISTRY_FREE;
 	DIR *d = open_listing(fd);
 	if (!d)
@@ -301,7 +301,7 @@ int registry_claim(const struct registry_self *self, const struct cidr *block,
 		return holder;
 	char name[CIDR_TEXT];
 	char target[TARGET];
-	entry_name(block, name);
+	registry_name_format(block, name);
 	own_target(self, target);
 	if (symlinkat(target, fd, name) < 0)
 		return err_set(e, errno, "cannot enter block %s into the hosts registry: %s", name,
@@ -327,7 +327,7 @@ int registry_take(const struct registry_self *self, const struct cidr *block, st
 	char name[CIDR_TEXT];
 	char dir[TARGET];
 	char target[TARGET];
-	entry_name(block, name);
+	registry_name_format(block, name);
 	own_target(self, target);
 	int holder = read_entry(self, fd, name, dir, e);
 	if (holder < 0 || holder == REGISTRY_OTHER)
@@ -350,7 +350,7 @@ int registry_drop(
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		char name[CIDR_TEXT];
 		char dir[TARGET];
-		entry_name(&blocks[i], name);
+		registry_name_format(&blocks[i], name);
 		int holder = read_entry(self, fd, name, dir, e);
 		if (holder < 0)
 			r = holder;

@@ -31,6 +31,10 @@ enum registry_holder {
 	REGISTRY_OTHER, /* a living state in another folder */
 };
 
+/* An entry's name, "100.66.0.0-26", and the block it is about; false: it names none, whoever made it. */
+void registry_name_format(const struct cidr *block, char out[CIDR_TEXT]);
+bool registry_name_parse(const char *name, struct cidr *out);
+
 /* Claims a block for us: REGISTRY_OURS (it may be used), REGISTRY_LOST (unchanged; see
  * registry_take()), or -EBUSY, naming pool and holder. pool NULL: the cluster's, whose blocks
  * several folders may hold. */

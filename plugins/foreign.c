@@ -64,7 +64,7 @@ static int take_routes(const struct cni_result *result, struct pod_addresses *ou
 	return 0;
 }
 
-static int take_answer(const struct cni_request *r, const char *type, const json_t *answer,
+int foreign_read(const struct cni_request *r, const char *type, const json_t *answer,
 	struct pod_addresses *out, struct err *e)
 {
 	struct pod_addresses a = {0};
@@ -102,7 +102,7 @@ int foreign_add(
 	if (result == -ENOENT)
 		return result; /* there is no such plugin */
 	if (result >= 0)
-		result = take_answer(r, type, answer, out, e);
+		result = foreign_read(r, type, answer, out, e);
 	struct err undo;
 	if (result < 0)
 		(void)foreign_run(r, type, "DEL", &undo); /* the first error is the one to tell */

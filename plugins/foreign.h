@@ -13,6 +13,11 @@
 int foreign_add(
 	const struct cni_request *r, const char *type, struct pod_addresses *out, struct err *e);
 
+/* The pure part of it: what a plugin of this name answered (NULL: nothing), read for the request's
+ * version. -EBADMSG, -EINVAL. */
+int foreign_read(const struct cni_request *r, const char *type, const json_t *answer,
+	struct pod_addresses *out, struct err *e);
+
 /* DEL, CHECK, GC, STATUS: no answer but an error. */
 int foreign_run(const struct cni_request *r, const char *type, const char *command, struct err *e);
 
