@@ -21,7 +21,7 @@
 
 #define REST_MS 1000
 #define OFTEN 3
-#define QUIET_MS (10 * 60 * 1000)
+#define QUIET_MS INT64_C(600000) /* ten minutes */
 
 int pods_open(struct pods *p, struct err *e)
 {

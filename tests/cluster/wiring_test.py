@@ -2,8 +2,6 @@
 """What only a person would notice: something of a pod's wiring is broken by hand, and the agent puts it right, or
 names it, on the kernel's event or within one look. The same faults as in tests/netns/wiring_test.py, where CHECK
 and ipam check see them."""
-import signal
-
 import pytest
 
 from faults import FAULTS, HOST_FAULTS
@@ -20,11 +18,6 @@ def cluster():
         yield c
 
 
-def looks(node):
-    """Not every setting is announced when it changes; a reload is a look at everything."""
-    node.agent.signal(signal.SIGHUP)
-
-
 def is_right(node):
     return node.ctl("ipam", "check", ok=False).returncode == 0
 
@@ -37,7 +30,7 @@ def test_the_agent_puts_right_what_somebody_broke(cluster, fault):
     before = len(node.agent.said())
     fault.breaks(node.ns, pod.ns, pod.host_link())
     if fault.silent:
-        looks(node)
+        node.sync()
     until(lambda: is_right(node), f"{node} to be right again")
     if not fault.elsewhere:
         until(lambda: "put right" in node.agent.said()[before:], "a line in its log")
@@ -63,7 +56,7 @@ def test_a_pod_that_ignores_ARP_is_reached_after_a_look(cluster):
     node.add(pod)
     true(not node.ns.pings(pod.ip4), "the pod not to answer")
     node.ns.run("ping", "-n", "-c", "4", "-W", "1", pod.ip4, check=False)
-    looks(node)
+    node.sync()
     until(lambda: node.ns.pings(pod.ip4), "the pod to be reached")
     node.del_pod(pod)
 
@@ -105,9 +98,64 @@ def test_pods_that_come_and_go_are_not_taken_for_broken(cluster):
     before = len(node.agent.said())
     for turn in range(25):
         pod = node.add_pod(f"guest{turn}")
-        looks(node)
+        node.sync()
         node.del_pod(pod)
-        looks(node)
+        node.sync()
     until(lambda: is_right(node), "a sound node")
     said = node.agent.said()[before:]
     true("put right" not in said and "cannot be put right" not in said, "nothing to be put right", said)
+
+
+def breaks_route(node, pod):
+    """Of the pod, by hand. The answer: whether it is there again."""
+    node.ns.ip(f"route del {pod.ip4}/32")
+    return lambda: node.ns.run("ip", "route", "show", pod.ip4) != ""
+
+
+def test_a_namespace_that_dies_without_DEL_is_nothing_to_put_right(cluster):
+    node = cluster.nodes[1]
+    before = len(node.agent.said())
+    pod = node.add_pod("dying")
+    node.pods.pop("dying")
+    cluster.echo.leave(pod.path)
+    cluster.drop(pod.ns)
+    until(lambda: not node.ns.link(pod.host_link()), "the link to be gone")
+    node.sync()
+    node.sync()
+    equal(node.status().get("problems"), [], "problems")
+    true("put right" not in node.agent.said()[before:], "nothing to be put right", node.agent.said()[before:])
+    node.call("DEL", pod).ok("DEL")
+
+
+def test_pods_of_all_its_state_folders_are_kept_and_those_of_others_left_alone(cluster):
+    node = cluster.nodes[1]
+    second, strange = f"{node.dir}/second", f"{node.dir}/strange"
+    node.settings["stateDirs"] = [node.state, second]
+    node.configure()
+    node.agent.stop()
+    node.agent.start()
+    ours, theirs = node.new_pod("ours"), node.new_pod("theirs")
+    pools = {"type": "roost-ipam", "pools": [{"cidr": "10.77.0.0/24"}]}
+    until(lambda: node.try_add(ours, stateDir=second).status == 0, "a pod with the second folder")
+    until(lambda: node.try_add(theirs, stateDir=strange, ipam=pools).status == 0, "a pod with a folder that is not the agent's")
+    is_back = {pod: breaks_route(node, pod) for pod in (theirs, ours)}
+    until(is_back[ours], f"the route of {ours} to be there again")
+    node.sync()
+    true(not is_back[theirs](), f"the route of {theirs} to be left alone")
+    node.call("DEL", ours, stateDir=second).ok("DEL")
+    node.call("DEL", theirs, stateDir=strange, ipam=pools).ok("DEL")
+    for pod in (ours, theirs):
+        node.pods.pop(pod.name, None)
+        cluster.drop(pod.ns)
+
+
+def test_pods_are_kept_while_the_store_is_away():
+    with Cluster(nodes=1, store="etcd") as c:
+        c.started()
+        node = c.nodes[0]
+        [pod] = node.pods.values()
+        c.store.stop()
+        until(breaks_route(node, pod), "the route to be there again")
+        node.agent.kill()
+        node.agent.start()
+        until(breaks_route(node, pod), "the route to be there again, with an agent that has not met the store")
