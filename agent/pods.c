@@ -9,6 +9,7 @@
  */
 #include "agent/pods.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,10 +57,22 @@ static struct pods_mended *mended_entry(struct pods *p, const char *is, int64_t 
 	return m;
 }
 
-static void note_mended(struct pods *p, const struct wiring_faults *f, int64_t now_ms)
+/* " (pod NAMESPACE/NAME)", or "". */
+static void pod_text(const struct wiring_pod *pod, char *out, size_t size)
 {
+	struct owned_label label;
+	*out = '\0';
+	if (pod && owned_label_parse(pod->link.alias, &label) && *label.pod)
+		(void)snprintf(out, size, " (pod %s)", label.pod);
+}
+
+static void note_mended(
+	struct pods *p, const struct wiring_pod *pod, const struct wiring_faults *f, int64_t now_ms)
+{
+	char whose[sizeof(((struct owned_label *)0)->pod) + 8];
 	char more[32] = "";
 	char is[sizeof(p->mended->is)];
+	pod_text(pod, whose, sizeof(whose));
 	(void)text_copy(is, sizeof(is), f->v[0].is);
 	struct pods_mended *m = mended_entry(p, is, now_ms);
 	m->times++;
@@ -67,7 +80,7 @@ static void note_mended(struct pods *p, const struct wiring_faults *f, int64_t n
 	if (f->n > 1)
 		(void)snprintf(more, sizeof(more), " (and %zu more)", f->n - 1);
 	if (m->times < OFTEN)
-		log_warning("put right: %s%s", f->v[0].is, more);
+		log_warning("put right: %s%s%s", f->v[0].is, whose, more);
 }
 
 static void name_frequent(struct pods *p, int64_t now_ms)
@@ -127,7 +140,7 @@ static void mend_locked(struct pods *p, struct wiring_pod *pod, int64_t now_ms)
 	else if (left.n)
 		name_faults(p, &left, mended < 0 ? &why : NULL);
 	else if (found.n)
-		note_mended(p, &found, now_ms);
+		note_mended(p, pod, &found, now_ms);
 }
 
 /* 1: somebody has the pod's lock. */
@@ -162,7 +175,7 @@ static void mend_host(struct pods *p, struct wiring_host *h, int64_t now_ms)
 	if (wiring_mend_host(p->net, h, &faults, &e) < 0)
 		name_faults(p, &faults, &e);
 	else
-		note_mended(p, &faults, now_ms);
+		note_mended(p, NULL, &faults, now_ms);
 }
 
 /* ---- Which pods ---- */

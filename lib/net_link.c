@@ -438,7 +438,14 @@ static void list_addr(const struct nlmsghdr *reply, void *arg)
 
 int net_list_addrs(struct net *n, struct net_addr **out, size_t *count, struct err *e)
 {
+	return net_list_addrs_of(n, 0, out, count, e);
+}
+
+int net_list_addrs_of(struct net *n, int dev, struct net_addr **out, size_t *count, struct err *e)
+{
 	struct net_dump d;
-	(void)net_dump_init(&d, RTM_GETADDR, sizeof(struct ifaddrmsg), sizeof(**out));
+	struct ifaddrmsg *info =
+		NLMSG_DATA(net_dump_init(&d, RTM_GETADDR, sizeof(struct ifaddrmsg), sizeof(**out)));
+	info->ifa_index = (uint32_t)dev; /* the kernel looks at no other */
 	return net_dump(n, &d, list_addr, (void **)out, count, e);
 }

@@ -89,3 +89,4 @@ struct net_addr {
 	int dev;
 };
 int net_list_addrs(struct net *n, struct net_addr **out, size_t *count, struct err *e);
+int net_list_addrs_of(struct net *n, int dev, struct net_addr **out, size_t *count, struct err *e);

@@ -274,9 +274,18 @@ static void list_route(const struct nlmsghdr *reply, void *arg)
 int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_route **out,
 	size_t *count, struct err *e)
 {
+	return net_list_routes_of(n, family, protocol, 0, out, count, e);
+}
+
+int net_list_routes_of(struct net *n, int family, uint8_t protocol, int dev, struct net_route **out,
+	size_t *count, struct err *e)
+{
 	struct route_dump d = {.protocol = protocol};
-	struct rtmsg *info =
-		NLMSG_DATA(net_dump_init(&d.dump, RTM_GETROUTE, sizeof(*info), sizeof(**out)));
+	struct nlmsghdr *m =
+		net_dump_init(&d.dump, RTM_GETROUTE, sizeof(struct rtmsg), sizeof(**out));
+	struct rtmsg *info = NLMSG_DATA(m);
+	if (dev)
+		netlink_put_u32(m, RTA_OIF, (uint32_t)dev);
 	info->rtm_family = (uint8_t)family;
 	info->rtm_protocol = protocol;
 	info->rtm_table = RT_TABLE_MAIN;

@@ -61,6 +61,12 @@ static struct wiring_pod *pod_of(const struct look *l, int dev)
 	return search_find(l->pods, l->n, sizeof(key), &key, compare_index);
 }
 
+/* Of a single pod the kernel lists what is on its link. */
+static int only_link(const struct look *l)
+{
+	return l->n == 1 ? l->pods[0].link.index : 0;
+}
+
 static int look_gateways(const struct look *l, struct err *e)
 {
 	CLEANUP_FREE struct net_addr *addrs = NULL;
@@ -68,9 +74,11 @@ static int look_gateways(const struct look *l, struct err *e)
 	size_t n_addrs = 0, n_routes = 0;
 	const struct addr gateway = gateway_of(AF_INET6);
 	const struct cidr near = cidr_masked(&gateway, 64);
-	int r = net_list_addrs(l->net, &addrs, &n_addrs, e);
+	int only = only_link(l);
+	int r = net_list_addrs_of(l->net, only, &addrs, &n_addrs, e);
 	if (r >= 0)
-		r = net_list_routes(l->net, AF_INET6, NET_PROTO_KERNEL, &routes, &n_routes, e);
+		r = net_list_routes_of(
+			l->net, AF_INET6, NET_PROTO_KERNEL, only, &routes, &n_routes, e);
 	for (size_t i = 0; i < n_addrs && r >= 0; i++) {
 		struct wiring_pod *p = pod_of(l, addrs[i].dev);
 		if (p && addr_equal(&addrs[i].address.addr, &gateway))
@@ -117,7 +125,7 @@ static void take_neighbour(const struct look *l, const struct net_neigh *n)
 
 static int look_neighbours(const struct look *l, struct err *e)
 {
-	int only = l->n == 1 ? l->pods[0].link.index : 0;
+	int only = only_link(l);
 	int r = 0;
 	for (enum family f = IPV4; f < FAMILIES && r >= 0; f++) {
 		CLEANUP_FREE struct net_neigh *list = NULL;
