@@ -395,6 +395,7 @@ class Node:
         for folder in (self.dir, f"{self.dir}/bird.d"):
             os.makedirs(folder)
         self.host = cluster.first + number - 1
+        self.uplink = cluster.uplinks[(number - 1) % len(cluster.uplinks)]
         every = {4: f"10.1.{self.subnet}.{self.host}", 6: f"fd00:{self.subnet}::{self.host}"}
         self.address = {f: every[f] for f in cluster.node_families.get(number, cluster.families)}
         self._wire()
@@ -443,24 +444,40 @@ class Node:
         self.wrapper[:] = ["unshare", "--mount", "sh", "-c", BOOTED, f"{self.dir}/boot_id"]
 
     def _wire(self):
-        router, subnet = self.cluster.router, self.subnet
-        port = f"to-{self.name}"
-        self.ns.ip(f"link add eth0 type veth peer name {port} netns {router.name}")
-        router.ip(f"link set {port} master lan{subnet}", f"link set {port} up")
+        subnet, uplink = self.subnet, self.uplink
+        self._wire_port("eth0", f"to-{self.name}")
         # A machine keeps its MAC over a reboot; its neighbours would take long to learn another.
-        self.ns.ip("link set lo up", "link set eth0 addrgenmode none",
-                   f"link set eth0 address 02:00:0a:01:{subnet:02x}:{self.host:02x}",
-                   "link set eth0 up")
+        self.ns.ip("link set lo up",
+                   f"link set eth0 address 02:00:0a:01:{subnet:02x}:{self.host:02x}")
+        if uplink == "bond0":
+            self._wire_port("eth1", f"to-{self.name}-1")
+            self.ns.ip("link add bond0 type bond mode active-backup miimon 50",
+                       "link set eth0 master bond0", "link set eth1 master bond0")
+        elif uplink == "br-ex":
+            self.ns.ip("link add br-ex type bridge", "link set eth0 master br-ex", "link set eth0 up")
+        elif uplink == "eth0.7":
+            self.ns.ip("link set eth0 up", "link add link eth0 name eth0.7 type vlan id 7")
+        self.ns.ip(f"link set {uplink} addrgenmode none", f"link set {uplink} up")
         if self.cluster.bare:
             self.ns.ip(*self._bare_words())
             return
         if 4 in self.address:
-            self.ns.ip(f"addr add {self.address[4]}/24 dev eth0",
+            self.ns.ip(f"addr add {self.address[4]}/24 dev {uplink}",
                        f"route add default via 10.1.{subnet}.1")
         if 6 in self.address:
-            self.ns.ip(f"addr add fe80::{self.host}/64 dev eth0 nodad",
-                       f"addr add {self.address[6]}/64 dev eth0 nodad",
+            self.ns.ip(f"addr add fe80::{self.host}/64 dev {uplink} nodad",
+                       f"addr add {self.address[6]}/64 dev {uplink} nodad",
                        f"route add default via fd00:{subnet}::1")
+
+    def _wire_port(self, link, port):
+        """A link of the node, and its end at the router: in the subnet's bridge, or its VLAN 7 is."""
+        router, end = self.cluster.router, port
+        self.ns.ip(f"link add {link} type veth peer name {port} netns {router.name}")
+        router.ip(f"link set {port} up")
+        if self.uplink == "eth0.7":
+            end = f"{port}.7"
+            router.ip(f"link add link {port} name {end} type vlan id 7")
+        router.ip(f"link set {end} master lan{self.subnet}", f"link set {end} up")
 
     def _bare_words(self):
         gateways = {4: f"10.1.{self.subnet}.1", 6: f"fd00:{self.subnet}::1"}
@@ -645,10 +662,8 @@ class Node:
 
     def vtep(self, family=4, scope="global"):
         """The address of the node's VXLAN device, or None."""
-        if not self.ns.link(DEVICE[family]):
-            return None
-        for link in self.ns.ask(f"addr show dev {DEVICE[family]}"):
-            for entry in link["addr_info"]:
+        for link in self.ns.ask("addr show"):  # of all, as the device may go at any moment
+            for entry in link["addr_info"] if link.get("ifname") == DEVICE[family] else ():
                 if entry["family"] == ("inet6" if family == 6 else "inet") and \
                         entry["scope"] == scope:
                     return entry["local"]
@@ -657,8 +672,8 @@ class Node:
     def ends(self, family):
         """The addresses of the node's tunnels."""
         found = {self.vtep(family)} - {None}
-        if family == 4 and self.ns.link(IPIP):
-            found |= {e["local"] for l in self.ns.ask(f"-4 addr show dev {IPIP}")
+        if family == 4:
+            found |= {e["local"] for l in self.ns.ask("-4 addr show") if l.get("ifname") == IPIP
                       for e in l["addr_info"]}
         return found
 
@@ -698,12 +713,14 @@ class Cluster:
     def __init__(self, nodes=3, store="file", encap="none", subnets=2, families=FAMILIES,
                  static=False, tor=False, nat=False, block=26, pools=True, settings=None,
                  start=True, plain_names=False, encap6=None, node_families=None, lans=None,
-                 first=11, bare=False):
+                 first=11, bare=False, uplinks=("eth0",)):
         """encap6: of the IPv6 pool, where it is another one than encap. node_families: {number of a
         node: the families it has addresses of}, where these are not the cluster's. lans: numbers
         of the subnets, 10.1.LAN.0/24; first: the last byte of the first node's address. bare:
         nodes' addresses have no subnet, as on machines of clouds: the router is told by a route to it
-        through the device, by onlink, or as the address's peer, node by node."""
+        through the device, by onlink, or as the address's peer, node by node. uplinks: the links that
+        have the nodes' addresses, in turns: eth0, a bridge (br-ex), a bond over eth0 and eth1 (bond0), a
+        VLAN (eth0.7)."""
         self.number = next(Cluster._numbers)
         self.dir = f"{WORK}/{self.number}"
         self._prefix = "" if plain_names else f"{self.number}-"
@@ -713,6 +730,7 @@ class Cluster:
         self.node_families = node_families or {}
         self.settings = settings or {}
         self.bare = bare
+        self.uplinks = uplinks
         self.serial = itertools.count(1)
         self._namespaces = []
         self.nodes = []
@@ -924,7 +942,7 @@ class Cluster:
             return f"via {vtep} dev {DEVICE[family]}" + (" onlink" if family == 4 else "")
         if encap == "ipip" or (encap == "ipip-cross-subnet" and not near):
             return f"via {other.ip(4)} dev {IPIP} onlink"
-        return (f"via {self.gateway(node, other, family)} dev eth0"
+        return (f"via {self.gateway(node, other, family)} dev {node.uplink}"
                 + (" onlink" if self.bare else ""))
 
     @staticmethod

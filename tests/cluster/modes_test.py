@@ -84,6 +84,11 @@ def test_without_a_tunnel_over_etcd():
         works(c)
 
 
+def test_a_bridge_is_an_uplink():
+    with Cluster(encap="vxlan-cross-subnet", uplinks=("br-ex", "eth0")) as c:
+        works(c)
+
+
 def test_addresses_without_a_subnet():
     """Machines of clouds have /32 and /128 addresses, and a gateway in no subnet of theirs."""
     with Cluster(encap="none", tor=True, bare=True) as c:
