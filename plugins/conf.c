@@ -60,6 +60,7 @@ static int conf_read_calico_log(const json_t *doc, struct conf *c, struct err *e
 		r = json_get_number(doc, "", "log_file_max_size", 0, LOG_MB_MAX, &megabytes, e);
 	if (r >= 0)
 		r = conf_read_path(doc, "", "log_file_path", c->log_file, e);
+	c->makes_log_folder = r > 0;
 	if (r > 0)
 		c->log_file_bytes = (uint64_t)megabytes << 20;
 	return r < 0 ? r : 0;
@@ -79,8 +80,10 @@ static int conf_read_log(const json_t *doc, struct conf *c, struct err *e)
 		r = conf_read_level(log, "log", "level", &c->log_level, e);
 	if (r >= 0)
 		r = conf_read_path(log, "log", "file", c->log_file, e);
-	if (r > 0)
+	if (r > 0) {
+		c->makes_log_folder = false;
 		c->log_file_bytes = 0;
+	}
 	return r < 0 ? r : 0;
 }
 

@@ -38,6 +38,7 @@ struct conf {
 	bool default_routes; /* include_default_routes: beside those of a foreign IPAM */
 	enum log_level log_level;
 	char log_file[256];	 /* empty: stderr only */
+	bool makes_log_folder;	 /* log_file_path: as Calico does */
 	uint64_t log_file_bytes; /* from here on a new file is begun; 0: no limit */
 	char ignored[CALICO_IGNORED];
 	char ipam_type[64];

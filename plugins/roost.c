@@ -5,10 +5,13 @@
  * and STATUS, which only look, are here).
  */
 #include <errno.h>
+#include <string.h>
 
 #include "lib/cni.h"
 #include "lib/cni_result.h"
+#include "lib/file.h"
 #include "lib/log.h"
+#include "lib/text.h"
 #include "plugins/addresses.h"
 #include "plugins/call.h"
 #include "plugins/check.h"
@@ -78,6 +81,24 @@ static void keep_late(struct err *late, int error, const struct err *e)
 	late->code = cni_code(error, e);
 }
 
+static void roost_open_log(const struct conf *c)
+{
+	struct err e;
+	if (!*c->log_file)
+		return;
+	int r = log_open_file(c->log_file, c->log_file_bytes, &e);
+	if (r == -ENOENT && c->makes_log_folder) {
+		char folder[sizeof(c->log_file)];
+		(void)text_copy(folder, sizeof(folder), c->log_file);
+		*strrchr(folder, '/') = '\0';
+		r = file_make_dir(folder, 0755, &e);
+		if (r >= 0)
+			r = log_open_file(c->log_file, c->log_file_bytes, &e);
+	}
+	if (r < 0)
+		log_warning("%s", e.text);
+}
+
 static int roost_configure(struct call *c, struct err *late, struct err *e)
 {
 	bool find = c->request->command == CNI_DEL || c->request->command == CNI_GC;
@@ -87,10 +108,7 @@ static int roost_configure(struct call *c, struct err *late, struct err *e)
 	else if (r < 0)
 		return r;
 	log_set_level(c->conf.log_level);
-	struct err log;
-	if (c->conf.log_file[0] &&
-		log_open_file(c->conf.log_file, c->conf.log_file_bytes, &log) < 0)
-		log_warning("%s", log.text);
+	roost_open_log(&c->conf);
 	unsigned int seconds = c->request->command == CNI_GC ? DEADLINE_GC_S : CNI_MAIN_DEADLINE_S;
 	guard_deadline(c->request, &c->conf, c->conf.in_process ? seconds : DEADLINE_FOREIGN_S);
 	return 0;

@@ -48,7 +48,7 @@ def test_allow_ip_forwarding_turns_forwarding_on_in_the_pod(lab):
 
 
 def test_the_log_file_is_begun_anew_at_its_size(lab):
-    path = f"{lab.dir}/cni.log"
+    path = f"{lab.dir}/log/calico/cni.log"  # Calico makes the folder, too
     conf = lab.conf(log_level="Debug", log_file_path=path, log_file_max_size=1)
     lab.add(lab.pod(), conf)
     with open(path) as f:
