@@ -121,7 +121,7 @@ def many_dels(b, host, count):
     left_ms = (time.perf_counter() - ended) * 1e3
     for p in pods:
         sandbox.remove_namespace(p.netns)
-    return {**spread([us / 1e3 for _, _, us in answers]), "all_ms": round(wall_us / 1e3, 2),
+    return {**spread([us / 1e3 for _, _, us, _ in answers]), "all_ms": round(wall_us / 1e3, 2),
             "links_gone_ms": round(left_ms, 2)}
 
 
