@@ -9,6 +9,7 @@
  */
 #include "cli/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "cli/config.h"
@@ -135,6 +136,11 @@ static int ask_agent(const struct options *o, const char *op, json_t **answer, s
 	patience_begin();
 	r = ask(c.socket, request, wait_ms, answer, e);
 	patience_end();
+	if (r == -ECONNREFUSED)
+		err_details(e,
+			"is roostd running? (systemctl status roostd) Its socket is --socket, "
+			"ROOST_SOCKET, or \"socket\" in %.100s",
+			o->config ? o->config : AGENT_CONF_FILE);
 	return r;
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cli/patience.h"
+#include "cluster/keys.h"
 
 #define WAIT_MS 20000	  /* for an answer, unless --timeout says something else */
 #define REQUEST_MS 4000	  /* of that for one request to one member of etcd */
@@ -71,6 +72,15 @@ static unsigned int set_times(const struct options *o, struct store_options *s)
 	return s->timeout_ms * requests < s->wait_ms ? s->timeout_ms * requests : s->wait_ms;
 }
 
+/* A first question, of whose answer nothing is wanted: whoever does not reach the store hears which one it
+ * was, whatever the command. */
+static int greet(struct store *s, struct err *e)
+{
+	CLEANUP_DOC struct store_doc ignored = {0};
+	int r = config_get(s, KEYS_GUARD_POOLS, &ignored, e);
+	return r < 0 && r != -EFBIG ? r : 0;
+}
+
 static int open_store(const struct options *o, bool may_make, struct store **out, struct err *e)
 {
 	struct config c;
@@ -92,9 +102,15 @@ static int open_store(const struct options *o, bool may_make, struct store **out
 			(void)fprintf(
 				stderr, "roostctl: there was no store at %s: it was made\n", shown);
 	}
+	if (r == 0)
+		r = greet(*out, e);
 	if (r < 0)
 		err_details(e, "the store is %.300s (--store, ROOST_STORE, or \"store\" in %.100s)",
 			shown, o->config ? o->config : AGENT_CONF_FILE);
+	if (r < 0 && *out) {
+		store_close(*out);
+		*out = NULL;
+	}
 	return r;
 }
 

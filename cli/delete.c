@@ -83,8 +83,10 @@ static int check_all_exist(struct store *s, const struct targets *t, struct err 
 			return r;
 		if (r > 0)
 			continue;
-		(void)output_complain(
-			"%s does not exist", LABEL_STRING(t->list[i].kind, t->list[i].name));
+		(void)err_set(e, ENOENT, "%.300s does not exist",
+			LABEL_STRING(t->list[i].kind, t->list[i].name));
+		inventory_ask_meant(s, t->list[i].kind, t->list[i].name, e);
+		(void)output_error(e);
 		missing++;
 	}
 	return missing;

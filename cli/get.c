@@ -5,6 +5,7 @@
  * said on stderr, with the reason, and makes the exit status 1. As JSON and YAML it is printed all
  * the same if it is JSON at all: who wants to mend it has to see it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,15 +39,19 @@ static void get_find(const struct inventory *s, const struct wanted *w, struct f
 	for (size_t i = 0; i < s->n_items && w->n_names == 0; i++)
 		out->items[out->n++] = &s->items[i];
 	for (size_t i = 0; i < w->n_names; i++) {
+		struct err e = {0};
 		const struct inventory_item *item =
 			text_is_dns_name(w->names[i]) ? inventory_item(s, w->kind, w->names[i])
 						      : NULL;
 		if (item)
 			out->items[out->n++] = item;
-		else
-			(void)output_complain(
-				"%s does not exist", LABEL_STRING(w->kind, w->names[i]));
-		out->missing = out->missing || !item;
+		if (item)
+			continue;
+		(void)err_set(
+			&e, ENOENT, "%.300s does not exist", LABEL_STRING(w->kind, w->names[i]));
+		inventory_add_meant(s, w->kind, w->names[i], &e);
+		(void)output_error(&e);
+		out->missing = true;
 	}
 }
 

@@ -130,10 +130,35 @@ bool inventory_parse_kind(const char *word, enum resource_kind *out, struct err 
 	if (resource_kind_parse(word, out))
 		return true;
 	for (int k = 0; k < RESOURCE_KINDS; k++)
-		nearest_offer(&n, resource_kind_text((enum resource_kind)k));
+		nearest_offer(&n, resource_kind_plural((enum resource_kind)k));
 	(void)err_set(e, EINVAL, "\"%.60s\" is not a kind of resource", word);
 	nearest_add(&n, e);
+	struct text t = {.buf = e->text, .size = sizeof(e->text), .len = strlen(e->text)};
+	for (int k = 0; k < RESOURCE_KINDS && !n.best; k++)
+		text_add(&t, "%s %s", k ? "," : ":", resource_kind_plural((enum resource_kind)k));
 	return false;
+}
+
+void inventory_add_meant(
+	const struct inventory *v, enum resource_kind kind, const char *name, struct err *e)
+{
+	struct nearest n = NEAREST_TO(name);
+	for (size_t i = 0; i < v->n_items; i++)
+		if (v->items[i].kind == kind)
+			nearest_offer(&n, v->items[i].name);
+	for (size_t i = 0; kind == RESOURCE_NODE && i < v->n_nodes; i++)
+		nearest_offer(&n, v->nodes[i].name);
+	nearest_add(&n, e);
+}
+
+void inventory_ask_meant(struct store *s, enum resource_kind kind, const char *name, struct err *e)
+{
+	CLEANUP_INVENTORY struct inventory v = {0};
+	char prefix[STORE_KEY_MAX];
+	struct err ignored = {0};
+	keys_resource(kind, "", prefix);
+	if (inventory_resources(s, prefix, &v, &ignored) == 0)
+		inventory_add_meant(&v, kind, name, e);
 }
 
 /* ---- Resources ---- */

@@ -88,6 +88,11 @@ enum inventory_agent inventory_judge(const struct status *s, int64_t now_wall_s)
 /* A kind in a command's words, "ippool"; false: the error says what may be meant. */
 bool inventory_parse_kind(const char *word, enum resource_kind *out, struct err *e);
 
+/* Adds to "X does not exist" which name may be meant, of those in the inventory, or in the store. */
+void inventory_add_meant(
+	const struct inventory *v, enum resource_kind kind, const char *name, struct err *e);
+void inventory_ask_meant(struct store *s, enum resource_kind kind, const char *name, struct err *e);
+
 /* What commands call a resource: "ippool/default". Returns out. */
 #define INVENTORY_LABEL (RESOURCE_NAME + 32)
 char *inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL]);

@@ -6,6 +6,7 @@
  */
 #include "cli/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -231,8 +232,11 @@ int nodes_show(const struct options *o)
 	if (inventory_from_options(o, &v, &e) < 0)
 		return output_error(&e);
 	const struct inventory_node *n = inventory_node(&v, o->operands[0]);
-	if (!n)
-		return output_complain("there is no node %.253s", o->operands[0]);
+	if (!n) {
+		(void)err_set(&e, ENOENT, "there is no node %.253s", o->operands[0]);
+		inventory_add_meant(&v, RESOURCE_NODE, o->operands[0], &e);
+		return output_error(&e);
+	}
 	if (o->json)
 		output_json(whole_json(&v, n));
 	else

@@ -13,6 +13,7 @@
 
 #include "cli/commit.h"
 #include "cli/config.h"
+#include "cli/inventory.h"
 #include "cli/output.h"
 #include "cluster/keys.h"
 #include "lib/json.h"
@@ -69,12 +70,16 @@ static int set_drain(const struct options *o, bool drain, struct err *e)
 	CLEANUP_STORE struct store *s = NULL;
 	const char *name = o->operands[0];
 	if (!text_is_dns_name(name))
-		return err_set(e, EINVAL, "\"%.60s\" is no name of a node", name);
+		return err_set(e, EINVAL,
+			"\"%.60s\" is no name of a node: lower case letters, digits, - and .",
+			name);
 	int r = config_open_store(o, &s, e);
 	if (r < 0)
 		return r;
 	for (int round = 0; round < ROUNDS; round++) {
 		r = try_once(s, name, drain, e);
+		if (r == -ENOENT)
+			inventory_ask_meant(s, RESOURCE_NODE, name, e);
 		if (r != -EAGAIN)
 			return r;
 	}

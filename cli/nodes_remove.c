@@ -192,8 +192,11 @@ static int remove_node(struct removal *r, struct err *e)
 		if (result < 0)
 			return result;
 		const struct inventory_node *n = inventory_node(&v, r->name);
-		if (!n)
-			return err_set(e, ENOENT, "there is no node %s", r->name);
+		if (!n) {
+			(void)err_set(e, ENOENT, "there is no node %s", r->name);
+			inventory_add_meant(&v, RESOURCE_NODE, r->name, e);
+			return -ENOENT;
+		}
 		result = removal_check(r, n, e);
 		r->was_there = n->revision || n->status_revision;
 		if (result == 0)
@@ -245,7 +248,9 @@ int nodes_remove(const struct options *o)
 	if (r.powered_off && !r.force)
 		return output_usage(o->command, "--powered-off needs --force");
 	if (!text_is_dns_name(r.name))
-		return output_complain("\"%.60s\" is no name of a node", r.name);
+		return output_complain(
+			"\"%.60s\" is no name of a node: lower case letters, digits, - and .",
+			r.name);
 	if (config_open_store(o, &s, &e) < 0)
 		return output_error(&e);
 	r.store = s;

@@ -194,12 +194,31 @@ static bool is_noun(const struct options *o)
 	return false;
 }
 
+/* What people type who come from other tools. */
+static const char *const foreign_words[][2] = {{"describe", "get -o yaml"}, {"create", "apply"},
+	{"edit", "apply"}, {"replace", "apply"}, {"patch", "apply"}, {"version", "--version"},
+	{"cordon", "node drain"}, {"uncordon", "node undrain"}, {"nodes", "node list"},
+	{"pools", "get ippools"}, {"health", "status"}, {"test", "conformance"}};
+
+static const char *find_foreign(const char *word)
+{
+	for (size_t i = 0; i < sizeof(foreign_words) / sizeof(foreign_words[0]); i++)
+		if (strcmp(foreign_words[i][0], word) == 0)
+			return foreign_words[i][1];
+	return NULL;
+}
+
 /* The command, or the noun, that somebody meant who typed these words. */
 static void add_meant(const struct options *o, struct text *t)
 {
 	bool noun = is_noun(o);
 	struct nearest n = NEAREST_TO(o->words[noun ? 1 : 0]);
 	char name[40], prefix[40] = "\"";
+	const char *foreign = find_foreign(o->words[noun ? 1 : 0]);
+	if (foreign) {
+		text_add(t, ": did you mean \"%s\"?", foreign);
+		return;
+	}
 	if (noun)
 		(void)snprintf(prefix, sizeof(prefix), "\"%s ", o->words[0]);
 	for (size_t i = 0; i < N_COMMANDS; i++) {

@@ -99,7 +99,7 @@ static int parse_bytes(
 
 int json_parse(const char *bytes, size_t len, json_t **out, struct err *e)
 {
-	json_error_t error;
+	json_error_t error = {0};
 	json_t *doc = NULL;
 	int r = parse_bytes(bytes, len, &doc, &error, e);
 	if (r == 0 && !doc)
@@ -111,7 +111,7 @@ int json_parse(const char *bytes, size_t len, json_t **out, struct err *e)
 
 int json_parse_secret(const char *bytes, size_t len, json_t **out, struct err *e)
 {
-	json_error_t error;
+	json_error_t error = {0};
 	json_t *doc = NULL;
 	int r = parse_bytes(bytes, len, &doc, &error, e);
 	if (r == 0 && !doc)

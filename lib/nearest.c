@@ -2,7 +2,8 @@
 /*
  * The distance is the number of slips: a letter that is missing, one too many, another one, two that
  * changed places; capitals are no slip. Near enough is one slip for three letters, and a known word
- * that begins with what was typed, as the rest may just have been left out. Of several the first
+ * that begins with what was typed (or has four letters of it anywhere), as the rest may just have been
+ * left out. Of several the first
  * nearest one is taken. What a stranger typed may be long: only short words are looked at.
  */
 #include "lib/nearest.h"
@@ -51,7 +52,9 @@ void nearest_offer(struct nearest *n, const char *known)
 	if (len < 2 || len > LETTERS || strlen(known) > LETTERS)
 		return;
 	size_t limit = len < 3 ? 1 : least(len / 3, SLIPS), far = distance_of(n->word, known);
-	if (far > limit && (len < 3 || strncasecmp(n->word, known, len) != 0))
+	bool part = len >= 4 ? strcasestr(known, n->word) != NULL
+			     : len == 3 && strncasecmp(n->word, known, len) == 0;
+	if (far > limit && !part)
 		return;
 	if (n->best && n->distance <= far)
 		return;

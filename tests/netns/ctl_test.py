@@ -161,7 +161,8 @@ def test_usage(bare):
               re.fullmatch(r".*\(roostctl help( [a-z]+)*\)\n", p.stderr), p.stderr)
     for words, meant in [(["ipam", "shwo"], '"ipam show"'), (["drain", "n1"], '"node drain"'),
                          (["stauts"], '"status"'), (["ipam", "list", "--wdie"], "--wide"),
-                         (["get", "ippols"], "IPPool")]:
+                         (["get", "ippols"], "ippools"), (["get", "pool"], "ippools"),
+                         (["describe", "node"], '"get -o yaml"'), (["node", "cordon", "n"], '"node drain"')]:
         p = bare.run(f"{BIN}/roostctl", *words)
         check(f"{' '.join(words)}: what may be meant", f"did you mean {meant}?" in p.stderr, p.stderr)
     for words in [["--help"], ["ipam", "--help"], ["help"], ["help", "ipam"], ["help", "ipam", "show"]] + [

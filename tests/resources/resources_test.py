@@ -436,6 +436,25 @@ def test_a_byte_order_mark_is_passed_over(s):
     holds(s.ctl("get", "ippool", "c").stdout, "10.9.0.0/16")
 
 
+def test_a_name_that_is_not_there_is_answered_with_the_one_that_is(s):
+    s.apply(pool("default", "10.9.0.0/16") + node("worker-1"))
+    for words in (["get", "ippool", "defualt"], ["delete", "ippool", "defualt"]):
+        holds(s.ctl(*words, status=1).stderr, "ippool/defualt does not exist: did you mean default?")
+    for verb in ("show", "drain", "undrain", "remove"):
+        equal(s.ctl("node", verb, "worker1", status=1).stderr,
+              "roostctl: there is no node worker1: did you mean worker-1?\n")
+
+
+def test_who_reaches_no_store_hears_which_one_it_was(tmp_path):
+    s = Store("etcd:http://127.0.0.1:9", str(tmp_path))
+    for words in (["get", "all"], ["node", "list"], ["node", "drain", "n"], ["delete", "ippool", "p"],
+                  ["ipam", "show", "--cluster"], ["apply", "-f", "-"], ["diff", "-f", "-"]):
+        said = s.ctl(*words, stdin=pool("p", "10.9.0.0/16"), status=1).stderr.splitlines()
+        equal(said[:2], ["roostctl: etcd at http://127.0.0.1:9 cannot be used: Connection refused",
+                         "roostctl: the store is etcd:http://127.0.0.1:9 (--store, ROOST_STORE, or \"store\" in "
+                         f"{tmp_path}/roostd.json)"], words)
+
+
 @pytest.fixture
 def silent(tmp_path):
     """Takes connections and says nothing: the URL of an etcd, and the path of an agent's socket."""

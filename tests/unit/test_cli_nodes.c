@@ -351,7 +351,8 @@ TEST(what_cannot_be_drained_is_named)
 	assert_int_equal(run(nodes_drain, "a", 0, false), 1);
 	assert_string_equal(complaint, "roostctl: there is no node a\n");
 	assert_int_equal(run(nodes_drain, "A b", 0, false), 1);
-	assert_string_equal(complaint, "roostctl: \"A b\" is no name of a node\n");
+	assert_string_equal(complaint,
+		"roostctl: \"A b\" is no name of a node: lower case letters, digits, - and .\n");
 	put("resources/nodes/a", "[]");
 	assert_int_equal(run(nodes_drain, "a", 0, false), 1);
 	assert_says(complaint, "the Node document is no object with a spec");

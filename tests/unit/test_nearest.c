@@ -27,11 +27,10 @@ TEST(a_slip_is_understood)
 		{"statuss", "status"}, /* one too many */
 		{"statis", "status"},  /* another one */
 		{"STATUS", "status"},  /* capitals */
-		{"blocksize", "blockSize"},
-		{"state_dir", "state-dir"},
+		{"blocksize", "blockSize"}, {"state_dir", "state-dir"},
 		{"idle", "idle-blocks"}, /* the rest was left out */
-		{"ippol", "IPPool"},
-		{"gt", "get"},
+		{"ippol", "IPPool"}, {"gt", "get"},
+		{"pool", "IPPool"}, /* the beginning was left out */
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		const char *seen = meant(table[i].typed);
