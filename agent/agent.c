@@ -373,10 +373,8 @@ static void do_due(struct agent *a)
 	if (is_due(&a->delete_marked_at, now, 0) && kernel_delete_marked_links(a->kernel, &e) < 0)
 		log_warning("cannot delete the links that DEL marked: %s", e.text);
 	if (is_due(&a->poll_at, now, POLL_MS)) {
-		int r = node_states_poll(&a->states, &e);
-		if (r < 0)
-			log_warning("cannot count free addresses: %s", e.text);
-		if (r != 0 || a->had_trouble != (store_trouble(a->store, NULL) != NULL))
+		if (node_states_poll(&a->states) ||
+			a->had_trouble != (store_trouble(a->store, NULL) != NULL))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 		pending_expire(&a->pending, now / 1000);
 	}
@@ -423,8 +421,9 @@ int agent_step(struct agent *a, unsigned int *wait_ms, struct err *e)
 	return 0;
 }
 
-void agent_reload(struct agent *a, const struct agent_conf *c)
+void agent_reload(struct agent *a, const struct agent_conf *c, const char *late)
 {
+	(void)text_copy(a->late, sizeof(a->late), late);
 	a->conf.headroom = c->headroom;
 	a->conf.idle_block_s = c->idle_block_s;
 	memcpy(a->conf.detect, c->detect, sizeof(a->conf.detect));

@@ -28,8 +28,9 @@ void agent_fds(const struct agent *a, int fds[AGENT_FDS]);
  * this agent may not run (another one has its node's name). */
 int agent_step(struct agent *a, unsigned int *wait_ms, struct err *e);
 
-/* Settings that can change while it runs take effect: headroom, idle time, address detection. */
-void agent_reload(struct agent *a, const struct agent_conf *c);
+/* Settings that can change while it runs take effect: headroom, idle time, address detection, routes.
+ * late: those that cannot (agent_conf_compare()); they are a problem until the next start. */
+void agent_reload(struct agent *a, const struct agent_conf *c, const char *late);
 
 /* One line for the service manager. */
 void agent_describe(const struct agent *a, char *out, size_t size);

@@ -55,6 +55,7 @@ struct agent {
 	char *known_text;	    /* the same, to see whether it has to be written */
 	bool uses_known;	    /* it became the node state, as the store cannot be read */
 	char renamed[PROBLEM_TEXT]; /* it is not called as it was told, and why; "" */
+	char late[AGENT_CONF_LATE]; /* settings that count from the next start only */
 	int data_lock;
 	int64_t began_s; /* wall clock */
 

@@ -107,9 +107,12 @@ static size_t home_of(const struct block_plan_input *in, const struct cidr *bloc
 		return p->dir;
 	enum family family = family_of(block->addr.family);
 	size_t best = 0;
-	for (size_t i = 1; i < in->states->n_dirs; i++)
-		if (in->states->dirs[i].free[family] < in->states->dirs[best].free[family])
+	for (size_t i = 1; i < in->states->n_dirs; i++) {
+		const struct node_states_dir *d = &in->states->dirs[i];
+		const struct node_states_dir *b = &in->states->dirs[best];
+		if (*b->trouble || (!*d->trouble && d->free[family] < b->free[family]))
 			best = i;
+	}
 	return best;
 }
 
@@ -416,7 +419,7 @@ static void plan_claims(struct planning *p)
 	}
 	for (size_t dir = 0; dir < in->states->n_dirs; dir++)
 		for (enum family family = IPV4; family < FAMILIES; family++)
-			if (has_pool(in->mirror, family))
+			if (has_pool(in->mirror, family) && !*in->states->dirs[dir].trouble)
 				plan_claim(p,
 					&(struct block_plan_ask){.dir = dir, .family = family},
 					in->headroom, p->out->why_not[family]);

@@ -4,6 +4,10 @@
  * heavier a neighbour than a pod's start. What was read is kept as plain values, sorted, for the
  * rest of the agent to look at; every change goes to the file first and is read back from it.
  *
+ * A folder that cannot be read any more (a bad disk, somebody's hand) stops nobody else: what was read of
+ * it last counts on, as in use, so that its routes stay and nobody else gets its addresses. One
+ * that never could is another matter, as nobody knows what is in it.
+ *
  * Since when a block is empty is the agent's own memory: after a restart the time begins anew,
  * which only makes a return later.
  */
@@ -22,6 +26,7 @@
 #include "lib/mem.h"
 #include "lib/ns.h"
 #include "lib/search.h"
+#include "lib/text.h"
 
 int node_states_open(struct node_states *s, const struct agent_conf *c, struct err *e)
 {
@@ -147,6 +152,41 @@ static bool node_states_differ(const struct node_states *a, const struct node_st
 	return false;
 }
 
+/* A folder that cannot be read any more: its blocks are as they were, in use. */
+static void keep_dir(struct reading *r, const struct node_states *old, size_t dir)
+{
+	struct node_states *s = r->next;
+	for (size_t i = 0; i < old->n_blocks; i++) {
+		if (old->blocks[i].dir != dir)
+			continue;
+		s->blocks = mem_grow(s->blocks, &r->room_blocks, s->n_blocks, sizeof(*s->blocks));
+		struct node_states_block *b = &s->blocks[s->n_blocks++];
+		*b = old->blocks[i];
+		b->empty_since_s = -1;
+		b->in.used += is_empty(&b->in);
+		b->in.free = 0;
+	}
+	for (size_t i = 0; i < old->n_embedded; i++) {
+		if (cidr_is_among(s->embedded, s->n_embedded, &old->embedded[i]))
+			continue;
+		s->embedded = mem_grow(
+			s->embedded, &r->room_embedded, s->n_embedded, sizeof(*s->embedded));
+		s->embedded[s->n_embedded++] = old->embedded[i];
+	}
+	memset(s->dirs[dir].free, 0, sizeof(s->dirs[dir].free));
+}
+
+static int read_or_keep(struct reading *r, const struct node_states *old, size_t dir, struct err *e)
+{
+	struct node_states_dir *d = &r->next->dirs[dir];
+	int result = read_dir(r, old, dir, e);
+	d->known |= result >= 0;
+	(void)text_copy(d->trouble, sizeof(d->trouble), result < 0 ? e->text : "");
+	if (result < 0 && d->known)
+		keep_dir(r, old, dir);
+	return d->known ? 0 : result;
+}
+
 int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 {
 	struct node_states next = {.n_dirs = s->n_dirs};
@@ -154,7 +194,7 @@ int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 	memcpy(next.dirs, s->dirs, sizeof(next.dirs));
 	int result = 0;
 	for (size_t i = 0; i < s->n_dirs && result >= 0; i++)
-		result = read_dir(&r, s, i, e);
+		result = read_or_keep(&r, s, i, e);
 	if (result < 0) {
 		free(next.blocks);
 		free(next.embedded);
@@ -172,19 +212,22 @@ int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 	return result;
 }
 
-int node_states_poll(struct node_states *s, struct err *e)
+bool node_states_poll(struct node_states *s)
 {
-	int changed = 0;
+	bool changed = false;
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
 		struct node_states_dir *d = &s->dirs[i];
 		struct node_states_dir before = *d;
-		int r = open_state(s, i, &n, e);
+		struct err e = {0};
+		int r = open_state(s, i, &n, &e);
 		if (r >= 0)
-			r = count_free(n, d, e);
+			r = count_free(n, d, &e);
 		if (r < 0)
-			return r;
-		changed |= memcmp(before.free, d->free, sizeof(d->free)) != 0;
+			memset(d->free, 0, sizeof(d->free));
+		(void)text_copy(d->trouble, sizeof(d->trouble), r < 0 ? e.text : "");
+		changed |= memcmp(before.free, d->free, sizeof(d->free)) != 0 ||
+			   (*before.trouble != '\0') != (*d->trouble != '\0');
 	}
 	return changed;
 }
@@ -205,19 +248,25 @@ int node_states_has_mirror(const struct node_states *s, struct err *e)
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e)
 {
 	int changed = 0;
+	int result = 0;
 	CLEANUP_FREE struct mirror *told = mem_new(1, sizeof(*told));
 	*told = *m;
 	told->netns = ns_own_cookie();
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
-		int r = open_state(s, i, &n, e);
+		struct err why;
+		if (*s->dirs[i].trouble)
+			continue; /* it is told when it can be read again */
+		int r = open_state(s, i, &n, &why);
 		if (r >= 0)
-			r = node_put_mirror(n, told, e);
-		if (r < 0)
-			return r;
-		changed |= r;
+			r = node_put_mirror(n, told, &why);
+		changed |= r > 0;
+		if (r < 0 && result == 0) {
+			result = r;
+			*e = why;
+		}
 	}
-	return changed;
+	return result < 0 ? result : changed;
 }
 
 static int stop_giving(struct node *n, struct mirror *m, struct err *e)
@@ -256,6 +305,11 @@ int node_states_tunnel(
 	struct node_states *s, const char *what, uint8_t family, struct addr *out, struct err *e)
 {
 	int r = err_set(e, EAGAIN, "no state folder");
+	for (size_t i = 0; i < s->n_dirs; i++)
+		if (*s->dirs[i].trouble)
+			return err_set(e, EIO,
+				"state folder %.200s may have one and cannot be read",
+				s->dirs[i].path);
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
 		r = open_state(s, i, &n, e);
@@ -312,23 +366,22 @@ static int list_pods(struct node_states *s, size_t dir, struct node_states_pod *
 	return 0;
 }
 
-int node_states_pods(
-	struct node_states *s, struct node_states_pod **out, size_t *count, struct err *e)
+void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count)
 {
 	struct node_states_pod *v = NULL;
 	size_t n = 0, room = 0;
 	for (size_t i = 0; i < s->n_dirs; i++) {
-		int r = list_pods(s, i, &v, &n, &room, e);
-		if (r < 0) {
-			free(v);
-			return r;
-		}
+		struct err e;
+		size_t before = n;
+		if (*s->dirs[i].trouble || list_pods(s, i, &v, &n, &room, &e) >= 0)
+			continue;
+		n = before; /* half of a pod is none */
+		(void)text_copy(s->dirs[i].trouble, sizeof(s->dirs[i].trouble), e.text);
 	}
 	if (n)
 		qsort(v, n, sizeof(*v), compare_owner);
 	*out = v;
 	*count = n;
-	return 0;
 }
 
 int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,

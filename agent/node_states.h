@@ -30,6 +30,10 @@ struct node_states_dir {
 	int lock;		 /* says that this agent lives */
 	uint64_t free[FAMILIES]; /* addresses that an ADD would get at once */
 	uint64_t used;		 /* all families, embedded blocks included */
+	bool known;		 /* it was read once */
+	char trouble
+		[256]; /* why it cannot be read or written now; what was read last counts on, but
+			      nothing of it is free. "": it can */
 };
 
 struct node_states {
@@ -46,16 +50,17 @@ int node_states_open(struct node_states *s, const struct agent_conf *c, struct e
 void node_states_close(struct node_states *s);
 
 /* Reads everything anew. 1: something differs from before, 0: not. A state that knows nothing yet
- * is told what lives in the kernel. */
+ * is told what lives in the kernel. An error: a folder cannot be read, and never could. */
 int node_states_read(struct node_states *s, int64_t now_s, struct err *e);
 
-/* Only the numbers of free addresses. 1: they differ. */
-int node_states_poll(struct node_states *s, struct err *e);
+/* Only the numbers of free addresses. true: they differ, or which folders are in trouble. */
+bool node_states_poll(struct node_states *s);
 
 /* 1: an agent has told one of these states of pools in this boot; 0: none. */
 int node_states_has_mirror(const struct node_states *s, struct err *e);
 
-/* Into every folder, with our network namespace. As node_put_mirror(). */
+/* Into every folder, with our network namespace. As node_put_mirror(); the first error, after all
+ * folders. One in trouble is passed over. */
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e);
 
 /* From now on ADD gets no address of the cluster's pools, in any folder that knows of them. */
@@ -68,7 +73,7 @@ int node_states_change(struct node_states *s, size_t dir, node_states_change_fn 
 	const struct cidr *block, struct err *e);
 
 /* The address of this node's end of a tunnel ("vxlan", "ipip"), from its own blocks, of the first
- * folder that has one. -EAGAIN: none is free. */
+ * folder that has one. -EAGAIN: none is free. A folder in trouble may have one: an error. */
 int node_states_tunnel(
 	struct node_states *s, const char *what, uint8_t family, struct addr *out, struct err *e);
 /* Of every folder that has one; those that can be released are, the first error is returned. */
@@ -81,9 +86,8 @@ struct node_states_pod {
 	struct addr addr;
 	size_t dir;
 };
-/* All of now, sorted by owner: a heap array. */
-int node_states_pods(
-	struct node_states *s, struct node_states_pod **out, size_t *count, struct err *e);
+/* All of now, sorted by owner: a heap array. Without those of folders in trouble. */
+void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count);
 
 /* Its state, open and locked so that no ADD or DEL deals with the pod until node_close(); and the addresses that it
  * has. 0: somebody deals with it, nothing is open. */

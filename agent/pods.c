@@ -245,13 +245,12 @@ int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
 	int again = 0;
 	p->looked_ms = now_ms;
 	p->problems = (struct problems){0};
-	int r = node_states_pods(s, &records, &n_records, &e);
-	if (r >= 0)
-		r = list_pods(p, records, n_records, &pods, &n, &e);
+	node_states_pods(s, &records, &n_records);
+	int r = list_pods(p, records, n_records, &pods, &n, &e);
 	if (r >= 0)
 		r = wiring_look(p->net, pods, n, &host, &e);
 	if (r < 0)
-		problems_add(&p->problems, "pods cannot be looked at: %s", e.text);
+		problems_add_as(&p->problems, "pods", "pods cannot be looked at: %s", e.text);
 	for (size_t i = 0; i < n && r >= 0; i++) {
 		struct wiring_faults faults = {0};
 		wiring_compare(&pods[i], &faults);

@@ -292,11 +292,23 @@ static void note_exits(struct agent *a, const struct desired *d)
 		a->exits.own[i] = b->own[i];
 }
 
+static void say_states(struct agent *a)
+{
+	for (size_t i = 0; i < a->states.n_dirs; i++) {
+		const struct node_states_dir *d = &a->states.dirs[i];
+		if (*d->trouble)
+			problems_add_as(&a->problems, d->path,
+				"the node state in %s cannot be read, and counts as it was: %s",
+				d->path, d->trouble);
+	}
+}
+
 /* 1: a node state changed. */
 static int sync_states(struct agent *a, const struct facts *f, struct desired *d)
 {
 	struct err e;
 	int changed = node_states_put_mirror(&a->states, &d->mirror, &e);
+	say_states(a);
 	if (changed < 0) {
 		problems_add_as(
 			&a->problems, "node state", "the node state cannot be written: %s", e.text);
@@ -337,6 +349,11 @@ static void note_troubles(struct agent *a)
 	else if (*a->commit_trouble)
 		problems_add_as(&a->problems, "store",
 			"the cluster store did not take the last change: %s", a->commit_trouble);
+	if (*a->late)
+		problems_add(&a->problems,
+			"changed settings that count from the next start only: %s (systemctl "
+			"restart roostd; pods do not notice)",
+			a->late);
 	if (*a->renamed)
 		problems_add(&a->problems, "%s", a->renamed);
 	if (*a->member.waits)

@@ -94,6 +94,7 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *info, vo
 {
 	struct loop *l = data;
 	struct agent_conf fresh;
+	char late[AGENT_CONF_LATE];
 	struct err e;
 	(void)s;
 	(void)info;
@@ -103,7 +104,8 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *info, vo
 	} else {
 		log_info("configuration read again");
 		log_set_level(fresh.log_level);
-		agent_reload(l->agent, &fresh);
+		agent_conf_compare(&l->conf, &fresh, late);
+		agent_reload(l->agent, &fresh, late);
 	}
 	(void)sd_notify(0, "READY=1");
 	loop_step(l);

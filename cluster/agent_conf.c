@@ -56,6 +56,8 @@ static int read_state_dirs(const struct schema_at *at, void *out)
 	return r;
 }
 
+/* A running agent takes it up (agent_reload()); what has no such flag counts from the next start. */
+#define LIVE (1u << 16)
 #define TEXT(put) (&(const struct setting_type){{.parse = read_setting}, (put)}.schema)
 #define SECTION(name, form)                                                                        \
 	{                                                                                          \
@@ -70,8 +72,8 @@ static const struct schema_member etcd_members[] = {
 	{"passwordFile", TEXT(setting_path_or_none), AT(store.password_file)},
 };
 static const struct schema_member address_members[] = {
-	{"ipv4", TEXT(setting_detect4), AT(detect[IPV4])},
-	{"ipv6", TEXT(setting_detect6), AT(detect[IPV6])},
+	{"ipv4", TEXT(setting_detect4), AT(detect[IPV4]), LIVE},
+	{"ipv6", TEXT(setting_detect6), AT(detect[IPV6]), LIVE},
 };
 static const struct schema_member bird_members[] = {
 	{"file", TEXT(setting_path), AT(bird_file)},
@@ -89,7 +91,7 @@ static const struct schema_member exits_members[] = {
 	{"table", &schema_number, AT(exits_table), .min = TABLE_MIN, .max = UINT32_MAX},
 };
 static const struct schema_member log_members[] = {
-	{"level", TEXT(setting_level), AT(log_level)},
+	{"level", TEXT(setting_level), AT(log_level), LIVE},
 	{"file", TEXT(setting_path_or_none), AT(log_file)},
 };
 static const struct schema etcd = SCHEMA_OF(etcd_members), address = SCHEMA_OF(address_members),
@@ -105,10 +107,10 @@ static const struct schema_member file_members[] = {
 	{"socketGroup", TEXT(setting_word), AT(socket_group)},
 	SECTION("address", address),
 	SECTION("bird", bird),
-	{"routes", TEXT(setting_routes), AT(routes_static)},
+	{"routes", TEXT(setting_routes), AT(routes_static), LIVE},
 	{"trustLastBlocks", &schema_bool, AT(trust_last_blocks)},
-	{"headroom", &schema_number, AT(headroom), .max = HEADROOM_MAX},
-	{"idleBlockSeconds", &schema_number, AT(idle_block_s), .min = 1, .max = IDLE_MAX_S},
+	{"headroom", &schema_number, AT(headroom), LIVE, .max = HEADROOM_MAX},
+	{"idleBlockSeconds", &schema_number, AT(idle_block_s), LIVE, .min = 1, .max = IDLE_MAX_S},
 	{"heartbeatSeconds", &schema_number, AT(heartbeat_s), .min = 1,
 		.max = STATUS_HEARTBEAT_MAX_S},
 	SECTION("vxlan", vxlan),
@@ -116,9 +118,10 @@ static const struct schema_member file_members[] = {
 	SECTION("log", logging),
 };
 
+static const struct schema file = SCHEMA_OF(file_members);
+
 int agent_conf_read_file(const char *path, bool wanted, struct agent_conf *out, struct err *e)
 {
-	static const struct schema file = SCHEMA_OF(file_members);
 	const struct schema_reader reader = {.unknown = schema_unknown, .e = e};
 	CLEANUP_JSON json_t *doc = NULL;
 	*out = setting_defaults;
@@ -142,6 +145,46 @@ int agent_conf_complete(struct agent_conf *c, struct err *e)
 	if (!*c->store.user != !*c->store.password_file)
 		return err_set(e, EINVAL, "etcd.user and etcd.passwordFile belong together");
 	return 0;
+}
+
+static bool has_same_dirs(const struct agent_conf *a, const struct agent_conf *b)
+{
+	bool same = a->n_state_dirs == b->n_state_dirs;
+	for (size_t i = 0; same && i < a->n_state_dirs; i++)
+		same = strcmp(a->state_dirs[i], b->state_dirs[i]) == 0;
+	return same;
+}
+
+static bool is_same(
+	const struct schema_member *m, const struct agent_conf *a, const struct agent_conf *b)
+{
+	const char *x = (const char *)a + m->offset;
+	const char *y = (const char *)b + m->offset;
+	if (m->size == 0)
+		return has_same_dirs(a, b); /* the one with a reader of its own */
+	bool is_text = m->type != &schema_number && m->type != &schema_bool;
+	return is_text ? strncmp(x, y, m->size) == 0 : memcmp(x, y, m->size) == 0;
+}
+
+static void compare_form(const struct schema *form, const char *section, const struct agent_conf *a,
+	const struct agent_conf *b, struct text *out)
+{
+	for (size_t i = 0; i < form->n; i++) {
+		const struct schema_member *m = &form->members[i];
+		if (m->schema)
+			compare_form(m->schema, m->key, a, b, out);
+		else if (!(m->flags & LIVE) && !is_same(m, a, b))
+			text_add(out, "%s%s%s%s", out->len ? ", " : "", section,
+				*section ? "." : "", m->key);
+	}
+}
+
+void agent_conf_compare(
+	const struct agent_conf *running, const struct agent_conf *fresh, char out[AGENT_CONF_LATE])
+{
+	struct text t = {.buf = out, .size = AGENT_CONF_LATE};
+	out[0] = '\0';
+	compare_form(&file, "", running, fresh, &t);
 }
 
 static const char *text_or_none(const char *s)

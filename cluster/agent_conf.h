@@ -57,6 +57,12 @@ struct agent_conf {
  * error when it is wanted. -ENOENT; -EBADMSG: what it says is wrong. */
 int agent_conf_read_file(const char *path, bool wanted, struct agent_conf *out, struct err *e);
 
+/* The settings in which two differ and that a running agent does not take up, "store, vxlan.port"; cut when
+ * there are many. "": none. */
+#define AGENT_CONF_LATE 160
+void agent_conf_compare(const struct agent_conf *running, const struct agent_conf *fresh,
+	char out[AGENT_CONF_LATE]);
+
 /* The store that it means (store/store.h), which is opened with this. *out points into c. */
 struct store_options;
 void agent_conf_store(const struct agent_conf *c, struct store_options *out);

@@ -4,6 +4,7 @@ without its agent, and what its agent says about obstacles it cannot remove itse
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -150,6 +151,46 @@ def test_a_machine_that_lost_its_power_has_its_name_again():
         node.add_pod()
         c.wait_converged()
         c.matrix()
+
+
+def test_settings_that_need_a_start_are_named_after_a_reload():
+    with Cluster(nodes=1, encap="none", families=(4,)) as c:
+        node = c.nodes[0]
+        until(node.ready, "the node to be ready")
+        node.configure(heartbeatSeconds=2, headroom=17)
+        node.agent.signal(signal.SIGHUP)
+        said = until(lambda: problem(node, "from the next start only"), "the agent to say it")
+        true("heartbeatSeconds" in said and "headroom" not in said, "the setting's name", said)
+        node.configure(heartbeatSeconds=1)
+        node.agent.signal(signal.SIGHUP)
+        until(lambda: node.status() and not problem(node, "next start"), "it to be over")
+
+
+def test_one_state_folder_that_cannot_be_read_stops_no_other():
+    with Cluster(nodes=2, encap="none", subnets=1, families=(4,), start=False) as c:
+        node, other = c.nodes
+        c.apply(*c.manifest())
+        second = f"{node.dir}/second"
+        node.configure(stateDirs=[node.state, second])
+        node.start()
+        until(node.ready, "the node to be ready")
+        pod = node.new_pod()
+        until(lambda: node.call("ADD", pod, stateDir=second).status == 0, "ADD of the second folder")
+        before = until(lambda: len(node.blackholes()) == 2 and node.blackholes(), "both blocks")
+        os.rename(second, f"{second}.aside")
+        with open(second, "w"):
+            pass
+        step(until(lambda: problem(node, "cannot be read, and counts as it was"), "it to be said"))
+        other.start()  # what happens meanwhile is followed, and both blocks are told
+        until(other.ready, "the other node to be ready")
+        until(lambda: set(before) <= set(other.bird_routes()), "the other node to reach both blocks")
+        node.add_pod()
+        equal(node.blackholes(), before, "the blocks")
+        warnings = [l for l in node.agent.said().splitlines() if "warning" in l and "second" in l]
+        equal(len(warnings), 1, f"warnings about it, {warnings}:")
+        os.unlink(second)
+        os.rename(f"{second}.aside", second)
+        until(lambda: node.status() and not problem(node, "counts as it was"), "it to be over")
 
 
 def called(node, host):

@@ -309,6 +309,36 @@ TEST(a_check_is_answered)
 
 #define WITH_CLEAN_ENVIRONMENT(f) cmocka_unit_test_setup_teardown(f, NULL, forget_environment)
 
+TEST(what_a_running_agent_does_not_take_up_is_named)
+{
+	static const struct {
+		const char *text, *late;
+	} table[] = {
+		{"{}", ""},
+		{"{\"headroom\":3,\"idleBlockSeconds\":9,\"routes\":\"static\",\"log\":{\"level\":"
+		 "\"debug\"},\"address\":{\"ipv4\":\"10.0.0.1\"}}",
+			""},
+		{"{\"store\":\"file:/other\"}", "store"},
+		{"{\"stateDirs\":[\"/a\",\"/b\"]}", "stateDirs"},
+		{"{\"etcd\":{\"prefix\":\"/x/"
+		 "\"},\"vxlan\":{\"port\":8472,\"checksumOffload\":false},"
+		 "\"trustLastBlocks\":true}",
+			"etcd.prefix, trustLastBlocks, vxlan.port, vxlan.checksumOffload"},
+		{"{\"bird\":{\"group\":\"x\"},\"heartbeatSeconds\":2,\"log\":{\"file\":\"/l\"}}",
+			"bird.group, heartbeatSeconds, log.file"},
+	};
+	struct agent_conf running;
+	struct agent_conf fresh;
+	struct err e;
+	char late[AGENT_CONF_LATE];
+	ok(read_conf("{}", &running, &e, NULL));
+	for (size_t i = 0; i < COUNT(table); i++) {
+		ok(read_conf(table[i].text, &fresh, &e, NULL));
+		agent_conf_compare(&running, &fresh, late);
+		assert_string_equal(late, table[i].late);
+	}
+}
+
 int main(void)
 {
 	(void)forget_environment(NULL);
@@ -324,6 +354,7 @@ int main(void)
 		WITH_CLEAN_ENVIRONMENT(help_and_version_are_answered),
 		WITH_CLEAN_ENVIRONMENT(a_byte_order_mark_is_passed_over),
 		WITH_CLEAN_ENVIRONMENT(a_check_is_answered),
+		WITH_CLEAN_ENVIRONMENT(what_a_running_agent_does_not_take_up_is_named),
 	};
 	return cmocka_run_group_tests(tests, make_file, remove_file);
 }
