@@ -271,23 +271,29 @@ static void list_route(const struct nlmsghdr *reply, void *arg)
 		*(struct net_route *)net_dump_add(&d->dump) = r;
 }
 
+static int list_routes(struct net *n, const struct rtmsg *filter, int dev, struct net_route **out,
+	size_t *count, struct err *e)
+{
+	struct route_dump d = {.protocol = filter->rtm_protocol};
+	struct nlmsghdr *m = net_dump_init(&d.dump, RTM_GETROUTE, sizeof(*filter), sizeof(**out));
+	*(struct rtmsg *)NLMSG_DATA(m) = *filter;
+	if (dev)
+		netlink_put_u32(m, RTA_OIF, (uint32_t)dev);
+	return net_dump(n, &d.dump, list_route, (void **)out, count, e);
+}
+
 int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_route **out,
 	size_t *count, struct err *e)
 {
-	return net_list_routes_of(n, family, protocol, 0, out, count, e);
+	const struct rtmsg filter = {.rtm_family = (uint8_t)family,
+		.rtm_protocol = protocol,
+		.rtm_table = RT_TABLE_MAIN};
+	return list_routes(n, &filter, 0, out, count, e);
 }
 
-int net_list_routes_of(struct net *n, int family, uint8_t protocol, int dev, struct net_route **out,
-	size_t *count, struct err *e)
+int net_list_routes_through(
+	struct net *n, int family, int dev, struct net_route **out, size_t *count, struct err *e)
 {
-	struct route_dump d = {.protocol = protocol};
-	struct nlmsghdr *m =
-		net_dump_init(&d.dump, RTM_GETROUTE, sizeof(struct rtmsg), sizeof(**out));
-	struct rtmsg *info = NLMSG_DATA(m);
-	if (dev)
-		netlink_put_u32(m, RTA_OIF, (uint32_t)dev);
-	info->rtm_family = (uint8_t)family;
-	info->rtm_protocol = protocol;
-	info->rtm_table = RT_TABLE_MAIN;
-	return net_dump(n, &d.dump, list_route, (void **)out, count, e);
+	const struct rtmsg filter = {.rtm_family = (uint8_t)family, .rtm_table = RT_TABLE_MAIN};
+	return list_routes(n, &filter, dev, out, count, e);
 }

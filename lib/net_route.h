@@ -54,8 +54,8 @@ struct net_host {
 };
 int net_get_host(struct net *n, struct net_host *out, struct err *e);
 
-/* A heap array, the caller frees *out. protocol 0: all. Main table only. of: through one device. */
-int net_list_routes_of(struct net *n, int family, uint8_t protocol, int dev, struct net_route **out,
-	size_t *count, struct err *e);
+/* Heap arrays, the caller frees *out. Main table only: of one protocol (0: of all), through one device. */
 int net_list_routes(struct net *n, int family, uint8_t protocol, struct net_route **out,
 	size_t *count, struct err *e);
+int net_list_routes_through(
+	struct net *n, int family, int dev, struct net_route **out, size_t *count, struct err *e);

@@ -77,8 +77,9 @@ static int look_gateways(const struct look *l, struct err *e)
 	int only = only_link(l);
 	int r = net_list_addrs_of(l->net, only, &addrs, &n_addrs, e);
 	if (r >= 0)
-		r = net_list_routes_of(
-			l->net, AF_INET6, NET_PROTO_KERNEL, only, &routes, &n_routes, e);
+		r = only ? net_list_routes_through(l->net, AF_INET6, only, &routes, &n_routes, e)
+			 : net_list_routes(
+				   l->net, AF_INET6, NET_PROTO_KERNEL, &routes, &n_routes, e);
 	for (size_t i = 0; i < n_addrs && r >= 0; i++) {
 		struct wiring_pod *p = pod_of(l, addrs[i].dev);
 		if (p && addr_equal(&addrs[i].address.addr, &gateway))
