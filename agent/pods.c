@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ipam/node.h"
+#include "lib/file.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/search.h"
@@ -235,6 +236,20 @@ static int list_pods(struct pods *p, const struct node_states_pod *records, size
 	return 0;
 }
 
+/* Ours to name alone: the host may want it, and pods of before have it whatever it becomes. */
+static void name_arp_ignore(struct pods *p, const struct wiring_host *host)
+{
+	static const char *const path = "/proc/sys/net/ipv4/conf/all/arp_ignore";
+	struct err ignored; /* no such setting, no problem */
+	long value = 0;
+	if (host->has[IPV4] && file_get_number(path, &value, &ignored) == 0 && value >= 2)
+		problems_add(&p->problems,
+			"net.ipv4.conf.all.arp_ignore is %ld: pods inherit it and answer no ARP of "
+			"this host, which reaches a new pod only after half a minute: sysctl -w "
+			"net.ipv4.conf.all.arp_ignore=1",
+			value);
+}
+
 int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
 {
 	CLEANUP_FREE struct node_states_pod *records = NULL;
@@ -261,6 +276,7 @@ int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
 	}
 	if (r >= 0)
 		mend_host(p, &host, now_ms);
+	name_arp_ignore(p, &host);
 	name_frequent(p, now_ms);
 	return again;
 }

@@ -51,6 +51,12 @@ def test_all_of_our_tables_are_back_after_a_flush(cluster):
 
 def test_a_pod_that_ignores_ARP_is_reached_after_a_look(cluster):
     node = cluster.nodes[0]
+    node.ns.set_sysctl("ipv4/conf/all/arp_ignore", 2)
+    node.sync()
+    until(lambda: any("arp_ignore is 2" in p for p in node.status()["problems"]), "the problem")
+    node.ns.set_sysctl("ipv4/conf/all/arp_ignore", 0)
+    node.sync()
+    until(lambda: not any("arp_ignore" in p for p in node.status()["problems"]), "the problem to be over")
     pod = node.new_pod("deaf")
     pod.ns.set_sysctl("ipv4/conf/all/arp_ignore", 2)
     node.add(pod)
@@ -88,8 +94,10 @@ def test_an_uplink_that_does_not_forward_is_named_and_a_tunnel_is_mended(cluster
     equal(node.ns.get_sysctl(name), "0", "the administrator's setting")
     node.ns.set_sysctl(name, 1)
     until(lambda: not is_named(), "the problem to be over", seconds=8)
-    node.ns.set_sysctl("ipv4/conf/vxlan.roost/forwarding", 0)
-    until(lambda: node.ns.get_sysctl("ipv4/conf/vxlan.roost/forwarding") == "1", "the tunnel to forward", seconds=8)
+    for name, right, wrong in (("forwarding", "1", 0), ("rp_filter", "2", 1)):
+        name = f"ipv4/conf/vxlan.roost/{name}"
+        node.ns.set_sysctl(name, wrong)
+        until(lambda n=name, r=right: node.ns.get_sysctl(n) == r, f"{name} to be {right} again", seconds=8)
 
 
 def test_pods_that_come_and_go_are_not_taken_for_broken(cluster):

@@ -73,6 +73,17 @@ def test_a_pod_that_ignores_ARP_is_named_and_reached_after_a_repair(lab):
     true(lab.host.pings(address), "the pod to be reached with its new MAC")
 
 
+def test_arp_ignore_of_the_host_s_own_end_changes_nothing(lab):
+    """169.254.1.1 is no address of the host: proxy ARP answers for it."""
+    pod = lab.pod()
+    result = lab.add(pod)
+    for name in ("all", lab.host_links()[0]):
+        lab.host.set_sysctl(f"ipv4/conf/{name}/arp_ignore", 2)
+    pod.ns.ip("neigh flush all nud permanent")
+    true(pod.ns.pings("10.99.0.1"), "the router to answer")
+    true(reached(lab, result), "the pod to be reached")
+
+
 def test_a_look_at_many_pods_asks_for_each_list_once(lab):
     """Its cost is in docs/PERFORMANCE.md; here the number of questions."""
     def questions():
