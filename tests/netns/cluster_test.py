@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from memory_test import MODES, starve
 from roostlab import BIN, GATEWAY6, Failed, at_once, equal, inside, script, true, wait_for
 
 pytestmark = pytest.mark.needs()
@@ -229,6 +230,18 @@ def test_pools_of_the_cluster_are_chosen_by_name(lab):
               ["10.67.0.9"], "addresses")
         chosen = dict(conf, ipam=dict(conf["ipam"], ipv4_pools=["pool-1"], assign_ipv6="false"))
         equal(addresses(lab.add(lab.pod(), chosen)), ["10.67.0.10"], "addresses")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_ADD_without_memory_beside_an_agent_says_try_again(lab, mode):
+    conf, pod, other = cluster_conf(lab, cniVersion="1.1.0"), lab.pod(), lab.pod()
+    with agent_of(lab, "pool 10.66.0.0/16 31 60 yes", "put", "add 10.66.0.0/31", "reap yes",
+                  "refuse nothing left"):
+        lab.add(other, conf)  # one address is left, and cools down again and again
+        starve(lab, "ADD", conf, pod, mode, after=lambda good, answer: lab.delete(pod, conf))
+        lab.add(pod, conf)
+        equal(sorted(lab.used()), ["10.66.0.0", "10.66.0.1"], "used addresses")
 
 
 def test_a_requested_address_must_be_in_a_block_of_this_node(lab):

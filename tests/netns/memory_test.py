@@ -7,6 +7,7 @@ which it can work. starve.c says how memory runs out.
 """
 
 import os
+import shutil
 
 import pytest
 
@@ -81,6 +82,21 @@ def test_ADD_without_memory_says_try_again_and_DEL_cleans_up(lab, ipam, mode):
         lab.delete(pod, conf)
         lab.nothing_left(pod)
     starve(lab, "ADD", conf, pod, mode, after=after)
+    lab.add(pod, conf)
+
+
+def test_the_first_ADD_of_a_host_without_memory_leaves_a_state_or_none(lab):
+    """Each time the host is as after a boot: the state and the block registry are made anew."""
+    conf, pod = lab.conf("1.1.0"), lab.pod()
+
+    def forget():
+        shutil.rmtree(lab.state, ignore_errors=True)
+        shutil.rmtree("/run/roost/hosts", ignore_errors=True)
+        for family in ("-4", "-6"):
+            lab.host.run("ip", family, "route", "flush", "type", "blackhole", "proto", "82")
+    starve(lab, "ADD", conf, pod, "ROOST_STARVE", before=forget,
+           after=lambda good, answer: lab.delete(pod, conf))
+    lab.nothing_left(pod)
     lab.add(pod, conf)
 
 
