@@ -98,6 +98,14 @@ static void remove_others(const struct registry_self *self)
 	(void)closedir(root);
 }
 
+/* What the registry is, for who never heard of it. Returns error. */
+static int explained(struct err *e, int error)
+{
+	err_details(e, "the block registry says which state folder of this host holds a block; "
+		       "no block is claimed while it cannot be used");
+	return error;
+}
+
 /* The registry's folder. -ENOENT when there is none and it is not to be made. */
 static int open_folder(const struct registry_self *self, bool make, struct err *e)
 {
@@ -114,17 +122,19 @@ static int open_folder(const struct registry_self *self, bool make, struct err *
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
 	if (fd < 0)
-		return err_set(e, errno == ENOENT ? ENOENT : EAGAIN,
-			"cannot open the hosts registry %s: %s", path, strerror(errno));
+		return explained(
+			e, err_set(e, errno == ENOENT ? ENOENT : EAGAIN,
+				   "cannot open the block registry %s: %s", path, strerror(errno)));
 	return fd;
 }
 
-static int lock_folder(int fd, struct err *e)
+static int lock_folder(const struct registry_self *self, int fd, struct err *e)
 {
 	while (flock(fd, LOCK_EX) < 0)
 		if (errno != EINTR)
-			return err_set(
-				e, errno, "cannot lock the hosts registry: %s", strerror(errno));
+			return explained(
+				e, err_set(e, errno, "cannot lock the block registry %s: %s",
+					   self->root, strerror(errno)));
 	return 0;
 }
 
@@ -133,7 +143,7 @@ static int open_locked(const struct registry_self *self, bool make, struct err *
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
 		int fd = open_folder(self, make, e);
-		int r = fd < 0 ? fd : lock_folder(fd, e);
+		int r = fd < 0 ? fd : lock_folder(self, fd, e);
 		struct stat st;
 		if (r == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0)
 			return fd;
@@ -142,7 +152,10 @@ static int open_locked(const struct registry_self *self, bool make, struct err *
 		if (r < 0)
 			return r;
 	}
-	return err_set(e, EAGAIN, "cannot lock the hosts registry: it is removed again and again");
+	return explained(
+		e, err_set(e, EAGAIN,
+			   "cannot lock the block registry %s: it is removed again and again",
+			   self->root));
 }
 
 /* Whether a folder has a state file of this boot: 1, 0 or an error. */
@@ -154,9 +167,10 @@ static int has_state(const struct registry_self *self, const char *dir, struct e
 		return 1;
 	if (errno == ENOENT || errno == ENOTDIR)
 		return 0;
-	return err_set(e, EAGAIN,
-		"cannot look at %.300s, whose folder the hosts registry names: %s", state,
-		strerror(errno));
+	return explained(e,
+		err_set(e, EAGAIN,
+			"cannot look at %.200s, whose folder the block registry %.100s names: %s",
+			state, self->root, strerror(errno)));
 }
 
 /* Who holds the entry of this name (an enum registry_holder) or an error; dir (TARGET bytes) gets
@@ -170,8 +184,9 @@ static int read_entry(
 	if (len < 0 && errno == ENOENT)
 		return REGISTRY_FREE;
 	if (len < 0)
-		return err_set(e, EAGAIN, "cannot read entry %.100s of the hosts registry %s: %s",
-			name, self->root, strerror(errno));
+		return explained(e,
+			err_set(e, EAGAIN, "cannot read entry %.100s of the block registry %s: %s",
+				name, self->root, strerror(errno)));
 	dir[len] = '\0';
 	if (strcmp(dir, own) == 0)
 		return REGISTRY_OURS;
@@ -186,8 +201,8 @@ static int read_entry(
 
 static int err_list(const struct registry_self *self, int error, struct err *e)
 {
-	return err_set(
-		e, EAGAIN, "cannot list the hosts registry %s: %s", self->root, strerror(error));
+	return explained(e, err_set(e, EAGAIN, "cannot list the block registry %s: %s", self->root,
+				    strerror(error)));
 }
 
 /* The next entry that names a block: 1, 0 at the end, or an error. */
@@ -304,8 +319,9 @@ int registry_claim(const struct registry_self *self, const struct cidr *block,
 	registry_name_format(block, name);
 	own_target(self, target);
 	if (symlinkat(target, fd, name) < 0)
-		return err_set(e, errno, "cannot enter block %s into the hosts registry: %s", name,
-			strerror(errno));
+		return explained(
+			e, err_set(e, errno, "cannot enter block %s into the block registry %s: %s",
+				   name, self->root, strerror(errno)));
 	return REGISTRY_OURS;
 }
 
@@ -334,8 +350,9 @@ int registry_take(const struct registry_self *self, const struct cidr *block, st
 		return holder < 0 ? holder : 0;
 	(void)unlinkat(fd, ".new", 0);
 	if (symlinkat(target, fd, ".new") < 0 || renameat(fd, ".new", fd, name) < 0)
-		return err_set(e, errno, "cannot take over block %s in the hosts registry: %s",
-			name, strerror(errno));
+		return explained(e,
+			err_set(e, errno, "cannot take over block %s in the block registry %s: %s",
+				name, self->root, strerror(errno)));
 	return 0;
 }
 
@@ -357,8 +374,9 @@ int registry_drop(
 		if (holder != REGISTRY_OURS)
 			continue;
 		if (unlinkat(fd, name, 0) < 0 && errno != ENOENT)
-			r = err_set(e, errno, "cannot take block %s out of the hosts registry: %s",
-				name, strerror(errno));
+			r = err_set(e, errno,
+				"cannot take block %s out of the block registry %s: %s", name,
+				self->root, strerror(errno));
 	}
 	if (r == 0)
 		(void)rmdir(path); /* when that was the last one */
