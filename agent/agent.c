@@ -232,6 +232,7 @@ void agent_close(struct agent *a)
 	free((void *)a->self.kept);
 	free(a->bird_text);
 	free(a->exits.own);
+	peers_down_done(&a->peers_down);
 	pending_done(&a->pending);
 	poolroutes_done(&a->poolroutes);
 	free(a);

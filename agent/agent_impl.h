@@ -16,6 +16,7 @@
 #include "agent/lastknown.h"
 #include "agent/member.h"
 #include "agent/node_states.h"
+#include "agent/peers_down.h"
 #include "agent/pending.h"
 #include "agent/pods.h"
 #include "agent/poolroutes.h"
@@ -63,6 +64,7 @@ struct agent {
 	char *bird_text;
 	uint64_t generation; /* of the text */
 	struct bird_status bird_status;
+	struct peers_down peers_down;
 	char why_not[FAMILIES][256];
 	struct problems problems;
 	struct problems lasting; /* found by what is looked at slowly, kept meanwhile */

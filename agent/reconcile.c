@@ -303,6 +303,14 @@ static void say_states(struct agent *a)
 	}
 }
 
+/* A session becomes a problem without an event. */
+static void note_peers_down(struct agent *a, const struct desired *d)
+{
+	peers_down_note(&a->peers_down, d);
+	if (d->again_ms != INT64_MAX)
+		agent_want_reconcile(a, d->again_ms - a->self.now_ms);
+}
+
 /* 1: a node state changed. */
 static int sync_states(struct agent *a, const struct facts *f, struct desired *d)
 {
@@ -326,11 +334,13 @@ static int sync_all(struct agent *a, const struct facts *f)
 	struct desired d;
 	list_blocks(a);
 	a->self.learned = bird_learned_blocks(a->bird, &a->self.n_learned);
+	peers_down_show(&a->peers_down, a->bird, &a->self);
 	desired_make(&a->conf, &a->replica, f, &a->self, &d);
 	int changed = sync_states(a, f, &d);
 	sync_kernel(a, &d);
 	sync_bird(a, &d);
 	note_exits(a, &d);
+	note_peers_down(a, &d);
 	sync_node(a, &d);
 	if (a->slow_at <= boot_now_ms())
 		check_slowly(a, &d);

@@ -107,6 +107,7 @@ void publish_status(struct agent *a, bool stopped)
 	s.n_problems = problems_lines(&a->problems, STATUS_PROBLEMS, s.problems);
 	s.problem_count = (uint32_t)a->problems.total;
 	report_exits_text(a, s.exits, sizeof(s.exits));
+	peers_down_fill(&a->peers_down, &s);
 	fill_blocks(a, &s);
 	member_say(&a->member, a->store, &s, boot_now_ms() / 1000);
 	status_done(&s);
@@ -194,9 +195,10 @@ json_t *report_status(const struct agent *a)
 		text_or_null(trouble), "sinceSeconds",
 		trouble ? json_integer(boot_now_ms() / 1000 - since) : json_null());
 	const struct bird_status *l = &a->bird_status;
-	json_t *bird = json_pack("{s:b, s:b, s:b, s:o, s:i, s:i}", "up", l->up, "recovering",
+	json_t *bird = json_pack("{s:b, s:b, s:b, s:o, s:i, s:i, s:o}", "up", l->up, "recovering",
 		l->recovering, "loaded", l->loaded && l->loaded == a->generation, "trouble",
-		text_or_null(l->trouble), "peers", (int)l->peers, "peersUp", (int)l->peers_up);
+		text_or_null(l->trouble), "peers", (int)l->peers, "peersUp", (int)l->peers_up,
+		"peersDown", peers_down_report(&a->peers_down));
 	char exits[sizeof(((struct status *)0)->exits)];
 	report_exits_text(a, exits, sizeof(exits));
 	json_t *report = json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:o, s:o}, s:o}", "node",

@@ -69,6 +69,21 @@ static void print_bird(const json_t *bird)
 	output_line("bird", text);
 }
 
+/* Sessions that are down, with BIRD's own words; what mends them is a problem when they stay so. */
+static void print_peers_down(const json_t *peers)
+{
+	for (size_t i = 0; i < json_array_size(peers); i++) {
+		const json_t *p = json_array_get(peers, i);
+		const char *node = text_of(p, "node");
+		char text[600];
+		struct text t = TEXT_ON(text);
+		text_add(&t, "%.253s%s%.46s%s since %.32s: %.100s", node, *node ? " (" : "",
+			text_of(p, "peer"), *node ? ")" : "", text_of(p, "since"),
+			text_of(p, "bird"));
+		output_line("peer down", text);
+	}
+}
+
 static void print_address(const json_t *address)
 {
 	char text[200];
@@ -111,6 +126,7 @@ static void print_answer(const json_t *a)
 	print_address(json_object_get(a, "address"));
 	print_store(json_object_get(a, "store"));
 	print_bird(json_object_get(a, "bird"));
+	print_peers_down(json_object_get(json_object_get(a, "bird"), "peersDown"));
 	output_line("exits", text_of(a, "exitsText"));
 	for (size_t i = 0; i < json_array_size(problems); i++) {
 		const char *text = json_string_value(json_array_get(problems, i));

@@ -53,7 +53,19 @@ static void format_bird(const struct inventory_node *n, bool brief, char out[TEX
 		(void)snprintf(out, TEXT, "%.*s", brief ? 30 : 159, n->status.bird);
 }
 
-static void format_note(const struct inventory_node *n, char out[TEXT])
+/* The first session that is down, in a few words; node show has a line for each. */
+static void add_down(const struct inventory_node *n, struct text *t)
+{
+	const struct status_down *d = n->status.down;
+	if (n->agent != AGENT_LIVE || n->status.n_down == 0)
+		return;
+	text_add(t, "%sno session with %.63s since %s: %s", t->len ? "; " : "",
+		*d->node ? d->node : ADDR_STRING(&d->peer), TIME_STRING(d->since_s), d->bird);
+	if (n->status.peers - n->status.peers_up > 1)
+		text_add(t, ", and %u more", n->status.peers - n->status.peers_up - 1);
+}
+
+static void format_note(const struct inventory_node *n, bool brief, char out[TEXT])
 {
 	struct text t = {.buf = out, .size = TEXT};
 	*out = '\0';
@@ -65,6 +77,8 @@ static void format_note(const struct inventory_node *n, char out[TEXT])
 		text_add(&t, "%sdraining", t.len ? "; " : "");
 	if (n->n_quarantined)
 		text_add(&t, "%s%zu quarantined", t.len ? "; " : "", n->n_quarantined);
+	if (brief)
+		add_down(n, &t);
 }
 
 /* ---- For programs ---- */
@@ -88,6 +102,22 @@ static json_t *problems_json(const struct inventory_node *n)
 	return list;
 }
 
+static json_t *down_json(const struct inventory_node *n)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < n->status.n_down; i++) {
+		const struct status_down *d = &n->status.down[i];
+		json_t *o = json_object();
+		json_put(o, "peer", json_of_text(ADDR_STRING(&d->peer)));
+		json_put(o, "node", *d->node ? json_of_text(d->node) : json_null());
+		json_put(o, "since", json_of_text(TIME_STRING(d->since_s)));
+		json_put(o, "bird", json_of_text(d->bird));
+		json_put(o, "reason", json_of_text(d->reason));
+		json_append(list, o);
+	}
+	return list;
+}
+
 /* The keys of node list; node show adds some. */
 static json_t *node_json(const struct inventory_node *n)
 {
@@ -103,6 +133,7 @@ static json_t *node_json(const struct inventory_node *n)
 	json_put(o, "bird", json_of_text(n->status.bird));
 	json_put(o, "peers", json_of_number(n->status.peers));
 	json_put(o, "peersUp", json_of_number(n->status.peers_up));
+	json_put(o, "peersDown", down_json(n));
 	json_put(o, "blockCount", json_of_number(n->n_blocks));
 	json_put(o, "quarantinedBlocks", json_of_number(n->n_quarantined));
 	json_put(o, "pods", json_of_number(n->pods));
@@ -151,12 +182,24 @@ static void print_nodes(const struct inventory *v)
 		format_addresses(n, addresses);
 		format_agent(n, agent);
 		format_bird(n, true, bird);
-		format_note(n, note);
+		format_note(n, true, note);
 		table_row(&t, n->name, addresses, agent, bird, NUMBER_STRING(n->n_blocks),
 			NUMBER_STRING(n->pods), n->status.version,
 			NUMBER_STRING(n->status.problem_count), note);
 	}
 	table_print(&t, stdout);
+}
+
+static void print_down(const struct inventory_node *n)
+{
+	for (size_t i = 0; n->agent == AGENT_LIVE && i < n->status.n_down; i++) {
+		const struct status_down *d = &n->status.down[i];
+		char text[700];
+		(void)snprintf(text, sizeof(text), "%s%s%s%s since %s: %s", d->node,
+			*d->node ? " (" : "", ADDR_STRING(&d->peer), *d->node ? ")" : "",
+			TIME_STRING(d->since_s), d->bird);
+		output_line("peer down", text);
+	}
 }
 
 static void print_head(const struct inventory_node *n)
@@ -175,8 +218,9 @@ static void print_head(const struct inventory_node *n)
 	output_line("store", n->status.store);
 	output_line("installation", n->status.installation);
 	output_line("pods", NUMBER_STRING(n->pods));
-	format_note(n, text);
+	format_note(n, false, text);
 	output_line("note", text);
+	print_down(n);
 	for (size_t i = 0; i < n->status.n_problems; i++)
 		output_line("problem", n->status.problems[i]);
 }

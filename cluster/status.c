@@ -100,7 +100,7 @@ static int status_fill_problem_count(const struct schema_at *at, void *out)
 }
 
 const struct schema_type status_id = {.parse = status_read_id, .write = status_write_id};
-static const struct schema_type heartbeat = {.parse = status_read_time, .write = status_write_time};
+static const struct schema_type moment = {.parse = status_read_time, .write = status_write_time};
 
 #define BLOCK(field) SCHEMA_AT(struct status_block, field)
 static const struct schema_member block_members[] = {
@@ -115,6 +115,16 @@ static const struct schema_member block_members[] = {
 };
 static const struct schema block = SCHEMA_OF(block_members);
 
+#define DOWN(field) SCHEMA_AT(struct status_down, field)
+static const struct schema_member down_members[] = {
+	{"peer", &schema_addr, DOWN(peer), .flags = SCHEMA_ALWAYS},
+	{"node", &schema_text, DOWN(node)},
+	{"since", &moment, DOWN(since_s), .flags = SCHEMA_REQUIRED},
+	{"bird", &schema_text, DOWN(bird)},
+	{"reason", &schema_text, DOWN(reason)},
+};
+static const struct schema down = SCHEMA_OF(down_members);
+
 #define AT(field) SCHEMA_AT(struct status, field)
 static const struct schema_member members[] = {
 	{"installation", &status_id, AT(installation), .flags = SCHEMA_REQUIRED},
@@ -123,7 +133,7 @@ static const struct schema_member members[] = {
 	{"machine", &schema_text, AT(machine)},
 	{"namespace", &schema_text, AT(netns)},
 	{"host", &schema_text, AT(host)},
-	{"heartbeat", &heartbeat, AT(heartbeat_s), .flags = SCHEMA_REQUIRED},
+	{"heartbeat", &moment, AT(heartbeat_s), .flags = SCHEMA_REQUIRED},
 	{"heartbeatSeconds", &schema_number, AT(interval_s), .min = 1,
 		.max = STATUS_HEARTBEAT_MAX_S},
 	{"stopped", &schema_bool, AT(stopped)},
@@ -133,6 +143,9 @@ static const struct schema_member members[] = {
 	{"exits", &schema_text, AT(exits)},
 	{"peersUp", &schema_number, AT(peers_up)},
 	{"peers", &schema_number, AT(peers)},
+	{"peersDown", &schema_list, AT(down), .count = offsetof(struct status, n_down),
+		.max = STATUS_DOWN, .flags = SCHEMA_CUT,
+		.of = SCHEMA_ELEMENT(&schema_object, sizeof(struct status_down), .schema = &down)},
 	{"tunnels", &schema_number, AT(tunnels[IPV4])},
 	{"tunnels6", &schema_number, AT(tunnels[IPV6])},
 	{"problems", &schema_list, AT(problems), .count = offsetof(struct status, n_problems),

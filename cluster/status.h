@@ -17,13 +17,23 @@
 #define STATUS_HEARTBEAT_S 10 /* how often, at least, unless a document says otherwise */
 #define STATUS_HEARTBEAT_MAX_S 300
 #define STATUS_PROBLEMS 8
-#define STATUS_ID 37 /* a UUID in text */
+#define STATUS_DOWN 8 /* sessions that are told of */
+#define STATUS_ID 37  /* a UUID in text */
 
 struct status_block {
 	struct cidr cidr;
 	struct cidr pool;
 	uint64_t used, cooling, reserved, quarantined, free;
 	bool draining;
+};
+
+/* A BGP session that is down. */
+struct status_down {
+	struct addr peer;
+	char node[256]; /* whose address it is; "" of no node */
+	int64_t since_s;
+	char bird[96];	  /* BIRD's own words */
+	char reason[224]; /* the same for people */
 };
 
 struct status {
@@ -41,6 +51,8 @@ struct status {
 	char exits[256]; /* how its pods leave the cluster, or that it is an exit; "" no exits */
 	char store[160]; /* "file:..." or the etcd endpoints */
 	uint32_t peers_up, peers;
+	struct status_down down[STATUS_DOWN];
+	size_t n_down;
 	char problems[STATUS_PROBLEMS][256];
 	size_t n_problems;
 	uint32_t problem_count;	     /* all of them, those too that there is no room for */

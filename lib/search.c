@@ -24,6 +24,8 @@ void *search_find(const void *sorted, size_t n, size_t size, const void *key,
 	int (*compare)(const void *element, const void *key))
 {
 	size_t at = search_lower_bound(sorted, n, size, key, compare);
+	if (at == n) /* of an empty array even the begin may not be computed */
+		return NULL;
 	const char *element = (const char *)sorted + at * size;
-	return at < n && compare(element, key) == 0 ? (void *)element : NULL;
+	return compare(element, key) == 0 ? (void *)element : NULL;
 }

@@ -8,6 +8,7 @@
  *	FILE is not the text        FILE.new and FILE.check are written; configure check
  *	  found good                FILE.new becomes FILE
  *	FILE is not loaded          configure
+ *	a session is given up       enable, so that it tries again
  *	and else                    show status as a prod; now and then show protocols, and show
  *	                            route: which blocks has BGP brought?
  *
@@ -49,7 +50,7 @@
 #define LOAD_TIMEOUT_MS 15000
 #define SHOW_TIMEOUT_MS 5000
 
-enum asked { NOTHING, STATUS, SESSIONS, LEARNED4, LEARNED6, CHECK, CONFIGURE };
+enum asked { NOTHING, STATUS, SESSIONS, ENABLE, LEARNED4, LEARNED6, CHECK, CONFIGURE };
 
 struct bird {
 	struct bird_ctl *ctl;
@@ -68,11 +69,14 @@ struct bird {
 	bool status_known;			/* since BIRD came up */
 	bool loading;				/* BIRD said that it takes a while */
 
+	struct bird_sessions sessions;
+	char enabled[BIRD_SESSION_NAME]; /* told to try again at enabled_ms; "" none */
+	int64_t enabled_ms;
 	struct bird_learned learned;
-	bool learned_changed; /* since the last bird_step() */
-	unsigned int to_look; /* families whose blocks are asked for next, as bits */
+	bool six_is_next; /* blocks of IPv4 were asked for */
+	bool changed;	  /* one of these lists, since the last bird_step() */
 
-	int64_t prod_until_ms, prod_at_ms, sessions_at_ms, retry_at_ms;
+	int64_t prod_until_ms, prod_at_ms, sessions_at_ms, learned_at_ms, retry_at_ms;
 	struct bird_status status, shown; /* shown: as of the last bird_step() */
 };
 
@@ -107,6 +111,7 @@ void bird_close(struct bird *b)
 	wait_close(&b->wait);
 	free(b->text);
 	bird_learned_done(&b->learned);
+	bird_sessions_done(&b->sessions);
 	free(b);
 }
 
@@ -118,6 +123,12 @@ int bird_fd(const struct bird *b)
 void bird_status(const struct bird *b, struct bird_status *out)
 {
 	*out = b->status;
+}
+
+const struct bird_session *bird_sessions_all(const struct bird *b, size_t *n)
+{
+	*n = b->sessions.n;
+	return b->sessions.all;
 }
 
 const struct cidr *bird_learned_blocks(const struct bird *b, size_t *n)
@@ -164,6 +175,7 @@ static void prod_for_a_while(struct bird *b, int64_t now)
 	b->prod_until_ms = now + PRODDING_MS;
 	b->prod_at_ms = now;
 	b->sessions_at_ms = now + SESSIONS_SOON_MS;
+	b->learned_at_ms = now + SESSIONS_SOON_MS;
 }
 
 static bool is_loaded(const struct bird *b)
@@ -192,6 +204,7 @@ static void went_down(struct bird *b, const char *why)
 	b->on_trial = false;
 	b->asked = NOTHING;
 	b->loading = false;
+	b->six_is_next = false;
 	b->loaded_serial = 0;
 }
 
@@ -270,6 +283,34 @@ static void on_status(struct bird *b, const struct bird_ctl_event *reply, int64_
 		set_trouble(b, "BIRD is still putting the configuration into effect");
 }
 
+/* BIRD gives a session up for good when it cannot listen, and the port may be free by now. One of them
+ * is tried at a time; when it has succeeded the next one is, at once. */
+static const struct bird_session *find_given_up(const struct bird *b, int64_t now)
+{
+	for (size_t i = 0; i < b->sessions.n; i++) {
+		const struct bird_session *s = &b->sessions.all[i];
+		if (bird_sessions_is_given_up(s))
+			return strcmp(s->name, b->enabled) != 0 || now >= b->enabled_ms + RETRY_MS
+				       ? s
+				       : NULL;
+	}
+	return NULL;
+}
+
+static void on_sessions(struct bird *b, const char *reply, int64_t now)
+{
+	b->changed |= bird_sessions_take(&b->sessions, reply, now, boot_wall_s());
+	b->status.peers = 0;
+	b->status.peers_up = 0;
+	for (size_t i = 0; i < b->sessions.n; i++) {
+		const struct bird_session *s = &b->sessions.all[i];
+		b->status.peers += s->bgp;
+		b->status.peers_up += s->bgp && s->up;
+		if (!s->up && b->sessions_at_ms > now + SESSIONS_SOON_MS)
+			b->sessions_at_ms = now + SESSIONS_SOON_MS;
+	}
+}
+
 static void on_event(struct bird *b, const struct bird_ctl_event *event)
 {
 	int64_t now = boot_now_ms();
@@ -282,9 +323,9 @@ static void on_event(struct bird *b, const struct bird_ctl_event *event)
 	else if (asked == STATUS)
 		on_status(b, event, now);
 	else if (asked == SESSIONS)
-		bird_reply_sessions(event->text, &b->status.peers, &b->status.peers_up);
+		on_sessions(b, event->text, now);
 	else if (asked == LEARNED4 || asked == LEARNED6)
-		b->learned_changed |= bird_learned_take(
+		b->changed |= bird_learned_take(
 			&b->learned, asked == LEARNED6 ? IPV6 : IPV4, event->text, now);
 	else if (asked == CHECK)
 		on_check(b, event, now);
@@ -308,15 +349,71 @@ static enum asked next_command(const struct bird *b, int64_t now)
 		return b->placed ? CONFIGURE : CHECK;
 	if (now >= prod_time(b, now))
 		return STATUS;
-	if (b->to_look)
-		return b->to_look & 1 << IPV4 ? LEARNED4 : LEARNED6;
+	if (find_given_up(b, now))
+		return ENABLE;
+	if (b->six_is_next)
+		return LEARNED6;
+	if (now >= b->learned_at_ms)
+		return LEARNED4;
 	return now >= b->sessions_at_ms ? SESSIONS : NOTHING;
+}
+
+/* At the next routes and sessions. */
+static int64_t look_again_at(const struct bird *b, int64_t now)
+{
+	return now + (now < b->prod_until_ms ? SESSIONS_SOON_MS : SESSIONS_MS);
+}
+
+static void send_sessions(struct bird *b, int64_t now)
+{
+	/* Somebody may have removed or edited what BIRD reads when it starts. */
+	if (is_loaded(b) && !bird_file_is(&b->file, b->text)) {
+		b->placed = false;
+		b->loaded_serial = 0;
+	}
+	b->sessions_at_ms = look_again_at(b, now);
+	bird_ctl_send(b->ctl, "show protocols \"roost_*\"", SHOW_TIMEOUT_MS);
+}
+
+static void send_enable(struct bird *b, int64_t now)
+{
+	char command[BIRD_SESSION_NAME + 16];
+	(void)text_copy(b->enabled, sizeof(b->enabled), find_given_up(b, now)->name);
+	b->enabled_ms = now;
+	b->sessions_at_ms = now;
+	(void)snprintf(command, sizeof(command), "enable \"%s\"", b->enabled);
+	bird_ctl_send(b->ctl, command, SHOW_TIMEOUT_MS);
+}
+
+/* Without such pools the name is not known, and the answer has no route. */
+static void send_learned(struct bird *b, enum family f, int64_t now)
+{
+	char command[128];
+	char digit = family_digit(f);
+	b->six_is_next = f == IPV4;
+	b->learned_at_ms = look_again_at(b, now);
+	(void)snprintf(command, sizeof(command),
+		"show route primary table master%c where source = RTS_BGP && net ~ roost_blocks%c",
+		digit, digit);
+	bird_ctl_send(b->ctl, command, SHOW_TIMEOUT_MS);
+}
+
+static void send_check(struct bird *b, int64_t now)
+{
+	char command[BIRD_FILE_PATH + 32];
+	struct err e;
+	if (bird_file_write(&b->file, b->text, &e) < 0) {
+		b->asked = NOTHING;
+		set_trouble(b, e.text);
+		b->retry_at_ms = now + RETRY_MS;
+		return;
+	}
+	(void)snprintf(command, sizeof(command), "configure check \"%s\"", b->file.check);
+	bird_ctl_send(b->ctl, command, LOAD_TIMEOUT_MS);
 }
 
 static void send_command(struct bird *b, enum asked what, int64_t now)
 {
-	char check[BIRD_FILE_PATH + 32];
-	struct err e;
 	b->asked = what;
 	if (what == CHECK || what == CONFIGURE) {
 		b->asked_serial = b->serial;
@@ -328,39 +425,19 @@ static void send_command(struct bird *b, enum asked what, int64_t now)
 		bird_ctl_send(b->ctl, "show status", SHOW_TIMEOUT_MS);
 		break;
 	case SESSIONS:
-		/* Somebody may have removed or edited what BIRD reads when it starts. */
-		if (is_loaded(b) && !bird_file_is(&b->file, b->text)) {
-			b->placed = false;
-			b->loaded_serial = 0;
-		}
-		b->sessions_at_ms = now + (now < b->prod_until_ms ? SESSIONS_SOON_MS : SESSIONS_MS);
-		b->to_look = 1 << IPV4 | 1 << IPV6;
-		bird_ctl_send(b->ctl, "show protocols \"roost_*\"", SHOW_TIMEOUT_MS);
+		send_sessions(b, now);
+		break;
+	case ENABLE:
+		send_enable(b, now);
 		break;
 	case LEARNED4:
-		/* Without such pools the name is not known, and the answer has no route. */
-		b->to_look &= ~(1u << IPV4);
-		bird_ctl_send(b->ctl,
-			"show route primary table master4 where source = RTS_BGP && net ~ "
-			"roost_blocks4",
-			SHOW_TIMEOUT_MS);
+		send_learned(b, IPV4, now);
 		break;
 	case LEARNED6:
-		b->to_look &= ~(1u << IPV6);
-		bird_ctl_send(b->ctl,
-			"show route primary table master6 where source = RTS_BGP && net ~ "
-			"roost_blocks6",
-			SHOW_TIMEOUT_MS);
+		send_learned(b, IPV6, now);
 		break;
 	case CHECK:
-		if (bird_file_write(&b->file, b->text, &e) < 0) {
-			b->asked = NOTHING;
-			set_trouble(b, e.text);
-			b->retry_at_ms = now + RETRY_MS;
-			break;
-		}
-		(void)snprintf(check, sizeof(check), "configure check \"%s\"", b->file.check);
-		bird_ctl_send(b->ctl, check, LOAD_TIMEOUT_MS);
+		send_check(b, now);
 		break;
 	case CONFIGURE:
 		bird_ctl_send(b->ctl, "configure", LOAD_TIMEOUT_MS);
@@ -377,6 +454,7 @@ static void plan_next(struct bird *b, int64_t now)
 	if (b->status.up && !bird_ctl_is_busy(b->ctl)) {
 		at = prod_time(b, now);
 		at = b->sessions_at_ms < at ? b->sessions_at_ms : at;
+		at = b->learned_at_ms < at ? b->learned_at_ms : at;
 		if (b->text && !is_loaded(b) && !b->loading && b->retry_at_ms < at)
 			at = b->retry_at_ms;
 	}
@@ -407,8 +485,8 @@ int bird_step(struct bird *b, struct err *e)
 			break;
 	}
 	plan_next(b, boot_now_ms());
-	bool changed = b->learned_changed || !is_same_status(&b->status, &b->shown);
-	b->learned_changed = false;
+	bool changed = b->changed || !is_same_status(&b->status, &b->shown);
+	b->changed = false;
 	b->shown = b->status;
 	return changed ? 1 : 0;
 }

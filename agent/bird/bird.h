@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/bird/sessions.h"
 #include "lib/addr.h"
 #include "lib/err.h"
 
@@ -27,6 +28,9 @@ int bird_fd(const struct bird *b);
 
 /* The text that shall be in force (copied). generation grows with each call; 0 before the first. */
 uint64_t bird_want_text(struct bird *b, const char *text);
+
+/* Our protocols, sorted by name, as last shown; borrowed until the next bird_step(). */
+const struct bird_session *bird_sessions_all(const struct bird *b, size_t *n);
 
 /* Other nodes' blocks that BGP has brought, sorted, up to BIRD_KEPT_S after it lost them
  * (agent/bird/learned.h); borrowed until the next bird_step(). */

@@ -104,7 +104,7 @@ bool bird_exits_put_function(struct text *t, const struct bird_part *part)
 		if (!any && part->has_pools)
 			text_add(t, "\tif net ~ roost_pools%c then return false;\n", part->digit);
 		any = true;
-		text_add(t, "\tif proto = \"%s\" && net ~", bird_write_peer_name(p, name));
+		text_add(t, "\tif proto = \"%s\" && net ~", bird_peer_name(p, name));
 		put_prefixes(t, p->exits, p->n_exits, part->family, "+");
 		text_add(t, " then return true;\n");
 	}
@@ -149,7 +149,7 @@ static void put_exits_template(struct text *t, const struct bird_part *p)
 	const struct bird_exits *x = &p->want->exits;
 	const struct bird_times times = {.retry = 2,
 		.error_max = 5,
-		.keepalive = 10,
+		.keepalive = BIRD_MESH_KEEPALIVE_S,
 		.restart = x->restart_s ? x->restart_s : BIRD_RESTART_S};
 	text_add(t, "template bgp roost_exit%c_session {\n%s", p->digit,
 		bird_write_debug(p->want->log));
@@ -166,9 +166,9 @@ static void put_exit_session(
 {
 	const struct bird_exits *x = &part->want->exits;
 	char digit = part->digit;
-	char name[ADDR_TEXT];
-	text_add(t, "protocol bgp roost_exit_%s from roost_exit%c_session {\n",
-		bird_write_name(&p->addr, name), digit);
+	char name[BIRD_PEER_NAME];
+	text_add(
+		t, "protocol bgp %s from roost_exit%c_session {\n", bird_exit_name(p, name), digit);
 	text_add(t, "\tlocal %s port %u as %u;\n\tneighbor %s port %u as %u;\n",
 		ADDR_STRING(&p->local), x->port, x->as_number, ADDR_STRING(&p->addr), x->port,
 		x->as_number);

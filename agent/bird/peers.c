@@ -36,11 +36,9 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define BGP_PORT 179
 #define MESH_LIMIT 20000 /* blocks of one node; more is an accident there */
 #define OUTSIDE_LIMIT                                                                              \
 	200000 /* of a reflector: the cluster's blocks; of a router: what filters let in */
-#define HOLD_MAX_S 65535
 #define RESTART_MAX_S 4095 /* 12 bits, RFC 4724 section 3 */
 
 /* By what makes the name, so that equal ones are neighbours. */
@@ -49,7 +47,7 @@ static int compare_name(const struct bird_peer *a, const struct bird_peer *b)
 	int r = addr_compare(&a->addr, &b->addr);
 	if (r == 0)
 		r = b->mesh - a->mesh;
-	return r || a->mesh ? r : (int)bird_write_peer_port(a) - (int)bird_write_peer_port(b);
+	return r || a->mesh ? r : (int)bird_peer_port(a) - (int)bird_peer_port(b);
 }
 
 /* Of two with one name the first one stays: the caller's order. */
@@ -247,7 +245,7 @@ static void put_reflector(struct text *t, const struct bird_peer *p)
 static void put_times(struct text *t, const struct bird_peer *p)
 {
 	if (p->keepalive_s) {
-		uint32_t keepalive = at_most(p->keepalive_s, HOLD_MAX_S / 3);
+		unsigned int keepalive = bird_peer_keepalive_s(p);
 		text_add(t, "\tkeepalive time %u;\n\thold time %u;\n", keepalive, 3 * keepalive);
 	}
 	if (p->restart_s)
@@ -262,12 +260,12 @@ static void put_peer_session(
 	const struct addr *local = p->local.family == p->addr.family
 					   ? &p->local
 					   : &parts[family_of(p->addr.family)].f->node;
-	text_add(t, "protocol bgp %s from roost_%s {\n", bird_write_peer_name(p, name),
+	text_add(t, "protocol bgp %s from roost_%s {\n", bird_peer_name(p, name),
 		p->mesh ? "mesh" : "out");
-	text_add(t, "\tlocal %s port %u as %u;\n", ADDR_STRING(local),
-		w->listen_port ? w->listen_port : BGP_PORT, p->local_as);
-	text_add(t, "\tneighbor %s port %u as %u;\n", ADDR_STRING(&p->addr),
-		bird_write_peer_port(p), p->as_number);
+	text_add(t, "\tlocal %s port %u as %u;\n", ADDR_STRING(local), bird_listen_port(w),
+		p->local_as);
+	text_add(t, "\tneighbor %s port %u as %u;\n", ADDR_STRING(&p->addr), bird_peer_port(p),
+		p->as_number);
 	if (p->passive)
 		text_add(t, "\tpassive on;\n");
 	if (*p->password)
@@ -292,7 +290,7 @@ static void put_peer_template(struct text *t, const struct bird_part parts[FAMIL
 {
 	const struct bird_times times = {.retry = 5,
 		.error_max = 10,
-		.keepalive = mesh ? 10 : 30, /* the hold time is how a dead node is found out */
+		.keepalive = mesh ? BIRD_MESH_KEEPALIVE_S : BIRD_OUT_KEEPALIVE_S,
 		.restart = BIRD_RESTART_S};
 	text_add(t, "template bgp roost_%s {\n%s", mesh ? "mesh" : "out",
 		bird_write_debug(parts[0].want->log));

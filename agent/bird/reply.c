@@ -114,8 +114,7 @@ int bird_reply_feed(struct bird_reply *r, const char *bytes, size_t n, size_t *u
 	return 0;
 }
 
-/* The next line of a reply's text, cut to what fits, and its code; false at the end. */
-static bool next_line(const char **at, int *code, char *out, size_t size)
+bool bird_reply_line(const char **at, int *code, char *out, size_t size)
 {
 	const char *end = strchr(*at, '\n');
 	if (!end)
@@ -132,7 +131,7 @@ void bird_reply_status(const char *text, struct bird_reply_status *out)
 	char line[BIRD_REPLY_LINE];
 	int code;
 	*out = (struct bird_reply_status){0};
-	while (next_line(&text, &code, line, sizeof(line))) {
+	while (bird_reply_line(&text, &code, line, sizeof(line))) {
 		if (code == 24)
 			out->recovering = true;
 		if (code != 13)
@@ -142,42 +141,12 @@ void bird_reply_status(const char *text, struct bird_reply_status *out)
 	}
 }
 
-/* The words of a line in order, white space between; false when there are fewer. */
-static bool word_is(const char *line, size_t index, const char *word)
-{
-	for (;; index--) {
-		line += strspn(line, " \t");
-		size_t len = strcspn(line, " \t");
-		if (len == 0)
-			return false;
-		if (index == 0)
-			return len == strlen(word) && strncmp(line, word, len) == 0;
-		line += len;
-	}
-}
-
-void bird_reply_sessions(const char *text, uint32_t *n, uint32_t *established)
-{
-	char line[BIRD_REPLY_LINE];
-	int code;
-	*n = 0;
-	*established = 0;
-	while (next_line(&text, &code, line, sizeof(line))) {
-		/* Name Proto Table State Since Info; Since is one or two words. */
-		if (code != 1002 || strncmp(line, "roost_", 6) != 0 || !word_is(line, 1, "BGP"))
-			continue;
-		(*n)++;
-		if (word_is(line, 5, "Established") || word_is(line, 6, "Established"))
-			(*established)++;
-	}
-}
-
 /* A route's line begins with the prefix; lines of the table and of next hops do not. */
 bool bird_reply_route(const char **at, struct cidr *out)
 {
 	char line[BIRD_REPLY_LINE];
 	int code;
-	while (next_line(at, &code, line, sizeof(line))) {
+	while (bird_reply_line(at, &code, line, sizeof(line))) {
 		struct err ignored;
 		line[strcspn(line, " \t")] = '\0';
 		if (code == 1007 && cidr_parse(line, out, &ignored) == 0)
@@ -190,7 +159,7 @@ void bird_reply_sentence(const char *text, char *out, size_t size)
 {
 	char line[BIRD_REPLY_LINE] = "";
 	int code;
-	while (next_line(&text, &code, line, sizeof(line)))
+	while (bird_reply_line(&text, &code, line, sizeof(line)))
 		;
 	(void)text_copy(out, size, line);
 }

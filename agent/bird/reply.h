@@ -37,8 +37,9 @@ struct bird_reply_status {
 };
 void bird_reply_status(const char *text, struct bird_reply_status *out);
 
-/* `show protocols "roost_*"`: the BGP sessions, and how many of them are established. */
-void bird_reply_sessions(const char *text, uint32_t *n, uint32_t *established);
+/* The next line of a whole reply, cut to what fits, and its code; false at the end. *at begins as the
+ * text. */
+bool bird_reply_line(const char **at, int *code, char *out, size_t size);
 
 /* `show route`: the prefix of the next route; false: there is none any more. *at begins as the text. */
 bool bird_reply_route(const char **at, struct cidr *out);

@@ -46,7 +46,7 @@ struct bird_family {
 	size_t n_hops[BIRD_TABLES]; /* a table without entries beyond 0 is not made */
 	const struct bird_remote *remote;
 	size_t n_remote;
-	const struct bird_remote *kept; /* BGP's, copied for the time when it loses them; table 0 */
+	const struct bird_remote *kept; /* BGP's, for when it loses them; table 0 */
 	size_t n_kept;
 };
 
@@ -106,3 +106,15 @@ struct bird_want {
 	size_t n_peers;
 	struct bird_exits exits;
 };
+
+/* Names of protocols ("roost_10_0_0_2"), and of an address in them; they return out. */
+#define BIRD_PEER_NAME 64
+char *bird_addr_name(const struct addr *a, char out[ADDR_TEXT]);
+char *bird_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME]);
+char *bird_exit_name(const struct bird_exit_peer *p, char out[BIRD_PEER_NAME]);
+
+/* Ports also where none is set; keepalives, of which three are a hold time. */
+enum { BIRD_MESH_KEEPALIVE_S = 10, BIRD_OUT_KEEPALIVE_S = 30 };
+uint16_t bird_peer_port(const struct bird_peer *p);
+uint16_t bird_listen_port(const struct bird_want *w);
+unsigned int bird_peer_keepalive_s(const struct bird_peer *p);

@@ -13,21 +13,10 @@
 #include "lib/poolroute.h"
 #include "lib/text.h"
 
-#define BGP_PORT 179
-
 char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT])
 {
 	const struct cidr masked = cidr_masked(&c->addr, c->len);
 	return cidr_format(&masked, out);
-}
-
-char *bird_write_name(const struct addr *a, char out[ADDR_TEXT])
-{
-	addr_format(a, out);
-	for (char *c = out; *c; c++)
-		if (*c == '.' || *c == ':')
-			*c = '_';
-	return out;
 }
 
 const char *bird_write_debug(enum resource_log log)
@@ -88,20 +77,4 @@ bool bird_write_is_device(const char *s)
 		line |= *c == '_';
 	}
 	return isalpha((unsigned char)*s) && (other || (digit && !line && !is_keyword(s)));
-}
-
-unsigned int bird_write_peer_port(const struct bird_peer *p)
-{
-	return p->port ? p->port : BGP_PORT;
-}
-
-char *bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME])
-{
-	char addr[ADDR_TEXT];
-	char port[16] = "";
-	if (!p->mesh && bird_write_peer_port(p) != BGP_PORT)
-		(void)snprintf(port, sizeof(port), "_port_%u", bird_write_peer_port(p));
-	(void)snprintf(out, BIRD_PEER_NAME, "roost_%s%s%s", p->mesh ? "" : "peer_",
-		bird_write_name(&p->addr, addr), port);
-	return out;
 }

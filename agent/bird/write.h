@@ -25,17 +25,6 @@ struct bird_part {
 char *bird_write_prefix(const struct cidr *c, char out[CIDR_TEXT]); /* returns out */
 #define PREFIX_STRING(c) bird_write_prefix((c), (char[CIDR_TEXT]){0})
 
-/* An address in a name: "10_0_0_2". */
-char *bird_write_name(const struct addr *a, char out[ADDR_TEXT]); /* returns out */
-
-/* The name of a peer's protocol: "roost_10_0_0_2"; "roost_peer_10_0_0_2"; with "_port_N" where a router
- * has another port than 179. */
-#define BIRD_PEER_NAME 64
-char *bird_write_peer_name(const struct bird_peer *p, char out[BIRD_PEER_NAME]); /* returns out */
-
-/* The port of a peer, also where none is set. */
-unsigned int bird_write_peer_port(const struct bird_peer *p);
-
 /* " debug { ... };" for a protocol, as the log level asks; "" none. */
 const char *bird_write_debug(enum resource_log log);
 

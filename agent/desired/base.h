@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Inside of desired_make(): what the sources of the room share. desired.c (pools, kernel, NAT) calls
- * node.c (node state, own Node document), tunnels.c, peers.c (BGP sessions), routes.c (next hops and
+ * node.c (node state, own Node document), sessions.c (what BIRD says of them), tunnels.c, peers.c (BGP sessions), routes.c (next hops and
  * blocks for BIRD), exits.c, mtu.c and paths.c (where answers go); all of them stand on base.c.
  */
 #include "agent/desired/desired.h"
@@ -61,6 +61,9 @@ void desired_tunnels(struct desired_work *g);
 
 /* BGP settings of this node and its sessions; sets g->bgp. */
 void desired_peers(struct desired_work *g);
+
+/* Sessions that are down, and problems of them. After all that adds sessions or problems. */
+void desired_sessions(struct desired_work *g);
 
 /* Exits of out->bird and out->kernel. After desired_peers(). */
 void desired_exits(struct desired_work *g);

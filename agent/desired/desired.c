@@ -190,6 +190,7 @@ void desired_make(const struct agent_conf *c, const struct replica *r, const str
 	desired_peers(&g);
 	desired_routes(&g);
 	desired_exits(&g);
+	desired_sessions(&g);
 }
 
 void desired_done(struct desired *d)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/bird/sessions.h"
 #include "agent/bird/want.h"
 #include "cluster/agent_conf.h"
 #include "agent/filter/want.h"
@@ -47,6 +48,19 @@ struct desired_self {
 	size_t n_kept;
 	const struct cidr *learned; /* others' blocks that BGP brought, up to a while ago; sorted */
 	size_t n_learned;
+	const struct bird_session *sessions; /* of BIRD, sorted by name; none while it is down */
+	size_t n_sessions;
+	bool md5_drops; /* the kernel drops segments for their TCP MD5 signature */
+	int64_t now_ms; /* boot time */
+};
+
+/* A BGP session that is down. */
+struct desired_down {
+	struct addr addr;
+	char node[RESOURCE_NAME];     /* whose address it is; "": of no node */
+	int64_t since_s;	      /* wall clock, as far as this agent has seen it */
+	char words[BIRD_REASON + 24]; /* BIRD's own, without changes */
+	char why[224];		      /* the same for people: what this end saw, what mends it */
 };
 
 struct desired {
@@ -58,6 +72,9 @@ struct desired {
 	struct nat_want nat;
 	struct bird_want bird;
 	json_t *node; /* our Node document as it shall be in the store; NULL: it is so already */
+	const struct desired_down *down; /* in the order of addresses */
+	size_t n_down;
+	int64_t again_ms; /* boot time at which a session becomes a problem; INT64_MAX: none does */
 	struct problems problems;
 	void **memory; /* what the arrays above are made of */
 	size_t memory_room, n_memory;

@@ -11,6 +11,7 @@
 
 #include "agent/bird/ctl.h"
 #include "agent/bird/reply.h"
+#include "agent/bird/sessions.h"
 
 /* Each line of a text: four digits, a space, no control character. */
 static void check_text(const struct bird_reply *r)
@@ -30,16 +31,32 @@ static void check_text(const struct bird_reply *r)
 	CHECK(column == 0);
 }
 
+/* The same answer again says nothing new, and what is shown of it is bounded. */
+static void use_sessions(const char *text)
+{
+	struct bird_sessions s = {0};
+	struct bird_session *last = NULL;
+	(void)bird_sessions_take(&s, text, 1000, 1000 + 1000);
+	for (size_t i = 0; i < s.n; i++) {
+		char words[BIRD_REASON + 24];
+		CHECK(strncmp(s.all[i].name, "roost_", 6) == 0);
+		CHECK(s.all[i].up == (s.all[i].since_ms == 0));
+		CHECK(!s.all[i].up || s.all[i].fault == BIRD_FAULT_NONE);
+		CHECK(!last || strcmp(last->name, s.all[i].name) <= 0);
+		bird_sessions_words(&s.all[i], words, sizeof(words));
+		CHECK(*words && strlen(words) < sizeof(words));
+		last = &s.all[i];
+	}
+	bird_sessions_done(&s);
+}
+
 static void use(const struct bird_reply *r)
 {
 	struct bird_reply_status status;
-	uint32_t n;
-	uint32_t up;
 	char sentence[100];
 	check_text(r);
 	bird_reply_status(r->text, &status);
-	bird_reply_sessions(r->text, &n, &up);
-	CHECK(up <= n);
+	use_sessions(r->text);
 	const char *at = r->text;
 	for (struct cidr c; bird_reply_route(&at, &c);)
 		CHECK(c.len <= addr_bits(&c.addr));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "agent/bird/config.h"
+#include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 
@@ -102,6 +103,12 @@ char *desired_text(const struct desired *d)
 		CLEANUP_FREE char *doc = json_text(d->node);
 		(void)fprintf(f, "document %s\n", doc);
 	}
+	for (size_t i = 0; i < d->n_down; i++)
+		(void)fprintf(f, "down: %s%s%s since %s: %s (%s)\n", d->down[i].node,
+			*d->down[i].node ? " " : "", ADDR_STRING(&d->down[i].addr),
+			TIME_STRING(d->down[i].since_s), d->down[i].words, d->down[i].why);
+	if (d->again_ms != INT64_MAX)
+		(void)fprintf(f, "again at %lld ms\n", (long long)d->again_ms);
 	for (size_t i = 0; i < d->problems.kept; i++)
 		(void)fprintf(f, "problem: %s\n", d->problems.text[i]);
 	if (d->problems.total > d->problems.kept)

@@ -105,30 +105,6 @@ TEST(the_status_says_what_is_under_way)
 	}
 }
 
-TEST(only_our_bgp_sessions_are_counted)
-{
-	static const char text[] =
-		"2002 Name       Proto      Table      State  Since         Info\n"
-		"1002 roost_kernel4 Kernel     master4    up     10:00:00.000  \n"
-		"1002 roost_10_0_0_2 BGP        ---        up     10:00:00.000  Established   \n"
-		"1002 roost_10_0_0_3 BGP        ---        up     2026-01-01 10:00:00  "
-		"Established\n"
-		"1002 roost_10_0_0_4 BGP        ---        start  10:00:00.000  Active        "
-		"Socket\n"
-		"1002 roost_10_0_0_5 BGP        ---        down   10:00:00.000\n"
-		"1002 roost_10_0_0_6 BGP\n"
-		"1002 mine       BGP        ---        up     10:00:00.000  Established   \n"
-		"1006 roost_10_0_0_9 BGP        ---        up     10:00:00.000  Established   \n"
-		"0000 \n";
-	uint32_t n = 99;
-	uint32_t up = 99;
-	bird_reply_sessions(text, &n, &up);
-	assert_int_equal(n, 5);
-	assert_int_equal(up, 2);
-	bird_reply_sessions("8003 No protocols match\n", &n, &up);
-	assert_int_equal(n + up, 0);
-}
-
 TEST(the_sentence_is_the_last_line)
 {
 	char out[24];
@@ -148,7 +124,6 @@ int main(void)
 		cmocka_unit_test(other_words_are_refused),
 		cmocka_unit_test(what_is_too_much_is_cut_and_the_end_still_found),
 		cmocka_unit_test(the_status_says_what_is_under_way),
-		cmocka_unit_test(only_our_bgp_sessions_are_counted),
 		cmocka_unit_test(the_sentence_is_the_last_line),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,21 @@ TEST(a_good_answer_is_printed)
 	assert_true(json_equal(doc, wanted));
 }
 
+TEST(a_peer_that_is_down_has_a_line)
+{
+	assert_int_equal(
+		run("{\"bird\":{\"up\":true,\"loaded\":true,\"peers\":3,\"peersUp\":1,"
+		    "\"peersDown\":[{\"peer\":\"10.0.0.2\",\"node\":\"b\",\"since\":"
+		    "\"2026-03-02T09:14:53Z\",\"bird\":\"Received: Bad peer AS\",\"reason\":\"x\"},"
+		    "{\"peer\":\"10.0.0.254\",\"node\":null,\"bird\":7},4]}}",
+			false),
+		0);
+	assert_says(out,
+		"bird          up, 1 of 3 peers\n"
+		"peer down     b (10.0.0.2) since 2026-03-02T09:14:53Z: Received: Bad peer AS\n"
+		"peer down     10.0.0.254 since : \n");
+}
+
 TEST(problems_are_the_exit_status)
 {
 	assert_int_equal(
@@ -160,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_answer_is_printed),
+		cmocka_unit_test(a_peer_that_is_down_has_a_line),
 		cmocka_unit_test(problems_are_the_exit_status),
 		cmocka_unit_test(an_answer_of_another_shape_is_no_crash),
 		cmocka_unit_test(a_refusal_and_silence_are_said),

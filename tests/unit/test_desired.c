@@ -25,6 +25,7 @@ struct input {
 	struct facts_addr addrs[MOST];
 	struct desired_self self;
 	struct cidr announced[MOST], kept[MOST], learned[MOST];
+	struct bird_sessions sessions;
 };
 
 static struct cidr cidr_at(const json_t *object, const char *key)
@@ -131,6 +132,25 @@ static void read_self(const json_t *doc, struct input *in)
 	};
 }
 
+/* "protocols": lines of BIRD's answer, first seen "protocolsAge" seconds ago, at 09:14:53. */
+static void read_sessions(const json_t *doc, struct input *in)
+{
+	static const int64_t began_ms = 5000, began_s = 1772442893;
+	size_t i;
+	const json_t *line;
+	struct text reply = {0};
+	const json_t *self = json_object_get(doc, "self");
+	json_array_foreach (json_object_get(self, "protocols"), i, line)
+		text_add(&reply, "1002 %s\n", json_string_value(line));
+	if (i)
+		(void)bird_sessions_take(&in->sessions, reply.buf, began_ms, began_s);
+	in->self.sessions = in->sessions.all;
+	in->self.n_sessions = in->sessions.n;
+	in->self.now_ms = began_ms + 1000 * number_at(self, "protocolsAge");
+	in->self.md5_drops = json_is_true(json_object_get(self, "md5Drops"));
+	text_free(&reply);
+}
+
 static void run(const char *dir, char *out, size_t size)
 {
 	size_t len = 0;
@@ -153,6 +173,7 @@ static void run(const char *dir, char *out, size_t size)
 	replica_fill(&in.replica, node, doc);
 	read_facts(doc, &in);
 	read_self(doc, &in);
+	read_sessions(doc, &in);
 
 	struct desired d;
 	struct desired again;
@@ -172,6 +193,7 @@ static void run(const char *dir, char *out, size_t size)
 	desired_done(&d);
 	desired_done(&again);
 	replica_done(&in.replica);
+	bird_sessions_done(&in.sessions);
 }
 
 TEST(desired_state_of_each_case)

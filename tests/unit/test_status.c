@@ -43,6 +43,12 @@ TEST(a_status_is_read_back)
 		.store = "file:/x",
 		.peers_up = 2,
 		.peers = 3,
+		.down = {{.peer = addr("10.0.0.2"),
+			.node = "b",
+			.since_s = 1772442893,
+			.bird = "Connect",
+			.reason = "its port does not answer"}},
+		.n_down = 1,
 		.problems = {"one", "two"},
 		.n_problems = 2,
 		.problem_count = 30,
@@ -65,6 +71,12 @@ TEST(a_status_is_read_back)
 	assert_string_equal(back.store, "file:/x");
 	assert_int_equal(back.peers_up, 2);
 	assert_int_equal(back.peers, 3);
+	assert_int_equal(back.n_down, 1);
+	assert_true(addr_equal(&back.down[0].peer, &s.down[0].peer));
+	assert_string_equal(back.down[0].node, "b");
+	assert_int_equal(back.down[0].since_s, 1772442893);
+	assert_string_equal(back.down[0].bird, "Connect");
+	assert_string_equal(back.down[0].reason, "its port does not answer");
 	assert_int_equal(back.n_problems, 2);
 	assert_int_equal(back.problem_count, 30);
 	assert_string_equal(back.problems[1], "two");
