@@ -36,14 +36,16 @@ static bool is_of(const struct route_check *v, const struct cidr *c)
 }
 
 /* The route that the kernel takes: of one destination it lists that with the lowest metric first.
- * behind_pods: in a block of one address the pod's own is passed over. */
+ * alone: in a block of one address the pod's route, or that of the node's own tunnel, is passed over. */
 static const struct conform_route *routes_find(
-	const struct route_check *v, const struct cidr *dst, bool behind_pods)
+	const struct route_check *v, const struct cidr *dst, bool alone)
 {
 	for (size_t i = 0; i < v->m->facts.n_routes; i++) {
 		const struct conform_route *r = &v->m->facts.routes[i];
-		bool pods = r->protocol == OURS && strcmp(r->type, "unicast") == 0;
-		if (cidr_equal(&r->dst, dst) && !(pods && behind_pods))
+		bool in_use =
+			(r->protocol == OURS && strcmp(r->type, "unicast") == 0) ||
+			(r->protocol == KERNELS && conform_facts_tunnel(&v->m->facts, r->dev));
+		if (cidr_equal(&r->dst, dst) && !(alone && in_use))
 			return r;
 	}
 	return NULL;

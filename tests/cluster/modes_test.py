@@ -132,9 +132,14 @@ def test_blocks_of_one_address():
                  "round between node and router", forwarded(node)[family] - before)
             true(address in node.blackholes(family), f"a blackhole for {address}")
         node.add_pod()
+        c.encap = "vxlan"  # whose own addresses are of such blocks, too
+        c.apply(*c.manifest())
         c.wait_converged()
-        step(f"{c.matrix()} probes passed")
-        node.consistent()
+        step(f"vxlan: {c.matrix()} probes passed")
+        step(f"{c.conformance()['summary']['ok']} checks of conformance passed")
+        for node in c.nodes:
+            node.consistent()
+            equal(node.status().get("problems"), [], f"problems of {node}")
 
 
 def test_through_vxlan_always_with_nat_over_the_embedded_store():
