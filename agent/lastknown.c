@@ -210,9 +210,9 @@ int lastknown_lock(const char *data_dir, struct err *e)
 	if (r < 0)
 		return r;
 	path_of(data_dir, "agent.lock", path);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+	int fd = file_open(path, O_RDWR | O_CREAT, NULL, e);
 	if (fd < 0)
-		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+		return fd;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
 	r = errno == EWOULDBLOCK
@@ -248,7 +248,7 @@ int lastknown_load(const char *data_dir, struct lastknown *out, struct err *e)
 		return 0;
 	}
 	if (fd < 0)
-		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+		return file_refuse(path, -errno, e);
 	CLEANUP_FREE char *text = NULL;
 	size_t len = 0;
 	int r = file_read_fd(fd, JSON_MAX_BYTES, &text, &len, e);

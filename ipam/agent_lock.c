@@ -15,11 +15,17 @@
 #include "lib/file.h"
 #include "lib/mem.h"
 
-static int agent_lock_open(const char *dir, int flags)
+static void agent_lock_path(const char *dir, char out[PATH_MAX])
+{
+	(void)snprintf(out, PATH_MAX, "%s/agent.lock", dir);
+}
+
+/* Only asked, so that whatever has the name does no harm. */
+static int agent_lock_look(const char *dir)
 {
 	char path[PATH_MAX];
-	(void)snprintf(path, sizeof(path), "%s/agent.lock", dir);
-	return open(path, flags | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+	agent_lock_path(dir, path);
+	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
 }
 
 int agent_lock_take(const char *dir, struct err *e)
@@ -28,9 +34,11 @@ int agent_lock_take(const char *dir, struct err *e)
 	int r = file_make_dir(dir, 0700, e);
 	if (r < 0)
 		return r;
-	int fd = agent_lock_open(dir, O_RDWR | O_CREAT);
+	char path[PATH_MAX];
+	agent_lock_path(dir, path);
+	int fd = file_open(path, O_RDWR | O_CREAT, NULL, e);
 	if (fd < 0)
-		return err_set(e, errno, "cannot open %s/agent.lock: %s", dir, strerror(errno));
+		return fd;
 	if (fcntl(fd, F_OFD_SETLK, &l) == 0)
 		return fd;
 	bool taken = errno == EAGAIN || errno == EACCES;
@@ -43,7 +51,7 @@ int agent_lock_take(const char *dir, struct err *e)
 enum agent_lock agent_lock_find(const char *dir)
 {
 	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-	CLEANUP_FD int fd = agent_lock_open(dir, O_RDONLY);
+	CLEANUP_FD int fd = agent_lock_look(dir);
 	if (fd < 0)
 		return AGENT_LOCK_NONE;
 	bool held = fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;

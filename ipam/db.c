@@ -12,6 +12,11 @@
  * fault (lib/fault.h); db_damage() reports them all. Whatever touches the map, LMDB or a copy of
  * ours, is therefore written in TRY().
  *
+ * A full file system must keep no pod from ending. So the file has its first pages from the beginning
+ * (a hole in a tmpfs cannot even be read when that is full: SIGBUS), LMDB's lock file has all of its
+ * own, and who adds something first makes sure that RESERVE_PAGES more are there than are used:
+ * db_reserve(). A release uses those, and pages that earlier ones gave back.
+ *
  * Durability is not wanted: MDB_NOSYNC. Never MDB_WRITEMAP: a stray write must not reach the file.
  */
 #include "ipam/db.h"
@@ -21,16 +26,20 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/fault.h"
+#include "lib/file.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define READERS 512 /* slots for processes that read at the same time */
+#define RESERVE_PAGES 64L /* that the file has beyond those in use, before something is added */
+#define LOCK_BYTES 40960 /* more than LMDB's lock file has, with READERS */
+#define READERS 512	 /* slots for processes that read at the same time */
 
 #define TRY(call) FAULT_TRY(call, MDB_PANIC)
 #define TRY_VOID(call) ((void)FAULT_TRY((call, 0), MDB_PANIC))
@@ -42,6 +51,7 @@ struct db {
 	MDB_cursor *scan;   /* of db_seek() and db_next(); NULL until used */
 	MDB_cursor *lookup; /* of db_floor() */
 	char mark[PATH_MAX];
+	char path[PATH_MAX];
 };
 
 /* LMDB's meta page (struct MDB_meta of lmdb 0.9, data version 1), as far as it matters here. */
@@ -149,7 +159,8 @@ int db_look(const char *path, enum db_look *out, struct err *e)
 static void leave_mark(const struct db *db)
 {
 	/* Best effort: the error is reported anyway. */
-	CLEANUP_FD int fd = open(db->mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	CLEANUP_FD int fd =
+		open(db->mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	(void)fd;
 }
 
@@ -173,7 +184,8 @@ static int db_fail(struct db *db, int rc, const char *doing, struct err *e)
 		/* Of LMDB's own errors all others say that the file is not as it should be. */
 		if (rc < 0)
 			return db_damage(db, e, mdb_strerror(rc));
-		return err_set(e, rc, "cannot %s the node state: %s", doing, mdb_strerror(rc));
+		return err_set(
+			e, rc, "cannot %s the node state %s: %s", doing, db->path, strerror(rc));
 	}
 }
 
@@ -222,6 +234,7 @@ int db_open(struct db **out, const char *path, const char *mark, bool read_only,
 {
 	struct db *db = mem_new(1, sizeof(*db));
 	(void)text_copy(db->mark, sizeof(db->mark), mark);
+	(void)text_copy(db->path, sizeof(db->path), path);
 	int rc = open_env(db, path, read_only);
 	int r = rc ? db_fail(db, rc, "open", e) : 0;
 	if (r == 0 && !read_only)
@@ -236,11 +249,51 @@ int db_open(struct db **out, const char *path, const char *mark, bool read_only,
 	return 0;
 }
 
+/* Empty files of our own making (LMDB would follow a link) that have their pages nevertheless. */
+static int make_file(const char *path, off_t bytes, struct err *e)
+{
+	CLEANUP_FD int fd = file_create(path, 0600, e);
+	return fd < 0 ? fd : file_allocate(fd, path, bytes, e);
+}
+
+static int make_files(const char *path, struct err *e)
+{
+	char lock[PATH_MAX + 8];
+	(void)snprintf(lock, sizeof(lock), "%s-lock", path);
+	int r = make_file(path, 2 * RESERVE_PAGES * sysconf(_SC_PAGESIZE), e);
+	return r < 0 ? r : make_file(lock, LOCK_BYTES, e);
+}
+
+int db_reserve(struct db *db, struct err *e)
+{
+	MDB_envinfo info;
+	struct stat st;
+	mdb_filehandle_t fd;
+	(void)mdb_env_info(db->env, &info);
+	if (mdb_env_get_fd(db->env, &fd) || fstat(fd, &st) < 0)
+		return err_set(e, EIO, "cannot look at %s: %s", db->path, strerror(errno));
+	off_t page = sysconf(_SC_PAGESIZE);
+	off_t used = (off_t)(info.me_last_pgno + 1) * page;
+	if (st.st_blocks * 512 >= used + RESERVE_PAGES * page)
+		return 0;
+	/* Twice as much, so that this is not asked for each time. */
+	off_t wanted = used + 2 * RESERVE_PAGES * page;
+	wanted = wanted < (off_t)DB_SIZE ? wanted : (off_t)DB_SIZE;
+	int r = file_allocate(fd, db->path, wanted, e);
+	if (r < 0)
+		err_details(e, "free space in its file system; pods that end need none");
+	return r;
+}
+
 int db_create(const char *path, const struct record_meta *meta, struct err *e)
 {
+	int r = make_files(path, e);
+	if (r < 0)
+		return r;
 	struct db *db = mem_new(1, sizeof(*db));
+	(void)text_copy(db->path, sizeof(db->path), path);
 	int rc = open_env(db, path, false);
-	int r = rc ? db_fail(db, rc, "make", e) : 0;
+	r = rc ? db_fail(db, rc, "make", e) : 0;
 	if (r == 0 && truncate(path, (off_t)DB_SIZE) < 0)
 		r = err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
 	if (r == 0)

@@ -17,6 +17,9 @@ struct db;
 
 #define DB_SIZE ((size_t)256 << 20) /* bytes of the file, sparse, and of the mapping */
 
+#define DB_BIRTH_BYTES ((uint64_t)640 << 10) /* about what db_create() takes of the file system */
+#define DB_BIRTH_FILES 4
+
 /* What a look at the file (without LMDB, which trusts it) tells. */
 enum db_look {
 	DB_ABSENT,
@@ -26,7 +29,8 @@ enum db_look {
 };
 int db_look(const char *path, enum db_look *out, struct err *e);
 
-/* Makes a new file with its own record in it. There is none, and nobody else makes it. */
+/* Makes a new file with its own record in it, and LMDB's lock file, in the place of what has these names;
+ * nobody else makes it. */
 int db_create(const char *path, const struct record_meta *meta, struct err *e);
 
 /* Opens a file that db_look() found sound, and reads its own record. mark: path of the file to make
@@ -38,6 +42,9 @@ void db_close(struct db *db); /* takes NULL; gives up an open transaction */
 /* begin: waits for other writers. -ENOSPC from commit and put: the file is full. */
 int db_begin(struct db *db, bool write, struct err *e);
 int db_commit(struct db *db, struct err *e);
+/* Before something is added: there will be room for releases afterwards. -ENOSPC and others: the file
+ * system is full, nothing may be added. */
+int db_reserve(struct db *db, struct err *e);
 void db_abort(struct db *db); /* fine when there is none */
 /* The end of a writing transaction whose work returned r: commits, or gives up when that is an
  * error. Returns r or the error. */

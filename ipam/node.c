@@ -22,9 +22,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ipam/node_impl.h"
@@ -108,6 +110,40 @@ static int node_take_lock(struct node *n, struct err *e)
 	return 0;
 }
 
+/* Something of the mark's name that is none (a folder, a link) would stand for ever: it gets another. */
+static int clear_false_mark(const char *mark, const struct stat *st, struct err *e)
+{
+	char aside[PATH_ROOM + 32];
+	if (S_ISREG(st->st_mode))
+		return 1;
+	(void)snprintf(aside, sizeof(aside), "%s.not-ours-%" PRIu64, mark, boot_now_ns());
+	if (rename(mark, aside) < 0 && errno != ENOENT)
+		return err_set(e, errno, "%s is no file, and cannot be set aside: %s", mark,
+			strerror(errno));
+	return 0;
+}
+
+/* 1: an earlier process left the mark. */
+static int has_mark(const struct node *n, struct err *e)
+{
+	char mark[PATH_ROOM];
+	struct stat st;
+	node_fault_mark(n->dir, mark, sizeof(mark));
+	if (lstat(mark, &st) == 0)
+		return clear_false_mark(mark, &st, e);
+	return errno == ENOENT ? 0
+			       : err_set(e, errno, "cannot look at %s: %s", mark, strerror(errno));
+}
+
+/* LMDB would follow a link in the place of its lock file, and write there. */
+static bool is_lock_sound(const char *path)
+{
+	char lock[PATH_ROOM + 8];
+	struct stat st;
+	(void)snprintf(lock, sizeof(lock), "%s-lock", path);
+	return lstat(lock, &st) < 0 || (S_ISREG(st.st_mode) && st.st_nlink == 1);
+}
+
 /* The look at the file; a mark of a fault makes it a damaged one. */
 static int check_file(const struct node *n, enum db_look *out, struct err *e)
 {
@@ -116,12 +152,16 @@ static int check_file(const struct node *n, enum db_look *out, struct err *e)
 	int r = db_look(path, out, e);
 	if (r < 0 || *out == DB_DAMAGED)
 		return r;
-	char mark[PATH_ROOM];
-	node_fault_mark(n->dir, mark, sizeof(mark));
-	if (access(mark, F_OK) == 0) {
-		*out = *out == DB_ABSENT ? DB_ABSENT : DB_DAMAGED;
+	r = has_mark(n, e);
+	if (r < 0 || *out == DB_ABSENT)
+		return r < 0 ? r : 0;
+	if (r == 1)
 		(void)err_set(e, EUCLEAN, "%s is damaged: reading it ended in a fault", path);
-	}
+	else if (!is_lock_sound(path))
+		(void)err_set(e, EUCLEAN, "%s is damaged: its lock is no plain file", path);
+	else
+		return 0;
+	*out = DB_DAMAGED;
 	return 0;
 }
 
@@ -194,11 +234,19 @@ static int begin_new(struct node *n, enum db_look found, struct err *e)
 	struct record_meta meta = {.id = boot_now_ns()};
 	memcpy(meta.boot, n->boot, sizeof(meta.boot));
 	r = db_create(fresh, &meta, e);
-	if (r < 0)
+	if (r < 0) {
+		remove_pair(fresh); /* what there is of it takes room */
 		return r;
+	}
+	/* With its lock file, which has all its pages. */
+	char fresh_lock[PATH_ROOM + 8];
+	char lock[PATH_ROOM + 8];
+	(void)snprintf(fresh_lock, sizeof(fresh_lock), "%s-lock", fresh);
+	(void)snprintf(lock, sizeof(lock), "%s-lock", path);
+	if (rename(fresh_lock, lock) < 0)
+		return file_refuse(lock, -errno, e);
 	if (rename(fresh, path) < 0)
 		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
-	remove_pair(fresh);
 	return 0;
 }
 
@@ -302,6 +350,11 @@ void node_close(struct node *n)
 		(void)close(n->lock);
 	free(n->set_aside);
 	free(n);
+}
+
+int node_check_room(const char *dir, struct err *e)
+{
+	return file_check_room(dir, DB_BIRTH_BYTES, DB_BIRTH_FILES, e);
 }
 
 int node_lock_owner(struct node *n, const struct hash *owner, struct err *e)

@@ -34,6 +34,9 @@ enum node_mode {
 int node_open(struct node **out, const char *dir, enum node_mode mode, struct err *e);
 void node_close(struct node *n); /* takes NULL */
 
+/* Whether a state that is not there could be made: 0, -ENOSPC, -EROFS. */
+int node_check_room(const char *dir, struct err *e);
+
 /* From now to node_close() no other process deals with this owner under this call's lock. */
 int node_lock_owner(struct node *n, const struct hash *owner, struct err *e);
 

@@ -349,6 +349,8 @@ static int record_lost(struct attempt *a, const struct registry_self *self, stru
 	struct index_block there;
 	int r = db_begin(db, true, e);
 	if (r == 0)
+		r = db_reserve(db, e);
+	if (r == 0)
 		r = index_blocks_sync_pool(db, a->need_pool, e);
 	if (r == 0)
 		r = index_overlap(db, &a->need_block, &there, e);
@@ -390,6 +392,8 @@ static int run_attempts(struct attempt *a, struct err *e)
 	for (int i = 0; i < ATTEMPTS; i++) {
 		a->now = node_time();
 		int r = db_begin(a->n->db, true, e);
+		if (r == 0)
+			r = db_reserve(a->n->db, e);
 		if (r == 0)
 			r = try_all(a, e);
 		if (r == 0 && !a->dry)

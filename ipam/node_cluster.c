@@ -94,7 +94,9 @@ static int add_block(struct node *n, const struct cidr *block, bool lost, struct
 	int r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
-	r = node_mirror_read(n->db, m, e);
+	r = db_reserve(n->db, e);
+	if (r >= 0)
+		r = node_mirror_read(n->db, m, e);
 	if (r >= 0)
 		r = record_block(n->db, block, lost, m, e);
 	return db_finish(n->db, r, e);

@@ -248,7 +248,9 @@ int node_put_mirror(struct node *n, const struct mirror *m, struct err *e)
 	r = db_begin(n->db, true, e);
 	if (r < 0)
 		return r;
-	r = mirror_put(n->db, m, old, e);
+	r = db_reserve(n->db, e);
+	if (r == 0)
+		r = mirror_put(n->db, m, old, e);
 	if (r == 1)
 		return db_finish(n->db, r, e);
 	db_abort(n->db);

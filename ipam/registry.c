@@ -113,13 +113,13 @@ static int open_folder(const struct registry_self *self, bool make, struct err *
 	int r = folder_path(self, path, e);
 	if (r < 0)
 		return r;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT && make) {
 		r = file_make_dir(path, 0700, e);
 		if (r < 0)
 			return r;
 		remove_others(self);
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	}
 	if (fd < 0)
 		return explained(

@@ -376,6 +376,10 @@ unsigned int cni_code(int error, const struct err *e)
 	case EBUSY:
 	case ENOMEM:
 	case ENOBUFS:
+	case ENOSPC:
+	case EDQUOT:
+	case EMFILE:
+	case ENFILE:
 		return CODE_TRY_AGAIN;
 	case EUCLEAN:
 		return 100;

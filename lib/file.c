@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/mem.h"
@@ -116,6 +117,13 @@ int file_create(const char *path, mode_t mode, struct err *e)
 	return err_set(e, error, "cannot make %s: %s", path, strerror(error));
 }
 
+int file_allocate(int fd, const char *path, off_t bytes, struct err *e)
+{
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0 || errno == EOPNOTSUPP)
+		return 0;
+	return err_set(e, errno, "cannot make room in %s: %s", path, strerror(errno));
+}
+
 static int write_new(const char *path, mode_t mode, const char *bytes, size_t len, struct err *e)
 {
 	CLEANUP_FD int fd = file_create(path, mode, e);
@@ -188,6 +196,35 @@ int file_make_dir(const char *dir, mode_t mode, struct err *e)
 		*p = '/';
 	}
 	return make_one(path, mode, e);
+}
+
+static int look_for_room(const char *dir, const struct statvfs *fs, uint64_t bytes,
+	unsigned int files, struct err *e)
+{
+	if (fs->f_flag & ST_RDONLY)
+		return err_set(e, EROFS, "the file system of %s is read-only", dir);
+	if (fs->f_blocks && fs->f_bavail * fs->f_frsize < bytes)
+		return err_set(
+			e, ENOSPC, "the file system of %s is full: %s", dir, strerror(ENOSPC));
+	if (fs->f_files && fs->f_favail < files)
+		return err_set(e, ENOSPC, "the file system of %s has no inodes left: %s", dir,
+			strerror(ENOSPC));
+	return 0;
+}
+
+int file_check_room(const char *dir, uint64_t bytes, unsigned int files, struct err *e)
+{
+	char path[PATH_MAX];
+	struct statvfs fs;
+	(void)text_copy(path, sizeof(path), dir);
+	for (;;) {
+		if (statvfs(path, &fs) == 0)
+			return look_for_room(path, &fs, bytes, files, e);
+		char *slash = strrchr(path, '/');
+		if (errno != ENOENT || !slash)
+			return err_set(e, errno, "cannot look at %s: %s", path, strerror(errno));
+		slash[slash == path] = '\0';
+	}
 }
 
 static int get_number(int dir, const char *path, long *out, struct err *e)

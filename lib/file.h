@@ -27,6 +27,10 @@ int file_sync_dir(const char *dir, struct err *e);
 /* Makes dir and its missing parents (parents 0755, dir itself mode). */
 int file_make_dir(const char *dir, mode_t mode, struct err *e);
 
+/* Whether so many bytes and files could be made in dir, or in the nearest folder above that is there: 0,
+ * -ENOSPC, -EROFS. */
+int file_check_room(const char *dir, uint64_t bytes, unsigned int files, struct err *e);
+
 /* Opens one of our own files, made with 0600 where flags say O_CREAT: a plain one, with no other name.
  * Never through a link, never waiting for a FIFO's other end. What else has the name is told: -ELOOP a
  * symbolic link, -EISDIR, -EMLINK a file with a second name, -ENXIO. st: of the file, or NULL. */
@@ -35,6 +39,10 @@ int file_open(const char *path, int flags, struct stat *st, struct err *e);
 
 /* A new, empty file for writing, in the place of what has the name: only a folder is refused. */
 int file_create(const char *path, mode_t mode, struct err *e);
+
+/* The first bytes of a file get their place in the file system, whether they are in its size or not: so
+ * that a map of them never meets a hole that cannot be filled. Nothing where a file system cannot. */
+int file_allocate(int fd, const char *path, off_t bytes, struct err *e);
 
 /* Says what has a name that should be a plain file's, and what to do. error: -errno, of open(). */
 int file_refuse(const char *path, int error, struct err *e);

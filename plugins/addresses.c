@@ -336,8 +336,10 @@ static int status_of(struct conf *c, struct err *e)
 {
 	CLEANUP_SESSION struct node *n = NULL;
 	int result = guard_open(c, NODE_READ, &n, e);
-	if (result == -ENOENT || result == -EUCLEAN) /* the next ADD begins a state */
-		return c->cluster ? agent_client_unknown(c->state_dir, e) : 0;
+	if (result == -ENOENT || result == -EUCLEAN) { /* the next ADD begins a state */
+		result = node_check_room(c->state_dir, e);
+		return result == 0 && c->cluster ? agent_client_unknown(c->state_dir, e) : result;
+	}
 	if (result < 0)
 		return result;
 	return c->cluster ? status_in_cluster(n, c, e)

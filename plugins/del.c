@@ -16,6 +16,7 @@
 #include "lib/owned.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
+#include "plugins/guard.h"
 #include "plugins/wire.h"
 
 /* Keeps the first of several errors: DEL does every step, then reports. */
@@ -76,7 +77,10 @@ int call_del(struct call *c, struct err *e)
 	if (result < 0)
 		return result;
 	int state = call_open_state(c, NODE_SHARED, &step);
-	if (state >= 0)
+	bool unborn = c->conf.in_process && !c->node && guard_is_unborn(&c->conf, state);
+	if (unborn)
+		state = 0;
+	else if (state >= 0)
 		state = call_lock_attachment(c, &step);
 	keep_first(&first, e, state, &step);
 	struct node_leases had = {0};
@@ -86,7 +90,7 @@ int call_del(struct call *c, struct err *e)
 	int removed = remove_link(c, &owner, &had, &step);
 	keep_first(&first, e, removed, &step);
 	/* An address is free only when nothing leads to its old pod any more. */
-	if (removed >= 0 && state >= 0)
+	if (removed >= 0 && state >= 0 && !unborn)
 		keep_first(&first, e, release_record(c, &owner, &step), &step);
 	return first;
 }

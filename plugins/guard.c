@@ -38,3 +38,14 @@ int guard_open(const struct conf *c, enum node_mode mode, struct node **out, str
 			node_set_aside(*out));
 	return result;
 }
+
+bool guard_is_unborn(const struct conf *c, int error)
+{
+	struct node *n = NULL;
+	struct err ignored;
+	if (error != -ENOSPC && error != -EDQUOT && error != -EROFS)
+		return false;
+	int r = node_open(&n, c->state_dir, NODE_READ, &ignored);
+	node_close(n);
+	return r == -ENOENT;
+}

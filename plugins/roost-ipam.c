@@ -114,6 +114,8 @@ static int ipam_del(const struct cni_request *r, const struct conf *c, struct er
 	CLEANUP_SESSION struct node *node = NULL;
 	struct hash owner = owner_hash(r->network, r->container, r->ifname);
 	int done = open_state(c, NODE_SHARED, &node, e);
+	if (guard_is_unborn(c, done))
+		return 0;
 	return done < 0 ? done : node_release(node, &owner, 1, e);
 }
 

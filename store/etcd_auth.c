@@ -37,7 +37,7 @@ static int read_password(const struct etcd_driver *d, char out[PASSWORD_MAX + 1]
 		return 0;
 	CLEANUP_FREE char *text = NULL;
 	size_t len = 0;
-	CLEANUP_FD int fd = open(d->password_file, O_RDONLY | O_CLOEXEC);
+	CLEANUP_FD int fd = open(d->password_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return err_set(e, EACCES, "cannot open %s: %s", d->password_file, strerror(errno));
 	if (file_read_fd(fd, PASSWORD_MAX, &text, &len, e) < 0) {

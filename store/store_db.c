@@ -54,6 +54,7 @@
 
 #define OPEN_WAIT_MS 5000 /* for another process' commit, when opening */
 #define FORMAT 1
+#define LOCK_BYTES 40960 /* more than LMDB's lock file has, with STORE_DB_READERS */
 
 static struct store_db *opened;
 
@@ -235,10 +236,22 @@ static int check_size(struct store_db *db, struct err *e)
 	return 0;
 }
 
+/* LMDB maps its lock file, too: a hole in it would be a fault when the disk is full. */
+static int allocate_lock(const char *path, struct err *e)
+{
+	char lock[PATH_MAX];
+	(void)snprintf(lock, sizeof(lock), "%s-lock", path);
+	CLEANUP_FD int fd = file_open(lock, O_RDWR | O_CREAT, NULL, e);
+	return fd < 0 ? fd : file_allocate(fd, lock, LOCK_BYTES, e);
+}
+
 static int open_env(struct store_db *db, const char *path, size_t size, struct err *e)
 {
 	mdb_filehandle_t fd;
 	int dead;
+	int r = allocate_lock(path, e);
+	if (r < 0)
+		return r;
 	fault_install();
 	db->size = size;
 	int rc = mdb_env_create(&db->env);
@@ -308,7 +321,7 @@ static int find_file(const char *folder, const char *path, size_t *size, struct 
 {
 	struct stat st;
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	if (stat(path, &st) < 0)
+	if (lstat(path, &st) < 0)
 		return errno == ENOENT
 			       ? 0
 			       : err_set(e, errno, "cannot use %s: %s", path, strerror(errno));
@@ -347,12 +360,6 @@ static char *join(const char *folder, const char *name)
 	return mem_strdup(path);
 }
 
-static int open_file(const char *path, struct err *e)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
-	return fd < 0 ? err_set(e, errno, "cannot open %s: %s", path, strerror(errno)) : fd;
-}
-
 static void close_files(struct store_db *db)
 {
 	close_env(db);
@@ -363,10 +370,10 @@ static void close_files(struct store_db *db)
 
 static int open_files(struct store_db *db, const char *path, struct err *e)
 {
-	db->lock = open_file(path, e);
+	db->lock = file_open(path, O_RDWR | O_CREAT, NULL, e);
 	if (db->lock < 0)
 		return db->lock;
-	db->changed_fd = open_file(db->changed, e);
+	db->changed_fd = file_open(db->changed, O_RDWR | O_CREAT, NULL, e);
 	return db->changed_fd < 0 ? db->changed_fd : 0;
 }
 

@@ -110,10 +110,9 @@ static int set_access(const struct bird_file *f, int fd, struct err *e)
 /* A new file each time, never through a link that somebody left there. */
 static int write_file(const struct bird_file *f, const char *path, const char *text, struct err *e)
 {
-	(void)unlink(path); /* if it cannot be removed, it cannot be made either */
-	CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	CLEANUP_FD int fd = file_create(path, 0600, e);
 	if (fd < 0)
-		return err_set(e, errno, "cannot make %s: %s", path, strerror(errno));
+		return fd;
 	int r = set_access(f, fd, e);
 	if (r < 0)
 		return r;

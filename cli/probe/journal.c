@@ -135,7 +135,9 @@ void probe_journal_close(struct probe_journal *j)
 int probe_journal_put(struct probe_journal *j, const char *name, const json_t *doc, struct err *e)
 {
 	CLEANUP_FREE char *text = json_text(doc);
-	CLEANUP_FD int fd = openat(j->fd, FRESH, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	(void)unlinkat(j->fd, FRESH, 0); /* of a killed one, or a link that leads elsewhere */
+	CLEANUP_FD int fd =
+		openat(j->fd, FRESH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r = fd < 0 ? -errno : file_write(fd, text, strlen(text));
 	if (r == 0 && renameat(j->fd, FRESH, j->fd, name) < 0)
 		r = -errno;
@@ -174,7 +176,7 @@ int probe_journal_list(const char *state_dir, char ***out, size_t *n, struct err
 /* What cannot be read is dropped: nobody could do anything with it. */
 static void read_pod(const struct probe_journal *j, const char *name, json_t *pods)
 {
-	CLEANUP_FD int fd = openat(j->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP_FD int fd = openat(j->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	CLEANUP_FREE char *text = NULL;
 	json_t *doc = NULL;
 	size_t len = 0;
