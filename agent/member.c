@@ -235,7 +235,8 @@ static void take_event(struct member *m, const struct store_event *ev, int64_t n
 	if (ev->kind == STORE_RESTART) {
 		m->known = false;
 		m->revision = 0;
-		m->newcomer_revision = 0;
+		m->newcomer_revision = 0; /* the list tells it again, if it is there */
+		m->newcomer[0] = '\0';
 		return;
 	}
 	/* A watch is of a prefix, and node1 is one of node10. */
@@ -333,11 +334,12 @@ void member_say(struct member *m, struct store *s, struct status *what, int64_t 
 	if (!m->known || m->commit || now_s < m->next_s)
 		return;
 	fill_in(m, what);
-	if (!contested)
+	/* Before a heartbeat, of which there may be one every second. */
+	bool is_over = m->newcomer_revision && now_s >= m->newcomer_until_s;
+	if (m->joined && is_over && !what->stopped)
+		start_write(m, s, m->newcomer_key, &m->newcomer_revision, NULL);
+	else if (!contested)
 		say_status(m, s, what, now_s);
 	else if (*m->refusal || m->beats > 0)
 		say_note(m, s, what, now_s);
-	bool is_over = m->joined && m->newcomer_revision && now_s >= m->newcomer_until_s;
-	if (is_over && !m->commit)
-		start_write(m, s, m->newcomer_key, &m->newcomer_revision, NULL);
 }

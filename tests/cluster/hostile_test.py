@@ -4,6 +4,7 @@ pod, reaches BIRD's or nft's grammar, or ends an agent."""
 import contextlib
 import json
 import os
+import shutil
 import socket
 
 import pytest
@@ -172,6 +173,8 @@ def test_two_agents_with_one_name_are_refused():
         c.started()
         with c.pinger([next(iter(n.pods.values())) for n in (true_node, third)]) as pinger:
             impostor.agent.stop()
+            # Somebody new: a node with pods would go on under the name that it had.
+            os.rename(impostor.data, f"{impostor.data}.aside")
             impostor.configure(node=true_node.name)
             impostor.agent.start()
             impostor.agent.wait("to refuse a name that is in use")
@@ -187,6 +190,8 @@ def test_two_agents_with_one_name_are_refused():
             true_node.agent.must_run()
             pinger.goes_on()
         pinger.lost_nothing()
+        shutil.rmtree(impostor.data)
+        os.rename(f"{impostor.data}.aside", impostor.data)
         impostor.configure(node=impostor.name)
         impostor.agent.start()
         c.wait_converged()

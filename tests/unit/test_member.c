@@ -238,8 +238,8 @@ TEST(who_has_the_name_says_who_wants_it_until_the_note_is_old)
 	assert_int_equal(store_get(l.store, NOTE, &doc, &e), 1);
 	free(doc.key);
 	free(doc.value);
-	l.now_s += 2;
-	say(&l, false);
+	l.now_s++;
+	l.m.beat_s = l.now_s; /* a heartbeat is due as well, as it may be each time */
 	say(&l, false);
 	assert_int_equal(store_get(l.store, NOTE, &doc, &e), 0);
 	assert_string_equal(l.m.newcomer, "");
