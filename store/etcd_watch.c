@@ -7,7 +7,8 @@
  *	STREAM	changes from the revision behind the list, or behind the last change told.
  *	CHECK	after a stream broke: a small linearizable read. A store whose revision lies behind
  *		what it told us once, or which is another cluster, was restored or replaced; a
- *		watch "from the future" would keep silent there, so the list begins again.
+ *		watch "from the future" would keep silent there, so the list begins again: that of
+ *		every watch, as one that told little may be behind the new store already.
  *
  * revision is the bookmark: everything up to it was told. It moves at the end of a message, not of
  * an event, and not in a fragment, as the events of one revision may be spread over fragments; it
@@ -42,6 +43,8 @@ struct etcd_watch {
 	int64_t list_revision; /* 0: the first page will tell */
 	int64_t revision;      /* the bookmark */
 	uint64_t cluster;
+	bool found_other; /* by the last CHECK */
+	bool distrusts;	  /* the next CHECK need not find it */
 	/* What was taken and is not used up: */
 	bool restart_due;
 	bool taken;
@@ -160,6 +163,7 @@ enum etcd_verdict etcd_watch_take(
 	assert(!w->taken);
 	struct etcd_answer a;
 	int error;
+	w->found_other = false;
 	enum etcd_verdict v = etcd_judge(text, len, status, &a, &error, e);
 	if (v == ETCD_COMPACTED)
 		watch_list_again(w);
@@ -169,10 +173,12 @@ enum etcd_verdict etcd_watch_take(
 	case LIST:
 		return watch_take_page(w, &a, len, e);
 	case CHECK:
-		if (a.revision < w->revision || a.cluster != w->cluster)
+		w->found_other = a.revision < w->revision || a.cluster != w->cluster;
+		if (w->found_other || w->distrusts)
 			watch_list_again(w);
 		else
 			w->phase = STREAM;
+		w->distrusts = false;
 		return ETCD_FINE;
 	case STREAM:
 		return watch_take_line(w, &a, e);
@@ -193,6 +199,18 @@ void etcd_watch_broken(struct etcd_watch *w)
 	watch_forget_taken(w);
 	if (w->phase == STREAM)
 		w->phase = CHECK;
+}
+
+bool etcd_watch_found_other(const struct etcd_watch *w)
+{
+	return w->found_other;
+}
+
+void etcd_watch_distrust(struct etcd_watch *w)
+{
+	if (w->phase == STREAM)
+		etcd_watch_broken(w);
+	w->distrusts = w->phase == CHECK;
 }
 
 /* Whether key lies behind where the page began; then the next one begins behind key. */

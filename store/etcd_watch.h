@@ -31,6 +31,11 @@ void etcd_watch_too_large(struct etcd_watch *w);
 /* The connection is gone, and with it what was taken last. */
 void etcd_watch_broken(struct etcd_watch *w);
 
+/* Whether what was taken last showed that the store is another one, or went back; and what the other
+ * watches are told then: theirs may have grown past what they had told, so that they would not notice. */
+bool etcd_watch_found_other(const struct etcd_watch *w);
+void etcd_watch_distrust(struct etcd_watch *w);
+
 /* 1: an event; its strings live as long as the text. 0: the text is used up. -EBADMSG. */
 int etcd_watch_next(struct etcd_watch *w, struct store_event *out, struct err *e);
 

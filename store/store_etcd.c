@@ -74,6 +74,18 @@ static void job_apply_verdict(struct etcd_driver *d, struct etcd_job *j, enum et
 	}
 }
 
+/* The streams of the others are broken off, so that they check again. */
+static void job_tell_other_watches(struct etcd_driver *d, const struct etcd_job *j)
+{
+	for (struct etcd_job *k = d->jobs; k; k = k->next) {
+		if (k == j || k->kind != JOB_WATCH)
+			continue;
+		etcd_watch_distrust(k->watch);
+		if (k->streams)
+			etcd_job_break_call(k);
+	}
+}
+
 static void job_take_answer(struct etcd_driver *d, struct etcd_job *j)
 {
 	struct text *body = &j->call->body;
@@ -98,6 +110,8 @@ static void job_take_answer(struct etcd_driver *d, struct etcd_job *j)
 	job_apply_verdict(d, j, v); /* unless FINE, j may be gone */
 	if (v != ETCD_FINE)
 		return;
+	if (j->kind == JOB_WATCH && etcd_watch_found_other(j->watch))
+		job_tell_other_watches(d, j);
 	if (j->kind == JOB_PROBE) {
 		etcd_job_drop(d, j);
 		return;

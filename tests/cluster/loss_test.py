@@ -179,3 +179,27 @@ def test_an_embedded_store_that_is_replaced_under_its_agents_takes_nothing_from_
             c.apply(*c.manifest())
             nobody_says(c, "all stays as it is")
             settled(c)
+
+
+def test_a_new_etcd_that_is_ahead_of_what_a_watch_told_is_found_out():
+    """By the status document, which changes all the time; pools and blocks were told long ago."""
+    with Cluster(encap="none", store="etcd", subnets=1, families=(4,), nodes=2) as c:
+        started(c)
+
+        def revision():
+            return int(c.store.raw("range", key=b"/roost/x")["header"]["revision"])
+
+        then = revision()
+        until(lambda: revision() > then + 30, "heartbeats to be written")
+        with traffic_goes_on(c, "a new etcd"):
+            for node in c.nodes:
+                node.agent.freeze()
+            c.store.empty()
+            while revision() < then + 10:
+                c.store.raw("put", key=b"/others/x", value=b"x")
+            for node in c.nodes:
+                node.agent.thaw()
+            waits(c, "went back from revision", "has no IPPool")
+            c.apply(*c.manifest())
+            nobody_says(c, "all stays as it is")
+            settled(c)

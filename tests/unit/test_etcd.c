@@ -173,6 +173,30 @@ static struct etcd_watch *streaming(int at)
 	return w;
 }
 
+/* One watch of a restored store sees it by its revision; another one, which told less, would not. */
+TEST(a_watch_that_is_told_of_another_store_lists_again)
+{
+	CLEANUP_WATCH struct etcd_watch *w = streaming(9);
+	etcd_watch_distrust(w);
+	etcd_watch_broken(w);
+	expect(w, HEADER(20) "}", "");
+	assert_false(etcd_watch_found_other(w)); /* it has heard of it: no news for the others */
+	asks(w, "/v3/kv/range", "\"limit\":\"1000\"}");
+	expect(w, HEADER(20) ",\"kvs\":[" KV(B, 15) "]}", "R+bC");
+	etcd_watch_broken(w);
+	expect(w, HEADER(21) "}", ""); /* once is enough */
+	asks(w, "/v3/watch", "\"start_revision\":\"21\"");
+	etcd_watch_broken(w);
+	expect(w, HEADER(5) "}", "");
+	assert_true(etcd_watch_found_other(w));
+	asks(w, "/v3/kv/range", "\"limit\":\"1000\"}");
+	etcd_watch_distrust(w); /* it lists already */
+	expect(w, HEADER(5) "}", "RC");
+	etcd_watch_broken(w);
+	expect(w, HEADER(5) "}", "");
+	asks(w, "/v3/watch", "\"start_revision\":\"6\"");
+}
+
 TEST(a_list_comes_in_pages_of_one_revision)
 {
 	CLEANUP_WATCH struct etcd_watch *w = etcd_watch_new("/p/", "", false);
@@ -472,6 +496,7 @@ int main(void)
 		cmocka_unit_test(the_sieve_cuts_strings_and_nothing_else),
 		cmocka_unit_test(answers_that_are_not_etcds_are_refused),
 		cmocka_unit_test(what_is_not_known_is_passed_over),
+		cmocka_unit_test(a_watch_that_is_told_of_another_store_lists_again),
 		cmocka_unit_test(a_list_comes_in_pages_of_one_revision),
 		cmocka_unit_test(a_list_that_is_compacted_between_two_pages_begins_again),
 		cmocka_unit_test(pages_that_make_no_progress_are_refused),
