@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "ipam/registry.h"
 #include "ipam/session.h"
 #include "lib/deadline.h"
 #include "lib/json.h"
@@ -63,11 +64,20 @@ static void state_end(void)
 	lent = -1;
 }
 
+/* Where pods have been started is what somebody wants to know who looks into the wrong folder. */
 static void say_none(const char *dir)
 {
+	CLEANUP_TEXT struct text folders = {0};
+	char *rest = NULL;
+	struct err ignored = {0};
 	(void)output_complain("no state of this boot in %s: no pod has been started with this "
 			      "state folder (--state-dir)",
 		dir);
+	if (registry_name_others(dir, &folders, &ignored) < 0 || folders.len == 0)
+		return;
+	for (char *line = strtok_r(folders.buf, "\n", &rest); line;
+		line = strtok_r(NULL, "\n", &rest))
+		(void)output_complain("there is one in %s", line);
 }
 
 int state_read(const char *dir, struct node_view *out, struct err *e)

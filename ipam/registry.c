@@ -424,11 +424,10 @@ int registry_list(
 	return 0;
 }
 
-int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct err *e)
+/* Who asks from a folder that may not be there. absolute and boot hold what *out points to. */
+static int look_from(const char *dir, char absolute[PATH_MAX], char boot[BOOT_ID_TEXT],
+	struct registry_self *out, struct err *e)
 {
-	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
-	CLEANUP_FREE struct registry_entry *entries = NULL;
-	size_t count = 0;
 	int r = boot_id(boot, e);
 	if (r < 0)
 		return r;
@@ -437,10 +436,21 @@ int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct e
 			return err_set(
 				e, EAGAIN, "cannot look at %.300s: %s", dir, strerror(errno));
 		/* no folder, so none of the others is it */
-		(void)text_copy(absolute, sizeof(absolute), dir);
+		(void)text_copy(absolute, PATH_MAX, dir);
 	}
-	const struct registry_self self = {.root = REGISTRY_ROOT, .boot = boot, .dir = absolute};
-	r = registry_list(&self, &entries, &count, e);
+	*out = (struct registry_self){.root = REGISTRY_ROOT, .boot = boot, .dir = absolute};
+	return 0;
+}
+
+int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct err *e)
+{
+	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
+	CLEANUP_FREE struct registry_entry *entries = NULL;
+	struct registry_self self;
+	size_t count = 0;
+	int r = look_from(dir, absolute, boot, &self, e);
+	if (r >= 0)
+		r = registry_list(&self, &entries, &count, e);
 	if (r < 0)
 		return r;
 	*out = mem_new(count, sizeof(**out));
@@ -449,4 +459,35 @@ int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct e
 		if (entries[i].holder == REGISTRY_OTHER)
 			(*out)[(*n)++] = entries[i].block;
 	return 0;
+}
+
+static bool has_line(const struct text *lines, const char *line)
+{
+	size_t len = strlen(line);
+	for (const char *at = lines->buf; at && (at = strstr(at, line)); at++)
+		if ((at == lines->buf || at[-1] == '\n') && at[len] == '\n')
+			return true;
+	return false;
+}
+
+int registry_name_others(const char *dir, struct text *lines, struct err *e)
+{
+	char boot[BOOT_ID_TEXT], absolute[PATH_MAX], holder_dir[TARGET];
+	struct registry_self self;
+	struct cidr block;
+	const char *name = NULL;
+	int r = look_from(dir, absolute, boot, &self, e);
+	CLEANUP_FD int fd = r < 0 ? r : open_folder(&self, false, e);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	DIR *d = open_listing(fd);
+	if (!d)
+		return err_list(&self, errno, e);
+	while ((r = next_entry(&self, d, &block, &name, e)) > 0) {
+		int holder = read_entry(&self, fd, name, holder_dir, e);
+		if (holder == REGISTRY_OTHER && !has_line(lines, holder_dir))
+			text_add(lines, "%s\n", holder_dir);
+	}
+	(void)closedir(d);
+	return r;
 }

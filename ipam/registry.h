@@ -13,6 +13,7 @@
 #include "lib/addr.h"
 #include "lib/boot.h"
 #include "lib/err.h"
+#include "lib/text.h"
 
 #define REGISTRY_ROOT "/run/roost/hosts"
 
@@ -64,3 +65,5 @@ int registry_list(
 /* The blocks that other living state folders of this host hold, for whoever looks at a folder
  * without a state. Heap array, the caller frees *out. */
 int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct err *e);
+/* The folders of these states, a line each, added to a growing text. */
+int registry_name_others(const char *dir, struct text *lines, struct err *e);
