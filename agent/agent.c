@@ -261,8 +261,11 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 	note_commit(a, ev);
 	store_loss_hear(&a->loss, ev, boot_now_ms());
 	if (ev->id == a->watch_status || ev->id == a->member.commit) {
+		bool was = a->member.joined;
 		if (member_take(&a->member, ev, boot_now_ms() / 1000))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
+		if (a->member.joined && !was) /* [A1], so A2 is due */
+			pending_forget_kind(&a->pending, PENDING_CONFIRMED);
 		a->publish_at = boot_now_ms();
 	} else if (ev->id == a->watch_resources) {
 		if (replica_take(&a->replica, REPLICA_RESOURCES, ev))
@@ -272,7 +275,7 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 	} else if (ev->id == a->node_commit) {
 		end_node_commit(a, ev);
-	} else if (end_block_commit(a, ev)) {
+	} else if (end_block_step(a, ev)) {
 		agent_want_reconcile(a, AGENT_AT_ONCE);
 	}
 }

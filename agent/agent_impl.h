@@ -103,7 +103,7 @@ void detect_addresses(struct agent *a, const struct facts *f); /* this node's ow
 int apply_block_plan(struct agent *a, const struct block_plan *p, const struct mirror *m);
 /* The end of any transaction of ours; of one of a block (true: it was one). */
 void note_commit(struct agent *a, const struct store_event *ev);
-bool end_block_commit(struct agent *a, const struct store_event *ev);
+bool end_block_step(struct agent *a, const struct store_event *ev);
 
 /* Before a block is used: what must survive a reboot is on the disk. adding may be NULL. */
 int save_last_known(

@@ -4,18 +4,21 @@
  * state has, what is under way. The table of what follows:
  *
  *	store            node state          step
+ *	ours, pending    none                CONFIRM, which looks at the pool first; RETURN without one
+ *	ours, not        any                 CONFIRM: an earlier process wrote it, and somebody may be
+ *	 confirmed                           about to take it from a node that was gone
  *	ours             none                ADD
  *	ours             draining, withdrawn RETURN
  *	ours             empty for long      DRAIN, while enough addresses stay
- *	ours, quarantined in a state         TAKE_BACK: this node confirms that it uses it
- *	ours, quarantined none               RETURN: this node confirms that it does not
+ *	ours, quarantined in a state         CONFIRM: this node uses it
+ *	ours, quarantined none               RETURN: this node does not use it
  *	none             in use              CLAIM, to have it again
  *	none             empty               DROP
  *	another's        there               DISOWN, then DROP when it is empty
  *	unreadable       any                 none: somebody has to mend the document
  *
  * While a store that lost documents is not used (agent/store_loss.h) only two rows count: none and
- * in use is claimed, ours and none is returned.
+ * in use is entered again (CONFIRM), ours and none is returned.
  *
  * Else there is a claim of something new for each ADD that waits, of the pools that its pod may use, and for
  * each family and folder with less than the headroom. A block with a transaction under way is left
@@ -52,21 +55,23 @@ static void add_claim(
 {
 	struct block_plan_step *s = add_step(p, STEP_CLAIM, block, dir);
 	(void)text_copy(s->pool, sizeof(s->pool), pool->resource.name);
-	s->pool_revision = pool->revision;
 }
 
 static bool is_under_way(const struct block_plan_input *in, const struct cidr *block)
 {
-	return pending_find(in->pending, block, PENDING_CLAIM) ||
-	       pending_find(in->pending, block, PENDING_TAKE_BACK) ||
-	       pending_find(in->pending, block, PENDING_RETURN);
+	return pending_find_step(in->pending, block) != NULL;
 }
 
-/* A transaction ended, and the watch will show what became of it. */
+/* A step ended, and the watch will show what became of it. */
 static bool is_tried(const struct block_plan_input *in, const struct cidr *block)
 {
-	return pending_find(in->pending, block, PENDING_CLAIMED) ||
+	return pending_find(in->pending, block, PENDING_DONE) ||
 	       pending_find(in->pending, block, PENDING_CONFLICT);
+}
+
+static bool is_confirmed(const struct block_plan_input *in, const struct cidr *block)
+{
+	return pending_find(in->pending, block, PENDING_CONFIRMED) != NULL;
 }
 
 static bool is_ours(const struct block_plan_input *in, const struct replica_block *b)
@@ -100,7 +105,7 @@ static const struct replica_item *pool_document(
 /* Where a new block goes: where it was meant for, else where addresses are fewest. */
 static size_t home_of(const struct block_plan_input *in, const struct cidr *block)
 {
-	const struct pending *p = pending_find(in->pending, block, PENDING_CLAIMED);
+	const struct pending *p = pending_find(in->pending, block, PENDING_DONE);
 	if (!p)
 		p = pending_find(in->pending, block, PENDING_HOME);
 	if (p && p->dir < in->states->n_dirs)
@@ -122,16 +127,35 @@ static void set_doc(struct block_plan_step *s, const struct replica_block *b)
 	(void)text_copy(s->doc.node, sizeof(s->doc.node), b->node);
 }
 
+/* A block of which only we know that we were about to own it: by a process that was killed, or whose
+ * store was gone. */
+static void plan_pending(struct planning *p, const struct replica_block *b, size_t dir)
+{
+	const struct mirror_pool *m = pool_of(p->in->mirror, &b->cidr);
+	const struct replica_item *pool = m ? pool_document(p->in, &m->pool.cidr) : NULL;
+	struct block_plan_step *s = add_step(p, pool ? STEP_CONFIRM : STEP_RETURN, &b->cidr, dir);
+	set_doc(s, b);
+	if (pool)
+		(void)text_copy(s->pool, sizeof(s->pool), pool->resource.name);
+}
+
 /* A block that the store says is ours. */
 static void plan_owned(struct planning *p, const struct replica_block *b)
 {
 	const struct node_states_block *s = node_states_find(p->in->states, &b->cidr);
+	bool confirmed = is_confirmed(p->in, &b->cidr);
 	if (is_under_way(p->in, &b->cidr))
 		return;
-	if (is_tried(p->in, &b->cidr) && (b->state == BLOCK_QUARANTINED || (s && s->in.draining)))
+	if (is_tried(p->in, &b->cidr) &&
+		(b->state != BLOCK_OWNED || !confirmed || (s && s->in.draining)))
 		return;
-	if (b->state == BLOCK_QUARANTINED) {
-		set_doc(add_step(p, s ? STEP_TAKE_BACK : STEP_RETURN, &b->cidr, 0), b);
+	if (b->state == BLOCK_PENDING) {
+		plan_pending(p, b, s ? s->dir : home_of(p->in, &b->cidr));
+	} else if (b->state == BLOCK_QUARANTINED) {
+		set_doc(add_step(p, s ? STEP_CONFIRM : STEP_RETURN, &b->cidr, 0), b);
+	} else if (!confirmed) {
+		set_doc(add_step(p, STEP_CONFIRM, &b->cidr, s ? s->dir : home_of(p->in, &b->cidr)),
+			b);
 	} else if (!s || s->in.disowned) {
 		size_t dir = s ? s->dir : home_of(p->in, &b->cidr);
 		if (!pool_of(p->in->mirror, &b->cidr)) {
@@ -262,14 +286,14 @@ static bool is_growing(const struct planning *p, const struct block_plan_ask *as
 	const struct block_plan_input *in = p->in;
 	for (size_t i = 0; i < in->pending->n; i++) {
 		const struct pending *n = &in->pending->v[i];
-		if ((pending_is_under_way(n) || n->kind == PENDING_CLAIMED) &&
+		if ((pending_is_under_way(n) || n->kind == PENDING_DONE) &&
 			!node_states_find(in->states, &n->block) &&
 			block_suits(ask, in->mirror, n->dir, &n->block))
 			return true;
 	}
 	for (size_t i = 0; i < p->out->n_steps; i++) {
 		const struct block_plan_step *s = &p->out->steps[i];
-		if ((s->verb == STEP_ADD || s->verb == STEP_CLAIM || s->verb == STEP_TAKE_BACK) &&
+		if ((s->verb == STEP_ADD || s->verb == STEP_CLAIM || s->verb == STEP_CONFIRM) &&
 			is_new(in, &s->block) && block_suits(ask, in->mirror, s->dir, &s->block))
 			return true;
 	}
@@ -286,12 +310,12 @@ static void use_again(
 	for (size_t i = 0; !step && i < p->out->n_steps; i++)
 		if (cidr_equal(&p->out->steps[i].block, block))
 			step = &p->out->steps[i]; /* its RETURN */
-	bool safe = pending_find(p->in->pending, block, PENDING_TAKEN) != NULL;
+	bool safe = is_confirmed(p->in, block);
 	if (!safe && is_tried(p->in, block))
 		return;
 	if (!step)
 		step = add_step(p, STEP_ADD, block, s->dir);
-	step->verb = safe ? STEP_ADD : STEP_TAKE_BACK;
+	step->verb = safe ? STEP_ADD : STEP_CONFIRM;
 	set_doc(step, b);
 }
 
@@ -328,7 +352,7 @@ static size_t list_tried(const struct planning *p, struct cidr **out)
 	size_t n = 0;
 	struct cidr *tried = mem_new(p->in->pending->n + p->out->n_steps + 1, sizeof(*tried));
 	for (size_t i = 0; i < p->in->pending->n; i++)
-		if (p->in->pending->v[i].kind != PENDING_HOME)
+		if (p->in->pending->v[i].kind < PENDING_CONFIRMED)
 			tried[n++] = p->in->pending->v[i].block;
 	for (size_t i = 0; i < p->out->n_steps; i++)
 		if (p->out->steps[i].verb == STEP_CLAIM)
@@ -364,12 +388,15 @@ static size_t count_blocks(const struct planning *p)
 	size_t n = p->in->states->n_blocks;
 	for (size_t i = 0; i < p->in->pending->n; i++) {
 		const struct pending *k = &p->in->pending->v[i];
-		bool claims = k->kind == PENDING_CLAIMED || k->kind == PENDING_CLAIM;
+		bool claims = k->kind == PENDING_DONE ||
+			      (pending_is_under_way(k) && k->kind != PENDING_RETURN);
 		n += claims && !node_states_find(p->in->states, &k->block);
 	}
-	for (size_t i = 0; i < p->out->n_steps; i++)
-		n += p->out->steps[i].verb == STEP_CLAIM &&
-		     !node_states_find(p->in->states, &p->out->steps[i].block);
+	for (size_t i = 0; i < p->out->n_steps; i++) {
+		const struct block_plan_step *s = &p->out->steps[i];
+		n += (s->verb == STEP_CLAIM || s->verb == STEP_CONFIRM) &&
+		     !node_states_find(p->in->states, &s->block);
+	}
 	return n;
 }
 
@@ -427,17 +454,12 @@ static void plan_claims(struct planning *p)
 
 /* ---- A store that lost documents ---- */
 
-/* The pool of the block may be lost, too: then its revision is 0, which is that of none. */
+/* Its pool may be lost, too, and is not asked: the block is in use. */
 static void plan_enter(struct planning *p, const struct node_states_block *s)
 {
-	const struct replica_item *doc = pool_document(p->in, &s->in.pool);
-	const struct mirror_pool *known = pool_of(p->in->mirror, &s->in.cidr);
-	if (doc) {
-		add_claim(p, &s->in.cidr, s->dir, doc);
-	} else if (known) {
-		struct block_plan_step *step = add_step(p, STEP_CLAIM, &s->in.cidr, s->dir);
-		(void)text_copy(step->pool, sizeof(step->pool), known->name);
-	}
+	struct block_plan_step *step = add_step(p, STEP_CONFIRM, &s->in.cidr, s->dir);
+	step->doc = (struct block){.cidr = s->in.cidr, .state = BLOCK_OWNED};
+	(void)text_copy(step->doc.node, sizeof(step->doc.node), p->in->node);
 }
 
 /* What this node's pods use is entered again before anybody can claim it; what an earlier state of

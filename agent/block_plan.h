@@ -17,21 +17,20 @@
 #include "lib/problems.h"
 
 enum block_plan_verb {
-	STEP_ADD,	/* the store says it is ours: into the node state */
-	STEP_TAKE_BACK, /* ours, quarantined or draining, is used again: transaction */
-	STEP_CLAIM,	/* a free one, or one of ours that lost its document: transaction */
-	STEP_DRAIN,	/* give nothing more from it, so that it can go back */
-	STEP_RETURN,	/* drained, and no longer announced: transaction */
-	STEP_DROP,	/* the node state forgets it */
-	STEP_DISOWN,	/* it is somebody else's: the node state gives nothing more from it */
+	STEP_ADD, /* the store says it is ours: into the node state */
+	STEP_CONFIRM, /* ours, and written by an earlier process, pending, quarantined or draining: in the store */
+	STEP_CLAIM,  /* a free one, or one of ours that lost its document: in the store */
+	STEP_DRAIN,  /* give nothing more from it, so that it can go back */
+	STEP_RETURN, /* drained, and no longer announced: in the store */
+	STEP_DROP,   /* the node state forgets it */
+	STEP_DISOWN, /* it is somebody else's: the node state gives nothing more from it */
 };
 struct block_plan_step {
 	enum block_plan_verb verb;
 	struct cidr block;
 	size_t dir;
-	char pool[RESOURCE_NAME]; /* CLAIM: and the revision of its document */
-	int64_t pool_revision;
-	struct block doc; /* TAKE_BACK, RETURN: as read */
+	char pool[RESOURCE_NAME]; /* CLAIM, CONFIRM of a pending one: that is to give it */
+	struct block doc;	  /* CONFIRM, RETURN: as read; revision 0: there shall be none */
 };
 
 /* An ADD that waits for an address. */

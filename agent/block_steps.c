@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The steps of a block plan, each on its own safe against a crash right after it: changes of the
- * node state are transactions there, changes of ownership are transactions in the store, and what
- * must survive a reboot is on the disk before a new block is used. Transactions end later; until
- * then a->pending says that they are under way.
+ * node state are transactions there, changes of ownership are writes of the block's document, and what
+ * must survive a reboot is on the disk before a new block is used. Writes end later; until then
+ * a->pending says that they are under way.
+ *
+ * A claim has three of them: the document is made, pending [C2], the pool is read afresh [C3], and the
+ * document says owned, or goes again [C4]. Whoever wants the pool gone disables it before he counts its
+ * blocks, pending ones among them: as both write before they read, one of them sees the other. What a
+ * crash leaves is a pending block, with which the next agent goes on at C3.
+ *
+ * An agent that starts has said so in its status [A1]; then it writes the document of each of its
+ * blocks anew [A2], comparing: so a removal of this node that was under way meets another revision
+ * and leaves the block alone, or came first, and the block is not used.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +20,7 @@
 
 #include "agent/agent_impl.h"
 #include "cluster/block_txn.h"
+#include "cluster/keys.h"
 #include "ipam/node_cluster.h"
 #include "lib/boot.h"
 #include "lib/log.h"
@@ -20,7 +30,7 @@
 #define COMMIT_MS 5000
 #define CONFLICT_S 10 /* a block that somebody took is not tried again before */
 #define RETRY_MS 2000 /* a store that takes no changes is asked again after so long */
-#define CLAIMED_S 5   /* the watch is expected to show a claim by then */
+#define DONE_S 5      /* the watch is expected to show what was done by then */
 
 static void forget_trouble(struct agent *a)
 {
@@ -29,19 +39,67 @@ static void forget_trouble(struct agent *a)
 	agent_want_reconcile(a, AGENT_AT_ONCE);
 }
 
-bool end_block_commit(struct agent *a, const struct store_event *ev)
+static uint64_t start_write(struct agent *a, const struct block_txn *t)
 {
-	struct pending *p = pending_find_commit(&a->pending, ev->id);
+	return store_start_commit(a->store, &t->txn, COMMIT_MS);
+}
+
+/* [C3] */
+static void start_check(struct agent *a, struct pending *p)
+{
+	char key[STORE_KEY_MAX];
+	keys_resource(RESOURCE_IPPOOL, p->pool, key);
+	p->kind = PENDING_CHECK;
+	p->id = store_start_get(a->store, key);
+}
+
+/* [C4] What the check of the pool brought: the block is confirmed or goes back. */
+static void end_check(struct agent *a, struct pending *p, const char *pool)
+{
+	struct block_txn t;
+	struct block b = {.cidr = p->block, .state = BLOCK_PENDING, .revision = p->revision};
+	(void)text_copy(b.node, sizeof(b.node), a->conf.node);
+	if (block_pool_gives(pool, &p->block)) {
+		p->kind = PENDING_CONFIRM;
+		block_txn_confirm(&t, &b);
+	} else {
+		log_info("block %s is not taken: pool %s does not give it any more",
+			CIDR_STRING(&p->block), p->pool);
+		p->kind = PENDING_RETURN;
+		block_txn_return(&t, &b);
+	}
+	p->id = start_write(a, &t);
+}
+
+static void end_step(struct agent *a, struct pending *p, bool done)
+{
+	const struct pending confirmed = {.block = p->block, .kind = PENDING_CONFIRMED};
+	bool ours = done && p->kind == PENDING_CONFIRM;
+	p->kind = done ? PENDING_DONE : PENDING_CONFLICT;
+	p->until_s = boot_now_ms() / 1000 + (done ? DONE_S : CONFLICT_S);
+	if (ours)
+		pending_add(&a->pending, &confirmed); /* p may have moved */
+}
+
+bool end_block_step(struct agent *a, const struct store_event *ev)
+{
+	struct pending *p = pending_find_step_of(&a->pending, ev->id);
 	if (!p)
 		return false;
-	p->kind = ev->kind != STORE_DONE	 ? PENDING_CONFLICT
-		  : p->kind == PENDING_TAKE_BACK ? PENDING_TAKEN
-						 : PENDING_CLAIMED;
-	p->until_s = boot_now_ms() / 1000 + (ev->kind == STORE_DONE ? CLAIMED_S : CONFLICT_S);
+	bool done = ev->kind == STORE_DONE;
 	log_debug("block %s: %s", CIDR_STRING(&p->block),
-		ev->kind == STORE_DONE	   ? "committed"
+		done			   ? "written"
 		: ev->kind == STORE_FAILED ? ev->what
+		: p->kind == PENDING_CHECK ? "its pool was read"
 					   : "conflict");
+	if (p->kind == PENDING_CHECK && ev->kind != STORE_FAILED) {
+		end_check(a, p, ev->kind == STORE_PUT ? ev->value : NULL);
+	} else if (p->kind == PENDING_CLAIM && done) {
+		p->revision = ev->revision;
+		start_check(a, p);
+	} else {
+		end_step(a, p, done);
+	}
 	return true;
 }
 
@@ -52,7 +110,7 @@ void note_commit(struct agent *a, const struct store_event *ev)
 {
 	if (ev->kind != STORE_DONE && ev->kind != STORE_FAILED)
 		return;
-	bool of_block = pending_find_commit(&a->pending, ev->id) != NULL;
+	bool of_block = pending_find_step_of(&a->pending, ev->id) != NULL;
 	if (ev->kind == STORE_DONE) {
 		if (*a->commit_trouble && (of_block || !a->trouble_of_block))
 			forget_trouble(a);
@@ -71,29 +129,63 @@ void note_commit(struct agent *a, const struct store_event *ev)
 	agent_want_reconcile(a, AGENT_AT_ONCE);
 }
 
-static void start_transaction(struct agent *a, const struct block_plan_step *s)
+static void start_claim(struct agent *a, const struct block_plan_step *s, struct pending *p)
 {
-	CLEANUP_FREE struct block_txn *t = mem_new(1, sizeof(*t));
-	struct pending p = {.block = s->block, .dir = s->dir};
-	switch (s->verb) {
-	case STEP_CLAIM:
-		if (!a->trouble_of_block) /* else it is the same every few seconds */
-			log_info("claiming block %s of pool %s", CIDR_STRING(&s->block), s->pool);
-		p.kind = PENDING_CLAIM;
-		block_txn_claim(t, &s->block, a->conf.node, s->pool, s->pool_revision);
-		break;
-	case STEP_TAKE_BACK:
-		log_warning("taking block %s back, which was quarantined", CIDR_STRING(&s->block));
-		p.kind = PENDING_TAKE_BACK;
-		block_txn_take_back(t, &s->doc);
-		break;
-	default:
-		log_info("giving block %s back", CIDR_STRING(&s->block));
-		p.kind = PENDING_RETURN;
-		block_txn_return(t, &s->doc);
-		break;
+	struct block_txn t;
+	if (!a->trouble_of_block) /* else it is the same every few seconds */
+		log_info("claiming block %s of pool %s", CIDR_STRING(&s->block), s->pool);
+	p->kind = PENDING_CLAIM;
+	block_txn_claim(&t, &s->block, a->conf.node);
+	p->id = start_write(a, &t);
+}
+
+/* What an earlier version kept beside the document. Whether it is there does not matter, nor when it
+ * goes. */
+static void drop_index(struct agent *a, const struct cidr *block)
+{
+	char key[STORE_KEY_MAX];
+	keys_old_index(a->conf.node, block, key);
+	const struct store_change change = {.key = key};
+	const struct store_txn txn = {.changes = &change, .n_changes = 1};
+	(void)store_start_commit(a->store, &txn, COMMIT_MS);
+}
+
+static void start_confirm(struct agent *a, const struct block_plan_step *s, struct pending *p)
+{
+	struct block_txn t;
+	if (s->doc.state == BLOCK_PENDING) {
+		p->revision = s->doc.revision;
+		start_check(a, p);
+		return;
 	}
-	p.id = store_start_commit(a->store, &t->txn, COMMIT_MS);
+	if (s->doc.state == BLOCK_QUARANTINED)
+		log_warning("taking block %s back, which was quarantined", CIDR_STRING(&s->block));
+	p->kind = PENDING_CONFIRM;
+	block_txn_confirm(&t, &s->doc);
+	p->id = start_write(a, &t);
+	drop_index(a, &s->block);
+}
+
+static void start_return(struct agent *a, const struct block_plan_step *s, struct pending *p)
+{
+	struct block_txn t;
+	log_info("giving block %s back", CIDR_STRING(&s->block));
+	pending_forget(&a->pending, &s->block); /* it is not confirmed any more */
+	p->kind = PENDING_RETURN;
+	block_txn_return(&t, &s->doc);
+	p->id = start_write(a, &t);
+}
+
+static void start_step(struct agent *a, const struct block_plan_step *s)
+{
+	struct pending p = {.block = s->block, .dir = s->dir};
+	(void)text_copy(p.pool, sizeof(p.pool), s->pool);
+	if (s->verb == STEP_CLAIM)
+		start_claim(a, s, &p);
+	else if (s->verb == STEP_CONFIRM)
+		start_confirm(a, s, &p);
+	else
+		start_return(a, s, &p);
 	pending_add(&a->pending, &p);
 }
 
@@ -102,7 +194,7 @@ static int drain_block(struct node *n, const struct cidr *block, struct err *e)
 	return node_drain_block(n, block, false, e);
 }
 
-/* What a step changes in a node state, and what is said of it. The others are transactions. */
+/* What a step changes in a node state, and what is said of it. The others are writes to the store. */
 static const struct {
 	node_states_change_fn *change;
 	const char *text;
@@ -127,13 +219,16 @@ static int take_step(struct agent *a, const struct block_plan_step *s)
 		return 0;
 	}
 	log_info("block %s %s", CIDR_STRING(&s->block), changes[s->verb].text);
-	pending_forget(&a->pending, &s->block);
+	if (s->verb == STEP_ADD || s->verb == STEP_DRAIN)
+		pending_settle(&a->pending, &s->block);
+	else
+		pending_forget(&a->pending, &s->block);
 	return 1;
 }
 
-static bool is_transaction(enum block_plan_verb v)
+static bool is_in_store(enum block_plan_verb v)
 {
-	return v == STEP_CLAIM || v == STEP_RETURN || v == STEP_TAKE_BACK;
+	return v == STEP_CLAIM || v == STEP_RETURN || v == STEP_CONFIRM;
 }
 
 int apply_block_plan(struct agent *a, const struct block_plan *p, const struct mirror *m)
@@ -153,11 +248,11 @@ int apply_block_plan(struct agent *a, const struct block_plan *p, const struct m
 		const struct block_plan_step *s = &p->steps[i];
 		if (r < 0 && (s->verb == STEP_ADD || s->verb == STEP_RETURN))
 			continue; /* a reboot would believe the old file */
-		wanted |= is_transaction(s->verb);
-		if (!is_transaction(s->verb))
+		wanted |= is_in_store(s->verb);
+		if (!is_in_store(s->verb))
 			changed |= take_step(a, s);
 		else if (!rests)
-			start_transaction(a, s);
+			start_step(a, s);
 	}
 	if (a->trouble_of_block && !wanted && !rests)
 		forget_trouble(a);

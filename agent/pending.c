@@ -27,6 +27,20 @@ void pending_forget(struct pending_list *l, const struct cidr *block)
 			l->v[i] = l->v[--l->n];
 }
 
+void pending_settle(struct pending_list *l, const struct cidr *block)
+{
+	for (size_t i = l->n; i-- > 0;)
+		if (l->v[i].kind != PENDING_CONFIRMED && cidr_equal(&l->v[i].block, block))
+			l->v[i] = l->v[--l->n];
+}
+
+void pending_forget_kind(struct pending_list *l, enum pending_kind kind)
+{
+	for (size_t i = l->n; i-- > 0;)
+		if (l->v[i].kind == kind)
+			l->v[i] = l->v[--l->n];
+}
+
 void pending_expire(struct pending_list *l, int64_t now_s)
 {
 	for (size_t i = l->n; i-- > 0;)
@@ -48,7 +62,15 @@ const struct pending *pending_find(
 	return NULL;
 }
 
-struct pending *pending_find_commit(const struct pending_list *l, uint64_t id)
+const struct pending *pending_find_step(const struct pending_list *l, const struct cidr *block)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (pending_is_under_way(&l->v[i]) && cidr_equal(&l->v[i].block, block))
+			return &l->v[i];
+	return NULL;
+}
+
+struct pending *pending_find_step_of(const struct pending_list *l, uint64_t id)
 {
 	for (size_t i = 0; i < l->n; i++)
 		if (pending_is_under_way(&l->v[i]) && l->v[i].id == id)

@@ -23,6 +23,16 @@
 #define NODE_COMMIT_MS 5000
 #define LOSS_LOOK_MS 1000 /* a store that lost documents is looked at again */
 
+/* A document that cannot be read says nothing against what was so; one that is gone does not either, as long as
+ * nobody else has one: what is in use here is claimed again meanwhile. */
+static bool is_announced(const struct agent *a, const struct cidr *block)
+{
+	const struct replica_block *b = replica_block(&a->replica, block);
+	if (!b || (b->state == BLOCK_PENDING && strcmp(b->node, a->conf.node) == 0))
+		return cidr_is_among(a->self.announced, a->self.n_announced, block);
+	return !b->node || (b->state == BLOCK_OWNED && strcmp(b->node, a->conf.node) == 0);
+}
+
 /* Blocks that BIRD hears of, and those that only keep their blackhole. */
 static void list_blocks(struct agent *a)
 {
@@ -33,12 +43,7 @@ static void list_blocks(struct agent *a)
 	size_t n_kept = 0;
 	for (size_t i = 0; i < s->n_blocks; i++) {
 		const struct node_block *b = &s->blocks[i].in;
-		const struct replica_block *in_store = replica_block(&a->replica, &b->cidr);
-		/* A document that cannot be read says nothing against what was so. */
-		bool ours = in_store &&
-			    (!in_store->node || (in_store->state == BLOCK_OWNED &&
-							strcmp(in_store->node, a->conf.node) == 0));
-		if (ours && !b->draining && !b->disowned)
+		if (!b->draining && !b->disowned && is_announced(a, &b->cidr))
 			announced[n_announced++] = b->cidr;
 		else if (!b->disowned)
 			kept[n_kept++] = b->cidr;

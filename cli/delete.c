@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/commit.h"
@@ -92,24 +93,21 @@ static int check_all_exist(struct store *s, const struct targets *t, struct err 
 	return missing;
 }
 
-/* Whether the store has something under the prefix. */
-static int has_any(struct store *s, const char *prefix, struct err *e)
+static int has_blocks(struct store *s, const char *node, struct err *e)
 {
-	struct store_doc *docs = NULL;
-	size_t n = 0;
-	int r = config_list(s, prefix, &docs, &n, e);
-	if (r < 0)
-		return r;
-	store_docs_free(docs, n);
-	return n > 0;
+	CLEANUP_INVENTORY struct inventory v = {0};
+	int r = inventory_blocks(s, &v, e);
+	bool has = false;
+	for (size_t i = 0; r >= 0 && i < v.n_blocks && !has; i++)
+		has = strcmp(v.blocks[i].node, node) == 0;
+	return r < 0 ? r : has;
 }
 
 static int check_node(struct store *s, const char *name, struct err *e)
 {
 	char key[STORE_KEY_MAX];
 	CLEANUP_DOC struct store_doc status = {0};
-	(void)snprintf(key, sizeof(key), KEYS_NODEBLOCKS "%s/", name);
-	int blocks = has_any(s, key, e);
+	int blocks = has_blocks(s, name, e);
 	keys_status(name, key);
 	int agent = blocks < 0 ? blocks : config_get(s, key, &status, e);
 	if (agent < 0)

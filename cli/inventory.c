@@ -309,6 +309,11 @@ static void take_status(struct inventory *v, const struct store_doc *d, int64_t 
 	struct inventory_node *n = find_node(v, name);
 	struct err e;
 	n->status_revision = d->revision;
+	if (status_is_removal(d->value)) {
+		(void)text_copy(n->trouble, sizeof(n->trouble),
+			"its removal was begun, and is not finished");
+		return;
+	}
 	n->agent = AGENT_UNKNOWN;
 	if (status_parse(d->value, &n->status, &e) < 0)
 		node_complain(n, "status", e.text);
@@ -347,11 +352,14 @@ static void count_blocks(struct inventory *v)
 int inventory_read(struct store *s, struct inventory *out, struct err *e)
 {
 	struct docs statuses = {0};
-	int r = inventory_all(s, out, e);
-	if (r >= 0)
-		r = config_list(s, KEYS_STATUS, &statuses.v, &statuses.n, e);
+	int r = config_list(s, KEYS_STATUS, &statuses.v, &statuses.n, e); /* before the blocks */
 	if (r < 0)
 		return r;
+	r = inventory_all(s, out, e);
+	if (r < 0) {
+		store_docs_free(statuses.v, statuses.n);
+		return r;
+	}
 	make_nodes(out, &statuses);
 	for (size_t i = 0; i < out->n_items; i++)
 		if (out->items[i].kind == RESOURCE_NODE)

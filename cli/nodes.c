@@ -148,7 +148,7 @@ static json_t *block_json(const struct inventory_node *n, const struct block *b)
 	const struct status_block *c = said ? said : &none;
 	json_t *o = json_object();
 	json_put(o, "cidr", json_of_cidr(&b->cidr));
-	json_put(o, "state", json_of_text(b->state == BLOCK_QUARANTINED ? "quarantined" : "owned"));
+	json_put(o, "state", json_of_text(block_state_name(b->state)));
 	json_put(o, "reported", json_boolean(said));
 	json_put(o, "draining", json_boolean(c->draining));
 	OUTPUT_PUT_COUNTS(o, c);
@@ -227,9 +227,8 @@ static void print_head(const struct inventory_node *n)
 
 static void add_block(struct table *t, const struct block *b, const struct status_block *c)
 {
-	const char *state = b->state == BLOCK_QUARANTINED ? "quarantined"
-			    : c && c->draining		  ? "draining"
-							  : "owned";
+	bool drains = b->state == BLOCK_OWNED && c && c->draining;
+	const char *state = drains ? "draining" : block_state_name(b->state);
 	if (c)
 		table_row(t, CIDR_STRING(&b->cidr), state, COUNT_CELLS(c), NUMBER_STRING(c->free));
 	else

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * roostctl node remove. The order is what makes it safe, at whatever step it is killed:
+ * roostctl node remove. Four steps, whose order is what makes it safe, at whatever moment it is killed
+ * and whoever comes back meanwhile (tests/model/blocks.pml):
  *
- * 1. One transaction deletes the Node document and the status, if both are as they were when the
- *    node was judged to be gone. An agent that lives after all has written a heartbeat since, so it
- *    does not happen. From here on the other nodes drop the sessions with it and its routes.
- * 2. Its blocks are quarantined, or with --powered-off deleted, in batches that each compare that
- *    there is still neither Node document nor status. An agent that comes back in between registers
- *    first: the next batch fails, and nothing more is taken from it.
+ * N0 The node's status is read, and judged to be of nobody who lives. Where there is none one is written:
+ *    that there is none still, later on, would not say that nobody came back and was removed again meanwhile.
+ * R1 Then its blocks are read.
+ * R0 The status goes, if it is as it was at N0, and then the Node document. An agent that lives after all has
+ *    written a heartbeat since, so nothing happens to it. From here on the other nodes drop the
+ *    sessions with it and its routes.
+ * R3 Its blocks are quarantined, or with --powered-off deleted, each if it is as it was at R1. An agent that
+ *    comes back writes its status and then each of its blocks, and uses what it could write: so a block is
+ *    either its own, and left alone here, or gone for it.
  *
- * So a block can be claimed by another node only after the Node document was gone: in the other
- * order two nodes would announce one block for a moment. What a killed removal leaves is blocks
- * of a node that has no document: `node list` shows it with a note, nobody can claim them, and
- * the same command again goes on at step 2.
+ * Reading the blocks after R0 would be wrong: an agent that came back in between has written them
+ * already, and would lose what it uses. What a killed removal leaves is blocks of a node that has no
+ * document: `node list` shows it with a note, nobody can claim them, and the same command again goes on.
  */
 #include "cli/commands.h"
 
@@ -23,24 +26,22 @@
 #include "cli/inventory.h"
 #include "lib/json.h"
 #include "cli/output.h"
-#include "cli/commit.h"
 #include "cli/config.h"
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
+#include "cluster/status.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define BATCH 30 /* blocks: two changes each, and two comparisons for all */
 #define ROUNDS 10
-
-_Static_assert(2 * BATCH <= STORE_TXN_MAX && BATCH + 2 <= STORE_TXN_MAX, "a batch must fit");
 
 struct removal {
 	struct store *store;
 	const char *name;
 	bool force, powered_off;
 	bool was_there; /* it had a Node document or a status */
+	bool began;	/* R0 is done */
 	char node_key[STORE_KEY_MAX], status_key[STORE_KEY_MAX];
 	struct cidr *done; /* blocks that were quarantined or freed; heap */
 	size_t n_done, room;
@@ -90,70 +91,90 @@ static int removal_check(const struct removal *r, const struct inventory_node *n
 	return -EBUSY;
 }
 
-/* ---- Step 1: the node ---- */
+/* ---- The node ---- */
 
 /* 1 done, 0 somebody wrote meanwhile. */
+static int delete_at(const struct removal *r, const char *key, int64_t revision, struct err *e)
+{
+	const struct store_compare compare = {.key = key, .revision = revision};
+	const struct store_change change = {.key = key};
+	const struct store_txn t = {
+		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
+	return config_commit(r->store, &t, e);
+}
+
+/* [N0] of a node without status: it gets one, so that R0 has something to compare. */
+static int write_removal(const struct removal *r, struct err *e)
+{
+	char value[64];
+	const struct store_compare compare = {.key = r->status_key};
+	const struct store_change change = {.key = r->status_key, .value = value};
+	const struct store_txn t = {
+		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
+	status_format_removal(value);
+	return config_commit(r->store, &t, e);
+}
+
+/* [R0] The status first: it is what an agent writes before anything else. 1 done, 0 somebody wrote
+ * meanwhile. */
 static int delete_node(const struct removal *r, const struct inventory_node *n, struct err *e)
 {
-	CLEANUP_COMMIT struct commit c = {.n = 0};
-	if (n->revision == 0 && n->status_revision == 0)
-		return 1; /* an earlier removal came that far */
-	(void)commit_add(&c, r->node_key, n->revision, NULL);
-	(void)commit_add(&c, r->status_key, n->status_revision, NULL);
-	return commit_run(&c, r->store, e);
+	int result = 1;
+	if (n->status_revision)
+		result = delete_at(r, r->status_key, n->status_revision, e);
+	if (result > 0 && n->revision)
+		result = delete_at(r, r->node_key, n->revision, e);
+	return result;
 }
 
-/* ---- Step 2: its blocks ---- */
+/* ---- Its blocks ---- */
 
-struct batch {
-	struct store_compare compares[BATCH + 2];
-	struct store_change changes[2 * BATCH];
-	struct block_txn blocks[BATCH];
-	const struct block *of[BATCH];
-	size_t n;
-};
-
-/* Blocks that are quarantined already have nothing to be done but to be freed. */
-static void batch_fill(struct batch *b, const struct removal *r, const struct inventory *v)
+/* [R3] A pending block was never used. 1 done, 0 somebody wrote meanwhile. */
+static int change_block(struct removal *r, const struct block *b, struct err *e)
 {
-	for (size_t i = 0; i < v->n_blocks && b->n < BATCH; i++) {
-		const struct block *k = &v->blocks[i];
-		bool is_done = !r->powered_off && k->state == BLOCK_QUARANTINED;
-		if (strcmp(k->node, r->name) != 0 || is_done)
-			continue;
-		struct block_txn *t = &b->blocks[b->n];
-		if (r->powered_off)
-			block_txn_return(t, k);
-		else
-			block_txn_quarantine(t, k);
-		b->compares[b->n] = t->compares[0];
-		b->changes[2 * b->n] = t->changes[0];
-		b->changes[2 * b->n + 1] = t->changes[1];
-		b->of[b->n++] = k;
-	}
-}
-
-/* 1: a batch was changed, 0: somebody wrote meanwhile, 2: nothing is left to do. */
-static int change_blocks(struct removal *r, const struct inventory *v, struct err *e)
-{
-	CLEANUP_FREE struct batch *b = mem_new(1, sizeof(*b));
-	batch_fill(b, r, v);
-	if (b->n == 0)
-		return 2;
-	b->compares[b->n] = (struct store_compare){.key = r->node_key};
-	b->compares[b->n + 1] = (struct store_compare){.key = r->status_key};
-	const struct store_txn t = {
-		.compares = b->compares,
-		.n_compares = b->n + 2,
-		.changes = b->changes,
-		.n_changes = 2 * b->n,
-	};
-	int result = config_commit(r->store, &t, e);
-	for (size_t i = 0; result > 0 && i < b->n; i++) {
+	struct block_txn t;
+	if (r->powered_off || b->state == BLOCK_PENDING)
+		block_txn_return(&t, b);
+	else
+		block_txn_quarantine(&t, b);
+	int result = config_commit(r->store, &t.txn, e);
+	if (result > 0 && b->state != BLOCK_PENDING) {
 		r->done = mem_grow(r->done, &r->room, r->n_done, sizeof(*r->done));
-		r->done[r->n_done++] = b->of[i]->cidr;
+		r->done[r->n_done++] = b->cidr;
 	}
 	return result;
+}
+
+/* Blocks that are quarantined already have nothing to be done but to be freed. 1 all are done, 0 somebody
+ * wrote meanwhile. */
+static int change_blocks(struct removal *r, const struct inventory *v, struct err *e)
+{
+	bool all = true;
+	for (size_t i = 0; i < v->n_blocks; i++) {
+		const struct block *b = &v->blocks[i];
+		bool is_done = !r->powered_off && b->state == BLOCK_QUARANTINED;
+		if (strcmp(b->node, r->name) != 0 || is_done)
+			continue;
+		int result = change_block(r, b, e);
+		if (result < 0)
+			return result;
+		all = all && result;
+	}
+	return all;
+}
+
+/* What earlier versions kept beside the blocks. */
+static int delete_index(const struct removal *r, struct err *e)
+{
+	char prefix[STORE_KEY_MAX];
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	(void)snprintf(prefix, sizeof(prefix), KEYS_OLD_INDEX "%s/", r->name);
+	int result = config_list(r->store, prefix, &docs, &n, e);
+	for (size_t i = 0; i < n && result >= 0; i++)
+		result = delete_at(r, docs[i].key, docs[i].revision, e);
+	store_docs_free(docs, n);
+	return result < 0 ? result : 0;
 }
 
 static int came_back(const struct removal *r, struct err *e)
@@ -165,44 +186,48 @@ static int came_back(const struct removal *r, struct err *e)
 	return -EBUSY;
 }
 
-/* Looks afresh before each batch, so whatever somebody else does in between is seen. */
-static int remove_blocks(struct removal *r, struct err *e)
+static int no_node(const struct removal *r, const struct inventory *v, struct err *e)
 {
-	for (int rounds = 0; rounds < ROUNDS;) {
-		CLEANUP_INVENTORY struct inventory v = {0};
-		int result = inventory_read(r->store, &v, e);
-		if (result < 0)
-			return result;
-		const struct inventory_node *n = inventory_node(&v, r->name);
-		if (n && (n->revision || n->status_revision))
-			return came_back(r, e);
-		result = change_blocks(r, &v, e);
-		if (result < 0 || result == 2)
-			return result < 0 ? result : 0;
-		rounds = result == 1 ? 0 : rounds + 1;
+	(void)err_set(e, ENOENT, "there is no node %s", r->name);
+	inventory_add_meant(v, RESOURCE_NODE, r->name, e);
+	return -ENOENT;
+}
+
+/* One look [N0, R1] and what follows of it. 1 done, 0 somebody wrote meanwhile: look again. */
+static int remove_round(struct removal *r, struct err *e)
+{
+	CLEANUP_INVENTORY struct inventory v = {0};
+	int result = inventory_read(r->store, &v, e);
+	if (result < 0)
+		return result;
+	const struct inventory_node *n = inventory_node(&v, r->name);
+	if (!n)
+		return r->began ? 1 : no_node(r, &v, e);
+	if (r->began && n->status_revision && n->agent != AGENT_NEVER)
+		return came_back(r, e);
+	if (!r->began) {
+		result = removal_check(r, n, e);
+		r->was_there = r->was_there || n->revision ||
+			       (n->status_revision && n->agent != AGENT_NEVER);
 	}
-	return err_set(e, EAGAIN, "the blocks of node %s change all the time; try again", r->name);
+	if (result == 0 && n->n_blocks && !n->status_revision) {
+		result = write_removal(r, e);
+		return result < 0 ? result : 0; /* and the blocks are read behind it */
+	}
+	if (result == 0)
+		result = delete_node(r, n, e);
+	if (result <= 0)
+		return result;
+	r->began = true;
+	return change_blocks(r, &v, e);
 }
 
 static int remove_node(struct removal *r, struct err *e)
 {
 	for (int round = 0; round < ROUNDS; round++) {
-		CLEANUP_INVENTORY struct inventory v = {0};
-		int result = inventory_read(r->store, &v, e);
-		if (result < 0)
-			return result;
-		const struct inventory_node *n = inventory_node(&v, r->name);
-		if (!n) {
-			(void)err_set(e, ENOENT, "there is no node %s", r->name);
-			inventory_add_meant(&v, RESOURCE_NODE, r->name, e);
-			return -ENOENT;
-		}
-		result = removal_check(r, n, e);
-		r->was_there = n->revision || n->status_revision;
-		if (result == 0)
-			result = delete_node(r, n, e);
+		int result = remove_round(r, e);
 		if (result != 0)
-			return result < 0 ? result : remove_blocks(r, e);
+			return result < 0 ? result : delete_index(r, e);
 	}
 	return err_set(
 		e, EAGAIN, "the documents of node %s change all the time; try again", r->name);

@@ -26,6 +26,7 @@
 static const char *const states[] = {
 	[BLOCK_OWNED] = "owned",
 	[BLOCK_QUARANTINED] = "quarantined",
+	[BLOCK_PENDING] = "pending",
 };
 
 const char *block_state_name(enum block_state s)
@@ -41,7 +42,7 @@ static int block_read_state(const struct schema_at *at, const char *text, void *
 		*(enum block_state *)out = (enum block_state)i;
 		return 0;
 	}
-	return schema_refuse(at, EBADMSG, "is neither owned nor quarantined");
+	return schema_refuse(at, EBADMSG, "is none of owned, quarantined, pending");
 }
 
 static const struct schema_member members[] = {

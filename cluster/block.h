@@ -15,6 +15,7 @@
 enum block_state {
 	BLOCK_OWNED,
 	BLOCK_QUARANTINED, /* its node was removed by force: claimable by nobody */
+	BLOCK_PENDING,	   /* its node is about to own it, and looks at the pool first */
 };
 
 const char *block_state_name(enum block_state s);
@@ -26,7 +27,7 @@ struct block {
 	int64_t revision; /* of the document */
 };
 
-/* {"node": "a", "state": "owned", "claimed": "2026-11-23T...", "nonce": "..."}; unknown keys are
+/* {"node": "a", "state": "owned", "since": "2026-11-23T...", "nonce": "..."}; unknown keys are
  * fine. key is without the store's prefix. -EINVAL, -EBADMSG. */
 int block_parse(
 	const char *key, const char *value, int64_t revision, struct block *out, struct err *e);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every change of an owner compares what was read: a claim that there is no document, the rest the
- * revision of the document. Both keys of a block, the one under blocks/ and the one under its
- * node, get the same text in the same transaction; the first one decides, the second one is an
- * index. The text has a nonce: when the answer to a commit is lost, the driver reads the document
- * and knows from its text whether it is the one that it sent.
+ * Every write compares what was read: a claim that there is no document, the rest the revision of the
+ * document. The text has a nonce: when the answer to a commit is lost, the driver reads the document
+ * and knows from its text whether it is the one that it sent; and a document that was written anew has
+ * another revision, so that nothing that was sent earlier can be carried out any more.
  */
 #include "cluster/block_txn.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "cluster/keys.h"
 #include "lib/boot.h"
 #include "lib/hash.h"
+#include "lib/json.h"
 
 /* The kernel's generator does not fail for so few bytes, once it is seeded. */
 static void make_nonce(char out[33])
@@ -31,51 +32,56 @@ static void block_txn_format_value(struct block_txn *t, const char *node, enum b
 	boot_format_time(boot_wall_s(), now);
 	make_nonce(nonce);
 	(void)snprintf(t->value, sizeof(t->value),
-		"{\"node\":\"%.*s\",\"state\":\"%s\",\"%s\":\"%s\",\"nonce\":\"%s\"}",
-		RESOURCE_NAME - 1, node, block_state_name(state),
-		state == BLOCK_OWNED ? "claimed" : "quarantined", now, nonce);
+		"{\"node\":\"%.*s\",\"state\":\"%s\",\"since\":\"%s\",\"nonce\":\"%s\"}",
+		RESOURCE_NAME - 1, node, block_state_name(state), now, nonce);
 }
 
-/* Both keys get value (NULL: go), if the block's document is still at revision. */
-static void block_txn_change(struct block_txn *t, const struct cidr *block, const char *node,
-	int64_t revision, const char *value)
+/* value NULL: the document goes. */
+static void block_txn_write(
+	struct block_txn *t, const struct cidr *block, int64_t revision, const char *value)
 {
-	keys_block(block, t->keys[0]);
-	keys_nodeblock(node, block, t->keys[1]);
-	t->compares[0] = (struct store_compare){.key = t->keys[0], .revision = revision};
-	t->changes[0] = (struct store_change){.key = t->keys[0], .value = value};
-	t->changes[1] = (struct store_change){.key = t->keys[1], .value = value};
+	keys_block(block, t->key);
+	t->compare = (struct store_compare){.key = t->key, .revision = revision};
+	t->change = (struct store_change){.key = t->key, .value = value};
 	t->txn = (struct store_txn){
-		.compares = t->compares,
-		.n_compares = 1,
-		.changes = t->changes,
-		.n_changes = 2,
-	};
+		.compares = &t->compare, .n_compares = 1, .changes = &t->change, .n_changes = 1};
 }
 
-void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node,
-	const char *pool_name, int64_t pool_revision)
+void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node)
 {
-	block_txn_format_value(t, node, BLOCK_OWNED);
-	block_txn_change(t, block, node, 0, t->value);
-	keys_resource(RESOURCE_IPPOOL, pool_name, t->keys[2]);
-	t->compares[1] = (struct store_compare){.key = t->keys[2], .revision = pool_revision};
-	t->txn.n_compares = 2;
+	block_txn_format_value(t, node, BLOCK_PENDING);
+	block_txn_write(t, block, 0, t->value);
+}
+
+void block_txn_confirm(struct block_txn *t, const struct block *b)
+{
+	block_txn_format_value(t, b->node, BLOCK_OWNED);
+	block_txn_write(t, &b->cidr, b->revision, t->value);
 }
 
 void block_txn_return(struct block_txn *t, const struct block *b)
 {
-	block_txn_change(t, &b->cidr, b->node, b->revision, NULL);
+	block_txn_write(t, &b->cidr, b->revision, NULL);
 }
 
 void block_txn_quarantine(struct block_txn *t, const struct block *b)
 {
 	block_txn_format_value(t, b->node, BLOCK_QUARANTINED);
-	block_txn_change(t, &b->cidr, b->node, b->revision, t->value);
+	block_txn_write(t, &b->cidr, b->revision, t->value);
 }
 
-void block_txn_take_back(struct block_txn *t, const struct block *b)
+bool block_pool_gives(const char *pool, const struct cidr *block)
 {
-	block_txn_format_value(t, b->node, BLOCK_OWNED);
-	block_txn_change(t, &b->cidr, b->node, b->revision, t->value);
+	CLEANUP_JSON json_t *doc = NULL;
+	struct resource r = {0};
+	char where[RESOURCE_WHERE];
+	struct err ignored; /* a document that cannot be read gives nothing */
+	if (!pool || json_parse(pool, strlen(pool), &doc, &ignored) < 0 ||
+		resource_parse(doc, &r, where, &ignored) < 0)
+		return false;
+	bool gives = r.kind == RESOURCE_IPPOOL && !r.pool.disabled &&
+		     r.pool.pool.block_len == block->len &&
+		     cidr_contains(&r.pool.pool.cidr, &block->addr);
+	resource_done(&r);
+	return gives;
 }

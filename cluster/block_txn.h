@@ -1,29 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Changing who owns a block, in the cluster store. A block has one document, or none when it is free;
- * a second key under the node is always changed by the same transaction. A node uses a block only
- * after it has read its own name back from the store. docs/IPAM.md has the protocol, and what a
- * crash after each step leaves.
+ * Changing who owns a block, in the cluster store. A block has one document, or none when it is free,
+ * and every step of the protocol writes this one and compares what was read of it. A node uses a block
+ * only after it has confirmed its own name there. docs/IPAM.md has the protocol, and what a crash after
+ * each step leaves; tests/model/blocks.pml is its model, whose steps have the names in brackets.
  */
 #include <stdint.h>
 
 #include "cluster/block.h"
 #include "store/store.h"
 
-/* Transactions, ready to be committed; they own their texts, hold pointers into themselves (never
- * copy one). claim compares that the block is absent and that the pool's document is still the one
- * at pool_revision, so that a pool that was disabled or deleted meanwhile gives nothing. */
+/* A write, ready to be committed; it owns its texts and holds pointers into itself (never copy one). */
 struct block_txn {
 	struct store_txn txn;
-	struct store_compare compares[2];
-	struct store_change changes[2];
-	char keys[3][STORE_KEY_MAX];
+	struct store_compare compare;
+	struct store_change change;
+	char key[STORE_KEY_MAX];
 	char value[512];
 };
-void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node,
-	const char *pool_name, int64_t pool_revision);
-/* The rest compares the block's document with what was read (b->revision). */
-void block_txn_return(struct block_txn *t, const struct block *b);     /* becomes free */
-void block_txn_quarantine(struct block_txn *t, const struct block *b); /* keeps its node */
-void block_txn_take_back(struct block_txn *t, const struct block *b); /* quarantined, owned again */
+
+/* [C2] Compares that there is no document. The block is pending then: nobody else can have it, but it
+ * is not used before its pool was read afresh [C3] and block_txn_confirm() was committed. */
+void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node);
+
+/* The rest compares the document with what was read (b->revision). */
+void block_txn_confirm(struct block_txn *t, const struct block *b);    /* [C4, A2] it is owned */
+void block_txn_return(struct block_txn *t, const struct block *b);     /* it becomes free */
+void block_txn_quarantine(struct block_txn *t, const struct block *b); /* it keeps its node */
+
+/* [C3] Whether a pool, as its document (NULL: there is none) says now, may give this block. */
+bool block_pool_gives(const char *pool, const struct cidr *block);

@@ -5,10 +5,10 @@
  *
  *	resources/PLURAL/NAME        what people apply: resources/ippools/default
  *	blocks/CIDR                  who owns a block: blocks/100.66.0.0-26 (cluster/block.h)
- *	nodeblocks/NODE/CIDR         the same, to be found by node; always changed with it
  *	status/NODE                  what an agent says of itself (cluster/status.h)
  *	status/NODE/newcomer         the same, of an agent that was refused the name
  *	guard/pools                  changed with every change of the set of pools
+ *	nodeblocks/NODE/CIDR         an index that earlier versions kept; deleted where it is met
  */
 #include <stdbool.h>
 
@@ -18,7 +18,7 @@
 
 #define KEYS_RESOURCES "resources/"
 #define KEYS_BLOCKS "blocks/"
-#define KEYS_NODEBLOCKS "nodeblocks/"
+#define KEYS_OLD_INDEX "nodeblocks/"
 #define KEYS_STATUS "status/"
 #define KEYS_GUARD_POOLS "guard/pools"
 
@@ -28,7 +28,7 @@ bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RE
 void keys_block(const struct cidr *block, char out[STORE_KEY_MAX]);
 bool keys_parse_block(const char *key,
 	struct cidr *out); /* strict: the canonical form and a length that pools can have */
-void keys_nodeblock(const char *node, const struct cidr *block, char out[STORE_KEY_MAX]);
+void keys_old_index(const char *node, const struct cidr *block, char out[STORE_KEY_MAX]);
 void keys_status(const char *node, char out[STORE_KEY_MAX]);
 void keys_newcomer(const char *node, char out[STORE_KEY_MAX]);
 bool keys_parse_status(const char *key, char node[RESOURCE_NAME]);

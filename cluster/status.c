@@ -179,6 +179,20 @@ int status_parse(const char *text, struct status *out, struct err *e)
 	return r;
 }
 
+#define REMOVAL "{\"removal\":\""
+
+void status_format_removal(char out[64])
+{
+	char nonce[STATUS_ID];
+	status_make_id(nonce);
+	(void)snprintf(out, 64, REMOVAL "%s\"}", nonce);
+}
+
+bool status_is_removal(const char *text)
+{
+	return strncmp(text, REMOVAL, sizeof(REMOVAL) - 1) == 0;
+}
+
 void status_done(struct status *s)
 {
 	free(s->blocks);

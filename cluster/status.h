@@ -65,6 +65,11 @@ json_t *status_format(const struct status *s);
 int status_parse(const char *text, struct status *out, struct err *e);
 void status_done(struct status *s);
 
+/* What a removal of the node writes where it finds no status, so that it has one to compare; an agent
+ * takes it for nobody's. */
+void status_format_removal(char out[64]);
+bool status_is_removal(const char *text);
+
 /* A random UUID (version 4); whether s is the text of a UUID. */
 void status_make_id(char out[STATUS_ID]);
 bool status_is_id(const char *s);

@@ -326,7 +326,10 @@ static int status_in_cluster(struct node *n, struct conf *c, struct err *e)
 	if (r == 0)
 		return agent_client_unknown(c->state_dir, e);
 	if (r > 0)
-		r = addresses_load(n, c, e);
+		r = check_place(m, c->state_dir, e);
+	if (r < 0)
+		return r;
+	r = addresses_load(n, c, e);
 	if (r == -EAGAIN && m->n_pools)
 		return 0;
 	return r < 0 ? r : without_exhausted(node_can_assign_mirror(n, m, e));

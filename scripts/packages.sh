@@ -7,7 +7,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmnl-dev libjansson
 	libxxhash-dev libcurl4-openssl-dev libyaml-dev libnl-route-3-dev libnftnl-dev
 	libsystemd-dev linux-libc-dev iproute2"
 DEMO_PACKAGES="net-tools iputils-ping nftables bird2 etcd-server python3"
-TEST_PACKAGES="libcmocka-dev clang clang-tidy libclang-rt-14-dev binutils strace jq procps
+TEST_PACKAGES="libcmocka-dev spin clang clang-tidy libclang-rt-14-dev binutils strace jq procps
 	containernetworking-plugins podman containerd runc conmon busybox-static ethtool iptables nftables
 	curl openssl tcpdump python3-pytest python3-pytest-xdist
 	python3-grpcio python3-protobuf protobuf-compiler golang-go

@@ -330,6 +330,15 @@ uint64_t store_start_watch(struct store *s, const char *prefix)
 	return id;
 }
 
+uint64_t store_start_get(struct store *s, const char *key)
+{
+	assert(store_is_key(key));
+	uint64_t id = ++s->last_id;
+	s->driver->get(s->d, id, key);
+	wake_now(s);
+	return id;
+}
+
 static bool tell_refusal(struct store *s, uint64_t only, struct store_event *out)
 {
 	free_refusal(s);

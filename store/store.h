@@ -70,9 +70,10 @@ struct store_txn {
  * unlike anybody else's (a nonce); FAILED with -ETIMEDOUT: the outcome is unknown. Commits that are
  * under way together happen in any order. timeout_ms 0: 10 s.
  * A watch tells what exists under a prefix, then every change, for ever; through restarts of the
- * store and compaction. */
+ * store and compaction. A get reads afresh: PUT, DELETE, FAILED (also when it is out of reach). */
 uint64_t store_start_commit(struct store *s, const struct store_txn *t, unsigned int timeout_ms);
 uint64_t store_start_watch(struct store *s, const char *prefix);
+uint64_t store_start_get(struct store *s, const char *key);
 
 enum store_event_kind {
 	STORE_DONE,	/* commit: revision */
@@ -80,9 +81,9 @@ enum store_event_kind {
 	STORE_FAILED,	/* commit: error and what; nothing is known to have been changed */
 	STORE_RESTART,	/* watch: a complete list begins, the first one, too; until STORE_CURRENT
 			 * what was told before may be gone */
-	STORE_PUT,	/* watch: this document exists; told again when it changes (changes
+	STORE_PUT,	/* watch, get: this document exists; told again when it changes (changes
 			 * in quick succession perhaps once), perhaps without a change */
-	STORE_DELETE,	/* watch: key is gone */
+	STORE_DELETE,	/* watch, get: key is gone */
 	STORE_CURRENT,	/* watch: the list is complete; what it did not tell is gone */
 };
 struct store_event {
@@ -90,12 +91,11 @@ struct store_event {
 	enum store_event_kind kind;
 	int64_t revision;  /* PUT: of the document. DONE: of the commit. RESTART: of the list */
 	uint64_t store_id; /* RESTART: which store it is (etcd: the cluster's id); 0: not known */
-	const char
-		*key; /* PUT, DELETE: without the prefix. Valid until the next call of anything */
-	const char
-		*value; /* PUT: NUL-terminated text of anybody's making; NULL: too large, no text */
-	int error;	/* FAILED: -errno. -ECONNREFUSED, -EACCES: surely not done */
-	const char *what; /* FAILED: the sentence */
+	/* Valid until the next call of anything. PUT, DELETE: without the prefix. */
+	const char *key;
+	const char *value; /* PUT: anybody's text, terminated; NULL: too large, or no text */
+	int error;	   /* FAILED: -errno. -ECONNREFUSED, -EACCES: surely not done */
+	const char *what;  /* FAILED: the sentence */
 };
 
 int store_fd(const struct store *s);			   /* readable: call store_next() */

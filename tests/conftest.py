@@ -24,6 +24,7 @@ def is_worker(config):
 def pytest_addoption(parser):
     parser.addoption("--on-this-machine", action="store_true",
                      help="no machine of its own: for tests that install packages somewhere")
+    parser.addoption("--writes", type=int, default=6, help="how long the stories of the model are")
 
 
 def pytest_configure(config):

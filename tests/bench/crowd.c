@@ -123,8 +123,7 @@ void crowd_resource(
 		peer_document(i - c->nodes - 2, key, value);
 }
 
-void crowd_block(const struct crowd *c, size_t i, char key[STORE_KEY_MAX],
-	char index_key[STORE_KEY_MAX], char value[CROWD_VALUE])
+void crowd_block(const struct crowd *c, size_t i, char key[STORE_KEY_MAX], char value[CROWD_VALUE])
 {
 	char node[32];
 	uint32_t at = htonl(POOL_AT + ((uint32_t)i << (32 - BLOCK_LEN)));
@@ -132,9 +131,8 @@ void crowd_block(const struct crowd *c, size_t i, char key[STORE_KEY_MAX],
 	memcpy(block.addr.bytes, &at, sizeof(at));
 	node_name(i % c->nodes, node);
 	keys_block(&block, key);
-	keys_nodeblock(node, &block, index_key);
 	(void)snprintf(value, CROWD_VALUE,
-		"{\"node\":\"%s\",\"state\":\"owned\",\"claimed\":\"2026-01-01T00:00:00Z\","
+		"{\"node\":\"%s\",\"state\":\"owned\",\"since\":\"2026-01-01T00:00:00Z\","
 		"\"nonce\":\"%032zx\"}",
 		node, i);
 }

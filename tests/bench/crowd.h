@@ -33,7 +33,5 @@ size_t crowd_resources(const struct crowd *c);
 void crowd_resource(
 	const struct crowd *c, size_t i, char key[STORE_KEY_MAX], char value[CROWD_VALUE]);
 
-/* A block, and its index key under its node; both have the same value. Blocks are dealt to the
- * nodes in turn. */
-void crowd_block(const struct crowd *c, size_t i, char key[STORE_KEY_MAX],
-	char index_key[STORE_KEY_MAX], char value[CROWD_VALUE]);
+/* A block. They are dealt to the nodes in turn. */
+void crowd_block(const struct crowd *c, size_t i, char key[STORE_KEY_MAX], char value[CROWD_VALUE]);

@@ -48,15 +48,14 @@ static void put(struct batch *b, const char *key, const char *value)
 
 static void fill(struct batch *b, const struct crowd *c)
 {
-	char key[STORE_KEY_MAX], index_key[STORE_KEY_MAX], value[CROWD_VALUE];
+	char key[STORE_KEY_MAX], value[CROWD_VALUE];
 	for (size_t i = 0; i < crowd_resources(c); i++) {
 		crowd_resource(c, i, key, value);
 		put(b, key, value);
 	}
 	for (size_t i = 0; i < c->blocks; i++) {
-		crowd_block(c, i, key, index_key, value);
+		crowd_block(c, i, key, value);
 		put(b, key, value);
-		put(b, index_key, value);
 	}
 	flush(b);
 }

@@ -50,7 +50,7 @@ static void feed(int part, enum store_event_kind kind, const char *key, const ch
 
 static void feed_all(const struct crowd *c)
 {
-	char key[STORE_KEY_MAX], index_key[STORE_KEY_MAX], value[CROWD_VALUE];
+	char key[STORE_KEY_MAX], value[CROWD_VALUE];
 	feed(REPLICA_RESOURCES, STORE_RESTART, NULL, NULL);
 	for (size_t i = 0; i < crowd_resources(c); i++) {
 		crowd_resource(c, i, key, value);
@@ -59,7 +59,7 @@ static void feed_all(const struct crowd *c)
 	feed(REPLICA_RESOURCES, STORE_CURRENT, NULL, NULL);
 	feed(REPLICA_BLOCKS, STORE_RESTART, NULL, NULL);
 	for (size_t i = 0; i < c->blocks; i++) {
-		crowd_block(c, i, key, index_key, value);
+		crowd_block(c, i, key, value);
 		feed(REPLICA_BLOCKS, STORE_PUT, key, value);
 	}
 	feed(REPLICA_BLOCKS, STORE_CURRENT, NULL, NULL);
@@ -85,6 +85,7 @@ struct here {
 	struct facts_addr addr;
 	struct desired_self self;
 	struct node_states states;
+	struct pending_list pending; /* all blocks are confirmed */
 };
 
 static void look_around(struct here *h)
@@ -108,6 +109,8 @@ static void look_around(struct here *h)
 		h->states.blocks[n] = (struct node_states_block){
 			.in = {.cidr = replica.blocks[i].cidr, .used = used, .free = 64 - used},
 			.empty_since_s = -1};
+		pending_add(&h->pending, &(struct pending){.block = replica.blocks[i].cidr,
+						 .kind = PENDING_CONFIRMED});
 		blocks[n++] = replica.blocks[i].cidr;
 	}
 	h->states.n_blocks = n;
@@ -122,12 +125,11 @@ static void look_around(struct here *h)
 
 static double time_blocks(const struct here *h, const struct mirror *m)
 {
-	const struct pending_list nothing = {0};
 	struct block_plan_input in = {.node = OURS,
 		.replica = &replica,
 		.mirror = m,
 		.states = &h->states,
-		.pending = &nothing,
+		.pending = &h->pending,
 		.headroom = 16};
 	struct block_plan plan;
 	uint64_t began = boot_now_ns();

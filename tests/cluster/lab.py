@@ -87,6 +87,14 @@ def until_it_passes(check, what):
 
 # ---- processes ----
 
+def documents(cluster, prefix=""):
+    """{key: text} of what the store has."""
+    done = subprocess.run([f"{BIN}/../tests/cluster/storeput", cluster.store.url, prefix, "--list"],
+                          capture_output=True, text=True, timeout=HANG_S)
+    true(done.returncode == 0, "the store to be listed", done.stderr)
+    return {k: v for k, v in (l.split("\t", 1) for l in done.stdout.splitlines() if "\t" in l)}
+
+
 class Process:
     """A long-lived process in a namespace. Its output goes to a file that grows over restarts."""
 

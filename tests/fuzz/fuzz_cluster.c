@@ -28,8 +28,8 @@ static void try_block(const char *key, const char *value)
 	CHECK(strcmp(again, key) == 0);
 	struct block_txn t;
 	struct block back;
-	block_txn_take_back(&t, &b);
-	CHECK(block_parse(t.keys[0], t.value, 1, &back, &e) == 0);
+	block_txn_confirm(&t, &b);
+	CHECK(block_parse(t.key, t.value, 1, &back, &e) == 0);
 }
 
 static void try_status(const char *value)

@@ -8,7 +8,7 @@ of every kind (call and file), chosen anew in each run. ROOST_SEED=N chooses as 
 processes meet is never the same, so neither is the exact moment.
 
 Right after the kill nothing may be wrong: what a node announces is its own in the store, nobody
-gives addresses of a block that is not its own, a block's two documents agree. Then the agent is
+gives addresses of a block that is not its own. Then the agent is
 started again, and everything must come to agree: store, node states, kernels, BIRDs, the files
 that survive a reboot. There is one block for two nodes in most of it, so that a block that is
 forgotten by all, or kept by two, cannot hide.
@@ -127,27 +127,16 @@ def traced_from_now(node, how):
 
 # ---- what is known of blocks ----
 
-def documents(cluster, prefix=""):
-    done = subprocess.run([f"{lab.BIN}/../tests/cluster/storeput", cluster.store.url, prefix,
-                           "--list"], capture_output=True, text=True, timeout=lab.HANG_S)
-    true(done.returncode == 0, "the store to be listed", done.stderr)
-    return {k: v for k, v in (l.split("\t", 1) for l in done.stdout.splitlines() if "\t" in l)}
-
-
 def cidr(key):
     return "/".join(key.rsplit("/", 1)[1].rsplit("-", 1))
 
 
 def stored(cluster):
-    """{block: (node, state)}; both documents of a block must agree."""
-    found, index = {}, {}
-    for key, value in documents(cluster).items():
-        if key.startswith("blocks/"):
-            document = json.loads(value)
-            found[cidr(key)] = (document["node"], document["state"])
-        elif key.startswith("nodeblocks/"):
-            index[cidr(key)] = key.split("/")[1]
-    equal(index, {b: n for b, (n, _) in found.items()}, "the second documents of blocks")
+    """{block: (node, state)}."""
+    found = {}
+    for key, value in lab.documents(cluster, "blocks/").items():
+        document = json.loads(value)
+        found[cidr(key)] = (document["node"], document["state"])
     return found
 
 
@@ -180,7 +169,7 @@ def in_order(cluster):
     the other agent may be getting one meanwhile."""
     for node in cluster.nodes:
         said, had, gives, kept = node.announced(), held(node), giving(node), remembered(node)
-        owned = {b for b, (n, _) in stored(cluster).items() if n == node.name}
+        owned = {b for b, said in stored(cluster).items() if said == (node.name, "owned")}
         for some, what, more, whose in (
                 (said, "announces", had, "in its state"),
                 (gives, "gives addresses of", kept, "in the file that survives a reboot"),
@@ -457,13 +446,13 @@ def removal(*flags):
         def finished():
             equal(stored(c), {} if freed else {b: (n, "quarantined")
                                                for b, (n, _) in before.items()}, "the blocks")
-            true(not any(k.endswith("/node1") for k in documents(c)), "no document of the node",
+            true(not any(k.endswith("/node1") for k in lab.documents(c)), "no document of the node",
                  None)
         def attempt(_, point):
             restore()
             hit = remove(node, *flags, how=killer(point)).returncode == -9
             left = stored(c)
-            if "resources/nodes/node1" in documents(c):
+            if "resources/nodes/node1" in lab.documents(c):
                 equal(left, before, "the blocks of a node that is still there")
             again = remove(node, *flags)
             # Nothing is left of a node that is removed entirely, its name included.

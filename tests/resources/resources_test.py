@@ -79,14 +79,12 @@ class Store:
 
     def block(self, cidr, node, state="owned"):
         name = cidr.replace("/", "-")
-        text = {"node": node, "state": state, "claimed": "2026-01-01T00:00:00Z", "nonce": "1"}
+        text = {"node": node, "state": state, "since": "2026-01-01T00:00:00Z", "nonce": "1"}
         self.put(f"blocks/{name}", text)
-        self.put(f"nodeblocks/{node}/{name}", text)
 
     def unblock(self, cidr, node):
         name = cidr.replace("/", "-")
         self.put(f"blocks/{name}", None)
-        self.put(f"nodeblocks/{node}/{name}", None)
 
     def get(self, *words):
         return json.loads(self.ctl("get", *words, "-o", "json").stdout)

@@ -58,9 +58,9 @@ TEST(hostile_documents_are_refused_with_their_key)
 		{SOME_KEY, "{\"node\":\"a\\n\",\"state\":\"owned\"}", -EBADMSG,
 			SOME_KEY ": node is no name"},
 		{SOME_KEY, "{\"node\":\"a\"}", -EBADMSG,
-			SOME_KEY ": state is neither owned nor quarantined"},
+			SOME_KEY ": state is none of owned, quarantined, pending"},
 		{SOME_KEY, "{\"node\":\"a\",\"state\":\"OWNED\"}", -EBADMSG,
-			SOME_KEY ": state is neither owned nor quarantined"},
+			SOME_KEY ": state is none of owned, quarantined, pending"},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct block b = {.revision = 7};
@@ -72,33 +72,57 @@ TEST(hostile_documents_are_refused_with_their_key)
 	}
 }
 
-/* What a transaction writes is a document of that node and state, under both keys. */
-static void check_written(const struct block_txn *t, const char *node, enum block_state wanted)
+/* What a step writes is a document of that node and state, if the one that it knows is there still. */
+static void check_written(
+	const struct block_txn *t, int64_t revision, const char *node, enum block_state wanted)
 {
 	struct block b;
 	struct err e;
-	assert_int_equal(t->txn.n_changes, 2);
+	assert_int_equal(t->txn.n_changes, 1);
+	assert_int_equal(t->txn.n_compares, 1);
 	assert_string_equal(t->txn.changes[0].key, "blocks/100.66.0.0-26");
-	assert_string_equal(t->txn.changes[1].key, "nodeblocks/a/100.66.0.0-26");
-	assert_string_equal(t->txn.changes[0].value, t->txn.changes[1].value);
+	assert_string_equal(t->txn.compares[0].key, "blocks/100.66.0.0-26");
+	assert_int_equal(t->txn.compares[0].revision, revision);
 	ok(block_parse(t->txn.changes[0].key, t->txn.changes[0].value, 5, &b, &e));
 	assert_string_equal(b.node, node);
 	assert_int_equal(b.state, wanted);
 }
 
-TEST(a_claim_compares_absence_and_the_pool)
+TEST(a_claim_compares_absence_and_is_pending)
 {
 	struct cidr c = cidr("100.66.0.0/26");
 	struct block_txn t, again;
-	block_txn_claim(&t, &c, "a", "default", 17);
-	check_written(&t, "a", BLOCK_OWNED);
-	assert_int_equal(t.txn.n_compares, 2);
-	assert_string_equal(t.txn.compares[0].key, "blocks/100.66.0.0-26");
-	assert_int_equal(t.txn.compares[0].revision, 0);
-	assert_string_equal(t.txn.compares[1].key, "resources/ippools/default");
-	assert_int_equal(t.txn.compares[1].revision, 17);
-	block_txn_claim(&again, &c, "a", "default", 17);
+	block_txn_claim(&t, &c, "a");
+	check_written(&t, 0, "a", BLOCK_PENDING);
+	block_txn_claim(&again, &c, "a");
 	assert_string_not_equal(t.value, again.value); /* the nonce */
+}
+
+TEST(only_a_good_pool_gives_a_block)
+{
+	static const struct {
+		const char *kind, *spec;
+		bool gives;
+	} table[] = {
+		{"IPPool", "{\"cidr\":\"100.66.0.0/16\",\"blockSize\":26}", true},
+		{"IPPool", "{\"cidr\":\"100.66.0.0/16\",\"blockSize\":26,\"disabled\":true}",
+			false},
+		{"IPPool", "{\"cidr\":\"100.66.0.0/16\",\"blockSize\":27}", false},
+		{"IPPool", "{\"cidr\":\"100.67.0.0/16\",\"blockSize\":26}", false},
+		{"IPPool", "{\"cidr\":7}", false},
+		{"Node", "{}", false},
+	};
+	const struct cidr block = cidr("100.66.0.0/26");
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char doc[512];
+		(void)snprintf(doc, sizeof(doc),
+			"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"%s\",\"metadata\":"
+			"{\"name\":\"p\"},\"spec\":%s}",
+			table[i].kind, table[i].spec);
+		assert_int_equal(block_pool_gives(doc, &block), table[i].gives);
+	}
+	assert_false(block_pool_gives(NULL, &block));
+	assert_false(block_pool_gives("garbage", &block));
 }
 
 TEST(a_value_of_the_longest_name_is_whole)
@@ -112,9 +136,9 @@ TEST(a_value_of_the_longest_name_is_whole)
 	struct block back;
 	struct err e;
 	block_txn_quarantine(&t, &b);
-	assert_int_equal(block_parse(t.keys[0], t.value, 1, &back, &e), 0);
+	assert_int_equal(block_parse(t.key, t.value, 1, &back, &e), 0);
 	assert_string_equal(back.node, name);
-	assert_says(t.keys[1], "/2001:db8:1111:2222:3333:4444:5555:6666-128");
+	assert_string_equal(t.key, "blocks/2001:db8:1111:2222:3333:4444:5555:6666-128");
 }
 
 TEST(other_changes_compare_what_was_read)
@@ -122,20 +146,15 @@ TEST(other_changes_compare_what_was_read)
 	const struct block b = {.cidr = cidr("100.66.0.0/26"), .node = "a", .revision = 99};
 	struct block_txn t;
 	block_txn_quarantine(&t, &b);
-	check_written(&t, "a", BLOCK_QUARANTINED);
-	assert_int_equal(t.txn.n_compares, 1);
-	assert_int_equal(t.txn.compares[0].revision, 99);
-	block_txn_take_back(&t, &b);
-	check_written(&t, "a", BLOCK_OWNED);
-	assert_int_equal(t.txn.compares[0].revision, 99);
+	check_written(&t, 99, "a", BLOCK_QUARANTINED);
+	block_txn_confirm(&t, &b);
+	check_written(&t, 99, "a", BLOCK_OWNED);
 	block_txn_return(&t, &b);
 	assert_int_equal(t.txn.n_compares, 1);
 	assert_int_equal(t.txn.compares[0].revision, 99);
 	assert_string_equal(t.txn.compares[0].key, "blocks/100.66.0.0-26");
-	assert_int_equal(t.txn.n_changes, 2);
+	assert_int_equal(t.txn.n_changes, 1);
 	assert_null(t.txn.changes[0].value);
-	assert_null(t.txn.changes[1].value);
-	assert_string_equal(t.txn.changes[1].key, "nodeblocks/a/100.66.0.0-26");
 }
 
 /* The walk is part of what nodes of different versions agree on: it must not change. */
@@ -330,7 +349,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(documents_are_read_and_unknown_keys_are_fine),
 		cmocka_unit_test(hostile_documents_are_refused_with_their_key),
-		cmocka_unit_test(a_claim_compares_absence_and_the_pool),
+		cmocka_unit_test(a_claim_compares_absence_and_is_pending),
+		cmocka_unit_test(only_a_good_pool_gives_a_block),
 		cmocka_unit_test(a_value_of_the_longest_name_is_whole),
 		cmocka_unit_test(other_changes_compare_what_was_read),
 		cmocka_unit_test(the_walk_is_the_same_for_ever),

@@ -32,6 +32,11 @@ struct bench {
 	struct block_plan_input in;
 };
 
+static void note(struct bench *b, struct cidr block, enum pending_kind kind)
+{
+	pending_add(&b->pending, &(struct pending){.block = block, .kind = kind});
+}
+
 /* store: a JSON object of blocks. more: further spec of the pool. */
 static void set_up(
 	struct bench *b, const char *store, const struct have *have, size_t n, const char *more)
@@ -65,6 +70,9 @@ static void set_up(
 		if (!have[i].draining && !have[i].disowned)
 			b->states.dirs[0].free[IPV4] += b->blocks[i].in.free;
 	}
+	for (size_t i = 0; i < b->replica.n_blocks; i++) /* as after a while */
+		if (b->replica.blocks[i].state == BLOCK_OWNED)
+			note(b, b->replica.blocks[i].cidr, PENDING_CONFIRMED);
 	b->in = (struct block_plan_input){
 		.node = "a",
 		.replica = &b->replica,
@@ -77,11 +85,17 @@ static void set_up(
 	};
 }
 
+static void tear_down(struct bench *b)
+{
+	pending_done(&b->pending);
+	replica_done(&b->replica);
+}
+
 /* The steps as text: "ADD 10.0.0.0/26, CLAIM 10.0.0.64/26". */
 static void plan_is(struct bench *b, const char *expected)
 {
 	static const char *const names[] = {
-		"ADD", "TAKE_BACK", "CLAIM", "DRAIN", "RETURN", "DROP", "DISOWN"};
+		"ADD", "CONFIRM", "CLAIM", "DRAIN", "RETURN", "DROP", "DISOWN"};
 	char out[1024] = "";
 	struct text t = TEXT_ON(out);
 	struct block_plan p;
@@ -93,7 +107,7 @@ static void plan_is(struct bench *b, const char *expected)
 	}
 	assert_string_equal(out, expected);
 	block_plan_done(&p);
-	replica_done(&b->replica);
+	tear_down(b);
 }
 
 #define HAVE(...) ((const struct have[]){__VA_ARGS__}), 1
@@ -111,7 +125,7 @@ TEST(each_row_of_the_table)
 		{"{\"10.0.0.0/26\": \"a\"}", {.cidr = "10.0.0.0/26", .used = 1, .disowned = true},
 			"ADD 10.0.0.0/26"},
 		{"{\"10.0.0.0/26\": \"a quarantined\"}", {.cidr = "10.0.0.0/26", .used = 1},
-			"TAKE_BACK 10.0.0.0/26"},
+			"CONFIRM 10.0.0.0/26"},
 		{"{}", {.cidr = "10.0.0.0/26", .used = 1}, "CLAIM 10.0.0.0/26"},
 		{"{}", {.cidr = "10.0.0.0/26", .draining = true}, "DROP 10.0.0.0/26"},
 		{"{\"10.0.0.0/26\": \"b\"}", {.cidr = "10.0.0.0/26", .used = 1},
@@ -137,7 +151,7 @@ TEST(a_store_that_lost_documents_gets_what_is_in_use_and_nothing_else)
 		struct have have;
 		const char *expected;
 	} rows[] = {
-		{"{}", {.cidr = "10.0.0.0/26", .used = 1}, "CLAIM 10.0.0.0/26"},
+		{"{}", {.cidr = "10.0.0.0/26", .used = 1}, "CONFIRM 10.0.0.0/26"},
 		{"{}", {.cidr = "10.0.0.0/26"}, ""},
 		{"{\"10.0.0.0/26\": \"a\"}", {.cidr = "10.0.0.0/26", .used = 1}, ""},
 		{"{\"10.0.0.0/26\": \"b\"}", {.cidr = "10.0.0.0/26", .used = 1}, ""},
@@ -152,24 +166,65 @@ TEST(a_store_that_lost_documents_gets_what_is_in_use_and_nothing_else)
 	}
 }
 
-/* The claim compares that there is no document of the pool either. */
+/* It is in use, so nobody asks the pool. */
 TEST(a_block_in_use_is_entered_again_without_its_pool)
 {
 	struct bench b;
 	struct block_plan p;
 	set_up(&b, "{}", HAVE({.cidr = "10.0.0.0/26", .used = 1}), "");
-	memcpy(b.mirror.pools[0].name, "p", 2);
 	replica_done(&b.replica);
 	CLEANUP_JSON json_t *nothing = json_of("{}");
 	replica_fill(&b.replica, "a", nothing);
 	b.in.only_restore = true;
 	block_plan_make(&b.in, &p);
 	assert_int_equal(p.n_steps, 1);
-	assert_int_equal(p.steps[0].verb, STEP_CLAIM);
-	assert_string_equal(p.steps[0].pool, "p");
-	assert_int_equal(p.steps[0].pool_revision, 0);
+	assert_int_equal(p.steps[0].verb, STEP_CONFIRM);
+	assert_int_equal(p.steps[0].doc.state, BLOCK_OWNED);
+	assert_int_equal(p.steps[0].doc.revision, 0);
+	assert_string_equal(p.steps[0].doc.node, "a");
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
+}
+
+/* What an earlier process wrote may be about to be taken from a node that was thought to be gone. */
+TEST(a_block_is_confirmed_before_it_is_taken_into_use)
+{
+	const struct have used = {.cidr = "10.0.0.0/26", .used = 1};
+	for (size_t n = 0; n < 2; n++) {
+		struct bench b;
+		set_up(&b, "{\"10.0.0.0/26\": \"a\"}", &used, n, "");
+		b.in.headroom = 0;
+		pending_done(&b.pending);
+		plan_is(&b, "CONFIRM 10.0.0.0/26");
+		set_up(&b, "{\"10.0.0.0/26\": \"a\"}", &used, n, "");
+		b.in.headroom = 16; /* no claim beside it */
+		b.pending.v[0].kind = PENDING_CONFIRM;
+		plan_is(&b, "");
+	}
+}
+
+TEST(a_pending_block_is_finished_or_given_back)
+{
+	static const char store[] = "{\"10.0.0.0/26\": \"a pending\"}";
+	struct bench b;
+	struct block_plan p;
+	set_up(&b, store, NOTHING, "");
+	block_plan_make(&b.in, &p); /* and nothing is claimed beside it */
+	assert_int_equal(p.n_steps, 1);
+	assert_int_equal(p.steps[0].verb, STEP_CONFIRM);
+	assert_int_equal(p.steps[0].doc.state, BLOCK_PENDING);
+	assert_string_equal(p.steps[0].pool, "p");
+	block_plan_done(&p);
+	tear_down(&b);
+	set_up(&b, store, NOTHING, "");
+	note(&b, cidr("10.0.0.0/26"), PENDING_CHECK);
+	plan_is(&b, "");
+	set_up(&b, store, NOTHING, "");
+	b.mirror.n_pools = 0;
+	plan_is(&b, "RETURN 10.0.0.0/26");
+	set_up(&b, "{\"10.0.0.0/26\": \"b pending\"}", NOTHING, "");
+	b.in.headroom = 0;
+	plan_is(&b, "");
 }
 
 TEST(a_quarantined_block_that_no_state_has_is_given_back)
@@ -217,21 +272,21 @@ TEST(a_draining_block_that_is_needed_stays)
 		{.cidr = "10.0.0.0/26", .used = 60}, {.cidr = "10.0.0.64/26", .draining = true}};
 	struct bench b;
 	struct cidr block = cidr("10.0.0.64/26");
-	struct pending note = {.block = block, .kind = PENDING_TAKEN};
 	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a\"}";
 	/* An earlier RETURN might still be carried out: first the document gets a new revision. */
 	set_up(&b, store, two, 2, "");
-	plan_is(&b, "TAKE_BACK 10.0.0.64/26");
+	pending_forget(&b.pending, &block);
+	plan_is(&b, "CONFIRM 10.0.0.64/26");
 	set_up(&b, store, two, 2, "");
+	pending_forget(&b.pending, &block);
 	b.in.withdrawn = &block;
 	b.in.n_withdrawn = 1;
-	plan_is(&b, "TAKE_BACK 10.0.0.64/26");
+	plan_is(&b, "CONFIRM 10.0.0.64/26");
 	set_up(&b, store, two, 2, "");
-	b.in.pending = &(struct pending_list){.v = &note, .n = 1};
 	plan_is(&b, "ADD 10.0.0.64/26");
 	set_up(&b, store, two, 2, "");
-	note.kind = PENDING_CONFLICT;
-	b.in.pending = &(struct pending_list){.v = &note, .n = 1};
+	pending_forget(&b.pending, &block);
+	note(&b, block, PENDING_CONFLICT);
 	plan_is(&b, "");
 }
 
@@ -246,32 +301,29 @@ TEST(a_claim_comes_before_the_free_addresses_run_out)
 	assert_int_equal(p.n_steps, 1);
 	assert_int_equal(p.steps[0].verb, STEP_CLAIM);
 	assert_string_equal(p.steps[0].pool, "p");
-	assert_true(p.steps[0].pool_revision > 0);
 	assert_false(cidr_equal(&p.steps[0].block, &b.blocks[0].in.cidr));
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
 }
 
 TEST(one_claim_at_a_time)
 {
 	struct bench b;
-	struct pending under_way = {.block = cidr("10.0.0.64/26"), .kind = PENDING_CLAIM};
-	set_up(&b, "{}", NOTHING, "");
-	b.in.pending = &(struct pending_list){.v = &under_way, .n = 1};
-	plan_is(&b, "");
-	set_up(&b, "{}", NOTHING, "");
-	under_way.kind = PENDING_CLAIMED; /* the watch has not shown it yet */
-	b.in.pending = &(struct pending_list){.v = &under_way, .n = 1};
-	plan_is(&b, "");
+	static const enum pending_kind kinds[] = {
+		PENDING_CLAIM, PENDING_CHECK, PENDING_CONFIRM, PENDING_DONE};
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		set_up(&b, "{}", NOTHING, "");
+		note(&b, cidr("10.0.0.64/26"), kinds[i]);
+		plan_is(&b, "");
+	}
 }
 
 TEST(the_last_free_block_is_found)
 {
 	struct bench b;
-	struct pending conflict = {.block = cidr("10.0.0.64/26"), .kind = PENDING_CONFLICT};
 	const char *store = "{\"10.0.0.0/26\": \"b\", \"10.0.0.128/26\": \"?\"}";
 	set_up(&b, store, NOTHING, "");
-	b.in.pending = &(struct pending_list){.v = &conflict, .n = 1};
+	note(&b, cidr("10.0.0.64/26"), PENDING_CONFLICT);
 	plan_is(&b, "CLAIM 10.0.0.192/26");
 }
 
@@ -291,7 +343,7 @@ static void why_not_is_said(const char *store, const char *more, uint32_t max, c
 	if (!*more)
 		assert_says(p.why_not[0], words);
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
 }
 
 TEST(what_stops_a_claim_is_said)
@@ -335,7 +387,6 @@ TEST(who_may_use_one_pool_only_gets_a_block_of_it)
 	struct bench b;
 	struct block_plan_ask ask;
 	struct block_plan p;
-	struct pending note = {.kind = PENDING_CLAIMED};
 	/* However much is free in others. */
 	set_up_choice(&b, 1, &ask);
 	block_plan_make(&b.in, &p);
@@ -345,9 +396,8 @@ TEST(who_may_use_one_pool_only_gets_a_block_of_it)
 	assert_int_equal(p.steps[0].verb, STEP_CLAIM);
 	assert_string_equal(p.steps[0].pool, "q");
 	/* Once: until the watch shows it. */
-	note.block = p.steps[0].block;
+	note(&b, p.steps[0].block, PENDING_DONE);
 	block_plan_done(&p);
-	b.in.pending = &(struct pending_list){.v = &note, .n = 1};
 	plan_is(&b, "");
 	/* Its claim counts for the headroom, too: one block, not two. */
 	set_up_choice(&b, 63, &ask);
@@ -355,7 +405,7 @@ TEST(who_may_use_one_pool_only_gets_a_block_of_it)
 	assert_int_equal(p.n_steps, 1);
 	assert_string_equal(p.steps[0].pool, "q");
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
 }
 
 TEST(free_addresses_of_other_pools_are_none_for_who_may_not_use_them)
@@ -382,7 +432,7 @@ TEST(free_addresses_of_other_pools_are_none_for_who_may_not_use_them)
 	assert_says(p.answers[0].why_not, "no enabled IPv4 pool that the pod may use");
 	assert_string_equal(p.why_not[0], "");
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
 }
 
 TEST(claims_that_are_not_blocks_yet_count_for_the_limit)
@@ -401,7 +451,7 @@ TEST(claims_that_are_not_blocks_yet_count_for_the_limit)
 	assert_string_equal(p.answers[0].why_not, "");
 	assert_says(p.answers[1].why_not, "this node has 2 blocks");
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
 }
 
 TEST(a_limit_below_what_the_node_has_is_a_problem)
@@ -423,7 +473,7 @@ TEST(a_limit_below_what_the_node_has_is_a_problem)
 			assert_says(p.problems.text[0],
 				"this node has 2 blocks, and maxBlocksPerHost is 1: ");
 		block_plan_done(&p);
-		replica_done(&b.replica);
+		tear_down(&b);
 	}
 }
 
@@ -447,7 +497,7 @@ TEST(a_block_in_use_whose_pool_is_gone_is_a_problem)
 	assert_int_equal(p.problems.total, 1);
 	assert_says(p.problems.text[0], "10.0.0.0/26");
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
 }
 
 TEST(no_problem_is_dropped_without_being_counted)
@@ -472,7 +522,7 @@ TEST(no_problem_is_dropped_without_being_counted)
 	assert_int_equal(p.problems.kept, PROBLEMS_MAX);
 	assert_int_equal(p.problems.total, OTHERS);
 	block_plan_done(&p);
-	replica_done(&b.replica);
+	tear_down(&b);
 }
 
 int main(void)
@@ -481,6 +531,8 @@ int main(void)
 		cmocka_unit_test(each_row_of_the_table),
 		cmocka_unit_test(a_store_that_lost_documents_gets_what_is_in_use_and_nothing_else),
 		cmocka_unit_test(a_block_in_use_is_entered_again_without_its_pool),
+		cmocka_unit_test(a_block_is_confirmed_before_it_is_taken_into_use),
+		cmocka_unit_test(a_pending_block_is_finished_or_given_back),
 		cmocka_unit_test(a_quarantined_block_that_no_state_has_is_given_back),
 		cmocka_unit_test(an_idle_block_goes_back_only_beyond_the_headroom),
 		cmocka_unit_test(a_draining_block_returns_when_bird_runs_without_it),

@@ -24,7 +24,7 @@ TEST(keys_of_blocks_are_read_back)
 		assert_string_equal(key, table[i].key);
 		assert_true(keys_parse_block(key, &back));
 		assert_true(cidr_equal(&c, &back));
-		keys_nodeblock("a.b", &c, key);
+		keys_old_index("a.b", &c, key);
 		assert_string_equal(key, table[i].index);
 	}
 }
