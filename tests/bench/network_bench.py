@@ -43,6 +43,8 @@ from report import table
 
 PORT = 5201
 BASE = "ptp, static routes"
+PLAIN = "roost, none"
+TUNNEL_REACH = 0.75  # what VXLAN shall carry of that
 DEVICE = "vxlan.roost"
 EXITS_TABLE = 8266
 MODES = {"none": ("Never", "Never"), "VXLAN": ("Never", "Always"), "IPIP": ("Always", "Never")}
@@ -168,13 +170,17 @@ class Path:
             self.note(f"{protocol}_p50", asked["p50_us"])
             self.note(f"{protocol}_p99", asked["p99_us"])
 
-    def result(self, base):
-        """Medians, and the median of each round's ratio to the base."""
+    def beside(self, other):
+        """The median of each round's ratio."""
+        return {what: round(statistics.median(
+            mine / theirs for mine, theirs in zip(v, other.figures[what])), 2)
+            for what, v in self.figures.items()}
+
+    def result(self, base, plain):
+        """Medians, and the ratios to the base, and to roost without a tunnel."""
         return {"path": self.name,
                 **{what: round(statistics.median(v), 1) for what, v in self.figures.items()},
-                "to_base": {what: round(statistics.median(
-                    mine / theirs for mine, theirs in zip(v, base.figures[what])), 2)
-                    for what, v in self.figures.items()}}
+                "to_base": self.beside(base), "to_plain": self.beside(plain)}
 
 
 def bare_pair(c):
@@ -231,8 +237,8 @@ def paths(args, size):
             say(f"paths: round {number + 1} of {size['rounds']}")
             for path in made:
                 path.measure(size)
-        base = next(p for p in made if p.name == BASE)
-        return [p.result(base) for p in made]
+        base, plain = (next(p for p in made if p.name == name) for name in (BASE, PLAIN))
+        return [p.result(base, plain) for p in made]
 
 
 # ---- what follows a change ----
@@ -413,6 +419,10 @@ def show(result):
                    for k in ("tcp", "udp"))] for p in result["paths"]]
         out += [table(["path (to " + BASE + ")", "one stream, Mbit/s", "several", "both ways",
                        "TCP question, us, p50 / p99", "UDP question"], rows), ""]
+        out += [f"{p['path']}, beside no tunnel in the same rounds (aimed at: {TUNNEL_REACH}): "
+                + ", ".join(f"{p['to_plain'][k]:.2f}" for k in ("one", "many", "both"))
+                for p in result["paths"] if p["path"].startswith("roost, VXLAN")]
+        out.append("")
     if "switch" in result:
         out += [table(["switch of three nodes", "ms, median", "most", "pings", "lost"],
                       [[s["from_to"], s["ms"]["p50"], s["ms"]["most"], s["sent"], s["lost"]]
