@@ -48,7 +48,8 @@ def one_free_block(store):
         for node in c.nodes:
             node.start()
         pods = [n.new_pod() for n in c.nodes]
-        until(lambda: sum(len(n.blackholes()) for n in c.nodes) == 1, "one node to own the block")
+        until(lambda: all(n.ready() for n in c.nodes) and
+              sum(len(n.blackholes()) for n in c.nodes) == 1, "one node to own the block")
         answers = at_once([lambda n=n, p=p: n.call("ADD", p) for n, p in zip(c.nodes, pods)])
         equal(sorted(a.status for a in answers), [0, 1], "statuses of the two ADDs")
         winner = 0 if answers[0].status == 0 else 1

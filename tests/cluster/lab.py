@@ -601,7 +601,7 @@ class Node:
         return Answer(done)
 
     def ready(self):
-        """Whether STATUS is good."""
+        """Whether STATUS is good: the agent has told its pools, though an address may be lacking."""
         return self.call("STATUS", None, "1.1.0").status == 0
 
     def new_pod(self, name=None):
