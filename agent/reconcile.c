@@ -131,6 +131,7 @@ static void sync_kernel(struct agent *a, const struct desired *d)
 static void sync_bird(struct agent *a, const struct desired *d)
 {
 	char *text = bird_config_text(&d->bird);
+	bird_expect(a->bird, d->missing);
 	if (!a->bird_text || strcmp(a->bird_text, text) != 0) {
 		free(a->bird_text);
 		a->bird_text = text;

@@ -46,6 +46,7 @@
 #define PRODDING_MS 5000      /* for so long */
 #define SESSIONS_MS 10000     /* between two questions for the sessions */
 #define SESSIONS_SOON_MS 1000 /* while things change */
+#define EXPECTING_MS 15000    /* blocks that are to come are looked for so long each second */
 #define RETRY_MS 10000	      /* of what was refused, or could not be written */
 #define LOAD_TIMEOUT_MS 15000
 #define SHOW_TIMEOUT_MS 5000
@@ -73,6 +74,8 @@ struct bird {
 	char enabled[BIRD_SESSION_NAME]; /* told to try again at enabled_ms; "" none */
 	int64_t enabled_ms;
 	struct bird_learned learned;
+	size_t missing; /* blocks that are to be learned */
+	int64_t expect_until_ms;
 	bool six_is_next; /* blocks of IPv4 were asked for */
 	bool changed;	  /* one of these lists, since the last bird_step() */
 
@@ -153,6 +156,18 @@ uint64_t bird_want_text(struct bird *b, const char *text)
 		b->status.refused = b->generation;
 	wait_at(&b->wait, 0);
 	return b->generation;
+}
+
+void bird_expect(struct bird *b, size_t missing)
+{
+	if (missing == b->missing)
+		return;
+	int64_t now = boot_now_ms();
+	b->missing = missing;
+	b->expect_until_ms = missing ? now + EXPECTING_MS : now;
+	if (b->learned_at_ms > now + SESSIONS_SOON_MS)
+		b->learned_at_ms = now + SESSIONS_SOON_MS;
+	wait_at(&b->wait, 0);
 }
 
 /* "": none any more. */
@@ -299,6 +314,7 @@ static const struct bird_session *find_given_up(const struct bird *b, int64_t no
 
 static void on_sessions(struct bird *b, const char *reply, int64_t now)
 {
+	uint32_t were_up = b->status.peers_up;
 	b->changed |= bird_sessions_take(&b->sessions, reply, now, boot_wall_s());
 	b->status.peers = 0;
 	b->status.peers_up = 0;
@@ -309,6 +325,8 @@ static void on_sessions(struct bird *b, const char *reply, int64_t now)
 		if (!s->up && b->sessions_at_ms > now + SESSIONS_SOON_MS)
 			b->sessions_at_ms = now + SESSIONS_SOON_MS;
 	}
+	if (b->status.peers_up > were_up) /* its routes come now */
+		prod_for_a_while(b, now);
 }
 
 static void on_event(struct bird *b, const struct bird_ctl_event *event)
@@ -391,7 +409,8 @@ static void send_learned(struct bird *b, enum family f, int64_t now)
 	char command[128];
 	char digit = family_digit(f);
 	b->six_is_next = f == IPV4;
-	b->learned_at_ms = look_again_at(b, now);
+	b->learned_at_ms =
+		now < b->expect_until_ms ? now + SESSIONS_SOON_MS : look_again_at(b, now);
 	(void)snprintf(command, sizeof(command),
 		"show route primary table master%c where source = RTS_BGP && net ~ roost_blocks%c",
 		digit, digit);

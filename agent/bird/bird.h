@@ -36,6 +36,9 @@ const struct bird_session *bird_sessions_all(const struct bird *b, size_t *n);
  * (agent/bird/learned.h); borrowed until the next bird_step(). */
 const struct cidr *bird_learned_blocks(const struct bird *b, size_t *n);
 
+/* How many blocks are to be learned that are not yet: a change of it is a reason to look sooner. */
+void bird_expect(struct bird *b, size_t missing);
+
 /* Goes on with whatever can go on. 1: something that bird_status() shows changed. */
 int bird_step(struct bird *b, struct err *e);
 

@@ -71,7 +71,8 @@ struct desired {
 	struct tunnel_filter_want tunnel_filter;
 	struct nat_want nat;
 	struct bird_want bird;
-	json_t *node; /* our Node document as it shall be in the store; NULL: it is so already */
+	size_t missing; /* blocks that BGP is to bring and has not, as far as is known */
+	json_t *node;	/* our Node document as it shall be in the store; NULL: it is so already */
 	const struct desired_down *down; /* in the order of addresses */
 	size_t n_down;
 	int64_t again_ms; /* boot time at which a session becomes a problem; INT64_MAX: none does */

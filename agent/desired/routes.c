@@ -353,6 +353,8 @@ static void collect_remote_blocks(struct routing *r)
 			remote[r->out->n_remote++] = one;
 		else if (is_learned(r->g->self, &b->cidr))
 			kept[r->out->n_kept++] = one;
+		else
+			r->g->out->missing++;
 	}
 	r->out->remote = remote;
 	r->out->kept = kept;

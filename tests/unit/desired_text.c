@@ -103,6 +103,8 @@ char *desired_text(const struct desired *d)
 		CLEANUP_FREE char *doc = json_text(d->node);
 		(void)fprintf(f, "document %s\n", doc);
 	}
+	if (d->missing)
+		(void)fprintf(f, "blocks to be learned: %zu\n", d->missing);
 	for (size_t i = 0; i < d->n_down; i++)
 		(void)fprintf(f, "down: %s%s%s since %s: %s (%s)\n", d->down[i].node,
 			*d->down[i].node ? " " : "", ADDR_STRING(&d->down[i].addr),
