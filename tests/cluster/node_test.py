@@ -66,6 +66,36 @@ def test_a_node_that_trusts_its_last_blocks_boots_without_the_store():
         node.consistent()
 
 
+def test_a_clone_does_not_trust_the_last_blocks_of_its_original():
+    """It boots without the store, so nobody can tell it that the original lives."""
+    with Cluster(encap="none", families=(4,), store="etcd", nodes=2, subnets=1,
+                 settings={"trustLastBlocks": True}) as c:
+        c.started()
+        node = c.nodes[1]
+        c.store.kill()
+        node.reboot()
+        with open(f"{node.data}/blocks.json") as f:
+            known = json.load(f)
+        if not known["machine"]:
+            step("this machine has neither a machine-id nor a board with one: nothing tells clones apart")
+            return
+
+        def written_on(machine):
+            with open(f"{node.data}/blocks.json", "w") as f:
+                json.dump({**known, "machine": machine}, f)
+
+        written_on("0123456789abcdef0123456789abcdef")
+        node.start()
+        step(until(lambda: problem(node, "those of another machine"), "it to say it"))
+        node.call("ADD", node.new_pod()).refused(11)
+        equal(node.blackholes(), [], "blocks in use")
+        node.agent.stop()
+        written_on(known["machine"])
+        node.agent.start()
+        until(node.ready, "the machine itself to trust them")
+        node.add_pod()
+
+
 def test_a_node_that_trusts_its_last_blocks_says_which_blackhole_is_missing():
     with Cluster(encap="vxlan-cross-subnet", families=(4,), store="etcd",
                  settings={"trustLastBlocks": True}) as c:
