@@ -2,8 +2,8 @@
 /*
  * A store that lost documents. Deletions are an operator's right, one by one; what nobody does on
  * purpose is that a list begins again and the store is another one (its id), that it went back (its
- * revision), or that all pools are gone together with our own Node document, which only a node
- * remove deletes otherwise, and that leaves the pools. After a start, when nothing was seen before,
+ * revision), or that our own Node document is gone: a node remove refuses living nodes, so this one
+ * was cut off and removed, or somebody deleted much. After a start, when nothing was seen before,
  * the blocks of the node states and the file of the data folder are what there was.
  *
  * Being suspicious alone holds nothing up: a store that was restored completely is used at once, but
@@ -78,13 +78,17 @@ static bool has_pool_around(const struct replica *r, const struct cidr *block)
 	return false;
 }
 
-static bool lost_everything(const struct store_loss *l, const struct store_loss_input *in)
+static bool lost_much(const struct store_loss *l, const struct store_loss_input *in)
 {
-	if (count_pools(in->replica) > 0)
-		return false;
 	if (in->is_start)
-		return in->had_pools && in->states->n_blocks > 0;
+		return count_pools(in->replica) == 0 && in->had_pools && in->states->n_blocks > 0;
 	return l->self && !in->replica->self;
+}
+
+/* What the store says of others may be older than what this node knows. */
+static bool is_older(const struct store_loss *l)
+{
+	return l->before || (l->id && l->now_id && l->id != l->now_id);
 }
 
 static bool is_used(const struct node_block *b)
@@ -106,7 +110,7 @@ static void find_missing_block(
 			(void)snprintf(out, 128, "lacks the IPPool of block %s", text);
 		else if (!doc)
 			(void)snprintf(out, 128, "lacks block %s", text);
-		else if (l->since_ms && doc->node && strcmp(doc->node, in->node) != 0)
+		else if (is_older(l) && doc->node && strcmp(doc->node, in->node) != 0)
 			(void)snprintf(
 				out, 128, "has block %s as that of node %.40s", text, doc->node);
 		else
@@ -151,10 +155,10 @@ static void say_why(struct store_loss *l, const struct store_loss_input *in, con
 bool store_loss_judge(struct store_loss *l, const struct store_loss_input *in)
 {
 	char missing[128] = "";
-	if (!l->holds && !l->since_ms && !lost_everything(l, in))
+	if (!l->holds && !l->since_ms && !lost_much(l, in))
 		return false;
 	suspect(l, in->now_ms);
-	if (count_pools(in->replica) == 0 && (in->had_pools || l->self))
+	if (count_pools(in->replica) == 0 && in->had_pools)
 		(void)snprintf(missing, sizeof(missing), "has no IPPool");
 	if (!*missing)
 		find_missing_block(l, in, missing);

@@ -203,3 +203,18 @@ def test_a_new_etcd_that_is_ahead_of_what_a_watch_told_is_found_out():
             c.apply(*c.manifest())
             nobody_says(c, "all stays as it is")
             settled(c)
+
+
+@pytest.mark.parametrize("what", ["resources/nodes/", "blocks/"])
+def test_documents_of_one_kind_that_are_deleted_are_entered_again(what):
+    with Cluster(encap="vxlan", store="etcd", families=(4,), nodes=3) as c:
+        started(c)
+        blocks = blocks_of(c)
+        with traffic_goes_on(c, f"all of {what} deleted"):
+            key = f"/roost/{what}".encode()
+            c.store.raw("deleterange", key=key, range_end=key[:-1] + b"0")
+            until(lambda: int(c.store.raw("range", key=key, range_end=key[:-1] + b"0",
+                                          count_only=True).get("count", 0)) >= 3, "them to be back")
+            nobody_says(c, "lost documents")
+            settled(c)
+        equal(blocks_of(c), blocks, "the blocks after it all")

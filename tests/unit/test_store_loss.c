@@ -135,9 +135,8 @@ TEST(another_store_with_all_documents_is_used_after_a_moment)
 TEST(what_an_operator_deletes_is_no_loss)
 {
 	static const char *const stores[] = {
-		"{\"documents\": [" NODE("a") ", " NODE("b") "], " OWN,	      /* the pool */
-		"{\"documents\": [" POOL ", " NODE("a") "], " OWN,	      /* another node */
-		"{\"documents\": [" POOL ", " NODE("b") "], \"blocks\": {}}", /* this one */
+		"{\"documents\": [" NODE("a") ", " NODE("b") "], " OWN, /* the pool */
+		"{\"documents\": [" POOL ", " NODE("a") "], " OWN,	/* another node */
 	};
 	for (size_t i = 0; i < COUNT(stores); i++) {
 		struct bench b;
@@ -147,6 +146,20 @@ TEST(what_an_operator_deletes_is_no_loss)
 		assert_false(store_loss_judge(&b.loss, &b.in));
 		end(&b);
 	}
+}
+
+/* Cut off, removed, back; or all nodes were deleted. Blocks that others have by now are theirs. */
+TEST(a_node_that_was_removed_enters_itself_again_and_goes_on)
+{
+	struct bench b;
+	begin(&b);
+	fill(&b, "{\"documents\": [" POOL "], \"blocks\": {}}");
+	holds(&b, "lost documents and lacks block 10.0.0.0/26");
+	fill(&b, "{\"documents\": [" POOL "], \"blocks\": {\"10.0.0.0/26\": \"b\"}}");
+	holds(&b, "lost documents and lacks nodes b");
+	fill(&b, ALL ", \"blocks\": {\"10.0.0.0/26\": \"b\"}}");
+	goes_on(&b);
+	end(&b);
 }
 
 TEST(an_older_state_waits_for_what_others_have_to_correct)
@@ -223,6 +236,7 @@ int main(void)
 		cmocka_unit_test(an_empty_store_is_not_followed_until_its_documents_are_back),
 		cmocka_unit_test(another_store_with_all_documents_is_used_after_a_moment),
 		cmocka_unit_test(what_an_operator_deletes_is_no_loss),
+		cmocka_unit_test(a_node_that_was_removed_enters_itself_again_and_goes_on),
 		cmocka_unit_test(an_older_state_waits_for_what_others_have_to_correct),
 		cmocka_unit_test(after_a_start_the_file_and_the_node_state_are_what_there_was),
 		cmocka_unit_test(an_operator_may_take_it_as_it_is),
