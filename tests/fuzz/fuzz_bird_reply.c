@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: what comes from BIRD's control socket. Whatever it is: pieces give the same as the
+ * Fuzz target: what comes from BIRD's control socket, and our own file as an agent finds it. Whatever it is: pieces give the same as the
  * whole, nothing grows beyond its bound, and the text that is handed out has the form that its
  * readers rely on.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/bird/ctl.h"
+#include "agent/bird/learned.h"
 #include "agent/bird/reply.h"
 #include "agent/bird/sessions.h"
+#include "lib/mem.h"
 
 /* Each line of a text: four digits, a space, no control character. */
 static void check_text(const struct bird_reply *r)
@@ -50,6 +53,19 @@ static void use_sessions(const char *text)
 	bird_sessions_done(&s);
 }
 
+/* The list is sorted, each block once, whatever answer or file it comes from. */
+static void use_learned(const char *text)
+{
+	struct bird_learned l = {0};
+	bird_learned_from_text(&l, text, 1000);
+	(void)bird_learned_take(&l, IPV6, text, 2000);
+	(void)bird_learned_take(&l, IPV4, text, 100000000);
+	for (size_t i = 1; i < l.n; i++)
+		CHECK(cidr_compare(&l.blocks[i - 1], &l.blocks[i]) < 0);
+	CHECK(!bird_learned_take(&l, IPV4, text, 100000000));
+	bird_learned_done(&l);
+}
+
 static void use(const struct bird_reply *r)
 {
 	struct bird_reply_status status;
@@ -57,6 +73,7 @@ static void use(const struct bird_reply *r)
 	check_text(r);
 	bird_reply_status(r->text, &status);
 	use_sessions(r->text);
+	use_learned(r->text);
 	const char *at = r->text;
 	for (struct cidr c; bird_reply_route(&at, &c);)
 		CHECK(c.len <= addr_bits(&c.addr));
@@ -97,6 +114,10 @@ static struct outcome run(const uint8_t *data, size_t size, size_t step)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	char *text = mem_new(size + 1, 1);
+	memcpy(text, data, size);
+	use_learned(text); /* as a file */
+	free(text);
 	struct outcome whole = run(data, size, size);
 	struct outcome pieces = run(data, size, 7);
 	CHECK(whole.replies == pieces.replies && whole.used == pieces.used &&
