@@ -432,9 +432,10 @@ static int look_from(const char *dir, char absolute[PATH_MAX], char boot[BOOT_ID
 	if (r < 0)
 		return r;
 	if (!realpath(dir, absolute)) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			return err_set(
-				e, EAGAIN, "cannot look at %.300s: %s", dir, strerror(errno));
+		if (errno != ENOENT && errno != ENOTDIR) {
+			(void)err_set(e, EAGAIN, "cannot look at %.300s: %s", dir, strerror(errno));
+			return -EAGAIN;
+		}
 		/* no folder, so none of the others is it */
 		(void)text_copy(absolute, PATH_MAX, dir);
 	}
@@ -446,7 +447,7 @@ int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct e
 {
 	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
 	CLEANUP_FREE struct registry_entry *entries = NULL;
-	struct registry_self self = {0};
+	struct registry_self self;
 	size_t count = 0;
 	int r = look_from(dir, absolute, boot, &self, e);
 	if (r >= 0)
@@ -473,7 +474,7 @@ static bool has_line(const struct text *lines, const char *line)
 int registry_name_others(const char *dir, struct text *lines, struct err *e)
 {
 	char boot[BOOT_ID_TEXT], absolute[PATH_MAX], holder_dir[TARGET];
-	struct registry_self self = {0};
+	struct registry_self self;
 	struct cidr block;
 	const char *name = NULL;
 	int r = look_from(dir, absolute, boot, &self, e);
