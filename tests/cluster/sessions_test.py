@@ -23,6 +23,11 @@ def peering(here, there, **more):
                     **{"asNumber": AS, **more})
 
 
+def is_peered(node):
+    """The mesh's session, which is up for a moment longer, has gone."""
+    return all(name.startswith("roost_peer_") for name in node.sessions())
+
+
 @contextlib.contextmanager
 def cluster(**more):
     """Two nodes whose session has a hold time of 3 s at both ends; more: keys of node1's side."""
@@ -30,7 +35,7 @@ def cluster(**more):
         first, second = c.nodes
         c.started()
         c.apply(peering(first, second), peering(second, first))
-        until(lambda: all(map(c.sessions_up, c.nodes)), "the session to be up")
+        until(lambda: all(is_peered(n) and c.sessions_up(n) for n in c.nodes), "the session to be up")
         until(lambda: not any(map(downs, c.nodes)), "nobody to have a session that is down")
         if more:
             c.apply(peering(first, second, **more))
