@@ -447,7 +447,7 @@ int registry_list_others(const char *dir, struct cidr **out, size_t *n, struct e
 {
 	char boot[BOOT_ID_TEXT], absolute[PATH_MAX];
 	CLEANUP_FREE struct registry_entry *entries = NULL;
-	struct registry_self self;
+	struct registry_self self = {0};
 	size_t count = 0;
 	int r = look_from(dir, absolute, boot, &self, e);
 	if (r >= 0)
@@ -474,7 +474,7 @@ static bool has_line(const struct text *lines, const char *line)
 int registry_name_others(const char *dir, struct text *lines, struct err *e)
 {
 	char boot[BOOT_ID_TEXT], absolute[PATH_MAX], holder_dir[TARGET];
-	struct registry_self self;
+	struct registry_self self = {0};
 	struct cidr block;
 	const char *name = NULL;
 	int r = look_from(dir, absolute, boot, &self, e);
