@@ -38,8 +38,8 @@
 #include "lib/text.h"
 
 #define RESERVE_PAGES 64L /* that the file has beyond those in use, before something is added */
-#define LOCK_BYTES 40960 /* more than LMDB's lock file has, with READERS */
-#define READERS 512	 /* slots for processes that read at the same time */
+#define LOCK_BYTES 40960  /* more than LMDB's lock file has, with READERS */
+#define READERS 512	  /* slots for processes that read at the same time */
 
 #define TRY(call) FAULT_TRY(call, MDB_PANIC)
 #define TRY_VOID(call) ((void)FAULT_TRY((call, 0), MDB_PANIC))
@@ -403,12 +403,28 @@ int db_get(struct db *db, const struct record_key *k, struct db_value *out, stru
 	return rc ? db_fail(db, rc, "read", e) : copy_value(db, &value, out, e);
 }
 
+/* With a cursor of the transaction's, as mdb_put() and mdb_del() have theirs on the stack, where the end of
+ * the transaction would look for it after a fault. */
+static int change_entry(struct db *db, MDB_val *key, MDB_val *value)
+{
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(db->txn, db->dbi, &cursor);
+	if (rc)
+		return rc;
+	rc = value ? mdb_cursor_put(cursor, key, value, 0)
+		   : mdb_cursor_get(cursor, key, &(MDB_val){0}, MDB_SET);
+	if (!value && !rc)
+		rc = mdb_cursor_del(cursor, 0);
+	mdb_cursor_close(cursor);
+	return rc;
+}
+
 int db_put(struct db *db, const struct record_key *k, const struct db_value *v, struct err *e)
 {
 	uint8_t bytes[RECORD_KEY_MAX];
 	MDB_val key = {.mv_size = record_key_format(k, bytes), .mv_data = bytes};
 	MDB_val value = {.mv_size = v->len, .mv_data = (void *)v->bytes};
-	int rc = TRY(mdb_put(db->txn, db->dbi, &key, &value, 0));
+	int rc = TRY(change_entry(db, &key, &value));
 	return rc ? db_fail(db, rc, "change", e) : 0;
 }
 
@@ -416,7 +432,7 @@ int db_del(struct db *db, const struct record_key *k, struct err *e)
 {
 	uint8_t bytes[RECORD_KEY_MAX];
 	MDB_val key = {.mv_size = record_key_format(k, bytes), .mv_data = bytes};
-	int rc = TRY(mdb_del(db->txn, db->dbi, &key, NULL));
+	int rc = TRY(change_entry(db, &key, NULL));
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	return rc ? db_fail(db, rc, "change", e) : 1;

@@ -165,17 +165,25 @@ static int lock_soon(struct store_db *db, const char *path, struct err *e)
 
 /* ---- opening ---- */
 
-static int set_format(struct store_db *db, MDB_txn *txn)
+/* A number of meta: what is there, else *number is put there, unless it has to be there. */
+static int keep_number(
+	struct store_db *db, MDB_txn *txn, const char *name, bool existing, MDB_val number)
+{
+	MDB_val key = {.mv_size = strlen(name), .mv_data = (char *)name};
+	MDB_val found;
+	int rc = mdb_get(txn, db->meta, &key, &found);
+	if (rc == MDB_NOTFOUND && !existing)
+		return mdb_put(txn, db->meta, &key, &number, 0);
+	if (!rc && found.mv_size == number.mv_size)
+		memcpy(number.mv_data, found.mv_data, number.mv_size);
+	return rc;
+}
+
+static int set_format(struct store_db *db, MDB_txn *txn, bool existing)
 {
 	uint32_t format = FORMAT;
-	MDB_val key = {.mv_size = 6, .mv_data = (char *)"format"};
-	MDB_val value = {.mv_size = sizeof(format), .mv_data = &format};
-	int rc = mdb_put(txn, db->meta, &key, &value, MDB_NOOVERWRITE);
-	if (rc == MDB_KEYEXIST && value.mv_size == sizeof(format))
-		memcpy(&format, value.mv_data, sizeof(format));
-	if (rc && rc != MDB_KEYEXIST)
-		return rc;
-	return format == FORMAT ? 0 : MDB_VERSION_MISMATCH;
+	int rc = keep_number(db, txn, "format", existing, (MDB_val){sizeof(format), &format});
+	return rc || format == FORMAT ? rc : MDB_VERSION_MISMATCH;
 }
 
 /* A store of a version without ids gets one when it is opened. */
@@ -184,15 +192,9 @@ static int set_id(struct store_db *db, MDB_txn *txn)
 	uint64_t id;
 	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
 		err_abort("the kernel gives no random numbers");
-	MDB_val key = {.mv_size = 2, .mv_data = (char *)"id"};
-	MDB_val value = {.mv_size = sizeof(id), .mv_data = &id};
-	int rc = mdb_put(txn, db->meta, &key, &value, MDB_NOOVERWRITE);
-	if (rc == MDB_KEYEXIST && value.mv_size == sizeof(id))
-		memcpy(&id, value.mv_data, sizeof(id));
-	if (rc && rc != MDB_KEYEXIST)
-		return rc;
+	int rc = keep_number(db, txn, "id", false, (MDB_val){sizeof(id), &id});
 	db->id = id;
-	return 0;
+	return rc;
 }
 
 /* flags: MDB_CREATE the first time; a file that lacks one later is not ours. */
@@ -207,7 +209,7 @@ static int open_databases(struct store_db *db, unsigned int flags)
 	if (!rc)
 		rc = STORE_TRY(mdb_dbi_open(txn, "meta", flags, &db->meta));
 	if (!rc)
-		rc = STORE_TRY(set_format(db, txn));
+		rc = STORE_TRY(set_format(db, txn, !flags));
 	if (!rc)
 		rc = STORE_TRY(set_id(db, txn));
 	if (!rc)
@@ -245,6 +247,27 @@ static int allocate_lock(const char *path, struct err *e)
 	return fd < 0 ? fd : file_allocate(fd, lock, LOCK_BYTES, e);
 }
 
+/* LMDB does not tell where its map is. NULL: it was not found. */
+static char *find_map(const char *path, size_t size)
+{
+	char line[PATH_MAX + 128];
+	const char *name = strrchr(path, '/');
+	char *found = NULL;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	while (maps && !found && fgets(line, sizeof(line), maps)) {
+		char *rest = line;
+		uintptr_t low = strtoull(rest, &rest, 16);
+		uintptr_t high = *rest == '-' ? strtoull(rest + 1, &rest, 16) : low;
+		rest[strcspn(rest, "\n")] = '\0';
+		const char *shown = strrchr(rest, '/');
+		if (high - low == size && shown && name && strcmp(shown, name) == 0)
+			found = (char *)low; /* NOLINT(performance-no-int-to-ptr) */
+	}
+	if (maps)
+		(void)fclose(maps);
+	return found;
+}
+
 static int open_env(struct store_db *db, const char *path, size_t size, struct err *e)
 {
 	mdb_filehandle_t fd;
@@ -268,6 +291,7 @@ static int open_env(struct store_db *db, const char *path, size_t size, struct e
 	(void)mdb_env_get_fd(db->env, &fd);
 	/* LMDB 0.9 opens this one of its descriptors without O_CLOEXEC. */
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	db->map = find_map(path, size);
 	return 0;
 }
 

@@ -56,11 +56,27 @@ static int get_number(struct store_db *db, MDB_txn *txn, const char *name, int64
 	return 0;
 }
 
+/* mdb_put() and (value NULL) mdb_del(), with a cursor of the transaction's: theirs is on the stack, where the
+ * end of the transaction would look for it after a fault. */
+static int change_entry(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *value, unsigned int flags)
+{
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(txn, dbi, &cursor);
+	if (rc)
+		return rc;
+	rc = value ? mdb_cursor_put(cursor, key, value, flags)
+		   : mdb_cursor_get(cursor, key, &(MDB_val){0}, MDB_SET);
+	if (!value && !rc)
+		rc = mdb_cursor_del(cursor, 0);
+	mdb_cursor_close(cursor);
+	return rc;
+}
+
 static int put_number(struct store_db *db, MDB_txn *txn, const char *name, int64_t number)
 {
 	MDB_val key = val_of(name);
 	MDB_val value = {.mv_size = sizeof(number), .mv_data = &number};
-	return mdb_put(txn, db->meta, &key, &value, 0);
+	return change_entry(txn, db->meta, &key, &value, 0);
 }
 
 /* A value is the document's revision and what follows it, its text. */
@@ -125,10 +141,10 @@ static int change_doc(
 {
 	MDB_val key = val_of(c->key);
 	if (!c->value)
-		return mdb_del(txn, db->docs, &key, NULL);
+		return change_entry(txn, db->docs, &key, NULL, 0);
 	size_t len = strlen(c->value);
 	MDB_val value = {.mv_size = sizeof(revision) + len};
-	int rc = mdb_put(txn, db->docs, &key, &value, MDB_RESERVE);
+	int rc = change_entry(txn, db->docs, &key, &value, MDB_RESERVE);
 	if (rc)
 		return rc;
 	memcpy(value.mv_data, &revision, sizeof(revision));
@@ -185,7 +201,7 @@ static int change_all(
 			t->changes[i].value ? PUT : DELETED, t->changes[i].key);
 		MDB_val value = {.mv_size = (size_t)len, .mv_data = entry};
 		if (!rc)
-			rc = mdb_put(txn, db->log, &key, &value, MDB_APPEND);
+			rc = change_entry(txn, db->log, &key, &value, MDB_APPEND);
 	}
 	*revision = n ? before + 1 : before;
 	if (!rc && n)
@@ -250,11 +266,13 @@ static char *copy_bytes(const void *bytes, size_t len)
 	return s;
 }
 
-/* Remembers where the map was read; a text without bytes was not there. */
+/* Remembers where the map was read. A text without bytes was not there, nor is one of which a damaged page
+ * says so: whatever memory lies there is not the file's. */
 static void note_read(struct store_db *db, const MDB_val *text)
 {
 	char *low = text->mv_data;
-	if (!text->mv_size)
+	if (!text->mv_size || !db->map || low < db->map || text->mv_size > db->size ||
+		low + text->mv_size > db->map + db->size)
 		return;
 	if (!db->pages_read || low < db->read_low)
 		db->read_low = low;
@@ -266,6 +284,9 @@ static void note_read(struct store_db *db, const MDB_val *text)
 /* No pointer into the map is used afterwards. */
 static void end_read(struct store_db *db, MDB_txn *txn)
 {
+	if (db->cursor)
+		mdb_cursor_close(db->cursor);
+	db->cursor = NULL;
 	STORE_TRY_VOID(mdb_txn_abort(txn));
 	if (db->pages_read < KEPT_PAGES)
 		return;
@@ -324,10 +345,10 @@ static int begin_read(struct store_db *db, MDB_txn **txn, int64_t *revision, str
 static int list_in(struct store_db *db, MDB_txn *txn, const char *prefix, const char *after,
 	bool all, struct store_db_page *out)
 {
-	MDB_cursor *cursor;
-	int rc = mdb_cursor_open(txn, db->docs, &cursor);
+	int rc = mdb_cursor_open(txn, db->docs, &db->cursor);
 	if (rc)
 		return rc;
+	MDB_cursor *cursor = db->cursor;
 	MDB_val key = val_of(*after ? after : prefix);
 	MDB_val text;
 	rc = mdb_cursor_get(cursor, &key, &text, key.mv_size ? MDB_SET_RANGE : MDB_FIRST);
@@ -345,7 +366,6 @@ static int list_in(struct store_db *db, MDB_txn *txn, const char *prefix, const 
 			add_item(out, &key, &text, revision, false);
 		rc = mdb_cursor_get(cursor, &key, &text, MDB_NEXT);
 	}
-	mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -399,10 +419,10 @@ static int add_change(struct store_db *db, MDB_txn *txn, const MDB_val *entry, i
 static int changes_in(struct store_db *db, MDB_txn *txn, const char *prefix, int64_t after,
 	struct store_db_page *out)
 {
-	MDB_cursor *cursor;
-	int rc = mdb_cursor_open(txn, db->log, &cursor);
+	int rc = mdb_cursor_open(txn, db->log, &db->cursor);
 	if (rc)
 		return rc;
+	MDB_cursor *cursor = db->cursor;
 	unsigned char at[LOG_KEY];
 	log_key(after + 1, 0, at);
 	MDB_val key = {.mv_size = sizeof(at), .mv_data = at};
@@ -425,7 +445,6 @@ static int changes_in(struct store_db *db, MDB_txn *txn, const char *prefix, int
 	}
 	if (out->more)
 		out->revision = told;
-	mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 

@@ -26,7 +26,9 @@ struct store_db {
 	struct err why;
 	int64_t revision; /* the last that was seen */
 	MDB_dbi docs, log, meta;
+	MDB_cursor *cursor; /* of the read that runs: a fault leaves it open; NULL */
 	uint64_t id;
+	char *map; /* where the file is mapped, size bytes; NULL: not known */
 	/* What was read of the map since pages were given back (store/store_docs.c): from, to, and
 	 * about how much. */
 	char *read_low, *read_high;
