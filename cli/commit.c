@@ -5,10 +5,11 @@
  * command looks again.
  *
  * A pool that shall go, or get other blocks, must have none in use. Counting them first and
- * changing the pool afterwards would miss a claim in between: a claim compares the pool's document,
- * not the other way round. So the pool is disabled first, which makes every claim fail that was
- * prepared before, then the blocks are counted, then the change compares the disabled document. Who
- * is killed in between leaves a disabled pool, which harms nobody and is visible.
+ * changing the pool afterwards would miss a claim in between. So the pool is disabled first [D1],
+ * then the blocks are counted, pending ones among them [D2], then the change compares the disabled
+ * document [D3]. A claim writes its pending block and then reads the pool afresh
+ * (agent/block_steps.c): so either it is counted here, or it finds the pool disabled there. Who is
+ * killed in between leaves a disabled pool, which harms nobody and is visible.
  */
 #include "cli/commit.h"
 

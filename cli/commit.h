@@ -36,8 +36,8 @@ void commit_done(struct commit *c);
 /* What became of a resource: one more entry of the list, or (NULL) a line on stdout. */
 void commit_report(json_t *list, enum resource_kind kind, const char *name, const char *result);
 
-/* A pool that is disabled for a moment: claims compare the pool's document, so from now on no new
- * block of it comes into being, and those that exist can be counted. */
+/* A pool that is disabled for a moment: claims look at it before they are done, so from now on no new
+ * block of it comes into use, and those that exist, or are pending, can be counted. */
 struct commit_hold {
 	char key[STORE_KEY_MAX];
 	json_t *before;

@@ -3,8 +3,8 @@
 /*
  * Changing who owns a block, in the cluster store. A block has one document, or none when it is free,
  * and every step of the protocol writes this one and compares what was read of it. A node uses a block
- * only after it has confirmed its own name there. docs/IPAM.md has the protocol, and what a crash after
- * each step leaves; tests/model/blocks.pml is its model, whose steps have the names in brackets.
+ * only after it has confirmed its own name there. docs/ARCHITECTURE.md has the protocol, and what a crash
+ * after each step leaves; tests/model/blocks.pml is its model, whose steps have the names in brackets.
  */
 #include <stdint.h>
 

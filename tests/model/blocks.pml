@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who owns a block: the protocol of docs/IPAM.md over single documents, each of which is written by
- * comparing its revision. One block, one pool that may be deleted and made again, two nodes whose agents
+ * Who owns a block: the protocol of docs/ARCHITECTURE.md over single documents, each of which is written
+ * by comparing its revision. One block, one pool that may be deleted and made again, two nodes whose agents
  * and machines may fail and come back, two removals of node 1 at a time.
  *
  * Each atomic is one request to the store, or one change on a node; everything may happen between
