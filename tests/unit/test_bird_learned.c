@@ -130,8 +130,8 @@ TEST(other_texts_have_none)
 {
 	static const char *const texts[] = {"", "protocol static roost_kept4 {\n",
 		"\nprotocol static roost_kept4 {\n\troute 100.66.0.0/26 recursive 10.0.0.2;\n",
-		"\nprotocol static roost_kept4 {\n\troute 100.66.0.0/99 x;\n\troute \n"
-		"\troute 11111111111111111111111111111111111111111111111111111111111111 x;\n}\n",
+		("\nprotocol static roost_kept4 {\n\troute 100.66.0.0/99 x;\n\troute \n"
+		 "\troute 11111111111111111111111111111111111111111111111111111111111111 x;\n}\n"),
 		"\nprotocol static roost_kept6 {\n\tipv6;\n}\n\troute fd66::/122 x;\n"};
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct bird_learned l = {0};
