@@ -142,7 +142,7 @@ static int ask_agent(const struct options *o, const char *op, json_t **answer, s
 {
 	struct config c;
 	CLEANUP_JSON json_t *request = json_pack("{ss}", "op", op);
-	int r = config_read(o, &c, e);
+	int r = config_socket(o, &c, e);
 	if (r < 0)
 		return r;
 	char about[300];

@@ -39,6 +39,16 @@ int config_read(const struct options *o, struct config *out, struct err *e)
 	return 0;
 }
 
+int config_socket(const struct options *o, struct config *c, struct err *e)
+{
+	c->socket = o->socket;
+	int r = o->socket ? 0 : config_read(o, c, e);
+	if (r < 0)
+		err_details(
+			e, "the agent's socket stands in this file; --socket PATH does without it");
+	return r;
+}
+
 int config_state_dirs(const struct options *o, struct config_dirs *out, struct err *e)
 {
 	*out = (struct config_dirs){.n = 1, .list = {o->state_dir}};

@@ -31,6 +31,9 @@ struct config_dirs {
 };
 int config_state_dirs(const struct options *o, struct config_dirs *out, struct err *e);
 
+/* The agent's socket, which lies in *c or in the options; --socket does without the file. */
+int config_socket(const struct options *o, struct config *c, struct err *e);
+
 /* Opens the cluster store; the caller ends it with store_close(). A "file:" store has to be there. */
 int config_open_store(const struct options *o, struct store **out, struct err *e);
 

@@ -492,6 +492,16 @@ def test_so_is_who_waits_for_the_agent(tmp_path, silent):
         f"roostctl: the agent at {silent[1]} did not answer within 3000 ms"])
 
 
+def test_the_agent_is_asked_at_a_given_socket_whatever_its_settings_are(tmp_path):
+    s = Store(f"file:{tmp_path}/store", str(tmp_path))
+    typo = tmp_path / "typo.json"
+    typo.write_text('{"stroe": "file:/x"}')
+    refused = s.ctl("status", "--config", str(typo), status=1).stderr
+    holds(refused, "did you mean store?")
+    holds(refused, "--socket PATH does without it")
+    holds(s.ctl("status", "--config", str(typo), "--socket", f"{tmp_path}/none", status=1).stderr, "is roostd running?")
+
+
 SECRETS = ("mesh-Secret", "peer-Secret", "other-Secret")
 
 
