@@ -156,6 +156,7 @@ def test_a_pod_cannot_answer_with_the_services_address():
                 except OSError:
                     return None
             equal(answer(), None, "an answer")
+            other.agent.stop()  # it would put right what follows
             for name in ("all", pod.host_link()):
                 other.ns.set_sysctl(f"ipv4/conf/{name}/rp_filter", 0)
             equal(answer(), None, "an answer without the reverse path check")
