@@ -62,11 +62,13 @@ static bool is_under_way(const struct block_plan_input *in, const struct cidr *b
 	return pending_find_step(in->pending, block) != NULL;
 }
 
-/* A step ended, and the watch will show what became of it. */
+/* A step ended, and the watch has not shown yet what became of it. */
 static bool is_tried(const struct block_plan_input *in, const struct cidr *block)
 {
-	return pending_find(in->pending, block, PENDING_DONE) ||
-	       pending_find(in->pending, block, PENDING_CONFLICT);
+	const struct pending *done = pending_find(in->pending, block, PENDING_DONE);
+	const struct replica_block *b = replica_block(in->replica, block);
+	bool shown = done && done->revision && b && b->revision >= done->revision;
+	return (done && !shown) || pending_find(in->pending, block, PENDING_CONFLICT);
 }
 
 static bool is_confirmed(const struct block_plan_input *in, const struct cidr *block)

@@ -71,10 +71,12 @@ static void end_check(struct agent *a, struct pending *p, const char *pool)
 	p->id = start_write(a, &t);
 }
 
-static void end_step(struct agent *a, struct pending *p, bool done)
+static void end_step(struct agent *a, struct pending *p, const struct store_event *ev)
 {
 	const struct pending confirmed = {.block = p->block, .kind = PENDING_CONFIRMED};
+	bool done = ev->kind == STORE_DONE;
 	bool ours = done && p->kind == PENDING_CONFIRM;
+	p->revision = ours ? ev->revision : 0;
 	p->kind = done ? PENDING_DONE : PENDING_CONFLICT;
 	p->until_s = boot_now_ms() / 1000 + (done ? DONE_S : CONFLICT_S);
 	if (ours)
@@ -98,7 +100,7 @@ bool end_block_step(struct agent *a, const struct store_event *ev)
 		p->revision = ev->revision;
 		start_check(a, p);
 	} else {
-		end_step(a, p, done);
+		end_step(a, p, ev);
 	}
 	return true;
 }

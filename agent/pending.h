@@ -31,7 +31,7 @@ struct pending {
 	uint64_t id;		  /* of the store's request, of a step under way */
 	int64_t until_s;	  /* boot time: void after; 0: never */
 	char pool[RESOURCE_NAME]; /* CLAIM, CHECK: that is to give it */
-	int64_t revision;	  /* CHECK: of the block's document */
+	int64_t revision; /* CHECK: of the block's document; DONE: that it has now, 0: it went */
 };
 
 struct pending_list {

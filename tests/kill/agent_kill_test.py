@@ -169,7 +169,7 @@ def in_order(cluster):
     the other agent may be getting one meanwhile."""
     for node in cluster.nodes:
         said, had, gives, kept = node.announced(), held(node), giving(node), remembered(node)
-        owned = {b for b, said in stored(cluster).items() if said == (node.name, "owned")}
+        owned = {b for b, (n, state) in stored(cluster).items() if n == node.name and state != "pending"}
         for some, what, more, whose in (
                 (said, "announces", had, "in its state"),
                 (gives, "gives addresses of", kept, "in the file that survives a reboot"),

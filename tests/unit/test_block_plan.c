@@ -264,6 +264,16 @@ TEST(a_draining_block_returns_when_bird_runs_without_it)
 	b.in.withdrawn = &gone;
 	b.in.n_withdrawn = 1;
 	plan_is(&b, "RETURN 10.0.0.64/26");
+	/* Also right after it was confirmed, as soon as the watch has shown that. */
+	for (int64_t ahead = 0; ahead < 2; ahead++) {
+		set_up(&b, store, two, 2, "");
+		b.in.withdrawn = &gone;
+		b.in.n_withdrawn = 1;
+		note(&b, gone, PENDING_DONE);
+		b.pending.v[b.pending.n - 1].revision =
+			replica_block(&b.replica, &gone)->revision + ahead;
+		plan_is(&b, ahead ? "" : "RETURN 10.0.0.64/26");
+	}
 }
 
 TEST(a_draining_block_that_is_needed_stays)
