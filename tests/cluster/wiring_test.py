@@ -41,12 +41,13 @@ def test_the_agent_puts_right_what_somebody_broke(cluster, fault):
 
 def test_all_of_our_tables_are_back_after_a_flush(cluster):
     node = cluster.nodes[0]
-    before = node.ns.run("nft", "list", "tables")
-    for table in ("roost", "roost-nat", "roost-tunnels"):
-        true(f"table inet {table}\n" in before, f"table {table}", before)
+    def tables():
+        return sorted(node.ns.run("nft", "list", "tables").split("\n"))
+    ours = {f"table inet {table}" for table in ("roost", "roost-nat", "roost-tunnels")}
+    until(lambda: ours <= set(tables()), "our tables")
+    before = tables()
     node.ns.run("nft", "flush", "ruleset")
-    until(lambda: sorted(node.ns.run("nft", "list", "tables").split("\n")) == sorted(before.split("\n")),
-          "the tables of before", seconds=8)
+    until(lambda: tables() == before, "the tables of before", seconds=8)
 
 
 def test_a_pod_that_ignores_ARP_is_reached_after_a_look(cluster):
