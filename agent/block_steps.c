@@ -79,7 +79,7 @@ static void end_step(struct agent *a, struct pending *p, const struct store_even
 	p->revision = ours ? ev->revision : 0;
 	p->kind = done ? PENDING_DONE : PENDING_CONFLICT;
 	p->until_s = boot_now_ms() / 1000 + (done ? DONE_S : CONFLICT_S);
-	if (ours)
+	if (ours && !pending_find(&a->pending, &confirmed.block, PENDING_CONFIRMED))
 		pending_add(&a->pending, &confirmed); /* p may have moved */
 }
 

@@ -26,6 +26,7 @@
 #include "cli/inventory.h"
 #include "lib/json.h"
 #include "cli/output.h"
+#include "cli/commit.h"
 #include "cli/config.h"
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
@@ -93,26 +94,20 @@ static int removal_check(const struct removal *r, const struct inventory_node *n
 
 /* ---- The node ---- */
 
-/* 1 done, 0 somebody wrote meanwhile. */
-static int delete_at(const struct removal *r, const char *key, int64_t revision, struct err *e)
+/* doc NULL: it goes. 1 done, 0 somebody wrote meanwhile. */
+static int write_at(const struct removal *r, const char *key, int64_t revision, const json_t *doc,
+	struct err *e)
 {
-	const struct store_compare compare = {.key = key, .revision = revision};
-	const struct store_change change = {.key = key};
-	const struct store_txn t = {
-		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
-	return config_commit(r->store, &t, e);
+	CLEANUP_COMMIT struct commit c = {.n = 0};
+	(void)commit_add(&c, key, revision, doc);
+	return commit_run(&c, r->store, e);
 }
 
 /* [N0] of a node without status: it gets one, so that R0 has something to compare. */
 static int write_removal(const struct removal *r, struct err *e)
 {
-	char value[64];
-	const struct store_compare compare = {.key = r->status_key};
-	const struct store_change change = {.key = r->status_key, .value = value};
-	const struct store_txn t = {
-		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
-	status_format_removal(value);
-	return config_commit(r->store, &t, e);
+	CLEANUP_JSON json_t *doc = status_format_removal();
+	return write_at(r, r->status_key, 0, doc, e);
 }
 
 /* [R0] The status first: it is what an agent writes before anything else. 1 done, 0 somebody wrote
@@ -121,9 +116,9 @@ static int delete_node(const struct removal *r, const struct inventory_node *n, 
 {
 	int result = 1;
 	if (n->status_revision)
-		result = delete_at(r, r->status_key, n->status_revision, e);
+		result = write_at(r, r->status_key, n->status_revision, NULL, e);
 	if (result > 0 && n->revision)
-		result = delete_at(r, r->node_key, n->revision, e);
+		result = write_at(r, r->node_key, n->revision, NULL, e);
 	return result;
 }
 
@@ -172,7 +167,7 @@ static int delete_index(const struct removal *r, struct err *e)
 	(void)snprintf(prefix, sizeof(prefix), KEYS_OLD_INDEX "%s/", r->name);
 	int result = config_list(r->store, prefix, &docs, &n, e);
 	for (size_t i = 0; i < n && result >= 0; i++)
-		result = delete_at(r, docs[i].key, docs[i].revision, e);
+		result = write_at(r, docs[i].key, docs[i].revision, NULL, e);
 	store_docs_free(docs, n);
 	return result < 0 ? result : 0;
 }

@@ -179,18 +179,21 @@ int status_parse(const char *text, struct status *out, struct err *e)
 	return r;
 }
 
-#define REMOVAL "{\"removal\":\""
-
-void status_format_removal(char out[64])
+json_t *status_format_removal(void)
 {
 	char nonce[STATUS_ID];
 	status_make_id(nonce);
-	(void)snprintf(out, 64, REMOVAL "%s\"}", nonce);
+	json_t *doc = json_object();
+	json_put(doc, "removal", json_string(nonce));
+	return doc;
 }
 
 bool status_is_removal(const char *text)
 {
-	return strncmp(text, REMOVAL, sizeof(REMOVAL) - 1) == 0;
+	struct err ignored; /* an agent's, or anybody's */
+	CLEANUP_JSON json_t *doc = NULL;
+	return json_parse(text, strlen(text), &doc, &ignored) == 0 &&
+	       json_object_get(doc, "removal");
 }
 
 void status_done(struct status *s)

@@ -67,7 +67,7 @@ void status_done(struct status *s);
 
 /* What a removal of the node writes where it finds no status, so that it has one to compare; an agent
  * takes it for nobody's. */
-void status_format_removal(char out[64]);
+json_t *status_format_removal(void);
 bool status_is_removal(const char *text);
 
 /* A random UUID (version 4); whether s is the text of a UUID. */

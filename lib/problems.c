@@ -18,33 +18,32 @@ static char *add_place(struct problems *p)
 	return p->kept == PROBLEMS_MAX ? NULL : p->text[p->kept++];
 }
 
-static void set_key(struct problems *p, const char *key)
+/* key NULL: the sentence. */
+static void problem_add(struct problems *p, const char *key, const char *fmt, va_list args)
 {
+	char *text = add_place(p);
+	if (!text)
+		return;
+	(void)vsnprintf(text, PROBLEM_TEXT, fmt, args);
+	if (!key)
+		key = text;
 	p->key[p->kept - 1] = hash_of(key, strlen(key));
 }
 
 void problems_add(struct problems *p, const char *fmt, ...)
 {
-	char *text = add_place(p);
-	if (!text)
-		return;
 	va_list args;
 	va_start(args, fmt);
-	(void)vsnprintf(text, PROBLEM_TEXT, fmt, args);
+	problem_add(p, NULL, fmt, args);
 	va_end(args);
-	set_key(p, text);
 }
 
 void problems_add_as(struct problems *p, const char *key, const char *fmt, ...)
 {
-	char *text = add_place(p);
-	if (!text)
-		return;
 	va_list args;
 	va_start(args, fmt);
-	(void)vsnprintf(text, PROBLEM_TEXT, fmt, args);
+	problem_add(p, key, fmt, args);
 	va_end(args);
-	set_key(p, key);
 }
 
 void problems_add_all(struct problems *p, const struct problems *more)

@@ -142,20 +142,14 @@ def failed_add(host, how, **who):
     next_pod_works(host, **who)
 
 
-def failed_del(host, how, **who):
-    host.must_add(who.get("plugin", "roost"), who.get("binary"))
-    ended_well(host.call("DEL", wrapper=how, **who), "DEL")
-    led_to_pods_is_recorded(host)
-    host.must("DEL", **who)
-    next_pod_works(host, **who)
-
-
-def failed_gc(host, how, **who):
-    host.must_add(who.get("plugin", "roost"), who.get("binary"))
-    ended_well(host.call("GC", wrapper=how, **who), "GC")
-    led_to_pods_is_recorded(host)
-    host.must("DEL", **who)
-    next_pod_works(host, **who)
+def failed_end(verb):
+    def story(host, how, **who):
+        host.must_add(who.get("plugin", "roost"), who.get("binary"))
+        ended_well(host.call(verb, wrapper=how, **who), verb)
+        led_to_pods_is_recorded(host)
+        host.must("DEL", **who)
+        next_pod_works(host, **who)
+    return story
 
 
 def failed_look(verb):
@@ -181,13 +175,13 @@ IPAM = dict(plugin="ptp", binary="roost-ipam")
 STORIES = {
     "first ADD": (failed_add, "ADD", {}, True),
     "ADD": (failed_add, "ADD", {}, False),
-    "DEL": (failed_del, "DEL", {}, False),
-    "GC": (failed_gc, "GC", {}, False),
+    "DEL": (failed_end("DEL"), "DEL", {}, False),
+    "GC": (failed_end("GC"), "GC", {}, False),
     "CHECK": (failed_look("CHECK"), "CHECK", {}, False),
     "STATUS": (failed_look("STATUS"), "STATUS", {}, False),
     "VERSION": (failed_look("VERSION"), "VERSION", {}, False),
     "roost-ipam ADD": (functools.partial(failed_add, **IPAM), "ADD", IPAM, False),
-    "roost-ipam DEL": (functools.partial(failed_del, **IPAM), "DEL", IPAM, False),
+    "roost-ipam DEL": (functools.partial(failed_end("DEL"), **IPAM), "DEL", IPAM, False),
     "ipam list": (failed_command("ipam", "list"), ("ipam", "list"), {}, False),
     "ipam check": (failed_command("ipam", "check", "--repair"), ("ipam", "check", "--repair"), {}, False),
     "ipam release": (failed_command("ipam", "release", "--idle-blocks"),
