@@ -19,7 +19,8 @@ static char *add_place(struct problems *p)
 }
 
 /* key NULL: the sentence. */
-static void problem_add(struct problems *p, const char *key, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static void problem_add(
+	struct problems *p, const char *key, const char *fmt, va_list args)
 {
 	char *text = add_place(p);
 	if (!text)
