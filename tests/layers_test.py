@@ -122,7 +122,7 @@ def impure(texts):
 def defined(text):
     """Names of functions with external linkage that a source defines."""
     return {m.group(1) for m in re.finditer(
-        r"^(?!static\b|typedef\b|extern\b|#|\})[A-Za-z_][^\n;{}=#]*?\b(\w+)\((?:[^;{}]*)\)\n\{", text, flags=re.M)}
+        r"^(?!static\b|typedef\b|extern\b|__attribute__\b|#|\})[A-Za-z_][^\n;{}=#]*?\b(\w+)\((?:[^;{}]*)\)\n\{", text, flags=re.M)}
 
 
 def circles(texts):
