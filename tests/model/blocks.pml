@@ -5,7 +5,7 @@
  * and machines may fail and come back, two removals of node 1 at a time.
  *
  * Each atomic is one request to the store, or one change on a node; everything may happen between
- * two. The steps have the names of the comments in agent/block_steps.c, cli/nodes_remove.c and
+ * two. The steps have the names of the comments in agent/block_steps.c, cluster/node_removal.c and
  * cli/commit.c. What an agent believes of the pool before it claims is left open: its copy may be as old as it
  * likes. The answer of a write may be lost, and a return may be carried out late.
  *
