@@ -27,7 +27,8 @@ import namespaces
 
 _CGROUP = "TESTS_CGROUP"
 _OVERLAID = ["/etc", "/opt", "/var"]
-_PROGRAMS = ("bird", "roostd", "etcd", "roost", "roostctl")
+_PROGRAMS = ("bird", "roostd", "etcd", "roost", "roostctl", "kube-apiserver", "kube-controller", "kube-scheduler",
+             "kubelet", "kube-proxy", "coredns")  # as the kernel shortens them
 _PR_SET_PDEATHSIG = 1
 
 
