@@ -33,7 +33,7 @@ void etcd_job_free(struct etcd_job *j)
 {
 	if (!j)
 		return;
-	etcd_call_free(j->call);
+	http_call_free(j->call);
 	etcd_commit_free(j->commit);
 	etcd_watch_free(j->watch);
 	free(j->key);
@@ -57,7 +57,7 @@ void etcd_job_to_tail(struct etcd_driver *d, struct etcd_job *j)
 
 void etcd_job_end_call(struct etcd_job *j)
 {
-	etcd_call_free(j->call);
+	http_call_free(j->call);
 	j->call = NULL;
 	j->streams = false;
 	j->state = JOB_WAITING;

@@ -25,7 +25,7 @@ struct etcd_job {
 	enum etcd_job_kind kind;
 	enum etcd_job_state state;
 	bool fail_fast;
-	struct etcd_call *call;				 /* NULL while WAITING */
+	struct http_call *call;				 /* NULL while WAITING */
 	bool streams;					 /* the call is a stream */
 	unsigned int endpoint, generation, token_serial; /* that the call was made with */
 	unsigned int failures, denials;
@@ -39,7 +39,7 @@ struct etcd_job {
 };
 
 struct etcd_driver {
-	struct etcd_http *http;
+	struct etcd_http http;
 	char *endpoints[ETCD_ENDPOINTS_MAX];
 	unsigned int n_endpoints, current;
 	unsigned int generation; /* grows when current changes */

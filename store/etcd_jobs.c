@@ -46,7 +46,7 @@ static void job_start(struct etcd_driver *d, struct etcd_job *j)
 	bool is_stream = false;
 	const char *path = job_compose(d, j, &body, &is_stream);
 	if (path) {
-		j->call = etcd_http_post(d->http, d->endpoints[d->current], path,
+		j->call = etcd_http_post(&d->http, d->endpoints[d->current], path,
 			j->kind == JOB_LOGIN ? NULL : d->token, &body, is_stream);
 		j->streams = is_stream;
 		j->endpoint = d->current;

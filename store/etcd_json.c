@@ -21,6 +21,7 @@
 
 #include "store/etcd_text.h"
 #include "lib/json.h"
+#include "store/sieve.h"
 #include "store/store.h"
 #include "lib/text.h"
 
@@ -408,7 +409,7 @@ static bool take_value(struct scan *s, void *kv)
 	struct span v;
 	if (!take_string(s, &v))
 		return false;
-	bool cut = v.len > 0 && v.p[v.len - 1] == ETCD_CUT;
+	bool cut = v.len > 0 && v.p[v.len - 1] == SIEVE_CUT;
 	if (!cut && !decode_base64(&v))
 		return scan_fail(s, "a value is not base64");
 	bool usable = !cut && v.len <= STORE_VALUE_MAX && !memchr(v.p, '\0', v.len);

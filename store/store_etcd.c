@@ -137,9 +137,9 @@ static void job_take_line(struct etcd_driver *d, struct etcd_job *j, char *line,
 
 static void job_take_end(struct etcd_driver *d, struct etcd_job *j)
 {
-	const struct etcd_call *c = j->call;
+	const struct http_call *c = j->call;
 	switch (c->state) {
-	case ETCD_TOO_LARGE:
+	case HTTP_TOO_LARGE:
 		if (j->kind == JOB_WATCH) {
 			etcd_watch_too_large(j->watch);
 			etcd_job_end_call(j);
@@ -148,7 +148,7 @@ static void job_take_end(struct etcd_driver *d, struct etcd_job *j)
 		(void)err_set(&j->why, EIO, "its answer is too large");
 		etcd_endpoint_failed(d, j, true, false);
 		return;
-	case ETCD_ANSWERED:
+	case HTTP_ANSWERED:
 		if (!j->streams || c->status != 200) {
 			job_take_answer(d, j);
 			return;
@@ -158,7 +158,7 @@ static void job_take_end(struct etcd_driver *d, struct etcd_job *j)
 		return;
 	default:
 		(void)err_set(&j->why, EIO, "%s", c->why);
-		etcd_endpoint_failed(d, j, c->state == ETCD_LOST, c->timed_out);
+		etcd_endpoint_failed(d, j, c->state == HTTP_LOST, c->timed_out);
 	}
 }
 
@@ -170,17 +170,17 @@ static void etcd_take_all(struct etcd_driver *d)
 		if (j->state != JOB_RUNNING)
 			continue;
 		size_t len = 0;
-		char *line = j->streams ? etcd_call_line(j->call, &len) : NULL;
+		char *line = j->streams ? http_call_line(j->call, &len) : NULL;
 		if (line)
 			job_take_line(d, j, line, len);
-		else if (j->call->state != ETCD_RUNNING)
+		else if (j->call->state != HTTP_RUNNING)
 			job_take_end(d, j);
 	}
 }
 
 static void etcd_work(struct etcd_driver *d)
 {
-	etcd_http_pump(d->http);
+	http_pump(d->http.http);
 	etcd_take_all(d);
 	etcd_jobs_expire(d);
 	etcd_jobs_start(d);
@@ -202,7 +202,7 @@ static bool job_tell_watch(struct etcd_driver *d, struct etcd_job *j, struct sto
 		return false;
 	}
 	if (j->streams) {
-		etcd_call_taken(j->call);
+		http_call_taken(j->call);
 		j->state = JOB_RUNNING;
 	} else {
 		etcd_job_end_call(j);
@@ -288,7 +288,7 @@ static void etcd_close(void *driver)
 	etcd_job_free(d->told);
 	while (d->jobs)
 		etcd_job_drop(d, d->jobs);
-	etcd_http_free(d->http);
+	etcd_http_done(&d->http);
 	for (unsigned int i = 0; i < d->n_endpoints; i++)
 		free(d->endpoints[i]);
 	free(d->prefix);
@@ -312,7 +312,7 @@ static int etcd_open(void **out, const struct store_options *o, const char *wher
 	if (r == 0)
 		d->current = arc4random_uniform(d->n_endpoints);
 	if (r == 0)
-		r = etcd_http_new(&d->http, o, e);
+		r = etcd_http_init(&d->http, o, e);
 	if (r < 0) {
 		etcd_close(d);
 		return r;
@@ -365,7 +365,7 @@ static void etcd_cancel(void *driver, uint64_t id)
 static int etcd_fd(const void *driver)
 {
 	const struct etcd_driver *d = driver;
-	return etcd_http_fd(d->http);
+	return http_fd(d->http.http);
 }
 
 static int64_t etcd_deadline_ms(const void *driver)
@@ -373,7 +373,7 @@ static int64_t etcd_deadline_ms(const void *driver)
 	const struct etcd_driver *d = driver;
 	if (d->unfinished)
 		return 0;
-	int64_t at = etcd_http_deadline_ms(d->http);
+	int64_t at = http_deadline_ms(d->http.http);
 	int64_t jobs = etcd_jobs_deadline_ms(d);
 	return jobs < at ? jobs : at;
 }

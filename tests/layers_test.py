@@ -39,7 +39,7 @@ DESCRIPTORS = {"store/store.h", "agent/kernel/kernel.h", "agent/bird/bird.h", "a
 HOMES = {
     "lmdb.h": {"ipam/db.c", "ipam/db.h", "store/store_lmdb.h"},
     "xxhash.h": {"lib/hash.c"},
-    "curl/": {"store/etcd_http.c"},
+    "curl/": {"store/http.c"},
     "yaml.h": {"lib/yaml.c"},
     "netlink/": {"agent/kernel/kernel.c", "agent/kernel/linkcache.c", "agent/kernel/vxlan_device.c"},
     "libnftnl/": {"lib/nft_build.c", "lib/nft_inspect.c", "lib/nft_read.c", "lib/nft_rule.c",

@@ -10,6 +10,7 @@
 
 #include "store/etcd_commit.h"
 #include "store/etcd_watch.h"
+#include "store/sieve.h"
 #include "lib/mem.h"
 
 static void check_event(const struct store_event *ev)
@@ -25,8 +26,8 @@ static void check_event(const struct store_event *ev)
 static struct text sieve(const char *line, size_t len)
 {
 	CLEANUP_FREE char *out = mem_new(len + 1, 1);
-	struct etcd_sieve s = {0};
-	size_t n = etcd_sieve(&s, line, len, out);
+	struct sieve s = {.max = ETCD_STRING_MAX};
+	size_t n = sieve_copy(&s, line, len, out);
 	CHECK(n <= len);
 	struct text t = {.buf = mem_new(n + 1, 1), .size = n + 1, .len = n, .grows = true};
 	memcpy(t.buf, out, n);

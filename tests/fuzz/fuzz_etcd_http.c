@@ -69,31 +69,31 @@ static void peer_step(struct peer *p)
 		peer_hang_up(p);
 }
 
-static void take_lines(struct etcd_call *c)
+static void take_lines(struct http_call *c)
 {
 	size_t len;
-	for (char *line = etcd_call_line(c, &len); line; line = etcd_call_line(c, &len)) {
-		CHECK(len <= ETCD_ANSWER_MAX && line[len] == '\n' && !memchr(line, '\n', len));
-		etcd_call_taken(c);
+	for (char *line = http_call_line(c, &len); line; line = http_call_line(c, &len)) {
+		CHECK(len <= HTTP_ANSWER_MAX && line[len] == '\n' && !memchr(line, '\n', len));
+		http_call_taken(c);
 	}
 }
 
 /* Until the call has ended. */
-static void talk(struct etcd_http *h, struct peer *p, struct etcd_call *c, bool stream)
+static void talk(struct etcd_http *h, struct peer *p, struct http_call *c, bool stream)
 {
 	int64_t end = boot_now_ms() + TIMEOUT_MS;
-	while (c->state == ETCD_RUNNING) {
+	while (c->state == HTTP_RUNNING) {
 		struct pollfd wait[] = {
-			{.fd = etcd_http_fd(h), .events = POLLIN},
+			{.fd = http_fd(h->http), .events = POLLIN},
 			{.fd = p->fd >= 0 ? p->fd : p->listener,
 				.events = p->fd >= 0 && p->done ? POLLIN | POLLOUT : POLLIN},
 		};
 		int64_t now = boot_now_ms();
-		int64_t due = etcd_http_deadline_ms(h);
+		int64_t due = http_deadline_ms(h->http);
 		CHECK(now < end);
 		(void)poll(wait, 2, due <= now ? 0 : due - now < 100 ? (int)(due - now) : 100);
 		peer_step(p);
-		etcd_http_pump(h);
+		http_pump(h->http);
 		if (stream)
 			take_lines(c);
 	}
@@ -101,15 +101,15 @@ static void talk(struct etcd_http *h, struct peer *p, struct etcd_call *c, bool 
 		take_lines(c);
 }
 
-static void check_end(const struct etcd_call *c)
+static void check_end(const struct http_call *c)
 {
 	CHECK(!c->timed_out);
-	CHECK(c->body.len <= ETCD_ANSWER_MAX);
+	CHECK(c->body.len <= HTTP_ANSWER_MAX);
 	CHECK(!c->body.buf || c->body.buf[c->body.len] == '\0');
 	CHECK(memchr(c->why, '\0', sizeof(c->why)));
-	if (c->state == ETCD_LOST)
+	if (c->state == HTTP_LOST)
 		CHECK(c->sent && *c->why);
-	if (c->state == ETCD_ANSWERED)
+	if (c->state == HTTP_ANSWERED)
 		CHECK(c->status >= 0 && c->status <= 999);
 }
 
@@ -117,10 +117,10 @@ static void call(struct etcd_http *h, struct peer *p, bool stream)
 {
 	char text[] = "{}";
 	const struct text body = {.buf = text, .size = sizeof(text), .len = 2};
-	struct etcd_call *c = etcd_http_post(h, p->url, "/v3/kv/range", NULL, &body, stream);
+	struct http_call *c = etcd_http_post(h, p->url, "/v3/kv/range", NULL, &body, stream);
 	talk(h, p, c, stream);
 	check_end(c);
-	etcd_call_free(c);
+	http_call_free(c);
 	peer_hang_up(p);
 }
 
@@ -133,12 +133,12 @@ static bool call_good(struct etcd_http *h, struct peer *p)
 	const struct text body = {.buf = text, .size = sizeof(text), .len = 2};
 	p->bytes = (const uint8_t *)good;
 	p->len = p->piece = sizeof(good) - 1;
-	struct etcd_call *c = etcd_http_post(h, p->url, "/v3/kv/range", NULL, &body, false);
+	struct http_call *c = etcd_http_post(h, p->url, "/v3/kv/range", NULL, &body, false);
 	talk(h, p, c, false);
 	check_end(c);
-	bool answered = c->state == ETCD_ANSWERED;
+	bool answered = c->state == HTTP_ANSWERED;
 	CHECK(!answered || (c->status == 200 && strcmp(c->body.buf, "{}\n") == 0));
-	etcd_call_free(c);
+	http_call_free(c);
 	peer_hang_up(p);
 	return answered;
 }
@@ -146,17 +146,17 @@ static bool call_good(struct etcd_http *h, struct peer *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct store_options o = {.timeout_ms = TIMEOUT_MS};
-	struct etcd_http *h;
+	struct etcd_http h;
 	struct err e;
 	if (size == 0)
 		return 0;
 	struct peer p = {.bytes = data + 1, .len = size - 1};
 	p.piece = data[0] & 2 ? 1 + size / 64 : size;
 	peer_listen(&p);
-	CHECK(etcd_http_new(&h, &o, &e) == 0);
-	call(h, &p, data[0] & 1);
-	CHECK(call_good(h, &p) || call_good(h, &p));
-	etcd_http_free(h);
+	CHECK(etcd_http_init(&h, &o, &e) == 0);
+	call(&h, &p, data[0] & 1);
+	CHECK(call_good(&h, &p) || call_good(&h, &p));
+	etcd_http_done(&h);
 	(void)close(p.listener);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "store/etcd_commit.h"
 #include "store/etcd_watch.h"
+#include "store/sieve.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 /* ---- texts ---- */
 
 #define TEN "[[[[[[[[[["
+#define R "{\"result\":"
+#define RESULTS R R R R R R R "{}}}}}}}}"
 #define DEEP "{\"x\":" TEN TEN TEN TEN TEN TEN TEN TEN
 
 TEST(base64_is_padded_and_comes_back)
@@ -50,17 +53,17 @@ TEST(the_sieve_cuts_strings_and_nothing_else)
 	memset(in + n, 'A', size);
 	size_t len = (size_t)n + size;
 	len += (size_t)snprintf(in + len, 32, "\",\"c\":[1]}");
-	struct etcd_sieve whole = {0};
-	size_t kept = etcd_sieve(&whole, in, len, out);
+	struct sieve whole = {.max = ETCD_STRING_MAX};
+	size_t kept = sieve_copy(&whole, in, len, out);
 	assert_true(kept < STORE_VALUE_MAX / 3 * 4 + 64);
 	assert_memory_equal(out, in, (size_t)n);
 	assert_memory_equal(out + kept - 11, "!\",\"c\":[1]}", 11);
 	/* In parts it does the same. */
 	CLEANUP_FREE char *again = mem_new(size + 64, 1);
-	struct etcd_sieve parts = {0};
+	struct sieve parts = {.max = ETCD_STRING_MAX};
 	size_t at = 0;
 	for (size_t i = 0; i < len; i += 4099)
-		at += etcd_sieve(&parts, in + i, len - i < 4099 ? len - i : 4099, again + at);
+		at += sieve_copy(&parts, in + i, len - i < 4099 ? len - i : 4099, again + at);
 	assert_int_equal(at, kept);
 	assert_memory_equal(out, again, kept);
 }
@@ -72,10 +75,7 @@ TEST(answers_that_are_not_etcds_are_refused)
 		"{\"header\":{\"revision\":\"99999999999999999999\"}}",
 		"{\"header\":{\"revision\":\"\"}}", "{\"token\":\"a\\nb\"}", "{\"a\":\"",
 		"{\"a\" 1}", "{\"a\":1 \"b\":2}", "{\"a\":}",
-		"{\"result\":{\"result\":{\"result\":{\"result\":{\"result\":{\"result\":{"
-		"\"result\":"
-		"{}}}}}}}}",
-		DEEP};
+		RESULTS, DEEP};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		CLEANUP_FREE char *text = mem_strdup(table[i]);
 		struct etcd_answer a;
