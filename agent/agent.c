@@ -430,6 +430,7 @@ void agent_reload(struct agent *a, const struct agent_conf *c, const char *late)
 	(void)text_copy(a->late, sizeof(a->late), late);
 	a->conf.headroom = c->headroom;
 	a->conf.idle_block_s = c->idle_block_s;
+	a->conf.deleted_node_s = c->deleted_node_s;
 	memcpy(a->conf.detect, c->detect, sizeof(a->conf.detect));
 	a->conf.routes_static = c->routes_static;
 	a->slow_at = boot_now_ms();

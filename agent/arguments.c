@@ -29,11 +29,13 @@ static const char help_head[] =
 static const char help_tail[] =
 	"\n"
 	"HOW: first-found, skip-interface=REGEX[,REGEX...], interface=REGEX[,REGEX...],\n"
-	"can-reach=ADDRESS, cidr=NET[,NET...], an address, or none.\n"
+	"can-reach=ADDRESS, cidr=NET[,NET...], kubernetes, an address, or none.\n"
 	"\n"
 	"The command line wins over the environment (ROOST_NODE, ROOST_STORE, ROOST_DATA_DIR,\n"
-	"ROOST_SOCKET, ROOST_STATE_DIR, ROOST_CONFIG), that one over the file. SIGHUP reads the\n"
-	"settings again; SIGTERM and SIGINT end the agent and leave pods and routes as they are.\n"
+	"ROOST_SOCKET, ROOST_STATE_DIR, ROOST_CONFIG), that one over the file; NODE_NAME counts\n"
+	"when none of them names the node. SIGHUP reads the settings again; SIGTERM and SIGINT "
+	"end\n"
+	"the agent and leave pods and routes as they are.\n"
 	"docs/AGENT.md describes everything.\n";
 
 #define AT(field) SCHEMA_AT(struct agent_conf, field)
@@ -96,6 +98,18 @@ static void print_help(void)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		args_print_help(stdout, &options[i]);
 	(void)fputs(help_tail, stdout);
+}
+
+/* A DaemonSet says there which Node it runs on; that is a decision, unlike the host's name. */
+static int put_node_name(struct agent_conf *out, struct err *e)
+{
+	const char *name = getenv("NODE_NAME");
+	if (!name || !*name)
+		return 0;
+	int r = setting_node(name, out->node, sizeof(out->node), e);
+	if (r < 0)
+		err_add(e, "NODE_NAME");
+	return r;
 }
 
 /* What "localhost" and the like would be everybody's name. */
@@ -258,6 +272,8 @@ int arguments_read(int argc, char **argv, struct agent_conf *out, struct err *e)
 	r = agent_conf_read_file(path ? path : AGENT_CONF_FILE, path, c, e);
 	if (r == 0)
 		r = take_given(&g, c, e);
+	if (r == 0 && !*c->node)
+		r = put_node_name(c, e);
 	if (r == 0 && !*c->node)
 		r = put_host_name(c, e);
 	if (r == 0)

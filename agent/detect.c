@@ -94,6 +94,7 @@ struct rank {
 	bool on_default_link;
 	bool running;
 	unsigned int near; /* 2: its subnet has the target; 1: the gateway */
+	size_t after;	   /* kubernetes: so many of the Node's addresses go before it */
 };
 
 static bool link_fits(const struct detect_want *w, const struct facts *f,
@@ -116,6 +117,7 @@ static bool link_fits(const struct detect_want *w, const struct facts *f,
 		return l->index == w->route_dev;
 	case DETECT_CIDR:
 	case DETECT_FIXED:
+	case DETECT_KUBERNETES:
 		return true;
 	}
 	return false;
@@ -125,7 +127,18 @@ static bool addr_fits(const struct detect *d, const struct addr *a)
 {
 	if (d->method == DETECT_FIXED)
 		return addr_equal(a, &d->target);
-	return d->method != DETECT_CIDR || cidr_any_contains(d->within, d->n_within, a);
+	bool is_list = d->method == DETECT_CIDR || d->method == DETECT_KUBERNETES;
+	return !is_list || cidr_any_contains(d->within, d->n_within, a);
+}
+
+/* Kubelet puts the address that it was told (--node-ip) first. */
+static size_t count_before(const struct detect *d, const struct addr *a)
+{
+	size_t n = 0;
+	while (d->method == DETECT_KUBERNETES && n < d->n_within &&
+		!cidr_contains(&d->within[n], a))
+		n++;
+	return n;
 }
 
 static struct rank rank_of(
@@ -137,7 +150,7 @@ static struct rank rank_of(
 	if (!l || !l->up || !a->usable || a->addr.addr.family != w->family || is_our_name(l->name))
 		return r;
 	/* Routers on the host keep a node's address on lo; but it has to be named. */
-	if (l->loopback && d->method != DETECT_FIXED)
+	if (l->loopback && d->method != DETECT_FIXED && d->method != DETECT_KUBERNETES)
 		return r;
 	if (cidr_any_contains(w->avoid, w->n_avoid, &a->addr.addr) ||
 		!addr_fits(d, &a->addr.addr) || !link_fits(w, f, l, &r) ||
@@ -148,6 +161,7 @@ static struct rank rank_of(
 	r.preferred = w->preferred.addr.family && addr_equal(&w->preferred.addr, &a->addr.addr);
 	r.on_default_link = route->link == l->index;
 	r.running = l->running;
+	r.after = count_before(d, &a->addr.addr);
 	if (d->method == DETECT_CAN_REACH && cidr_contains(&a->addr, &d->target))
 		r.near = 2;
 	else if (r.on_default_link && cidr_contains(&a->addr, &route->via))
@@ -163,6 +177,8 @@ static bool is_better(const struct rank *a, const struct rank *b)
 		return a->uplink > b->uplink;
 	if (a->preferred != b->preferred)
 		return a->preferred;
+	if (a->after != b->after)
+		return a->after < b->after;
 	if (a->by_name != b->by_name)
 		return a->by_name > b->by_name;
 	if (a->on_default_link != b->on_default_link)
@@ -223,6 +239,24 @@ static int refuse_first_found(const struct detect_want *w, const struct facts *f
 		w->how->text, family_name(family), hint);
 }
 
+static int refuse_kubernetes(const struct detect_want *w, struct err *e)
+{
+	const struct detect *d = w->how;
+	const char *family = family_name(family_of(w->family));
+	if (d->n_within == 0)
+		return err_set(e, EADDRNOTAVAIL,
+			"%s: this machine's Node has no %s InternalIP yet: kubelet registers it; "
+			"the "
+			"name of this node must be that of kubelet (NODE_NAME)",
+			d->text, family);
+	return err_set(e, EADDRNOTAVAIL,
+		"%s: the Node has the %s InternalIP %s, which no link of this host that is up has: "
+		"set "
+		"kubelet's --node-ip to an address of this host, or address.%s in roostd.json",
+		d->text, family, ADDR_STRING(&d->within[0].addr),
+		w->family == AF_INET ? "ipv4" : "ipv6");
+}
+
 static int refuse_detection(const struct detect_want *w, const struct facts *f, struct err *e)
 {
 	const char *family = family_name(family_of(w->family));
@@ -254,6 +288,8 @@ static int refuse_detection(const struct detect_want *w, const struct facts *f, 
 	case DETECT_CIDR:
 		return err_set(e, EADDRNOTAVAIL,
 			"%s: no link that is up has a usable %s address in it", text, family);
+	case DETECT_KUBERNETES:
+		return refuse_kubernetes(w, e);
 	default:
 		return refuse_first_found(w, f, e);
 	}

@@ -9,7 +9,7 @@
 #include "lib/err.h"
 
 /* "none" finds nothing and is no error: out has family 0.
- * Never taken are link-local and tentative addresses, loopback's unless FIXED names it, those of
+ * Never taken are link-local and tentative addresses, loopback's unless FIXED or KUBERNETES names it, those of
  * roost's own links, those in a VRF, and those inside the pools (avoid); FIRST_FOUND and SKIP take
  * none of tunnels and container interfaces either. preferred (family 0: none) is kept while it still fits.
  * -EADDRNOTAVAIL, with what was looked for. */

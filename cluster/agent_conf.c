@@ -105,6 +105,8 @@ static const struct schema_member file_members[] = {
 	{"dataDir", TEXT(setting_path), AT(data_dir)},
 	{"socket", TEXT(setting_socket), AT(socket)},
 	{"socketGroup", TEXT(setting_word), AT(socket_group)},
+	{"kubernetes", TEXT(setting_kubernetes), AT(kubernetes)},
+	{"deletedNodeSeconds", &schema_number, AT(deleted_node_s), LIVE, .max = IDLE_MAX_S},
 	SECTION("address", address),
 	SECTION("bird", bird),
 	{"routes", TEXT(setting_routes), AT(routes_static), LIVE},
@@ -134,12 +136,29 @@ int agent_conf_read_file(const char *path, bool wanted, struct agent_conf *out, 
 	return r == -EINVAL ? -EBADMSG : r; /* -EINVAL is for the command line */
 }
 
+/* A cluster store in Kubernetes says which one it is. */
+static void complete_kubernetes(struct agent_conf *c)
+{
+	static const char in_api[] = "kube:";
+	const char *config = c->store.url + strlen(in_api);
+	if (!*c->kubernetes && strncmp(c->store.url, in_api, strlen(in_api)) == 0)
+		(void)text_copy(
+			c->kubernetes, sizeof(c->kubernetes), *config ? config : "in-cluster");
+	if (strcmp(c->kubernetes, "none") == 0)
+		c->kubernetes[0] = '\0';
+	for (enum family f = IPV4; *c->kubernetes && f < FAMILIES; f++)
+		if (c->detect[f].is_default)
+			c->detect[f] =
+				(struct detect){.method = DETECT_KUBERNETES, .text = "kubernetes"};
+}
+
 int agent_conf_complete(struct agent_conf *c, struct err *e)
 {
 	if (c->n_state_dirs == 0)
 		(void)setting_add_state_dir(AGENT_CONF_STATE_DIR, c, e);
 	if (!*c->store.url)
 		(void)snprintf(c->store.url, sizeof(c->store.url), "file:%s/store", c->data_dir);
+	complete_kubernetes(c);
 	if (!*c->store.cert != !*c->store.key)
 		return err_set(e, EINVAL, "etcd.certFile and etcd.keyFile belong together");
 	if (!*c->store.user != !*c->store.password_file)

@@ -43,12 +43,16 @@ struct agent_conf {
 	bool trust_last_blocks; /* after a reboot without the store */
 	uint32_t headroom;	/* free addresses to keep in each pool family, 16 */
 	uint32_t heartbeat_s;	/* how often it says in the store that it lives, 10 */
-	uint32_t idle_block_s;	/* an empty block beyond the headroom goes back after, 300 */
-	uint16_t vxlan_port;	/* 4789 */
-	uint32_t vxlan_vni;	/* 4096 */
-	char vxlan_device[16];	/* vxlan.roost; IPv6: with "6" appended */
-	bool vxlan_offload;	/* of checksums: true */
-	uint32_t exits_table;	/* 8266: the kernel's routing table of exits */
+	char kubernetes
+		[AGENT_CONF_PATH]; /* "in-cluster", a kubeconfig; "": Kubernetes is not asked */
+	uint32_t
+		deleted_node_s; /* blocks of a node deleted in Kubernetes are free after, 900; 0: stay */
+	uint32_t idle_block_s; /* an empty block beyond the headroom goes back after, 300 */
+	uint16_t vxlan_port;   /* 4789 */
+	uint32_t vxlan_vni;    /* 4096 */
+	char vxlan_device[16]; /* vxlan.roost; IPv6: with "6" appended */
+	bool vxlan_offload;    /* of checksums: true */
+	uint32_t exits_table;  /* 8266: the kernel's routing table of exits */
 	enum log_level log_level;
 	char log_file[AGENT_CONF_PATH];
 };

@@ -123,6 +123,8 @@ int detect_parse(const char *text, uint8_t family, struct detect *out, struct er
 		d.method = DETECT_NONE;
 	} else if (strcmp(text, "first-found") == 0) {
 		d.method = DETECT_FIRST_FOUND;
+	} else if (strcmp(text, "kubernetes") == 0) {
+		d.method = DETECT_KUBERNETES;
 	} else if (starts_with(text, "interface=") || starts_with(text, "skip-interface=")) {
 		d.method = *text == 's' ? DETECT_SKIP : DETECT_INTERFACE;
 		r = parse_interfaces(strchr(text, '=') + 1, e);
@@ -139,7 +141,7 @@ int detect_parse(const char *text, uint8_t family, struct detect *out, struct er
 			return err_set(e, EINVAL,
 				"%s is no way to find the node's %s address: none, first-found, "
 				"skip-interface=REGEX, interface=REGEX, can-reach=ADDRESS, "
-				"cidr=NET "
+				"cidr=NET, kubernetes "
 				"or an address",
 				text, family_name(family_of(family)));
 		r = check_family(&d.target, family, text, "address", e);

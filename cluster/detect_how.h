@@ -3,8 +3,9 @@
 /*
  * How a node's address shall be found, as the settings say it: "first-found",
  * "skip-interface=REGEX[,REGEX...]", "interface=REGEX[,REGEX...]", "can-reach=ADDRESS",
- * "cidr=NET[,NET...]", an address, or "none". agent/detect.h finds it. Pure.
+ * "cidr=NET[,NET...]", "kubernetes", an address, or "none". agent/detect.h finds it. Pure.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,14 +19,16 @@ enum detect_method {
 	DETECT_INTERFACE,
 	DETECT_CAN_REACH,
 	DETECT_CIDR,
-	DETECT_FIXED, /* this address; it must be there */
+	DETECT_FIXED,	   /* this address; it must be there */
+	DETECT_KUBERNETES, /* the first of these that is there: InternalIPs of the Node */
 };
 struct detect {
 	enum detect_method method;
 	char text[256];	       /* as given */
 	struct addr target;    /* CAN_REACH, FIXED */
-	struct cidr within[8]; /* CIDR */
+	struct cidr within[8]; /* CIDR; KUBERNETES: whole addresses, filled in by the agent */
 	size_t n_within;
+	bool is_default; /* nobody chose it */
 };
 int detect_parse(const char *text, uint8_t family, struct detect *out, struct err *e);
 

@@ -23,8 +23,8 @@ const struct agent_conf setting_defaults = {
 	.store.prefix = "/roost/",
 	.data_dir = "/var/lib/roost",
 	.socket = "/run/roost/agent.sock",
-	.detect[IPV4] = {.method = DETECT_FIRST_FOUND, .text = "first-found"},
-	.detect[IPV6] = {.method = DETECT_NONE, .text = "none"},
+	.detect[IPV4] = {.method = DETECT_FIRST_FOUND, .text = "first-found", .is_default = true},
+	.detect[IPV6] = {.method = DETECT_NONE, .text = "none", .is_default = true},
 	.bird_file = "/run/roost/bird.conf",
 	.bird_socket = "/run/bird/bird.ctl",
 	.bird_include = "/etc/bird/roost.d",
@@ -32,6 +32,7 @@ const struct agent_conf setting_defaults = {
 	.headroom = 16,
 	.heartbeat_s = STATUS_HEARTBEAT_S,
 	.idle_block_s = 300,
+	.deleted_node_s = 900,
 	.vxlan_port = 4789,
 	.vxlan_vni = 4096,
 	.vxlan_device = "vxlan.roost",
@@ -84,6 +85,16 @@ int setting_store(const char *s, void *field, size_t size, struct err *e)
 		r = err_set(e, EINVAL, "\"%.60s\" is neither file:PATH nor etcd:URL[,URL...]",
 			store_show_url(s, shown));
 	return r < 0 ? r : copy_setting(s, field, size, e);
+}
+
+int setting_kubernetes(const char *s, void *field, size_t size, struct err *e)
+{
+	if (strcmp(s, "in-cluster") == 0 || strcmp(s, "none") == 0)
+		return copy_setting(s, field, size, e);
+	if (*s != '/')
+		return err_set(e, EINVAL,
+			"\"%.60s\" is neither in-cluster, none, nor the path of a kubeconfig", s);
+	return setting_path(s, field, size, e);
 }
 
 int setting_prefix(const char *s, void *field, size_t size, struct err *e)

@@ -133,6 +133,7 @@ static const struct schema_member members[] = {
 	{"machine", &schema_text, AT(machine)},
 	{"namespace", &schema_text, AT(netns)},
 	{"host", &schema_text, AT(host)},
+	{"nodeUid", &schema_text, AT(node_uid)},
 	{"heartbeat", &moment, AT(heartbeat_s), .flags = SCHEMA_REQUIRED},
 	{"heartbeatSeconds", &schema_number, AT(interval_s), .min = 1,
 		.max = STATUS_HEARTBEAT_MAX_S},

@@ -43,6 +43,7 @@ struct status {
 	char machine[BOOT_MACHINE_TEXT]; /* boot_machine(); "" not known */
 	char netns[24];			 /* the cookie of its network namespace; "" not known */
 	char host[64];			 /* the host's name, for people */
+	char node_uid[64];		 /* of its Node in Kubernetes; "" none, or not known yet */
 	int64_t heartbeat_s;		 /* wall clock */
 	uint32_t interval_s;		 /* between heartbeats; 0 is the default */
 	bool stopped;			 /* ended by itself, cleanly */

@@ -50,8 +50,9 @@ struct desired_self {
 	size_t n_learned;
 	const struct bird_session *sessions; /* of BIRD, sorted by name; none while it is down */
 	size_t n_sessions;
-	bool md5_drops; /* the kernel drops segments for their TCP MD5 signature */
-	int64_t now_ms; /* boot time */
+	const json_t *labels; /* of its Node in Kubernetes; NULL: not known, or none of ours */
+	bool md5_drops;	      /* the kernel drops segments for their TCP MD5 signature */
+	int64_t now_ms;	      /* boot time */
 };
 
 /* A BGP session that is down. */

@@ -7,6 +7,7 @@
  * written while another node says that it has our address, nor when the reader of documents would
  * refuse it: the other nodes would not know this one, and it would not know why.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/desired/base.h"
@@ -151,6 +152,42 @@ static void set_name_label(json_t *labels, const char *name)
 	set_text(labels, DOCUMENT_NAME_LABEL, value);
 }
 
+/* Labels that came from Kubernetes are remembered by their keys, as those that people set here stay. */
+#define FROM_KUBERNETES "roost.io/kubernetes-labels"
+
+static void drop_labels(json_t *labels, const char *keys)
+{
+	while (*keys) {
+		char key[RESOURCE_LABEL + TEXT_DNS_NAME];
+		size_t len = strcspn(keys, " ");
+		(void)snprintf(key, sizeof(key), "%.*s", (int)len, keys);
+		(void)json_object_del(labels, key);
+		keys += len + strspn(keys + len, " ");
+	}
+}
+
+static void set_kubernetes_labels(json_t *metadata, const json_t *labels)
+{
+	const char *key;
+	json_t *value;
+	CLEANUP_TEXT struct text keys = {0};
+	if (!labels)
+		return;
+	json_t *all = object_in(metadata, "labels");
+	json_t *notes = object_in(metadata, "annotations");
+	const char *before = json_string_value(json_object_get(notes, FROM_KUBERNETES));
+	if (before)
+		drop_labels(all, before);
+	json_object_foreach ((json_t *)labels, key, value) {
+		if (strcmp(key, DOCUMENT_NAME_LABEL) != 0)
+			text_add(&keys, "%s%s", keys.len ? " " : "", key);
+		json_put(all, key, json_deep_copy(value));
+	}
+	set_text(notes, FROM_KUBERNETES, keys.len ? keys.buf : "");
+	if (json_object_size(notes) == 0)
+		(void)json_object_del(metadata, "annotations");
+}
+
 static bool is_readable(struct desired_work *g, const json_t *doc)
 {
 	CLEANUP_FREE struct resource *read = mem_new(1, sizeof(*read));
@@ -176,6 +213,7 @@ static void make_node_document(struct desired_work *g)
 	set_text(doc, "apiVersion", "projectcalico.org/v3");
 	json_t *metadata = object_in(doc, "metadata");
 	set_text(metadata, "name", g->conf->node);
+	set_kubernetes_labels(metadata, g->self->labels);
 	set_name_label(object_in(metadata, "labels"), g->conf->node);
 	json_t *spec = object_in(doc, "spec");
 	set_addresses(object_in(spec, "bgp"), g->self);

@@ -28,9 +28,9 @@ struct facts_link {
 };
 
 struct facts_addr {
-	struct cidr addr; /* with its subnet's length */
 	int link;
-	bool usable; /* global scope, not tentative, not deprecated */
+	bool usable;	  /* global scope, not tentative, not deprecated */
+	struct cidr addr; /* with its subnet's length */
 };
 
 /* A default route, or one that the administrator or DHCP made. */

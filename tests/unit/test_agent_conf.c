@@ -27,7 +27,7 @@ FIXTURE(remove_file)
 FIXTURE(forget_environment)
 {
 	static const char *const names[] = {"ROOST_NODE", "ROOST_STORE", "ROOST_STATE_DIR",
-		"ROOST_DATA_DIR", "ROOST_SOCKET", "ROOST_CONFIG"};
+		"ROOST_DATA_DIR", "ROOST_SOCKET", "ROOST_CONFIG", "NODE_NAME"};
 	for (size_t i = 0; i < COUNT(names); i++)
 		(void)unsetenv(names[i]);
 	return 0;
@@ -50,6 +50,34 @@ static int read_conf(const char *text, struct agent_conf *out, struct err *e, ..
 	assert_int_equal(fclose(f), 0);
 	*e = (struct err){0};
 	return arguments_read(argc, argv, out, e);
+}
+
+TEST(kubernetes_gives_the_name_and_the_addresses_unless_somebody_says_them)
+{
+	struct agent_conf c;
+	struct err e;
+	assert_int_equal(setenv("NODE_NAME", "worker-1", 1), 0);
+	ok(read_conf("{\"kubernetes\": \"in-cluster\"}", &c, &e, NULL));
+	assert_string_equal(c.node, "worker-1");
+	assert_false(c.node_is_host);
+	assert_string_equal(c.kubernetes, "in-cluster");
+	assert_int_equal(c.deleted_node_s, 900);
+	assert_int_equal(c.detect[IPV4].method, DETECT_KUBERNETES);
+	assert_int_equal(c.detect[IPV6].method, DETECT_KUBERNETES);
+	ok(read_conf("{\"kubernetes\": \"/etc/kubernetes/roost.conf\", \"node\": \"a\","
+		     "\"address\": {\"ipv4\": \"first-found\"}}",
+		&c, &e, NULL));
+	assert_string_equal(c.node, "a");
+	assert_int_equal(c.detect[IPV4].method, DETECT_FIRST_FOUND);
+	assert_int_equal(c.detect[IPV6].method, DETECT_KUBERNETES);
+	ok(read_conf("{\"kubernetes\": \"none\"}", &c, &e, NULL));
+	assert_string_equal(c.kubernetes, "");
+	assert_int_equal(c.detect[IPV4].method, DETECT_FIRST_FOUND);
+	assert_int_equal(setenv("NODE_NAME", "Worker", 1), 0);
+	refused(read_conf("{}", &c, &e, NULL), EINVAL, "NODE_NAME: \"Worker\" is no name");
+	assert_int_equal(unsetenv("NODE_NAME"), 0);
+	refused(read_conf("{\"kubernetes\": \"yes\"}", &c, &e, NULL), EBADMSG,
+		"\"yes\" is neither in-cluster, none, nor the path of a kubeconfig");
 }
 
 TEST(nothing_said_gives_the_defaults)
@@ -343,6 +371,8 @@ int main(void)
 {
 	(void)forget_environment(NULL);
 	const struct CMUnitTest tests[] = {
+		WITH_CLEAN_ENVIRONMENT(
+			kubernetes_gives_the_name_and_the_addresses_unless_somebody_says_them),
 		WITH_CLEAN_ENVIRONMENT(nothing_said_gives_the_defaults),
 		WITH_CLEAN_ENVIRONMENT(every_key_of_the_file_is_taken),
 		WITH_CLEAN_ENVIRONMENT(the_command_line_wins_over_the_environment_over_the_file),

@@ -122,6 +122,7 @@ static void read_self(const json_t *doc, struct input *in)
 		.link = {number_at(self, "link4"), number_at(self, "link6")},
 		.vxlan = {addr_at(self, "vxlan4"), addr_at(self, "vxlan6")},
 		.ipip = addr_at(self, "ipip4"),
+		.labels = json_object_get(self, "labels"),
 		.previous = {encapsulation_at(self, "former4"), encapsulation_at(self, "former6")},
 		.announced = in->announced,
 		.n_announced = read_cidrs(json_object_get(self, "announced"), in->announced),
@@ -146,7 +147,7 @@ static void read_sessions(const json_t *doc, struct input *in)
 		(void)bird_sessions_take(&in->sessions, reply.buf, began_ms, began_s);
 	in->self.sessions = in->sessions.all;
 	in->self.n_sessions = in->sessions.n;
-	in->self.now_ms = began_ms + 1000 * number_at(self, "protocolsAge");
+	in->self.now_ms = began_ms + INT64_C(1000) * number_at(self, "protocolsAge");
 	in->self.md5_drops = json_is_true(json_object_get(self, "md5Drops"));
 	text_free(&reply);
 }

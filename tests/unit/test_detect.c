@@ -91,6 +91,52 @@ static void find(const char *how, uint8_t family, const struct detect_want *more
 	(void)snprintf(out, 600, "%s on %d", text, link);
 }
 
+TEST(the_first_internal_address_that_is_here_is_taken)
+{
+	static const struct {
+		const char *within[3];
+		uint8_t family;
+		const char *preferred, *expected;
+	} table[] = {
+		{{"10.2.0.5/32"}, AF_INET, NULL, "10.2.0.5/24 on 3"},
+		{{"10.2.0.5/32", "10.4.0.5/32"}, AF_INET, NULL, "10.2.0.5/24 on 3"},
+		{{"10.99.0.5/32", "10.4.0.5/32"}, AF_INET, NULL, "10.4.0.5/24 on 4"},
+		{{"10.2.0.5/32", "10.4.0.5/32"}, AF_INET, "10.4.0.5/24", "10.4.0.5/24 on 4"},
+		{{"10.6.0.5/32"}, AF_INET, NULL, "10.6.0.5/24 on 6"},	  /* a tunnel is fine */
+		{{"192.0.2.77/32"}, AF_INET, NULL, "192.0.2.77/32 on 1"}, /* and loopback */
+		{{"fd04::5/128"}, AF_INET6, NULL, "fd04::5/64 on 4"},
+		{{"10.99.0.5/32"}, AF_INET, NULL,
+			"kubernetes: the Node has the IPv4 InternalIP 10.99.0.5, which no link of "
+			"this host that is up has: set kubelet's --node-ip to an address of this "
+			"host, or address.ipv4 in roostd.json"},
+		{{NULL}, AF_INET, NULL,
+			"kubernetes: this machine's Node has no IPv4 InternalIP yet: kubelet "
+			"registers it; the name of this node must be that of kubelet (NODE_NAME)"},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char seen[600], text[CIDR_TEXT];
+		struct facts_addr addrs[COUNT(addresses)];
+		struct facts f = host(addrs);
+		struct detect d;
+		struct err e = {0};
+		struct cidr found = {0};
+		int link = -1;
+		ok(detect_parse("kubernetes", table[i].family, &d, &e));
+		for (size_t j = 0; j < 3 && table[i].within[j]; j++)
+			d.within[d.n_within++] = cidr(table[i].within[j]);
+		struct detect_want w = {.how = &d, .family = table[i].family};
+		if (table[i].preferred)
+			w.preferred = cidr(table[i].preferred);
+		if (detect_find(&w, &f, &found, &link, &e) < 0) {
+			assert_string_equal(e.text, table[i].expected);
+			continue;
+		}
+		cidr_format(&found, text);
+		(void)snprintf(seen, sizeof(seen), "%s on %d", text, link);
+		assert_string_equal(seen, table[i].expected);
+	}
+}
+
 TEST(the_address_is_found_as_told)
 {
 	static const struct {
@@ -399,6 +445,7 @@ TEST(any_difference_makes_facts_unequal)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_internal_address_that_is_here_is_taken),
 		cmocka_unit_test(the_address_is_found_as_told),
 		cmocka_unit_test(what_is_not_there_is_said),
 		cmocka_unit_test(the_link_with_the_default_route_is_found_whatever_its_name),
