@@ -49,8 +49,17 @@ static const struct schema_member members[] = {
 	{"node", &schema_name, SCHEMA_AT(struct block, node), .flags = SCHEMA_REQUIRED},
 	{"state", SCHEMA_PARSER(block_read_state), SCHEMA_AT(struct block, state),
 		.flags = SCHEMA_ALWAYS},
+	/* For people and for kubectl: the key decides. */
+	{.key = "cidr"},
+	{.key = "since"},
+	{.key = "nonce"},
 };
 static const struct schema document = SCHEMA_OF(members);
+
+const struct schema *block_schema(void)
+{
+	return &document;
+}
 
 int block_parse(
 	const char *key, const char *value, int64_t revision, struct block *out, struct err *e)

@@ -11,6 +11,7 @@
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/schema.h"
 
 enum block_state {
 	BLOCK_OWNED,
@@ -27,10 +28,12 @@ struct block {
 	int64_t revision; /* of the document */
 };
 
-/* {"node": "a", "state": "owned", "since": "2026-11-23T...", "nonce": "..."}; unknown keys are
- * fine. key is without the store's prefix. -EINVAL, -EBADMSG. */
+/* {"node": "a", "cidr": "100.66.0.0/26", "state": "owned", "since": "2026-11-23T...",
+ * "nonce": "..."}; unknown keys are fine. key is without the store's prefix. -EINVAL, -EBADMSG. */
 int block_parse(
 	const char *key, const char *value, int64_t revision, struct block *out, struct err *e);
+
+const struct schema *block_schema(void); /* for the test that holds deploy/crds/ against it */
 
 /* The candidate to claim of a pool: a walk that starts at a place derived from the node's name, so
  * that nodes rarely meet; is_taken says which blocks are not free. attempts (blocks already tried in

@@ -26,14 +26,16 @@ static void make_nonce(char out[33])
 }
 
 /* Names and times need no escapes. */
-static void block_txn_format_value(struct block_txn *t, const char *node, enum block_state state)
+static void block_txn_format_value(
+	struct block_txn *t, const struct cidr *block, const char *node, enum block_state state)
 {
 	char now[32], nonce[33];
 	boot_format_time(boot_wall_s(), now);
 	make_nonce(nonce);
 	(void)snprintf(t->value, sizeof(t->value),
-		"{\"node\":\"%.*s\",\"state\":\"%s\",\"since\":\"%s\",\"nonce\":\"%s\"}",
-		RESOURCE_NAME - 1, node, block_state_name(state), now, nonce);
+		"{\"node\":\"%.*s\",\"cidr\":\"%s\",\"state\":\"%s\",\"since\":\"%s\","
+		"\"nonce\":\"%s\"}",
+		RESOURCE_NAME - 1, node, CIDR_STRING(block), block_state_name(state), now, nonce);
 }
 
 /* value NULL: the document goes. */
@@ -49,13 +51,13 @@ static void block_txn_write(
 
 void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node)
 {
-	block_txn_format_value(t, node, BLOCK_PENDING);
+	block_txn_format_value(t, block, node, BLOCK_PENDING);
 	block_txn_write(t, block, 0, t->value);
 }
 
 void block_txn_confirm(struct block_txn *t, const struct block *b)
 {
-	block_txn_format_value(t, b->node, BLOCK_OWNED);
+	block_txn_format_value(t, &b->cidr, b->node, BLOCK_OWNED);
 	block_txn_write(t, &b->cidr, b->revision, t->value);
 }
 
@@ -66,7 +68,7 @@ void block_txn_return(struct block_txn *t, const struct block *b)
 
 void block_txn_quarantine(struct block_txn *t, const struct block *b)
 {
-	block_txn_format_value(t, b->node, BLOCK_QUARANTINED);
+	block_txn_format_value(t, &b->cidr, b->node, BLOCK_QUARANTINED);
 	block_txn_write(t, &b->cidr, b->revision, t->value);
 }
 

@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "ipam/pool.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -99,6 +100,27 @@ static int status_fill_problem_count(const struct schema_at *at, void *out)
 	return 0;
 }
 
+/* Sums of the blocks, for those who see the document as a line of a table. */
+static json_t *status_write_used(const struct schema_member *m, const void *in)
+{
+	const struct status *s = in;
+	uint64_t n = 0;
+	(void)m;
+	for (size_t i = 0; i < s->n_blocks; i++)
+		n = pool_sum(n, s->blocks[i].used);
+	return json_of_number(n);
+}
+
+static json_t *status_write_free(const struct schema_member *m, const void *in)
+{
+	const struct status *s = in;
+	uint64_t n = 0;
+	(void)m;
+	for (size_t i = 0; i < s->n_blocks; i++)
+		n = s->blocks[i].draining ? n : pool_sum(n, s->blocks[i].free);
+	return json_of_number(n);
+}
+
 const struct schema_type status_id = {.parse = status_read_id, .write = status_write_id};
 static const struct schema_type moment = {.parse = status_read_time, .write = status_write_time};
 
@@ -154,12 +176,19 @@ static const struct schema_member members[] = {
 		.of = SCHEMA_ELEMENT(&schema_text, sizeof(((struct status *)0)->problems[0]))},
 	{"problemCount", &schema_number, AT(problem_count)},
 	{.type = SCHEMA_READER(status_fill_problem_count)},
+	{.key = "addressesUsed", .type = &(const struct schema_type){.write = status_write_used}},
+	{.key = "addressesFree", .type = &(const struct schema_type){.write = status_write_free}},
 	{"blocks", &schema_heap, SCHEMA_POINTER(struct status, blocks),
 		.count = offsetof(struct status, n_blocks),
 		.of = SCHEMA_ELEMENT(
 			&schema_object, sizeof(struct status_block), .schema = &block)},
 };
 static const struct schema document = SCHEMA_OF(members);
+
+const struct schema *status_schema(void)
+{
+	return &document;
+}
 
 json_t *status_format(const struct status *s)
 {
