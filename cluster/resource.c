@@ -318,6 +318,11 @@ static const struct schema_member document_members[] = {
 	{.key = "status", .type = SCHEMA_READER(resource_read_status)},
 };
 
+const struct schema *resource_spec(enum resource_kind k)
+{
+	return kinds[k].spec;
+}
+
 bool resource_is_password(const char *key)
 {
 	for (int k = 0; k < RESOURCE_KINDS; k++)

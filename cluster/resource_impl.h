@@ -12,6 +12,9 @@
 
 extern const struct schema resource_bgp_spec, resource_peer_spec, resource_filter_spec;
 
+/* The form of a kind's spec. deploy/crds/ says the same to an API server; a test compares them. */
+const struct schema *resource_spec(enum resource_kind k);
+
 /* Whether a member of a spec is a password: {"text": "..."}. */
 bool resource_is_password(const char *key);
 

@@ -9,7 +9,7 @@ BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmnl-dev libjansson
 DEMO_PACKAGES="net-tools iputils-ping nftables bird2 etcd-server python3"
 TEST_PACKAGES="libcmocka-dev spin clang clang-tidy libclang-rt-14-dev binutils strace jq procps
 	containernetworking-plugins podman containerd runc conmon busybox-static ethtool iptables nftables
-	curl ca-certificates openssl tcpdump python3-pytest python3-pytest-xdist
+	curl ca-certificates openssl tcpdump python3-pytest python3-pytest-xdist python3-yaml
 	python3-grpcio python3-protobuf protobuf-compiler golang-go
 	golang-github-containerd-go-cni-dev qemu-system-x86 kmod ipvsadm conntrack debootstrap"
 

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An API server with deploy/crds/ refuses what roostctl refuses and takes what roostctl takes. The documents
+are those that the tests of roostctl's reader have (documents.py), and below; where the two differ on purpose,
+the difference stands here with its reason, and in docs/KUBERNETES.md."""
+import json
+import os
+import subprocess
+
+import pytest
+
+import controlplane
+import documents
+from lab import Failed, equal, true
+from roostlab import BIN
+
+pytestmark = [pytest.mark.needs(*controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
+PLURALS = {"IPPool": "ippools", "RoostNode": "roostnodes", "BGPConfiguration": "bgpconfigurations",
+           "BGPPeer": "bgppeers", "BGPFilter": "bgpfilters", "IPReservation": "ipreservations",
+           "IPAMConfiguration": "ipamconfigurations", "IPBlock": "ipblocks", "NodeStatus": "nodestatuses"}
+STRICT = "?fieldValidation=Strict"
+# A folder's document that kubectl refuses and roostctl takes: what an export carries as status.
+EXPORTS_WITH_STATUS = {"calicoctl_export_node[0]", "kubectl_export_ippool[0]"}
+
+
+def collection(kind):
+    return f"/apis/roost.io/v1/{PLURALS[kind]}"
+
+
+def document(kind, spec, name="default", **metadata):
+    return {"apiVersion": "roost.io/v1", "kind": kind, "metadata": {"name": name, **metadata}, "spec": spec}
+
+
+@pytest.fixture(scope="module")
+def k(plane):
+    plane.kubectl("apply", "-f", f"{documents.ROOT}/deploy/crds")
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "-l",
+                  "app.kubernetes.io/part-of=roost")
+    return plane
+
+
+def judged(k, doc):
+    """What the API server says against a document; None: nothing."""
+    status, answer = k.ask("POST", f"{collection(doc['kind'])}{STRICT}&dryRun=All", doc)
+    if status == 201:
+        return None
+    if status not in (400, 422):
+        raise Failed(f"expected a document to be judged, saw {status}: {answer}")
+    return answer["message"]
+
+
+def test_fields_are_judged_as_roostctl_judges_them(k):
+    seen, wrong = 0, []
+    for kind, spec, sentence in documents.table():
+        said = judged(k, documents.for_kube(document(kind, spec)))
+        seen += 1
+        if (said is None) != (sentence is None):
+            wrong.append(f"{kind} {spec}: roostctl: {sentence}; the API server: {said}")
+    equal(wrong, [], "the differences")
+    true(seen > 150, f"the table of test_resource.c to be found, saw {seen} rows")
+
+
+def test_documents_are_judged_as_roostctl_judges_them(k):
+    seen, wrong = 0, []
+    for name, doc, refused in documents.folders():
+        if not isinstance(doc, dict) or "kind" not in doc or documents.for_kube(doc)["kind"] not in PLURALS:
+            continue  # the envelope of another kind
+        said = judged(k, documents.for_kube(doc))
+        seen += 1
+        if (said is not None) != (refused or name in EXPORTS_WITH_STATUS):
+            wrong.append(f"{name}: roostctl: {'refused' if refused else 'taken'}; the API server: {said}")
+        if name in EXPORTS_WITH_STATUS:
+            true('unknown field "status"' in said, f"status to be refused, saw {said}")
+    equal(wrong, [], "the differences")
+    true(seen > 20, f"folders to be found, saw {seen} documents")
+
+
+def by_roostctl(doc, folder):
+    """What roostctl says against a document; None: nothing."""
+    doc = {**doc, "apiVersion": "projectcalico.org/v3", "kind": doc["kind"].replace("RoostNode", "Node")}
+    env = {"PATH": os.environ["PATH"], "ROOST_STORE": f"file:{folder}"}
+    done = subprocess.run([f"{BIN}/roostctl", "apply", "-f", "-"], input=json.dumps(doc), env=env, text=True,
+                          capture_output=True, timeout=30)
+    return None if done.returncode == 0 else done.stderr
+
+
+POOL = {"cidr": "10.65.0.0/16"}
+RULE = {"action": "Accept", "cidr": "10.0.0.0/8", "matchOperator": "In"}
+PEER = {"peerIP": "10.0.0.9", "asNumber": 1}
+EXIT = {"nodeSelector": "has(x)", "cidrs": ["0.0.0.0/0"]}
+
+
+def pool(**spec):
+    return document("IPPool", {**POOL, **spec})
+
+
+def peer(**spec):
+    return document("BGPPeer", {**PEER, **spec})
+
+
+def rules(*entries, to="importV4"):
+    return document("BGPFilter", {to: list(entries)})
+
+
+def bgp(name="default", **spec):
+    return document("BGPConfiguration", spec, name=name)
+
+
+def node(spec=None, **more):
+    return document("RoostNode", spec or {}, **more)
+
+
+def selects(text):
+    return pool(nodeSelector=text)
+
+
+TAKEN = [
+    pool(cidr="fd00::/64", blockSize=116), pool(cidr="10.1.2.3"), pool(cidr="FD00::/64", vxlanMode="Always"),
+    pool(cidr="10.1.2.3/32"), pool(natOutgoing=None),
+    *map(selects, ["", " ", "all()", "!has(a)", "! (a == 'x' && b != \"y\") || all ( )", "a in {}",
+                   "a in { 'x','y' }", "a not in {'x'}", "a notin {'('}", "k contains ')'",
+                   "k starts with 'a' && k ends  with 'b'", "has == 'x'", "in in {'x'}", "(((a == '\"')))",
+                   "a.b/c-d_e == ''", "a\t==\t'x'", "x" * 512 + " == 'a'"]),
+    peer(keepaliveTime="5h55m", node="a--b.c"),
+    peer(asNumber=4294967295, ttlSecurity=255, password={"text": " "}),
+    peer(peerIP="[2001:db8::2]:65535", exits=["::/0"], nodeSelector="", node="a"),
+    rules({**RULE, "prefixLength": {"min": 8}}, {**RULE, "prefixLength": {}}),
+    rules(*[{**RULE, "cidr": "::/0", "prefixLength": {"min": 1, "max": 128}}] * 64, to="exportV6"),
+    bgp("node.a-b.c", listenPort=1),
+    bgp(exits=[{**EXIT, "cidrs": ["0.0.0.0/1", "10.0.0.0/8", "192.0.2.1"]}] * 16),
+    document("IPReservation", {"reservedCIDRs": ["10.0.0.1", "fd00::1", "::/0", "0.0.0.0/0"]}),
+    document("IPReservation", {}),
+    node(name="a." + "b" * 200, labels={"kubernetes.io/hostname": "a", "x": ""}),
+    node({"bgp": {"ipv6Address": "fd00::1/64", "ipv4Address": "", "asNumber": "65535.0"}}),
+]
+REFUSED = [
+    pool(cidr="fd00::/64", blockSize=115), pool(cidr="fd00::/64", ipipMode="Always"), pool(cidr="::/0"),
+    pool(ipipMode="Always", vxlanMode="CrossSubnet"), pool(cidr="10.65.0.0/28", blockSize=26),
+    pool(cidr="::ffff:1.2.3.0/120"), pool(cidr="10.0.0.0/8 "), pool(cidr="fe80::1%eth0/128"), pool(cidr=""),
+    pool(cidr="128.0.0.0/1"), pool(blockSize=26.5), pool(blockSize=2 ** 40),
+    *map(selects, ["a", "a ==", "a == x", "a = 'x'", "has()", "has(a", "has(a))", "(a == 'x'", "a == 'x')",
+                   "&& has(a)", "has(a) &&", "has(a) || ", "has(a) has(b)", "a in {'x'", "a in {'x',}", "a in 'x'",
+                   "global()", "a == 'x\"", "a contains x", "all", "kcontains 'x'", "has(a) & has(b)", "a not 'x'",
+                   "x" * 1024, "ä == 'x'", "a == 'x' \n"]),
+    peer(node="a", nodeSelector="all()"), peer(asNumber=2 ** 32), peer(peerIP="127.0.0.1:179"),
+    peer(peerIP="[fe80::1]:179"), peer(password={"text": "x" * 81}), peer(password={"text": ""}),
+    peer(exits=["10.0.0.0/8", "10.0.0.0/8"]), peer(keepaliveTime="1h1x"), peer(asNumber="99999999999999999999"),
+    peer(exits=["0.0.0.0/8"]),
+    rules({**RULE, "prefixLength": {"min": 7}}), rules({**RULE, "prefixLength": {"min": 20, "max": 19}}),
+    rules({**RULE, "prefixLength": {"max": 33}}),
+    rules({**RULE, "matchOperator": "Equal", "prefixLength": {"min": 9}}), rules(*[RULE] * 65),
+    rules({"action": "Accept", "prefixLength": {}}),
+    bgp("other"), bgp("node"), bgp("node.a", asNumber=1), bgp("node.a", exits=[]), bgp(exits=[EXIT] * 17),
+    bgp(exits=[{**EXIT, "nodeSelector": ""}]),
+    document("IPAMConfiguration", {}, name="other"), document("IPReservation", {"reservedCIDRs": ["10.0.0.0"] * 65}),
+    node({"bgp": {"ipv4IPIPTunnelAddr": "0.0.0.0"}}), node({"ipv6VXLANTunnelAddr": "1.2.3.4"}),
+    node({"vxlanTunnelMACAddr": "00:00:00:00:00:00"}), node({"vxlanTunnelMACAddr": "66-3e-04-aa-bb-cc"}),
+    node({"bgp": {"ipv4Address": "10.0.0.1/33"}}), node({"bgp": {"routeReflectorClusterID": "0.0.0.0"}}),
+    node(name="Big"), node(labels={"x": "a b"}),
+]
+# roostctl takes it, the API server does not; and the reverse.
+ONLY_ROOSTCTL = {
+    "a label's value that ends in a dash": node(labels={"x": "a-"}),
+    "an IPv4-mapped prefix": document("IPReservation", {"reservedCIDRs": ["::ffff:1.2.3.0/120"]}),
+}
+ONLY_KUBERNETES = {
+    "parentheses in a wrong order": selects("a == 'x') && (b == 'y'"),
+    "33 parentheses": selects("(" * 33 + "all()" + ")" * 33),
+    "257 labels": node(labels={f"x{i}": "" for i in range(257)}),
+}
+
+
+def test_both_judge_alike(k, tmp_path):
+    wrong = []
+    for i, (doc, taken) in enumerate([(d, True) for d in TAKEN] + [(d, False) for d in REFUSED]):
+        theirs, ours = judged(k, doc), by_roostctl(doc, tmp_path / str(i))
+        if (theirs is None) != taken or (ours is None) != taken:
+            wrong.append(f"{json.dumps(doc)[:200]}: roostctl: {ours}; the API server: {theirs}")
+    equal(wrong, [], "the differences")
+
+
+def test_differences_are_those_that_are_known(k, tmp_path):
+    for only, documented in ((True, ONLY_ROOSTCTL), (False, ONLY_KUBERNETES)):
+        for reason, doc in documented.items():
+            equal((by_roostctl(doc, tmp_path / reason.replace(" ", "-")) is None, judged(k, doc) is None),
+                  (only, not only), f"whether roostctl and the API server take {reason}")
+
+
+def change(k, before, after):
+    """What is said when one spec becomes another; None: nothing."""
+    path = f"{collection(before['kind'])}/{before['metadata']['name']}"
+    version = k.must("POST", collection(before["kind"]), before)["metadata"]["resourceVersion"]
+    after["metadata"]["resourceVersion"] = version
+    try:
+        status, answer = k.ask("PUT", path + STRICT, after)
+        return None if status == 200 else answer["message"]
+    finally:
+        k.must("DELETE", path)
+
+
+def test_a_pool_does_not_move(k):
+    for now, said in ((pool(cidr="10.66.0.0/16"), "cidr cannot change"), (pool(cidr="10.65.0.0/17"), "cidr cannot change"),
+                      (pool(blockSize=27), "blockSize cannot change"), (pool(blockSize=26), None),
+                      (pool(disabled=True, vxlanMode="Always"), None)):
+        answer = change(k, pool(), now)
+        true(answer is None if said is None else answer and said in answer,
+             f"{now['spec']} to be answered with {said}, saw {answer}")
+    equal(change(k, pool(cidr="fd00:0::/64"), pool(cidr="fd00::/64", blockSize=122)), None,
+          "the answer to another spelling of the same prefix")
+
+
+def test_kubectl_names_the_field_and_the_reason(k):
+    for doc, said in ((pool(cidr="10.65.0.1/16"),
+                       'spec.cidr: Invalid value: "10.65.0.1/16": is 10.65.0.1/16, which has host bits'),
+                      (pool(ipip={}), 'unknown field "spec.ipip"')):
+        done = k.kubectl("apply", "-f", "-", stdin=json.dumps(doc), ok=False)
+        true(done.returncode and said in done.stderr, f"kubectl to say {said}, saw {done.stderr}")
+
+
+def test_columns_show_what_people_look_for(k):
+    k.apply(document("IPPool", {**POOL, "blockSize": 26, "vxlanMode": "CrossSubnet", "natOutgoing": True}, name="shown"),
+            node({"bgp": {"ipv4Address": "192.0.2.1/24", "asNumber": 64513}, "drain": True}, name="n1"),
+            document("IPBlock", {"node": "n1", "cidr": "10.65.0.64/26", "state": "owned"}, name="10-65-0-64-26"),
+            document("IPBlock", {"node": "n2", "cidr": "10.65.0.128/26", "state": "owned"}, name="10-65-0-128-26"),
+            document("NodeStatus", {"version": "1.2", "bird": "up", "problemCount": 3, "addressesUsed": 7,
+                                    "addressesFree": 57, "peers": 2, "peersUp": 1,
+                                    "heartbeat": "2026-01-01T00:00:00Z", "further": {"x": 1}}, name="n1"))
+    for words, row in ((("ippools",), ["shown", "10.65.0.0/16", "26", "CrossSubnet", "true"]),
+                       (("rnode",), ["n1", "192.0.2.1/24", "64513", "true"]),
+                       (("ipblocks", "--field-selector", "spec.node=n1"), ["10-65-0-64-26", "10.65.0.64/26", "n1", "owned"]),
+                       (("nodestatuses",), ["n1", "1.2", "up", "2", "1", "7", "57", "3"])):
+        lines = k.kubectl("get", *words, "--no-headers").splitlines()
+        equal([line.split()[:len(row)] for line in lines], [row], f"what kubectl get {words[0]} prints")
+    whole = k.kubectl("get", "roost", "-o", "name").split()
+    equal(sorted(whole), ["ipblock.roost.io/10-65-0-128-26", "ipblock.roost.io/10-65-0-64-26", "ippool.roost.io/shown",
+                          "nodestatus.roost.io/n1", "roostnode.roost.io/n1"], "what kubectl get roost prints")
+    equal(k.must("GET", f"{collection('NodeStatus')}/n1")["spec"]["further"], {"x": 1},
+          "what the agent of a later version adds")
+
+
+def test_kubectl_explains_a_field_as_its_page_does(k):
+    said = " ".join(k.kubectl("explain", "ippools.spec.blockSize").split())
+    true("Length of a block's prefix: 20 to 32" in said, f"the words of docs/resources/ippool.md, saw {said}")
