@@ -35,6 +35,16 @@
 #define CLOSE_MS 1000
 #define ROUNDS 8 /* in a row, before events are looked at again */
 
+/* Whatever the store does: pods that run need the file, too, to be stopped. */
+static void sync_conflist(struct agent *a, int64_t now)
+{
+	bool look = a->slow_at <= now;
+	int64_t again = conflist_sync(&a->conflist, !agent_lacks(a), look, now);
+	problems_add_all(&a->problems, &a->conflist.problems);
+	if (again)
+		agent_want_reconcile(a, again);
+}
+
 /* In a large cluster a reconciliation takes long and something happens all the time: four fifths of
  * the time stay for others. */
 static int run_reconciliation(struct agent *a)
@@ -42,6 +52,7 @@ static int run_reconciliation(struct agent *a)
 	int64_t began = boot_now_ms();
 	a->reconcile_at = 0;
 	int r = reconcile(a);
+	sync_conflist(a, began);
 	for (size_t i = 0; i < a->n_waiters; i++)
 		a->waiters[i].seen = true;
 	int64_t took = boot_now_ms() - began;
@@ -160,6 +171,9 @@ static int open_all(struct agent *a, struct err *e)
 		r = open_bird(a, e);
 	}
 	if (r >= 0)
+		r = conflist_open(
+			&a->conflist, a->conf.conflist_file, a->conf.conflist_template, e);
+	if (r >= 0)
 		r = open_store(a, e);
 	if (r >= 0)
 		r = server_open(&a->server, a->conf.socket, a->conf.socket_group, e);
@@ -212,6 +226,7 @@ void agent_close(struct agent *a)
 		say_goodbye(a);
 	server_close(a->server);
 	bird_close(a->bird);
+	conflist_close(&a->conflist);
 	nat_free(a->nat);
 	tunnel_filter_free(a->tunnel_filter);
 	nft_close(a->nft);
@@ -244,6 +259,7 @@ void agent_fds(const struct agent *a, int fds[AGENT_FDS])
 	fds[1] = kernel_fd(a->kernel);
 	fds[2] = bird_fd(a->bird);
 	fds[3] = server_fd(a->server);
+	fds[4] = conflist_fd(&a->conflist);
 }
 
 static void end_node_commit(struct agent *a, const struct store_event *ev)
@@ -334,6 +350,8 @@ static void take_events(struct agent *a)
 		take_store_event(a, &ev);
 	take_kernel(a);
 	take_bird(a);
+	if (conflist_take(&a->conflist))
+		agent_want_reconcile(a, AGENT_AT_ONCE);
 	while (server_next(a->server, &id, &request))
 		handle_request(a, id, request);
 }

@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/bird/bird.h"
 #include "agent/block_plan.h"
+#include "agent/conflist.h"
 #include "agent/desired/desired.h"
 #include "agent/filter/firewall.h"
 #include "agent/filter/nat.h"
@@ -69,6 +70,7 @@ struct agent {
 	struct problems problems;
 	struct problems lasting; /* found by what is looked at slowly, kept meanwhile */
 	struct poolroutes poolroutes;
+	struct conflist conflist;
 	struct problems_log logged;
 	size_t logged_more; /* problems that were only counted */
 	struct agent_exits exits;
@@ -111,6 +113,7 @@ int save_last_known(
 /* After a reboot without the store, in each reconciliation: what was saved is the node state. */
 void use_last_known(struct agent *a);
 
-void log_problems(struct agent *a); /* those that came and went */
+void log_problems(struct agent *a);		/* those that came and went */
+const char *agent_lacks(const struct agent *a); /* of what a served node has; NULL: nothing */
 void publish_status(struct agent *a, bool stopped);
 json_t *report_status(const struct agent *a);

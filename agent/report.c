@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/agent_impl.h"
+#include "agent/readiness.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -113,6 +114,22 @@ void publish_status(struct agent *a, bool stopped)
 	status_done(&s);
 }
 
+const char *agent_lacks(const struct agent *a)
+{
+	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
+	const struct readiness in = {
+		.has_reconciled = a->has_reconciled,
+		.waits = *a->member.waits ? a->member.waits
+			 : a->loss.holds  ? a->loss.why
+					  : "",
+		.drain = node && node->spec.drain,
+		.n_blocks = a->self.n_announced,
+		.bird = &a->bird_status,
+		.generation = a->generation,
+	};
+	return readiness_lacks(&in);
+}
+
 /* The answer to roostctl status. */
 
 static json_t *text_or_null(const char *s)
@@ -185,6 +202,15 @@ static void report_problems(const struct agent *a, json_t *report)
 	json_put(report, "problemCount", json_of_number(all.total));
 }
 
+static void report_readiness(const struct agent *a, json_t *report)
+{
+	const char *lacks = agent_lacks(a);
+	if (!lacks && !conflist_is_fine(&a->conflist))
+		lacks = "the runtime's network configuration is not in place";
+	json_put(report, "ready", json_boolean(!lacks));
+	json_put(report, "lacks", text_or_null(lacks));
+}
+
 json_t *report_status(const struct agent *a)
 {
 	int64_t since;
@@ -205,6 +231,7 @@ json_t *report_status(const struct agent *a)
 		a->conf.node, "installation", a->member.installation, "since", began, "store",
 		store, "bird", bird, "address", "ipv4", report_address(&a->self.addr[IPV4]), "ipv6",
 		report_address(&a->self.addr[IPV6]), "blocks", report_blocks(a));
+	report_readiness(a, report);
 	report_problems(a, report);
 	json_put(report, "exits", report_exits(a));
 	json_put(report, "exitsText", text_or_null(exits));

@@ -5,7 +5,8 @@
  * is missing in it (an agent of another version) has none.
  *
  * Exit status 1 when there is no answer or the agent has a problem, so that it can be a health
- * check.
+ * check. A problem is no reason to end an agent (--live) or to hold up an upgrade (--ready): each of these
+ * asks for one thing alone.
  */
 #include "cli/commands.h"
 
@@ -160,12 +161,27 @@ static int ask_agent(const struct options *o, const char *op, json_t **answer, s
 	return r;
 }
 
+/* An agent of a version that does not know it is none that an upgrade may wait for. */
+static int print_readiness(const json_t *answer)
+{
+	const char *lacks = text_of(answer, "lacks");
+	if (is_true(answer, "ready")) {
+		(void)printf("ready\n");
+		return 0;
+	}
+	return output_complain("not ready: %s", *lacks ? lacks : "the agent does not say");
+}
+
 int agent_status(const struct options *o)
 {
 	CLEANUP_JSON json_t *answer = NULL;
 	struct err e = {0};
 	if (ask_agent(o, "status", &answer, &e) < 0)
 		return output_error(&e);
+	if (o->given & OPTION_LIVE)
+		return 0;
+	if (o->given & OPTION_READY)
+		return print_readiness(answer);
 	if (o->json)
 		output_json(json_incref(answer));
 	else

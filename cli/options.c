@@ -41,6 +41,8 @@ static const struct args_option known[] = {
 		"with --force: the node is off for good, its blocks are free at once"},
 	{OPTION_TIMEOUT, 0, "timeout", "DURATION",
 		"wait so long for an answer: 500ms, 10s, 1m30s (store 20s, agent 5s)"},
+	{OPTION_READY, 0, "ready", NULL, "whether this node is served; no more than that"},
+	{OPTION_LIVE, 0, "live", NULL, "whether the agent answers; no more than that"},
 	{OPTION_SHOW_SECRETS, 0, "show-secrets", NULL, "print passwords, too"},
 	{OPTION_LIFETIME, 0, "lifetime", "SECONDS",
 		"end by itself after this time, whatever happens (600)"},

@@ -28,6 +28,8 @@ enum option {
 	OPTION_CLUSTER = 1 << 14,
 	OPTION_POWERED_OFF = 1 << 15,
 	OPTION_LIFETIME = 1 << 24,
+	OPTION_READY = 1 << 17,
+	OPTION_LIVE = 1 << 18,
 	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
 	OPTION_SHOW_SECRETS = 1 << 26,
 	OPTION_TIMEOUT = 1 << 27,

@@ -76,8 +76,19 @@ static const struct command {
 		"whose store came back without documents that it had leaves pods and routes alone "
 		"and\n"
 		"waits for them; after this it follows the store, whatever that takes away."},
-	{"status", NULL, "", 0, 0, OPTION_TIMEOUT, agent_status, "how the agent of this machine is",
-		"Asks the agent over its socket. Exit 1 when there is a problem or no answer."},
+	{"node", "install", "FROM TO", 2, 2, 0, node_install,
+		"put executables into the runtime's folder",
+		"Copies every file of the folder FROM into the folder TO, each by a rename, so "
+		"that a\n"
+		"runtime finds the old one or the new one. What is the same already stays."},
+	{"status", NULL, "", 0, 0, OPTION_READY | OPTION_LIVE | OPTION_TIMEOUT, agent_status,
+		"how the agent of this machine is",
+		"Asks the agent over its socket. Exit 1 when there is a problem or no answer.\n"
+		"With --live: 1 only when there is no answer. With --ready: 1 unless this node is "
+		"served,\n"
+		"which means that the store has been read once, BIRD runs with the present "
+		"configuration,\n"
+		"the node has a block, and the runtime's network configuration is in place."},
 	{"ipam", "show", "", 0, 0, OPTION_IP | OPTION_CLUSTER | OPTION_TIMEOUT, ipam_show,
 		"pools and their blocks in numbers; one address",
 		"Shows the pools this node knows and the blocks it owns: how many addresses are "

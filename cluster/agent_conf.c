@@ -81,6 +81,10 @@ static const struct schema_member bird_members[] = {
 	{"include", TEXT(setting_path), AT(bird_include)},
 	{"group", TEXT(setting_word), AT(bird_group)},
 };
+static const struct schema_member conflist_members[] = {
+	{"file", TEXT(setting_path_or_none), AT(conflist_file)},
+	{"template", TEXT(setting_path), AT(conflist_template)},
+};
 static const struct schema_member vxlan_members[] = {
 	{"port", &schema_number, AT(vxlan_port), .min = 1, .max = UINT16_MAX},
 	{"vni", &schema_number, AT(vxlan_vni), .min = 1, .max = VNI_MAX},
@@ -95,8 +99,9 @@ static const struct schema_member log_members[] = {
 	{"file", TEXT(setting_path_or_none), AT(log_file)},
 };
 static const struct schema etcd = SCHEMA_OF(etcd_members), address = SCHEMA_OF(address_members),
-			   bird = SCHEMA_OF(bird_members), vxlan = SCHEMA_OF(vxlan_members),
-			   exits = SCHEMA_OF(exits_members), logging = SCHEMA_OF(log_members);
+			   bird = SCHEMA_OF(bird_members), conflist = SCHEMA_OF(conflist_members),
+			   vxlan = SCHEMA_OF(vxlan_members), exits = SCHEMA_OF(exits_members),
+			   logging = SCHEMA_OF(log_members);
 static const struct schema_member file_members[] = {
 	{"node", TEXT(setting_node), AT(node)},
 	{"store", TEXT(setting_store), AT(store.url)},
@@ -109,6 +114,7 @@ static const struct schema_member file_members[] = {
 	{"deletedNodeSeconds", &schema_number, AT(deleted_node_s), LIVE, .max = IDLE_MAX_S},
 	SECTION("address", address),
 	SECTION("bird", bird),
+	SECTION("conflist", conflist),
 	{"routes", TEXT(setting_routes), AT(routes_static), LIVE},
 	{"trustLastBlocks", &schema_bool, AT(trust_last_blocks)},
 	{"headroom", &schema_number, AT(headroom), LIVE, .max = HEADROOM_MAX},

@@ -29,6 +29,7 @@ const struct agent_conf setting_defaults = {
 	.bird_socket = "/run/bird/bird.ctl",
 	.bird_include = "/etc/bird/roost.d",
 	.bird_group = "bird",
+	.conflist_template = "/etc/roost/10-roost.conflist",
 	.headroom = 16,
 	.heartbeat_s = STATUS_HEARTBEAT_S,
 	.idle_block_s = 300,

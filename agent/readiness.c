@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order is that in which a node comes up, so the first thing that is missing is the one that somebody
+ * has to look at. A graceful restart that is under way counts as missing: while BIRD recovers, a second
+ * node that restarts would not get this one's routes.
+ */
+#include "agent/readiness.h"
+
+const char *readiness_lacks(const struct readiness *in)
+{
+	if (*in->waits)
+		return in->waits;
+	if (!in->has_reconciled)
+		return "the cluster store has not been read yet";
+	if (!in->bird->up)
+		return "BIRD does not answer";
+	if (in->bird->loaded != in->generation)
+		return "BIRD has not loaded the present configuration yet";
+	if (in->bird->recovering)
+		return "BIRD is recovering from a restart";
+	if (in->n_blocks == 0 && !in->drain)
+		return "this node has no block of addresses yet";
+	return NULL;
+}
