@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/pools.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -91,17 +92,19 @@ static const struct mirror_pool *pool_of(const struct mirror *m, const struct ci
 	return NULL;
 }
 
-/* The document of a pool, by its prefix: names are cut in the mirror. */
+/* The document of a pool, by its prefix, as names are cut in the mirror: of several the oldest counts. */
 static const struct replica_item *pool_document(
 	const struct block_plan_input *in, const struct cidr *cidr)
 {
+	const struct replica_item *found = NULL;
 	for (size_t i = 0; i < in->replica->n_items; i++) {
 		const struct replica_item *item = in->replica->items[i];
 		if (item->resource.kind == RESOURCE_IPPOOL &&
-			cidr_equal(&item->resource.pool.pool.cidr, cidr))
-			return item;
+			cidr_equal(&item->resource.pool.pool.cidr, cidr) &&
+			(!found || pools_is_older(&item->resource, &found->resource)))
+			found = item;
 	}
-	return NULL;
+	return found;
 }
 
 /* Where a new block goes: where it was meant for, else where addresses are fewest. */

@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * roostctl apply and diff. Everything is read and judged first; then the changes are committed, in
- * one transaction when they fit, else in several, in the order of the files. Each round begins with
- * a new look at the store, so a round that somebody else's change has stopped is simply done again,
- * and what an earlier round has written is unchanged for the next.
+ * roostctl apply and diff. Everything is read and judged first; then the documents are written, each by
+ * itself, compared with what was read. Each round begins with a new look at the store, so a round that
+ * somebody else's change has stopped is simply done again, and what an earlier round has written is
+ * unchanged for the next.
+ *
+ * The order keeps the rules between resources at each moment, and lets nothing give addresses before all
+ * that restricts it is there: pools that move go first, new pools come last, and between them
+ * reservations, limits, nodes, filters and who names them.
+ *
+ * Two people may write what does not go together at the same moment, as nothing spans two documents. So
+ * what other documents may stand against is read afresh after it was written. As both write before they read,
+ * one of them sees the other, takes back what it wrote, and begins anew: the look of the next round
+ * refuses it, or finds that the other has done the same. Whoever is killed in between leaves both; then
+ * the older pool counts, and agents name the other.
  *
  * A pool that gets another cidr or block size is held (disabled) for a round, see cli/commit.c; if
- * the blocks counted then forbid the change, it is put back as it was.
+ * the blocks counted then forbid the change, it is put back as it was. Else it is deleted and made
+ * anew: it is as young as what it covers now.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +29,7 @@
 #include "cli/manifest.h"
 #include "cli/output.h"
 #include "cli/plan.h"
+#include "cli/rules.h"
 #include "cli/config.h"
 #include "cluster/document.h"
 #include "cluster/keys.h"
@@ -28,14 +40,21 @@
 #define LOST_RACES_MAX 10
 #define HOLDS_MAX 64 /* pools that move in one apply */
 
+/* What became of a manifest. */
+struct outcome {
+	enum plan_kind kind;
+	json_t *before; /* what the store had; NULL: nothing, or a pool of another shape */
+};
+
 struct apply {
 	const struct manifests *manifests;
 	struct store *store;
-	enum plan_kind *results; /* of each manifest, as far as we are */
+	struct outcome *outcomes; /* of each manifest, as far as we are */
+	bool *recheck;		  /* of each: plan_verify() looks at it again */
 	struct commit_hold holds[HOLDS_MAX];
 	size_t n_holds;
-	size_t n_done; /* changes committed */
-	bool unknown;  /* whether the last ones were */
+	size_t n_done; /* documents written, and not taken back */
+	bool unknown;  /* whether the last one was */
 };
 
 static const char *const words[] = {
@@ -97,67 +116,155 @@ static void drop_hold(struct apply *a, const char *key)
 		}
 }
 
-/* As many changes as fit into one transaction; *end is behind the last one. */
-static size_t apply_fill(struct commit *c, const struct plan *p, size_t *end)
+static void apply_note(struct apply *a, const struct plan_step *step)
 {
-	size_t changes = 0;
-	bool guarded = false;
-	for (*end = 0; *end < p->n; (*end)++) {
-		const struct plan_step *step = &p->steps[*end];
-		char key[STORE_KEY_MAX];
-		if (step->kind == PLAN_UNCHANGED)
-			continue;
-		keys_resource(step->value.kind, step->value.name, key);
-		if (!commit_add(c, key, step->old ? step->old->revision : 0, step->doc))
-			break;
-		guarded = guarded || step->guarded;
-		changes++;
-	}
-	if (guarded)
-		commit_add_guard(c, p->inventory.guard);
-	return changes;
+	size_t i = (size_t)(step->manifest - a->manifests->list);
+	bool stays = step->old && !step->moves;
+	a->outcomes[i] = (struct outcome){
+		.kind = step->kind, .before = stays ? json_incref(step->old->doc) : NULL};
+	a->recheck[i] = step->recheck;
+	a->n_done++;
 }
 
-static void apply_note(struct apply *a, const struct plan *p, size_t end)
+/* 1 done, 0 somebody else was faster, -errno. */
+static int write_doc(
+	struct apply *a, const char *key, int64_t revision, const json_t *doc, struct err *e)
 {
-	for (size_t i = 0; i < end; i++) {
-		const struct plan_step *step = &p->steps[i];
-		if (step->kind == PLAN_UNCHANGED)
-			continue;
-		a->results[step->manifest - a->manifests->list] = step->kind;
-		a->n_done++;
-		if (step->old)
-			drop_hold(a, step->old->key);
-	}
+	int r = commit_write(a->store, key, revision, doc, e);
+	a->unknown = r == -ETIMEDOUT;
+	return r;
+}
+
+/* A pool that moves, which is held: it goes. */
+static int delete_moved(struct apply *a, const struct plan_step *step, struct err *e)
+{
+	int r = write_doc(a, step->old->key, step->old->revision, NULL, e);
+	if (r > 0)
+		drop_hold(a, step->old->key);
+	return r;
+}
+
+static int write_step(struct apply *a, const struct plan_step *step, struct err *e)
+{
+	char key[STORE_KEY_MAX];
+	bool anew = !step->old || step->moves;
+	keys_resource(step->value.kind, step->value.name, key);
+	int r = write_doc(a, key, anew ? 0 : step->old->revision, step->doc, e);
+	if (r < 0 && step->moves)
+		err_details(e, "it was deleted, to be made anew with its other cidr or blockSize: "
+			       "apply it again");
+	if (r < 0)
+		err_add(e, "%s", LABEL_STRING(step->value.kind, step->value.name));
+	if (r > 0)
+		apply_note(a, step);
+	return r;
+}
+
+static int write_steps(struct apply *a, const struct plan *p, struct err *e)
+{
+	static const enum resource_kind order[] = {RESOURCE_IPRESERVATION,
+		RESOURCE_IPAMCONFIGURATION, RESOURCE_NODE, RESOURCE_BGPFILTER,
+		RESOURCE_BGPCONFIGURATION, RESOURCE_BGPPEER, RESOURCE_IPPOOL};
+	_Static_assert(sizeof(order) / sizeof(order[0]) == RESOURCE_KINDS, "all kinds");
+	int r = 1;
+	for (size_t i = 0; i < p->n && r > 0; i++)
+		if (p->steps[i].moves)
+			r = delete_moved(a, &p->steps[i], e);
+	for (size_t k = 0; k < RESOURCE_KINDS; k++)
+		for (size_t i = 0; i < p->n && r > 0; i++)
+			if (p->steps[i].value.kind == order[k] &&
+				p->steps[i].kind != PLAN_UNCHANGED)
+				r = write_step(a, &p->steps[i], e);
+	return r;
 }
 
 enum round { ROUND_AGAIN, ROUND_LOST, ROUND_COMPLETE };
 
-/* One look and one transaction: an enum round, or -errno; -EINVAL without a sentence when complaints
+/* One look and the writes of it: an enum round, or -errno; -EINVAL without a sentence when complaints
  * were made. */
 static int run_round(struct apply *a, struct err *e)
 {
 	CLEANUP_PLAN struct plan p = {0};
-	CLEANUP_COMMIT struct commit c = {.n = 0};
-	size_t end = 0;
 	int r = plan_make(a->store, a->manifests, &p, e);
 	if (r != 0)
 		return r > 0 ? -EINVAL : r;
 	r = hold_pools(a, &p, e);
 	if (r != 0)
 		return r > 0 ? ROUND_AGAIN : r;
-	if (apply_fill(&c, &p, &end) == 0) {
+	r = write_steps(a, &p, e);
+	if (r > 0)
 		plan_warn(&p);
-		return ROUND_COMPLETE;
+	return r < 0 ? r : r > 0 ? ROUND_COMPLETE : ROUND_LOST;
+}
+
+/* The pool is disabled, at this revision. */
+static int delete_unused(
+	struct apply *a, const struct inventory_item *item, int64_t revision, struct err *e)
+{
+	CLEANUP_INVENTORY struct inventory now = {0};
+	char in_use[256];
+	int r = inventory_blocks(a->store, &now, e);
+	if (r < 0)
+		return r;
+	if (rules_count_blocks(now.blocks, now.n_blocks, &item->value->pool.pool.cidr, in_use) == 0)
+		return write_doc(a, item->key, revision, NULL, e);
+	(void)err_set(e, EBUSY,
+		"somebody applied at the same moment what it does not go together with, and it "
+		"has %s: it stays, disabled",
+		in_use);
+	err_details(e,
+		"roostctl get all names what it meets; delete one of them when its blocks have "
+		"come back");
+	return -EBUSY;
+}
+
+/* Agents may have claimed of it already, so it goes as any other pool. */
+static int take_back_pool(struct apply *a, const struct inventory_item *item, struct err *e)
+{
+	struct commit_hold hold = {.revision = 0};
+	if (item->value->pool.disabled)
+		return delete_unused(a, item, item->revision, e);
+	int r = commit_hold(a->store, item, &hold, e);
+	if (r > 0)
+		r = delete_unused(a, item, hold.revision, e);
+	commit_hold_done(&hold);
+	return r;
+}
+
+/* What was lost goes, or is as before, unless somebody has changed it since. */
+static int take_back(struct apply *a, const struct plan_step *step, struct err *e)
+{
+	struct outcome *o = &a->outcomes[step->manifest - a->manifests->list];
+	int r = step->value.kind == RESOURCE_IPPOOL
+			? take_back_pool(a, step->old, e)
+			: write_doc(a, step->old->key, step->old->revision, o->before, e);
+	if (r < 0)
+		err_add(e, "%s", LABEL_STRING(step->value.kind, step->value.name));
+	if (r > 0) {
+		json_decref(o->before);
+		*o = (struct outcome){.kind = PLAN_UNCHANGED};
+		a->n_done--;
 	}
-	r = commit_run(&c, a->store, e);
-	a->unknown = r == -ETIMEDOUT;
-	if (r <= 0)
-		return r < 0 ? r : ROUND_LOST;
-	apply_note(a, &p, end);
-	if (end == p.n)
-		plan_warn(&p);
-	return end < p.n ? ROUND_AGAIN : ROUND_COMPLETE;
+	return r;
+}
+
+/* What was written is looked at afresh. 0: some of it was taken back. */
+static int verify(struct apply *a, struct err *e)
+{
+	CLEANUP_PLAN struct plan p = {0};
+	CLEANUP_FREE bool *lost = mem_new(a->manifests->n, sizeof(*lost));
+	bool any = false;
+	for (size_t i = 0; i < a->manifests->n; i++)
+		any = any || a->recheck[i];
+	int n = any ? plan_verify(a->store, a->manifests, a->recheck, lost, &p, e) : 0;
+	int r = n;
+	for (size_t i = 0; i < p.n && r >= 0 && n > 0; i++)
+		if (lost[p.steps[i].manifest - a->manifests->list])
+			r = take_back(a, &p.steps[i], e);
+	if (n < 0)
+		err_details(e, "whether what was applied goes together with what others applied at "
+			       "the same moment is not known: apply it again");
+	return r < 0 ? r : n == 0;
 }
 
 static int run_rounds(struct apply *a, struct err *e)
@@ -165,8 +272,14 @@ static int run_rounds(struct apply *a, struct err *e)
 	int lost = 0;
 	for (;;) {
 		int r = run_round(a, e);
-		if (r < 0 || r == ROUND_COMPLETE)
-			return r < 0 ? r : 0;
+		if (r == ROUND_COMPLETE) {
+			r = verify(a, e);
+			if (r > 0)
+				return 0;
+			r = r < 0 ? r : ROUND_LOST;
+		}
+		if (r < 0)
+			return r;
 		lost += r == ROUND_LOST;
 		if (lost > LOST_RACES_MAX)
 			return err_set(
@@ -174,39 +287,51 @@ static int run_rounds(struct apply *a, struct err *e)
 	}
 }
 
+/* After a failure the manifests that were not reached, or taken back, are not told of. */
 static void print_results(const struct apply *a, bool json, bool failed)
 {
 	json_t *list = json ? json_array() : NULL;
 	for (size_t i = 0; i < a->manifests->n; i++)
-		if (!failed || a->results[i] != PLAN_UNCHANGED)
+		if (!failed || a->outcomes[i].kind != PLAN_UNCHANGED)
 			commit_report(list, a->manifests->list[i].resource.kind,
-				a->manifests->list[i].resource.name, words[a->results[i]]);
+				a->manifests->list[i].resource.name, words[a->outcomes[i].kind]);
 	if (list)
 		output_json(list);
+}
+
+static int complain_failed(const struct apply *a)
+{
+	if (a->n_done == 0)
+		return output_complain(a->unknown ? "whether something was changed is unknown"
+						  : "nothing was changed");
+	return output_complain("%s applied before that, %s: apply it again",
+		COUNT_STRING(a->n_done, "resource was", "resources were"),
+		a->unknown ? "of the next one it is unknown" : "the rest was not");
 }
 
 static int apply_manifests(const struct options *o, const struct manifests *m)
 {
 	CLEANUP_STORE struct store *store = NULL;
-	CLEANUP_FREE enum plan_kind *results = mem_new(m->n, sizeof(*results));
+	CLEANUP_FREE struct outcome *outcomes = mem_new(m->n, sizeof(*outcomes));
+	CLEANUP_FREE bool *recheck = mem_new(m->n, sizeof(*recheck));
 	struct err e = {0};
 	int r = config_make_store(o, &store, &e);
 	if (r < 0)
 		return output_error(&e);
-	struct apply a = {.manifests = m, .store = store, .results = results};
+	struct apply a = {.manifests = m, .store = store, .outcomes = outcomes, .recheck = recheck};
 	r = run_rounds(&a, &e);
+	if (r < 0 && *e.text)
+		(void)output_error(&e);
 	release_pools(&a);
+	if (r == 0)
+		commit_drop_guard(store);
+	else if (a.n_done > 0 && verify(&a, &e) < 0)
+		(void)output_error(&e);
 	if (r == 0 || a.n_done > 0)
 		print_results(&a, o->json, r < 0);
-	if (r == 0)
-		return 0;
-	if (*e.text)
-		(void)output_error(&e);
-	if (a.n_done > 0)
-		return output_complain(
-			"%zu resources were applied before that, the rest was not", a.n_done);
-	return output_complain(
-		a.unknown ? "whether something was changed is unknown" : "nothing was changed");
+	for (size_t i = 0; i < m->n; i++)
+		json_decref(outcomes[i].before);
+	return r < 0 ? complain_failed(&a) : 0;
 }
 
 /* The files of the command line, judged; the exit status when that is all, else -1. */
@@ -228,7 +353,8 @@ int apply_files(const struct options *o)
 	return status >= 0 ? status : apply_manifests(o, &m);
 }
 
-/* Both sides of a change, as they may be shown. before is null when there is nothing. */
+/* Both sides of a change, as they may be shown, without what the store adds. before is null when there is
+ * nothing. */
 struct sides {
 	json_t *before, *after;
 };
@@ -236,10 +362,14 @@ struct sides {
 static struct sides show_sides(const struct plan_step *step, bool secrets)
 {
 	json_t *old = step->old ? step->old->doc : NULL;
+	bool good = step->old && step->old->value;
+	CLEANUP_JSON json_t *before = good ? document_stored(old) : json_incref(old);
+	CLEANUP_JSON json_t *after = document_stored(step->doc);
 	if (secrets)
-		return (struct sides){old ? json_incref(old) : json_null(), json_incref(step->doc)};
+		return (struct sides){
+			before ? json_incref(before) : json_null(), json_incref(after)};
 	return (struct sides){
-		old ? document_hide(old, NULL) : json_null(), document_hide(step->doc, old)};
+		before ? document_hide(before, NULL) : json_null(), document_hide(after, before)};
 }
 
 static void sides_done(struct sides *s)

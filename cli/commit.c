@@ -13,10 +13,8 @@
  */
 #include "cli/commit.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "cli/config.h"
 #include "cluster/keys.h"
@@ -24,58 +22,23 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-static void commit_put(struct commit *c, const char *key, int64_t revision, char *text)
+int commit_write(
+	struct store *s, const char *key, int64_t revision, const json_t *doc, struct err *e)
 {
-	assert(c->n < STORE_TXN_MAX);
-	(void)text_copy(c->keys[c->n], STORE_KEY_MAX, key);
-	c->texts[c->n] = text;
-	c->compares[c->n] = (struct store_compare){.key = c->keys[c->n], .revision = revision};
-	c->changes[c->n] = (struct store_change){.key = c->keys[c->n], .value = text};
-	c->n++;
+	CLEANUP_FREE char *text = doc ? json_text(doc) : NULL;
+	const struct store_compare compare = {.key = key, .revision = revision};
+	const struct store_change change = {.key = key, .value = text};
+	const struct store_txn txn = {
+		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
+	return config_commit(s, &txn, e);
 }
 
-bool commit_add(struct commit *c, const char *key, int64_t revision, const json_t *doc)
+void commit_drop_guard(struct store *s)
 {
-	char *text = doc ? json_text(doc) : NULL;
-	size_t len = strlen(key) + (text ? strlen(text) : 0);
-	bool fits = c->n == 0 || (c->n + 1 < STORE_TXN_MAX && c->bytes + len <= COMMIT_BYTES);
-	if (!fits) {
-		free(text);
-		return false;
-	}
-	commit_put(c, key, revision, text);
-	c->bytes += len;
-	return true;
-}
-
-void commit_add_guard(struct commit *c, int64_t revision)
-{
-	uint64_t nonce[2];
-	char text[64];
-	if (getrandom(nonce, sizeof(nonce), 0) != sizeof(nonce))
-		err_abort("the kernel gives no random numbers");
-	(void)snprintf(text, sizeof(text), "{\"nonce\":\"%016llx%016llx\"}",
-		(unsigned long long)nonce[0], (unsigned long long)nonce[1]);
-	commit_put(c, KEYS_GUARD_POOLS, revision, mem_strdup(text));
-}
-
-int commit_run(struct commit *c, struct store *s, struct err *e)
-{
-	const struct store_txn txn = {.compares = c->compares,
-		.n_compares = c->n,
-		.changes = c->changes,
-		.n_changes = c->n};
-	int r = config_commit(s, &txn, e);
-	commit_done(c);
-	return r;
-}
-
-void commit_done(struct commit *c)
-{
-	for (size_t i = 0; i < c->n; i++)
-		free(c->texts[i]);
-	c->n = 0;
-	c->bytes = 0;
+	CLEANUP_DOC struct store_doc guard = {0};
+	struct err ignored = {0}; /* the next one meets it again */
+	if (config_get(s, KEYS_OLD_GUARD, &guard, &ignored) > 0)
+		(void)commit_write(s, KEYS_OLD_GUARD, guard.revision, NULL, &ignored);
 }
 
 void commit_report(json_t *list, enum resource_kind kind, const char *name, const char *result)
@@ -105,13 +68,11 @@ static int read_back(
 int commit_hold(
 	struct store *s, const struct inventory_item *pool, struct commit_hold *out, struct err *e)
 {
-	CLEANUP_COMMIT struct commit c = {.n = 0};
 	CLEANUP_JSON json_t *disabled = json_deep_copy(pool->doc);
 	struct commit_hold hold = {.revision = 0};
 	(void)text_copy(hold.key, sizeof(hold.key), pool->key);
 	json_put(json_object_get(disabled, "spec"), "disabled", json_true());
-	(void)commit_add(&c, pool->key, pool->revision, disabled);
-	int r = commit_run(&c, s, e);
+	int r = commit_write(s, pool->key, pool->revision, disabled, e);
 	if (r > 0)
 		r = read_back(s, pool->key, disabled, &hold.revision, e);
 	if (r <= 0)
@@ -123,9 +84,7 @@ int commit_hold(
 
 int commit_release(struct store *s, const struct commit_hold *h, struct err *e)
 {
-	CLEANUP_COMMIT struct commit c = {.n = 0};
-	(void)commit_add(&c, h->key, h->revision, h->before);
-	return commit_run(&c, s, e);
+	return commit_write(s, h->key, h->revision, h->before, e);
 }
 
 void commit_hold_done(struct commit_hold *h)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Transactions as commands make them: documents with the revisions they were seen at, the guard of
- * the pools beside them, and pools held still while their blocks are counted.
+ * Writing as commands do it: one document at a time, with the revision that it was seen at, and pools
+ * held still while their blocks are counted.
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -12,26 +12,13 @@
 #include "lib/err.h"
 #include "store/store.h"
 
-#define COMMIT_BYTES 524288 /* of one transaction; etcd takes 1.5 MiB in a request */
+/* Writes the document under key, which was seen at revision (0: there was none). doc NULL: it is deleted.
+ * 1 done, 0 somebody else was faster, -errno. */
+int commit_write(
+	struct store *s, const char *key, int64_t revision, const json_t *doc, struct err *e);
 
-struct commit {
-	struct store_compare compares[STORE_TXN_MAX];
-	struct store_change changes[STORE_TXN_MAX];
-	char keys[STORE_TXN_MAX][STORE_KEY_MAX];
-	char *texts[STORE_TXN_MAX];
-	size_t n;
-	size_t bytes;
-};
-
-/* Adds a change of the document under key, which was seen at revision (0: absent). doc NULL: it is
- * deleted. false: it does not fit any more, commit what is there first. */
-bool commit_add(struct commit *c, const char *key, int64_t revision, const json_t *doc);
-/* Compares and changes the guard. There is always room for it. */
-void commit_add_guard(struct commit *c, int64_t revision);
-/* 1 done, 0 somebody else was faster, -errno. Empties c. */
-int commit_run(struct commit *c, struct store *s, struct err *e);
-void commit_done(struct commit *c);
-#define CLEANUP_COMMIT __attribute__((cleanup(commit_done)))
+/* Deletes what earlier versions kept beside the pools. Whether it is there does not matter. */
+void commit_drop_guard(struct store *s);
 
 /* What became of a resource: one more entry of the list, or (NULL) a line on stdout. */
 void commit_report(json_t *list, enum resource_kind kind, const char *name, const char *result);

@@ -87,7 +87,9 @@ static unsigned int set_times(const struct options *o, struct store_options *s)
 static int greet(struct store *s, struct err *e)
 {
 	CLEANUP_DOC struct store_doc ignored = {0};
-	int r = config_get(s, KEYS_GUARD_POOLS, &ignored, e);
+	char key[STORE_KEY_MAX];
+	keys_resource(RESOURCE_IPPOOL, "default", key);
+	int r = config_get(s, key, &ignored, e);
 	return r < 0 && r != -EFBIG ? r : 0;
 }
 

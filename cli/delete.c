@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * roostctl delete. All names are looked up before anything is deleted; then each resource goes by a
- * transaction of its own, in the order given.
+ * write of its own, in the order given.
  *
  * A pool goes only when none of its blocks is in use, see cli/commit.c for how that is made sure.
  * A node is its document, its blocks and what its agent says of itself: deleting only the first
@@ -129,17 +129,6 @@ static int refuse_pool(const char *name, const char *in_use, struct err *e)
 	return -EBUSY;
 }
 
-/* Deletes what is at this revision. 1, 0 somebody else was faster, -errno. */
-static int commit_delete(struct store *s, const struct inventory_item *item, int64_t revision,
-	const int64_t *guard, struct err *e)
-{
-	CLEANUP_COMMIT struct commit c = {.n = 0};
-	(void)commit_add(&c, item->key, revision, NULL);
-	if (guard)
-		commit_add_guard(&c, *guard);
-	return commit_run(&c, s, e);
-}
-
 /* The pool is held: counts its blocks, and deletes it or puts it back. */
 static int finish_pool(struct store *s, struct inventory *all, const struct inventory_item *item,
 	int64_t revision, struct err *e)
@@ -151,7 +140,7 @@ static int finish_pool(struct store *s, struct inventory *all, const struct inve
 	if (rules_count_blocks(all->blocks, all->n_blocks, &item->value->pool.pool.cidr, in_use) >
 		0)
 		return refuse_pool(item->name, in_use, e);
-	return commit_delete(s, item, revision, &all->guard, e);
+	return commit_write(s, item->key, revision, NULL, e);
 }
 
 static int delete_pool(
@@ -160,7 +149,7 @@ static int delete_pool(
 	struct err ignored = {0};
 	struct commit_hold hold = {.revision = 0};
 	if (!item->value) /* nobody can claim of what nobody can read */
-		return commit_delete(s, item, item->revision, &all->guard, e);
+		return commit_write(s, item->key, item->revision, NULL, e);
 	if (item->value->pool.disabled)
 		return finish_pool(s, all, item, item->revision, e);
 	int r = commit_hold(s, item, &hold, e);
@@ -187,7 +176,7 @@ static int try_delete(struct store *s, const struct target *t, struct err *e)
 		return err_set(e, ENOENT, "%.300s does not exist any more",
 			LABEL_STRING(t->kind, t->name));
 	return t->kind == RESOURCE_IPPOOL ? delete_pool(s, &all, item, e)
-					  : commit_delete(s, item, item->revision, NULL, e);
+					  : commit_write(s, item->key, item->revision, NULL, e);
 }
 
 static int delete_target(struct store *s, const struct target *t, struct err *e)
@@ -213,6 +202,7 @@ static int delete_targets(struct store *s, const struct targets *t, bool json)
 	}
 	if (list)
 		output_json(list);
+	commit_drop_guard(s);
 	return failed;
 }
 

@@ -55,17 +55,22 @@ static void get_find(const struct inventory *s, const struct wanted *w, struct f
 	}
 }
 
-/* How many cannot be read. */
-static size_t complain_unreadable(const struct found *f)
+/* How many nobody uses: they cannot be read, or overlap an older pool. */
+static size_t complain_unused(const struct found *f)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < f->n; i++) {
 		const struct inventory_item *item = f->items[i];
-		if (item->value)
-			continue;
-		(void)output_complain(
-			"%s cannot be read: %s", LABEL_STRING(item->kind, item->name), item->why);
-		n++;
+		if (!item->value)
+			(void)output_complain("%s cannot be read: %s",
+				LABEL_STRING(item->kind, item->name), item->why);
+		else if (item->over)
+			(void)output_complain(
+				"%s is left out: it overlaps %s of %s, which is older",
+				LABEL_STRING(item->kind, item->name),
+				CIDR_STRING(&item->over->pool.pool.cidr),
+				LABEL_STRING(RESOURCE_IPPOOL, item->over->name));
+		n += !item->value || item->over;
 	}
 	return n;
 }
@@ -112,7 +117,7 @@ static int get_print(const struct options *o, const struct inventory *s, const s
 {
 	struct found f = {0};
 	get_find(s, w, &f);
-	int status = complain_unreadable(&f) > 0 || f.missing;
+	int status = complain_unused(&f) > 0 || f.missing;
 	CLEANUP_JSON json_t *doc = o->json || o->yaml ? make_document(o, w, &f) : NULL;
 	if (doc && o->yaml) {
 		CLEANUP_FREE char *text = yaml_text(doc);

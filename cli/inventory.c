@@ -2,9 +2,7 @@
 /*
  * Reading the cluster: lists, one after the other, put together by name. They are not of one moment,
  * so a block that changes hands meanwhile may be seen with either owner. Nothing is decided by this
- * alone: what is written compares the revisions seen here, and the set of pools has a guard that
- * changes with every pool. The guard is read before the resources are: a pool that comes into being
- * in between changes the guard, and the transaction finds out.
+ * alone: what is written compares the revisions seen here, and is looked at again when it is there.
  *
  * Documents are of anybody's making. One that cannot be read stays here with the reason, because it
  * can be shown and deleted, and hides nothing else; a block whose document cannot be read is taken,
@@ -20,6 +18,7 @@
 
 #include "cli/config.h"
 #include "cluster/keys.h"
+#include "cluster/pools.h"
 #include "lib/boot.h"
 #include "lib/family.h"
 #include "lib/json.h"
@@ -194,9 +193,30 @@ static void add_item(struct inventory *v, const struct store_doc *doc)
 			   : err_set(&e, EFBIG, "the document is too large");
 	if (r < 0)
 		item.why = mem_strdup(e.text);
-	if (item.value && item.kind == RESOURCE_IPPOOL)
-		v->pools[v->n_pools++] = item.value;
 	v->items[v->n_items++] = item;
+}
+
+/* Which pools count, and by which one the others are left out. */
+static void judge_pools(struct inventory *v)
+{
+	size_t n = 0;
+	CLEANUP_FREE struct inventory_item **items =
+		mem_new(v->n_items + 1, sizeof(struct inventory_item *));
+	CLEANUP_FREE const struct resource **over =
+		mem_new(v->n_items + 1, sizeof(const struct resource *));
+	v->pools = mem_new(v->n_items + 1, sizeof(const struct resource *));
+	for (size_t i = 0; i < v->n_items; i++)
+		if (v->items[i].value && v->items[i].kind == RESOURCE_IPPOOL) {
+			items[n] = &v->items[i];
+			v->pools[n++] = v->items[i].value;
+		}
+	pools_judge(v->pools, n, over);
+	for (size_t i = 0; i < n; i++) {
+		items[i]->over = over[i];
+		if (!over[i])
+			v->pools[v->n_pools++] = items[i]->value;
+	}
+	qsort(v->pools, v->n_pools, sizeof(const struct resource *), compare_pools);
 }
 
 int inventory_resources(struct store *s, const char *prefix, struct inventory *out, struct err *e)
@@ -207,12 +227,11 @@ int inventory_resources(struct store *s, const char *prefix, struct inventory *o
 	if (r < 0)
 		return r;
 	out->items = mem_new(n + 1, sizeof(*out->items));
-	out->pools = mem_new(n + 1, sizeof(const struct resource *));
 	for (size_t i = 0; i < n; i++)
 		add_item(out, &docs[i]);
 	store_docs_free(docs, n);
 	qsort(out->items, out->n_items, sizeof(*out->items), compare_items);
-	qsort(out->pools, out->n_pools, sizeof(const struct resource *), compare_pools);
+	judge_pools(out);
 	return 0;
 }
 
@@ -244,11 +263,7 @@ int inventory_blocks(struct store *s, struct inventory *out, struct err *e)
 
 int inventory_all(struct store *s, struct inventory *out, struct err *e)
 {
-	CLEANUP_DOC struct store_doc guard = {0};
-	int r = config_get(s, KEYS_GUARD_POOLS, &guard, e);
-	if (r >= 0)
-		r = inventory_resources(s, KEYS_RESOURCES, out, e);
-	out->guard = guard.revision;
+	int r = inventory_resources(s, KEYS_RESOURCES, out, e);
 	return r < 0 ? r : inventory_blocks(s, out, e);
 }
 

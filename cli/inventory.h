@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the cluster store has, as commands need it: resources as documents and as values, the guard
- * of the pools, blocks; and every node with its document, with what its agent last said, and with its
+ * What the cluster store has, as commands need it: resources as documents and as values, blocks; and
+ * every node with its document, with what its agent last said, and with its
  * blocks. A name that stands in only one of these places is a node too: that is how half a removal
  * shows.
  */
@@ -25,6 +25,8 @@ struct inventory_item { /* a resource */
 	json_t *doc;		/* NULL: no JSON */
 	struct resource *value; /* NULL: cannot be read, see why */
 	char *why;
+	const struct resource
+		*over; /* of a pool that is left out: the older one that it overlaps */
 };
 
 enum inventory_agent {
@@ -53,11 +55,10 @@ struct inventory_node {
 struct inventory {
 	struct inventory_item *items; /* by key */
 	size_t n_items;
-	const struct resource **pools; /* those among the items, by cidr */
+	const struct resource **pools; /* those among the items that count, by cidr */
 	size_t n_pools;
 	struct block *blocks; /* by cidr; the node is "" when the document cannot be read */
 	size_t n_blocks;
-	int64_t guard;		      /* revision of KEYS_GUARD_POOLS; 0: there is none */
 	struct inventory_node *nodes; /* by name */
 	size_t n_nodes;
 };
@@ -65,7 +66,7 @@ void inventory_done(struct inventory *v); /* takes a zeroed one */
 #define CLEANUP_INVENTORY __attribute__((cleanup(inventory_done)))
 
 /* Each of these fills in its part; *out is zeroed before the first. Resources: those below a key,
- * "resources/", "resources/ippools/". All: the guard, all resources, the blocks. */
+ * "resources/", "resources/ippools/". All: all resources, then the blocks. */
 int inventory_resources(struct store *s, const char *prefix, struct inventory *out, struct err *e);
 int inventory_blocks(struct store *s, struct inventory *out, struct err *e);
 int inventory_all(struct store *s, struct inventory *out, struct err *e);

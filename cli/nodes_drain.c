@@ -47,7 +47,6 @@ static int try_once(struct store *s, const char *name, bool drain, struct err *e
 	char key[STORE_KEY_MAX];
 	CLEANUP_DOC struct store_doc d = {0};
 	CLEANUP_JSON json_t *doc = NULL;
-	CLEANUP_COMMIT struct commit c = {.n = 0};
 	keys_resource(RESOURCE_NODE, name, key);
 	int r = config_get(s, key, &d, e);
 	if (r == 0)
@@ -60,8 +59,7 @@ static int try_once(struct store *s, const char *name, bool drain, struct err *e
 		r = drain_change(doc, drain, e);
 	if (r <= 0)
 		return r;
-	(void)commit_add(&c, key, d.revision, doc);
-	r = commit_run(&c, s, e);
+	r = commit_write(s, key, d.revision, doc, e);
 	return r ? r : err_set(e, EAGAIN, "the Node document of %s changes all the time", name);
 }
 

@@ -4,6 +4,7 @@
  * then the steps of cluster/node_removal.h, whose order is what makes it safe.
  */
 #include "cli/commands.h"
+#include "cli/commit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -82,12 +83,8 @@ static int delete_index(const struct removal *r, struct err *e)
 	size_t n = 0;
 	(void)snprintf(prefix, sizeof(prefix), KEYS_OLD_INDEX "%s/", r->name);
 	int result = config_list(r->store, prefix, &docs, &n, e);
-	for (size_t i = 0; i < n && result >= 0; i++) {
-		const struct store_compare compare = {docs[i].key, docs[i].revision};
-		const struct store_change change = {.key = docs[i].key};
-		const struct store_txn txn = {&compare, 1, &change, 1};
-		result = config_commit(r->store, &txn, e);
-	}
+	for (size_t i = 0; i < n && result >= 0; i++)
+		result = commit_write(r->store, docs[i].key, docs[i].revision, NULL, e);
 	store_docs_free(docs, n);
 	return result < 0 ? result : 0;
 }

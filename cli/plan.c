@@ -34,11 +34,13 @@ static size_t make_step(const struct inventory *s, const struct manifest *m, str
 		json_decref(step.doc);
 		return 1;
 	}
-	bool same = old && json_equal(step.doc, old);
+	bool same = old && document_same(step.doc, old);
 	step.kind = same ? PLAN_UNCHANGED : step.old ? PLAN_CONFIGURE : PLAN_CREATE;
 	const struct resource *before = step.old ? step.old->value : NULL;
-	step.guarded = !same && rules_is_guarded(before, &step.value);
-	step.moves = step.guarded && before && step.value.kind == RESOURCE_IPPOOL;
+	step.recheck = !same && rules_needs_recheck(before, &step.value);
+	step.moves = step.recheck && before && step.value.kind == RESOURCE_IPPOOL;
+	if (step.value.kind == RESOURCE_IPPOOL)
+		document_stamp(step.doc, step.moves || !step.old ? NULL : step.old->doc);
 	*out = step;
 	return 0;
 }
@@ -103,7 +105,8 @@ static bool has_node(const struct manifests *m)
 	return false;
 }
 
-int plan_make(struct store *s, const struct manifests *m, struct plan *out, struct err *e)
+/* The inventory, and a step of each manifest that can have one. Complaints, or -errno. */
+static int make_steps(struct store *s, const struct manifests *m, struct plan *out, struct err *e)
 {
 	size_t complaints = 0;
 	*out = (struct plan){0};
@@ -119,7 +122,55 @@ int plan_make(struct store *s, const struct manifests *m, struct plan *out, stru
 		complaints += n;
 		out->n += n == 0;
 	}
-	return (int)(complaints + check_rules(out));
+	return (int)complaints;
+}
+
+int plan_make(struct store *s, const struct manifests *m, struct plan *out, struct err *e)
+{
+	int r = make_steps(s, m, out, e);
+	return r < 0 ? r : r + (int)check_rules(out);
+}
+
+/* Whether the store's item would be refused now. The items are those of the inventory. */
+static bool is_refused(
+	const struct plan *p, struct rules_item *items, size_t n, const struct resource *value)
+{
+	const struct rules_set set = set_of(p, items, n);
+	const char *where = "";
+	struct err ignored; /* the next look says it, with its file and line */
+	size_t i = 0;
+	while (i < n && items[i].now != value)
+		i++;
+	if (i == n)
+		return false;
+	items[i].before = NULL;
+	return rules_check(&set, i, &where, &ignored) < 0;
+}
+
+int plan_verify(struct store *s, const struct manifests *m, const bool *recheck, bool *lost,
+	struct plan *out, struct err *e)
+{
+	int r = make_steps(s, m, out, e);
+	if (r < 0)
+		return r;
+	size_t n = 0;
+	int refused = 0;
+	CLEANUP_FREE struct rules_item *items = mem_new(out->inventory.n_items + 1, sizeof(*items));
+	for (size_t i = 0; i < out->inventory.n_items; i++) {
+		const struct resource *value = out->inventory.items[i].value;
+		if (value)
+			items[n++] = (struct rules_item){.now = value, .before = value};
+	}
+	for (size_t i = 0; i < out->n; i++) {
+		const struct plan_step *step = &out->steps[i];
+		size_t at = (size_t)(step->manifest - m->list);
+		if (!recheck[at] || step->kind != PLAN_UNCHANGED ||
+			!is_refused(out, items, n, step->old->value))
+			continue;
+		lost[at] = true;
+		refused++;
+	}
+	return refused;
 }
 
 static void warn_node(const struct plan_step *step)

@@ -17,8 +17,8 @@ struct plan_step { /* one for each manifest, in their order */
 	json_t *doc;			  /* as it shall be */
 	struct resource value;		  /* of doc */
 	enum plan_kind kind;
-	bool guarded; /* compares and changes the guard (rules_is_guarded()) */
-	bool moves;   /* a pool gets another cidr or blockSize */
+	bool recheck; /* to be looked at again when it is written (rules_needs_recheck()) */
+	bool moves; /* a pool gets another cidr or blockSize: the old one goes, a new one is made */
 };
 
 struct plan {
@@ -30,6 +30,10 @@ struct plan {
 /* Takes the inventory and compares. Returns how many complaints were made on stderr, -errno when the
  * store does not answer. */
 int plan_make(struct store *s, const struct manifests *m, struct plan *out, struct err *e);
+/* Looks at the store afresh after manifests were written. Each that was recheck, is as it was written, and
+ * has something against it now is lost: lost[i] of manifest i. Returns how many, or -errno. */
+int plan_verify(struct store *s, const struct manifests *m, const bool *recheck, bool *lost,
+	struct plan *out, struct err *e);
 /* Says on stderr what may surprise of it. */
 void plan_warn(const struct plan *p);
 void plan_done(struct plan *p);

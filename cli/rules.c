@@ -317,7 +317,7 @@ static int check_exits(const struct rules_set *s, size_t i, const char **where, 
 
 /* ---- All of them ---- */
 
-bool rules_is_guarded(const struct resource *before, const struct resource *now)
+bool rules_needs_recheck(const struct resource *before, const struct resource *now)
 {
 	if (now->kind == RESOURCE_IPPOOL)
 		return !before || rules_moves_pool(before, now);

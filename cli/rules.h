@@ -31,9 +31,9 @@ int rules_check(const struct rules_set *s, size_t i, const char **where, struct 
 /* What is right and yet may surprise: limits that are passed already. false: nothing. */
 bool rules_warn(const struct rules_set *s, size_t i, char text[256]);
 
-/* Whether the change can break a rule together with another one made at the same time, so that it
- * must compare and change the guard: addresses of pools and nodes. before NULL: new. */
-bool rules_is_guarded(const struct resource *before, const struct resource *now);
+/* Whether the change can break a rule together with another one made at the same time, so that it has to
+ * be looked at again when it is written: addresses of pools and nodes. before NULL: new. */
+bool rules_needs_recheck(const struct resource *before, const struct resource *now);
 
 /* Whether the change gives other blocks than before: then none may be in use meanwhile. */
 bool rules_moves_pool(const struct resource *before, const struct resource *now);

@@ -2,7 +2,8 @@
 /*
  * What of a manifest goes into the store. The rest is what other systems wrote into their exports:
  * it would be wrong here (a uid of another object), or change with every export, so that nothing
- * would ever be unchanged.
+ * would ever be unchanged. But a pool has the time at which it was made, as its age decides between pools
+ * that overlap (cluster/pools.h).
  *
  * A Node has two writers, people and its agent, and one document. Each field has one owner; apply
  * replaces what people own as with any other kind, and leaves alone what it does not know better: what
@@ -14,6 +15,8 @@
 #include <string.h>
 
 #include "cluster/resource_impl.h"
+#include "cluster/status.h"
+#include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/text.h"
 
@@ -66,6 +69,26 @@ json_t *document_stored(const json_t *doc)
 		(void)json_object_del(spec, "addresses");
 	}
 	return out;
+}
+
+void document_stamp(json_t *doc, const json_t *old)
+{
+	char id[STATUS_ID];
+	json_t *metadata = json_object_get(doc, "metadata");
+	if (old) {
+		document_keep(metadata, json_object_get(old, "metadata"), "creationTimestamp");
+		document_keep(metadata, json_object_get(old, "metadata"), "uid");
+		return;
+	}
+	status_make_id(id);
+	json_put(metadata, "creationTimestamp", json_string(TIME_STRING(boot_wall_s())));
+	json_put(metadata, "uid", json_string(id));
+}
+
+bool document_same(const json_t *a, const json_t *b)
+{
+	CLEANUP_JSON json_t *x = document_stored(a), *y = document_stored(b);
+	return json_equal(x, y);
 }
 
 /* ---- Nodes ---- */

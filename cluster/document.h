@@ -14,6 +14,13 @@
  * and without what an export added. A new tree, the caller's. */
 json_t *document_stored(const json_t *doc);
 
+/* What the store of a pool tells apart its age by, metadata.creationTimestamp and uid: of old when there is
+ * one, else anew. The API server of Kubernetes does the same by itself, whatever is written here. */
+void document_stamp(json_t *doc, const json_t *old);
+
+/* Whether two documents say the same, whatever a store adds to them. */
+bool document_same(const json_t *a, const json_t *b);
+
 /* The document as it may be shown: instead of each password {"hidden": true}, and where before (may be
  * NULL) has another one {"hidden": "another one"}. The document may be of any form. A new tree. */
 json_t *document_hide(const json_t *doc, const json_t *before);

@@ -7,8 +7,8 @@
  *	blocks/CIDR                  who owns a block: blocks/100.66.0.0-26 (cluster/block.h)
  *	status/NODE                  what an agent says of itself (cluster/status.h)
  *	status/NODE/newcomer         the same, of an agent that was refused the name
- *	guard/pools                  changed with every change of the set of pools
- *	nodeblocks/NODE/CIDR         an index that earlier versions kept; deleted where it is met
+ *	guard/pools                  earlier versions changed it with every pool; deleted where it is met
+ *	nodeblocks/NODE/CIDR         an index that they kept; the same
  */
 #include <stdbool.h>
 
@@ -20,7 +20,7 @@
 #define KEYS_BLOCKS "blocks/"
 #define KEYS_OLD_INDEX "nodeblocks/"
 #define KEYS_STATUS "status/"
-#define KEYS_GUARD_POOLS "guard/pools"
+#define KEYS_OLD_GUARD "guard/pools"
 
 void keys_resource(enum resource_kind kind, const char *name, char out[STORE_KEY_MAX]);
 bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RESOURCE_NAME]);

@@ -13,3 +13,4 @@
 #define RESOURCE_PASSWORD 81   /* TCP MD5 keys have 80 bytes at most (linux/tcp.h) */
 #define RESOURCE_EXITS 16      /* entries of spec.exits at most */
 #define RESOURCE_EXIT_CIDRS 16 /* prefixes of one of them */
+#define RESOURCE_UID 64	       /* bytes of metadata.uid, which may be any text */

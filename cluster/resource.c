@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 
 #include "cluster/resource_impl.h"
+#include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/text.h"
 
@@ -293,6 +294,24 @@ static int resource_read_spec(const struct schema_at *at, void *out)
 	return schema_read_object(&here, kinds[r->kind].spec, out);
 }
 
+/* What the store gave a document when it was made. In a manifest it is of another object's, and may be
+ * anything: what cannot be read is no error, and makes nothing older than it is. */
+static int resource_take_uid(const struct schema_at *at, void *out)
+{
+	const char *text = json_string_value(at->value);
+	if (text && strlen(text) < at->m->size)
+		(void)text_clean(out, at->m->size, text);
+	return 0;
+}
+
+static int resource_take_created(const struct schema_at *at, void *out)
+{
+	const char *text = json_string_value(at->value);
+	if (at->value && !json_is_null(at->value) && (!text || !boot_parse_time(text, out)))
+		*(int64_t *)out = INT64_MAX;
+	return 0;
+}
+
 static const char *const versions[] = {"projectcalico.org/v3", "crd.projectcalico.org/v1", NULL};
 static const struct schema_member kind_members[] = {
 	{"kind", SCHEMA_PARSER(resource_read_kind), IN(kind), .flags = SCHEMA_REQUIRED},
@@ -302,8 +321,8 @@ static const struct schema_member metadata_members[] = {
 	{"name", SCHEMA_PARSER(resource_read_resource_name), IN(name), .flags = SCHEMA_ALWAYS},
 	{.key = "labels", .type = SCHEMA_READER(resource_check_labels)},
 	{"annotations", SCHEMA_READER(resource_check_labels), .max = true},
-	{.key = "uid"},
-	{.key = "creationTimestamp"},
+	{"uid", SCHEMA_READER(resource_take_uid), IN(uid)},
+	{"creationTimestamp", SCHEMA_READER(resource_take_created), IN(created_s)},
 	{.key = "resourceVersion"},
 	{.key = "generation"},
 	{.key = "managedFields"},

@@ -14,29 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "ipam/pool.h"
 #include "lib/boot.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
-
-/* The form that boot_format_time() writes, nothing else of RFC 3339. */
-static bool status_parse_time(const char *text, int64_t *out)
-{
-	struct tm tm = {0};
-	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (!end || *end)
-		return false;
-	int64_t s = timegm(&tm);
-	char again[32];
-	boot_format_time(s, again); /* strptime() takes more than we write */
-	if (strcmp(again, text) != 0)
-		return false;
-	*out = s;
-	return true;
-}
 
 bool status_is_id(const char *s)
 {
@@ -79,7 +62,7 @@ static json_t *status_write_id(const struct schema_member *m, const void *in)
 
 static int status_read_time(const struct schema_at *at, const char *text, void *out)
 {
-	return status_parse_time(text, out) ? 0 : schema_refuse(at, EBADMSG, "is no time");
+	return boot_parse_time(text, out) ? 0 : schema_refuse(at, EBADMSG, "is no time");
 }
 
 static json_t *status_write_time(const struct schema_member *m, const void *in)

@@ -94,3 +94,17 @@ char *boot_format_time(int64_t wall_s, char out[BOOT_TIME_TEXT])
 		(void)snprintf(out, BOOT_TIME_TEXT, "unknown");
 	return out;
 }
+
+bool boot_parse_time(const char *text, int64_t *wall_s)
+{
+	struct tm tm = {0};
+	char again[BOOT_TIME_TEXT];
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (!end || *end)
+		return false;
+	int64_t s = timegm(&tm);
+	if (strcmp(boot_format_time(s, again), text) != 0)
+		return false; /* strptime() takes more than we write */
+	*wall_s = s;
+	return true;
+}

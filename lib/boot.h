@@ -3,6 +3,7 @@
 /*
  * What identifies this run of the kernel and this machine, and the two clocks.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
@@ -23,4 +24,6 @@ int64_t boot_wall_s(void);  /* CLOCK_REALTIME, seconds; only for showing */
 /* RFC 3339, UTC; returns out. As an expression: TIME_STRING(). */
 #define BOOT_TIME_TEXT 32
 char *boot_format_time(int64_t wall_s, char out[BOOT_TIME_TEXT]);
+/* The form that boot_format_time() writes, nothing else of RFC 3339. */
+bool boot_parse_time(const char *text, int64_t *wall_s);
 #define TIME_STRING(wall_s) boot_format_time((wall_s), (char[BOOT_TIME_TEXT]){0})

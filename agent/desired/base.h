@@ -7,7 +7,7 @@
  */
 #include "agent/desired/desired.h"
 
-/* A pool that counts: it can be read and overlaps no other. */
+/* A pool that counts: it can be read and overlaps no older one. */
 struct desired_pool {
 	const char *name;
 	const struct resource_pool *spec;

@@ -5,7 +5,7 @@
  * give equal values: what is generated from them changes only when it has to.
  *
  * What contradicts itself is a problem with a sentence and is left out; everything else goes on.
- * Of two pools that overlap the one whose name sorts first counts. A pool that contains addresses
+ * Of two pools that overlap the older one counts (cluster/pools.h). A pool that contains addresses
  * of nodes gives nothing, unless it is in use already: then those nodes count as without address,
  * so that one wrong document of a node does not take the routes of all others away.
  */
@@ -15,6 +15,8 @@
 #include <string.h>
 
 #include "agent/desired/base.h"
+#include "cluster/pools.h"
+#include "lib/mem.h"
 #include "lib/search.h"
 #include "lib/selector.h"
 
@@ -60,14 +62,6 @@ static void read_nodes(struct desired_work *g, struct replica *view)
 	g->r = view;
 }
 
-static const struct desired_pool *overlapping(const struct desired_work *g, const struct cidr *c)
-{
-	for (size_t i = 0; i < g->n_pools; i++)
-		if (cidr_overlaps(&g->pools[i].spec->pool.cidr, c))
-			return &g->pools[i];
-	return NULL;
-}
-
 /* A node whose address is in the pool: its name. */
 static const char *node_inside(const struct desired_work *g, const struct cidr *pool)
 {
@@ -83,13 +77,16 @@ static const char *node_inside(const struct desired_work *g, const struct cidr *
 	return NULL;
 }
 
-static void read_pool(struct desired_work *g, const struct resource *res)
+/* over: an older pool that it overlaps; NULL: none. */
+static void read_pool(
+	struct desired_work *g, const struct resource *res, const struct resource *over)
 {
 	const struct resource_pool *spec = &res->pool;
-	const struct desired_pool *other = overlapping(g, &spec->pool.cidr);
-	if (other) {
-		problems_add(&g->out->problems, "pool %s overlaps pool %s and is left out",
-			res->name, other->name);
+	if (over) {
+		problems_add(&g->out->problems,
+			"pool %s overlaps pool %s, which is older, and is left out: delete it, or "
+			"apply it with another cidr",
+			res->name, over->name);
 		return;
 	}
 	if (g->n_pools == POOL_MAX) {
@@ -116,9 +113,17 @@ static void read_pool(struct desired_work *g, const struct resource *res)
 
 static void read_pools(struct desired_work *g)
 {
+	size_t n = 0;
+	CLEANUP_FREE const struct resource **pools =
+		mem_new(g->r->n_items + 1, sizeof(const struct resource *));
+	CLEANUP_FREE const struct resource **over =
+		mem_new(g->r->n_items + 1, sizeof(const struct resource *));
 	for (size_t i = 0; i < g->r->n_items; i++)
 		if (g->r->items[i]->resource.kind == RESOURCE_IPPOOL)
-			read_pool(g, &g->r->items[i]->resource);
+			pools[n++] = &g->r->items[i]->resource;
+	pools_judge(pools, n, over);
+	for (size_t i = 0; i < n; i++)
+		read_pool(g, pools[i], over[i]);
 	if (g->n_pools == 0)
 		problems_add(&g->out->problems, "there is no IPPool: no pod can get an address");
 }

@@ -151,7 +151,7 @@ TEST(a_node_s_new_address_is_its_own_and_in_no_pool)
 	}
 }
 
-TEST(only_addresses_need_the_guard)
+TEST(only_addresses_are_looked_at_again)
 {
 	struct resource pool = pool_of("p", "10.1.0.0/16", 26),
 			moved = pool_of("p", "10.1.0.0/17", 26);
@@ -160,14 +160,14 @@ TEST(only_addresses_need_the_guard)
 	struct resource drained = node, peer = {.kind = RESOURCE_BGPPEER};
 	off.pool.disabled = true;
 	drained.node.drain = true;
-	assert_true(rules_is_guarded(NULL, &pool));
-	assert_true(rules_is_guarded(&pool, &moved));
-	assert_false(rules_is_guarded(&pool, &off));
-	assert_true(rules_is_guarded(NULL, &node));
-	assert_true(rules_is_guarded(&bare, &node));
-	assert_false(rules_is_guarded(NULL, &bare));
-	assert_false(rules_is_guarded(&node, &drained));
-	assert_false(rules_is_guarded(NULL, &peer));
+	assert_true(rules_needs_recheck(NULL, &pool));
+	assert_true(rules_needs_recheck(&pool, &moved));
+	assert_false(rules_needs_recheck(&pool, &off));
+	assert_true(rules_needs_recheck(NULL, &node));
+	assert_true(rules_needs_recheck(&bare, &node));
+	assert_false(rules_needs_recheck(NULL, &bare));
+	assert_false(rules_needs_recheck(&node, &drained));
+	assert_false(rules_needs_recheck(NULL, &peer));
 }
 
 TEST(blocks_are_counted_by_node)
@@ -178,7 +178,7 @@ TEST(blocks_are_counted_by_node)
 	for (size_t i = 0; i < 7; i++) {
 		char cidr[32], name[8];
 		(void)snprintf(cidr, sizeof(cidr), "10.0.%zu.0/26", i);
-		(void)snprintf(name, sizeof(name), "n%zu", i / 2 + (i == 6) * 2);
+		(void)snprintf(name, sizeof(name), "n%zu", i / 2 + (i == 6 ? 2 : 0));
 		blocks[i] = block_of(cidr, name);
 	}
 	assert_int_equal(rules_count_blocks(blocks, 7, &all, text), 7);
@@ -242,7 +242,7 @@ int main(void)
 		cmocka_unit_test(a_pool_moves_only_without_blocks),
 		cmocka_unit_test(what_was_wrong_before_is_no_obstacle),
 		cmocka_unit_test(a_node_s_new_address_is_its_own_and_in_no_pool),
-		cmocka_unit_test(only_addresses_need_the_guard),
+		cmocka_unit_test(only_addresses_are_looked_at_again),
 		cmocka_unit_test(blocks_are_counted_by_node),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

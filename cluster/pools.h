@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Of pools that overlap the oldest counts, for every reader alike: for agents, for claims, for roostctl.
+ * Nothing in a store keeps two people from writing pools that overlap at the same moment, so all readers
+ * need one answer. A pool that overlaps an older one is left out, whether or not that one is left
+ * out itself: so what counts never changes because a pool goes that it does not touch.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cluster/resource.h"
+
+/* By the time at which the store was given the document (none: an earlier version's, the oldest), then by
+ * uid, then by name. */
+bool pools_is_older(const struct resource *pool, const struct resource *than);
+
+/* Of each pool the oldest one that it overlaps, if that is older, so that the pool is left out; NULL: it
+ * counts. over has n places. */
+void pools_judge(const struct resource *const *pools, size_t n, const struct resource **over);
+
+/* The same of one pool. Others among all may be of any kind, or NULL, or the pool itself. */
+const struct resource *pools_over(
+	const struct resource *pool, const struct resource *const *all, size_t n);
