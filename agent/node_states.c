@@ -339,14 +339,37 @@ int node_states_release_tunnel(
 	return result;
 }
 
+/* Both kinds of entries begin with it. */
 static int compare_owner(const void *a, const void *b)
 {
-	return hash_compare(&((const struct node_states_pod *)a)->owner,
-		&((const struct node_states_pod *)b)->owner);
+	return hash_compare(a, b);
 }
 
-static int list_pods(struct node_states *s, size_t dir, struct node_states_pod **v, size_t *count,
-	size_t *room, struct err *e)
+/* What one entry becomes in a list whose elements have size bytes. false: it is left out. */
+typedef bool node_states_take_fn(const struct node_entry *x, size_t dir, void *out);
+
+static bool take_pod(const struct node_entry *x, size_t dir, void *out)
+{
+	*(struct node_states_pod *)out = (struct node_states_pod){x->owner.hash, x->addr, dir};
+	return true;
+}
+
+static bool take_name(const struct node_entry *x, size_t dir, void *out)
+{
+	struct node_states_name *name = out;
+	*name = (struct node_states_name){.owner = x->owner.hash, .addr = x->addr, .dir = dir};
+	int len = snprintf(
+		name->pod, sizeof(name->pod), "%s/%s", x->owner.pod_namespace, x->owner.pod_name);
+	return *x->owner.pod_namespace && *x->owner.pod_name && len < (int)sizeof(name->pod);
+}
+
+struct pod_list {
+	node_states_take_fn *take;
+	char *v;
+	size_t size, n, room;
+};
+
+static int list_pods(struct node_states *s, size_t dir, struct pod_list *l, struct err *e)
 {
 	CLEANUP_SESSION struct node *n = NULL;
 	struct node_view view;
@@ -359,29 +382,41 @@ static int list_pods(struct node_states *s, size_t dir, struct node_states_pod *
 		const struct node_entry *x = view.entries[i];
 		if (x->state != NODE_USED || x->owner.foreign || owner_is_tunnel(&x->owner))
 			continue;
-		*v = mem_grow(*v, room, *count, sizeof(**v));
-		(*v)[(*count)++] = (struct node_states_pod){x->owner.hash, x->addr, dir};
+		l->v = mem_grow(l->v, &l->room, l->n, l->size);
+		l->n += l->take(x, dir, l->v + l->n * l->size);
 	}
 	node_view_done(&view);
 	return 0;
 }
 
-void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count)
+static void list_all(struct node_states *s, struct pod_list *l)
 {
-	struct node_states_pod *v = NULL;
-	size_t n = 0, room = 0;
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		struct err e;
-		size_t before = n;
-		if (*s->dirs[i].trouble || list_pods(s, i, &v, &n, &room, &e) >= 0)
+		size_t before = l->n;
+		if (*s->dirs[i].trouble || list_pods(s, i, l, &e) >= 0)
 			continue;
-		n = before; /* half of a pod is none */
+		l->n = before; /* half of a pod is none */
 		(void)text_copy(s->dirs[i].trouble, sizeof(s->dirs[i].trouble), e.text);
 	}
-	if (n)
-		qsort(v, n, sizeof(*v), compare_owner);
-	*out = v;
-	*count = n;
+	if (l->n)
+		qsort(l->v, l->n, l->size, compare_owner);
+}
+
+void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count)
+{
+	struct pod_list l = {.take = take_pod, .size = sizeof(**out)};
+	list_all(s, &l);
+	*out = (void *)l.v;
+	*count = l.n;
+}
+
+void node_states_names(struct node_states *s, struct node_states_name **out, size_t *count)
+{
+	struct pod_list l = {.take = take_name, .size = sizeof(**out)};
+	list_all(s, &l);
+	*out = (void *)l.v;
+	*count = l.n;
 }
 
 int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,

@@ -89,6 +89,16 @@ struct node_states_pod {
 /* All of now, sorted by owner: a heap array. Without those of folders in trouble. */
 void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count);
 
+/* A record of a pod of roost that the runtime named, "namespace/name". */
+struct node_states_name {
+	struct hash owner;
+	struct addr addr;
+	size_t dir;
+	char pod[512];
+};
+/* The same for these. */
+void node_states_names(struct node_states *s, struct node_states_name **out, size_t *count);
+
 /* Its state, open and locked so that no ADD or DEL deals with the pod until node_close(); and the addresses that it
  * has. 0: somebody deals with it, nothing is open. */
 int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,

@@ -16,7 +16,7 @@ MAY_INCLUDE = {
     "plugins": {"lib", "ipam", "plugins"},
     "cluster": {"lib", "ipam", "store", "cluster"},
     "agent": {"lib", "ipam", "store", "cluster", "agent", "agent/desired", "agent/bird", "agent/kernel",
-              "agent/filter"},
+              "agent/filter", "agent/kube"},
     # It makes the values that the other rooms put into effect (their want.h) from those that they found
     # out (facts, settings, the replica): hence their names here. PURE says that nothing else comes along.
     "agent/desired": {"lib", "ipam", "cluster", "agent", "agent/desired", "agent/bird", "agent/kernel",
@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     "agent/bird": {"lib", "cluster", "agent/bird"},
     "agent/kernel": {"lib", "agent/kernel"},
     "agent/filter": {"lib", "agent/filter"},
+    "agent/kube": {"lib", "ipam", "store", "cluster", "agent", "agent/kube"},
     "cli": {"lib", "ipam", "store", "cluster", "cli"},
     "cli/conform": {"lib", "cluster", "cli", "cli/conform"},  # it knows probes by their lines alone: cli/line.h
     "cli/probe": {"lib", "cli", "cli/probe"},

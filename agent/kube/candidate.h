@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A node of the cluster store that Kubernetes does not have any more: what is known of it, and whether its
+ * blocks may go. Pure. Only the own boot clock counts: an agent is silent when its status has not
+ * changed before our eyes for as long as makes an agent stale, whatever the clocks of two machines say.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cluster/limits.h"
+#include "cluster/status.h"
+
+struct candidate {
+	char node[RESOURCE_NAME];
+	bool replaced;	  /* another machine has its name in Kubernetes; else it has none there */
+	int64_t since_ms; /* when that was seen first */
+	int64_t look_ms;  /* its status is read again at */
+	bool looked;
+	bool is_agent;	      /* its status is an agent's */
+	int64_t revision;     /* of the status; 0: there is none */
+	int64_t unchanged_ms; /* since when it is that one */
+	int64_t silence_ms;   /* after so long it is stale */
+	bool wrote;	      /* it changed before our eyes */
+	bool in_kubernetes;   /* its agent knew its Node */
+	bool has_heir;	      /* the machine that replaced it runs an agent, which waits */
+	bool has_open_blocks; /* blocks that no removal has dealt with */
+	char host[64];	      /* where the agent ran, for people */
+};
+
+void candidate_init(struct candidate *c, const char *node, bool replaced, int64_t now_ms);
+
+/* What the store has under status/NODE. text NULL: nothing. */
+void candidate_note(struct candidate *c, const char *text, int64_t revision, int64_t now_ms);
+
+enum candidate_verdict {
+	CANDIDATE_WAITS, /* for the grace to be over, or for silence */
+	CANDIDATE_LIVES, /* its agent does: nothing may go; somebody has to know */
+	CANDIDATE_GOES,
+	CANDIDATE_STAYS, /* nobody's business here: no agent of Kubernetes, or people keep its blocks */
+};
+/* grace_ms 0: nothing goes ever. */
+enum candidate_verdict candidate_judge(const struct candidate *c, int64_t grace_ms, int64_t now_ms);
