@@ -439,6 +439,13 @@ static bool has_pool(const struct mirror *m, enum family family)
 	return false;
 }
 
+/* How many free addresses shall be there before somebody asks. A node that is cordoned still starts pods of
+ * the machinery, and has to say that it can. */
+static uint64_t wanted_free(const struct block_plan_input *in)
+{
+	return in->cordoned && in->headroom > 1 ? 1 : in->headroom;
+}
+
 /* Who waits comes first: there may be few blocks left, and the headroom takes of any pool. */
 static void plan_claims(struct planning *p)
 {
@@ -454,7 +461,7 @@ static void plan_claims(struct planning *p)
 			if (has_pool(in->mirror, family) && !*in->states->dirs[dir].trouble)
 				plan_claim(p,
 					&(struct block_plan_ask){.dir = dir, .family = family},
-					in->headroom, p->out->why_not[family]);
+					wanted_free(in), p->out->why_not[family]);
 }
 
 /* ---- A store that lost documents ---- */

@@ -54,6 +54,7 @@ struct block_plan_input {
 	size_t n_asks;
 	uint32_t max_blocks; /* 0: no limit */
 	int64_t idle_s, now_s;
+	bool cordoned;	   /* few pods come: one free address is enough before a block is claimed */
 	bool drain;	   /* the node takes no pods: everything idle goes back at once */
 	bool only_restore; /* the store lost documents: nothing but what it must know of this node */
 };

@@ -251,6 +251,27 @@ TEST(an_idle_block_goes_back_only_beyond_the_headroom)
 	plan_is(&b, "");
 }
 
+TEST(a_cordoned_node_keeps_one_address_free_and_takes_no_block_beyond)
+{
+	const struct have nearly = {.cidr = "10.0.0.0/26", .used = 63};
+	const struct have full = {.cidr = "10.0.0.0/26", .used = 64};
+	const char *store = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"b\", "
+			    "\"10.0.0.128/26\": \"b\"}";
+	struct bench b;
+	set_up(&b, store, &nearly, 1, "");
+	plan_is(&b, "CLAIM 10.0.0.192/26");
+	set_up(&b, store, &nearly, 1, "");
+	b.in.cordoned = true;
+	plan_is(&b, "");
+	set_up(&b, store, &full, 1, "");
+	b.in.cordoned = true;
+	plan_is(&b, "CLAIM 10.0.0.192/26");
+	set_up(&b, "{}", NOTHING, "");
+	b.in.cordoned = true;
+	b.in.headroom = 0;
+	plan_is(&b, "");
+}
+
 TEST(a_draining_block_returns_when_bird_runs_without_it)
 {
 	const struct have two[] = {
@@ -545,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_pending_block_is_finished_or_given_back),
 		cmocka_unit_test(a_quarantined_block_that_no_state_has_is_given_back),
 		cmocka_unit_test(an_idle_block_goes_back_only_beyond_the_headroom),
+		cmocka_unit_test(a_cordoned_node_keeps_one_address_free_and_takes_no_block_beyond),
 		cmocka_unit_test(a_draining_block_returns_when_bird_runs_without_it),
 		cmocka_unit_test(a_draining_block_that_is_needed_stays),
 		cmocka_unit_test(a_claim_comes_before_the_free_addresses_run_out),
