@@ -289,6 +289,8 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 	} else if (ev->id == a->watch_blocks) {
 		if (replica_take(&a->replica, REPLICA_BLOCKS, ev))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
+	} else if (first_pools_take(&a->first_pools, ev)) {
+		agent_want_reconcile(a, AGENT_SOON);
 	} else if (ev->id == a->node_commit) {
 		end_node_commit(a, ev);
 	} else if (end_block_step(a, ev)) {

@@ -10,6 +10,7 @@
 #include "agent/block_plan.h"
 #include "agent/conflist.h"
 #include "agent/desired/desired.h"
+#include "agent/first_pools.h"
 #include "agent/filter/firewall.h"
 #include "agent/filter/nat.h"
 #include "agent/filter/tunnel_filter.h"
@@ -71,6 +72,7 @@ struct agent {
 	struct problems lasting; /* found by what is looked at slowly, kept meanwhile */
 	struct poolroutes poolroutes;
 	struct conflist conflist;
+	struct first_pools first_pools;
 	struct problems_log logged;
 	size_t logged_more; /* problems that were only counted */
 	struct agent_exits exits;
@@ -95,10 +97,8 @@ struct agent {
 enum { AGENT_AT_ONCE = 0, AGENT_SOON = 100 /* ms: events that are not urgent are gathered */ };
 void agent_want_reconcile(struct agent *a, int64_t in_ms);
 
-/* One reconciliation: makes everything as it shall be. 1: something changed that calls for another
- * at once. */
+/* One reconciliation: makes everything as it shall be. 1: another one has to follow at once. */
 int reconcile(struct agent *a);
-
 void detect_addresses(struct agent *a, const struct facts *f); /* this node's own, into a->self */
 
 /* Takes the steps of a plan. 1: a node state changed. */

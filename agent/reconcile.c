@@ -335,6 +335,14 @@ static int sync_states(struct agent *a, const struct facts *f, struct desired *d
 	return changed | sync_blocks(a, &d->mirror);
 }
 
+static void make_first_pools(struct agent *a)
+{
+	int64_t again = first_pools_sync(
+		&a->first_pools, a->conf.first_pools, &a->replica, a->store, &a->problems);
+	if (again)
+		agent_want_reconcile(a, again);
+}
+
 static int sync_all(struct agent *a, const struct facts *f)
 {
 	struct desired d;
@@ -351,6 +359,7 @@ static int sync_all(struct agent *a, const struct facts *f)
 	if (a->slow_at <= boot_now_ms())
 		check_slowly(a, &d);
 	look_at_poolroutes(a, &d, f);
+	make_first_pools(a);
 	list_problems(a, &d);
 	desired_done(&d);
 	return changed;

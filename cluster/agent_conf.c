@@ -114,6 +114,7 @@ static const struct schema_member file_members[] = {
 	{"deletedNodeSeconds", &schema_number, AT(deleted_node_s), LIVE, .max = IDLE_MAX_S},
 	SECTION("address", address),
 	SECTION("bird", bird),
+	{"firstPools", TEXT(setting_path_or_none), AT(first_pools)},
 	SECTION("conflist", conflist),
 	{"routes", TEXT(setting_routes), AT(routes_static), LIVE},
 	{"trustLastBlocks", &schema_bool, AT(trust_last_blocks)},

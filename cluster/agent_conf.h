@@ -35,10 +35,12 @@ struct agent_conf {
 	char socket[AGENT_CONF_PATH];	/* /run/roost/agent.sock; at most 107 bytes */
 	char socket_group[64];		/* may ask: "" root only */
 	struct detect detect[FAMILIES];
-	char bird_file[AGENT_CONF_PATH];	 /* /run/roost/bird.conf: what we write */
-	char bird_socket[AGENT_CONF_PATH];	 /* /run/bird/bird.ctl */
-	char bird_include[AGENT_CONF_PATH];	 /* /etc/bird/roost.d: the operator's own text */
-	char bird_group[64];			 /* that may read the file: "bird" */
+	char bird_file[AGENT_CONF_PATH];    /* /run/roost/bird.conf: what we write */
+	char bird_socket[AGENT_CONF_PATH];  /* /run/bird/bird.ctl */
+	char bird_include[AGENT_CONF_PATH]; /* /etc/bird/roost.d: the operator's own text */
+	char bird_group[64];		    /* that may read the file: "bird" */
+	char first_pools
+		[AGENT_CONF_PATH]; /* a file of IPPools for a cluster without any; "" none */
 	char conflist_file[AGENT_CONF_PATH];	 /* in the runtime's folder; "" not our business */
 	char conflist_template[AGENT_CONF_PATH]; /* its text: /etc/roost/10-roost.conflist */
 	bool routes_static;	/* "routes": "static": no BGP whatever the cluster says */

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from lab import BIN, Cluster, PROGRAMS, equal, step, true, until
+from lab import BIN, Cluster, PROGRAMS, equal, resource, step, true, until
 
 pytestmark = pytest.mark.needs(*PROGRAMS)
 
@@ -201,3 +201,47 @@ def test_executables_are_put_in_place():
         running.close()
         done = node.ctl("node", "install", str(folder / "none"), str(target), ok=False)
         true(done.returncode == 1 and "cannot open folder" in done.stderr, "a missing folder to be named", done.stderr)
+
+
+def test_the_first_pools_are_made_once():
+    pools = [resource("IPPool", "default", cidr="100.66.0.0/16", blockSize=26),
+             resource("IPPool", "default6", cidr="fd66::/48", blockSize=122)]
+    with Cluster(nodes=3, store="etcd", start=False) as c:
+        for node in c.nodes:
+            file = pathlib.Path(node.dir, "pools.json")
+            file.write_text(json.dumps(pools))
+            node.configure(firstPools=str(file), idleBlockSeconds=1)
+        c.store.start()
+        for node in c.nodes:
+            node.start()
+        c.wait_converged()
+        node = c.nodes[0]
+        equal([p["metadata"]["name"] for p in node.ask("get", "ippools")["items"]], ["default", "default6"], "the pools:")
+        until(lambda: len(node.ask("get", "ipamconfigurations")["items"]) == 1, "the mark")
+
+        step("people delete one and change the other: agents that start anew leave that")
+        c.apply(resource("IPPool", "default6", cidr="fd66::/48", blockSize=122, disabled=True))
+        until(lambda: node.ctl("delete", "ippool", "default6", ok=False).returncode == 0, "the pool to be deleted")
+        c.apply(resource("IPPool", "default", cidr="100.66.0.0/16", blockSize=26, natOutgoing=True))
+        for n in c.nodes:
+            n.agent.stop()
+            n.agent.start()
+        c.families = (4,)
+        c.started()
+        left = node.ask("get", "ippools")["items"]
+        equal([(p["metadata"]["name"], p["spec"]["natOutgoing"]) for p in left], [("default", True)], "what people want:")
+
+
+def test_a_wrong_file_of_first_pools_is_named():
+    with Cluster(nodes=1, start=False, pools=False) as c:
+        node = c.nodes[0]
+        file = pathlib.Path(node.dir, "pools.json")
+        file.write_text(json.dumps([resource("IPPool", "default", cidr="100.66.0.0/16", blokSize=26)]))
+        node.configure(firstPools=str(file))
+        c.store.start()
+        node.start()
+        until(lambda: any(f"the first pools cannot be made: {file}" in p for p in node.status().get("problems", ())),
+              "the mistake to be named")
+        file.write_text(json.dumps([resource("IPPool", "default", cidr="100.66.0.0/16", blockSize=26)]))
+        node.sync()
+        until(lambda: node.announced(4), "a block of the pool")
