@@ -83,25 +83,25 @@ static int describe_syntax(const json_error_t *error, struct err *e)
 
 /* Everything up to the text of the error. */
 static int parse_bytes(
-	const char *bytes, size_t len, json_t **out, json_error_t *error, struct err *e)
+	const char *bytes, size_t len, size_t max, json_t **out, json_error_t *error, struct err *e)
 {
 	size_t mark = text_byte_order_mark(bytes, len);
 	bytes += mark;
 	len -= mark;
 	*out = NULL;
-	if (len > JSON_MAX_BYTES)
-		return err_set(e, EBADMSG, "JSON of more than %d bytes", JSON_MAX_BYTES);
+	if (len > max)
+		return err_set(e, EBADMSG, "JSON of more than %zu bytes", max);
 	if (measure_nesting(bytes, len) > JSON_MAX_NESTING)
 		return err_set(e, EBADMSG, "JSON nested deeper than %d levels", JSON_MAX_NESTING);
 	*out = json_loadb(bytes, len, JSON_DECODE_ANY, error);
 	return 0;
 }
 
-int json_parse(const char *bytes, size_t len, json_t **out, struct err *e)
+int json_parse_large(const char *bytes, size_t len, size_t max, json_t **out, struct err *e)
 {
 	json_error_t error = {0};
 	json_t *doc = NULL;
-	int r = parse_bytes(bytes, len, &doc, &error, e);
+	int r = parse_bytes(bytes, len, max, &doc, &error, e);
 	if (r == 0 && !doc)
 		r = describe_syntax(&error, e);
 	if (r == 0)
@@ -109,11 +109,16 @@ int json_parse(const char *bytes, size_t len, json_t **out, struct err *e)
 	return r;
 }
 
+int json_parse(const char *bytes, size_t len, json_t **out, struct err *e)
+{
+	return json_parse_large(bytes, len, JSON_MAX_BYTES, out, e);
+}
+
 int json_parse_secret(const char *bytes, size_t len, json_t **out, struct err *e)
 {
 	json_error_t error = {0};
 	json_t *doc = NULL;
-	int r = parse_bytes(bytes, len, &doc, &error, e);
+	int r = parse_bytes(bytes, len, JSON_MAX_BYTES, &doc, &error, e);
 	if (r == 0 && !doc)
 		r = err_set(e, EBADMSG, "not valid JSON (line %d, column %d)", error.line,
 			error.column);

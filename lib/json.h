@@ -18,7 +18,9 @@
 /* Parses one document, with or without a byte order mark. Duplicate keys: the last one wins, as in Go. Trailing bytes are an error.
  * The caller owns *out. -EBADMSG. */
 int json_parse(const char *bytes, size_t len, json_t **out, struct err *e);
-/* The same of a document that may hold a password: the error repeats nothing of it. */
+/* The same with another limit, for answers of servers that hold many documents. */
+int json_parse_large(const char *bytes, size_t len, size_t max, json_t **out, struct err *e);
+/* As json_parse(), of a document that may hold a password: the error repeats nothing of it. */
 int json_parse_secret(const char *bytes, size_t len, json_t **out, struct err *e);
 
 /* Each getter looks a key up in an object; where ("ipam.pools[0]", "" for the top) is for the

@@ -237,7 +237,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *user)
 	(void)size; /* always 1 */
 	struct call *c = user;
 	struct text *t = &c->public.body;
-	if (c->stream && (c->held || (t->len - c->read > HOLD_AT && call_line_end(c))))
+	if (c->public.status == 0)
+		(void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &c->public.status);
+	bool lines = c->stream && c->public.status == 200;
+	if (lines && (c->held || (t->len - c->read > HOLD_AT && call_line_end(c))))
 		return CURL_WRITEFUNC_PAUSE;
 	call_compact(c);
 	if (t->len + n > HTTP_ANSWER_MAX) {

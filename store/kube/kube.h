@@ -17,9 +17,16 @@ struct kube;
 /* Strings are copied. */
 struct kube_options {
 	const char *config; /* a kubeconfig; NULL or "": the pod's service account */
-	const char *server; /* "https://10.0.0.1:6443" instead of the one said there; NULL: that */
+	const char *folder; /* of the account; NULL: where a kubelet mounts it */
+	/* "https://10.0.0.1:6443" instead of the one said there; NULL: that. An account says none:
+	 * main makes it of the environment by kube_server(). */
+	const char *server;
 	unsigned int timeout_ms; /* of a request without a byte of its answer; 0: 5000 */
 };
+
+/* "https://HOST:PORT" of KUBERNETES_SERVICE_HOST and _PORT; NULL when host or port is none. */
+#define KUBE_SERVER 320
+const char *kube_server(const char *host, const char *port, char out[KUBE_SERVER]);
 
 /* Contacts nobody. -EINVAL: the kubeconfig, or there is no service account. */
 int kube_open(struct kube **out, const struct kube_options *o, struct err *e);
@@ -49,15 +56,18 @@ struct kube_selection {
 /* Requests. Each returns an id (never 0) under which kube_next() answers. body is borrowed for the
  * call (NULL: none). A request ends with one of ANSWER, FAILED. It is tried again, until its deadline,
  * only while it surely was not carried out: not sent, or answered 429 or 503 with Retry-After.
- * timeout_ms 0: 10 s. A watch tells what exists, then every change, for ever. */
+ * GETs are tried again after any failure. timeout_ms 0: 10 s. A watch tells what exists, then every change, for ever. */
 uint64_t kube_start_request(struct kube *k, enum kube_method method, const char *path,
 	const json_t *body, unsigned int timeout_ms);
 uint64_t kube_start_watch(struct kube *k, const struct kube_selection *s);
+/* What exists, once: RESTART, EXISTS..., and CURRENT or FAILED as the last. Does not wait long for a
+ * server that is away. */
+uint64_t kube_start_list(struct kube *k, const struct kube_selection *s);
 void kube_stop(struct kube *k, uint64_t id); /* what is not there any more is fine */
 
 enum kube_event_kind {
 	KUBE_ANSWER,  /* request: status and object */
-	KUBE_FAILED,  /* request: error and what */
+	KUBE_FAILED,  /* request, list: error and what */
 	KUBE_RESTART, /* watch: a complete list begins; until CURRENT what was told may be gone */
 	KUBE_EXISTS,  /* watch: this object exists, or changed */
 	KUBE_GONE,    /* watch: object as it was last */
@@ -71,7 +81,8 @@ struct kube_event {
 	const char *name;	/* EXISTS, GONE: metadata.name, a clean text */
 	const char *namespace_; /* the same; "" of the cluster */
 	int64_t version;	/* EXISTS, GONE: resourceVersion. RESTART, CURRENT: of the list */
-	int error;	  /* FAILED: -ECONNREFUSED, -EACCES: surely not done. -ETIMEDOUT: unknown */
+	int error;	  /* FAILED: -ECONNREFUSED, -EACCES: surely not done. -ETIMEDOUT: unknown.
+			   * A list: -EACCES, -ENOENT: it was refused; there is no such collection */
 	const char *what; /* FAILED: the sentence */
 };
 
@@ -82,7 +93,7 @@ bool kube_next(struct kube *k, struct kube_event *out); /* false: nothing now. N
  * (seconds, boot time; may be NULL); NULL: nothing is wrong. Borrowed until the next call. */
 const char *kube_trouble(const struct kube *k, int64_t *since_s);
 
-/* Waits for the answer of one request: for tools. 0, and status and *object (the caller's, may be
+/* Waits for the answer of one request: for tools. HTTP's status, and *object (the caller's, may be
  * NULL); or -errno. Events of others stay for kube_next(). */
 int kube_request(struct kube *k, enum kube_method method, const char *path, const json_t *body,
-	int *status, json_t **object, struct err *e);
+	json_t **object, struct err *e);
