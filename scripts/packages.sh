@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by scripts/demo and scripts/test: Debian 12's packages that they need. need PACKAGE... installs
-# missing ones (as root). quietly COMMAND... shows the output of a command only when it fails.
+# Sourced by scripts/demo and scripts/test: Debian 12's packages that they need, KUBE_PACKAGES with
+# --kubernetes only. need PACKAGE... installs missing ones (as root). quietly COMMAND... shows the output of a command only when it fails.
 # libmnl-dev: no source of ours includes it, but pkg-config finds libnftnl only beside it.
 
 BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libmnl-dev libjansson-dev liblmdb-dev
@@ -12,6 +12,7 @@ TEST_PACKAGES="libcmocka-dev spin clang clang-tidy libclang-rt-14-dev binutils s
 	curl ca-certificates openssl tcpdump python3-pytest python3-pytest-xdist python3-yaml
 	python3-grpcio python3-protobuf protobuf-compiler golang-go
 	golang-github-containerd-go-cni-dev qemu-system-x86 kmod ipvsadm conntrack debootstrap"
+KUBE_PACKAGES="bind9-dnsutils netcat-openbsd socat iperf"
 
 need() {
 	local missing=() package

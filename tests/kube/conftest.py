@@ -4,6 +4,7 @@ import pytest
 
 import binaries
 from controlplane import ControlPlane
+from kubelab import Cluster
 
 
 @pytest.fixture(scope="module")
@@ -11,6 +12,13 @@ def plane():
     """A control plane without nodes and controllers, one for all stories of a file."""
     with ControlPlane() as k:
         yield k
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A cluster of three nodes with roost, one for all stories of a run."""
+    with Cluster() as c:
+        yield c
 
 
 def pytest_runtest_setup(item):

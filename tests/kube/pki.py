@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 
 from roostlab import Failed, HANG_S
 
@@ -11,10 +12,11 @@ _EXTENSIONS = "extendedKeyUsage=serverAuth,clientAuth\n"
 
 class Authority:
     """A folder with the cluster's authority (ca.pem), the key that signs tokens (sa.key, sa.pub), and
-    what was made by it."""
+    what was made by it. Threads may share it."""
 
     def __init__(self, folder):
         self.folder = folder
+        self._lock = threading.Lock()
         os.makedirs(folder, mode=0o700)
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                       "-keyout", self.path("ca.key"), "-out", self.path("ca.pem"), "-days", "3650",
@@ -32,6 +34,10 @@ class Authority:
     def certificate(self, name, user, groups=(), alternatives=()):
         """NAME.pem and NAME.key of a user, or of a server that has these names ("IP:10.0.0.1", "DNS:x").
         Gives both paths; what was made before is not made again."""
+        with self._lock:
+            return self._certificate(name, user, groups, alternatives)
+
+    def _certificate(self, name, user, groups, alternatives):
         pem, key = self.path(f"{name}.pem"), self.path(f"{name}.key")
         if os.path.exists(pem):
             return pem, key
@@ -55,9 +61,10 @@ class Authority:
             "users": [{"name": name, "user": user}],
             "contexts": [{"name": name, "context": {"cluster": "lab", "user": name}}]}
         path = self.path(f"{name}.conf")
-        with open(path + ".new", "w") as f:
+        with self._lock, open(path + ".new", "w") as f:
             json.dump(document, f, indent=1)
-        os.rename(path + ".new", path)
+            f.flush()
+            os.rename(path + ".new", path)
         return path
 
     def _openssl(self, *words):

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kubernetes' own tests (e2e.test), run against a laboratory's cluster and judged one by one.
+
+What is chosen is split over several processes, as most of what such a test does is to wait. Each test is
+one of the report that its process writes; a test that was chosen and does not occur there has failed, too.
+"""
+import collections
+import os
+import re
+import subprocess
+import xml.etree.ElementTree
+
+import binaries
+import lab
+from lab import Failed, HANG_S, Process, true
+
+LIMIT_S = 600 * lab.roostlab.SLOW  # of all of a choice
+Result = collections.namedtuple("Result", "name passed seconds text")
+
+# What is never chosen, and why. docs/KUBERNETES-TESTS.md says it, too.
+NOT_SERVED = {
+    r"\[Serial\]|\[Disruptive\]|\[Slow\]": "they change nodes, or take minutes each",
+    r"NetworkPolicy|Netpol": "policies are not enforced yet",
+    r"\[Feature:|\[FeatureGate:": "they need something that this cluster is not set up with",
+}
+
+
+def every_test():
+    """The names of all tests, with their labels."""
+    said = subprocess.run([binaries.path("e2e.test"), "--list-tests"], capture_output=True, text=True,
+                          timeout=HANG_S).stdout
+    return [line.split(": ", 1)[1] for line in said.splitlines() if re.match(r"\s+\S+\.go:\d+: ", line)]
+
+
+def choose(focus, skip=None):
+    """The names that have focus (a regular expression) and neither skip nor what is never chosen."""
+    names = [n for n in every_test() if re.search(focus, n)]
+    for out in (*NOT_SERVED, skip):
+        names = [n for n in names if not (out and re.search(out, n))]
+    true(names, f"tests of Kubernetes that have {focus}")
+    return names
+
+
+def run(cluster, names, processes=4):
+    """Runs tests by their names; a Result for each."""
+    parts = [names[i::processes] for i in range(processes) if names[i::processes]]
+    folder = f"{cluster.dir}/e2e"
+    os.makedirs(folder, exist_ok=True)
+    number = len(os.listdir(folder))
+    runs = [_Run(cluster, part, f"{folder}/{number}-{i}") for i, part in enumerate(parts)]
+    results = [r for one in runs for r in one.results()]
+    missing = set(names) - {r.name for r in results}
+    said = {n: one.said() for one in runs for n in one.names if n in missing}
+    return results + [Result(n, False, 0, "it does not occur in the report: " + said[n][-1500:])
+                      for n in sorted(missing)]
+
+
+def must_pass(cluster, names, **more):
+    """Runs tests of which none may fail."""
+    results = run(cluster, names, **more)
+    for r in sorted(results, key=lambda r: -r.seconds):
+        lab.say(f"    {r.seconds:6.1f} s  {'passed' if r.passed else 'FAILED'}  {r.name}")
+    bad = [r for r in results if not r.passed]
+    if bad:
+        raise Failed(f"expected {len(results)} tests of Kubernetes to pass, saw {len(bad)} fail:\n"
+                     + "\n".join(f"      {r.name}\n        {r.text[-1200:]}" for r in bad))
+
+
+class _Run:
+    """One process of e2e.test."""
+
+    def __init__(self, cluster, names, folder):
+        self.names, self._folder = names, folder
+        os.makedirs(folder)
+        first = cluster.nodes[0]
+        focus = "|".join(f"{re.escape(n)}$" for n in names)
+        self._process = Process(
+            "e2e.test", first.ns, f"{folder}/log",
+            ["env", f"PATH={os.path.dirname(binaries.path('kubectl'))}:{os.environ['PATH']}",
+             binaries.path("e2e.test"), f"--kubeconfig={cluster.kube.admin}", "--provider=local",
+             f"--num-nodes={len(cluster.nodes)}", f"--kubectl-path={binaries.path('kubectl')}",
+             "--ginkgo.no-color", "--ginkgo.timeout=1h", f"--ginkgo.focus={focus}",
+             f"--report-dir={folder}", "--dump-logs-on-failure=false",
+             "--system-pods-startup-timeout=1m", "--node-schedulable-timeout=1m"]).start()
+
+    def results(self):
+        try:
+            self._process._popen.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        return [r for name in os.listdir(self._folder) if name.endswith(".xml")
+                for r in _read(f"{self._folder}/{name}", set(self.names))]
+
+    def said(self):
+        return self._process.said()
+
+
+def _read(path, wanted):
+    found = []
+    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+        name = case.get("name", "").removeprefix("[It] ")
+        if name not in wanted:
+            continue
+        bad = [e for kind in ("failure", "error", "skipped") for e in case.findall(kind)]
+        text = " ".join((e.get("message") or "") + "\n" + (e.text or "") for e in bad)
+        found.append(Result(name, not bad, float(case.get("time", 0)), text))
+    return found
