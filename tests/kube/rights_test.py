@@ -119,11 +119,26 @@ def test_an_agent_removes_a_node_that_is_gone(k):
 
 
 def test_an_agent_does_not_write_what_people_say(k):
-    k.must("POST", f"{ROOST}/ippools", thing("IPPool", "default", {"cidr": "10.65.0.0/16"}))
     for plural in PEOPLES:
-        refused(k, "cannot create resource", "POST", f"{ROOST}/{plural}", thing("X", "x", {}))
+        if plural not in ("ippools", "ipamconfigurations"):
+            refused(k, "cannot create resource", "POST", f"{ROOST}/{plural}", thing("X", "x", {}))
         refused(k, "cannot delete resource", "DELETE", f"{ROOST}/{plural}/default")
         refused(k, "cannot patch resource", "PATCH", f"{ROOST}/{plural}/default", {"spec": {}}, kind=MERGE)
+
+
+def test_agents_make_the_first_pools_once(k):
+    def pool(name, cidr):
+        return thing("IPPool", name, {"cidr": cidr})
+
+    mark = thing("IPAMConfiguration", "default", {})
+    allowed(k, "POST", f"{ROOST}/ippools", pool("first", "10.65.0.0/16"))
+    allowed(k, "POST", f"{ROOST}/ippools", pool("second", "10.66.0.0/16"), config=k.n2)
+    allowed(k, "POST", f"{ROOST}/ipamconfigurations", mark)
+    until(lambda: k.ask("POST", f"{ROOST}/ippools?dryRun=All", pool("third", "10.67.0.0/16"), config=k.n1)[0] == 403,
+          "agents to make no further pools")
+    refused(k, "people make others", "POST", f"{ROOST}/ippools", pool("third", "10.67.0.0/16"))
+    k.must("POST", f"{ROOST}/ippools", pool("third", "10.67.0.0/16"))
+    refused(k, "cannot delete resource", "DELETE", f"{ROOST}/ipamconfigurations/default")
 
 
 def condition(kind, status="False"):
