@@ -15,11 +15,13 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -263,13 +265,8 @@ static int compare_number(int dir, const char *path, long value, struct err *e)
 		there, value, strerror(EROFS));
 }
 
-static int put_number(int dir, const char *path, long value, struct err *e)
+static int write_number(int fd, const char *path, long value, struct err *e)
 {
-	CLEANUP_FD int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 && errno == EROFS)
-		return compare_number(dir, path, value, e);
-	if (fd < 0)
-		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
 	char text[32];
 	int len = snprintf(text, sizeof(text), "%ld", value);
 	if (write(fd, text, (size_t)len) != len)
@@ -278,9 +275,34 @@ static int put_number(int dir, const char *path, long value, struct err *e)
 	return 0;
 }
 
+static int put_number(int dir, const char *path, long value, struct err *e)
+{
+	CLEANUP_FD int fd = openat(dir, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == EROFS)
+		return compare_number(dir, path, value, e);
+	if (fd < 0)
+		return err_set(e, errno, "cannot open %s: %s", path, strerror(errno));
+	return write_number(fd, path, value, e);
+}
+
+/* Whoever runs a container that is not privileged and has to change settings mounts the host's /proc/sys/net
+ * at this place, too. It is asked for only after a setting could not be changed in its own. *e stays as it is when
+ * there is no such thing. */
+static int put_on_host(const char *dir, const char *name, long value, struct err *e)
+{
+	char path[PATH_MAX];
+	struct statfs fs;
+	(void)snprintf(path, sizeof(path), FILE_HOST "%s%s%s", dir, *dir ? "/" : "", name);
+	CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+		return -EROFS;
+	return write_number(fd, path, value, e);
+}
+
 int file_put_number(const char *path, long value, struct err *e)
 {
-	return put_number(AT_FDCWD, path, value, e);
+	int r = put_number(AT_FDCWD, path, value, e);
+	return r == -EROFS ? put_on_host("", path, value, e) : r;
 }
 
 /* One walk to the folder: on a host with many namespaces each walk through /proc/sys/net is
@@ -293,6 +315,8 @@ int file_put_numbers(
 		return err_set(e, errno, "cannot open %s: %s", dir, strerror(errno));
 	for (size_t i = 0; fd >= 0 && i < n; i++) {
 		int r = put_number(fd, names[i], value, e);
+		if (r == -EROFS)
+			r = put_on_host(dir, names[i], value, e);
 		if (r < 0 && r != -ENOENT) {
 			err_add(e, "%s", dir);
 			return r;

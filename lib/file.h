@@ -48,8 +48,10 @@ int file_allocate(int fd, const char *path, off_t bytes, struct err *e);
 int file_refuse(const char *path, int error, struct err *e);
 
 /* Reads or writes a small setting, "/proc/sys/net/...". The value is an integer in text. -ENOENT
- * when the kernel does not have it (no IPv6, say). Where /proc/sys is read-only, a setting that
- * has the value counts as written; -EROFS when it has another. */
+ * when the kernel does not have it (no IPv6, say). Where /proc/sys is read-only, as in containers, a setting
+ * that has the value counts as written, and another one is written below FILE_HOST, if it is there; -EROFS
+ * when it is not. */
+#define FILE_HOST "/run/host"
 int file_get_number(const char *path, long *out, struct err *e);
 int file_put_number(const char *path, long value, struct err *e);
 

@@ -245,3 +245,28 @@ def test_a_wrong_file_of_first_pools_is_named():
         file.write_text(json.dumps([resource("IPPool", "default", cidr="100.66.0.0/16", blockSize=26)]))
         node.sync()
         until(lambda: node.announced(4), "a block of the pool")
+
+
+# As a container that is not privileged: its /proc/sys is read-only, and maybe the host's is there, too.
+CONTAINER = ('mkdir -p /run/host/proc/sys/net && {} mount --bind /proc/sys /proc/sys && '
+             'mount -o remount,ro,bind /proc/sys && exec "$@"')
+HOSTS = "mount --bind /proc/sys/net /run/host/proc/sys/net &&"
+
+
+def test_an_agent_in_a_container_changes_the_settings_of_its_host():
+    with Cluster(nodes=2, encap="vxlan", start=False) as c:
+        inside, outside = c.nodes
+        inside.agent.wrapper = ("unshare", "--mount", "sh", "-c", CONTAINER.format(HOSTS), "sh")
+        outside.agent.wrapper = ("unshare", "--mount", "sh", "-c", CONTAINER.format(""), "sh")
+        for node in c.nodes:
+            node.ns.set_sysctl("ipv4/ip_forward", 0)
+            node.ns.set_sysctl("ipv6/conf/all/forwarding", 0)
+        c.store.start()
+        c.apply(*c.manifest())
+        for node in c.nodes:
+            node.start()
+        until(lambda: inside.ns.get_sysctl("ipv4/ip_forward") == "1", "IPv4 forwarding through the host's folder")
+        until(lambda: inside.ns.get_sysctl("ipv6/conf/all/forwarding") == "1", "IPv6 forwarding through it")
+        until(lambda: any("cannot be written: Read-only file system" in p for p in outside.status().get("problems", ())),
+              "an agent without it to say so")
+        equal(outside.ns.get_sysctl("ipv4/ip_forward"), "0", "what it could not change:")
