@@ -272,6 +272,21 @@ static void end_node_commit(struct agent *a, const struct store_event *ev)
 	agent_want_reconcile(a, AGENT_SOON);
 }
 
+/* What an earlier version kept beside the blocks goes. What is met again by the next agent does no harm. */
+static void list_old_index(struct agent *a)
+{
+	char prefix[STORE_KEY_MAX];
+	keys_old_index(a->conf.node, prefix);
+	a->list_index = store_start_list(a->store, prefix);
+}
+
+static void drop_old_index(struct agent *a, const struct store_event *ev)
+{
+	const struct store_write w = {.key = ev->key, .revision = ev->revision};
+	if (ev->kind == STORE_PUT)
+		(void)store_start_write(a->store, &w, 0);
+}
+
 static void take_store_event(struct agent *a, const struct store_event *ev)
 {
 	note_commit(a, ev);
@@ -280,8 +295,10 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 		bool was = a->member.joined;
 		if (member_take(&a->member, ev, boot_now_ms() / 1000))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
-		if (a->member.joined && !was) /* [A1], so A2 is due */
+		if (a->member.joined && !was) { /* [A1], so A2 is due */
 			pending_forget_kind(&a->pending, PENDING_CONFIRMED);
+			list_old_index(a);
+		}
 		a->publish_at = boot_now_ms();
 	} else if (ev->id == a->watch_resources) {
 		if (replica_take(&a->replica, REPLICA_RESOURCES, ev))
@@ -293,6 +310,8 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 		agent_want_reconcile(a, AGENT_SOON);
 	} else if (ev->id == a->node_commit) {
 		end_node_commit(a, ev);
+	} else if (ev->id == a->list_index) {
+		drop_old_index(a, ev);
 	} else if (end_block_step(a, ev)) {
 		agent_want_reconcile(a, AGENT_AT_ONCE);
 	}

@@ -42,6 +42,7 @@ struct agent {
 	struct agent_conf conf;
 	struct store *store;
 	uint64_t watch_resources, watch_blocks, watch_status;
+	uint64_t list_index; /* of what an earlier version kept, under way */
 	struct replica replica;
 	struct member member;
 	struct store_loss loss;

@@ -27,7 +27,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define COMMIT_MS 5000
+#define WRITE_MS 5000
 #define CONFLICT_S 10 /* a block that somebody took is not tried again before */
 #define RETRY_MS 2000 /* a store that takes no changes is asked again after so long */
 #define DONE_S 5      /* the watch is expected to show what was done by then */
@@ -41,7 +41,7 @@ static void forget_trouble(struct agent *a)
 
 static uint64_t start_write(struct agent *a, const struct block_txn *t)
 {
-	return store_start_commit(a->store, &t->txn, COMMIT_MS);
+	return store_start_write(a->store, &t->write, WRITE_MS);
 }
 
 /* [C3] */
@@ -141,17 +141,6 @@ static void start_claim(struct agent *a, const struct block_plan_step *s, struct
 	p->id = start_write(a, &t);
 }
 
-/* What an earlier version kept beside the document. Whether it is there does not matter, nor when it
- * goes. */
-static void drop_index(struct agent *a, const struct cidr *block)
-{
-	char key[STORE_KEY_MAX];
-	keys_old_index(a->conf.node, block, key);
-	const struct store_change change = {.key = key};
-	const struct store_txn txn = {.changes = &change, .n_changes = 1};
-	(void)store_start_commit(a->store, &txn, COMMIT_MS);
-}
-
 static void start_confirm(struct agent *a, const struct block_plan_step *s, struct pending *p)
 {
 	struct block_txn t;
@@ -165,7 +154,6 @@ static void start_confirm(struct agent *a, const struct block_plan_step *s, stru
 	p->kind = PENDING_CONFIRM;
 	block_txn_confirm(&t, &s->doc);
 	p->id = start_write(a, &t);
-	drop_index(a, &s->block);
 }
 
 static void start_return(struct agent *a, const struct block_plan_step *s, struct pending *p)

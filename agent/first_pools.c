@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cluster/document.h"
 #include "cluster/keys.h"
 #include "cluster/resource.h"
 #include "lib/boot.h"
@@ -24,7 +25,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 
-#define COMMIT_MS 5000
+#define WRITE_MS 5000
 #define RETRY_MS 5000
 #define MARK "default"
 #define VERSION "projectcalico.org/v3"
@@ -70,7 +71,9 @@ json_t *first_pools_next(const struct replica *r, const json_t *pools, char key[
 		if (replica_item(r, RESOURCE_IPPOOL, name_of(doc)))
 			continue;
 		keys_resource(RESOURCE_IPPOOL, name_of(doc), key);
-		return json_incref(doc);
+		json_t *made = json_deep_copy(doc);
+		document_stamp(made, NULL);
+		return made;
 	}
 	keys_resource(RESOURCE_IPAMCONFIGURATION, MARK, key);
 	return json_pack("{s:s, s:s, s:{s:s}, s:{}}", "apiVersion", VERSION, "kind",
@@ -122,12 +125,9 @@ int first_pools_read(const char *file, json_t **out, struct err *e)
 static void start_making(struct first_pools *f, struct store *s, const char *key, const json_t *doc)
 {
 	CLEANUP_FREE char *value = json_text(doc);
-	struct store_compare absent = {.key = key};
-	struct store_change change = {.key = key, .value = value};
-	struct store_txn txn = {
-		.compares = &absent, .n_compares = 1, .changes = &change, .n_changes = 1};
+	const struct store_write w = {.key = key, .value = value};
 	(void)text_copy(f->what, sizeof(f->what), key);
-	f->commit = store_start_commit(s, &txn, COMMIT_MS);
+	f->commit = store_start_write(s, &w, WRITE_MS);
 }
 
 /* The file is read only as long as there is no mark, so that nobody has to keep it. */

@@ -36,7 +36,7 @@
 #include "lib/ns.h"
 #include "lib/text.h"
 
-#define COMMIT_MS 5000
+#define WRITE_MS 5000
 #define RETRY_S 1
 #define BEATS_OF_LIFE 2
 
@@ -180,11 +180,24 @@ static void judge_newcomer(struct member *m, const struct store_event *ev, int64
 	status_done(&s);
 }
 
+/* Who was refused says its note again when somebody else's came in between. */
+static void end_note(struct member *m, const struct store_event *ev)
+{
+	if (ev->kind == STORE_DONE) {
+		m->note_revision = m->noted ? ev->revision : 0;
+	} else if (!m->joined) {
+		m->noted = true; /* so it is to go still */
+		m->beat_s = 0;
+	}
+}
+
 static void member_end_commit(struct member *m, const struct store_event *ev)
 {
 	m->commit = 0;
-	if (m->is_note)
+	if (m->is_note) {
+		end_note(m, ev);
 		return;
+	}
 	if (ev->kind == STORE_DONE) {
 		free(m->sent);
 		m->sent = m->sending;
@@ -214,6 +227,7 @@ static void take_document(struct member *m, const struct store_event *ev, int64_
 
 static void take_newcomer(struct member *m, const struct store_event *ev, int64_t now_s)
 {
+	m->note_revision = ev->kind == STORE_PUT ? ev->revision : 0;
 	if (ev->kind == STORE_PUT) {
 		judge_newcomer(m, ev, now_s);
 	} else if (ev->kind == STORE_DELETE) {
@@ -235,7 +249,7 @@ static void take_event(struct member *m, const struct store_event *ev, int64_t n
 	if (ev->kind == STORE_RESTART) {
 		m->known = false;
 		m->revision = 0;
-		m->newcomer_revision = 0; /* the list tells it again, if it is there */
+		m->newcomer_revision = m->note_revision = 0; /* the list tells it, if it is there */
 		m->newcomer[0] = '\0';
 		return;
 	}
@@ -279,7 +293,7 @@ static void fill_in(const struct member *m, struct status *what)
 
 /* what NULL: the document goes. */
 static void start_write(
-	struct member *m, struct store *s, const char *key, int64_t *revision, struct status *what)
+	struct member *m, struct store *s, const char *key, int64_t revision, struct status *what)
 {
 	CLEANUP_FREE char *value = NULL;
 	if (what) {
@@ -287,13 +301,8 @@ static void start_write(
 		CLEANUP_JSON json_t *doc = status_format(what);
 		value = json_text(doc);
 	}
-	struct store_compare compare = {.key = key, .revision = revision ? *revision : 0};
-	struct store_change change = {.key = key, .value = value};
-	struct store_txn txn = {.compares = &compare,
-		.n_compares = revision != NULL,
-		.changes = &change,
-		.n_changes = 1};
-	m->commit = store_start_commit(s, &txn, COMMIT_MS);
+	const struct store_write w = {.key = key, .value = value, .revision = revision};
+	m->commit = store_start_write(s, &w, WRITE_MS);
 	m->is_note = key == m->newcomer_key;
 }
 
@@ -302,7 +311,7 @@ static void say_status(struct member *m, struct store *s, struct status *what, i
 	CLEANUP_FREE char *news = format_comparable(what);
 	if (m->joined && now_s < m->beat_s && m->sent && strcmp(news, m->sent) == 0)
 		return;
-	start_write(m, s, m->key, &m->revision, what);
+	start_write(m, s, m->key, m->revision, what);
 	free(m->sending);
 	m->sending = news;
 	news = NULL;
@@ -311,14 +320,16 @@ static void say_status(struct member *m, struct store *s, struct status *what, i
 }
 
 /* To who has our name: a note that is renewed as long as we want it. Nobody decides by it, so it is
- * written over whatever is there. */
+ * written over another one's. */
 static void say_note(struct member *m, struct store *s, struct status *what, int64_t now_s)
 {
 	bool ends = what->stopped && !*m->refusal; /* else it is all that is ever heard of us */
 	if (ends ? !m->noted : now_s < m->beat_s)
 		return;
-	start_write(m, s, m->newcomer_key, NULL, ends ? NULL : what);
 	m->noted = !ends;
+	if (ends && !m->note_revision)
+		return; /* somebody deleted it */
+	start_write(m, s, m->newcomer_key, m->note_revision, ends ? NULL : what);
 	m->next_s = now_s + RETRY_S;
 	m->beat_s = now_s + what->interval_s;
 }
@@ -337,7 +348,7 @@ void member_say(struct member *m, struct store *s, struct status *what, int64_t 
 	/* Before a heartbeat, of which there may be one every second. */
 	bool is_over = m->newcomer_revision && now_s >= m->newcomer_until_s;
 	if (m->joined && is_over && !what->stopped)
-		start_write(m, s, m->newcomer_key, &m->newcomer_revision, NULL);
+		start_write(m, s, m->newcomer_key, m->newcomer_revision, NULL);
 	else if (!contested)
 		say_status(m, s, what, now_s);
 	else if (*m->refusal || m->beats > 0)

@@ -43,10 +43,11 @@ struct member {
 	/* An agent that wants our name, and is refused. */
 	char newcomer[PROBLEM_TEXT];
 	int64_t newcomer_revision, newcomer_until_s;
-	bool noted;	 /* our own note of this kind is in the store */
-	uint64_t commit; /* under way, 0 none */
-	bool is_note;	 /* it is that of our note */
-	char *sent;	 /* what was written last, without its heartbeat */
+	bool noted;	       /* our own note of this kind is in the store */
+	int64_t note_revision; /* of the note that is there, whose ever it is; 0: none */
+	uint64_t commit;       /* under way, 0 none */
+	bool is_note;	       /* it is that of our note */
+	char *sent;	       /* what was written last, without its heartbeat */
 	char *sending;
 	int64_t next_s; /* boot time: not before */
 	int64_t beat_s; /* boot time: not later */

@@ -20,7 +20,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 
-#define NODE_COMMIT_MS 5000
+#define NODE_WRITE_MS 5000
 #define LOSS_LOOK_MS 1000 /* a store that lost documents is looked at again */
 
 /* A document that cannot be read says nothing against what was so; one that is gone does not either, as long as
@@ -152,11 +152,9 @@ static void put_node(struct agent *a, const char *value)
 	if (a->node_commit || boot_now_ms() < a->node_retry_at)
 		return;
 	keys_resource(RESOURCE_NODE, a->conf.node, key);
-	struct store_compare compare = {.key = key, .revision = a->replica.self_revision};
-	struct store_change change = {.key = key, .value = value};
-	struct store_txn txn = {
-		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
-	a->node_commit = store_start_commit(a->store, &txn, NODE_COMMIT_MS);
+	const struct store_write w = {
+		.key = key, .value = value, .revision = a->replica.self_revision};
+	a->node_commit = store_start_write(a->store, &w, NODE_WRITE_MS);
 }
 
 static void sync_node(struct agent *a, const struct desired *d)

@@ -26,11 +26,8 @@ int commit_write(
 	struct store *s, const char *key, int64_t revision, const json_t *doc, struct err *e)
 {
 	CLEANUP_FREE char *text = doc ? json_text(doc) : NULL;
-	const struct store_compare compare = {.key = key, .revision = revision};
-	const struct store_change change = {.key = key, .value = text};
-	const struct store_txn txn = {
-		.compares = &compare, .n_compares = 1, .changes = &change, .n_changes = 1};
-	return config_commit(s, &txn, e);
+	const struct store_write w = {.key = key, .value = text, .revision = revision};
+	return config_write(s, &w, e);
 }
 
 void commit_drop_guard(struct store *s)

@@ -153,10 +153,10 @@ int config_list(
 	return r;
 }
 
-int config_commit(struct store *s, const struct store_txn *t, struct err *e)
+int config_write(struct store *s, const struct store_write *w, struct err *e)
 {
 	patience_begin();
-	int r = store_commit(s, t, e);
+	int r = store_write(s, w, e);
 	patience_end();
 	return r;
 }

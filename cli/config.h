@@ -40,11 +40,11 @@ int config_open_store(const struct options *o, struct store **out, struct err *e
 /* The same for `apply`: a "file:" store that is not there is made, which is said on stderr. */
 int config_make_store(const struct options *o, struct store **out, struct err *e);
 
-/* store_get(), store_list(), store_commit(), for who has a person waiting: cli/patience.h. */
+/* store_get(), store_list(), store_write(), for who has a person waiting: cli/patience.h. */
 int config_get(struct store *s, const char *key, struct store_doc *out, struct err *e);
 int config_list(
 	struct store *s, const char *prefix, struct store_doc **out, size_t *count, struct err *e);
-int config_commit(struct store *s, const struct store_txn *t, struct err *e);
+int config_write(struct store *s, const struct store_write *w, struct err *e);
 
 static inline void config_cleanup_store(struct store **s)
 {

@@ -81,7 +81,7 @@ static int delete_index(const struct removal *r, struct err *e)
 	char prefix[STORE_KEY_MAX];
 	struct store_doc *docs = NULL;
 	size_t n = 0;
-	(void)snprintf(prefix, sizeof(prefix), KEYS_OLD_INDEX "%s/", r->name);
+	keys_old_index(r->name, prefix);
 	int result = config_list(r->store, prefix, &docs, &n, e);
 	for (size_t i = 0; i < n && result >= 0; i++)
 		result = commit_write(r->store, docs[i].key, docs[i].revision, NULL, e);
@@ -110,7 +110,7 @@ static int remove_round(struct removal *r, struct err *e)
 {
 	CLEANUP_INVENTORY struct inventory v = {0};
 	struct node_removal *s = &r->steps;
-	const struct store_txn *txn;
+	const struct store_write *write;
 	int result = inventory_read(r->store, &v, e);
 	if (result < 0)
 		return result;
@@ -131,8 +131,8 @@ static int remove_round(struct removal *r, struct err *e)
 				     .blocks = v.blocks,
 				     .n_blocks = v.n_blocks,
 			     });
-	while (result >= 0 && (txn = node_removal_next(s))) {
-		result = config_commit(r->store, txn, e);
+	while (result >= 0 && (write = node_removal_next(s))) {
+		result = config_write(r->store, write, e);
 		if (result >= 0)
 			node_removal_wrote(s, result > 0);
 	}

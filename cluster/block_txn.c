@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every write compares what was read: a claim that there is no document, the rest the revision of the
- * document. The text has a nonce: when the answer to a commit is lost, the driver reads the document
+ * document. The text has a nonce: when the answer to a write is lost, the driver reads the document
  * and knows from its text whether it is the one that it sent; and a document that was written anew has
  * another revision, so that nothing that was sent earlier can be carried out any more.
  */
@@ -43,10 +43,7 @@ static void block_txn_write(
 	struct block_txn *t, const struct cidr *block, int64_t revision, const char *value)
 {
 	keys_block(block, t->key);
-	t->compare = (struct store_compare){.key = t->key, .revision = revision};
-	t->change = (struct store_change){.key = t->key, .value = value};
-	t->txn = (struct store_txn){
-		.compares = &t->compare, .n_compares = 1, .changes = &t->change, .n_changes = 1};
+	t->write = (struct store_write){.key = t->key, .value = value, .revision = revision};
 }
 
 void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node)

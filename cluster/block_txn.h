@@ -11,11 +11,9 @@
 #include "cluster/block.h"
 #include "store/store.h"
 
-/* A write, ready to be committed; it owns its texts and holds pointers into itself (never copy one). */
+/* A write, ready to be sent; it owns its texts and holds pointers into itself (never copy one). */
 struct block_txn {
-	struct store_txn txn;
-	struct store_compare compare;
-	struct store_change change;
+	struct store_write write;
 	char key[STORE_KEY_MAX];
 	char value[512];
 };

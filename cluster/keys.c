@@ -86,11 +86,9 @@ bool keys_parse_block(const char *key, struct cidr *out)
 	return true;
 }
 
-void keys_old_index(const char *node, const struct cidr *block, char out[STORE_KEY_MAX])
+void keys_old_index(const char *node, char out[STORE_KEY_MAX])
 {
-	char text[CIDR_TEXT];
-	keys_format_prefix(block, text);
-	(void)snprintf(out, STORE_KEY_MAX, KEYS_OLD_INDEX "%.*s/%s", RESOURCE_NAME - 1, node, text);
+	(void)snprintf(out, STORE_KEY_MAX, KEYS_OLD_INDEX "%.*s/", RESOURCE_NAME - 1, node);
 }
 
 void keys_status(const char *node, char out[STORE_KEY_MAX])

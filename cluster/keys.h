@@ -28,7 +28,7 @@ bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RE
 void keys_block(const struct cidr *block, char out[STORE_KEY_MAX]);
 bool keys_parse_block(const char *key,
 	struct cidr *out); /* strict: the canonical form and a length that pools can have */
-void keys_old_index(const char *node, const struct cidr *block, char out[STORE_KEY_MAX]);
+void keys_old_index(const char *node, char out[STORE_KEY_MAX]); /* the prefix of a node's */
 void keys_status(const char *node, char out[STORE_KEY_MAX]);
 void keys_newcomer(const char *node, char out[STORE_KEY_MAX]);
 bool keys_parse_status(const char *key, char node[RESOURCE_NAME]);

@@ -39,9 +39,7 @@ struct node_removal_write {
 	bool again; /* somebody wrote a block meanwhile */
 	char key[STORE_KEY_MAX];
 	char *value;
-	struct store_compare compare;
-	struct store_change change;
-	struct store_txn txn;
+	struct store_write write;
 	struct block_txn block;
 };
 
@@ -122,19 +120,16 @@ void node_removal_take(struct node_removal *r, const struct node_removal_look *s
 }
 
 /* value (owned from here on) NULL: the document goes. */
-static const struct store_txn *write_document(
+static const struct store_write *write_document(
 	struct node_removal_write *w, int64_t revision, char *value)
 {
 	free(w->value);
 	w->value = value;
-	w->compare = (struct store_compare){.key = w->key, .revision = revision};
-	w->change = (struct store_change){.key = w->key, .value = value};
-	w->txn = (struct store_txn){
-		.compares = &w->compare, .n_compares = 1, .changes = &w->change, .n_changes = 1};
-	return &w->txn;
+	w->write = (struct store_write){.key = w->key, .value = value, .revision = revision};
+	return &w->write;
 }
 
-static const struct store_txn *write_mark(struct node_removal *r)
+static const struct store_write *write_mark(struct node_removal *r)
 {
 	CLEANUP_JSON json_t *mark = status_format_removal();
 	keys_status(r->node, r->write->key);
@@ -142,7 +137,7 @@ static const struct store_txn *write_mark(struct node_removal *r)
 }
 
 /* A pending block was never used. */
-static const struct store_txn *write_block(struct node_removal *r)
+static const struct store_write *write_block(struct node_removal *r)
 {
 	struct node_removal_write *w = r->write;
 	const struct block *b = &w->blocks[w->at];
@@ -150,10 +145,10 @@ static const struct store_txn *write_block(struct node_removal *r)
 		block_txn_return(&w->block, b);
 	else
 		block_txn_quarantine(&w->block, b);
-	return &w->block.txn;
+	return &w->block.write;
 }
 
-const struct store_txn *node_removal_next(struct node_removal *r)
+const struct store_write *node_removal_next(struct node_removal *r)
 {
 	struct node_removal_write *w = r->write;
 	switch (r->step) {

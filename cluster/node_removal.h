@@ -47,9 +47,9 @@ void node_removal_done(struct node_removal *r); /* takes a zeroed one */
 /* In the step LOOK: what there is to do follows. */
 void node_removal_take(struct node_removal *r, const struct node_removal_look *seen);
 
-/* The write that is next, to be committed as it is; borrowed until the next call. NULL: there is none,
+/* The write that is next, to be sent as it is; borrowed until the next call. NULL: there is none,
  * r->step says why (LOOK, DONE, BACK). */
-const struct store_txn *node_removal_next(struct node_removal *r);
+const struct store_write *node_removal_next(struct node_removal *r);
 
-/* It was committed, or (false) a comparison did not hold. An outcome that is not known: done with r. */
+/* It was done, or (false) the document is another one. An outcome that is not known: done with r. */
 void node_removal_wrote(struct node_removal *r, bool done);

@@ -64,9 +64,9 @@ static void job_count_failure(struct etcd_driver *d, struct etcd_job *j, bool ti
 	j->failures++;
 	if (!j->fail_fast || j->failures < 2 * d->n_endpoints)
 		return;
-	if (j->kind == JOB_COMMIT && etcd_commit_is_unknown(j->commit))
+	if (j->kind == JOB_WRITE && etcd_write_is_unknown(j->write))
 		return; /* until its deadline, the truth is worth it */
-	etcd_job_fail(j, timed_out && j->kind != JOB_COMMIT ? -ETIMEDOUT : -ECONNREFUSED);
+	etcd_job_fail(j, timed_out && j->kind != JOB_WRITE ? -ETIMEDOUT : -ECONNREFUSED);
 }
 
 void etcd_endpoint_failed(struct etcd_driver *d, struct etcd_job *j, bool lost, bool timed_out)
@@ -74,8 +74,8 @@ void etcd_endpoint_failed(struct etcd_driver *d, struct etcd_job *j, bool lost, 
 	struct err why = j->why;
 	err_add(&j->why, "etcd at %s cannot be used", d->endpoints[j->endpoint]);
 	unsigned int generation = j->generation;
-	if (j->kind == JOB_COMMIT && lost)
-		etcd_commit_lost(j->commit);
+	if (j->kind == JOB_WRITE && lost)
+		etcd_write_lost(j->write);
 	etcd_job_break_call(j);
 	endpoint_leave(d, generation, why.text);
 	if (j->kind == JOB_LOGIN) {

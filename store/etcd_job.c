@@ -34,7 +34,7 @@ void etcd_job_free(struct etcd_job *j)
 	if (!j)
 		return;
 	http_call_free(j->call);
-	etcd_commit_free(j->commit);
+	etcd_write_free(j->write);
 	etcd_watch_free(j->watch);
 	free(j->key);
 	free(j);
@@ -78,9 +78,9 @@ void etcd_job_drop(struct etcd_driver *d, struct etcd_job *j)
 
 void etcd_job_fail(struct etcd_job *j, int error)
 {
-	assert(j->kind == JOB_COMMIT || j->kind == JOB_GET || j->kind == JOB_WATCH);
+	assert(j->kind == JOB_WRITE || j->kind == JOB_GET || j->kind == JOB_WATCH);
 	etcd_job_end_call(j);
-	if (j->kind == JOB_COMMIT && etcd_commit_is_unknown(j->commit) && error != -ETIMEDOUT) {
+	if (j->kind == JOB_WRITE && etcd_write_is_unknown(j->write) && error != -ETIMEDOUT) {
 		err_add(&j->why, "whether this change was made is unknown");
 		error = -ETIMEDOUT;
 	}

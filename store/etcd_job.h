@@ -5,7 +5,7 @@
  * store/store_etcd.c and the modules below it: store/etcd_jobs.h (what is sent, and when),
  * store/etcd_auth.h (users) and store/etcd_endpoint.h (which endpoint serves us).
  */
-#include "store/etcd_commit.h"
+#include "store/etcd_write.h"
 #include "store/etcd_http.h"
 #include "store/etcd_watch.h"
 #include "store/store_driver.h"
@@ -14,7 +14,7 @@
 #define ETCD_NEVER INT64_MAX
 
 /* The last two are our own: getting a token, and asking whether the endpoint lives. */
-enum etcd_job_kind { JOB_COMMIT, JOB_GET, JOB_WATCH, JOB_LOGIN, JOB_PROBE };
+enum etcd_job_kind { JOB_WRITE, JOB_GET, JOB_WATCH, JOB_LOGIN, JOB_PROBE };
 
 /* READY: there is something to hand out. */
 enum etcd_job_state { JOB_WAITING, JOB_RUNNING, JOB_READY };
@@ -31,7 +31,7 @@ struct etcd_job {
 	unsigned int failures, denials;
 	int64_t not_before_ms, deadline_ms;
 	char *key; /* GET, PROBE: with the prefix */
-	struct etcd_commit *commit;
+	struct etcd_write *write;
 	struct etcd_watch *watch;
 	struct store_trouble trouble; /* WATCH */
 	struct store_event result;    /* READY; of a watch only FAILED */

@@ -28,8 +28,8 @@ static const char *job_compose(
 	switch (j->kind) {
 	case JOB_LOGIN:
 		return etcd_auth_compose(d, body, &j->why) < 0 ? NULL : "/v3/auth/authenticate";
-	case JOB_COMMIT:
-		return etcd_commit_compose(j->commit, body);
+	case JOB_WRITE:
+		return etcd_write_compose(j->write, body);
 	case JOB_WATCH:
 		return etcd_watch_compose(j->watch, body, is_stream);
 	default:
@@ -118,7 +118,7 @@ void etcd_jobs_expire(struct etcd_driver *d)
 		if (j->state == JOB_READY || j->deadline_ms > now)
 			continue;
 		if (j->state == JOB_RUNNING && j->call->sent)
-			etcd_commit_lost(j->commit);
+			etcd_write_lost(j->write);
 		if (!*j->why.text)
 			(void)err_set(&j->why, ETIMEDOUT, "no answer of etcd at %s in time",
 				d->endpoints[d->current]);

@@ -27,7 +27,7 @@
 #include "store/store_driver.h"
 
 #define TIMEOUT_MS 2000	 /* of a request, unless the options say something else */
-#define COMMIT_MS 10000	 /* of a commit, unless the caller says something else */
+#define WRITE_MS 10000	 /* of a write, unless the caller says something else */
 #define WAIT_REQUESTS 5u /* timeouts of a request that a waiting form waits, unless told */
 
 /* A request that was no good; told by store_next(). */
@@ -62,45 +62,24 @@ void store_trouble_set(struct store_trouble *t, const char *fmt, ...)
 	(void)text_clean(t->text, sizeof(t->text), text);
 }
 
-struct store_txn *store_txn_copy(const struct store_txn *t)
+struct store_write *store_write_copy(const struct store_write *w)
 {
-	struct store_txn *copy = mem_new(1, sizeof(*copy));
-	struct store_compare *compares = mem_new(t->n_compares, sizeof(*compares));
-	struct store_change *changes = mem_new(t->n_changes, sizeof(*changes));
-	for (size_t i = 0; i < t->n_compares; i++)
-		compares[i] = (struct store_compare){
-			.key = mem_strdup(t->compares[i].key),
-			.revision = t->compares[i].revision,
-		};
-	for (size_t i = 0; i < t->n_changes; i++) {
-		const char *value = t->changes[i].value;
-		changes[i] = (struct store_change){
-			.key = mem_strdup(t->changes[i].key),
-			.value = value ? mem_strdup(value) : NULL,
-		};
-	}
-	*copy = (struct store_txn){
-		.compares = compares,
-		.n_compares = t->n_compares,
-		.changes = changes,
-		.n_changes = t->n_changes,
+	struct store_write *copy = mem_new(1, sizeof(*copy));
+	*copy = (struct store_write){
+		.key = mem_strdup(w->key),
+		.value = w->value ? mem_strdup(w->value) : NULL,
+		.revision = w->revision,
 	};
 	return copy;
 }
 
-void store_txn_free(struct store_txn *t)
+void store_write_free(struct store_write *w)
 {
-	if (!t)
+	if (!w)
 		return;
-	for (size_t i = 0; i < t->n_compares; i++)
-		free((char *)t->compares[i].key);
-	for (size_t i = 0; i < t->n_changes; i++) {
-		free((char *)t->changes[i].key);
-		free((char *)t->changes[i].value);
-	}
-	free((struct store_compare *)t->compares);
-	free((struct store_change *)t->changes);
-	free(t);
+	free((char *)w->key);
+	free((char *)w->value);
+	free(w);
 }
 
 /* ---- opening ---- */
@@ -265,46 +244,29 @@ static int check_key(const char *key, struct err *e)
 	return store_is_key(key) ? 0 : err_set(e, EINVAL, "\"%s\" is no key of the store", shown);
 }
 
-static int check_change(const struct store_txn *t, size_t i, struct err *e)
+static int check_write(const struct store_write *w, struct err *e)
 {
-	const struct store_change *c = &t->changes[i];
-	int r = check_key(c->key, e);
+	int r = check_key(w->key, e);
 	if (r < 0)
 		return r;
-	if (c->value && strnlen(c->value, STORE_VALUE_MAX + 1) > STORE_VALUE_MAX)
+	if (w->value && strnlen(w->value, STORE_VALUE_MAX + 1) > STORE_VALUE_MAX)
 		return err_set(
-			e, EMSGSIZE, "document %s has more than %d bytes", c->key, STORE_VALUE_MAX);
-	for (size_t k = 0; k < i; k++)
-		if (strcmp(t->changes[k].key, c->key) == 0)
-			return err_set(e, EINVAL, "a transaction changes %s twice", c->key);
+			e, EMSGSIZE, "document %s has more than %d bytes", w->key, STORE_VALUE_MAX);
+	if (w->revision < 0 || (!w->value && !w->revision))
+		return err_set(e, EINVAL, "document %s cannot %s at revision %lld", w->key,
+			w->value ? "be written" : "go", (long long)w->revision);
 	return 0;
 }
 
-static int check_txn(const struct store_txn *t, struct err *e)
-{
-	if (t->n_compares > STORE_TXN_MAX || t->n_changes > STORE_TXN_MAX)
-		return err_set(e, EINVAL, "a transaction has more than %d comparisons or changes",
-			STORE_TXN_MAX);
-	int r = 0;
-	for (size_t i = 0; i < t->n_compares && r == 0; i++) {
-		r = check_key(t->compares[i].key, e);
-		if (r == 0 && t->compares[i].revision < 0)
-			r = err_set(e, EINVAL, "a revision of %s is negative", t->compares[i].key);
-	}
-	for (size_t i = 0; i < t->n_changes && r == 0; i++)
-		r = check_change(t, i, e);
-	return r;
-}
-
-static uint64_t start_commit(
-	struct store *s, const struct store_txn *t, unsigned int timeout_ms, bool fail_fast)
+static uint64_t start_write(
+	struct store *s, const struct store_write *w, unsigned int timeout_ms, bool fail_fast)
 {
 	uint64_t id = ++s->last_id;
 	struct err why;
-	int error = check_txn(t, &why);
+	int error = check_write(w, &why);
 	if (error == 0) {
-		int64_t timeout = timeout_ms ? timeout_ms : COMMIT_MS;
-		s->driver->commit(s->d, id, t, boot_now_ms() + timeout, fail_fast);
+		int64_t timeout = timeout_ms ? timeout_ms : WRITE_MS;
+		s->driver->write(s->d, id, w, boot_now_ms() + timeout, fail_fast);
 	} else {
 		struct refusal **end = &s->refusals;
 		while (*end)
@@ -316,18 +278,28 @@ static uint64_t start_commit(
 	return id;
 }
 
-uint64_t store_start_commit(struct store *s, const struct store_txn *t, unsigned int timeout_ms)
+uint64_t store_start_write(struct store *s, const struct store_write *w, unsigned int timeout_ms)
 {
-	return start_commit(s, t, timeout_ms, false);
+	return start_write(s, w, timeout_ms, false);
+}
+
+static uint64_t start_watch(struct store *s, const char *prefix, bool once)
+{
+	assert(!*prefix || store_is_key(prefix));
+	uint64_t id = ++s->last_id;
+	s->driver->watch(s->d, id, prefix, once);
+	wake_now(s);
+	return id;
 }
 
 uint64_t store_start_watch(struct store *s, const char *prefix)
 {
-	assert(!*prefix || store_is_key(prefix));
-	uint64_t id = ++s->last_id;
-	s->driver->watch(s->d, id, prefix, false);
-	wake_now(s);
-	return id;
+	return start_watch(s, prefix, false);
+}
+
+uint64_t store_start_list(struct store *s, const char *prefix)
+{
+	return start_watch(s, prefix, true);
 }
 
 uint64_t store_start_get(struct store *s, const char *key)
@@ -441,11 +413,9 @@ static void docs_clear(struct docs *docs)
 int store_list(
 	struct store *s, const char *prefix, struct store_doc **out, size_t *count, struct err *e)
 {
-	assert(!*prefix || store_is_key(prefix));
 	struct docs docs = {0};
 	struct store_event ev = {.kind = STORE_RESTART};
-	uint64_t id = ++s->last_id;
-	s->driver->watch(s->d, id, prefix, true);
+	uint64_t id = start_watch(s, prefix, true);
 	while (ev.kind != STORE_CURRENT) {
 		int r = wait_next(s, id, wait_deadline(s), &ev, e); /* anew for each document */
 		if (r < 0) {
@@ -464,10 +434,10 @@ int store_list(
 	return 0;
 }
 
-int store_commit(struct store *s, const struct store_txn *t, struct err *e)
+int store_write(struct store *s, const struct store_write *w, struct err *e)
 {
 	int64_t deadline = wait_deadline(s);
-	uint64_t id = start_commit(s, t, s->wait_ms, true);
+	uint64_t id = start_write(s, w, s->wait_ms, true);
 	struct store_event ev;
 	/* The driver has the deadline, and knows more than that time is up. */
 	int r = wait_next(s, id, deadline + (int64_t)s->timeout_ms, &ev, e);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The cluster store: versioned JSON documents, each under a key, changed by transactions that
- * compare revisions. Two drivers behave alike: "file:PATH" (embedded, LMDB in a folder, several
+ * The cluster store: versioned JSON documents, each under a key, each written by itself and compared with
+ * what was read. Two drivers behave alike: "file:PATH" (embedded, LMDB in a folder, several
  * processes of one machine) and "etcd:URL[,URL...]" (etcd v3 through its JSON gateway). Only
- * transactions decide anything; there are no locks and no leases.
+ * these comparisons decide anything; there are no locks, no leases, and nothing spans two documents.
  *
  * A store never blocks its owner unless asked to: requests are started, one descriptor (store_fd())
  * says when something happened, store_next() hands it out. store_get(), store_list() and
- * store_commit() wait, for tools. docs/STORE.md has the contract.
+ * store_write() wait, for tools. docs/STORE.md has the contract.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +18,6 @@
 
 #define STORE_KEY_MAX 512	/* bytes with the NUL: printable ASCII without white space */
 #define STORE_VALUE_MAX 1048576 /* bytes; what is larger in the store is reported, not handed out */
-#define STORE_TXN_MAX 64	/* comparisons, and changes, of one transaction */
 
 struct store;
 
@@ -48,37 +47,29 @@ char *store_show_url(const char *url, char out[STORE_SHOWN]);
 /* Whether s can be a key. */
 bool store_is_key(const char *s);
 
-struct store_compare {
+/* A document as it shall be, if it still is what was read. Borrowed until the call returns. */
+struct store_write {
 	const char *key;
-	int64_t revision; /* of the document's last change; 0: there is none */
-};
-struct store_change {
-	const char *key;
-	const char *value; /* JSON text; NULL: delete (fine when absent) */
-};
-/* Everything happens if every comparison holds, else nothing. Borrowed until the call returns. */
-struct store_txn {
-	const struct store_compare *compares;
-	size_t n_compares;
-	const struct store_change *changes;
-	size_t n_changes;
+	const char *value; /* JSON text; NULL: it is deleted */
+	int64_t revision;  /* of its last change, as read; 0: there is none */
 };
 
 /* Requests. Each returns an id (never 0) under which store_next() answers.
- * A commit ends with one of DONE, CONFLICT, FAILED. When the answer of etcd is lost the driver
- * compares the documents with what was to be written before it tries again, so values should be
- * unlike anybody else's (a nonce); FAILED with -ETIMEDOUT: the outcome is unknown. Commits that are
- * under way together happen in any order. timeout_ms 0: 10 s.
+ * A write ends with one of DONE, CONFLICT, FAILED. When its answer is lost the driver compares the
+ * document with what was to be written before it tries again, so values should be unlike anybody
+ * else's (a nonce); FAILED with -ETIMEDOUT: the outcome is unknown. Writes that are under way together
+ * happen in any order, and one of unknown outcome perhaps later. timeout_ms 0: 10 s.
  * A watch tells what exists under a prefix, then every change, for ever; through restarts of the
- * store and compaction. A get reads afresh: PUT, DELETE, FAILED (also when it is out of reach). */
-uint64_t store_start_commit(struct store *s, const struct store_txn *t, unsigned int timeout_ms);
+ * store and compaction. A list reads afresh and ends with CURRENT or FAILED. A get reads afresh: PUT, DELETE, FAILED (also when it is out of reach). */
+uint64_t store_start_write(struct store *s, const struct store_write *w, unsigned int timeout_ms);
 uint64_t store_start_watch(struct store *s, const char *prefix);
+uint64_t store_start_list(struct store *s, const char *prefix);
 uint64_t store_start_get(struct store *s, const char *key);
 
 enum store_event_kind {
-	STORE_DONE,	/* commit: revision */
-	STORE_CONFLICT, /* commit: a comparison did not hold; nothing was changed */
-	STORE_FAILED,	/* commit: error and what; nothing is known to have been changed */
+	STORE_DONE,	/* write: revision */
+	STORE_CONFLICT, /* write: the document is another one; nothing was changed */
+	STORE_FAILED,	/* error and what; nothing is known to have been changed */
 	STORE_RESTART,	/* watch: a complete list begins, the first one, too; until STORE_CURRENT
 			 * what was told before may be gone */
 	STORE_PUT,	/* watch, get: this document exists; told again when it changes (changes
@@ -89,7 +80,7 @@ enum store_event_kind {
 struct store_event {
 	uint64_t id; /* of the request */
 	enum store_event_kind kind;
-	int64_t revision;  /* PUT: of the document. DONE: of the commit. RESTART: of the list */
+	int64_t revision; /* PUT: of the document. DONE: of what was written. RESTART: of the list */
 	uint64_t store_id; /* RESTART: which store it is (etcd: the cluster's id); 0: not known */
 	/* Valid until the next call of anything. PUT, DELETE: without the prefix. */
 	const char *key;
@@ -106,8 +97,8 @@ bool store_next(struct store *s, struct store_event *out); /* false: nothing now
 const char *store_trouble(const struct store *s, int64_t *since_s);
 
 /* The waiting forms. Events of other requests stay for store_next(). -ETIMEDOUT, -ECONNREFUSED,
- * -EACCES (unauthorised). store_get(): 1, or 0 when there is none. store_commit(): 1, or 0 when a
- * comparison did not hold. store_list() leaves out what is too large. The caller frees. */
+ * -EACCES (unauthorised). store_get(): 1, or 0 when there is none. store_write(): 1, or 0 when
+ * the document is another one. store_list() leaves out what is too large. The caller frees. */
 struct store_doc {
 	char *key;
 	char *value;
@@ -116,5 +107,5 @@ struct store_doc {
 int store_get(struct store *s, const char *key, struct store_doc *out, struct err *e);
 int store_list(
 	struct store *s, const char *prefix, struct store_doc **out, size_t *count, struct err *e);
-int store_commit(struct store *s, const struct store_txn *t, struct err *e);
+int store_write(struct store *s, const struct store_write *w, struct err *e);
 void store_docs_free(struct store_doc *docs, size_t count); /* takes NULL */

@@ -27,10 +27,10 @@ uint64_t store_db_id(const struct store_db *db);
 /* A file in the folder that is touched after each change; for inotify. */
 const char *store_db_changed(const struct store_db *db);
 
-/* 1: done, at *revision; 0: a comparison did not hold. -EBUSY: another process is writing (its id
+/* 1: done, at *revision; 0: the document is another one. -EBUSY: another process is writing (its id
  * in e's sentence), nothing was done. -ENOSPC, -EUCLEAN, -ESTALE. */
-int store_db_commit(
-	struct store_db *db, const struct store_txn *t, int64_t *revision, struct err *e);
+int store_db_write(
+	struct store_db *db, const struct store_write *w, int64_t *revision, struct err *e);
 
 /* Copies of documents. */
 struct store_db_item {

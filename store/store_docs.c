@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The transactions of the driver "file:": commits and reads on what store/store_db.c opened, whose
+ * The transactions of the driver "file:": writes and reads on what store/store_db.c opened, whose
  * essay has the layout. No transaction outlives the call that began it, so no page of the
  * file is held from being used again, and no two ever meet in one process. What is read is
  * copied out.
@@ -102,12 +102,12 @@ static int get_doc(
 	return split_value(text, revision);
 }
 
-static void log_key(int64_t revision, unsigned int n, unsigned char out[LOG_KEY])
+/* What follows the number was that of a change among several, in earlier versions. */
+static void log_key(int64_t revision, unsigned char out[LOG_KEY])
 {
+	memset(out, 0, LOG_KEY);
 	for (int i = 0; i < 8; i++)
 		out[i] = (unsigned char)((uint64_t)revision >> (56 - 8 * i));
-	out[8] = (unsigned char)(n >> 8);
-	out[9] = (unsigned char)n;
 }
 
 static int64_t log_revision(const MDB_val *key)
@@ -118,37 +118,31 @@ static int64_t log_revision(const MDB_val *key)
 	return (int64_t)revision;
 }
 
-/* ---- commit ---- */
+/* ---- writing ---- */
 
 /* 0 and *holds, or LMDB's error. */
-static int compare_all(struct store_db *db, MDB_txn *txn, const struct store_txn *t, bool *holds)
+static int compare_doc(struct store_db *db, MDB_txn *txn, const struct store_write *w, bool *holds)
 {
-	*holds = true;
-	for (size_t i = 0; i < t->n_compares && *holds; i++) {
-		int64_t revision;
-		MDB_val text;
-		int rc = get_doc(db, txn, t->compares[i].key, &revision, &text);
-		if (rc)
-			return rc;
-		*holds = revision == t->compares[i].revision;
-	}
-	return 0;
+	int64_t revision;
+	MDB_val text;
+	int rc = get_doc(db, txn, w->key, &revision, &text);
+	*holds = revision == w->revision;
+	return rc;
 }
 
-/* MDB_NOTFOUND: there was nothing to delete. */
 static int change_doc(
-	struct store_db *db, MDB_txn *txn, const struct store_change *c, int64_t revision)
+	struct store_db *db, MDB_txn *txn, const struct store_write *w, int64_t revision)
 {
-	MDB_val key = val_of(c->key);
-	if (!c->value)
+	MDB_val key = val_of(w->key);
+	if (!w->value)
 		return change_entry(txn, db->docs, &key, NULL, 0);
-	size_t len = strlen(c->value);
+	size_t len = strlen(w->value);
 	MDB_val value = {.mv_size = sizeof(revision) + len};
 	int rc = change_entry(txn, db->docs, &key, &value, MDB_RESERVE);
 	if (rc)
 		return rc;
 	memcpy(value.mv_data, &revision, sizeof(revision));
-	memcpy((char *)value.mv_data + sizeof(revision), c->value, len);
+	memcpy((char *)value.mv_data + sizeof(revision), w->value, len);
 	return 0;
 }
 
@@ -180,46 +174,45 @@ static int trim_log(struct store_db *db, MDB_txn *txn)
 	return rc && rc != MDB_NOTFOUND ? rc : put_number(db, txn, "cutoff", cutoff);
 }
 
-/* Makes the changes; *revision is the store's afterwards. */
-static int change_all(
-	struct store_db *db, MDB_txn *txn, const struct store_txn *t, int64_t *revision)
+static int log_change(
+	struct store_db *db, MDB_txn *txn, const struct store_write *w, int64_t revision)
 {
-	int64_t before;
-	unsigned int n = 0;
-	int rc = get_number(db, txn, "revision", &before);
-	for (size_t i = 0; !rc && i < t->n_changes; i++) {
-		rc = change_doc(db, txn, &t->changes[i], before + 1);
-		if (rc == MDB_NOTFOUND) {
-			rc = 0;
-			continue;
-		}
-		unsigned char at[LOG_KEY];
-		log_key(before + 1, n++, at);
-		MDB_val key = {.mv_size = sizeof(at), .mv_data = at};
-		char entry[1 + STORE_KEY_MAX];
-		int len = snprintf(entry, sizeof(entry), "%c%s",
-			t->changes[i].value ? PUT : DELETED, t->changes[i].key);
-		MDB_val value = {.mv_size = (size_t)len, .mv_data = entry};
-		if (!rc)
-			rc = change_entry(txn, db->log, &key, &value, MDB_APPEND);
-	}
-	*revision = n ? before + 1 : before;
-	if (!rc && n)
-		rc = put_number(db, txn, "revision", *revision);
-	return rc || !n ? rc : trim_log(db, txn);
+	unsigned char at[LOG_KEY];
+	char entry[1 + STORE_KEY_MAX];
+	log_key(revision, at);
+	int len = snprintf(entry, sizeof(entry), "%c%s", w->value ? PUT : DELETED, w->key);
+	MDB_val key = {.mv_size = sizeof(at), .mv_data = at};
+	MDB_val value = {.mv_size = (size_t)len, .mv_data = entry};
+	return change_entry(txn, db->log, &key, &value, MDB_APPEND);
 }
 
-static int commit_locked(
-	struct store_db *db, const struct store_txn *t, int64_t *revision, struct err *e)
+/* *revision is the store's afterwards, and the document's. */
+static int write_doc(
+	struct store_db *db, MDB_txn *txn, const struct store_write *w, int64_t *revision)
+{
+	int64_t before;
+	int rc = get_number(db, txn, "revision", &before);
+	*revision = before + 1;
+	if (!rc)
+		rc = change_doc(db, txn, w, *revision);
+	if (!rc)
+		rc = log_change(db, txn, w, *revision);
+	if (!rc)
+		rc = put_number(db, txn, "revision", *revision);
+	return rc ? rc : trim_log(db, txn);
+}
+
+static int write_locked(
+	struct store_db *db, const struct store_write *w, int64_t *revision, struct err *e)
 {
 	MDB_txn *txn = NULL;
 	bool holds = false;
 	int rc = STORE_TRY(mdb_txn_begin(db->env, NULL, 0, &txn));
 	if (!rc)
-		rc = STORE_TRY(compare_all(db, txn, t, &holds));
+		rc = STORE_TRY(compare_doc(db, txn, w, &holds));
 	int64_t reached = 0;
 	if (!rc && holds)
-		rc = STORE_TRY(change_all(db, txn, t, &reached));
+		rc = STORE_TRY(write_doc(db, txn, w, &reached));
 	if (rc || !holds) {
 		if (txn)
 			STORE_TRY_VOID(mdb_txn_abort(txn));
@@ -232,15 +225,15 @@ static int commit_locked(
 	return 1;
 }
 
-int store_db_commit(
-	struct store_db *db, const struct store_txn *t, int64_t *revision, struct err *e)
+int store_db_write(
+	struct store_db *db, const struct store_write *w, int64_t *revision, struct err *e)
 {
 	int r = store_db_usable(db, e);
 	if (r == 0)
 		r = store_db_lock(db, e);
 	if (r < 0)
 		return r;
-	r = commit_locked(db, t, revision, e);
+	r = write_locked(db, w, revision, e);
 	if (r > 0)
 		(void)futimens(db->changed_fd, NULL); /* who misses it checks within seconds */
 	store_db_unlock(db);
@@ -424,7 +417,7 @@ static int changes_in(struct store_db *db, MDB_txn *txn, const char *prefix, int
 		return rc;
 	MDB_cursor *cursor = db->cursor;
 	unsigned char at[LOG_KEY];
-	log_key(after + 1, 0, at);
+	log_key(after + 1, at);
 	MDB_val key = {.mv_size = sizeof(at), .mv_data = at};
 	MDB_val entry;
 	int64_t told = after;

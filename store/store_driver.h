@@ -16,7 +16,7 @@ struct store_driver {
 
 	/* Requests. Keys and sizes were checked. fail_fast: a tool waits; an unreachable store is a
 	 * failure at once and not only at the deadline (boot time, milliseconds). */
-	void (*commit)(void *d, uint64_t id, const struct store_txn *t, int64_t deadline_ms,
+	void (*write)(void *d, uint64_t id, const struct store_write *w, int64_t deadline_ms,
 		bool fail_fast);
 	/* Answers with PUT, DELETE (there is none) or FAILED. */
 	void (*get)(void *d, uint64_t id, const char *key);
@@ -45,6 +45,6 @@ struct store_trouble {
 void store_trouble_set(struct store_trouble *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* A copy that outlives the caller's, keys and values included. */
-struct store_txn *store_txn_copy(const struct store_txn *t);
-void store_txn_free(struct store_txn *t); /* takes NULL */
+/* A copy that outlives the caller's, key and value included. */
+struct store_write *store_write_copy(const struct store_write *w);
+void store_write_free(struct store_write *w); /* takes NULL */

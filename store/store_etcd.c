@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The driver "etcd:". Every request of the front is a job; a job has at most one HTTP call at a
- * time, and what it sends and what an answer means is the business of store/etcd_commit.c and
+ * time, and what it sends and what an answer means is the business of store/etcd_write.c and
  * store/etcd_watch.c, which know no network. What jobs share is in store/etcd_endpoint.c (the
  * endpoint that is asked), store/etcd_auth.c (the token of a user) and store/etcd_jobs.c (when
  * something is sent). Here is the way of an answer: from a call to its job, from the job to the front.
@@ -100,8 +100,8 @@ static void job_take_answer(struct etcd_driver *d, struct etcd_job *j)
 		text_add_bytes(body, "", 0); /* there is a text at least */
 	if (j->kind == JOB_WATCH)
 		v = etcd_watch_take(j->watch, status, body->buf, body->len, &j->why);
-	else if (j->kind == JOB_COMMIT)
-		v = etcd_commit_take(j->commit, status, body, &j->result, &over, &j->why);
+	else if (j->kind == JOB_WRITE)
+		v = etcd_write_take(j->write, status, body, &j->result, &over, &j->why);
 	else
 		v = job_take_get(d, j, body, status);
 	if ((v == ETCD_FINAL && (j->kind == JOB_WATCH || j->kind == JOB_PROBE)) ||
@@ -321,12 +321,12 @@ static int etcd_open(void **out, const struct store_options *o, const char *wher
 	return 0;
 }
 
-static void etcd_start_commit(
-	void *driver, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool fail_fast)
+static void etcd_start_write(
+	void *driver, uint64_t id, const struct store_write *w, int64_t deadline_ms, bool fail_fast)
 {
 	struct etcd_driver *d = driver;
-	struct etcd_job *j = etcd_job_add(d, id, JOB_COMMIT);
-	j->commit = etcd_commit_new(d->prefix, t);
+	struct etcd_job *j = etcd_job_add(d, id, JOB_WRITE);
+	j->write = etcd_write_new(d->prefix, w);
 	j->deadline_ms = deadline_ms;
 	j->fail_fast = fail_fast;
 	etcd_jobs_start(d);
@@ -391,7 +391,7 @@ static const char *etcd_trouble(const void *driver, int64_t *since_s)
 const struct store_driver store_etcd_driver = {
 	.open = etcd_open,
 	.close = etcd_close,
-	.commit = etcd_start_commit,
+	.write = etcd_start_write,
 	.get = etcd_start_get,
 	.watch = etcd_start_watch,
 	.cancel = etcd_cancel,

@@ -33,15 +33,15 @@
 #define BUSY_MS_MAX 20 /* between two tries to get the lock */
 #define NEVER INT64_MAX
 
-enum phase { COMMIT, GET, LIST, CHANGES };
+enum phase { WRITE, GET, LIST, CHANGES };
 
 struct request {
 	struct request *next;
 	uint64_t id;
 	enum phase phase;
 	bool once, over;
-	/* COMMIT */
-	struct store_txn *txn;
+	/* WRITE */
+	struct store_write *write;
 	int64_t deadline_ms, not_before_ms;
 	unsigned int tries;
 	/* GET, LIST, CHANGES */
@@ -90,7 +90,7 @@ static void request_free(struct request *r)
 {
 	if (!r)
 		return;
-	store_txn_free(r->txn);
+	store_write_free(r->write);
 	free(r->name);
 	store_db_page_clear(&r->page);
 	free(r);
@@ -134,12 +134,12 @@ static void file_note_trouble(struct file *f, int rc, const struct err *e)
 
 /* ---- working ---- */
 
-static void request_try_commit(struct file *f, struct request *r, int64_t now)
+static void request_try_write(struct file *f, struct request *r, int64_t now)
 {
 	int64_t revision = 0;
 	if (r->over || r->not_before_ms > now)
 		return;
-	int rc = store_db_commit(f->db, r->txn, &revision, &r->why);
+	int rc = store_db_write(f->db, r->write, &revision, &r->why);
 	if (rc == -EBUSY && now < r->deadline_ms) {
 		int64_t wait = ++r->tries < BUSY_MS_MAX ? r->tries : BUSY_MS_MAX;
 		r->not_before_ms = now + 1 + arc4random_uniform((uint32_t)wait);
@@ -226,7 +226,7 @@ static int file_watch_changes(struct file *f, struct err *e)
 /* Another store than the one before: lists begin anew, and what is not told yet is of the old one. */
 static void request_begin_anew(struct request *r)
 {
-	if (r->phase == COMMIT || r->phase == GET || r->over)
+	if (r->phase == WRITE || r->phase == GET || r->over)
 		return;
 	store_db_page_clear(&r->page);
 	r->phase = LIST;
@@ -262,8 +262,8 @@ static void file_work(struct file *f, uint64_t only)
 	if (f->check_at_ms <= now)
 		file_check(f, now);
 	for (struct request *r = f->requests; r; r = r->next) {
-		if (r->phase == COMMIT)
-			request_try_commit(f, r, now);
+		if (r->phase == WRITE)
+			request_try_write(f, r, now);
 		else if (!only || r->id == only)
 			r->phase == GET ? request_get(f, r) : request_fetch(f, r);
 	}
@@ -362,15 +362,15 @@ static int file_open(void **out, const struct store_options *o, const char *wher
 	return 0;
 }
 
-static void file_commit(
-	void *driver, uint64_t id, const struct store_txn *t, int64_t deadline_ms, bool fail_fast)
+static void file_write(
+	void *driver, uint64_t id, const struct store_write *w, int64_t deadline_ms, bool fail_fast)
 {
 	(void)fail_fast;
 	struct file *f = driver;
-	struct request *r = request_add(f, id, COMMIT);
-	r->txn = store_txn_copy(t);
+	struct request *r = request_add(f, id, WRITE);
+	r->write = store_write_copy(w);
 	r->deadline_ms = deadline_ms;
-	request_try_commit(f, r, boot_now_ms());
+	request_try_write(f, r, boot_now_ms());
 }
 
 static void file_get(void *driver, uint64_t id, const char *key)
@@ -406,7 +406,7 @@ static int64_t file_deadline_ms(const void *driver)
 	const struct file *f = driver;
 	int64_t at = f->check_at_ms;
 	for (const struct request *r = f->requests; r; r = r->next)
-		if (r->phase == COMMIT && !r->over && r->not_before_ms < at)
+		if (r->phase == WRITE && !r->over && r->not_before_ms < at)
 			at = r->not_before_ms;
 	return at;
 }
@@ -421,7 +421,7 @@ static const char *file_trouble(const void *driver, int64_t *since_s)
 const struct store_driver store_file_driver = {
 	.open = file_open,
 	.close = file_close,
-	.commit = file_commit,
+	.write = file_write,
 	.get = file_get,
 	.watch = file_watch,
 	.cancel = file_cancel,

@@ -24,7 +24,7 @@
 
 #define SCAN_MS 5000
 #define LOOK_MS 10000
-#define COMMIT_MS 5000
+#define WRITE_MS 5000
 
 /* What a read that is under way is for. */
 enum question {
@@ -248,10 +248,10 @@ static void end_removal(struct controller *c, const struct candidate *x)
 /* Its next write, or what comes instead. */
 static void go_on(struct controller *c, const struct controller_input *in)
 {
-	const struct store_txn *txn = node_removal_next(&c->removal);
+	const struct store_write *write = node_removal_next(&c->removal);
 	c->question = ASK_NOTHING;
-	if (txn)
-		c->id = store_start_commit(in->store, txn, COMMIT_MS);
+	if (write)
+		c->id = store_start_write(in->store, write, WRITE_MS);
 	else if (c->removal.step == NODE_REMOVAL_LOOK)
 		ask(c, in, ASK_DOCUMENT, c->about);
 	else

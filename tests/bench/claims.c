@@ -28,6 +28,7 @@
 #include "cluster/keys.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
+#include "tests/overwrite.h"
 
 #define NODES_MAX 64
 #define EACH_MAX 4096
@@ -134,7 +135,7 @@ static bool claim_block(struct node *n, const struct cidr *block)
 	n->block = *block;
 	memcpy(mine.node, n->name, sizeof(mine.node));
 	block_txn_claim(&t, block, n->name);
-	if (finish(n, store_start_commit(n->store, &t.txn, 0)) != STORE_DONE)
+	if (finish(n, store_start_write(n->store, &t.write, 0)) != STORE_DONE)
 		return false;
 	mine.revision = n->ended.revision;
 	keys_resource(RESOURCE_IPPOOL, "bench", key);
@@ -142,7 +143,7 @@ static bool claim_block(struct node *n, const struct cidr *block)
 	if (!n->pool_gives)
 		die("the pool is not good", NULL);
 	block_txn_confirm(&t, &mine);
-	if (finish(n, store_start_commit(n->store, &t.txn, 0)) != STORE_DONE)
+	if (finish(n, store_start_write(n->store, &t.write, 0)) != STORE_DONE)
 		die("a pending block was changed", NULL);
 	return true;
 }
@@ -212,9 +213,7 @@ static void make_pool(struct store *s, const struct plan *p)
 		"{\"kind\":\"IPPool\",\"apiVersion\":\"projectcalico.org/v3\",\"metadata\":{"
 		"\"name\":\"bench\"},\"spec\":{\"cidr\":\"%s\",\"blockSize\":%u}}",
 		cidr, p->pool.block_len);
-	struct store_change change = {.key = key, .value = value};
-	struct store_txn t = {.changes = &change, .n_changes = 1};
-	if (store_commit(s, &t, &e) != 1)
+	if (overwrite(s, key, value, &e) != 1)
 		die("the pool", &e);
 }
 

@@ -4,9 +4,10 @@
  *
  *	fill URL PREFIX NODES BLOCKS MODE
  *
- * MODE is one of crowd.h. It uses transactions of as many changes as one may have, and prints how
- * long it took as a line of JSON.
+ * MODE is one of crowd.h. It keeps as many writes under way as a store takes, and prints how long it took as
+ * a line of JSON.
  */
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,35 +16,38 @@
 #include "lib/boot.h"
 #include "tests/bench/crowd.h"
 
-/* Changes that wait for their transaction. */
+#define UNDER_WAY 64 /* writes at a time */
+
 struct batch {
 	struct store *store;
-	struct store_change changes[STORE_TXN_MAX];
-	char keys[STORE_TXN_MAX][STORE_KEY_MAX];
-	char values[STORE_TXN_MAX][CROWD_VALUE];
-	size_t n, written;
+	size_t under_way, written;
 };
 
-static void flush(struct batch *b)
+/* Until no more than so many writes are under way. */
+static void wait_for(struct batch *b, size_t most)
 {
-	struct err e;
-	struct store_txn t = {.changes = b->changes, .n_changes = b->n};
-	if (b->n && store_commit(b->store, &t, &e) != 1) {
-		fprintf(stderr, "fill: %s\n", e.text);
-		exit(1);
+	struct store_event ev;
+	while (b->under_way > most) {
+		struct pollfd p = {.fd = store_fd(b->store), .events = POLLIN};
+		(void)poll(&p, 1, -1);
+		while (store_next(b->store, &ev)) {
+			if (ev.kind != STORE_DONE) {
+				fprintf(stderr, "fill: %s\n",
+					ev.kind == STORE_FAILED ? ev.what : "a document is there");
+				exit(1);
+			}
+			b->under_way--;
+			b->written++;
+		}
 	}
-	b->written += b->n;
-	b->n = 0;
 }
 
 static void put(struct batch *b, const char *key, const char *value)
 {
-	size_t i = b->n++;
-	(void)snprintf(b->keys[i], sizeof(b->keys[i]), "%s", key);
-	(void)snprintf(b->values[i], sizeof(b->values[i]), "%s", value);
-	b->changes[i] = (struct store_change){.key = b->keys[i], .value = b->values[i]};
-	if (b->n == STORE_TXN_MAX)
-		flush(b);
+	const struct store_write w = {.key = key, .value = value};
+	(void)store_start_write(b->store, &w, 60000);
+	b->under_way++;
+	wait_for(b, UNDER_WAY - 1);
 }
 
 static void fill(struct batch *b, const struct crowd *c)
@@ -57,7 +61,7 @@ static void fill(struct batch *b, const struct crowd *c)
 		crowd_block(c, i, key, value);
 		put(b, key, value);
 	}
-	flush(b);
+	wait_for(b, 0);
 }
 
 int main(int argc, char **argv)

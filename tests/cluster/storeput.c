@@ -15,14 +15,9 @@
 
 #include "lib/mem.h"
 #include "store/store.h"
+#include "tests/overwrite.h"
 
 #define VALUE_MAX (4u << 20)
-
-static int change(struct store *s, const struct store_change *c, struct err *e)
-{
-	const struct store_txn txn = {.changes = c, .n_changes = 1};
-	return store_commit(s, &txn, e);
-}
 
 static char *read_value(void)
 {
@@ -60,7 +55,7 @@ int main(int argc, char **argv)
 		store_close(s);
 	} else if (r >= 0) {
 		CLEANUP_FREE char *value = argc > 3 ? NULL : read_value();
-		r = change(s, &(struct store_change){.key = argv[2], .value = value}, &e);
+		r = overwrite(s, argv[2], value, &e);
 		store_close(s);
 	}
 	if (r < 0)

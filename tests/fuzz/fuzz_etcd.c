@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "store/etcd_commit.h"
+#include "store/etcd_write.h"
 #include "store/etcd_watch.h"
 #include "store/sieve.h"
 #include "lib/mem.h"
@@ -62,31 +62,29 @@ static void tell_watch(struct etcd_watch *w, const char *line, size_t len)
 }
 
 /* true: it is over. */
-static bool tell_commit(struct etcd_commit *c, const char *line, size_t len)
+static bool tell_commit(struct etcd_write *c, const char *line, size_t len)
 {
 	struct text t = sieve(line, len);
 	struct store_event ev = {0};
 	struct err e;
 	bool over;
-	enum etcd_verdict v = etcd_commit_take(c, 200, &t, &ev, &over, &e);
+	enum etcd_verdict v = etcd_write_take(c, 200, &t, &ev, &over, &e);
 	text_free(&t);
 	if (v == ETCD_AGAIN)
-		etcd_commit_lost(c);
+		etcd_write_lost(c);
 	CHECK(!over || ev.kind <= STORE_FAILED);
 	struct text body = {0};
-	CHECK(etcd_commit_compose(c, &body)[0] == '/');
+	CHECK(etcd_write_compose(c, &body)[0] == '/');
 	text_free(&body);
 	return over;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct store_compare compare = {.key = "a", .revision = 7};
-	const struct store_change change = {.key = "a", .value = "v"};
-	const struct store_txn txn = {&compare, 1, &change, 1};
+	const struct store_write write = {.key = "a", .value = "v", .revision = 7};
 	struct etcd_watch *watch = etcd_watch_new("/p/", "", false);
 	struct etcd_watch *once = etcd_watch_new("/p/", "a", true);
-	struct etcd_commit *commit = etcd_commit_new("/p/", &txn);
+	struct etcd_write *commit = etcd_write_new("/p/", &write);
 	bool over = false;
 	const char *at = (const char *)data;
 	const char *end = at + size;
@@ -100,6 +98,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	etcd_watch_free(watch);
 	etcd_watch_free(once);
-	etcd_commit_free(commit);
+	etcd_write_free(commit);
 	return 0;
 }

@@ -15,12 +15,12 @@
 static char folder[] = "/tmp/roost-fuzz-XXXXXX";
 static struct patched file;
 
-static int commit(struct store_db *db, const char *key, const char *value, struct err *e)
+static int commit(
+	struct store_db *db, const char *key, const char *value, int64_t revision, struct err *e)
 {
-	const struct store_change change = {.key = key, .value = value};
-	const struct store_txn t = {.changes = &change, .n_changes = 1};
-	int64_t revision;
-	return store_db_commit(db, &t, &revision, e);
+	const struct store_write w = {.key = key, .value = value, .revision = revision};
+	int64_t reached;
+	return store_db_write(db, &w, &reached, e);
 }
 
 static void make_file(void)
@@ -34,7 +34,7 @@ static void make_file(void)
 		char key[32], value[128];
 		(void)snprintf(key, sizeof(key), "blocks/10.0.%d.0-26", i);
 		(void)snprintf(value, sizeof(value), "{\"node\":\"n%d\",\"state\":\"owned\"}", i);
-		CHECK(commit(db, key, value, &e) == 1);
+		CHECK(commit(db, key, value, 0, &e) == 1);
 	}
 	store_db_close(db);
 	patched_remember(&file, 1 << 20);
@@ -59,8 +59,8 @@ static void use(struct store_db *db, bool writes)
 	check_page(store_db_list(db, "blocks/", "blocks/10.0.7", false, &page, &e), &page, &e);
 	check_page(store_db_changes(db, "", 3, &page, &e), &page, &e);
 	check_page(store_db_get(db, "blocks/10.0.17.0-26", &page, &e), &page, &e);
-	CHECK(!writes || commit(db, "blocks/10.0.5.0-26", NULL, &e) >= 0 || *e.text);
-	CHECK(!writes || commit(db, "a", "{}", &e) >= 0 || *e.text);
+	CHECK(!writes || commit(db, "blocks/10.0.5.0-26", NULL, 6, &e) >= 0 || *e.text);
+	CHECK(!writes || commit(db, "a", "{}", 0, &e) >= 0 || *e.text);
 	check_page(store_db_list(db, "", "", true, &page, &e), &page, &e);
 }
 

@@ -69,8 +69,7 @@ class Store:
 
     def put(self, key, value):
         text = value if isinstance(value, str) or value is None else json.dumps(value)
-        self.tool({"op": "wait-commit", "compare": [], "change": [[key, text]],
-                   "timeout": 5000})
+        self.tool({"op": "put", "key": key, "value": text})
         self.seen(key, text)
 
     def seen(self, key, text):

@@ -60,7 +60,7 @@ def test_a_wrong_password_is_told_at_once():
         tool = Tool(f"etcd:{etcd.url}", user="roost", password=password, **FAST)
         denied = tool.put("a", "1")
         check(denied["error"] == -13 and words in denied["what"], denied)
-        failed = tool.outcome(tool.commit([], [["a", "1"]], timeout=8000))
+        failed = tool.outcome(tool.write("a", "1", timeout=8000))
         check(failed["error"] == -13, failed)
         tool.watch()
         check(words in tool.wait_trouble(words)["what"], "trouble")
@@ -76,7 +76,7 @@ def test_a_token_that_is_no_longer_valid_is_renewed_unseen():
     check([tool.event(watch)[0] for _ in range(2)] == ["RESTART", "CURRENT"], "an empty list")
     etcd.kill()  # its tokens die with it
     etcd.start()
-    check(tool.outcome(tool.commit([["a", 0]], [["a", "1"]], timeout=15000))["kind"] == "DONE", "a commit")
+    check(tool.outcome(tool.write("a", "1", timeout=15000))["kind"] == "DONE", "a commit")
     check(tool.event(watch) == ("PUT", "a", "1"), "the watch goes on without a new list")
     check(tool.trouble()["what"] is None, "no trouble")
 
@@ -86,7 +86,7 @@ def test_a_user_where_etcd_has_no_users_is_fine():
     etcd.start()
     etcd.wait()
     tool = Tool(f"etcd:{etcd.url}", user="roost", password=file_of("x"), **FAST)
-    check(tool.put("a", "1")["kind"] == "COMMITTED", "a commit")
+    check(tool.put("a", "1")["kind"] == "WRITTEN", "a commit")
 
 
 def openssl(*args):
@@ -129,7 +129,7 @@ def test_tls_works_with_our_authority_and_certificate_and_nothing_else():
     url = f"etcd:{etcd.url}"
     tool = Tool(url, ca=ours.cert, cert=mine[0], key=mine[1], **FAST)
     watch = tool.watch()
-    check(tool.put("a", "1")["kind"] == "COMMITTED", "a commit")
+    check(tool.put("a", "1")["kind"] == "WRITTEN", "a commit")
     check(tool.event(watch)[0] == "RESTART", "a watch")
     for options, words in (
             ({"ca": theirs.cert, "cert": mine[0], "key": mine[1]}, "certificate"),
@@ -171,4 +171,4 @@ def test_renewed_certificates_are_used_without_a_restart():
     install(good)
     tool.wait_trouble(None)
     time.sleep(0.05)
-    check(tool.put("a", "1")["kind"] == "COMMITTED", "a commit")
+    check(tool.put("a", "1")["kind"] == "WRITTEN", "a commit")

@@ -56,7 +56,7 @@ def each_commit_tells_the_truth_when_the_leader(does):
     tool.trouble()
     for n in range(120):
         key = f"k{n}"
-        commits[key] = tool.commit([[key, 0]], [[key, f"nonce {n}"], ["last", f"nonce {n}"]], timeout=12000)
+        commits[key] = tool.write(key, f"nonce {n}", timeout=12000)
         if n == 60:
             does(leader)
         if n % 4 == 0:
@@ -109,7 +109,7 @@ def test_one_dead_member_of_three_is_no_trouble():
     for _ in range(4):  # one of them begins with the dead one
         tool = Tool(url_of(members), **FAST)
         watch = tool.watch()
-        check(tool.put("a", "1")["kind"] == "COMMITTED", "a commit")
+        check(tool.put("a", "1")["kind"] == "WRITTEN", "a commit")
         check(tool.event(watch)[0] == "RESTART", "a watch")
         check(tool.trouble()["what"] is None, "no trouble")
         tool.close()
@@ -124,9 +124,9 @@ def test_without_a_majority_nothing_is_done_and_it_is_told():
     members[1].kill()
     # The one that is left is alive and holds our stream, perhaps; the probe finds out.
     tool.wait_trouble("cannot be used")
-    failed = tool.outcome(tool.commit([["a", 0]], [["a", "1"]], timeout=1500))
+    failed = tool.outcome(tool.write("a", "1", timeout=1500))
     check(failed["kind"] == "FAILED", failed)
     members[0].start()
     tool.wait_trouble(None)
-    check(tool.put("b", "1")["kind"] == "COMMITTED", "a commit")
+    check(tool.put("b", "1")["kind"] == "WRITTEN", "a commit")
     all_told(tool, watch, ["b"])

@@ -43,7 +43,7 @@ def test_without_a_server_tools_fail_soon_and_watches_begin_when_it_comes():
     refused = tool.get("a")
     check(refused["error"] == -111 and "refused" in refused["what"].lower(), refused)
     check(tool.put("a", "1")["error"] == -111, "a commit, too")
-    failed = tool.outcome(tool.commit([], [["a", "1"]], timeout=300))
+    failed = tool.outcome(tool.write("a", "1", timeout=300))
     check(failed["error"] == -111, failed)  # nothing was sent, so nothing was done
     check(f"etcd at {etcd.url} cannot be used: " in tool.wait_trouble("refused")["what"], "trouble's words")
     etcd.start()
@@ -60,7 +60,7 @@ def test_a_watch_goes_on_over_a_restart_on_the_same_data():
     for n in range(2):
         etcd.kill()
         tool.wait_trouble("cannot be used")
-        commit = tool.commit([], [[f"b{n}", "x"]], timeout=15000)
+        commit = tool.write(f"b{n}", "x", timeout=15000)
         etcd.start()
         check(tool.outcome(commit)["kind"] == "DONE", "a commit waits for the server")
         opened((tool, watch), ("PUT", f"b{n}", "x"))
@@ -110,7 +110,7 @@ def test_a_stopped_server_blocks_nobody_and_is_told():
     tool.trouble()
     etcd.signal(signal.SIGSTOP)
     check("no answer within 400 ms" in tool.wait_trouble("no answer")["what"], "a silent stream is noticed")
-    commit = tool.commit([["a", 0]], [["a", "mine"]], timeout=1500)
+    commit = tool.write("a", "mine", timeout=1500)
     check(tool.get("a")["error"] == -110, "a tool's read ends")
     failed = tool.outcome(commit)
     check(failed["kind"] == "FAILED" and failed["error"] == -110, failed)
@@ -147,27 +147,37 @@ def drop_first(path, n):
     return "drop" if path == "/v3/kv/txn" and n == 1 else "pass"
 
 
-def test_a_commit_whose_answer_was_lost_is_found_done_and_not_done_twice():
-    for compare in ([["a", 0]], []):
-        etcd, tool, proxy = behind(lose_first)
-        done = tool.outcome(tool.commit(compare, [["a", "nonce 1"], ["b", None]]))
-        check(done["kind"] == "DONE", done)
-        check(done["revision"] == tool.get("a")["revision"], done)
-        check(version(etcd, "a") == 1, "it happened once")
-        check(proxy.seen["/v3/kv/txn"] == 2, f"nothing is sent behind our back: {proxy.seen}")
+def test_a_write_whose_answer_was_lost_is_found_done_and_not_done_twice():
+    etcd, tool, proxy = behind(lose_first)
+    done = tool.outcome(tool.write("a", "nonce 1"))
+    check(done["kind"] == "DONE", done)
+    check(done["revision"] == tool.get("a")["revision"], done)
+    check(version(etcd, "a") == 1, "it happened once")
+    check(proxy.seen["/v3/kv/txn"] == 2, f"nothing is sent behind our back: {proxy.seen}")
+
+
+def test_a_deletion_whose_answer_was_lost_is_found_done_unless_somebody_wrote():
+    for theirs, kind in ((None, "DONE"), ("theirs", "CONFLICT")):
+        def meanwhile(etcd, theirs=theirs):
+            if theirs:
+                etcd.put("/roost/a", theirs)
+        etcd, tool, _ = behind(lose_first, meanwhile)
+        etcd.put("/roost/a", "1")
+        ended = tool.outcome(tool.write("a", None, tool.get("a")["revision"]))
+        check(ended["kind"] == kind and tool.value("a") == theirs, ended)
 
 
 def test_a_commit_on_a_kept_connection_is_not_sent_twice_by_the_library():
     etcd, tool, proxy = behind(lambda path, n: "lose" if path == "/v3/kv/txn" and n == 3 else "pass")
     for n in range(3):
-        check(tool.outcome(tool.commit([[f"k{n}", 0]], [[f"k{n}", "x"]]))["kind"] == "DONE", n)
+        check(tool.outcome(tool.write(f"k{n}", "x"))["kind"] == "DONE", n)
     check(version(etcd, "k2") == 1, "it happened once")
     check(proxy.seen["/v3/kv/txn"] == 4, f"one question: {proxy.seen}")
 
 
 def test_a_commit_that_never_arrived_is_tried_again():
     etcd, tool, proxy = behind(drop_first)
-    done = tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]]))
+    done = tool.outcome(tool.write("a", "nonce 1"))
     check(done["kind"] == "DONE" and version(etcd, "a") == 1, done)
     check(done["revision"] == tool.get("a")["revision"], done)
     check(proxy.seen["/v3/kv/txn"] == 2, proxy.seen)
@@ -175,7 +185,7 @@ def test_a_commit_that_never_arrived_is_tried_again():
 
 def test_a_commit_that_never_arrived_and_came_too_late_is_a_conflict():
     _, tool, _ = behind(drop_first, lambda etcd: etcd.put("/roost/a", "theirs"))
-    check(tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]]))["kind"] == "CONFLICT", "a conflict")
+    check(tool.outcome(tool.write("a", "nonce 1"))["kind"] == "CONFLICT", "a conflict")
     check(tool.value("a") == "theirs", "nothing was changed")
 
 
@@ -184,7 +194,7 @@ def test_a_commit_that_was_done_and_overwritten_was_done():
         etcd.put("/roost/a", "theirs")
         etcd.put("/roost/a", "theirs again")
     _, tool, _ = behind(lose_first, overwrite)
-    done = tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]]))
+    done = tool.outcome(tool.write("a", "nonce 1"))
     check(done["kind"] == "DONE" and done["revision"] < tool.get("a")["revision"], done)
 
 
@@ -194,13 +204,13 @@ def test_a_commit_whose_history_was_compacted_is_unknown():
         etcd.put("/roost/a", "theirs again")
         etcd.compact()
     _, tool, _ = behind(lose_first, overwrite)
-    failed = tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]]))
+    failed = tool.outcome(tool.write("a", "nonce 1"))
     check(failed["kind"] == "FAILED" and failed["error"] == -110 and "unknown" in failed["what"], failed)
 
 
 def test_a_commit_whose_outcome_cannot_be_asked_is_unknown_at_its_deadline():
     _, tool, _ = behind(lambda path, n: "lose" if path == "/v3/kv/txn" else "pass")
-    failed = tool.outcome(tool.commit([["a", 0]], [["a", "nonce 1"]], timeout=700))
+    failed = tool.outcome(tool.write("a", "nonce 1", timeout=700))
     check(failed["kind"] == "FAILED" and failed["error"] == -110, failed)
     check("whether this change was made is unknown" in failed["what"], failed)
     check(tool.value("a") == "nonce 1", "it was made, as it happens")
@@ -264,7 +274,7 @@ def test_commits_at_once_and_a_watch_share_the_connections():
     tool = Tool(f"etcd:{etcd.url}", **FAST)
     watch = tool.watch()
     opened((tool, watch), BEGIN, END)
-    commits = [tool.commit([[f"k{n}", 0]], [[f"k{n}", str(n)]]) for n in range(100)]
+    commits = [tool.write(f"k{n}", str(n)) for n in range(100)]
     check(all(tool.outcome(c)["kind"] == "DONE" for c in commits), "all are done")
     told = {tool.event(watch)[1] for _ in commits}
     check(len(told) == 100, "and told")

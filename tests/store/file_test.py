@@ -50,7 +50,7 @@ def test_a_process_killed_while_it_makes_the_store_leaves_a_usable_one():
         time.sleep(random.uniform(0.0, 0.006))
         end(maker)
         tool = Tool(url)
-        check(tool.put("a", "1")["kind"] == "COMMITTED", "a commit")
+        check(tool.put("a", "1")["kind"] == "WRITTEN", "a commit")
         tool.close()
 
 
@@ -62,14 +62,14 @@ def test_a_stopped_process_that_holds_the_lock_is_named_and_blocks_nobody():
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("4711\n")
         lock.flush()
-        failed = tool.outcome(tool.commit([], [["a", "2"]], timeout=300))
+        failed = tool.outcome(tool.write("a", "2", tool.get("a")["revision"], timeout=300))
         check(failed["kind"] == "FAILED" and failed["error"] == -110, failed)
         check("locked by process 4711" in failed["what"], failed["what"])
         trouble = tool.trouble()
         check("locked by process 4711" in trouble["what"], trouble)
         check(trouble["stall_us"] < STALL_US, f"a call took {trouble['stall_us']} us")
         check(tool.value("a") == "1", "reading needs no lock")
-        late = tool.commit([], [["a", "3"]], timeout=10000)
+        late = tool.write("a", "3", tool.get("a")["revision"], timeout=10000)
     check(tool.outcome(late)["kind"] == "DONE", "a commit waits for the lock")
     check(tool.trouble()["what"] is None, "no trouble any more")
 

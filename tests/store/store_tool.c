@@ -6,9 +6,10 @@
  *
  *	store_tool URL [KEY=VALUE...]	keys: prefix ca cert key user password timeout
  *
- *	{"op":"watch","prefix":""}		{"op":"commit","compare":[["k",0]],
- *	{"op":"trouble"}			 "change":[["k","v"],["l",null]],"timeout":1000}
- *	{"op":"get","key":""}			{"op":"wait-commit", as commit}
+ *	{"op":"watch","prefix":""}		{"op":"write","key":"","value":null,
+ *	{"op":"trouble"}			 "revision":0,"timeout":1000}
+ *	{"op":"get","key":""}			{"op":"wait-write", as write}
+ *	{"op":"put","key":"","value":""}	whatever is there; value null: nothing shall be
  *	{"op":"list","prefix":""}		{"op":"count","prefix":"","n":1}: numbers only
  *	{"op":"hammer","key":"","n":1}		n increments by compare and swap
  */
@@ -26,6 +27,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "store/store.h"
+#include "tests/overwrite.h"
 
 static int64_t stall_us; /* the longest so far */
 static uint64_t counted; /* the watch that is only counted */
@@ -100,49 +102,46 @@ static int64_t number_of(const json_t *request, const char *key)
 	return json_integer_value(json_object_get(request, key));
 }
 
-struct txn {
-	struct store_compare compares[STORE_TXN_MAX + 2];
-	struct store_change changes[STORE_TXN_MAX + 2];
-	struct store_txn txn;
-};
-
-static void read_txn(const json_t *request, struct txn *t)
+static struct store_write read_write(const json_t *request)
 {
-	size_t i;
-	json_t *item;
-	*t = (struct txn){.txn = {.compares = t->compares, .changes = t->changes}};
-	json_array_foreach (json_object_get(request, "compare"), i, item) {
-		t->compares[i].key = json_string_value(json_array_get(item, 0));
-		t->compares[i].revision = json_integer_value(json_array_get(item, 1));
-		t->txn.n_compares = i + 1;
-	}
-	json_array_foreach (json_object_get(request, "change"), i, item) {
-		t->changes[i].key = json_string_value(json_array_get(item, 0));
-		t->changes[i].value = json_string_value(json_array_get(item, 1));
-		t->txn.n_changes = i + 1;
-	}
+	return (struct store_write){
+		.key = text_of(request, "key"),
+		.value = json_string_value(json_object_get(request, "value")),
+		.revision = number_of(request, "revision"),
+	};
 }
 
-static void do_commit(struct store *s, const json_t *request)
+static void do_write(struct store *s, const json_t *request)
 {
-	struct txn t;
-	read_txn(request, &t);
+	const struct store_write w = read_write(request);
 	int64_t since = now_us();
-	uint64_t id = store_start_commit(s, &t.txn, (unsigned int)number_of(request, "timeout"));
+	uint64_t id = store_start_write(s, &w, (unsigned int)number_of(request, "timeout"));
 	note_stall(since);
 	say(json_pack("{s:s,s:I}", "kind", "STARTED", "id", (json_int_t)id));
 }
 
-static void do_wait_commit(struct store *s, const json_t *request)
+static void say_written(int r, const struct err *e)
 {
-	struct txn t;
-	struct err e;
-	read_txn(request, &t);
-	int r = store_commit(s, &t.txn, &e);
 	if (r < 0)
-		say_error(r, &e);
+		say_error(r, e);
 	else
-		say(json_pack("{s:s,s:i}", "kind", "COMMITTED", "result", r));
+		say(json_pack("{s:s,s:i}", "kind", "WRITTEN", "result", r));
+}
+
+static void do_wait_write(struct store *s, const json_t *request)
+{
+	const struct store_write w = read_write(request);
+	struct err e;
+	int r = store_write(s, &w, &e);
+	say_written(r, &e);
+}
+
+static void do_put(struct store *s, const json_t *request)
+{
+	const struct store_write w = read_write(request);
+	struct err e;
+	int r = overwrite(s, w.key, w.value, &e);
+	say_written(r, &e);
 }
 
 static void do_watch(struct store *s, const json_t *request)
@@ -215,12 +214,10 @@ static int increment(struct store *s, const char *key, struct err *e)
 	char value[64];
 	long n = doc.value ? strtol(doc.value, NULL, 10) : 0;
 	(void)snprintf(value, sizeof(value), "%ld %d", n + 1, (int)getpid());
-	const struct store_compare compare = {.key = key, .revision = doc.revision};
-	const struct store_change change = {.key = key, .value = value};
-	const struct store_txn t = {&compare, 1, &change, 1};
+	const struct store_write w = {.key = key, .value = value, .revision = doc.revision};
 	free(doc.key);
 	free(doc.value);
-	return store_commit(s, &t, e);
+	return store_write(s, &w, e);
 }
 
 static void do_hammer(struct store *s, const json_t *request)
@@ -256,9 +253,9 @@ static void obey(struct store *s, const char *line)
 	static const struct {
 		const char *op;
 		void (*run)(struct store *s, const json_t *request);
-	} table[] = {{"commit", do_commit}, {"wait-commit", do_wait_commit}, {"watch", do_watch},
-		{"get", do_get}, {"list", do_list}, {"count", do_count}, {"hammer", do_hammer},
-		{"trouble", do_trouble}};
+	} table[] = {{"write", do_write}, {"wait-write", do_wait_write}, {"put", do_put},
+		{"watch", do_watch}, {"get", do_get}, {"list", do_list}, {"count", do_count},
+		{"hammer", do_hammer}, {"trouble", do_trouble}};
 	CLEANUP_JSON json_t *request = json_loads(line, 0, NULL);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(text_of(request, "op"), table[i].op) == 0)

@@ -109,11 +109,11 @@ class Tool:
         return self.get(key)["value"]
 
     def put(self, key, value, revision=None):
-        compare = [] if revision is None else [[key, revision]]
-        return self.ask("wait-commit", ("COMMITTED", "ERROR"), compare=compare, change=[[key, value]])
+        op = "put" if revision is None else "wait-write"
+        return self.ask(op, ("WRITTEN", "ERROR"), key=key, value=value, revision=revision or 0)
 
-    def commit(self, compare, change, timeout=0):
-        return self.ask("commit", ("STARTED",), compare=compare, change=change, timeout=timeout)["id"]
+    def write(self, key, value, revision=0, timeout=0):
+        return self.ask("write", ("STARTED",), key=key, value=value, revision=revision, timeout=timeout)["id"]
 
     def outcome(self, commit, timeout=WAIT):
         return self.until(lambda e: e.get("id") == commit and e["kind"] in ("DONE", "CONFLICT", "FAILED"),

@@ -78,12 +78,9 @@ static void check_written(
 {
 	struct block b;
 	struct err e;
-	assert_int_equal(t->txn.n_changes, 1);
-	assert_int_equal(t->txn.n_compares, 1);
-	assert_string_equal(t->txn.changes[0].key, "blocks/100.66.0.0-26");
-	assert_string_equal(t->txn.compares[0].key, "blocks/100.66.0.0-26");
-	assert_int_equal(t->txn.compares[0].revision, revision);
-	ok(block_parse(t->txn.changes[0].key, t->txn.changes[0].value, 5, &b, &e));
+	assert_string_equal(t->write.key, "blocks/100.66.0.0-26");
+	assert_int_equal(t->write.revision, revision);
+	ok(block_parse(t->write.key, t->write.value, 5, &b, &e));
 	assert_string_equal(b.node, node);
 	assert_int_equal(b.state, wanted);
 }
@@ -150,11 +147,9 @@ TEST(other_changes_compare_what_was_read)
 	block_txn_confirm(&t, &b);
 	check_written(&t, 99, "a", BLOCK_OWNED);
 	block_txn_return(&t, &b);
-	assert_int_equal(t.txn.n_compares, 1);
-	assert_int_equal(t.txn.compares[0].revision, 99);
-	assert_string_equal(t.txn.compares[0].key, "blocks/100.66.0.0-26");
-	assert_int_equal(t.txn.n_changes, 1);
-	assert_null(t.txn.changes[0].value);
+	assert_int_equal(t.write.revision, 99);
+	assert_string_equal(t.write.key, "blocks/100.66.0.0-26");
+	assert_null(t.write.value);
 }
 
 /* The walk is part of what nodes of different versions agree on: it must not change. */

@@ -23,6 +23,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "store/store.h"
+#include "tests/overwrite.h"
 
 #define ID "11111111-2222-3333-4444-555555555555"
 #define LONG_AGO 1583140493 /* 2020-03-02T09:14:53Z */
@@ -66,19 +67,18 @@ FIXTURE(remove_folder)
 	return folder_remove(folder);
 }
 
-static void commit(const struct store_txn *t)
+static void commit(const struct store_write *w)
 {
 	struct err e;
-	int r = store_commit(use_store(), t, &e);
+	int r = store_write(use_store(), w, &e);
 	if (r != 1)
-		fail_msg("commit: %d %s", r, r < 0 ? e.text : "conflict");
+		fail_msg("write: %d %s", r, r < 0 ? e.text : "conflict");
 }
 
 static void put(const char *key, const char *value)
 {
-	const struct store_change c = {.key = key, .value = value};
-	const struct store_txn t = {.changes = &c, .n_changes = 1};
-	commit(&t);
+	struct err e;
+	ok(overwrite(use_store(), key, value, &e));
 }
 
 static void put_resource(enum resource_kind kind, const char *name, const char *spec)
@@ -110,7 +110,7 @@ static void put_block(const struct cidr *c, const char *node)
 	struct block b = {.cidr = *c};
 	(void)snprintf(b.node, sizeof(b.node), "%s", node);
 	block_txn_confirm(&t, &b);
-	commit(&t.txn);
+	commit(&t.write);
 }
 
 static void put_pending(const char *node, size_t at)
@@ -119,7 +119,7 @@ static void put_pending(const char *node, size_t at)
 	struct cidr c = pool_block(&p, at);
 	struct block_txn t;
 	block_txn_claim(&t, &c, node);
-	commit(&t.txn);
+	commit(&t.write);
 }
 
 static void put_status(
@@ -309,7 +309,7 @@ TEST(pools_are_shown_in_numbers)
 	free(d.key);
 	free(d.value);
 	block_txn_quarantine(&t, &b);
-	commit(&t.txn);
+	commit(&t.write);
 	assert_int_equal(run(ipam_show_cluster, NULL, OPTION_CLUSTER, false), 0);
 	forget_now(now);
 	assert_golden("ipam-show.txt");
@@ -398,11 +398,9 @@ TEST(draining_and_an_agent_that_writes_do_not_lose_each_other)
 			(void)json_object_set_new(
 				json_object_get(doc, "spec"), "n", json_integer(n));
 			char *text = json_text(doc);
-			const struct store_compare c = {.key = d.key, .revision = d.revision};
-			const struct store_change p = {.key = d.key, .value = text};
-			const struct store_txn t = {
-				.compares = &c, .n_compares = 1, .changes = &p, .n_changes = 1};
-			n += store_commit(own, &t, &e) == 1;
+			const struct store_write t = {
+				.key = d.key, .value = text, .revision = d.revision};
+			n += store_write(own, &t, &e) == 1;
 			free(text);
 			json_decref(doc);
 			free(d.key);
@@ -504,7 +502,7 @@ TEST(half_a_removal_is_finished)
 		assert_int_equal(
 			block_parse(docs[i].key, docs[i].value, docs[i].revision, &b, &e), 0);
 		block_txn_quarantine(&t, &b);
-		commit(&t.txn);
+		commit(&t.write);
 	}
 	store_docs_free(docs, n);
 	assert_int_equal(run(nodes_remove, "a", 0, false), 1);
@@ -538,12 +536,10 @@ static size_t come_back(void)
 	struct err e;
 	size_t n = 0, confirmed = 0;
 	const struct store_options o = {.url = url};
-	const struct store_compare c = {.key = "status/a"};
-	const struct store_change p = {.key = "status/a", .value = "{}"};
-	const struct store_txn t = {.compares = &c, .n_compares = 1, .changes = &p, .n_changes = 1};
+	const struct store_write t = {.key = "status/a", .value = "{}"};
 	if (store_open(&own, &o, &e) < 0)
 		_exit(101);
-	while (store_commit(own, &t, &e) == 0)
+	while (store_write(own, &t, &e) == 0)
 		; /* as soon as it is gone */
 	if (store_list(own, KEYS_BLOCKS, &docs, &n, &e) < 0)
 		_exit(102);
@@ -553,7 +549,7 @@ static size_t come_back(void)
 		if (block_parse(docs[i].key, docs[i].value, docs[i].revision, &b, &e) < 0)
 			_exit(103);
 		block_txn_confirm(&touch, &b);
-		confirmed += store_commit(own, &touch.txn, &e) == 1;
+		confirmed += store_write(own, &touch.write, &e) == 1;
 	}
 	return confirmed;
 }

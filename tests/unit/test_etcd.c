@@ -5,7 +5,7 @@
  */
 #include "tests/unit/check.h"
 
-#include "store/etcd_commit.h"
+#include "store/etcd_write.h"
 #include "store/etcd_watch.h"
 #include "store/sieve.h"
 
@@ -74,8 +74,7 @@ TEST(answers_that_are_not_etcds_are_refused)
 		"{\"kvs\":[}", "{\"more\":1}", "{\"header\":[]}", "{\"header\":{\"revision\":-1}}",
 		"{\"header\":{\"revision\":\"99999999999999999999\"}}",
 		"{\"header\":{\"revision\":\"\"}}", "{\"token\":\"a\\nb\"}", "{\"a\":\"",
-		"{\"a\" 1}", "{\"a\":1 \"b\":2}", "{\"a\":}",
-		RESULTS, DEEP};
+		"{\"a\" 1}", "{\"a\":1 \"b\":2}", "{\"a\":}", RESULTS, DEEP};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		CLEANUP_FREE char *text = mem_strdup(table[i]);
 		struct etcd_answer a;
@@ -328,35 +327,33 @@ TEST(a_cancelled_watch_says_why)
 
 /* ---- the commit ---- */
 
-static struct etcd_commit *make_commit(int64_t revision)
+static struct etcd_write *make_commit(int64_t revision)
 {
-	const struct store_compare compare = {.key = "a", .revision = revision};
-	const struct store_change change = {.key = "a", .value = "v"};
-	const struct store_txn t = {&compare, 1, &change, 1};
-	return etcd_commit_new("/p/", &t);
+	const struct store_write w = {.key = "a", .value = "v", .revision = revision};
+	return etcd_write_new("/p/", &w);
 }
 
-static void close_commit(struct etcd_commit **c)
+static void close_commit(struct etcd_write **c)
 {
-	etcd_commit_free(*c);
+	etcd_write_free(*c);
 }
 
 #define CLEANUP_COMMIT __attribute__((cleanup(close_commit)))
 
 static enum etcd_verdict answer(
-	struct etcd_commit *c, const char *text, struct store_event *out, bool *over, struct err *e)
+	struct etcd_write *c, const char *text, struct store_event *out, bool *over, struct err *e)
 {
 	struct text t = {0};
 	text_add_bytes(&t, text, strlen(text));
-	enum etcd_verdict v = etcd_commit_take(c, 200, &t, out, over, e);
+	enum etcd_verdict v = etcd_write_take(c, 200, &t, out, over, e);
 	text_free(&t);
 	return v;
 }
 
-static void requires(struct etcd_commit *c, const char *path, const char *words)
+static void requires(struct etcd_write *c, const char *path, const char *words)
 {
 	struct text body = {0};
-	assert_string_equal(etcd_commit_compose(c, &body), path);
+	assert_string_equal(etcd_write_compose(c, &body), path);
 	if (!strstr(body.buf, words))
 		fail_msg("%s is not in %s", words, body.buf);
 	text_free(&body);
@@ -369,7 +366,7 @@ static void requires(struct etcd_commit *c, const char *path, const char *words)
 
 TEST(the_first_attempt_is_plain)
 {
-	CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
+	CLEANUP_COMMIT struct etcd_write *c = make_commit(7);
 	struct store_event ev;
 	struct err e;
 	bool over;
@@ -405,11 +402,11 @@ TEST(after_a_lost_answer_the_truth_is_found)
 		{QUESTION_FAILED("\"kvs\":[" KV(A, 7) "]"), STORE_CONFLICT, 0},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
+		CLEANUP_COMMIT struct etcd_write *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
 		bool over;
-		etcd_commit_lost(c);
+		etcd_write_lost(c);
 		requires(c, "/v3/kv/txn", "\"target\":\"VALUE\"");
 		assert_int_equal(answer(c, table[i].text, &ev, &over, &e), ETCD_FINE);
 		assert_true(over);
@@ -438,11 +435,11 @@ TEST(a_document_that_was_changed_since_is_followed_back)
 			STORE_FAILED, 0},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
+		CLEANUP_COMMIT struct etcd_write *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
 		bool over;
-		etcd_commit_lost(c);
+		etcd_write_lost(c);
 		assert_int_equal(
 			answer(c, QUESTION_FAILED("\"kvs\":[" KV(A, 9) "]"), &ev, &over, &e),
 			ETCD_FINE);
@@ -480,7 +477,7 @@ TEST(errors_that_come_before_anything_was_done_are_final)
 		{"{\"error\":\"etcdserver: bad\",\"code\":3}", ETCD_FINAL, -EINVAL},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		CLEANUP_COMMIT struct etcd_commit *c = make_commit(7);
+		CLEANUP_COMMIT struct etcd_write *c = make_commit(7);
 		struct store_event ev = {0};
 		struct err e;
 		bool over;

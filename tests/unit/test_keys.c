@@ -9,12 +9,12 @@
 TEST(keys_of_blocks_are_read_back)
 {
 	static const struct {
-		const char *cidr, *key, *index;
+		const char *cidr, *key;
 	} table[] = {
-		{"100.66.0.0/26", "blocks/100.66.0.0-26", "nodeblocks/a.b/100.66.0.0-26"},
-		{"10.0.0.7/32", "blocks/10.0.0.7-32", "nodeblocks/a.b/10.0.0.7-32"},
-		{"fd00:66::/122", "blocks/fd00:66::-122", "nodeblocks/a.b/fd00:66::-122"},
-		{"2001:db8::1/128", "blocks/2001:db8::1-128", "nodeblocks/a.b/2001:db8::1-128"},
+		{"100.66.0.0/26", "blocks/100.66.0.0-26"},
+		{"10.0.0.7/32", "blocks/10.0.0.7-32"},
+		{"fd00:66::/122", "blocks/fd00:66::-122"},
+		{"2001:db8::1/128", "blocks/2001:db8::1-128"},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		char key[STORE_KEY_MAX];
@@ -24,8 +24,6 @@ TEST(keys_of_blocks_are_read_back)
 		assert_string_equal(key, table[i].key);
 		assert_true(keys_parse_block(key, &back));
 		assert_true(cidr_equal(&c, &back));
-		keys_old_index("a.b", &c, key);
-		assert_string_equal(key, table[i].index);
 	}
 }
 

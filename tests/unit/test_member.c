@@ -13,6 +13,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "tests/unit/folder.h"
+#include "tests/overwrite.h"
 
 #define US "11111111-2222-3333-4444-555555555555"
 #define OTHERS "99999999-2222-3333-4444-555555555555"
@@ -71,9 +72,7 @@ static bool hear(struct lab *l)
 static void put_text(struct lab *l, const char *key, const char *text)
 {
 	struct err e;
-	const struct store_change change = {.key = key, .value = text};
-	const struct store_txn t = {.changes = &change, .n_changes = 1};
-	ok(store_commit(l->store, &t, &e));
+	ok(overwrite(l->store, key, text, &e));
 }
 
 static bool put(struct lab *l, const char *key, const struct status *s)

@@ -23,6 +23,7 @@
 #include "lib/boot.h"
 #include "lib/mem.h"
 #include "store/store_db.h"
+#include "tests/overwrite.h"
 
 #define WAIT_MS 15000 /* for an event that has to come */
 
@@ -91,10 +92,10 @@ static void expect(struct store *s, uint64_t id, enum store_event_kind kind, con
 	assert_string_equal(ev.value ? ev.value : "", value ? value : "");
 }
 
-static int commit(struct store *s, const struct store_txn *t)
+static int write_at(struct store *s, const struct store_write *w)
 {
 	struct err e = {0};
-	int r = store_commit(s, t, &e);
+	int r = store_write(s, w, &e);
 	if (r < 0)
 		print_message("%s\n", e.text);
 	return r;
@@ -103,15 +104,10 @@ static int commit(struct store *s, const struct store_txn *t)
 /* Puts, or deletes when value is NULL; revision < 0: whatever is there. */
 static int change(struct store *s, const char *key, const char *value, int64_t revision)
 {
-	const struct store_compare compare = {.key = key, .revision = revision};
-	const struct store_change c = {.key = key, .value = value};
-	const struct store_txn t = {
-		.compares = &compare,
-		.n_compares = revision >= 0,
-		.changes = &c,
-		.n_changes = 1,
-	};
-	return commit(s, &t);
+	struct err e = {0};
+	if (revision < 0)
+		return overwrite(s, key, value, &e);
+	return write_at(s, &(struct store_write){key, value, revision});
 }
 
 /* The revision of a document that must have this value; 0: there must be none. */
@@ -162,61 +158,13 @@ static void a_comparison_that_does_not_hold_changes_nothing(void **state)
 	assert_int_equal(change(s, "a", "3", 0), 1);
 }
 
-static void deleting_what_is_not_there_is_fine(void **state)
-{
-	struct store *s = ((struct world *)*state)->s;
-	assert_int_equal(change(s, "a", NULL, -1), 1);
-	assert_int_equal(change(s, "a", NULL, 0), 1);
-}
-
-static void a_transaction_without_changes_compares(void **state)
-{
-	struct store *s = ((struct world *)*state)->s;
-	const struct store_compare absent = {.key = "a"};
-	const struct store_txn t = {.compares = &absent, .n_compares = 1};
-	assert_int_equal(commit(s, &t), 1);
-	assert_int_equal(change(s, "a", "1", -1), 1);
-	assert_int_equal(commit(s, &t), 0);
-}
-
-struct big {
-	struct store_compare compares[STORE_TXN_MAX + 1];
-	struct store_change changes[STORE_TXN_MAX + 1];
-	char keys[STORE_TXN_MAX + 1][16];
-	struct store_txn txn;
-};
-
-static struct big *make_big(size_t n, const char *value)
-{
-	struct big *b = mem_new(1, sizeof(*b));
-	for (size_t i = 0; i < n; i++) {
-		(void)snprintf(b->keys[i], sizeof(b->keys[i]), "k%02zu", i);
-		b->compares[i] = (struct store_compare){.key = b->keys[i]};
-		b->changes[i] = (struct store_change){.key = b->keys[i], .value = value};
-	}
-	b->txn = (struct store_txn){b->compares, n, b->changes, n};
-	return b;
-}
-
-static void a_transaction_of_64_changes_happens_as_a_whole(void **state)
-{
-	struct store *s = ((struct world *)*state)->s;
-	CLEANUP_FREE struct big *b = make_big(STORE_TXN_MAX, "v");
-	assert_int_equal(change(s, "k63", "other", 0), 1);
-	assert_int_equal(commit(s, &b->txn), 0);
-	(void)have(s, "k00", NULL);
-	assert_int_equal(change(s, "k63", NULL, -1), 1);
-	assert_int_equal(commit(s, &b->txn), 1);
-	assert_int_equal(have(s, "k00", "v"), have(s, "k63", "v"));
-}
-
-static void expect_refusal(struct store *s, const struct store_txn *t, const char *sentence)
+static void expect_refusal(struct store *s, const struct store_write *w, const char *sentence)
 {
 	struct err e = {0};
-	int r = store_commit(s, t, &e);
+	int r = store_write(s, w, &e);
 	assert_true(r == -EINVAL || r == -EMSGSIZE);
 	assert_string_equal(e.text, sentence);
-	uint64_t id = store_start_commit(s, t, 0);
+	uint64_t id = store_start_write(s, w, 0);
 	struct store_event ev = next_event(s);
 	assert_int_equal(ev.id, id);
 	assert_int_equal(ev.kind, STORE_FAILED);
@@ -224,26 +172,37 @@ static void expect_refusal(struct store *s, const struct store_txn *t, const cha
 	assert_string_equal(ev.what, sentence);
 }
 
-static void what_is_no_transaction_is_refused_with_a_sentence(void **state)
+static void what_cannot_be_written_is_refused_with_a_sentence(void **state)
 {
 	struct store *s = ((struct world *)*state)->s;
-	CLEANUP_FREE struct big *b = make_big(STORE_TXN_MAX + 1, "v");
-	expect_refusal(s, &b->txn, "a transaction has more than 64 comparisons or changes");
-	b->txn.n_compares = 0;
-	b->txn.n_changes = 2;
-	b->changes[1].key = "k00";
-	expect_refusal(s, &b->txn, "a transaction changes k00 twice");
-	b->changes[1].key = "two words";
-	expect_refusal(s, &b->txn, "\"two words\" is no key of the store");
 	CLEANUP_FREE char *large = mem_new(STORE_VALUE_MAX + 2, 1);
 	memset(large, 'x', STORE_VALUE_MAX + 1);
-	b->changes[1] = (struct store_change){.key = "k01", .value = large};
-	expect_refusal(s, &b->txn, "document k01 has more than 1048576 bytes");
-	b->txn.n_changes = 1;
-	b->txn.n_compares = 1;
-	b->compares[0].revision = -1;
-	expect_refusal(s, &b->txn, "a revision of k00 is negative");
-	(void)have(s, "k00", NULL);
+	expect_refusal(s, &(struct store_write){.key = "two words", .value = "v"},
+		"\"two words\" is no key of the store");
+	expect_refusal(s, &(struct store_write){.key = "a", .value = large},
+		"document a has more than 1048576 bytes");
+	expect_refusal(s, &(struct store_write){.key = "a", .value = "v", .revision = -1},
+		"document a cannot be written at revision -1");
+	expect_refusal(s, &(struct store_write){.key = "a"}, "document a cannot go at revision 0");
+	(void)have(s, "a", NULL);
+}
+
+static void a_list_reads_afresh_and_ends(void **state)
+{
+	struct world *w = *state;
+	struct store *other = open_again(w);
+	assert_int_equal(change(w->s, "a/1", "x", 0), 1);
+	uint64_t id = store_start_list(w->s, "a/");
+	expect(w->s, id, STORE_RESTART, NULL, NULL);
+	expect(w->s, id, STORE_PUT, "a/1", "x");
+	expect(w->s, id, STORE_CURRENT, NULL, NULL);
+	assert_int_equal(change(other, "a/2", "y", 0), 1);
+	id = store_start_list(w->s, "a/");
+	expect(w->s, id, STORE_RESTART, NULL, NULL);
+	expect(w->s, id, STORE_PUT, "a/1", "x");
+	expect(w->s, id, STORE_PUT, "a/2", "y");
+	expect(w->s, id, STORE_CURRENT, NULL, NULL);
+	store_close(other);
 }
 
 TEST(keys_are_printable_ascii_of_at_most_511_bytes)
@@ -468,17 +427,15 @@ static void a_watch_ends_with_the_truth_however_fast_another_client_writes(void 
 
 static void fill(struct store *s, unsigned int n)
 {
-	char keys[STORE_TXN_MAX][16];
-	struct store_change changes[STORE_TXN_MAX];
-	struct store_txn t = {.changes = changes};
 	for (unsigned int i = 0; i < n; i++) {
-		(void)snprintf(keys[t.n_changes], sizeof(keys[0]), "f%06u", i);
-		changes[t.n_changes] =
-			(struct store_change){.key = keys[t.n_changes], .value = "{}"};
-		if (++t.n_changes < STORE_TXN_MAX && i + 1 < n)
+		char key[16];
+		(void)snprintf(key, sizeof(key), "f%06u", i);
+		const struct store_write w = {.key = key, .value = "{}"};
+		(void)store_start_write(s, &w, 60000);
+		if (i % 64 < 63 && i + 1 < n)
 			continue;
-		assert_int_equal(commit(s, &t), 1);
-		t.n_changes = 0;
+		for (unsigned int k = 0; k <= i % 64; k++)
+			assert_int_equal(next_event(s).kind, STORE_DONE);
 	}
 }
 
@@ -500,11 +457,10 @@ static void waiting_forms_leave_the_events_of_others(void **state)
 {
 	struct store *s = ((struct world *)*state)->s;
 	uint64_t watch = store_start_watch(s, "");
-	const struct store_change c = {.key = "a", .value = "1"};
-	const struct store_txn t = {.changes = &c, .n_changes = 1};
+	const struct store_write w = {.key = "a", .value = "1"};
 	expect(s, watch, STORE_RESTART, NULL, NULL);
 	expect(s, watch, STORE_CURRENT, NULL, NULL);
-	uint64_t id = store_start_commit(s, &t, 0);
+	uint64_t id = store_start_write(s, &w, 0);
 	assert_int_equal(change(s, "b", "2", 0), 1);
 	struct pollfd p = {.fd = store_fd(s), .events = POLLIN};
 	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
@@ -539,9 +495,8 @@ static void closing_with_requests_under_way_is_fine(void **state)
 {
 	struct world *w = *state;
 	struct store *s = open_again(w);
-	const struct store_change c = {.key = "a", .value = "1"};
-	const struct store_txn t = {.changes = &c, .n_changes = 1};
-	(void)store_start_commit(s, &t, 0);
+	const struct store_write one = {.key = "a", .value = "1"};
+	(void)store_start_write(s, &one, 0);
 	(void)store_start_watch(s, "");
 	store_close(s);
 	store_close(NULL);
@@ -596,14 +551,19 @@ static void a_watch_that_slept_too_long_lists_again(void **state)
 	expect(w->s, id, STORE_PUT, "gone", "1");
 	expect(w->s, id, STORE_CURRENT, NULL, NULL);
 	assert_int_equal(change(other, "gone", NULL, -1), 1);
-	for (unsigned int i = 0; i <= STORE_DB_LOG_MAX / 512; i++)
-		fill(other, 512);
+	int64_t revision = 0;
+	for (unsigned int i = 0; i <= STORE_DB_LOG_MAX; i++) {
+		const struct store_write one = {.key = "kept", .value = "{}", .revision = revision};
+		(void)store_start_write(other, &one, 0);
+		struct store_event ev = next_event(other);
+		assert_int_equal(ev.kind, STORE_DONE);
+		revision = ev.revision;
+	}
 	expect(w->s, id, STORE_RESTART, NULL, NULL);
-	for (unsigned int i = 0; i < 512; i++)
-		assert_int_equal(next_event(w->s).kind, STORE_PUT);
+	expect(w->s, id, STORE_PUT, "kept", "{}");
 	expect(w->s, id, STORE_CURRENT, NULL, NULL);
-	assert_int_equal(change(other, "f000000", NULL, -1), 1);
-	expect(w->s, id, STORE_DELETE, "f000000", NULL);
+	assert_int_equal(change(other, "kept", NULL, revision), 1);
+	expect(w->s, id, STORE_DELETE, "kept", NULL);
 	store_close(other);
 }
 
@@ -830,7 +790,7 @@ static void a_store_that_was_removed_says_so(void **state)
 	struct world *w = *state;
 	assert_int_equal(change(w->s, "a", "1", 0), 1);
 	(void)folder_remove(w->folder);
-	assert_int_equal(change(w->s, "a", "2", -1), -ESTALE);
+	assert_int_equal(change(w->s, "a", "2", 1), -ESTALE);
 	int64_t since;
 	assert_says(store_trouble(w->s, &since), "was removed or replaced");
 }
@@ -913,10 +873,8 @@ int main(int argc, char **argv)
 	static const struct CMUnitTest suite[] = {
 		SUITE(what_was_put_can_be_read_changed_and_deleted),
 		SUITE(a_comparison_that_does_not_hold_changes_nothing),
-		SUITE(deleting_what_is_not_there_is_fine),
-		SUITE(a_transaction_without_changes_compares),
-		SUITE(a_transaction_of_64_changes_happens_as_a_whole),
-		SUITE(what_is_no_transaction_is_refused_with_a_sentence),
+		SUITE(what_cannot_be_written_is_refused_with_a_sentence),
+		SUITE(a_list_reads_afresh_and_ends),
 		SUITE(keys_are_printable_ascii_of_at_most_511_bytes),
 		SUITE(keys_and_values_come_back_as_they_were),
 		SUITE(the_largest_document_fits),
