@@ -464,8 +464,10 @@ def machine(properties, needs=()):
 
 def ipblock():
     return machine({
-        "node": name("is no name", empty=False),
-        "cidr": text(43),
+        "node": {**name("is no name", empty=False), "x-kubernetes-validations": [
+            rule(f"self.matches(r'{NAME}')", says="'\"' + self + '\" is no name'"),
+            rule("self == oldSelf", "cannot change: a block is returned, and claimed by the other node")]},
+        "cidr": text(43, *prefix_rules()),
         "state": words("owned", "quarantined", "pending"),
         "since": text(64),
         "nonce": text(64),
@@ -562,6 +564,9 @@ def kinds():
                                      column("Cooldown", ".spec.ipCooldownSeconds", "integer"), AGE], root=default)
     yield Kind("IPBlock", "ipblocks", ["rblock"], "KUBERNETES.md", ipblock(), [
         column("CIDR", ".spec.cidr"), column("Node", ".spec.node"), column("State", ".spec.state"), AGE],
+        root=[rule("!has(self.spec.cidr) || self.metadata.name == "
+                   "self.spec.cidr.replace('.', '-').replace(':', '-').replace('/', '-')",
+                   "metadata.name is not that of spec.cidr: it is the prefix with dashes for dots, colons and the slash")],
         selectable=[".spec.node", ".spec.state"], section="IPBlock", needs_spec=True)
     yield Kind("NodeStatus", "nodestatuses", ["rstatus"], "KUBERNETES.md", nodestatus(), [
         column("Version", ".spec.version"), column("BIRD", ".spec.bird"),

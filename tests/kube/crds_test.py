@@ -208,6 +208,20 @@ def test_a_pool_does_not_move(k):
           "the answer to another spelling of the same prefix")
 
 
+def block(name, **spec):
+    return document("IPBlock", {"node": "n1", "state": "owned", **spec}, name=name)
+
+
+def test_a_block_is_what_its_name_says_and_stays_with_its_node(k):
+    for doc, taken in ((block("10-65-0-0-26", cidr="10.65.0.0/26"), True), (block("fd00--40-122", cidr="fd00::40/122"), True),
+                       (block("10-65-0-0-26", cidr="10.65.0.64/26"), False), (block("10-65-0-1-26", cidr="10.65.0.1/26"), False),
+                       (block("10-65-0-0-26", state="free"), False), (block("10-65-0-0-26", node=""), False)):
+        equal(judged(k, doc) is None, taken, f"whether the API server takes {doc}")
+    true("cannot change" in (change(k, block("10-65-3-0-26"), block("10-65-3-0-26", node="n2")) or ""),
+         "another node to be refused")
+    equal(change(k, block("10-65-3-0-26"), block("10-65-3-0-26", state="quarantined")), None, "the answer to another state")
+
+
 def test_kubectl_names_the_field_and_the_reason(k):
     for doc, said in ((pool(cidr="10.65.0.1/16"),
                        'spec.cidr: Invalid value: "10.65.0.1/16": is 10.65.0.1/16, which has host bits'),

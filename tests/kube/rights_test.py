@@ -36,6 +36,8 @@ def k(plane):
     for node in ("n1", "n2"):
         plane.must("POST", "/api/v1/nodes", {
             "apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "labels": {"rack": "r1"}},
+            "status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}], "capacity": {"cpu": "2"},
+                       "conditions": [{"type": t, "status": "False"} for t in ("MemoryPressure", "DiskPressure", "Ready")]},
             "spec": {"taints": [{"key": "roost.io/starting", "effect": "NoSchedule"}, {"key": NETWORK, "effect": "NoSchedule"},
                                 {"key": OTHERS, "effect": "NoExecute"}]}})
     plane.must("POST", "/api/v1/namespaces/default/services",
@@ -182,6 +184,7 @@ def test_leases_are_those_of_the_namespace(k):
     made = allowed(k, "POST", path.format(SPACE), lease)
     allowed(k, "PUT", f"{path.format(SPACE)}/roost-controller", made)
     refused(k, "cannot create resource", "POST", path.format("kube-system"), lease)
+    refused(k, "cannot get resource", "GET", f"{path.format(SPACE)}/another")
 
 
 def test_a_token_that_is_of_no_pod_writes_nothing(k):
