@@ -260,7 +260,13 @@ class ControlPlane:
             alternatives=[*(f"DNS:{n}" for n in names), *(f"IP:{a}" for a in addresses)])
         kubelet, kubelet_key = self.pki.certificate("apiserver-to-kubelets", "kube-apiserver",
                                                     ["system:masters"])
-        return ["--etcd-servers=http://127.0.0.1:2379", f"--secure-port={PORT}",
+        proxy, proxy_key = self.pki.certificate("front-proxy", "front-proxy")
+        return [f"--proxy-client-cert-file={proxy}", f"--proxy-client-key-file={proxy_key}",
+                f"--requestheader-client-ca-file={self.pki.ca}", "--requestheader-allowed-names=front-proxy",
+                "--requestheader-username-headers=X-Remote-User",
+                "--requestheader-group-headers=X-Remote-Group",
+                "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+                "--etcd-servers=http://127.0.0.1:2379", f"--secure-port={PORT}",
                 f"--advertise-address={self.address}", f"--tls-cert-file={server}",
                 f"--tls-private-key-file={server_key}", f"--client-ca-file={self.pki.ca}",
                 f"--kubelet-client-certificate={kubelet}", f"--kubelet-client-key={kubelet_key}",

@@ -4,7 +4,7 @@ asked. An image is a docker-archive, which `ctr images import` takes.
 
     pause      busybox that sleeps: the sandbox of every pod
     agnhost    what Kubernetes' own tests run in their pods, under the names that they ask for: agnhost, with
-               bash, curl, nc, dig, ip, ss, socat and busybox; nginx is its web server
+               bash, curl, nc, dig, getent, ip, ss, socat and busybox; nginx is its web server
     coredns    the names of Services
 """
 import hashlib
@@ -14,16 +14,18 @@ import os
 import re
 import subprocess
 import tarfile
+import tempfile
 
 import binaries
 from lab import Failed, HANG_S
 
 PACKAGED = {"bash": "bin/bash", "curl": "usr/bin/curl", "nc": "usr/bin/nc", "dig": "usr/bin/dig",
-            "ip": "sbin/ip", "ss": "bin/ss", "socat": "usr/bin/socat", "iperf": "usr/bin/iperf"}
-PROGRAMS = ("busybox", *PACKAGED)  # that must be installed
+            "getent": "usr/bin/getent", "ip": "sbin/ip", "ss": "bin/ss", "socat": "usr/bin/socat",
+            "iperf": "usr/bin/iperf"}
+PROGRAMS = ("busybox", "openssl", *PACKAGED)  # that must be installed
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PAUSE, AGNHOST, COREDNS = "localhost/pause:1", "localhost/agnhost:1", "localhost/coredns:1"
-OF_UPSTREAM = r"/(agnhost:2\.[0-9.]+|glibc-dns-testing:\S+|busybox:\S+|nginx:\S+)$"  # that tests ask for
+OF_UPSTREAM = r"/(pause|agnhost|glibc-dns-testing|busybox|nginx):\S+$"  # that tests ask for
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nuser-defined-in-image:x:1000:1000::/home:/bin/sh\n"
 _GROUP = "root:x:0:\ngroup-defined-in-image:x:50000:user-defined-in-image\n"
@@ -108,7 +110,7 @@ def make(folder):
         return tuple(n for n in _upstream_names() if any(f"/{w}:" in n for w in words))
     return [
         archive(f"{folder}/tools.tar", tools.layer(),
-                {(PAUSE,): {"Entrypoint": ["/bin/sleep", "2147483647"]},
+                {(PAUSE, *upstream("pause")): {"Entrypoint": ["/bin/sleep", "2147483647"]},
                  (AGNHOST, *upstream("agnhost")): agnhost, upstream("nginx"): server,
                  upstream("busybox", "glibc-dns-testing"): shell}),
         archive(f"{folder}/coredns.tar", dns.layer(), {(COREDNS,): {"Entrypoint": ["/coredns"]}})]
@@ -135,6 +137,8 @@ def _fill_tools(root):
     with open(binaries.path("agnhost"), "rb") as f:
         root.file("agnhost", f.read(), 0o755)
     root.link("agnhost-2", "agnhost")
+    for name, data in _server_certificate().items():  # of its HTTPS server
+        root.file(name, data)
     with open(binaries.path("coredns"), "rb") as f:
         root.file("coredns", f.read(), 0o755)
     for name, text in (("passwd", _PASSWD), ("group", _GROUP), ("nsswitch.conf", "hosts: files dns\n")):
@@ -145,6 +149,20 @@ def _fill_tools(root):
                                timeout=HANG_S).stdout.split():
         if name not in PACKAGED and name not in ("busybox", "sh"):
             root.link(f"bin/{name}", "busybox")
+
+
+def _server_certificate():
+    """{file: bytes} of a certificate that vouches for itself, as agnhost's image has one."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {n: f"{folder}/{n}" for n in ("localhost.crt", "localhost.key")}
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj",
+                        "/CN=localhost", "-keyout", files["localhost.key"], "-out", files["localhost.crt"]],
+                       check=True, capture_output=True, timeout=HANG_S)
+        found = {}
+        for name, path in files.items():
+            with open(path, "rb") as f:
+                found[name] = f.read()
+    return found
 
 
 def _which(name):

@@ -21,6 +21,7 @@ they are below world.cgroup(), which the world removes. Nothing is waited for by
 """
 import concurrent.futures
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -35,8 +36,9 @@ import images
 import lab
 import world
 from controlplane import ControlPlane, DNS_SERVICE
-from lab import BIN, Failed, HANG_S, Namespace, Place, Process, equal, resource, true, until
+from lab import BIN, Failed, HANG_S, Namespace, Place, Process, until
 from namespaces import inside
+from objects import container_id, is_ready
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = ("runc", "nft", "conntrack", "bird", "nsenter", "openssl", *images.PROGRAMS)  # to be installed
@@ -112,18 +114,39 @@ class Node:
         self.write("/etc/kubelet.json", json.dumps(self._kubelet_settings(), indent=1))
         self.write("/etc/kube-proxy.json", json.dumps(self._proxy_settings(), indent=1))
         self.write("/run/resolv.conf", "nameserver 192.0.2.1\n")
+        self.write("/etc/machine-id", hashlib.sha256(self.name.encode()).hexdigest()[:32] + "\n")
         self.run("cp", "/usr/lib/cni/loopback", "/opt/cni/bin/")  # as kubelet's package brings it
         make_cgroup(f"{world.cgroup()}/{self.name}")
         self.containerd.start()
         until(lambda: self.attempt("test", "-S", SOCKET.removeprefix("unix://")).returncode == 0,
               f"containerd of {self} to listen")
         for archive in self.cluster.images:
-            self.run(binaries.path("ctr"), "-n", "k8s.io", "images", "import", "--local", archive)
+            self.import_image(archive)
 
     def start(self):
         """kubelet and kube-proxy."""
         self.kubelet.start()
         self.proxy.start()
+
+    def import_image(self, archive):
+        self.ctr("images", "import", "--local", archive)
+
+    def ctr(self, *words):
+        """containerd's own client, where kubelets keep their things."""
+        return self.run(binaries.path("ctr"), "-n", "k8s.io", *words)
+
+    def pid_of(self, pod, container):
+        """The process of a container; Failed: it does not run."""
+        wanted = container_id(pod, container)
+        for line in self.ctr("tasks", "ls").splitlines():
+            words = line.split()
+            if words[0] == wanted and words[2] == "RUNNING":
+                return int(words[1])
+        raise Failed(f"expected {container} of {pod['metadata']['name']} to run on {self}")
+
+    def kill_container(self, pod, container):
+        """SIGKILL of a container's process."""
+        os.kill(self.pid_of(pod, container), 9)
 
     def process(self, name, program, *options):
         """A long-lived process of the machine that is not started yet."""
@@ -193,7 +216,7 @@ class Node:
             "evictionHard": {s: "0%" for s in ("memory.available", "nodefs.available", "nodefs.inodesFree",
                                                "imagefs.available", "imagefs.inodesFree")},
             "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,
-            "serializeImagePulls": False, "nodeStatusUpdateFrequency": "5s", "maxPods": 250}
+            "serializeImagePulls": False, "staticPodPath": "/etc/kubernetes/manifests", "nodeStatusUpdateFrequency": "5s", "maxPods": 250}
 
     def _proxy_settings(self):
         return {
@@ -211,20 +234,56 @@ class Deployment:
 
     def __init__(self, cluster, name, service):
         self.cluster, self.name = cluster, name
-        self.addresses = service["spec"]["clusterIPs"]
-        self.ports = {p["name"]: p for p in service["spec"]["ports"]}
+        self._addresses = service["spec"]["clusterIPs"]
+        self._ports = service["spec"]["ports"]
+
+    def address(self, family=4):
+        """Of the Service."""
+        return next(a for a in self._addresses if (":" in a) == (family == 6))
+
+    def node_port(self):
+        return self._ports[0]["nodePort"]
 
     def url(self, path="hostname", family=4):
-        address = next(a for a in self.addresses if (":" in a) == (family == 6))
+        address = self.address(family)
         return f"http://[{address}]/{path}" if family == 6 else f"http://{address}/{path}"
 
     def pods(self):
-        return self.cluster.pods(f"app={self.name}")
+        """Those that are not about to go."""
+        return [p for p in self.cluster.pods(f"app={self.name}")
+                if "deletionTimestamp" not in p["metadata"]]
+
+    def must_be_served(self):
+        """Until each pod has answered each node in each family: kube-proxy follows a little later."""
+        names = {p["metadata"]["name"] for p in self.pods()}
+        for node in self.cluster.nodes:
+            for family in self.cluster.families:
+                seen = set()
+                until(lambda: seen.add(node.get(self.url(family=family))) or seen == names,
+                      f"each pod of {self.name} to answer {self.url(family=family)} on {node}")
+
+    @contextlib.contextmanager
+    def rolling(self):
+        """All pods are replaced meanwhile; at the end that is complete."""
+        self.cluster.kube.kubectl("set", "env", f"deployment/{self.name}", f"GENERATION={time.time()}")
+        yield
+        self.cluster.until_rolled(f"deployment/{self.name}")
 
     def roll(self):
-        """All pods are replaced; returns when that is complete."""
-        self.cluster.kube.kubectl("set", "env", f"deployment/{self.name}", f"GENERATION={time.time()}")
-        self.cluster.until_rolled(f"deployment/{self.name}")
+        with self.rolling():
+            pass
+
+
+class Pod:
+    """A running pod: its object, its node, and the path of its network namespace."""
+
+    def __init__(self, cluster, body):
+        self.body, self.name = body, body["metadata"]["name"]
+        self.node = cluster.node(body["spec"]["nodeName"])
+        self.path = f"/proc/{self.node.pid_of(body, body['spec']['containers'][0]['name'])}/ns/net"
+
+    def ip(self, family=4):
+        return next((e["ip"] for e in self.body["status"]["podIPs"] if (":" in e["ip"]) == (family == 6)), None)
 
 
 class Cluster:
@@ -338,7 +397,8 @@ class Cluster:
         self.kube.apply(text)
 
     def deploy(self, name, replicas=1, port=8080, **spec):
-        """A Deployment of agnhost's web server and a Service for its port 80, ready. spec: of its pods."""
+        """A Deployment of agnhost's web server, ready, and a Service for its port 80, which has a node port, too.
+        spec: of its pods."""
         pod = {"terminationGracePeriodSeconds": 10, "containers": [{
             "name": "web", "image": images.AGNHOST, "imagePullPolicy": "Never",
             "args": ["netexec", f"--http-port={port}", f"--udp-port={port}"],
@@ -350,10 +410,24 @@ class Cluster:
                       "strategy": {"rollingUpdate": {"maxUnavailable": 0}},
                       "template": {"metadata": {"labels": {"app": name}}, "spec": pod}}},
             {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-             "spec": {"selector": {"app": name}, "ipFamilyPolicy": "PreferDualStack",
+             "spec": {"type": "NodePort", "selector": {"app": name}, "ipFamilyPolicy": "PreferDualStack",
                       "ports": [{"name": "http", "port": 80, "targetPort": port}]}})
         self.until_rolled(f"deployment/{name}")
         return Deployment(self, name, self.kube.must("GET", f"/api/v1/namespaces/default/services/{name}"))
+
+    def pod(self, name, **spec):
+        """A pod of its own that runs agnhost, Ready. spec: what is different from that."""
+        self.kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": images.AGNHOST, "imagePullPolicy": "Never",
+                            "args": ["netexec", "--http-port=8080"]}], **spec}})
+        path = f"/api/v1/namespaces/default/pods/{name}"
+        until(lambda: is_ready(self.kube.must("GET", path)), f"pod {name} to be Ready", READY_S)
+        return Pod(self, self.kube.must("GET", path))
+
+    def client(self):
+        """A pod from which stories ask; one for all of them, on node1."""
+        return self.pod("client", nodeName="node1")
 
     def pods(self, selector="", namespace="default"):
         """Objects of pods."""
@@ -395,8 +469,7 @@ class Cluster:
         found = []
         for pod in self.kube.list("/api/v1/pods"):
             meta, status = pod["metadata"], pod["status"]
-            ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
-            if ready or status.get("phase") == "Succeeded":
+            if is_ready(pod) or status.get("phase") == "Succeeded":
                 continue
             events = self.kube.list(f"/api/v1/namespaces/{meta['namespace']}/events?fieldSelector="
                                     f"involvedObject.name={meta['name']}")
