@@ -26,7 +26,6 @@
 #include "lib/wait.h"
 #include "store/store_driver.h"
 
-#define TIMEOUT_MS 2000	 /* of a request, unless the options say something else */
 #define WRITE_MS 10000	 /* of a write, unless the caller says something else */
 #define WAIT_REQUESTS 5u /* timeouts of a request that a waiting form waits, unless told */
 
@@ -137,7 +136,8 @@ static const struct store_driver *find_driver(const char **url, struct err *e)
 	static const struct {
 		const char *scheme;
 		const struct store_driver *driver;
-	} table[] = {{"file:", &store_file_driver}, {"etcd:", &store_etcd_driver}};
+	} table[] = {{"file:", &store_file_driver}, {"etcd:", &store_etcd_driver},
+		{"kube:", &store_kube_driver}};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		size_t len = strlen(table[i].scheme);
 		if (strncmp(*url, table[i].scheme, len) != 0)
@@ -146,7 +146,7 @@ static const struct store_driver *find_driver(const char **url, struct err *e)
 		return table[i].driver;
 	}
 	char shown[STORE_SHOWN];
-	(void)err_set(e, EINVAL, "\"%.128s\" is no store: it must begin with file: or etcd:",
+	(void)err_set(e, EINVAL, "\"%.128s\" is no store: it must begin with file:, etcd: or kube:",
 		store_show_url(*url, shown));
 	return NULL;
 }
@@ -157,13 +157,13 @@ int store_open(struct store **out, const struct store_options *o, struct err *e)
 	const char *where = o->url;
 	if (!filled.prefix)
 		filled.prefix = "/roost/";
-	if (!filled.timeout_ms)
-		filled.timeout_ms = TIMEOUT_MS;
-	if (!filled.wait_ms)
-		filled.wait_ms = filled.timeout_ms * WAIT_REQUESTS;
 	const struct store_driver *driver = find_driver(&where, e);
 	if (!driver)
 		return -EINVAL;
+	if (!filled.timeout_ms)
+		filled.timeout_ms = driver->timeout_ms;
+	if (!filled.wait_ms)
+		filled.wait_ms = filled.timeout_ms * WAIT_REQUESTS;
 	int r = check_options(&filled, e);
 	if (r < 0)
 		return r;
@@ -410,6 +410,11 @@ static void docs_clear(struct docs *docs)
 	docs->count = 0;
 }
 
+static int doc_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct store_doc *)a)->key, ((const struct store_doc *)b)->key);
+}
+
 int store_list(
 	struct store *s, const char *prefix, struct store_doc **out, size_t *count, struct err *e)
 {
@@ -429,6 +434,9 @@ int store_list(
 		docs.list = mem_grow(docs.list, &docs.room, docs.count, sizeof(*docs.list));
 		doc_fill(&docs.list[docs.count++], &ev);
 	}
+	/* The API of Kubernetes lists kind after kind. */
+	if (docs.count)
+		qsort(docs.list, docs.count, sizeof(*docs.list), doc_compare);
 	*out = docs.list;
 	*count = docs.count;
 	return 0;

@@ -29,7 +29,8 @@ struct store_options {
 	const char *cert_file, *key_file; /* client certificate, PEM; NULL: none */
 	const char *user;		  /* NULL: none */
 	const char *password_file;	  /* its first line */
-	unsigned int timeout_ms;	  /* of one request to one endpoint; 0: 2000 */
+	const char *server;		  /* "kube:": the API server; NULL: the kubeconfig's */
+	unsigned int timeout_ms;	  /* of one request; 0: 2000, "kube:" 5000 */
 	unsigned int wait_ms;		  /* of the waiting forms; 0: five times that */
 	bool existing;			  /* "file:": -ENOENT instead of making a store */
 };

@@ -10,7 +10,9 @@
 #include "store/store.h"
 
 struct store_driver {
-	/* where: the URL behind "file:" or "etcd:". The options are borrowed; prefix is set. */
+	unsigned int timeout_ms; /* of a request, unless the options say something else */
+
+	/* where: what stands behind "file:" and the like. The options are borrowed; prefix is set. */
 	int (*open)(void **out, const struct store_options *o, const char *where, struct err *e);
 	void (*close)(void *d); /* takes NULL */
 
@@ -34,6 +36,7 @@ struct store_driver {
 
 extern const struct store_driver store_file_driver;
 extern const struct store_driver store_etcd_driver;
+extern const struct store_driver store_kube_driver;
 
 /* Why something does not work, as store_trouble() tells it. */
 struct store_trouble {

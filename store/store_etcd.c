@@ -389,6 +389,7 @@ static const char *etcd_trouble(const void *driver, int64_t *since_s)
 }
 
 const struct store_driver store_etcd_driver = {
+	.timeout_ms = 2000,
 	.open = etcd_open,
 	.close = etcd_close,
 	.write = etcd_start_write,

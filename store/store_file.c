@@ -419,6 +419,7 @@ static const char *file_trouble(const void *driver, int64_t *since_s)
 }
 
 const struct store_driver store_file_driver = {
+	.timeout_ms = 2000,
 	.open = file_open,
 	.close = file_close,
 	.write = file_write,

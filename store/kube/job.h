@@ -19,7 +19,8 @@ enum kube_job_state { KUBE_WAITING, KUBE_RUNNING, KUBE_READY };
 
 struct kube_job {
 	struct kube_job *next;
-	uint64_t id;
+	uint64_t id,
+		owner; /* owner: whose events they are; the id itself unless kube_own() said so */
 	enum kube_job_state state;
 	bool fail_fast, once;
 	struct http_call *call; /* NULL while WAITING */
@@ -55,6 +56,12 @@ struct kube {
 	struct store_trouble trouble, forbidden;
 	char forbidden_what[256]; /* the request that the last one is about */
 };
+
+/* For the driver of the store: whose events those of id are, and whether it has patience; events of one owner
+ * only (0: of any); and the end of all that is his. */
+void kube_own(struct kube *k, uint64_t id, uint64_t owner, bool fail_fast);
+bool kube_next_owned(struct kube *k, uint64_t owner, struct kube_event *out);
+void kube_stop_owned(struct kube *k, uint64_t owner);
 
 struct kube_job *kube_job_add(struct kube *k);
 void kube_job_unlink(struct kube *k, struct kube_job *j);

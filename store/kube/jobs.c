@@ -45,7 +45,7 @@ static void job_append(struct kube *k, struct kube_job *j)
 struct kube_job *kube_job_add(struct kube *k)
 {
 	struct kube_job *j = mem_new(1, sizeof(*j));
-	j->id = ++k->last_id;
+	j->id = j->owner = ++k->last_id;
 	j->deadline_ms = KUBE_NEVER;
 	j->call_deadline_ms = KUBE_NEVER;
 	job_append(k, j);

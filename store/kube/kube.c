@@ -303,6 +303,7 @@ static bool watch_tell(struct kube *k, struct kube_job *j, struct kube_event *ou
 {
 	if (kube_watch_next(j->watch, out)) {
 		out->id = j->id;
+		out->owner = j->owner;
 		if (out->kind == KUBE_CURRENT)
 			j->anew = 0;
 		if (kube_watch_is_done(j->watch))
@@ -322,7 +323,7 @@ static bool kube_tell(struct kube *k, uint64_t only, struct kube_event *out)
 	struct kube_job *next = NULL;
 	for (struct kube_job *j = k->jobs; j; j = next) {
 		next = j->next;
-		if (j->state != KUBE_READY || (only && j->id != only))
+		if (j->state != KUBE_READY || (only && j->owner != only))
 			continue;
 		if (j->watch && j->result.kind != KUBE_FAILED) {
 			if (watch_tell(k, j, out))
@@ -331,6 +332,7 @@ static bool kube_tell(struct kube *k, uint64_t only, struct kube_event *out)
 		}
 		*out = j->result;
 		out->id = j->id;
+		out->owner = j->owner;
 		out->what = out->kind == KUBE_FAILED ? j->why.text : NULL;
 		job_over(k, j);
 		return true;
@@ -341,7 +343,7 @@ static bool kube_tell(struct kube *k, uint64_t only, struct kube_event *out)
 static bool kube_is_ready(const struct kube *k, uint64_t only)
 {
 	for (const struct kube_job *j = k->jobs; j; j = j->next)
-		if (j->state == KUBE_READY && (!only || j->id == only))
+		if (j->state == KUBE_READY && (!only || j->owner == only))
 			return true;
 	return false;
 }
@@ -381,14 +383,19 @@ static void kube_sleep(struct kube *k, int64_t ours_ms)
 	wait_at(&k->wait, ours_ms < at ? ours_ms : at);
 }
 
-bool kube_next(struct kube *k, struct kube_event *out)
+bool kube_next_owned(struct kube *k, uint64_t owner, struct kube_event *out)
 {
-	bool has = kube_next_of(k, 0, out);
+	bool has = kube_next_of(k, owner, out);
 	if (has)
 		kube_wake(k);
 	else
 		kube_sleep(k, WAIT_NEVER);
 	return has;
+}
+
+bool kube_next(struct kube *k, struct kube_event *out)
+{
+	return kube_next_owned(k, 0, out);
 }
 
 int kube_fd(const struct kube *k)
@@ -514,6 +521,27 @@ void kube_stop(struct kube *k, uint64_t id)
 		return;
 	kube_job_unlink(k, j);
 	kube_job_free(j);
+}
+
+void kube_own(struct kube *k, uint64_t id, uint64_t owner, bool fail_fast)
+{
+	struct kube_job *j = k->jobs;
+	while (j->id != id)
+		j = j->next;
+	j->owner = owner;
+	j->fail_fast = fail_fast;
+}
+
+void kube_stop_owned(struct kube *k, uint64_t owner)
+{
+	struct kube_job *next = NULL;
+	for (struct kube_job *j = k->jobs; j; j = next) {
+		next = j->next;
+		if (j->owner != owner)
+			continue;
+		kube_job_unlink(k, j);
+		kube_job_free(j);
+	}
 }
 
 const char *kube_trouble(const struct kube *k, int64_t *since_s)

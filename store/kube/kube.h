@@ -75,6 +75,7 @@ enum kube_event_kind {
 };
 struct kube_event {
 	uint64_t id;
+	uint64_t owner; /* internal to the room */
 	enum kube_event_kind kind;
 	int status;		/* ANSWER: HTTP's; an error's object is a Status */
 	const json_t *object;	/* borrowed until the next call of anything; NULL: no JSON */

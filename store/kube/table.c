@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of kinds. A name has to be a DNS name, so a block's prefix stands there with dashes for
+ * dots, colons and the slash. The way back is clear: five decimal numbers are an IPv4 prefix, all else
+ * ends in a length behind the last dash and has colons. A name that is of nobody's making stands in the
+ * key as it is; whoever reads keys finds no block in it.
+ *
+ * Kinds that people apply are the object itself. Its apiVersion is roost's own group here and Calico's
+ * in the document; the name of one kind is another one, as Kubernetes has a Node already. Of metadata a
+ * document has what people write, and what tells which of two is older; uid and the like of another
+ * store's mean nothing here and are not sent.
+ */
+#include "store/kube/table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/json.h"
+#include "lib/mem.h"
+
+#define API "roost.io/v1"
+#define STORED_API "projectcalico.org/v3"
+#define NEWCOMER "newcomer"
+
+enum { PLAIN, PREFIXES, NODES };
+
+static const struct kube_row rows[] = {
+	{"resources/ippools/", "ippools", "IPPool", "IPPool", PLAIN},
+	{"resources/nodes/", "roostnodes", "RoostNode", "Node", PLAIN},
+	{"resources/bgpconfigurations/", "bgpconfigurations", "BGPConfiguration",
+		"BGPConfiguration", PLAIN},
+	{"resources/bgppeers/", "bgppeers", "BGPPeer", "BGPPeer", PLAIN},
+	{"resources/bgpfilters/", "bgpfilters", "BGPFilter", "BGPFilter", PLAIN},
+	{"resources/ipreservations/", "ipreservations", "IPReservation", "IPReservation", PLAIN},
+	{"resources/ipamconfigurations/", "ipamconfigurations", "IPAMConfiguration",
+		"IPAMConfiguration", PLAIN},
+	{"blocks/", "ipblocks", "IPBlock", NULL, PREFIXES},
+	{"status/", "nodestatuses", "NodeStatus", NULL, NODES},
+};
+
+const struct kube_row *kube_row(size_t i)
+{
+	return i < sizeof(rows) / sizeof(rows[0]) ? &rows[i] : NULL;
+}
+
+/* ---- names ---- */
+
+static bool is_ipv4_name(const char *s)
+{
+	unsigned int groups = 0;
+	for (bool more = true; more; groups++) {
+		size_t digits = strspn(s, "0123456789");
+		if (digits == 0 || digits > 3)
+			return false;
+		s += digits;
+		more = *s == '-';
+		s += more;
+	}
+	return !*s && groups == 5;
+}
+
+/* What a name becomes in a key. */
+static void key_of_prefix(const char *name, char out[STORE_KEY_MAX])
+{
+	char separator = is_ipv4_name(name) ? '.' : ':';
+	(void)text_copy(out, STORE_KEY_MAX, name);
+	char *last = strrchr(out, '-');
+	bool is_prefix = last && last > out && strspn(out, "0123456789abcdef-") == strlen(out) &&
+			 strlen(last + 1) == strspn(last + 1, "0123456789");
+	for (char *s = out; is_prefix && s < last; s++)
+		if (*s == '-')
+			*s = separator;
+}
+
+static void key_of_node(const char *name, char out[STORE_KEY_MAX])
+{
+	(void)text_copy(out, STORE_KEY_MAX, name);
+	size_t len = strlen(out), tail = strlen("." NEWCOMER);
+	if (len > tail && strcmp(out + len - tail, "." NEWCOMER) == 0)
+		out[len - tail] = '/';
+}
+
+static void key_of(const struct kube_row *row, const char *name, char out[STORE_KEY_MAX])
+{
+	if (row->names == PREFIXES)
+		key_of_prefix(name, out);
+	else if (row->names == NODES)
+		key_of_node(name, out);
+	else
+		(void)text_copy(out, STORE_KEY_MAX, name);
+}
+
+bool kube_row_name(const struct kube_row *row, const char *rest, char name[KUBE_NAME])
+{
+	char again[STORE_KEY_MAX];
+	if (!text_copy(name, KUBE_NAME, rest))
+		return false;
+	for (char *s = name; row->names == PREFIXES && *s; s++)
+		if (*s == '.' || *s == ':')
+			*s = '-';
+	char *slash = row->names == NODES ? strchr(name, '/') : NULL;
+	if (slash)
+		*slash = '.';
+	if (!text_is_dns_name(name))
+		return false;
+	key_of(row, name, again);
+	return strcmp(again, rest) == 0; /* else two keys would be one object */
+}
+
+const struct kube_row *kube_row_of(const char *key, char name[KUBE_NAME])
+{
+	const struct kube_row *row;
+	for (size_t i = 0; (row = kube_row(i)); i++) {
+		size_t len = strlen(row->prefix);
+		if (strncmp(key, row->prefix, len) == 0)
+			return kube_row_name(row, key + len, name) ? row : NULL;
+	}
+	return NULL;
+}
+
+void kube_row_key(const struct kube_row *row, const char *name, char key[STORE_KEY_MAX])
+{
+	char rest[STORE_KEY_MAX];
+	key_of(row, name, rest);
+	struct text t = {.buf = key, .size = STORE_KEY_MAX};
+	text_add(&t, "%s%s", row->prefix, rest);
+}
+
+void kube_row_path(const struct kube_row *row, const char *name, struct text *out)
+{
+	text_add(out, "/apis/" API "/%s%s%s", row->plural, name ? "/" : "", name ? name : "");
+}
+
+/* ---- documents ---- */
+
+static void copy_member(json_t *to, const json_t *from, const char *key)
+{
+	json_t *value = json_object_get(from, key);
+	if (value && !json_is_null(value))
+		json_put(to, key, json_incref(value));
+}
+
+int kube_row_object(const struct kube_row *row, const char *name, const char *value,
+	int64_t revision, json_t **out, struct err *e)
+{
+	CLEANUP_JSON json_t *doc = NULL;
+	char version[24];
+	if (json_parse(value, strlen(value), &doc, e) < 0 || !json_is_object(doc))
+		return err_set(e, EINVAL,
+			"the document of %s %s is no JSON object, so it cannot be in the API",
+			row->kind, name);
+	json_t *object = json_object(), *metadata = json_object();
+	const json_t *given = json_object_get(doc, "metadata");
+	json_put(object, "apiVersion", json_string(API));
+	json_put(object, "kind", json_string(row->kind));
+	json_put(object, "metadata", metadata);
+	json_put(metadata, "name", json_string(name));
+	if (row->stored_kind) {
+		copy_member(metadata, given, "labels");
+		copy_member(metadata, given, "annotations");
+		copy_member(object, doc, "spec");
+	} else {
+		json_put(object, "spec", json_incref(doc));
+	}
+	(void)snprintf(version, sizeof(version), "%" PRId64, revision);
+	if (revision)
+		json_put(metadata, "resourceVersion", json_string(version));
+	*out = object;
+	return 0;
+}
+
+char *kube_row_value(const struct kube_row *row, const json_t *object)
+{
+	static const char *const kept[] = {
+		"name", "labels", "annotations", "creationTimestamp", "uid"};
+	json_t *spec = json_object_get(object, "spec");
+	if (!row->stored_kind)
+		return spec ? json_text(spec) : mem_strdup("{}");
+	CLEANUP_JSON json_t *doc = json_object();
+	json_t *metadata = json_object();
+	json_put(doc, "apiVersion", json_string(STORED_API));
+	json_put(doc, "kind", json_string(row->stored_kind));
+	json_put(doc, "metadata", metadata);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		copy_member(metadata, json_object_get(object, "metadata"), kept[i]);
+	copy_member(doc, object, "spec");
+	return json_text(doc);
+}
+
+static bool same_member(const json_t *a, const json_t *b, const char *key)
+{
+	const json_t *one = json_object_get(a, key), *other = json_object_get(b, key);
+	size_t size = json_object_size(one);
+	return size == json_object_size(other) && (size == 0 || json_equal(one, other));
+}
+
+bool kube_row_same(const struct kube_row *row, const json_t *a, const json_t *b)
+{
+	const json_t *one = json_object_get(a, "metadata"), *other = json_object_get(b, "metadata");
+	if (!same_member(a, b, "spec"))
+		return false;
+	return !row->stored_kind ||
+	       (same_member(one, other, "labels") && same_member(one, other, "annotations"));
+}
