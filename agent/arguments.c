@@ -18,6 +18,7 @@
 #include "lib/mem.h"
 #include "lib/schema.h"
 #include "lib/text.h"
+#include "store/kube/kube.h"
 
 static const char help_head[] =
 	"usage: roostd [OPTION...]\n"
@@ -59,7 +60,8 @@ enum {
 static const struct args_option options[] = {
 	{OPTION_NODE, 0, "node", "NAME", "this node's name in the cluster (the host's name)"},
 	{OPTION_STORE, 0, "store", "URL",
-		"the cluster store: file:PATH or etcd:URL[,URL...] (file:DATA_DIR/store)"},
+		"the cluster store: file:PATH, etcd:URL[,URL...] or kube:[KUBECONFIG] "
+		"(file:DATA_DIR/store)"},
 	{OPTION_DATA_DIR, 0, "data-dir", "DIR", "what must survive a reboot (/var/lib/roost)"},
 	{OPTION_SOCKET, 0, "socket", "PATH",
 		"where roostctl and pods that start ask (/run/roost/agent.sock)"},
@@ -110,6 +112,15 @@ static int put_node_name(struct agent_conf *out, struct err *e)
 	if (r < 0)
 		err_add(e, "NODE_NAME");
 	return r;
+}
+
+/* A kubelet tells each pod of its namespace's API server. */
+static void put_server(struct agent_conf *out)
+{
+	char server[KUBE_SERVER];
+	if (kube_server(
+		    getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT"), server))
+		(void)text_copy(out->pod_server, sizeof(out->pod_server), server);
 }
 
 /* What "localhost" and the like would be everybody's name. */
@@ -270,6 +281,7 @@ int arguments_read(int argc, char **argv, struct agent_conf *out, struct err *e)
 	CLEANUP_FREE struct agent_conf *c = mem_new(1, sizeof(*c));
 	const char *path = g.config ? g.config : get_variable("ROOST_CONFIG");
 	r = agent_conf_read_file(path ? path : AGENT_CONF_FILE, path, c, e);
+	put_server(c);
 	if (r == 0)
 		r = take_given(&g, c, e);
 	if (r == 0 && !*c->node)

@@ -17,6 +17,8 @@
 
 #include "cli/patience.h"
 #include "cluster/keys.h"
+#include "lib/text.h"
+#include "store/kube/kube.h"
 
 #define WAIT_MS 20000	  /* for an answer, unless --timeout says something else */
 #define REQUEST_MS 4000	  /* of that for one request to one member of etcd */
@@ -25,16 +27,21 @@
 int config_read(const struct options *o, struct config *out, struct err *e)
 {
 	const char *path = o->config ? o->config : AGENT_CONF_FILE;
+	char server[KUBE_SERVER];
 	int r = agent_conf_read_file(path, o->config, &out->conf, e);
 	if (r < 0)
 		return r;
+	if (kube_server(o->kube_host, o->kube_port, server))
+		(void)text_copy(out->conf.pod_server, sizeof(out->conf.pod_server), server);
+	if (o->store && !text_copy(out->conf.store.url, sizeof(out->conf.store.url), o->store))
+		return err_set(e, EINVAL, "--store has more than %zu bytes",
+			sizeof(out->conf.store.url) - 1);
 	r = agent_conf_complete(&out->conf, e);
 	if (r < 0) {
 		err_add(e, "%.200s", path);
 		return r;
 	}
 	agent_conf_store(&out->conf, &out->store);
-	out->store.url = o->store ? o->store : out->store.url;
 	out->socket = o->socket ? o->socket : out->conf.socket;
 	return 0;
 }

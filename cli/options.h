@@ -49,6 +49,7 @@ struct options {
 	unsigned int given;    /* enum option bits; the flags among them have no other field */
 	const char *state_dir; /* NULL: not given, as all texts */
 	const char *store, *config, *socket;
+	const char *kube_host, *kube_port; /* of the API server, in a pod's environment */
 	const char *ip;
 	const char *files[OPTIONS_FILES]; /* in the order given; "-" is stdin */
 	size_t n_files;

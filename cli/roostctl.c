@@ -298,6 +298,8 @@ static void take_environment(struct options *o)
 	take_variable(&o->store, "ROOST_STORE");
 	take_variable(&o->config, "ROOST_CONFIG");
 	take_variable(&o->socket, "ROOST_SOCKET");
+	take_variable(&o->kube_host, "KUBERNETES_SERVICE_HOST");
+	take_variable(&o->kube_port, "KUBERNETES_SERVICE_PORT");
 	bool plain = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
 	if (plain && o->color == OPTIONS_COLOR_AUTO)
 		o->color = OPTIONS_COLOR_NEVER;

@@ -111,6 +111,7 @@ static const struct schema_member file_members[] = {
 	{"socket", TEXT(setting_socket), AT(socket)},
 	{"socketGroup", TEXT(setting_word), AT(socket_group)},
 	{"kubernetes", TEXT(setting_kubernetes), AT(kubernetes)},
+	{"kubernetesServer", TEXT(setting_kubernetes_server), AT(kube_server)},
 	{"deletedNodeSeconds", &schema_number, AT(deleted_node_s), LIVE, .max = IDLE_MAX_S},
 	SECTION("address", address),
 	SECTION("bird", bird),
@@ -143,12 +144,28 @@ int agent_conf_read_file(const char *path, bool wanted, struct agent_conf *out, 
 	return r == -EINVAL ? -EBADMSG : r; /* -EINVAL is for the command line */
 }
 
-/* A cluster store in Kubernetes says which one it is. */
+static const char in_api[] = "kube:";
+
+static bool is_in_api(const char *url)
+{
+	return strncmp(url, in_api, strlen(in_api)) == 0;
+}
+
+const char *agent_conf_server(const struct agent_conf *c, const char *config)
+{
+	bool is_pod = !*config || strcmp(config, "in-cluster") == 0;
+	const char *server = !*c->kube_server && is_pod ? c->pod_server : c->kube_server;
+	return *server ? server : NULL;
+}
+
+/* A cluster store in Kubernetes says which one it is. Its API server has to serve the heartbeats of all. */
 static void complete_kubernetes(struct agent_conf *c)
 {
-	static const char in_api[] = "kube:";
 	const char *config = c->store.url + strlen(in_api);
-	if (!*c->kubernetes && strncmp(c->store.url, in_api, strlen(in_api)) == 0)
+	if (!c->heartbeat_s)
+		c->heartbeat_s =
+			is_in_api(c->store.url) ? STATUS_HEARTBEAT_KUBE_S : STATUS_HEARTBEAT_S;
+	if (!*c->kubernetes && is_in_api(c->store.url))
 		(void)text_copy(
 			c->kubernetes, sizeof(c->kubernetes), *config ? config : "in-cluster");
 	if (strcmp(c->kubernetes, "none") == 0)
@@ -220,7 +237,9 @@ static const char *text_or_none(const char *s)
 
 void agent_conf_store(const struct agent_conf *c, struct store_options *out)
 {
+	bool is_kube = is_in_api(c->store.url);
 	*out = (struct store_options){
+		.server = is_kube ? agent_conf_server(c, c->store.url + strlen(in_api)) : NULL,
 		.url = c->store.url,
 		.prefix = text_or_none(c->store.prefix),
 		.ca_file = text_or_none(c->store.ca),

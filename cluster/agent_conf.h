@@ -46,9 +46,12 @@ struct agent_conf {
 	bool routes_static;	/* "routes": "static": no BGP whatever the cluster says */
 	bool trust_last_blocks; /* after a reboot without the store */
 	uint32_t headroom;	/* free addresses to keep in each pool family, 16 */
-	uint32_t heartbeat_s;	/* how often it says in the store that it lives, 10 */
+	uint32_t heartbeat_s; /* how often it says in the store that it lives, 10; in "kube:" 60 */
 	char kubernetes
 		[AGENT_CONF_PATH]; /* "in-cluster", a kubeconfig; "": Kubernetes is not asked */
+	char kube_server
+		[AGENT_CONF_PATH];	  /* "https://HOST:PORT"; "": the kubeconfig's, the pod's */
+	char pod_server[AGENT_CONF_PATH]; /* what main found in a pod's environment; "": nothing */
 	uint32_t
 		deleted_node_s; /* blocks of a node deleted in Kubernetes are free after, 900; 0: stay */
 	uint32_t idle_block_s; /* an empty block beyond the headroom goes back after, 300 */
@@ -74,6 +77,9 @@ void agent_conf_compare(const struct agent_conf *running, const struct agent_con
 /* The store that it means (store/store.h), which is opened with this. *out points into c. */
 struct store_options;
 void agent_conf_store(const struct agent_conf *c, struct store_options *out);
+
+/* Of the API server, for that kubeconfig ("" and "in-cluster": the pod's account); NULL: what it says. */
+const char *agent_conf_server(const struct agent_conf *c, const char *config);
 
 /* What depends on other settings, when all have been put: the store, the state folders. -EINVAL. */
 int agent_conf_complete(struct agent_conf *c, struct err *e);

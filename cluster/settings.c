@@ -31,7 +31,6 @@ const struct agent_conf setting_defaults = {
 	.bird_group = "bird",
 	.conflist_template = "/etc/roost/10-roost.conflist",
 	.headroom = 16,
-	.heartbeat_s = STATUS_HEARTBEAT_S,
 	.idle_block_s = 300,
 	.deleted_node_s = 900,
 	.vxlan_port = 4789,
@@ -82,8 +81,11 @@ int setting_store(const char *s, void *field, size_t size, struct err *e)
 	char shown[STORE_SHOWN];
 	if (strncmp(s, "file:", 5) == 0)
 		r = check_path(s + 5, e);
+	else if (strncmp(s, "kube:", 5) == 0)
+		r = s[5] ? check_path(s + 5, e) : 0;
 	else if (strncmp(s, "etcd:http", 9) != 0 || !is_plain(s))
-		r = err_set(e, EINVAL, "\"%.60s\" is neither file:PATH nor etcd:URL[,URL...]",
+		r = err_set(e, EINVAL,
+			"\"%.60s\" is neither file:PATH, etcd:URL[,URL...] nor kube:[KUBECONFIG]",
 			store_show_url(s, shown));
 	return r < 0 ? r : copy_setting(s, field, size, e);
 }
@@ -96,6 +98,17 @@ int setting_kubernetes(const char *s, void *field, size_t size, struct err *e)
 		return err_set(e, EINVAL,
 			"\"%.60s\" is neither in-cluster, none, nor the path of a kubeconfig", s);
 	return setting_path(s, field, size, e);
+}
+
+int setting_kubernetes_server(const char *s, void *field, size_t size, struct err *e)
+{
+	const char *host = s + strlen("https://");
+	bool fine = strncmp(s, "https://", strlen("https://")) == 0 && is_plain(s) && *host &&
+		    !strpbrk(host, "/?#@");
+	if (*s && !fine)
+		return err_set(
+			e, EINVAL, "\"%.60s\" is no API server: it must be https://HOST[:PORT]", s);
+	return copy_setting(s, field, size, e);
 }
 
 int setting_prefix(const char *s, void *field, size_t size, struct err *e)

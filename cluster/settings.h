@@ -15,6 +15,7 @@ typedef int setting_fn(const char *text, void *field, size_t size, struct err *e
 setting_fn setting_node;
 setting_fn setting_store;
 setting_fn setting_kubernetes;
+setting_fn setting_kubernetes_server;
 setting_fn setting_prefix;
 setting_fn setting_path;
 setting_fn setting_path_or_none;

@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     "agent/kernel": {"lib", "agent/kernel"},
     "agent/filter": {"lib", "agent/filter"},
     "agent/kube": {"lib", "ipam", "store", "store/kube", "cluster", "agent", "agent/kube"},
-    "cli": {"lib", "ipam", "store", "cluster", "cli"},
+    "cli": {"lib", "ipam", "store", "store/kube", "cluster", "cli"},
     "cli/conform": {"lib", "cluster", "cli", "cli/conform"},  # it knows probes by their lines alone: cli/line.h
     "cli/probe": {"lib", "cli", "cli/probe"},
 }

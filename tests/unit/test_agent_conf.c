@@ -5,6 +5,7 @@
 #include "tests/unit/check.h"
 
 #include "agent/arguments.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,6 +79,33 @@ TEST(kubernetes_gives_the_name_and_the_addresses_unless_somebody_says_them)
 	assert_int_equal(unsetenv("NODE_NAME"), 0);
 	refused(read_conf("{\"kubernetes\": \"yes\"}", &c, &e, NULL), EBADMSG,
 		"\"yes\" is neither in-cluster, none, nor the path of a kubeconfig");
+}
+
+TEST(a_store_in_the_api_says_where_kubernetes_is)
+{
+	struct agent_conf c;
+	struct err e;
+	struct store_options o;
+	assert_int_equal(setenv("KUBERNETES_SERVICE_HOST", "fd96::1", 1), 0);
+	assert_int_equal(setenv("KUBERNETES_SERVICE_PORT", "443", 1), 0);
+	ok(read_conf("{\"store\": \"kube:\", \"node\": \"a\"}", &c, &e, NULL));
+	assert_string_equal(c.kubernetes, "in-cluster");
+	assert_int_equal(c.heartbeat_s, 60);
+	agent_conf_store(&c, &o);
+	assert_string_equal(o.server, "https://[fd96::1]:443");
+	ok(read_conf("{\"store\": \"kube:/etc/roost/kubeconfig\", \"heartbeatSeconds\": 5}", &c, &e,
+		NULL));
+	assert_string_equal(c.kubernetes, "/etc/roost/kubeconfig");
+	assert_int_equal(c.heartbeat_s, 5);
+	agent_conf_store(&c, &o);
+	assert_null(o.server); /* the kubeconfig's */
+	ok(read_conf("{\"store\": \"kube:\", \"kubernetesServer\": \"https://10.0.0.1:6443\"}", &c,
+		&e, NULL));
+	assert_string_equal(agent_conf_server(&c, c.kubernetes), "https://10.0.0.1:6443");
+	assert_int_equal(unsetenv("KUBERNETES_SERVICE_HOST"), 0);
+	refused(read_conf("{\"store\": \"kube:config\"}", &c, &e, NULL), EBADMSG, "absolute");
+	refused(read_conf("{\"kubernetesServer\": \"10.0.0.1\"}", &c, &e, NULL), EBADMSG,
+		"\"10.0.0.1\" is no API server: it must be https://HOST[:PORT]");
 }
 
 TEST(nothing_said_gives_the_defaults)
@@ -204,7 +232,8 @@ TEST(bad_files_are_refused_with_file_and_key)
 		{"{\"etcd\":[]}", "etcd must be an object, not an array"},
 		{"{\"node\":7}", "node must be a string, not a number"},
 		{"{\"node\":\"N1\"}", "node: \"N1\" is no name of a node"},
-		{"{\"store\":\"redis:x\"}", "store: \"redis:x\" is neither file:PATH nor etcd:URL"},
+		{"{\"store\":\"redis:x\"}",
+			"store: \"redis:x\" is neither file:PATH, etcd:URL[,URL...] nor kube:"},
 		{"{\"store\":\"file:x\"}", "store: \"x\" is not an absolute path"},
 		{"{\"store\":\"etcd:http://a b\"}", "store: \"etcd:http://a b\" is neither"},
 		{"{\"etcd\":{\"prefix\":\"roost\"}}",
@@ -373,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_CLEAN_ENVIRONMENT(
 			kubernetes_gives_the_name_and_the_addresses_unless_somebody_says_them),
+		WITH_CLEAN_ENVIRONMENT(a_store_in_the_api_says_where_kubernetes_is),
 		WITH_CLEAN_ENVIRONMENT(nothing_said_gives_the_defaults),
 		WITH_CLEAN_ENVIRONMENT(every_key_of_the_file_is_taken),
 		WITH_CLEAN_ENVIRONMENT(the_command_line_wins_over_the_environment_over_the_file),
