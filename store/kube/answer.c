@@ -13,11 +13,18 @@
 #include <string.h>
 
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "store/http.h"
+#include "store/kube/mend.h"
 
 int kube_parse(const char *bytes, size_t len, json_t **out, struct err *e)
 {
-	return json_parse_large(bytes, len, HTTP_ANSWER_MAX, out, e);
+	if (len > HTTP_ANSWER_MAX)
+		return err_set(e, EBADMSG, "JSON of more than %d bytes", HTTP_ANSWER_MAX);
+	CLEANUP_FREE char *mended = mem_new_raw(len + 1);
+	memcpy(mended, bytes, len);
+	kube_mend(mended, len);
+	return json_parse_large(mended, len, HTTP_ANSWER_MAX, out, e);
 }
 
 static bool is_segment(const char *s)
@@ -72,8 +79,13 @@ char *kube_message(int status, const json_t *object, char out[KUBE_MESSAGE])
 {
 	const char *says = json_string_value(json_object_get(object, "message"));
 	const char *reason = json_string_value(json_object_get(object, "reason"));
+	const json_t *of = json_object_get(json_object_get(object, "details"), "name");
 	char text[KUBE_MESSAGE];
-	if (says && *says)
+	if (status == 404 && !json_string_length(of)) /* of no object, so of the whole kind */
+		(void)snprintf(text, sizeof(text),
+			"the API server does not have this kind: is its CustomResourceDefinition "
+			"there, in this version? (kubectl apply -f deploy/crds)");
+	else if (says && *says)
 		(void)snprintf(text, sizeof(text), "%s", says);
 	else
 		(void)snprintf(text, sizeof(text), "HTTP %d%s%.64s", status,

@@ -29,7 +29,8 @@ bool kube_identify(const json_t *object, struct kube_identity *out);
 /* metadata.resourceVersion of a list, a bookmark, an object; -1: none, or no number. */
 int64_t kube_version(const json_t *object);
 
-/* The sentence of a Status, clean, or the name of the HTTP status. Returns out. */
+/* The sentence of a Status, clean, or the name of the HTTP status; of a kind that is not there, what brings
+ * it. Returns out. */
 #define KUBE_MESSAGE 320
 char *kube_message(int status, const json_t *object, char out[KUBE_MESSAGE]);
 

@@ -13,10 +13,12 @@
 
 #include "lib/base64.h"
 #include "lib/file.h"
+#include "lib/json.h"
 #include "lib/mem.h"
 #include "store/kube/answer.h"
 #include "store/kube/config.h"
 #include "store/kube/credentials.h"
+#include "store/kube/mend.h"
 #include "store/kube/watch.h"
 
 /* ---- base64 ---- */
@@ -281,6 +283,60 @@ TEST(who_an_object_is_was_looked_at)
 		if (kube_identify(doc, &id) != table[i].fine)
 			fail_msg("%s", table[i].text);
 		json_decref(doc);
+	}
+}
+
+/* ---- what our parser would refuse ---- */
+
+static void check_mended(const char *text, const char *mended)
+{
+	CLEANUP_JSON json_t *doc = NULL;
+	char bytes[256];
+	struct err e = {0};
+	size_t len = strlen(text);
+	assert_true(text_copy(bytes, sizeof(bytes), text));
+	kube_mend(bytes, len);
+	assert_string_equal(bytes, mended);
+	if (kube_parse(text, len, &doc, &e) < 0)
+		fail_msg("%s: %s", text, e.text);
+}
+
+TEST(one_value_makes_no_answer_unreadable)
+{
+	check_mended(
+		"{\"a\\u0000b\":\"\\u0000\\\\u0000\"}", "{\"a\\ufffdb\":\"\\ufffd\\\\u0000\"}");
+	check_mended("[100000000000000000000]", "[1e0000000000000000020]");
+	check_mended("[-9223372036854775808,9223372036854775808]",
+		"[-9e00000000000000018,9e00000000000000018]");
+	check_mended("[9223372036854775807,\"9223372036854775808\"]",
+		"[9223372036854775807,\"9223372036854775808\"]");
+	check_mended("[1.12345678901234567890123,1e-000000000000000000000001]",
+		"[1.12345678901234567890123,1e-000000000000000000000001]");
+	check_mended("[[],{\"a\":[\"]\"]}]", "[[],{\"a\":[\"]\"]}]");
+}
+
+TEST(what_is_too_deep_is_cut_and_the_rest_is_not)
+{
+	CLEANUP_JSON json_t *doc = NULL;
+	char open[201] = "", close[201] = "", text[1024];
+	struct err e = {0};
+	memset(open, '[', 200);
+	memset(close, ']', 200);
+	(void)snprintf(text, sizeof(text), "[1,%s\"]\"%s,2]", open, close);
+	ok(kube_parse(text, strlen(text), &doc, &e));
+	assert_int_equal(json_array_size(doc), 3);
+	assert_int_equal(json_integer_value(json_array_get(doc, 2)), 2);
+}
+
+TEST(what_is_no_json_stays_none)
+{
+	static const char *const table[] = {"", "\"", "\"\\", "\"\\u000", "[", "]", "-",
+		"1111111111111111111111.", "}{", "[[\"", "[1}", "--1", "12345678901234567890123x"};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		json_t *doc = NULL;
+		struct err e = {0};
+		assert_int_equal(kube_parse(table[i], strlen(table[i]), &doc, &e), -EBADMSG);
+		assert_null(doc);
 	}
 }
 
@@ -559,6 +615,9 @@ int main(void)
 		cmocka_unit_test(a_kubeconfig_is_read_again_when_it_changed),
 		cmocka_unit_test(a_token_whose_time_this_clock_leaves_out_is_said),
 		cmocka_unit_test(who_an_object_is_was_looked_at),
+		cmocka_unit_test(one_value_makes_no_answer_unreadable),
+		cmocka_unit_test(what_is_too_deep_is_cut_and_the_rest_is_not),
+		cmocka_unit_test(what_is_no_json_stays_none),
 		cmocka_unit_test(a_watch_begins_with_one_stream_that_tells_what_exists),
 		cmocka_unit_test(an_empty_collection_is_told_too),
 		cmocka_unit_test(a_server_that_cannot_is_asked_for_pages),
