@@ -138,10 +138,14 @@ static void get_start(struct kube_driver *d, struct op *op)
 	op_ask(d, op, KUBE_GET, row ? path.buf : "/version", NULL);
 }
 
-static void get_refused(struct op *op, int status, const json_t *object)
+static void get_refused(struct op *op, const struct kube_row *row, int status, const json_t *object)
 {
 	char message[KUBE_MESSAGE];
-	int error = status == 403 ? EACCES : status == 404 ? ENOENT : EIO;
+	int error = status == 403 ? EACCES : EIO;
+	if (status == 404) {
+		op_fail(op, kube_row_missing(row, &op->why));
+		return;
+	}
 	(void)err_set(&op->why, error, "document %.300s cannot be read: %s", op->key,
 		kube_message(status, object, message));
 	op_fail(op, -error);
@@ -154,7 +158,7 @@ static void get_take(struct op *op, const struct kube_event *ev)
 	int64_t version = kube_version(ev->object);
 	bool gone = !row || (ev->status == 404 && kube_is_gone(ev->object));
 	if (ev->status != 200 && !gone) {
-		get_refused(op, ev->status, ev->object);
+		get_refused(op, row, ev->status, ev->object);
 		return;
 	}
 	op->result = (struct store_event){.kind = STORE_DELETE};

@@ -133,6 +133,15 @@ void kube_row_path(const struct kube_row *row, const char *name, struct text *ou
 	text_add(out, "/apis/" API "/%s%s%s", row->plural, name ? "/" : "", name ? name : "");
 }
 
+int kube_row_missing(const struct kube_row *row, struct err *e)
+{
+	return err_set(e, ENOENT,
+		"the API server knows no %s (%s.roost.io, version v1): kubectl apply -f "
+		"deploy/crds "
+		"defines it",
+		row->kind, row->plural);
+}
+
 /* ---- documents ---- */
 
 static void copy_member(json_t *to, const json_t *from, const char *key)

@@ -37,6 +37,9 @@ void kube_row_key(const struct kube_row *row, const char *name, char key[STORE_K
 /* "/apis/roost.io/v1/PLURAL", and "/NAME" unless that is NULL. */
 void kube_row_path(const struct kube_row *row, const char *name, struct text *out);
 
+/* The sentence of a 404 that speaks of the whole collection. Returns -ENOENT. */
+int kube_row_missing(const struct kube_row *row, struct err *e);
+
 /* The object that says what a document says. revision 0: it has none. The caller's. -EINVAL. */
 int kube_row_object(const struct kube_row *row, const char *name, const char *value,
 	int64_t revision, json_t **out, struct err *e);

@@ -169,6 +169,8 @@ static bool write_take_refusal(struct kube_write *w, int status, const json_t *o
 	case 403:
 		return write_failed(w, out, EACCES, message, e);
 	case 404:
+		(void)kube_row_missing(w->row, e);
+		(void)text_copy(message, sizeof(message), e->text);
 		return write_failed(w, out, ENOENT, message, e);
 	case 429:
 		return write_failed(w, out, ECONNREFUSED, message, e);
