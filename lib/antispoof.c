@@ -27,121 +27,29 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter_ipv4.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/netlink.h"
 #include "lib/nft_batch.h"
+#include "lib/nft_raw.h"
 
 #define TABLE "roost"
-#define PRIORITY_RAW (-300)
 #define MESSAGE 1024 /* bytes of attributes at most */
-
-static void put_data(struct nlmsghdr *m, uint16_t type, const void *data, size_t len)
-{
-	struct nlattr *nest = netlink_nest(m, type);
-	netlink_put(m, NFTA_DATA_VALUE, data, len);
-	netlink_nest_end(m, nest);
-}
-
-struct expr {
-	struct nlattr *elem, *data;
-};
-
-static struct expr begin_expr(struct nlmsghdr *m, const char *name)
-{
-	struct expr x = {.elem = netlink_nest(m, NFTA_LIST_ELEM)};
-	netlink_put_text(m, NFTA_EXPR_NAME, name);
-	x.data = netlink_nest(m, NFTA_EXPR_DATA);
-	return x;
-}
-
-static void end_expr(struct nlmsghdr *m, struct expr x)
-{
-	netlink_nest_end(m, x.data);
-	netlink_nest_end(m, x.elem);
-}
-
-static void put_meta(struct nlmsghdr *m, uint32_t key)
-{
-	struct expr x = begin_expr(m, "meta");
-	netlink_put_be32(m, NFTA_META_KEY, key);
-	netlink_put_be32(m, NFTA_META_DREG, NFT_REG_1);
-	end_expr(m, x);
-}
-
-static void put_equal(struct nlmsghdr *m, const void *data, size_t len)
-{
-	struct expr x = begin_expr(m, "cmp");
-	netlink_put_be32(m, NFTA_CMP_SREG, NFT_REG_1);
-	netlink_put_be32(m, NFTA_CMP_OP, NFT_CMP_EQ);
-	put_data(m, NFTA_CMP_DATA, data, len);
-	end_expr(m, x);
-}
-
-static void put_fib(struct nlmsghdr *m)
-{
-	struct expr x = begin_expr(m, "fib");
-	netlink_put_be32(m, NFTA_FIB_DREG, NFT_REG_1);
-	netlink_put_be32(m, NFTA_FIB_RESULT, NFT_FIB_RESULT_OIF);
-	netlink_put_be32(m, NFTA_FIB_FLAGS, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
-	end_expr(m, x);
-}
-
-static void put_counter(struct nlmsghdr *m)
-{
-	end_expr(m, begin_expr(m, "counter"));
-}
-
-static void put_drop(struct nlmsghdr *m)
-{
-	struct expr x = begin_expr(m, "immediate");
-	netlink_put_be32(m, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	struct nlattr *data = netlink_nest(m, NFTA_IMMEDIATE_DATA);
-	struct nlattr *verdict = netlink_nest(m, NFTA_DATA_VERDICT);
-	netlink_put_be32(m, NFTA_VERDICT_CODE, NF_DROP);
-	netlink_nest_end(m, verdict);
-	netlink_nest_end(m, data);
-	end_expr(m, x);
-}
-
-static void put_table(struct nft_batch *b)
-{
-	struct nlmsghdr *m =
-		nft_batch_put(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFPROTO_INET, MESSAGE);
-	netlink_put_text(m, NFTA_TABLE_NAME, TABLE);
-}
-
-static void put_chain(struct nft_batch *b, const char *chain, uint16_t flags)
-{
-	struct nlmsghdr *m =
-		nft_batch_put(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | flags, NFPROTO_INET, MESSAGE);
-	netlink_put_text(m, NFTA_CHAIN_TABLE, TABLE);
-	netlink_put_text(m, NFTA_CHAIN_NAME, chain);
-	struct nlattr *hook = netlink_nest(m, NFTA_CHAIN_HOOK);
-	netlink_put_be32(m, NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
-	netlink_put_be32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_RAW);
-	netlink_nest_end(m, hook);
-	netlink_put_be32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
-	netlink_put_text(m, NFTA_CHAIN_TYPE, "filter");
-}
 
 static void put_rule(struct nft_batch *b, const char *chain, const char *prefix)
 {
-	struct nlmsghdr *m = nft_batch_put(
-		b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, NFPROTO_INET, MESSAGE);
-	netlink_put_text(m, NFTA_RULE_TABLE, TABLE);
-	netlink_put_text(m, NFTA_RULE_CHAIN, chain);
-	struct nlattr *list = netlink_nest(m, NFTA_RULE_EXPRESSIONS);
 	static const uint32_t missing; /* four bytes, as nft writes and reads it */
-	put_meta(m, NFT_META_IIFNAME);
-	put_equal(m, prefix, strlen(prefix)); /* the first bytes of the name: "roost*" */
-	put_fib(m);
-	put_equal(m, &missing, sizeof(missing));
-	put_counter(m);
-	put_drop(m);
-	netlink_nest_end(m, list);
+	struct nft_raw_rule r = nft_raw_rule(b, TABLE, chain);
+	nft_raw_meta(r, NFT_META_IIFNAME, NFT_REG_1);
+	nft_raw_equal(r, prefix, strlen(prefix)); /* the first bytes of the name: "roost*" */
+	nft_raw_fib(r, NFT_FIB_RESULT_OIF, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
+	nft_raw_equal(r, &missing, sizeof(missing));
+	nft_raw_counter(r);
+	nft_raw_verdict(r, NF_DROP, NULL);
+	nft_raw_rule_end(r);
 }
 
 static void take_use(const struct nlmsghdr *reply, void *arg)
@@ -174,8 +82,10 @@ static int antispoof_look(struct nft_batch *b, const char *chain, bool *has_chai
 static int antispoof_make(
 	struct nft_batch *b, const char *chain, const char *prefix, bool has_chain, struct err *e)
 {
-	put_table(b);
-	put_chain(b, chain, has_chain ? 0 : NLM_F_EXCL);
+	static const struct nft_raw_base base = {
+		.type = "filter", .hook = NF_INET_PRE_ROUTING, .priority = NF_IP_PRI_RAW};
+	nft_raw_table(b, TABLE);
+	nft_raw_chain(b, TABLE, chain, &base, has_chain ? 0 : NLM_F_EXCL);
 	put_rule(b, chain, prefix);
 	int r = nft_batch_commit(b, e);
 	if (r == -EEXIST)
