@@ -367,6 +367,7 @@ struct pod_list {
 	node_states_take_fn *take;
 	char *v;
 	size_t size, n, room;
+	struct ports_list *ports; /* NULL: nobody asks */
 };
 
 static int list_pods(struct node_states *s, size_t dir, struct pod_list *l, struct err *e)
@@ -385,6 +386,8 @@ static int list_pods(struct node_states *s, size_t dir, struct pod_list *l, stru
 		l->v = mem_grow(l->v, &l->room, l->n, l->size);
 		l->n += l->take(x, dir, l->v + l->n * l->size);
 	}
+	for (size_t i = 0; l->ports && i < view.ports.n; i++)
+		ports_list_add(l->ports, &view.ports.owners[i], &view.ports.v[i]);
 	node_view_done(&view);
 	return 0;
 }
@@ -403,9 +406,10 @@ static void list_all(struct node_states *s, struct pod_list *l)
 		qsort(l->v, l->n, l->size, compare_owner);
 }
 
-void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count)
+void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
+	struct ports_list *ports)
 {
-	struct pod_list l = {.take = take_pod, .size = sizeof(**out)};
+	struct pod_list l = {.take = take_pod, .size = sizeof(**out), .ports = ports};
 	list_all(s, &l);
 	*out = (void *)l.v;
 	*count = l.n;

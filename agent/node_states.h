@@ -15,6 +15,7 @@
 #include "ipam/node_view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/ports.h"
 #include "lib/family.h"
 
 /* A block that the cluster gave to this node. */
@@ -86,8 +87,9 @@ struct node_states_pod {
 	struct addr addr;
 	size_t dir;
 };
-/* All of now, sorted by owner: a heap array. Without those of folders in trouble. */
-void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count);
+/* All of now, sorted by owner: a heap array, and their host ports. Without those of folders in trouble. */
+void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
+	struct ports_list *ports);
 
 /* A record of a pod of roost that the runtime named, "namespace/name". */
 struct node_states_name {

@@ -15,6 +15,7 @@
 
 #include "ipam/node.h"
 #include "lib/file.h"
+#include "lib/hostport.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/search.h"
@@ -111,7 +112,10 @@ static int look_alone(
 	struct pods *p, struct wiring_pod *pod, struct wiring_faults *out, struct err *e)
 {
 	struct wiring_host host;
-	struct wiring_pod now = {.owner = pod->owner, .n_addrs = pod->n_addrs};
+	struct wiring_pod now = {.owner = pod->owner,
+		.n_addrs = pod->n_addrs,
+		.ports = pod->ports,
+		.n_ports = pod->n_ports};
 	struct err gone;
 	*out = (struct wiring_faults){0};
 	memcpy(now.addrs, pod->addrs, sizeof(now.addrs));
@@ -157,11 +161,17 @@ static int mend_pod(
 			e.text);
 	if (r <= 0)
 		return r == 0;
+	CLEANUP_FREE struct port *ports = NULL;
+	int n_ports = node_ports(state, &pod->owner, &ports, &e);
+	pod->ports = ports;
+	pod->n_ports = n_ports > 0 ? (size_t)n_ports : 0;
 	pod->n_addrs = 0;
 	for (size_t i = 0; i < leases.n; i++)
 		pod->addrs[pod->n_addrs++] = leases.v[i].addr;
 	if (leases.n) /* else it is gone */
 		mend_locked(p, pod, now_ms);
+	pod->ports = NULL;
+	pod->n_ports = 0;
 	node_close(state);
 	return 0;
 }
@@ -218,6 +228,22 @@ static bool is_alone(const struct wiring_pod *pods, size_t n, size_t i)
 	return true;
 }
 
+/* Host ports of pods that ended without a DEL. */
+static void remove_orphans(struct pods *p)
+{
+	CLEANUP_FREE struct hash *owners = NULL;
+	size_t n = 0;
+	struct err e;
+	int r = hostport_orphans(p->net, &owners, &n, &e);
+	if (r >= 0 && n)
+		r = hostport_remove(owners, n, NULL, &e);
+	if (r < 0)
+		problems_add_as(
+			&p->problems, "ports", "host ports of pods that are gone stay: %s", e.text);
+	else if (n && r)
+		log_info("removed host ports of pods that are gone pods=%zu", n);
+}
+
 static int list_pods(struct pods *p, const struct node_states_pod *records, size_t n_records,
 	struct wiring_pod **out, size_t *count, struct err *e)
 {
@@ -260,8 +286,12 @@ int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
 	int again = 0;
 	p->looked_ms = now_ms;
 	p->problems = (struct problems){0};
-	node_states_pods(s, &records, &n_records);
+	struct ports_list ports = {0};
+	remove_orphans(p);
+	node_states_pods(s, &records, &n_records, &ports);
 	int r = list_pods(p, records, n_records, &pods, &n, &e);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		pods[i].ports = ports_list_of(&ports, &pods[i].owner, &pods[i].n_ports);
 	if (r >= 0)
 		r = wiring_look(p->net, pods, n, &host, &e);
 	if (r < 0)
@@ -274,6 +304,7 @@ int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
 				first_record(&pods[i].owner, records, n_records)->dir, &pods[i],
 				now_ms);
 	}
+	ports_list_done(&ports);
 	if (r >= 0)
 		mend_host(p, &host, now_ms);
 	name_arp_ignore(p, &host);

@@ -28,6 +28,7 @@
 
 #include "cli/output.h"
 #include "ipam/node_view.h"
+#include "lib/hostport.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -196,6 +197,7 @@ struct wiring_pod *audit_pods(const struct node_view *v, const struct owned *ker
 			continue;
 		n += at == n;
 		pods[at].owner = l->label.owner;
+		pods[at].ports = ports_list_of(&v->ports, &l->label.owner, &pods[at].n_ports);
 		pods[at].link = l->link;
 		if (pods[at].n_addrs < OWNED_ADDRS)
 			pods[at].addrs[pods[at].n_addrs++] = x->addr;
@@ -236,7 +238,10 @@ static void check_host(const struct audit_input *in, struct audit *a)
 		wiring_compare_host(in->host, &faults);
 	for (size_t i = 0; i < faults.n; i++)
 		add_fault(a, &faults.v[i], AUDIT_FIX_HOST,
-			faults.v[i].what == WIRING_RULE ? "table inet roost" : "forwarding", 0);
+			faults.v[i].what == WIRING_RULE	   ? "table inet roost"
+			: faults.v[i].what == WIRING_PORTS ? "table inet " HOSTPORT_TABLE
+							   : "forwarding",
+			0);
 }
 
 /* Links. */

@@ -24,6 +24,7 @@
 #include "ipam/node_view.h"
 #include "ipam/session.h"
 #include "lib/antispoof.h"
+#include "lib/hostport.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -222,8 +223,9 @@ static int remove_table(struct release *r, struct err *e)
 	if (!last)
 		return 0;
 	int had = antispoof_remove(e);
-	if (had < 0)
-		return had;
+	int ports = had < 0 ? had : hostport_remove_table(e);
+	if (ports < 0)
+		return ports;
 	if (r->report)
 		json_put(r->report, "tableRemoved", json_boolean(had > 0));
 	else if (had > 0)

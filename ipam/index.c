@@ -14,7 +14,7 @@
  * - pool.next is the index of the lowest block of the pool that overlaps no block of this node, or
  *   the number of its blocks.
  * - The QUEUE has exactly the RELEASED addresses of blocks that give, under their block's pool.
- * - OWNER has exactly the USED addresses, at most one per owner and family.
+ * - OWNER has exactly the USED addresses, at most one per owner and family; PORTS only owners that OWNER has.
  *
  * Moving a "next" forward is a loop over what was taken out of order, so each address and each
  * block is passed once: constant time on average.
@@ -24,6 +24,8 @@
 #include "ipam/index.h"
 
 #include <errno.h>
+
+#include "ipam/index_ports.h"
 
 static struct record_key addr_key(const struct addr *a)
 {
@@ -269,10 +271,17 @@ static int del_known(struct db *db, const struct record_key *k, const char *what
 	return r == 0 ? db_damage(db, e, what) : r < 0 ? r : 0;
 }
 
+/* Host ports go with the owner's last address. */
 static int del_owner(struct db *db, const struct hash *owner, uint8_t family, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_OWNER, .owner = *owner, .family = family};
-	return del_known(db, &k, "the owner of an address is unknown", e);
+	struct db_value v;
+	int r = del_known(db, &k, "the owner of an address is unknown", e);
+	if (r < 0)
+		return r;
+	k.family = family == AF_INET ? AF_INET6 : AF_INET;
+	r = db_get(db, &k, &v, e);
+	return r ? (r < 0 ? r : 0) : index_ports_del(db, owner, e);
 }
 
 static int queue_del(struct db *db, const struct addr *a, uint64_t released_ns, struct err *e)

@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ipam/index_ports.h"
 #include "ipam/node_impl.h"
 #include "lib/file.h"
 #include "lib/lock.h"
@@ -399,6 +400,22 @@ int node_find(struct node *n, const struct hash *owner, struct node_leases *out,
 		return r;
 	*out = found;
 	return (int)found.n;
+}
+
+int node_ports(struct node *n, const struct hash *owner, struct port **out, struct err *e)
+{
+	int r = db_begin(n->db, false, e);
+	if (r >= 0)
+		r = index_ports_get(n->db, owner, out, e);
+	db_abort(n->db);
+	return r;
+}
+
+int node_put_ports(struct node *n, const struct hash *owner, const struct port *ports,
+	size_t n_ports, struct err *e)
+{
+	int r = db_begin(n->db, true, e);
+	return r < 0 ? r : db_finish(n->db, index_ports_put(n->db, owner, ports, n_ports, e), e);
 }
 
 int node_release(struct node *n, const struct hash *owners, size_t count, struct err *e)

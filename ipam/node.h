@@ -80,6 +80,12 @@ int node_list(struct node *n, struct node_view *out, struct err *e);
 /* The owner's addresses: how many (0: none), or an error. */
 int node_find(struct node *n, const struct hash *owner, struct node_leases *out, struct err *e);
 
+/* The host ports that an owner of addresses has: how many, and a heap array, the caller's (NULL: none). put:
+ * it has these from now on. */
+int node_ports(struct node *n, const struct hash *owner, struct port **out, struct err *e);
+int node_put_ports(struct node *n, const struct hash *owner, const struct port *ports,
+	size_t n_ports, struct err *e);
+
 /* Frees all addresses of these owners in one transaction: they begin to cool down. Unknown owners
  * are fine. Returns how many addresses. */
 int node_release(struct node *n, const struct hash *owners, size_t count, struct err *e);

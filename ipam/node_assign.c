@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "ipam/index_blocks.h"
+#include "ipam/index_ports.h"
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
 #include "ipam/messages.h"
@@ -339,6 +340,9 @@ static int try_all(struct attempt *a, struct err *e)
 		r = subnet_reserve(a->n->db, a->w, a->now.wall_s, e);
 	for (enum family f = IPV4; r == 0 && f < FAMILIES; f++)
 		r = give_family(a, family_af(f), &own[f], kept[f], e);
+	/* What it had before goes; one that has nothing yet has none. */
+	if (r == 0 && (a->w->n_ports || kept[IPV4] || kept[IPV6]))
+		r = index_ports_put(a->n->db, &a->w->owner.hash, a->w->ports, a->w->n_ports, e);
 	return r;
 }
 

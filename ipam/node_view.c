@@ -85,5 +85,6 @@ void node_view_done(struct node_view *v)
 	free(v->entries);
 	free(v->pools);
 	free(v->blocks);
+	ports_list_done(&v->ports);
 	*v = (struct node_view){0};
 }

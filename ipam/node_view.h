@@ -12,6 +12,7 @@
 #include "ipam/owner.h"
 #include "ipam/pool.h"
 #include "lib/addr.h"
+#include "lib/ports.h"
 
 enum node_addr_state { NODE_USED, NODE_COOLING, NODE_RESERVED, NODE_QUARANTINED, NODE_FREE };
 const char *node_state_text(enum node_addr_state s); /* "used", ... */
@@ -49,6 +50,7 @@ struct node_view {
 	size_t n_blocks;
 	struct node_entry **entries;
 	size_t n_entries;
+	struct ports_list ports; /* of owners with addresses */
 };
 void node_view_done(struct node_view *v); /* takes a zeroed one */
 

@@ -11,6 +11,7 @@
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/family.h"
+#include "lib/ports.h"
 
 /* What one attachment needs: one address of each family that has a pool, but for those it does without. */
 struct node_want {
@@ -19,6 +20,8 @@ struct node_want {
 	size_t n_pools;
 	const bool *usable; /* per pool: may be taken from for this one; NULL: all */
 	bool without[FAMILIES];
+	const struct port *ports; /* the host ports that it has from now on */
+	size_t n_ports;
 	const struct addr *requested; /* at most one of a family */
 	size_t n_requested;
 	const struct addr *gateways; /* to be kept reserved when inside a pool */

@@ -160,6 +160,10 @@ static void code_key_fields(struct coder *c, struct record_key *k)
 		code_addr(c, &k->addr);
 		c->bad |= !cidr_contains(&k->pool, &k->addr);
 		break;
+	case RECORD_PORTS:
+		code_bytes(c, k->owner.bytes, sizeof(k->owner.bytes));
+		k->position = (uint16_t)code_big(c, k->position, 2);
+		break;
 	case RECORD_MIRROR_POOL:
 	case RECORD_MIRROR_RESERVED:
 		k->position = (uint16_t)code_big(c, k->position, 2);
@@ -231,6 +235,25 @@ static void code_addr_record(struct coder *c, struct record_addr *a)
 	o->pod_name = code_string(c, o->pod_name, 255);
 }
 
+static void code_port(struct coder *c, struct port *p)
+{
+	bool has_addr = code_small(c, p->at.family != 0, 2);
+	p->proto = (uint8_t)code_int(c, p->proto, 1);
+	p->host = (uint16_t)code_int(c, p->host, 2);
+	p->pod = (uint16_t)code_int(c, p->pod, 2);
+	if (has_addr)
+		code_addr(c, &p->at);
+	c->bad |= !p->host || !p->pod;
+}
+
+static void code_ports(struct coder *c, struct record_ports *p)
+{
+	p->n = code_small(c, (unsigned int)p->n, RECORD_PORTS_MAX + 1);
+	c->bad |= p->n == 0;
+	for (size_t i = 0; i < p->n && !c->bad; i++)
+		code_port(c, &p->v[i]);
+}
+
 static void code_mirror(struct coder *c, struct mirror *m)
 {
 	code_text(c, m->node, sizeof(m->node));
@@ -287,4 +310,5 @@ RECORD(addr, struct record_addr, RECORD_VALUE_MAX, code_addr_record)
 RECORD(mirror, struct mirror, RECORD_VALUE_MAX, code_mirror)
 RECORD(mirror_pool, struct mirror_pool, RECORD_VALUE_MAX, code_mirror_pool)
 RECORD(prefix, struct cidr, RECORD_VALUE_MAX, code_cidr)
+RECORD(ports, struct record_ports, RECORD_VALUE_MAX, code_ports)
 RECORD(owner, struct addr, RECORD_VALUE_MAX, code_addr)

@@ -14,6 +14,7 @@
 #include "ipam/owner.h"
 #include "lib/addr.h"
 #include "lib/boot.h"
+#include "lib/ports.h"
 
 #define RECORD_FORMAT 1
 #define RECORD_KEY_MAX 64     /* bytes of a key */
@@ -28,6 +29,7 @@ enum record_kind {
 	RECORD_OWNER = 'O', /* owner, family -> addr (record_owner) */
 	RECORD_QUEUE =
 		'Q', /* pool, released_ns, addr -> nothing: released and not yet given again */
+	RECORD_PORTS = 'H', /* owner, position -> record_ports: the host ports of an attachment */
 	/* What the cluster says (mirror.h). A state without a mirror has none of these. */
 	RECORD_MIRROR = 'C',	      /* -> mirror, without its lists */
 	RECORD_MIRROR_POOL = 'D',     /* position -> mirror_pool */
@@ -101,6 +103,15 @@ bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool 
 
 size_t record_prefix_format(const struct cidr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out);
+
+/* Some of an owner's host ports; those beyond are the next position's. */
+#define RECORD_PORTS_MAX 64
+struct record_ports {
+	struct port v[RECORD_PORTS_MAX];
+	size_t n; /* at least one */
+};
+size_t record_ports_format(const struct record_ports *record, uint8_t out[RECORD_VALUE_MAX]);
+bool record_ports_parse(const void *bytes, size_t len, struct record_ports *out);
 
 size_t record_owner_format(const struct addr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_owner_parse(const void *bytes, size_t len, struct addr *out);

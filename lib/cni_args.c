@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/json.h"
@@ -378,6 +379,8 @@ static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *
 	if (r == 0)
 		r = read_annotations(annotations, w, e);
 	if (r == 0)
+		r = ports_read(json_get_folded(runtime, "portMappings"), &w->ports, &w->n_ports, e);
+	if (r == 0)
 		r = read_any_dns(conf, runtime, w, e);
 	return r;
 }
@@ -410,5 +413,6 @@ void cni_args_done(struct cni_wishes *w)
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		json_decref(w->pools[f]);
 	json_decref(w->dns);
+	free(w->ports);
 	*w = (struct cni_wishes){0};
 }

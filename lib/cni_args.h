@@ -13,6 +13,7 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 #include "lib/family.h"
+#include "lib/ports.h"
 
 #define CNI_WISH_MAX 8 /* addresses one request may ask for */
 
@@ -27,7 +28,9 @@ struct cni_wishes {
 	bool families[FAMILIES];
 	char unserved
 		[256]; /* annotations that would limit the pod and are nobody's here, for the log */
-	json_t *dns;   /* result form (nameservers, domain, search, options), owned; NULL: none */
+	struct port *ports; /* capability portMappings; owned */
+	size_t n_ports;
+	json_t *dns; /* result form (nameservers, domain, search, options), owned; NULL: none */
 	char pod_namespace[256]; /* K8S_POD_NAMESPACE without control characters; "" unknown */
 	char pod_name[256];
 };

@@ -277,6 +277,7 @@ static void read_conf4(const struct nlattr *attr, struct net_link_conf *c)
 		{IPV4_DEVCONF_RP_FILTER - 1, &c->rp_filter},
 		{IPV4_DEVCONF_ACCEPT_REDIRECTS - 1, &c->accept_redirects},
 		{IPV4_DEVCONF_SEND_REDIRECTS - 1, &c->send_redirects},
+		{IPV4_DEVCONF_ROUTE_LOCALNET - 1, &c->route_localnet},
 	};
 	c->has[IPV4] = read_conf(attr, places, sizeof(places) / sizeof(*places));
 }

@@ -16,7 +16,7 @@
 /* Settings of a link, those that anybody asks for. */
 struct net_link_conf {
 	bool has[FAMILIES]; /* the kernel said those of the family */
-	uint32_t forwarding, proxy_arp, rp_filter, accept_redirects, send_redirects;
+	uint32_t forwarding, proxy_arp, rp_filter, accept_redirects, send_redirects, route_localnet;
 	uint32_t forwarding6, accept_ra, accept_redirects6;
 };
 

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * nf_tables over a netlink socket, without a library: messages gathered into one atomic batch, and
- * questions. For lib/antispoof.c, whose executables do not link libnftnl, and for lib/nft_*.c.
+ * questions. For lib/antispoof.c and lib/hostport.c, whose executables do not link libnftnl, and for lib/nft_*.c.
  * Everybody else includes lib/nft.h.
  */
 #include <stddef.h>

@@ -77,6 +77,17 @@ void owned_name_second(const char *prefix, const struct addr *a, char out[NET_NA
 		h.bytes[1], h.bytes[2], h.bytes[3]);
 }
 
+bool owned_prefix_of(const char *name, char out[OWNED_PREFIX_MAX + 1])
+{
+	const size_t digits = 8;
+	size_t len = strlen(name);
+	if (len <= digits || len - digits > OWNED_PREFIX_MAX)
+		return false;
+	memcpy(out, name, len - digits);
+	out[len - digits] = '\0';
+	return true;
+}
+
 bool owned_is_marked(const struct net_link *l)
 {
 	return l->is_veth && l->group == OWNED_REAP_GROUP;

@@ -40,6 +40,9 @@ bool owned_label_parse(const char *alias, struct owned_label *out);
 void owned_name(const char *prefix, const struct addr *a, char out[NET_NAME]);
 void owned_name_second(const char *prefix, const struct addr *a, char out[NET_NAME]);
 
+/* The prefix of a name of either kind; false when somebody renamed the link. */
+bool owned_prefix_of(const char *name, char out[OWNED_PREFIX_MAX + 1]);
+
 bool owned_is_link_of(const struct net_link *l, const struct hash *owner);
 bool owned_is_marked(const struct net_link *l);
 bool owned_is_newborn_of(const struct net_link *l, const struct hash *owner);

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "lib/gateway.h"
+#include "lib/hostport.h"
 #include "lib/text.h"
 
 const struct net_conf4 wiring_conf4[WIRING_CONF4S] = {
@@ -184,6 +185,40 @@ static void compare_neighbour(const struct wiring_pod *p, size_t i, struct wirin
 						 : "neighbour discovery");
 }
 
+bool wiring_needs_localnet(const struct port *ports, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (port_is_local4(&ports[i]))
+			return true;
+	return false;
+}
+
+static bool has_four(const struct wiring_pod *p)
+{
+	for (size_t i = 0; i < p->n_addrs; i++)
+		if (p->addrs[i].family == AF_INET)
+			return true;
+	return false;
+}
+
+static void compare_ports(const struct wiring_pod *p, struct wiring_faults *out)
+{
+	if (p->lacks_ports) {
+		struct wiring_fault *x = fault_add(out, WIRING_PORT);
+		fault_must(x, "host port %s to lead to the pod of %s", PORT_STRING(&p->lacks),
+			p->link.name);
+		fault_is(x, "host port %s does not lead to the pod of %s", PORT_STRING(&p->lacks),
+			p->link.name);
+	}
+	if (!has_four(p) || !wiring_needs_localnet(p->ports, p->n_ports) ||
+		p->link.conf.route_localnet || !p->link.conf.has[IPV4])
+		return;
+	struct wiring_fault *x = fault_add(out, WIRING_LOCALNET);
+	fault_must(x, "net.ipv4.conf.%s.route_localnet to be 1", p->link.name);
+	fault_is(x, "net.ipv4.conf.%s.route_localnet is 0, so 127.0.0.1 does not lead to the pod",
+		p->link.name);
+}
+
 /* With the link's IPv6 off its addresses and routes are gone. */
 static bool compare_ipv6(const struct wiring_pod *p, struct wiring_faults *out)
 {
@@ -201,6 +236,7 @@ void wiring_compare(const struct wiring_pod *p, struct wiring_faults *out)
 {
 	compare_mac(p, out);
 	compare_conf4(p, out);
+	compare_ports(p, out);
 	if (!p->link.ipv6_disabled)
 		compare_conf6(p, out);
 	if (!p->link.up) {
@@ -231,6 +267,15 @@ void wiring_compare_host(const struct wiring_host *h, struct wiring_faults *out)
 		fault_is(x, "%s is 0, so this host forwards nothing to and from pods", names[f]);
 	}
 	for (size_t i = 0; i < h->n_prefixes; i++) {
+		if (h->prefixes[i].needs_ports && !h->prefixes[i].has_ports) {
+			struct wiring_fault *x = fault_add(out, WIRING_PORTS);
+			x->at = i;
+			fault_must(x, "the chains of nf_tables table inet %s", HOSTPORT_TABLE);
+			fault_is(x,
+				"nf_tables table inet %s is missing or not whole, so host ports "
+				"do not lead to pods",
+				HOSTPORT_TABLE);
+		}
 		if (h->prefixes[i].has_rule)
 			continue;
 		struct wiring_fault *x = fault_add(out, WIRING_RULE);

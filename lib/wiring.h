@@ -20,6 +20,7 @@
 #include "lib/net_neigh.h"
 #include "lib/net_route.h"
 #include "lib/owned.h"
+#include "lib/ports.h"
 
 /* One pod: the addresses that it must be reached at, and what is. */
 struct wiring_pod {
@@ -31,6 +32,10 @@ struct wiring_pod {
 	struct net_neigh neighs[OWNED_ADDRS]; /* permanent or silent ones; family 0: none such */
 	uint8_t peer_mac[6];		      /* where such a neighbour is, and the peer is up */
 	bool has_peer, has_gateway6, has_near6;
+	const struct port *ports; /* that lead to it, borrowed */
+	size_t n_ports;
+	size_t lacks_ports; /* elements of lib/hostport.h that are not there */
+	struct port lacks;  /* one of them */
 };
 
 /* The host itself, for all of these pods. */
@@ -40,7 +45,9 @@ struct wiring_host {
 	bool forwards[FAMILIES];
 	struct {
 		char text[OWNED_PREFIX_MAX + 1];
-		bool has_rule; /* against spoofed sources */
+		bool has_rule;	  /* against spoofed sources */
+		bool needs_ports; /* there is such a pod with host ports */
+		bool has_ports;	  /* what leads to them */
 	} prefixes[WIRING_PREFIXES];
 	size_t n_prefixes;
 };
@@ -55,8 +62,11 @@ enum wiring_what {
 	WIRING_NEAR6,	   /* the route to the pod's own link-local address */
 	WIRING_ROUTE,	   /* to an address */
 	WIRING_NEIGHBOUR,  /* of an address */
+	WIRING_LOCALNET,   /* 127.0.0.1 of the host may reach it */
+	WIRING_PORT,	   /* its host ports */
 	WIRING_FORWARDING, /* of the host */
 	WIRING_RULE,	   /* of the host */
+	WIRING_PORTS,	   /* of the host: what leads to all host ports */
 	WIRING_WHATS
 };
 
@@ -78,6 +88,8 @@ struct wiring_faults { /* zeroed: none */
 /* Values that ADD sets and the others compare. */
 #define WIRING_CONF4S 5
 extern const struct net_conf4 wiring_conf4[WIRING_CONF4S];
+bool wiring_needs_localnet(const struct port *ports, size_t n);
+void wiring_queue_localnet(struct net *n, int link);
 void wiring_queue_gateway6(struct net *n, int link); /* before the link is up */
 void wiring_queue_near6(struct net *n, int link);    /* afterwards */
 

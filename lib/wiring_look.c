@@ -11,12 +11,12 @@
 
 #include "lib/antispoof.h"
 #include "lib/gateway.h"
+#include "lib/hostport.h"
 #include "lib/mem.h"
 #include "lib/search.h"
 #include "lib/text.h"
 
 #define AT_ONCE 40
-#define NAME_DIGITS 8 /* behind the prefix: owned_name() */
 
 int wiring_find(struct net *n, struct wiring_pod **out, size_t *count, struct err *e)
 {
@@ -139,18 +139,42 @@ static int look_neighbours(const struct look *l, struct err *e)
 	return r;
 }
 
-static void add_prefix(struct wiring_host *h, const char *link)
+static void add_prefix(struct wiring_host *h, const struct wiring_pod *p)
 {
-	size_t len = strlen(link);
-	if (len <= NAME_DIGITS || len - NAME_DIGITS > OWNED_PREFIX_MAX)
+	char prefix[OWNED_PREFIX_MAX + 1];
+	size_t i = 0;
+	if (!owned_prefix_of(p->link.name, prefix))
 		return; /* renamed by somebody */
-	len -= NAME_DIGITS;
-	for (size_t i = 0; i < h->n_prefixes; i++)
-		if (strlen(h->prefixes[i].text) == len &&
-			memcmp(h->prefixes[i].text, link, len) == 0)
-			return;
-	if (h->n_prefixes < WIRING_PREFIXES)
-		memcpy(h->prefixes[h->n_prefixes++].text, link, len);
+	while (i < h->n_prefixes && strcmp(h->prefixes[i].text, prefix) != 0)
+		i++;
+	if (i == WIRING_PREFIXES)
+		return;
+	(void)text_copy(h->prefixes[i].text, sizeof(h->prefixes[i].text), prefix);
+	h->n_prefixes += i == h->n_prefixes;
+	h->prefixes[i].needs_ports |= p->n_ports > 0;
+}
+
+/* Nobody asks unless there are pods with ports. */
+static int look_ports(const struct look *l, struct err *e)
+{
+	struct hostport_list list = {0};
+	bool any = false;
+	for (size_t i = 0; i < l->n; i++)
+		any |= l->pods[i].n_ports > 0;
+	int r = any ? hostport_list(&list, e) : 0;
+	for (size_t i = 0; i < l->n && r >= 0; i++) {
+		struct wiring_pod *p = &l->pods[i];
+		const struct hostport_pod must = {.owner = p->owner,
+			.name = "",
+			.addrs = p->addrs,
+			.n_addrs = p->n_addrs,
+			.ports = p->ports,
+			.n_ports = p->n_ports};
+		if (p->n_ports)
+			p->lacks_ports = hostport_lacking(&list, &must, &p->lacks);
+	}
+	hostport_list_done(&list);
+	return r < 0 ? r : 0;
 }
 
 static int look_host(const struct look *l, struct wiring_host *out, struct err *e)
@@ -161,10 +185,13 @@ static int look_host(const struct look *l, struct wiring_host *out, struct err *
 		net_ask_forwarding(l->net, f, NET_CONF_ALL, &h.forwards[f]);
 	int r = net_commit(l->net, NULL, e);
 	for (size_t i = 0; i < l->n; i++)
-		add_prefix(&h, l->pods[i].link.name);
+		add_prefix(&h, &l->pods[i]);
 	for (size_t i = 0; i < h.n_prefixes && r >= 0; i++) {
 		r = antispoof_has(h.prefixes[i].text, e);
 		h.prefixes[i].has_rule = r > 0;
+		if (r >= 0 && h.prefixes[i].needs_ports)
+			r = hostport_has_table(h.prefixes[i].text, e);
+		h.prefixes[i].has_ports = r > 0;
 	}
 	if (r >= 0)
 		*out = h;
@@ -185,6 +212,8 @@ int wiring_look(struct net *n, struct wiring_pod *pods, size_t count, struct wir
 		r = look_routes(&l, e);
 	if (r >= 0)
 		r = look_neighbours(&l, e);
+	if (r >= 0)
+		r = look_ports(&l, e);
 	if (r >= 0)
 		r = look_host(&l, host, e);
 	return r < 0 ? r : 0;

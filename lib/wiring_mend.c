@@ -5,6 +5,8 @@
  */
 #include "lib/wiring.h"
 
+#include <errno.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include "lib/file.h"
 #include "lib/forward.h"
 #include "lib/gateway.h"
+#include "lib/hostport.h"
 
 #define METRIC_NEAR6 256 /* what the kernel gives its own routes to an address's prefix */
 
@@ -37,6 +40,12 @@ void wiring_queue_near6(struct net *n, int link)
 		.metric = METRIC_NEAR6,
 	};
 	net_append_route(n, &near);
+}
+
+void wiring_queue_localnet(struct net *n, int link)
+{
+	static const struct net_conf4 on = {IPV4_DEVCONF_ROUTE_LOCALNET, 1};
+	net_set_conf4(n, (struct net_dev){.index = link}, &on, 1);
 }
 
 static bool has_fault(const struct wiring_faults *f, enum wiring_what what)
@@ -116,12 +125,38 @@ static void queue_one(struct net *n, const struct wiring_pod *p, const struct wi
 		memcpy(entry.mac, p->peer_mac, sizeof(entry.mac));
 		net_put_neigh(n, dev.index, &entry);
 		break;
+	case WIRING_LOCALNET:
+		wiring_queue_localnet(n, dev.index);
+		break;
+	case WIRING_PORT:
+	case WIRING_PORTS:
 	case WIRING_CONF6:
 	case WIRING_FORWARDING:
 	case WIRING_RULE:
 	case WIRING_WHATS:
 		break;
 	}
+}
+
+/* Those that are not there. */
+static int mend_ports(struct net *n, const struct wiring_pod *p, struct err *e)
+{
+	struct hostport_list have = {0};
+	struct owned_label label = {0};
+	char prefix[OWNED_PREFIX_MAX + 1];
+	if (!owned_label_parse(p->link.alias, &label) || !owned_prefix_of(p->link.name, prefix))
+		return err_set(e, EINVAL, "%s has lost its name", p->link.name);
+	const struct hostport_pod pod = {.owner = p->owner,
+		.name = *label.pod ? label.pod : label.container,
+		.addrs = p->addrs,
+		.n_addrs = p->n_addrs,
+		.ports = p->ports,
+		.n_ports = p->n_ports};
+	int r = hostport_list(&have, e);
+	if (r >= 0)
+		r = hostport_add(n, &pod, &have, prefix, e);
+	hostport_list_done(&have);
+	return r;
 }
 
 int wiring_mend(
@@ -131,6 +166,8 @@ int wiring_mend(
 	for (size_t i = 0; i < f->n; i++)
 		queue_one(n, p, &f->v[i]);
 	int done = net_commit(n, NULL, r < 0 ? &(struct err){0} : e);
+	if (r >= 0 && done >= 0 && has_fault(f, WIRING_PORT))
+		done = mend_ports(n, p, e);
 	return r < 0 ? r : done;
 }
 
@@ -143,6 +180,8 @@ int wiring_mend_host(
 			r = forward_on(n, family_af((enum family)f->v[i].at), NULL, e);
 		else if (f->v[i].what == WIRING_RULE)
 			r = antispoof_ensure(h->prefixes[f->v[i].at].text, e);
+		else if (f->v[i].what == WIRING_PORTS)
+			r = hostport_ensure_table(h->prefixes[f->v[i].at].text, e);
 	}
 	return r < 0 ? r : 0;
 }

@@ -16,12 +16,15 @@
 #include "lib/gateway.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "lib/mem.h"
 #include "lib/owned.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
 #include "plugins/host.h"
+#include "plugins/hostports.h"
 #include "plugins/pod.h"
 #include "plugins/addresses.h"
+#include "plugins/unwire.h"
 #include "plugins/wire.h"
 
 #define CODE_KERNEL 101 /* docs/CNI.md */
@@ -35,7 +38,15 @@ static int remove_stale(struct call *c, const struct hash *owner, struct err *e)
 	if (r <= 0)
 		return r;
 	struct owned_hints hints = owned_hints_of(c->conf.prefix, &had.v[0].addr);
-	r = owned_remove_owner(c->host, owner, &hints, OWNED_DELETE, e);
+	CLEANUP_FREE struct port *ports = NULL;
+	int has_ports = node_ports(c->node, owner, &ports, e);
+	if (has_ports < 0)
+		return has_ports;
+	const struct unwire u = {.owner = *owner,
+		.hints = &hints,
+		.how = OWNED_DELETE,
+		.may_have_ports = has_ports > 0};
+	r = unwire(c, &u, e);
 	if (r > 0)
 		log_warning("removed the stale link of an attachment that begins again "
 			    "container=%s interface=%s",
@@ -46,7 +57,10 @@ static int remove_stale(struct call *c, const struct hash *owner, struct err *e)
 static int foreign_addresses(struct call *c, struct pod_addresses *out, struct err *e)
 {
 	struct hash owner = call_owner(c);
-	int r = owned_remove_owner(c->host, &owner, NULL, OWNED_DELETE, e);
+	const struct unwire u = {.owner = owner,
+		.how = OWNED_DELETE,
+		.may_have_ports = c->request->wishes.n_ports > 0};
+	int r = unwire(c, &u, e);
 	return r < 0 ? r : foreign_add(c->request, c->conf.ipam_type, out, e);
 }
 
@@ -133,11 +147,23 @@ static int print_answer(struct call *c, const struct pod *pod, const json_t *dns
 	cni_result_set_dns(result, dns);
 	cni_result_set_dns(result, c->request->wishes.dns);
 	int r = cni_result_print(result, c->request->version, e);
+	return r;
+}
+
+/* What comes when the pod is wired; undone with the wiring. */
+static int finish_pod(struct call *c, const struct pod *pod, const json_t *dns,
+	struct cni_result *result, struct err *e)
+{
+	int r = hostports_add(pod, c->conf.prefix, c->host, e);
+	if (r >= 0)
+		r = print_answer(c, pod, dns, result, e);
 	if (r < 0) {
-		const struct hash *owner = &pod->label.owner;
+		const struct unwire u = {.owner = pod->label.owner,
+			.how = OWNED_DELETE,
+			.may_have_ports = pod->n_ports > 0,
+			.is_there = true};
 		struct err undo;
-		(void)wire_remove_inside(c->host, &c->ns, c->request->ifname, owner, &undo);
-		(void)owned_remove_owner(c->host, owner, NULL, OWNED_DELETE, &undo);
+		(void)unwire(c, &u, &undo);
 	}
 	return r;
 }
@@ -246,7 +272,7 @@ static int add_with(
 	deadline_doing("wiring the pod");
 	r = wire_pod(c, &addresses, facts, &pod, e);
 	if (r >= 0)
-		r = print_answer(c, &pod, dns, result, e);
+		r = finish_pod(c, &pod, dns, result, e);
 	if (r < 0)
 		undo_addresses(c, &leases, r);
 	return r;

@@ -215,6 +215,8 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 		.n_requested = choice.n_requested,
 		.gateways = c->gateways,
 		.n_gateways = c->n_gateways,
+		.ports = r->wishes.ports,
+		.n_ports = r->wishes.n_ports,
 	};
 	return c->cluster ? agent_client_assign(n, c->state_dir, &want, out, e)
 			  : node_assign(n, &want, out, e);

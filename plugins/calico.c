@@ -71,6 +71,9 @@ static const struct calico_key ignored_keys[] = {
 	{NULL, "qps", NULL, NULL},
 	{NULL, "burst", NULL, NULL},
 	{NULL, "calico_api_group", NULL, NULL},
+	/* portmap's */
+	{NULL, "externalSetMarkChain", NULL, NULL},
+	{NULL, "markMasqBit", NULL, NULL},
 };
 
 #define N(table) (sizeof(table) / sizeof((table)[0]))
@@ -139,7 +142,7 @@ void calico_warn_once(const char *dir, const char *ignored)
 		(void)close(fd);
 	else if (errno == EEXIST)
 		return;
-	log_warning("these keys of the network configuration are Calico's, and roost does without "
-		    "them: %s",
+	log_warning("these keys of the network configuration are other plugins', and roost does "
+		    "without them: %s",
 		ignored);
 }

@@ -182,7 +182,10 @@ int check_wiring(const struct cni_request *r, const struct cni_result *prev, str
 		result = check_host_link(r, host, &pod_link, &host_link, e);
 	if (result < 0)
 		return result;
-	struct wiring_pod must = {.link = host_link};
+	struct wiring_pod must = {.owner = owner_hash(r->network, r->container, r->ifname),
+		.link = host_link,
+		.ports = r->wishes.ports,
+		.n_ports = r->wishes.n_ports};
 	result = check_addresses(prev, interface, inside, &pod_link, &must, e);
 	if (result >= 0)
 		result = check_host(host, &must, e);

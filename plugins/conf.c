@@ -14,6 +14,7 @@
 #include "lib/cni_args.h"
 #include "lib/json.h"
 #include "lib/text.h"
+#include "plugins/portmap.h"
 
 #define LOG_MB_CALICO 100 /* log_file_max_size, unless it is given */
 #define LOG_MB_MAX 1048576
@@ -364,6 +365,8 @@ int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struc
 	r = conf_read_wiring(doc, &c, e);
 	if (r >= 0)
 		r = calico_check(doc, e);
+	if (r >= 0)
+		r = portmap_check(doc, e);
 	if (r < 0 && depth == CONF_FULL)
 		return r;
 	calico_list_ignored(doc, c.ignored);

@@ -13,11 +13,12 @@
 
 #include "ipam/agent_lock.h"
 #include "lib/deadline.h"
+#include "lib/mem.h"
 #include "lib/owned.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
 #include "plugins/guard.h"
-#include "plugins/wire.h"
+#include "plugins/unwire.h"
 
 /* Keeps the first of several errors: DEL does every step, then reports. */
 static void keep_first(int *first, struct err *first_e, int r, const struct err *e)
@@ -45,7 +46,15 @@ static int try_namespace(struct call *c, struct err *e)
 	return r == -EXDEV ? r : 0;
 }
 
-/* The link, and what it has in the pod. */
+/* Without a record of the attachment nobody knows. */
+static bool may_have_ports(struct call *c, const struct hash *owner, const struct node_leases *had)
+{
+	CLEANUP_FREE struct port *ports = NULL;
+	struct err e;
+	return !c->node || !had->n || node_ports(c->node, owner, &ports, &e) != 0;
+}
+
+/* The link, what leads to it, and what it has in the pod. */
 static int remove_link(
 	struct call *c, const struct hash *owner, const struct node_leases *had, struct err *e)
 {
@@ -54,17 +63,18 @@ static int remove_link(
 		hints = owned_hints_of(c->conf.prefix, &had->v[0].addr);
 	for (size_t i = 1; i < had->n; i++)
 		hints.addrs[hints.n_addrs++] = had->v[i].addr;
-	struct err step;
-	int r = 0;
-	if (c->ns.fd >= 0)
-		r = wire_remove_inside(c->host, &c->ns, c->request->ifname, owner, e);
 	enum agent_lock agent = agent_lock_find(c->conf.state_dir);
-	enum owned_how how = agent == AGENT_LOCK_HELD ? OWNED_MARK : OWNED_DELETE;
-	int removed = owned_remove_owner(c->host, owner, had->n ? &hints : NULL, how, &step);
-	if (removed == 0 && agent == AGENT_LOCK_LEFT)
-		removed = owned_sweep(c->host, &step);
-	keep_first(&r, e, removed, &step);
-	return r;
+	const struct unwire u = {
+		.owner = *owner,
+		.hints = had->n ? &hints : NULL,
+		.how = agent == AGENT_LOCK_HELD ? OWNED_MARK : OWNED_DELETE,
+		.may_have_ports = may_have_ports(c, owner, had),
+		.is_there = true,
+	};
+	int r = unwire(c, &u, e);
+	if (r == 0 && agent == AGENT_LOCK_LEFT)
+		r = owned_sweep(c->host, e);
+	return r < 0 ? r : 0;
 }
 
 int call_del(struct call *c, struct err *e)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/hostport.h"
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
@@ -54,13 +55,18 @@ static void keep_living(const struct call *c, struct garbage *g)
 	g->valid.n = n;
 }
 
+static bool is_stale_link(const struct call *c, const struct garbage *g, const struct owned_link *l)
+{
+	return is_of_network(c, l) && !addresses_is_valid(&g->valid, &l->label.owner);
+}
+
 /* Links of this network that no valid attachment explains, by their labels. */
 static size_t stale_links(const struct call *c, const struct garbage *g, int *indexes)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < g->kernel.n_links; i++) {
 		const struct owned_link *l = &g->kernel.links[i];
-		if (is_of_network(c, l) && !addresses_is_valid(&g->valid, &l->label.owner))
+		if (is_stale_link(c, g, l))
 			indexes[n++] = l->link.index;
 	}
 	return n;
@@ -92,6 +98,23 @@ static int remove_links(struct call *c, const struct garbage *g, struct err *e)
 	return n ? owned_remove(c->host, indexes, n, e) : owned_sweep(c->host, e);
 }
 
+/* Ports of links that go now, and of whoever has no link any more. */
+static int remove_ports(struct call *c, const struct garbage *g, struct err *e)
+{
+	CLEANUP_FREE struct hash *orphans = NULL;
+	CLEANUP_FREE struct hash *owners = mem_new(g->kernel.n_links + 1, sizeof(*owners));
+	size_t n_orphans = 0, n = 0;
+	for (size_t i = 0; i < g->kernel.n_links; i++)
+		if (is_stale_link(c, g, &g->kernel.links[i]))
+			owners[n++] = g->kernel.links[i].label.owner;
+	int r = hostport_orphans(c->host, &orphans, &n_orphans, e);
+	if (r >= 0 && n_orphans)
+		r = hostport_remove(orphans, n_orphans, NULL, e);
+	if (r >= 0 && n)
+		r = hostport_remove(owners, n, NULL, e);
+	return r < 0 ? r : 0;
+}
+
 static int gc_foreign(struct call *c, struct err *e)
 {
 	int supports = foreign_supports(c->request, c->conf.ipam_type, e);
@@ -109,6 +132,8 @@ static int collect(struct call *c, struct garbage *g, struct err *e)
 		keep_living(c, g);
 	if (c->node)
 		r = addresses_stale(c->node, c->request, &g->valid, &g->stale, &g->n_stale, e);
+	if (r >= 0)
+		r = remove_ports(c, g, e);
 	if (r >= 0)
 		r = remove_links(c, g, e);
 	if (r < 0)

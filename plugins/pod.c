@@ -72,10 +72,25 @@ static void plan_forwarding(const struct pod_facts *facts, struct pod *p)
 	p->sets_link = facts->link_forwards != p->forwarding;
 }
 
+/* A port at an address of the host leads to a pod's address of the same family. */
+static int plan_ports(const struct pod *p, struct err *e)
+{
+	for (size_t i = 0; i < p->n_ports; i++) {
+		const struct port *port = &p->ports[i];
+		if (!port_is_any(port) && !p->has[family_of(port->at.family)])
+			return err_set(e, EINVAL,
+				"host port %s cannot lead to the pod, which has no %s address",
+				PORT_STRING(port), family_name(family_of(port->at.family)));
+	}
+	return 0;
+}
+
 int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
 	const struct pod_facts *facts, struct pod *out, struct err *e)
 {
-	struct pod p = {.forwarding = c->forwarding};
+	struct pod p = {.forwarding = c->forwarding,
+		.ports = r->wishes.ports,
+		.n_ports = r->wishes.n_ports};
 	memcpy(p.is_second, facts->is_second, sizeof(p.is_second));
 	plan_forwarding(facts, &p);
 	plan_label(r, &p);
@@ -94,6 +109,8 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 	plan_routes(c, a, &p);
 	p.mtu = mtu_of(c, facts);
 	int result = pod_check_mtu(c, facts, p.has[IPV6], e);
+	if (result >= 0)
+		result = plan_ports(&p, e);
 	if (result < 0)
 		return result;
 	*out = p;
@@ -132,9 +149,17 @@ static void describe_host(const struct pod *p, struct text *out)
 	}
 }
 
+static void describe_ports(const struct pod *p, struct text *out)
+{
+	for (size_t i = 0; i < p->n_ports; i++)
+		text_add(out, "host: port %s to port %u of the pod\n", PORT_STRING(&p->ports[i]),
+			p->ports[i].pod);
+}
+
 void pod_describe(const struct pod *p, struct text *out)
 {
 	describe_host(p, out);
+	describe_ports(p, out);
 	char text[CIDR_TEXT];
 	mac_format(p->mac, text);
 	text_add(out, "pod: link %s mac %s mtu %u%s\n", p->ifname, text, p->mtu,

@@ -54,6 +54,8 @@ struct pod {
 	bool sets_link;			   /* its interface was born with another IPv4 switch */
 	bool has[FAMILIES];
 	bool is_second[FAMILIES]; /* another interface has the default route: docs/ROUTES.md */
+	const struct port *ports; /* of the host, that lead to it; borrowed from the request */
+	size_t n_ports;
 	struct pod_addr addrs[POD_ADDRS];
 	size_t n_addrs;
 	/* In the pod, via its gateway of that family; an IPAM's and a default route of each. */

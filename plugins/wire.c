@@ -191,6 +191,8 @@ static void queue_host(const struct pod *p, struct net *host, int link)
 	owned_label_format(&p->label, label);
 	net_set_alias(host, dev, label);
 	net_set_conf4(host, dev, wiring_conf4, WIRING_CONF4S);
+	if (p->has[IPV4] && wiring_needs_localnet(p->ports, p->n_ports))
+		wiring_queue_localnet(host, link);
 	net_set_no_proxy_delay(host, link);
 	net_set_no_auto_link_local(host, dev);
 	if (p->has[IPV6])

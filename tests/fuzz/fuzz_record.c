@@ -33,6 +33,7 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 	struct record_block block;
 	struct record_addr addr;
 	struct addr owned;
+	struct record_ports ports;
 	static struct mirror mirror;
 	struct mirror_pool mirror_pool;
 	struct cidr prefix;
@@ -46,6 +47,8 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 		same(out, record_addr_format(&addr, out), bytes, len);
 	else if (kind == RECORD_OWNER && record_owner_parse(bytes, len, &owned))
 		same(out, record_owner_format(&owned, out), bytes, len);
+	else if (kind == RECORD_PORTS && record_ports_parse(bytes, len, &ports))
+		same(out, record_ports_format(&ports, out), bytes, len);
 	else if (kind == RECORD_MIRROR && record_mirror_parse(bytes, len, &mirror))
 		same(out, record_mirror_format(&mirror, out), bytes, len);
 	else if (kind == RECORD_MIRROR_POOL && record_mirror_pool_parse(bytes, len, &mirror_pool))

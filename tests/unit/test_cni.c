@@ -68,6 +68,8 @@ static void show(struct text *t, const struct cni_request *r, const struct err *
 	if (w->has_families)
 		text_add(t, "families%s%s\n", w->families[IPV4] ? " IPv4" : "",
 			w->families[IPV6] ? " IPv6" : "");
+	for (size_t i = 0; i < w->n_ports; i++)
+		text_add(t, "port %s to %u\n", PORT_STRING(&w->ports[i]), w->ports[i].pod);
 	if (*w->unserved)
 		text_add(t, "unserved %s\n", w->unserved);
 	show_json(t, "dns", w->dns);

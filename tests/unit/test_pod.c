@@ -6,6 +6,8 @@
  */
 #include "tests/unit/values.h"
 
+#include <netinet/in.h>
+
 #include "plugins/pod.h"
 
 #include "lib/json.h"
@@ -17,6 +19,7 @@ struct input {
 	struct pod_addresses addresses;
 	struct pod_facts facts;
 	char container[64], ifname[16];
+	struct port port;
 };
 
 static void take_address(char *words, struct pod_addresses *a)
@@ -28,6 +31,17 @@ static void take_address(char *words, struct pod_addresses *a)
 		out->block = cidr(block + 1);
 	}
 	out->addr = addr(words);
+}
+
+/* "HOST POD", of TCP */
+static void take_port(const char *words, struct input *in)
+{
+	char *pod;
+	in->port = (struct port){.proto = IPPROTO_TCP};
+	in->port.host = (uint16_t)strtoul(words, &pod, 10);
+	in->port.pod = (uint16_t)strtoul(pod, NULL, 10);
+	in->request.wishes.ports = &in->port;
+	in->request.wishes.n_ports = 1;
 }
 
 static void take_line(char *line, struct input *in)
@@ -57,6 +71,8 @@ static void take_line(char *line, struct input *in)
 			(struct net_link){.index = 2, .mtu = (uint32_t)strtoul(rest, NULL, 10)};
 	else if (strcmp(line, "address") == 0)
 		take_address(rest, &in->addresses);
+	else if (strcmp(line, "port") == 0)
+		take_port(rest, in);
 	else if (strcmp(line, "route") == 0)
 		in->addresses.routes[in->addresses.n_routes++] = cidr(rest);
 	else
