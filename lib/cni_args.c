@@ -359,6 +359,33 @@ static int read_any_dns(
 	return cni_args_dns(json_get_folded(conf, "dns"), "dns", &w->dns, e);
 }
 
+static int read_limit(
+	const json_t *annotations, const char *key, struct bandwidth *out, struct err *e)
+{
+	const char *text = NULL;
+	char where[64];
+	(void)snprintf(where, sizeof(where), "annotation %s", key);
+	int r = get_text(annotations, key, where, &text, e);
+	return r < 0 || !text ? r : bandwidth_parse(key, text, out, e);
+}
+
+/* Runtimes that read the annotations themselves send the capability, which then says the same. */
+static int read_limits(
+	const json_t *runtime, const json_t *annotations, struct cni_wishes *w, struct err *e)
+{
+	static const char where[] = "runtimeConfig.bandwidth";
+	json_t *object;
+	int r = get_object(runtime, "bandwidth", where, &object, e);
+	if (r == 0 && object)
+		return bandwidth_read(object, where, &w->limits, e);
+	if (r == 0)
+		r = read_limit(
+			annotations, "kubernetes.io/ingress-bandwidth", &w->limits.ingress, e);
+	if (r == 0)
+		r = read_limit(annotations, "kubernetes.io/egress-bandwidth", &w->limits.egress, e);
+	return r;
+}
+
 static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *w, struct err *e)
 {
 	json_t *runtime;
@@ -381,6 +408,8 @@ static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *
 	if (r == 0)
 		r = ports_read(json_get_folded(runtime, "portMappings"), &w->ports, &w->n_ports, e);
 	if (r == 0)
+		r = read_limits(runtime, annotations, w, e);
+	if (r >= 0)
 		r = read_any_dns(conf, runtime, w, e);
 	return r;
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "lib/addr.h"
+#include "lib/bandwidth.h"
 #include "lib/err.h"
 #include "lib/family.h"
 #include "lib/ports.h"
@@ -30,7 +31,9 @@ struct cni_wishes {
 		[256]; /* annotations that would limit the pod and are nobody's here, for the log */
 	struct port *ports; /* capability portMappings; owned */
 	size_t n_ports;
-	json_t *dns; /* result form (nameservers, domain, search, options), owned; NULL: none */
+	struct bandwidths
+		limits; /* capability bandwidth, annotations kubernetes.io/...-bandwidth */
+	json_t *dns;	/* result form (nameservers, domain, search, options), owned; NULL: none */
 	char pod_namespace[256]; /* K8S_POD_NAMESPACE without control characters; "" unknown */
 	char pod_name[256];
 };

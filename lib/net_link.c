@@ -238,16 +238,17 @@ void net_add_neigh(struct net *n, int index, const struct addr *a, const uint8_t
 	(void)net_queue_end(n, m);
 }
 
-static bool is_kind_veth(const struct nlattr *linkinfo)
+static void read_kind(const struct nlattr *linkinfo, struct net_link *l)
 {
 	const struct nlattr *attr;
-	NETLINK_EACH_NESTED (attr, linkinfo)
-		if (netlink_type(attr) == IFLA_INFO_KIND) {
-			char kind[16];
-			netlink_copy_text(kind, sizeof(kind), attr);
-			return strcmp(kind, "veth") == 0;
-		}
-	return false;
+	char kind[16];
+	NETLINK_EACH_NESTED (attr, linkinfo) {
+		if (netlink_type(attr) != IFLA_INFO_KIND)
+			continue;
+		netlink_copy_text(kind, sizeof(kind), attr);
+		l->is_veth = strcmp(kind, "veth") == 0;
+		l->is_ifb = strcmp(kind, "ifb") == 0;
+	}
 }
 
 /* A field and its place in the kernel's array. */
@@ -340,7 +341,7 @@ static void read_link_attr(const struct nlattr *attr, struct net_link *l)
 		l->apart = (int)netlink_u32(attr);
 		break;
 	case IFLA_LINKINFO:
-		l->is_veth = is_kind_veth(attr);
+		read_kind(attr, l);
 		break;
 	}
 }

@@ -29,6 +29,7 @@ struct net_link {
 	uint32_t mtu, group;
 	bool up; /* IFF_UP */
 	bool is_veth;
+	bool is_ifb;
 	bool is_loopback;
 	bool ipv6_disabled; /* net.ipv6.conf.NAME.disable_ipv6 */
 	bool is_apart; /* a veth whose other end is in the namespace apart (the kernel's number) */

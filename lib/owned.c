@@ -88,9 +88,37 @@ bool owned_prefix_of(const char *name, char out[OWNED_PREFIX_MAX + 1])
 	return true;
 }
 
+#define IFB "ifb-"
+
+void owned_ifb_name(const struct hash *owner, char out[NET_NAME])
+{
+	const uint8_t *b = owner->bytes;
+	(void)snprintf(out, NET_NAME, IFB "%02x%02x%02x%02x", b[0], b[1], b[2], b[3]);
+}
+
+bool owned_is_ifb_of(const struct net_link *l, const struct hash *owner)
+{
+	char name[NET_NAME];
+	struct hash h;
+	owned_ifb_name(owner, name);
+	if (!l->is_ifb || strcmp(l->name, name) != 0)
+		return false;
+	return hash_parse(l->alias, &h) ? hash_equal(&h, owner)
+					: !l->alias[0] && l->group == owned_newborn_group(owner);
+}
+
+/* Ours, whoever's. */
+static bool is_ifb(const struct net_link *l)
+{
+	struct hash h;
+	bool newborn = (l->group & 0xff000000u) == OWNED_NEWBORN_GROUP && !l->alias[0];
+	return l->is_ifb && strncmp(l->name, IFB, strlen(IFB)) == 0 &&
+	       (newborn || hash_parse(l->alias, &h));
+}
+
 bool owned_is_marked(const struct net_link *l)
 {
-	return l->is_veth && l->group == OWNED_REAP_GROUP;
+	return (l->is_veth || l->is_ifb) && l->group == OWNED_REAP_GROUP;
 }
 
 bool owned_is_tunnel(const struct net_link *l, const char *kind)
@@ -131,10 +159,13 @@ static int list_links(struct net *n, struct owned *out, struct err *e)
 		return r;
 	out->links = mem_new(count, sizeof(*out->links));
 	out->newborns = mem_new(count, sizeof(*out->newborns));
+	out->ifbs = mem_new(count, sizeof(*out->ifbs));
 	for (size_t i = 0; i < count; i++) {
 		struct owned_link *l = &out->links[out->n_links];
 		if (is_newborn(&links[i]))
 			out->newborns[out->n_newborns++] = links[i];
+		if (is_ifb(&links[i]) && !owned_is_marked(&links[i]))
+			out->ifbs[out->n_ifbs++] = links[i];
 		if (!links[i].is_veth || owned_is_marked(&links[i]) ||
 			!owned_label_parse(links[i].alias, &l->label))
 			continue;
@@ -191,6 +222,7 @@ void owned_done(struct owned *o)
 	free(o->blocks);
 	free(o->strays);
 	free(o->newborns);
+	free(o->ifbs);
 	*o = (struct owned){0};
 }
 
@@ -236,7 +268,8 @@ bool owned_is_link_of(const struct net_link *l, const struct hash *owner)
 
 static bool is_link_of(const struct net_link *l, const struct hash *owner)
 {
-	return owned_is_link_of(l, owner) || owned_is_newborn_of(l, owner);
+	return owned_is_link_of(l, owner) || owned_is_newborn_of(l, owner) ||
+	       owned_is_ifb_of(l, owner);
 }
 
 struct owned_hints owned_hints_of(const char *prefix, const struct addr *a)
@@ -251,15 +284,20 @@ struct owned_hints owned_hints_of(const char *prefix, const struct addr *a)
 static int find_owner_links(struct net *n, const struct hash *owner,
 	const struct owned_hints *hints, struct net_link **out, struct err *e)
 {
-	struct net_link l;
+	struct net_link l, ifb = {0};
 	struct err ignored;
+	char name[NET_NAME];
+	owned_ifb_name(owner, name);
 	for (size_t i = 0; hints && i < 2; i++) {
 		struct net_dev d = {.name = hints->names[i]};
+		if (i == 0)
+			net_ask_link(n, name, &ifb); /* goes with the question for the link */
 		if (net_find_link(n, d, &l, &ignored) < 0 || !is_link_of(&l, owner))
 			continue;
-		*out = mem_new(1, sizeof(l));
-		**out = l;
-		return 1;
+		*out = mem_new(2, sizeof(l));
+		(*out)[0] = l;
+		(*out)[1] = ifb;
+		return owned_is_ifb_of(&ifb, owner) ? 2 : 1;
 	}
 	size_t count = 0, found = 0;
 	int r = net_list_links(n, out, &count, e);
@@ -294,7 +332,7 @@ int owned_remove_owner(struct net *n, const struct hash *owner, const struct own
 	for (int i = 0; i < found; i++) {
 		if (how == OWNED_MARK && owned_is_marked(&links[i]))
 			continue;
-		if (count == 0)
+		if (links[i].is_veth)
 			queue_routes(n, links[i].index, hints);
 		indexes[count++] = links[i].index;
 	}

@@ -43,6 +43,11 @@ void owned_name_second(const char *prefix, const struct addr *a, char out[NET_NA
 /* The prefix of a name of either kind; false when somebody renamed the link. */
 bool owned_prefix_of(const char *name, char out[OWNED_PREFIX_MAX + 1]);
 
+/* The device that an owner's limit of sending needs, beside its link: named after the hash, and labelled
+ * or newborn as a link is. */
+void owned_ifb_name(const struct hash *owner, char out[NET_NAME]);
+bool owned_is_ifb_of(const struct net_link *l, const struct hash *owner);
+
 bool owned_is_link_of(const struct net_link *l, const struct hash *owner);
 bool owned_is_marked(const struct net_link *l);
 bool owned_is_newborn_of(const struct net_link *l, const struct hash *owner);
@@ -70,6 +75,8 @@ struct owned {
 	size_t n_strays;
 	struct net_link *newborns; /* links without label, of ADDs that run or were killed */
 	size_t n_newborns;
+	struct net_link *ifbs; /* of any owner, owned_is_ifb_of() */
+	size_t n_ifbs;
 };
 int owned_list(struct net *n, struct owned *out, struct err *e);
 void owned_done(struct owned *o); /* takes a zeroed one */
@@ -93,7 +100,7 @@ struct owned_hints {
 };
 struct owned_hints owned_hints_of(const char *prefix, const struct addr *a);
 
-/* Removes every link of one owner, wherever its record went; returns how many. OWNED_DELETE takes
+/* Removes every link of one owner with its ifb, wherever its record went; returns how many devices. OWNED_DELETE takes
  * about 20 ms, the kernel's; OWNED_MARK is for when somebody else sweeps. hints (may be NULL): when
  * one of the names is the owner's, labelled or newborn, nothing else is searched. */
 enum owned_how { OWNED_DELETE, OWNED_MARK };

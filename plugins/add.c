@@ -24,6 +24,7 @@
 #include "plugins/hostports.h"
 #include "plugins/pod.h"
 #include "plugins/addresses.h"
+#include "plugins/shape.h"
 #include "plugins/unwire.h"
 #include "plugins/wire.h"
 
@@ -154,7 +155,9 @@ static int print_answer(struct call *c, const struct pod *pod, const json_t *dns
 static int finish_pod(struct call *c, const struct pod *pod, const json_t *dns,
 	struct cni_result *result, struct err *e)
 {
-	int r = hostports_add(pod, c->conf.prefix, c->host, e);
+	int r = shape_apply(pod, c->host, e);
+	if (r >= 0)
+		r = hostports_add(pod, c->conf.prefix, c->host, e);
 	if (r >= 0)
 		r = print_answer(c, pod, dns, result, e);
 	if (r < 0) {

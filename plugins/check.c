@@ -16,6 +16,7 @@
 #include "lib/mem.h"
 #include "lib/owned.h"
 #include "lib/wiring.h"
+#include "plugins/shape.h"
 
 #define MAIN_TABLE 254
 
@@ -170,7 +171,7 @@ static int check_routes(
 }
 
 int check_wiring(const struct cni_request *r, const struct cni_result *prev, struct net *host,
-	struct net *inside, struct err *e)
+	struct net *inside, const struct bandwidths *limits, struct err *e)
 {
 	size_t interface = 0;
 	struct net_link pod_link, host_link;
@@ -189,6 +190,8 @@ int check_wiring(const struct cni_request *r, const struct cni_result *prev, str
 	result = check_addresses(prev, interface, inside, &pod_link, &must, e);
 	if (result >= 0)
 		result = check_host(host, &must, e);
+	if (result >= 0)
+		result = shape_check(limits, &must.owner, &must.link, host, e);
 	for (enum family f = IPV4; result >= 0 && f < FAMILIES; f++)
 		result = check_routes(prev, inside, f, e);
 	return result;

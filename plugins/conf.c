@@ -346,6 +346,9 @@ static int conf_read_wiring(const json_t *doc, struct conf *c, struct err *e)
 		r = conf_read_forwarding(doc, c, e);
 	if (r >= 0)
 		r = json_get_bool(doc, "", "include_default_routes", &c->default_routes, e);
+	if (r >= 0)
+		r = bandwidth_read(doc, "", &c->limits, e);
+	c->has_limits = r > 0;
 	return r;
 }
 

@@ -11,6 +11,7 @@
 
 #include "ipam/pool.h"
 #include "lib/addr.h"
+#include "lib/bandwidth.h"
 #include "lib/err.h"
 #include "lib/family.h"
 #include "lib/log.h"
@@ -35,11 +36,13 @@ struct conf {
 	bool uplink_mtu;      /* the smaller of that and the uplink's */
 	char prefix[OWNED_PREFIX_MAX + 1];
 	bool forwarding;     /* allowIPForwarding, container_settings.allow_ip_forwarding */
+	bool has_limits;     /* below, for every pod of the network */
 	bool default_routes; /* include_default_routes: beside those of a foreign IPAM */
 	enum log_level log_level;
-	char log_file[256];	 /* empty: stderr only */
-	bool makes_log_folder;	 /* log_file_path: as Calico does */
-	uint64_t log_file_bytes; /* from here on a new file is begun; 0: no limit */
+	char log_file[256];	  /* empty: stderr only */
+	bool makes_log_folder;	  /* log_file_path: as Calico does */
+	uint64_t log_file_bytes;  /* from here on a new file is begun; 0: no limit */
+	struct bandwidths limits; /* of bandwidth */
 	char ignored[CALICO_IGNORED];
 	char ipam_type[64];
 	bool in_process; /* the ipam_type is our own */

@@ -85,12 +85,30 @@ static size_t stale_newborns(const struct garbage *g, int *indexes)
 	return n;
 }
 
+/* Devices of limits whose pod's link is not there, or goes now. */
+static size_t stale_ifbs(const struct call *c, const struct garbage *g, int *indexes)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < g->kernel.n_ifbs; i++) {
+		bool kept = false;
+		for (size_t k = 0; k < g->kernel.n_links && !kept; k++) {
+			const struct owned_link *l = &g->kernel.links[k];
+			kept = owned_is_ifb_of(&g->kernel.ifbs[i], &l->label.owner) &&
+			       !is_stale_link(c, g, l);
+		}
+		if (!kept)
+			indexes[n++] = g->kernel.ifbs[i].index;
+	}
+	return n;
+}
+
 static int remove_links(struct call *c, const struct garbage *g, struct err *e)
 {
-	CLEANUP_FREE int *indexes =
-		mem_new(g->kernel.n_links + g->kernel.n_newborns, sizeof(*indexes));
+	CLEANUP_FREE int *indexes = mem_new(
+		g->kernel.n_links + g->kernel.n_newborns + g->kernel.n_ifbs, sizeof(*indexes));
 	size_t n = stale_links(c, g, indexes);
 	n += stale_newborns(g, indexes + n);
+	n += stale_ifbs(c, g, indexes + n);
 	if (n)
 		log_info("garbage collection removes links network=%s count=%zu",
 			c->request->network, n);

@@ -8,6 +8,7 @@
 #include "plugins/pod.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -90,7 +91,8 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 {
 	struct pod p = {.forwarding = c->forwarding,
 		.ports = r->wishes.ports,
-		.n_ports = r->wishes.n_ports};
+		.n_ports = r->wishes.n_ports,
+		.limits = *pod_limits(r, c)};
 	memcpy(p.is_second, facts->is_second, sizeof(p.is_second));
 	plan_forwarding(facts, &p);
 	plan_label(r, &p);
@@ -149,6 +151,22 @@ static void describe_host(const struct pod *p, struct text *out)
 	}
 }
 
+const struct bandwidths *pod_limits(const struct cni_request *r, const struct conf *c)
+{
+	return c->has_limits ? &c->limits : &r->wishes.limits;
+}
+
+static void describe_limits(const struct pod *p, struct text *out)
+{
+	const struct bandwidth *const limits[] = {&p->limits.ingress, &p->limits.egress};
+	static const char *const words[] = {"receives", "sends"};
+	for (size_t i = 0; i < 2; i++)
+		if (limits[i]->rate)
+			text_add(out,
+				"host: the pod %s %" PRIu64 " bits a second, burst %u bytes\n",
+				words[i], limits[i]->rate, limits[i]->burst);
+}
+
 static void describe_ports(const struct pod *p, struct text *out)
 {
 	for (size_t i = 0; i < p->n_ports; i++)
@@ -160,6 +178,7 @@ void pod_describe(const struct pod *p, struct text *out)
 {
 	describe_host(p, out);
 	describe_ports(p, out);
+	describe_limits(p, out);
 	char text[CIDR_TEXT];
 	mac_format(p->mac, text);
 	text_add(out, "pod: link %s mac %s mtu %u%s\n", p->ifname, text, p->mtu,

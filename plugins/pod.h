@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/bandwidth.h"
 #include "lib/cni.h"
 #include "lib/cni_result.h"
 #include "lib/family.h"
@@ -56,6 +57,7 @@ struct pod {
 	bool is_second[FAMILIES]; /* another interface has the default route: docs/ROUTES.md */
 	const struct port *ports; /* of the host, that lead to it; borrowed from the request */
 	size_t n_ports;
+	struct bandwidths limits;
 	struct pod_addr addrs[POD_ADDRS];
 	size_t n_addrs;
 	/* In the pod, via its gateway of that family; an IPAM's and a default route of each. */
@@ -79,6 +81,9 @@ int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6
 /* -EINVAL: see pod_check_mtu(). */
 int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
 	const struct pod_facts *facts, struct pod *out, struct err *e);
+
+/* The pod's limits of bandwidth: the network's, else what is asked for. */
+const struct bandwidths *pod_limits(const struct cni_request *r, const struct conf *c);
 
 /* The plan as text, a line for each object, in the words of ip(8); for golden tests and the debug
  * log. */

@@ -40,6 +40,7 @@ class Host:
         self.netns = sandbox.make_host(f"{self.folder}/host")
         self.pod = sandbox.make_namespace(f"{self.folder}/pod")
         self.neighbour = None  # the namespace of a second pod, which lives all the time
+        self.wishes = {}       # runtimeConfig of the pod; the neighbour has none
         self.expected = {}     # what may and must be there between two points
 
     @contextlib.contextmanager
@@ -64,13 +65,15 @@ class Host:
             sandbox.remove_namespace(netns)
         shutil.rmtree(self.folder)
 
-    def config(self, plugin, verb):
+    def config(self, plugin, verb, container="pod"):
         pools = [{"cidr": "10.66.0.0/16"}, {"cidr": "fd66::/64"}]
         ipam = {"type": "roost-ipam", "stateDir": self.state, "cooldownSeconds": 0,
                 "pools": pools if plugin == "roost" else pools[:1]}
         config = {"cniVersion": "1.0.0", "name": "kill", "type": plugin, "ipam": ipam}
         if plugin == "roost":
             config["stateDir"] = self.state
+        if self.wishes and container == "pod" and verb in ("ADD", "DEL"):
+            config["runtimeConfig"] = self.wishes
         if verb == "STATUS":
             config["cniVersion"] = "1.1.0"
         if verb == "CHECK":
@@ -91,7 +94,7 @@ class Host:
                "ASAN_OPTIONS": "detect_leaks=0"}  # the leak checker cannot work under strace
         with sandbox.inside(self.netns):
             return subprocess.run([*wrapper, f"{folder}/{program}"], env=env, text=True,
-                                  input=self.config(plugin, verb), capture_output=True,
+                                  input=self.config(plugin, verb, container), capture_output=True,
                                   timeout=TIMEOUT_S)
 
     def must(self, verb, plugin="roost", binary=None, container="pod"):
@@ -121,6 +124,14 @@ class Host:
         return [f"{a['address']} {a['state']}" for a in json.loads(done.stdout)
                 if a["state"] in ("used", "quarantined")]
 
+    def host_ports(self):
+        """Elements of the table of host ports."""
+        if not self.wishes:
+            return set()
+        text = subprocess.run(["nft", "list", "table", "inet", "roost-ports"], capture_output=True, text=True,
+                              timeout=TIMEOUT_S).stdout
+        return set(re.findall(r'comment "([^"]*)"', text))
+
     def inventory(self):
         """Everything that could be left, by kind."""
         found = {"files": set(os.listdir(self.state)) if os.path.isdir(self.state) else set(),
@@ -128,6 +139,7 @@ class Host:
         with sandbox.inside(self.netns):
             found["links on the host"] = set(kernel.links()) - sandbox.HOST_LINKS
             found["pod routes"] = set(kernel.pod_routes())
+            found["host ports"] = self.host_ports()
         with sandbox.inside(self.pod):
             found["links in the pod"] = set(kernel.links()) - {"lo"}
             found["routes in the pod"] = {dst for dst, protocol, _ in kernel.routes()

@@ -100,6 +100,12 @@ def killed_add_beside_agent(host, point):
     return hit
 
 
+# Host ports and limits of bandwidth: elements of nf_tables, a device, flows that are forgotten.
+WISHES = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"},
+                           {"hostPort": 5353, "containerPort": 53, "protocol": "udp"}],
+          "bandwidth": {"ingressRate": 8000000, "ingressBurst": 800000, "egressRate": 8000000, "egressBurst": 800000}}
+
+
 IPAM = dict(plugin="ptp", binary="roost-ipam")
 
 # name: (what is done at each point, the verb that is traced, by whom, on a host of its own?)
@@ -108,6 +114,9 @@ STORIES = {
     "ADD": (killed_add, "ADD", {}, False),
     "DEL": (killed_del, "DEL", {}, False),
     "GC": (killed_gc, "GC", {}, False),
+    "ADD with wishes": (killed_add, "ADD", {}, False),
+    "DEL with wishes": (killed_del, "DEL", {}, False),
+    "GC with wishes": (killed_gc, "GC", {}, False),
     "DEL beside an agent": (killed_del_beside_agent, "DEL", {}, False),
     "ADD beside an agent": (killed_add_beside_agent, "ADD", {}, False),
     "roost-ipam first ADD": (functools.partial(killed_add, **IPAM), "ADD", IPAM, True),
@@ -121,6 +130,7 @@ STORIES = {
 @functools.cache
 def settled_host(story):
     host = Host()
+    host.wishes = WISHES if story.endswith("with wishes") else {}
     with beside(story, host):
         host.settle(**STORIES[story][2])
     host.reap()

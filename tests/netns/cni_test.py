@@ -478,7 +478,7 @@ def test_unknown_top_level_keys_and_the_runtime_s_own_are_ignored(lab):
     conf = lab.conf(capabilities={"ips": True, "portMappings": True}, ipMasq=True,
                     disableCheck=True, foo={"bar": [1, None]}, args={"x": 1},
                     **{"cni.dev/whatever": 1})
-    conf["runtimeConfig"] = {"portMappings": [{"HostPort": 1}], "aliases": {"net": ["a"]}}
+    conf["runtimeConfig"] = {"portMappings": [{"HostPort": 1, "ContainerPort": 1}], "aliases": {"net": ["a"]}}
     result = lab.add(pod, conf)
     lab.check(pod, result, conf).ok("CHECK")
     lab.delete(pod, conf)
