@@ -21,6 +21,7 @@
 #include "cluster/block.h"
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
+#include "ipam/node_namespaces.h"
 #include "ipam/session.h"
 #include "lib/file.h"
 #include "lib/mem.h"
@@ -260,6 +261,28 @@ int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct
 		int r = open_state(s, i, &n, &why);
 		if (r >= 0)
 			r = node_put_mirror(n, told, &why);
+		changed |= r > 0;
+		if (r < 0 && result == 0) {
+			result = r;
+			*e = why;
+		}
+	}
+	return result < 0 ? result : changed;
+}
+
+int node_states_put_namespaces(
+	struct node_states *s, const struct node_namespace *list, size_t n, struct err *e)
+{
+	int changed = 0;
+	int result = 0;
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		CLEANUP_SESSION struct node *node = NULL;
+		struct err why;
+		if (*s->dirs[i].trouble)
+			continue;
+		int r = open_state(s, i, &node, &why);
+		if (r >= 0)
+			r = node_put_namespaces(node, list, n, &why);
 		changed |= r > 0;
 		if (r < 0 && result == 0) {
 			result = r;

@@ -64,6 +64,11 @@ int node_states_has_mirror(const struct node_states *s, struct err *e);
  * folders. One in trouble is passed over. */
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e);
 
+/* The same of Kubernetes' namespaces (ipam/node_namespaces.h). */
+struct node_namespace;
+int node_states_put_namespaces(
+	struct node_states *s, const struct node_namespace *list, size_t n, struct err *e);
+
 /* From now on ADD gets no address of the cluster's pools, in any folder that knows of them. */
 int node_states_stop_giving(struct node_states *s, struct err *e);
 

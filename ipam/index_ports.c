@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "ipam/record_pod.h"
 #include "lib/mem.h"
 
 static struct record_key ports_key(const struct hash *owner, size_t position)

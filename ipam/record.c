@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "ipam/record_pod.h"
 #include "lib/text.h"
 
 static const char magic[10] = "roost-node";
@@ -129,6 +130,18 @@ static void code_text(struct coder *c, char *text, size_t size)
 		(void)text_copy(text, size, s);
 }
 
+/* A name is the rest of its key: it sorts as text. */
+static void code_name(struct coder *c, char name[RECORD_NAME])
+{
+	size_t len = c->out ? strnlen(name, RECORD_NAME - 1) : c->len;
+	c->bad |= len >= RECORD_NAME;
+	if (c->bad)
+		return;
+	code_bytes(c, name, len);
+	name[len] = '\0';
+	c->bad |= !c->out && strlen(name) != len;
+}
+
 /* The fields behind the kind. */
 static void code_key_fields(struct coder *c, struct record_key *k)
 {
@@ -163,6 +176,9 @@ static void code_key_fields(struct coder *c, struct record_key *k)
 	case RECORD_PORTS:
 		code_bytes(c, k->owner.bytes, sizeof(k->owner.bytes));
 		k->position = (uint16_t)code_big(c, k->position, 2);
+		break;
+	case RECORD_NAMESPACE:
+		code_name(c, k->name);
 		break;
 	case RECORD_MIRROR_POOL:
 	case RECORD_MIRROR_RESERVED:
@@ -254,6 +270,14 @@ static void code_ports(struct coder *c, struct record_ports *p)
 		code_port(c, &p->v[i]);
 }
 
+static void code_namespace(struct coder *c, struct record_namespace *n)
+{
+	for (size_t i = 0; i < CNI_NAMESPACE_ANNOTATIONS; i++) {
+		code_text(c, n->annotations[i].key, sizeof(n->annotations[i].key));
+		code_text(c, n->annotations[i].text, sizeof(n->annotations[i].text));
+	}
+}
+
 static void code_mirror(struct coder *c, struct mirror *m)
 {
 	code_text(c, m->node, sizeof(m->node));
@@ -310,5 +334,6 @@ RECORD(addr, struct record_addr, RECORD_VALUE_MAX, code_addr_record)
 RECORD(mirror, struct mirror, RECORD_VALUE_MAX, code_mirror)
 RECORD(mirror_pool, struct mirror_pool, RECORD_VALUE_MAX, code_mirror_pool)
 RECORD(prefix, struct cidr, RECORD_VALUE_MAX, code_cidr)
+RECORD(namespace, struct record_namespace, RECORD_VALUE_MAX, code_namespace)
 RECORD(ports, struct record_ports, RECORD_VALUE_MAX, code_ports)
 RECORD(owner, struct addr, RECORD_VALUE_MAX, code_addr)

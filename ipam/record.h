@@ -14,10 +14,10 @@
 #include "ipam/owner.h"
 #include "lib/addr.h"
 #include "lib/boot.h"
-#include "lib/ports.h"
 
 #define RECORD_FORMAT 1
 #define RECORD_KEY_MAX 64     /* bytes of a key */
+#define RECORD_NAME 64	      /* bytes of a name with its NUL */
 #define RECORD_VALUE_MAX 2048 /* bytes of a value */
 
 enum record_kind {
@@ -34,6 +34,7 @@ enum record_kind {
 	RECORD_MIRROR = 'C',	      /* -> mirror, without its lists */
 	RECORD_MIRROR_POOL = 'D',     /* position -> mirror_pool */
 	RECORD_MIRROR_RESERVED = 'R', /* position -> prefix */
+	RECORD_NAMESPACE = 'S',	      /* name -> record_namespace */
 };
 
 /* Which fields count is said above. Keys of RECORD_META have none. */
@@ -46,6 +47,7 @@ struct record_key {
 	uint8_t family; /* AF_INET or AF_INET6 */
 	uint64_t released_ns;
 	uint16_t position;
+	char name[RECORD_NAME]; /* of a namespace */
 };
 size_t record_key_format(const struct record_key *record, uint8_t out[RECORD_KEY_MAX]);
 bool record_key_parse(const void *bytes, size_t len, struct record_key *out);
@@ -103,15 +105,6 @@ bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool 
 
 size_t record_prefix_format(const struct cidr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out);
-
-/* Some of an owner's host ports; those beyond are the next position's. */
-#define RECORD_PORTS_MAX 64
-struct record_ports {
-	struct port v[RECORD_PORTS_MAX];
-	size_t n; /* at least one */
-};
-size_t record_ports_format(const struct record_ports *record, uint8_t out[RECORD_VALUE_MAX]);
-bool record_ports_parse(const void *bytes, size_t len, struct record_ports *out);
 
 size_t record_owner_format(const struct addr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_owner_parse(const void *bytes, size_t len, struct addr *out);

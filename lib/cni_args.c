@@ -23,7 +23,8 @@
 
 #define ANNOTATIONS "io.kubernetes.cri.pod-annotations"
 #define CALICO "cni.projectcalico.org/"
-#define SHOWN 64 /* bytes of a stranger's value that an error repeats */
+#define ANNOTATION_KEY 48 /* of struct cni_annotation, too */
+#define SHOWN 64	  /* bytes of a stranger's value that an error repeats */
 
 static int bad_value(const char *key, const char *value, const char *wanted, struct err *e)
 {
@@ -131,19 +132,29 @@ static int get_text(
 	return 0;
 }
 
-/* An annotation that holds JSON text of an array; the caller owns *out, NULL when there is none. */
-static int get_annotation_array(
-	const json_t *annotations, const char *key, json_t **out, struct err *e)
+/* The text of an annotation that has a name of roost and one of Calico, roost's first; key becomes its whole
+ * name. *out NULL: neither is there. */
+static int get_annotation(const json_t *annotations, const char *name, char key[ANNOTATION_KEY],
+	const char **out, struct err *e)
 {
+	static const char *const prefixes[] = {"roost.io/", CALICO};
+	int r = 0;
 	*out = NULL;
-	const char *text = NULL;
-	char where[128];
-	(void)snprintf(where, sizeof(where), "annotation %s", key);
-	int r = get_text(annotations, key, where, &text, e);
-	if (r < 0 || !text)
-		return r;
+	for (size_t i = 0; i < 2 && r == 0 && !*out; i++) {
+		char where[ANNOTATION_KEY + 16];
+		(void)snprintf(key, ANNOTATION_KEY, "%s%s", prefixes[i], name);
+		(void)snprintf(where, sizeof(where), "annotation %s", key);
+		r = get_text(annotations, key, where, out, e);
+	}
+	return r;
+}
+
+/* Text that is JSON of an array; the caller owns *out, NULL when it is empty. */
+static int parse_array(const char *key, const char *text, json_t **out, struct err *e)
+{
 	CLEANUP_JSON json_t *array = NULL;
 	struct err why;
+	*out = NULL;
 	if (json_parse(text, strlen(text), &array, &why) < 0 ||
 		(!json_is_array(array) && !json_is_null(array)))
 		return bad_value(key, text, "a JSON array of strings", e);
@@ -152,16 +163,25 @@ static int get_annotation_array(
 	return 0;
 }
 
+static int read_annotated_ips(const json_t *annotations, struct cni_wishes *w, struct err *e)
+{
+	CLEANUP_JSON json_t *array = NULL;
+	char key[ANNOTATION_KEY], where[ANNOTATION_KEY + 16];
+	const char *text;
+	int r = get_annotation(annotations, "ipAddrs", key, &text, e);
+	if (r == 0 && text)
+		r = parse_array(key, text, &array, e);
+	(void)snprintf(where, sizeof(where), "annotation %s", key);
+	return r < 0 ? r : add_ip_array(array, where, w, e);
+}
+
 static int read_ips(const json_t *runtime, const json_t *annotations, const json_t *cni,
 	const char *args, struct cni_wishes *w, struct err *e)
 {
 	int r = add_ip_array(json_get_folded(runtime, "ips"), "runtimeConfig.ips", w, e);
 	if (r < 0 || w->n_ips > 0)
 		return r;
-	CLEANUP_JSON json_t *array = NULL;
-	r = get_annotation_array(annotations, CALICO "ipAddrs", &array, e);
-	if (r == 0)
-		r = add_ip_array(array, "annotation " CALICO "ipAddrs", w, e);
+	r = read_annotated_ips(annotations, w, e);
 	if (r < 0 || w->n_ips > 0)
 		return r;
 	r = add_ip_array(json_get_folded(cni, "ips"), "args.cni.ips", w, e);
@@ -173,13 +193,13 @@ static int read_ips(const json_t *runtime, const json_t *annotations, const json
 static int read_mac(const json_t *runtime, const json_t *annotations, const char *args,
 	struct cni_wishes *w, struct err *e)
 {
-	static const char annotation[] = "annotation " CALICO "hwAddr";
 	const char *text = NULL, *where = "runtimeConfig.mac";
-	char mac[SHOWN];
+	char mac[SHOWN], key[ANNOTATION_KEY], annotation[ANNOTATION_KEY + 16];
 	int r = get_text(runtime, "mac", where, &text, e);
 	if (r == 0 && !text) {
+		r = get_annotation(annotations, "hwAddr", key, &text, e);
+		(void)snprintf(annotation, sizeof(annotation), "annotation %s", key);
 		where = annotation;
-		r = get_text(annotations, strchr(annotation, ' ') + 1, where, &text, e);
 	}
 	if (r == 0 && !text && cni_args_get(args, "MAC", mac, sizeof(mac), NULL) && *mac) {
 		where = "CNI_ARGS MAC";
@@ -200,12 +220,10 @@ bool cni_args_is_pool(const char *text)
 	return strchr(text, '/') ? cidr_parse(text, &c, &ignored) == 0 : text_is_dns_name(text);
 }
 
-static int read_pools(const json_t *annotations, const char *key, json_t **out, struct err *e)
+static int parse_pools(const char *key, const char *text, json_t **out, struct err *e)
 {
 	CLEANUP_JSON json_t *array = NULL;
-	int r = get_annotation_array(annotations, key, &array, e);
-	if (r < 0)
-		return r;
+	int r = parse_array(key, text, &array, e);
 	size_t i;
 	json_t *value;
 	json_array_foreach (array, i, value) {
@@ -215,29 +233,27 @@ static int read_pools(const json_t *annotations, const char *key, json_t **out, 
 			return bad_value(
 				key, json_string_value(value), "a prefix or the name of a pool", e);
 	}
-	*out = json_incref(array);
-	return 0;
+	if (r == 0)
+		*out = json_incref(array);
+	return r;
 }
 
-static int read_families(const json_t *annotations, struct cni_wishes *w, struct err *e)
+static int parse_families(const char *key, const char *text, struct cni_wishes *w, struct err *e)
 {
-	static const char key[] = CALICO "ipFamilies";
 	static const char *const names[FAMILIES] = {[IPV4] = "IPv4", [IPV6] = "IPv6"};
 	CLEANUP_JSON json_t *array = NULL;
-	int r = get_annotation_array(annotations, key, &array, e);
-	if (r < 0)
-		return r;
+	int r = parse_array(key, text, &array, e);
 	size_t i;
 	json_t *value;
 	json_array_foreach (array, i, value) {
-		const char *text = json_string_value(value);
-		int family = text ? TEXT_INDEX(text, names) : -1;
+		const char *name = json_string_value(value);
+		int family = name ? TEXT_INDEX(name, names) : -1;
 		if (family < 0)
-			return bad_value(key, text ? text : json_type_text(value),
+			return bad_value(key, name ? name : json_type_text(value),
 				"one of IPv4 and IPv6", e);
 		w->has_families = w->families[family] = true;
 	}
-	return 0;
+	return r;
 }
 
 /* Annotations whose pod would be another one than its owner thinks. */
@@ -278,21 +294,64 @@ static void list_unserved(const json_t *annotations, struct cni_wishes *w)
 	}
 }
 
+/* What a namespace can say, too. */
+static const char *const shared_names[CNI_NAMESPACE_ANNOTATIONS] = {
+	[CNI_NAMESPACE_POOLS4] = "ipv4pools",
+	[CNI_NAMESPACE_POOLS6] = "ipv6pools",
+	[CNI_NAMESPACE_FAMILIES] = "ipFamilies",
+};
+
 static int read_annotations(const json_t *annotations, struct cni_wishes *w, struct err *e)
 {
-	static const char *const pools[FAMILIES] = {
-		[IPV4] = CALICO "ipv4pools",
-		[IPV6] = CALICO "ipv6pools",
-	};
 	int r = 0;
-	for (enum family f = IPV4; f < FAMILIES && r == 0; f++)
-		r = read_pools(annotations, pools[f], &w->pools[f], e);
-	if (r == 0)
-		r = read_families(annotations, w, e);
+	for (int i = 0; i < CNI_NAMESPACE_ANNOTATIONS && r == 0; i++) {
+		char key[ANNOTATION_KEY];
+		const char *text;
+		r = get_annotation(annotations, shared_names[i], key, &text, e);
+		if (r < 0 || !text)
+			continue;
+		r = i == CNI_NAMESPACE_FAMILIES
+			    ? parse_families(key, text, w, e)
+			    : parse_pools(key, text,
+				      &w->pools[i == CNI_NAMESPACE_POOLS4 ? IPV4 : IPV6], e);
+	}
 	if (r == 0)
 		r = refuse_annotations(annotations, e);
 	if (r == 0)
 		list_unserved(annotations, w);
+	return r;
+}
+
+void cni_args_of_namespace(
+	const json_t *annotations, struct cni_annotation out[CNI_NAMESPACE_ANNOTATIONS])
+{
+	for (int i = 0; i < CNI_NAMESPACE_ANNOTATIONS; i++) {
+		struct err ignored;
+		const char *text;
+		out[i] = (struct cni_annotation){0};
+		if (get_annotation(annotations, shared_names[i], out[i].key, &text, &ignored) < 0 ||
+			!text)
+			out[i].key[0] = '\0';
+		else
+			(void)text_clean(out[i].text, sizeof(out[i].text), text);
+	}
+}
+
+int cni_args_add_namespace(struct cni_wishes *w,
+	const struct cni_annotation list[CNI_NAMESPACE_ANNOTATIONS], struct err *e)
+{
+	const struct cni_annotation *families = &list[CNI_NAMESPACE_FAMILIES];
+	int r = 0;
+	for (enum family f = IPV4; f < FAMILIES && r == 0; f++) {
+		const struct cni_annotation *a =
+			&list[f == IPV4 ? CNI_NAMESPACE_POOLS4 : CNI_NAMESPACE_POOLS6];
+		if (w->pools[f] || !*a->text)
+			continue;
+		r = parse_pools(a->key, a->text, &w->pools[f], e);
+		w->of_namespace[f] = w->pools[f] != NULL;
+	}
+	if (r == 0 && !w->has_families && *families->text)
+		r = parse_families(families->key, families->text, w, e);
 	return r;
 }
 
@@ -429,6 +488,8 @@ int cni_args_read(const json_t *conf, const char *args, struct cni_wishes *out, 
 	struct cni_wishes w = names;
 	int r = read_wishes(conf, args, &w, e);
 	if (r < 0) {
+		if (*names.pod_name)
+			err_details(e, "pod %.128s/%.128s", names.pod_namespace, names.pod_name);
 		cni_args_done(&w);
 		*out = names;
 		return r;

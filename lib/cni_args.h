@@ -25,7 +25,8 @@ struct cni_wishes {
 	unsigned char mac[6];
 	/* Annotations ipv4pools, ipv6pools: prefixes and names of pools, owned; NULL: any. */
 	json_t *pools[FAMILIES];
-	bool has_families; /* annotation ipFamilies */
+	bool of_namespace[FAMILIES]; /* it was the namespace that named them */
+	bool has_families;	     /* annotation ipFamilies */
 	bool families[FAMILIES];
 	char unserved
 		[256]; /* annotations that would limit the pod and are nobody's here, for the log */
@@ -37,6 +38,25 @@ struct cni_wishes {
 	char pod_namespace[256]; /* K8S_POD_NAMESPACE without control characters; "" unknown */
 	char pod_name[256];
 };
+
+/* Annotations of a namespace that count for pods which say nothing of the same: pools of each family, families.
+ * A key is "roost.io/NAME" or Calico's; a text that is too long is cut. */
+enum cni_namespace_annotation {
+	CNI_NAMESPACE_POOLS4,
+	CNI_NAMESPACE_POOLS6,
+	CNI_NAMESPACE_FAMILIES,
+	CNI_NAMESPACE_ANNOTATIONS,
+};
+struct cni_annotation {
+	char key[48];
+	char text[512]; /* "": it is not there */
+};
+/* Takes them out of an object of annotations; what is no text is not there. */
+void cni_args_of_namespace(
+	const json_t *annotations, struct cni_annotation out[CNI_NAMESPACE_ANNOTATIONS]);
+/* Adds them to a pod's wishes. -EINVAL names annotation and value. */
+int cni_args_add_namespace(struct cni_wishes *w,
+	const struct cni_annotation list[CNI_NAMESPACE_ANNOTATIONS], struct err *e);
 
 /* Whether text says which pool is meant: a prefix, or a name. */
 bool cni_args_is_pool(const char *text);

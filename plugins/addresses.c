@@ -12,6 +12,7 @@
 
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
+#include "ipam/node_namespaces.h"
 #include "ipam/session.h"
 #include "lib/cni_result.h"
 #include "lib/mem.h"
@@ -89,12 +90,12 @@ struct choice {
 };
 
 /* The requested addresses: the request's, else the configuration's. */
-static int requested_addresses(const struct cni_request *r, const struct conf *c,
-	struct addr out[2], size_t *n, struct err *e)
+static int requested_addresses(const struct cni_wishes *w, const struct conf *c, struct addr out[2],
+	size_t *n, struct err *e)
 {
 	*n = 0;
-	const struct addr *from = r->wishes.n_ips ? r->wishes.ips : c->addresses;
-	size_t count = r->wishes.n_ips ? r->wishes.n_ips : c->n_addresses;
+	const struct addr *from = w->n_ips ? w->ips : c->addresses;
+	size_t count = w->n_ips ? w->n_ips : c->n_addresses;
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < *n; k++) {
 			if (out[k].family != from[i].family)
@@ -120,10 +121,10 @@ static bool is_pool(const struct conf *c, size_t i, const char *named)
 
 /* Pools that an annotation or the configuration names for a family; without a word every pool of it is
  * usable. */
-static int choose_pools(const struct cni_request *r, const struct conf *c, enum family f,
+static int choose_pools(const struct cni_wishes *w, const struct conf *c, enum family f,
 	bool *usable, struct err *e)
 {
-	const json_t *names = r->wishes.pools[f] ? r->wishes.pools[f] : c->chosen[f];
+	const json_t *names = w->pools[f] ? w->pools[f] : c->chosen[f];
 	bool any[POOL_MAX] = {false};
 	size_t i;
 	const json_t *one;
@@ -135,7 +136,9 @@ static int choose_pools(const struct cni_request *r, const struct conf *c, enum 
 				any[p] = found = true;
 		if (!found)
 			return err_set(e, EINVAL, "%s for %s pool %.60s, which is not one of %s",
-				r->wishes.pools[f] ? "the pod asks" : "the configuration asks",
+				w->of_namespace[f] ? "the pod's namespace asks"
+				: w->pools[f]	   ? "the pod asks"
+						   : "the configuration asks",
 				family_name(f), json_string_value(one),
 				c->cluster ? "the cluster's pools for this node" : "ipam.pools");
 	}
@@ -155,10 +158,9 @@ static bool requests_family(const struct choice *c, enum family f)
 
 /* Whether the pod gets an address of the family: as it says, else as the configuration does. One that
  * is said to be had must be there to be had. */
-static int choose_family(const struct cni_request *r, const struct conf *c, enum family f,
+static int choose_family(const struct cni_wishes *w, const struct conf *c, enum family f,
 	struct choice *out, struct err *e)
 {
-	const struct cni_wishes *w = &r->wishes;
 	bool told = w->has_families ? w->families[f] : c->assign[f] == CONF_ASSIGN_YES;
 	bool found = false;
 	out->without[f] = !told && (w->has_families || c->assign[f] == CONF_ASSIGN_NO);
@@ -177,15 +179,15 @@ static int choose_family(const struct cni_request *r, const struct conf *c, enum
 }
 
 static int choose(
-	const struct cni_request *r, const struct conf *c, struct choice *out, struct err *e)
+	const struct cni_wishes *w, const struct conf *c, struct choice *out, struct err *e)
 {
 	bool found = false;
-	int done = requested_addresses(r, c, out->requested, &out->n_requested, e);
+	int done = requested_addresses(w, c, out->requested, &out->n_requested, e);
 	memset(out->usable, true, sizeof(out->usable));
 	for (enum family f = IPV4; f < FAMILIES && done >= 0; f++) {
-		done = choose_pools(r, c, f, out->usable, e);
+		done = choose_pools(w, c, f, out->usable, e);
 		if (done >= 0 && !requests_family(out, f))
-			done = choose_family(r, c, f, out, e);
+			done = choose_family(w, c, f, out, e);
 	}
 	if (done < 0)
 		return done;
@@ -198,11 +200,35 @@ static int choose(
 	return 0;
 }
 
+/* The pod's wishes, and its namespace's where it says nothing itself. References to w->pools are the
+ * caller's, whatever comes of it. */
+static int with_namespace(
+	struct node *n, const struct cni_request *r, struct cni_wishes *w, struct err *e)
+{
+	struct node_namespace space;
+	*w = r->wishes;
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		json_incref(w->pools[f]);
+	int result = node_get_namespace(n, w->pod_namespace, &space, e);
+	if (result > 0)
+		result = cni_args_add_namespace(w, space.annotations, e);
+	if (result == -EINVAL) {
+		err_add(e, "namespace %s", space.name);
+		err_details(e, "an annotation of the namespace, for pod %s", w->pod_name);
+	}
+	return result < 0 ? result : 0;
+}
+
 int addresses_assign(struct node *n, const struct cni_request *r, const struct conf *c,
 	const struct owner *owner, struct node_leases *out, struct err *e)
 {
 	struct choice choice = {0};
-	int result = choose(r, c, &choice, e);
+	struct cni_wishes w;
+	int result = with_namespace(n, r, &w, e);
+	if (result >= 0)
+		result = choose(&w, c, &choice, e);
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		json_decref(w.pools[f]);
 	if (result < 0)
 		return result;
 	struct node_want want = {
@@ -215,8 +241,8 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 		.n_requested = choice.n_requested,
 		.gateways = c->gateways,
 		.n_gateways = c->n_gateways,
-		.ports = r->wishes.ports,
-		.n_ports = r->wishes.n_ports,
+		.ports = w.ports,
+		.n_ports = w.n_ports,
 	};
 	return c->cluster ? agent_client_assign(n, c->state_dir, &want, out, e)
 			  : node_assign(n, &want, out, e);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ipam/record.h"
+#include "ipam/record_pod.h"
 
 static void same(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
 {
@@ -34,6 +35,7 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 	struct record_addr addr;
 	struct addr owned;
 	struct record_ports ports;
+	static struct record_namespace namespace;
 	static struct mirror mirror;
 	struct mirror_pool mirror_pool;
 	struct cidr prefix;
@@ -47,6 +49,8 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 		same(out, record_addr_format(&addr, out), bytes, len);
 	else if (kind == RECORD_OWNER && record_owner_parse(bytes, len, &owned))
 		same(out, record_owner_format(&owned, out), bytes, len);
+	else if (kind == RECORD_NAMESPACE && record_namespace_parse(bytes, len, &namespace))
+		same(out, record_namespace_format(&namespace, out), bytes, len);
 	else if (kind == RECORD_PORTS && record_ports_parse(bytes, len, &ports))
 		same(out, record_ports_format(&ports, out), bytes, len);
 	else if (kind == RECORD_MIRROR && record_mirror_parse(bytes, len, &mirror))

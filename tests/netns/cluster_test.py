@@ -232,6 +232,56 @@ def test_pools_of_the_cluster_are_chosen_by_name(lab):
         equal(addresses(lab.add(lab.pod(), chosen)), ["10.67.0.10"], "addresses")
 
 
+def test_a_namespace_names_pools_for_pods_that_name_none(lab):
+    """What the agent has written into the node state: no call of anybody."""
+    def asking(**annotations):
+        full = {k.replace("_", "/", 1): v for k, v in annotations.items()}
+        return dict(cluster_conf(lab), runtimeConfig={"io.kubernetes.cri.pod-annotations": full})
+
+    def add(conf, namespace="shop"):
+        return addresses(lab.add(lab.pod(), conf, CNI_ARGS=f"K8S_POD_NAMESPACE={namespace};K8S_POD_NAME=web-0"))
+    calico = {"cni.projectcalico.org/ipv4pools": '["pool-1"]'}
+    with agent_of(lab, POOL4, "pool 10.67.0.0/16 29 60 yes", POOL6, "put",
+                  "add 10.66.0.8/29", "add 10.67.0.8/29", "add fd66::8/125") as agent:
+        agent.tell("namespace shop " + json.dumps(calico))
+        equal(add(cluster_conf(lab)), ["10.67.0.8", "fd66::8"], "addresses of a pod in the namespace")
+        equal(add(cluster_conf(lab), "other"), ["10.66.0.8", "fd66::9"], "addresses of a pod in another one")
+        conf = asking(**{"cni.projectcalico.org_ipv4pools": '["10.66.0.0/16"]'})
+        equal(add(conf), ["10.66.0.9", "fd66::a"], "addresses of a pod that names one itself")
+        agent.tell("namespace shop " + json.dumps(dict(calico, **{"roost.io/ipv4pools": '["pool-0"]',
+                                                                  "roost.io/ipFamilies": '["IPv4"]'})))
+        equal(add(cluster_conf(lab)), ["10.66.0.10"], "roost's names before Calico's, and families")
+        agent.tell("namespace shop {}")
+        equal(add(cluster_conf(lab)), ["10.66.0.11", "fd66::b"], "addresses when the namespace is silent again")
+
+
+def test_a_wrong_annotation_of_a_namespace_is_refused_by_name(lab):
+    pod, args = lab.pod(), {"CNI_ARGS": "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0"}
+    with agent_of(lab, *USUAL) as agent:
+        for value, words in (("pool-1", 'namespace shop: roost.io/ipv4pools: "pool-1" is not a JSON array'),
+                             ('["10.1.2.300/8"]', "is not a prefix or the name of a pool"),
+                             ('["none-such"]', "the pod's namespace asks for IPv4 pool none-such"),
+                             (json.dumps(["p" * 60] * 20), "is not a JSON array of strings")):
+            agent.tell("namespace shop " + json.dumps({"roost.io/ipv4pools": value}))
+            said = lab.call("ADD", cluster_conf(lab), pod, **args).refused(7, words)
+            true("web-0" in said.get("details", "") or "asks for" in words, "the pod's name", said)
+        lab.nothing_left(pod)
+
+
+def test_roost_s_names_of_annotations_count_before_Calico_s(lab):
+    pod = lab.pod()
+    with agent_of(lab, *USUAL):
+        both = {"roost.io/ipAddrs": '["10.66.0.10"]', "cni.projectcalico.org/ipAddrs": '["10.66.0.11"]',
+                "roost.io/hwAddr": "02:00:00:00:00:07"}
+        result = lab.add(pod, cluster_conf(lab, runtimeConfig={"io.kubernetes.cri.pod-annotations": both}))
+        true("10.66.0.10" in addresses(result), "the address that roost's annotation names", result)
+        equal(result["interfaces"][1]["mac"], "02:00:00:00:00:07", "the MAC")
+        wrong = {"roost.io/ipAddrs": "10.66.0.12"}
+        lab.call("ADD", cluster_conf(lab, runtimeConfig={"io.kubernetes.cri.pod-annotations": wrong}), lab.pod(),
+                 CNI_ARGS="K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1").refused(
+            7, "roost.io/ipAddrs", "is not a JSON array", "pod shop/web-1")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_ADD_without_memory_beside_an_agent_says_try_again(lab, mode):

@@ -15,6 +15,7 @@
  *	reap yes|no
  *	answer CIDR                     the next request of that family gets this block
  *	refuse TEXT                     requests without a block in hand get this; nothing: silence
+ *	namespace NAME ANNOTATIONS      (JSON) the only namespace that says something; put at once
  *	requests                        ok and every request so far
  */
 #include <errno.h>
@@ -27,6 +28,7 @@
 
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
+#include "ipam/node_namespaces.h"
 #include "ipam/session.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -127,6 +129,26 @@ static int take_setting(struct standin *s, const char *verb, char *rest, struct 
 	return 1;
 }
 
+static int put_namespace(struct standin *s, char *words, struct err *e)
+{
+	struct node_namespace space = {0};
+	struct node *n = NULL;
+	CLEANUP_JSON json_t *annotations = NULL;
+	char *text = strchr(words, ' ');
+	if (!text)
+		return err_set(e, EINVAL, "namespace NAME ANNOTATIONS");
+	*text++ = '\0';
+	(void)text_copy(space.name, sizeof(space.name), words);
+	int r = json_parse(text, strlen(text), &annotations, e);
+	if (r >= 0)
+		r = node_open(&n, s->dir, NODE_SHARED, e);
+	cni_args_of_namespace(annotations, space.annotations);
+	if (r >= 0)
+		r = node_put_namespaces(n, &space, !node_namespace_is_silent(&space), e);
+	node_close(n);
+	return r < 0 ? r : 0;
+}
+
 static int take_line(struct standin *s, char *line, char out[4096], struct err *e)
 {
 	char none[] = "";
@@ -143,6 +165,8 @@ static int take_line(struct standin *s, char *line, char out[4096], struct err *
 		(void)snprintf(out, 4096, "%s", s->requests);
 		return 0;
 	}
+	if (strcmp(line, "namespace") == 0)
+		return put_namespace(s, rest, e);
 	if (strcmp(line, "unlock") == 0) {
 		(void)close(s->lock);
 		s->lock = -1;
