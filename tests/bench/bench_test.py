@@ -20,6 +20,11 @@ def test_pods():
     quick("bench")
 
 
+@pytest.mark.needs("ip", "iptables", "/usr/lib/cni/portmap")
+def test_host_ports():
+    quick("ports_bench")
+
+
 @pytest.mark.needs("bird", "etcd", "ip", "strace")
 def test_clusters():
     quick("cluster_bench")

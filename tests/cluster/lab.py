@@ -638,11 +638,9 @@ class Node:
             self.cluster.drop(pod.ns)
 
     def conformance_host(self):
-        """This node in a cluster file of roostctl conformance, with a CNI configuration of its own:
-        roost, and where Debian has it portmap."""
-        plugins = [{"type": "roost", "stateDir": self.state, "ipam": {"type": "roost-ipam"}}]
-        if os.access("/usr/lib/cni/portmap", os.X_OK) and shutil.which("iptables"):
-            plugins.append({"type": "portmap", "snat": True, "capabilities": {"portMappings": True}})
+        """This node in a cluster file of roostctl conformance, with a CNI configuration of its own."""
+        plugins = [{"type": "roost", "stateDir": self.state, "ipam": {"type": "roost-ipam"},
+                    "capabilities": {"portMappings": True}}]
         os.makedirs(f"{self.dir}/net.d", exist_ok=True)
         with open(f"{self.dir}/net.d/10-roost.conflist", "w") as f:
             json.dump({"cniVersion": "1.0.0", "name": "roost", "plugins": plugins}, f)

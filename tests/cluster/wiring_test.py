@@ -50,6 +50,38 @@ def test_all_of_our_tables_are_back_after_a_flush(cluster):
     until(lambda: tables() == before, "the tables of before", seconds=8)
 
 
+@pytest.mark.parametrize("command", ["flush map inet roost-ports any4", "flush table inet roost-ports",
+                                     "delete table inet roost-ports"])
+def test_host_ports_are_back_after_somebody_removed_them(cluster, command):
+    node = cluster.nodes[0]
+    pod = node.new_pod("web")
+    ports = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+    equal(node.try_add(pod, runtimeConfig=ports).status, 0, "the status of ADD")
+
+    def table():
+        return node.ns.run("nft", "list", "table", "inet", "roost-ports", check=False)
+    before = table()
+    true("8080" in before, "the port", before)
+    node.ns.run("nft", command)
+    until(lambda: table() == before, "the table of before", seconds=8)
+    until(lambda: is_right(node), f"{node} to be right again")
+    node.del_pod(pod)
+    until(lambda: "8080" not in table(), "the port to be gone")
+
+
+def test_host_ports_of_a_pod_that_died_are_removed(cluster):
+    node = cluster.nodes[0]
+    pod = node.new_pod("brief")
+    ports = {"portMappings": [{"hostPort": 8081, "containerPort": 80, "protocol": "udp"}]}
+    equal(node.try_add(pod, runtimeConfig=ports).status, 0, "the status of ADD")
+    pod.ns.remove()
+    until(lambda: not node.ns.link(pod.host_link()), "its link to go")
+    node.sync()
+    until(lambda: "8081" not in node.ns.run("nft", "list", "table", "inet", "roost-ports", check=False),
+          "the port to be gone")
+    node.del_pod(pod)
+
+
 def test_a_pod_that_ignores_ARP_is_reached_after_a_look(cluster):
     node = cluster.nodes[0]
     node.ns.set_sysctl("ipv4/conf/all/arp_ignore", 2)

@@ -34,8 +34,9 @@ NODE4, NODE6 = "192.0.2.2", "2001:db8::2"
 ROUTER4, ROUTER6 = "192.0.2.1", "2001:db8::1"
 POOL4, POOL6 = "10.66.0.0/16", "fd66::/64"
 OTHER4 = "10.67.0.0/16"
-VERSIONS = ["0.3.1", "0.4.0", "1.0.0"]  # what Debian's portmap knows
-CAPABILITIES = {"ips": True, "mac": True, "dns": True, "io.kubernetes.cri.pod-annotations": True}
+VERSIONS = ["0.3.1", "0.4.0", "1.0.0"]  # what Debian's plugins know
+CAPABILITIES = {"portMappings": True, "bandwidth": True, "ips": True, "mac": True, "dns": True,
+                "io.kubernetes.cri.pod-annotations": True}
 STATE_FILES = r"(lock|wiring\.lock|node-[0-9a-f-]+\.mdb(-lock)?)$"
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -152,12 +153,11 @@ class Node:
                             *words)
 
     def network(self, name, *pools, chained=(), version="1.0.0"):
-        """A configuration list: roost with these pools, then portmap, then what else is chained."""
+        """A configuration list: roost with these pools, then what else is chained."""
         roost = {"type": "roost", "stateDir": self.state, "capabilities": CAPABILITIES,
                  "ipam": {"type": "roost-ipam", "pools": [{"cidr": p} for p in pools]}}
-        portmap = {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}
         return {"cniVersion": version, "cniVersions": VERSIONS, "name": name,
-                "plugins": [roost, portmap, *chained]}
+                "plugins": [roost, *chained]}
 
     def install(self, conflist, order=10):
         """Written beside its place and renamed, for containerd reads a file only when moved in."""
@@ -240,6 +240,8 @@ def _port_rules(node):
     """portmap leaves a container's chain when it is not called, or not told enough, at DEL."""
     for chain in re.findall(r"-N (CNI-DN-\S+)", node.run("iptables", "-t", "nat", "-S")):
         yield f"chain {chain}"
+    for pod in set(re.findall(r'comment "([^"]*)"', node.run("nft", "list", "ruleset"))):
+        yield f"host ports of {pod}"
 
 
 # --- A web server in a pod, and its client --------------------------------------------------------
