@@ -87,15 +87,21 @@ static int with_node(
 
 static int add_pool(struct standin *s, char *words, struct err *e)
 {
-	char cidr[CIDR_TEXT], assigns[8];
-	unsigned int len, cooldown;
-	if (sscanf(words, "%49s %u %u %7s", cidr, &len, &cooldown, assigns) != 4)
-		return err_set(e, EINVAL, "pool CIDR LEN COOLDOWN yes|no");
+	char *save = NULL;
+	const char *word[4];
+	for (size_t i = 0; i < 4; i++) {
+		word[i] = strtok_r(i == 0 ? words : NULL, " ", &save);
+		if (!word[i])
+			return err_set(e, EINVAL, "pool CIDR LEN COOLDOWN yes|no");
+	}
 	struct mirror_pool *p = &s->copy.pools[s->copy.n_pools];
-	p->pool = (struct pool){.block_len = (uint8_t)len, .cooldown_s = cooldown};
-	p->assigns = strcmp(assigns, "yes") == 0;
+	p->pool = (struct pool){
+		.block_len = (uint8_t)strtoul(word[1], NULL, 10),
+		.cooldown_s = (uint32_t)strtoul(word[2], NULL, 10),
+	};
+	p->assigns = strcmp(word[3], "yes") == 0;
 	(void)snprintf(p->name, sizeof(p->name), "pool-%zu", s->copy.n_pools++);
-	return cidr_parse(cidr, &p->pool.cidr, e);
+	return cidr_parse(word[0], &p->pool.cidr, e);
 }
 
 static void clear(struct standin *s, const char *socket_path)
