@@ -17,9 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
-TERMINAL = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-BOLD, DIM, GREEN, RED, OFF = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m") \
-    if TERMINAL else ("",) * 5
+from printing import GREEN, OFF, RED, indented, prompt, section
 
 MANIFEST = """\
 apiVersion: projectcalico.org/v3
@@ -81,28 +79,6 @@ OPTIONS = arguments()
 import lab
 import traffic
 import world
-
-
-# ---- printing ----
-
-_section = 0
-
-
-def section(title, *lines):
-    global _section
-    _section += 1
-    print(f"\n{BOLD}{_section}. {title}{OFF}", flush=True)
-    for line in lines:
-        print(f"   {line}", flush=True)
-
-
-def indented(text):
-    for line in text.rstrip("\n").splitlines():
-        print(f"    {line}", flush=True)
-
-
-def prompt(where, command):
-    print(f"\n{DIM}{where}$ {command}{OFF}", flush=True)
 
 
 def show(node, *command):

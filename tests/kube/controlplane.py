@@ -202,6 +202,16 @@ class ControlPlane:
             raise Failed(f"expected {method} {path} to succeed, saw {status}: {said}")
         return answer
 
+    def watch(self, path):
+        """Events of a collection, until the API server ends the watch."""
+        connection = http.client.HTTPSConnection(self.address, PORT, context=self._tls(None), timeout=HANG_S)
+        with inside(self.path):
+            connection.connect()
+        with contextlib.closing(connection):
+            connection.request("GET", f"{path}&watch=1", headers={"Accept": "application/json"})
+            for line in connection.getresponse():
+                yield json.loads(line)
+
     def list(self, path):
         """The objects of a collection."""
         return self.must("GET", path)["items"]

@@ -38,6 +38,7 @@ import world
 from controlplane import ControlPlane, DNS_SERVICE
 from lab import BIN, Failed, HANG_S, Namespace, Place, Process, until
 from namespaces import inside
+from network import Installed
 from objects import container_id, is_ready
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -115,6 +116,7 @@ class Node:
         self.write("/etc/kube-proxy.json", json.dumps(self._proxy_settings(), indent=1))
         self.write("/run/resolv.conf", "nameserver 192.0.2.1\n")
         self.write("/etc/machine-id", hashlib.sha256(self.name.encode()).hexdigest()[:32] + "\n")
+        self.run("sh", "-c", "rm -f /etc/cni/net.d/*")  # networks of the real machine
         self.run("cp", "/usr/lib/cni/loopback", "/opt/cni/bin/")  # as kubelet's package brings it
         make_cgroup(f"{world.cgroup()}/{self.name}")
         self.containerd.start()
@@ -292,13 +294,12 @@ class Cluster:
     _numbers = itertools.count(1)
 
     def __init__(self, nodes=3, families=(4, 6), network=None, proxy="nftables", dns=True, start=True,
-                 controllers_options=()):
-        """network: what connects pods (network.py), roost by default. proxy: kube-proxy's mode."""
-        import network as networks
+                 controllers_options=(), apiserver_options=()):
+        """network: what connects pods (network.py), roost as it is installed by default. proxy: kube-proxy's mode."""
         self.number = next(Cluster._numbers)
         self.dir = f"{controlplane.WORK}/cluster-{self.number}"
         self.families, self.proxy = families, proxy
-        self.network = network or networks.ByHand()
+        self.network = network or Installed()
         self._namespaces, self.nodes, self.kube = [], [], None
         os.makedirs(self.dir)
         lab.start_clock()
@@ -309,6 +310,7 @@ class Cluster:
             self.nodes = [Node(self, n) for n in range(1, nodes + 1)]
             self.kube = ControlPlane(self.nodes[0].ns, self.nodes[0].ip(families[0]), controllers=True,
                                      scheduler=True, families=families, start=False,
+                                     apiserver_options=apiserver_options,
                                      controllers_options=["--node-monitor-grace-period=20s",
                                                           *controllers_options])
             if start:
@@ -488,6 +490,11 @@ class Cluster:
                 with contextlib.suppress(OSError):
                     parts += [f"---- {process.name} ({'runs' if process.running() else 'does not run'})",
                               *process.said().splitlines()[-lines:]]
+            for family in self.families:
+                with contextlib.suppress(Exception):
+                    parts += [f"---- routes of {node}", node.run("ip", f"-{family}", "route").rstrip()]
+        with contextlib.suppress(Exception):
+            parts += self.network.logs(self, lines)
         with contextlib.suppress(Exception):
             parts += ["---- not ready", *self.unready_nodes(), *self.unready_pods()]
         return "\n".join(parts)

@@ -62,6 +62,14 @@ class ByHand:
             until(lambda: node.attempt(f"{BIN}/roostctl", "status", "--ready").returncode == 0,
                   f"roostd of {node} to be ready")
 
+    def said(self, node):
+        """What roostd said since its last start."""
+        return node.agent.said()
+
+    def logs(self, cluster, lines):
+        """Its processes are among the node's."""
+        return []
+
 
 class Installed:
     """roost as a user installs it: its image, and kubectl apply of deploy/roost.yaml."""
@@ -81,11 +89,17 @@ class Installed:
             node.import_image(archive)
         with open(f"{ROOT}/deploy/roost.yaml") as f:
             text = self._edit(f.read())
+        text = text.replace('"store": "kube:",', '"store": "kube:", "address": {"ipv4": "first-found", "ipv6": "first-found"},')
         cluster.kube.apply(_with_pools(text, cluster.families))
         cluster.until_rolled("daemonset/roostd", self.namespace)
 
     def uninstall(self, cluster):
-        cluster.kube.kubectl("delete", "-f", f"{ROOT}/deploy/roost.yaml", "--wait", "--timeout=120s")
+        """As docs/INSTALL-KUBERNETES.md says; pods with an address of roost are gone already."""
+        kubectl = cluster.kube.kubectl
+        kubectl("-n", self.namespace, "delete", "daemonset", "roostd", "--wait")
+        kubectl("apply", "-f", f"{ROOT}/deploy/uninstall.yaml")
+        cluster.until_rolled("daemonset/roost-purge", self.namespace)
+        kubectl("delete", "-f", f"{ROOT}/deploy/roost.yaml", "--wait", "--timeout=120s")
 
     def pods(self, cluster):
         """{name of a node: the pod of roost there}."""
@@ -105,6 +119,21 @@ class Installed:
         return node.cluster.kube.kubectl("-n", self.namespace, "exec", "-c", "roostd",
                                          self.pods(node.cluster)[node.name]["metadata"]["name"], "--",
                                          "roostctl", *words, ok=ok)
+
+    def said(self, node):
+        """What roostd said since its last start."""
+        return node.cluster.kube.kubectl("-n", self.namespace, "logs", "-c", "roostd",
+                                         self.pods(node.cluster)[node.name]["metadata"]["name"])
+
+    def logs(self, cluster, lines):
+        """What its containers said last."""
+        found = []
+        for name, pod in self.pods(cluster).items():
+            for container in ("install", "roostd", "bird"):
+                done = cluster.kube.kubectl("-n", self.namespace, "logs", pod["metadata"]["name"], "-c", container,
+                                            f"--tail={lines}", ok=False)
+                found += [f"---- {container} of {name}", done.stdout + done.stderr]
+        return found
 
 
 def _with_pools(text, families):
