@@ -37,10 +37,10 @@ def k(plane):
     plane.kubectl("delete", "crd", "-l", "app.kubernetes.io/part-of=roost", "--ignore-not-found", "--wait")
 
 
-def fill(k):
+def fill(k, node="n1"):
     """One good object of each kind, and bad ones. Returns the names of the bad ones that people apply."""
-    make(k, "ippools", "IPPool", "good", {"cidr": "10.65.0.0/16"})
-    make(k, "roostnodes", "RoostNode", "n1", {"bgp": {"ipv4Address": "192.0.2.1/24"}})
+    make(k, "ippools", "IPPool", "good", {"cidr": "10.65.0.0/16", "disabled": True})
+    make(k, "roostnodes", "RoostNode", node, {"bgp": {"ipv4Address": "192.0.2.1/24"}})
     make(k, "ipblocks", "IPBlock", "10-65-0-0-26", {"node": "n1", "state": "owned"})
     bad = {
         "number": {"cidr": 5}, "missing": {}, "none": None, "text": "x", "list": [1], "unknown": {"cidr": "10.66.0.0/16", "ipip": 1},
@@ -58,8 +58,8 @@ def fill(k):
                        "10-65-0-192-26": {"node": "n1", "state": "mine"}, "10-65-1-0-26": None, "10-65-1-64-26": "x",
                        "10-65-1-128-26": {"node": "n" * 300000}, "fd00---0": {"node": "n1"}, "10-65-001-192-26": {"node": "n1"}}.items():
         make(k, "ipblocks", "IPBlock", name, spec)
-    for name, spec in {"n1": {"problems": "x"}, "n2": [], "n3": {"installation": "x" * 300000}, "a.newcomer": {}, "newcomer": {},
-                       "n4": None, "n5": {"blocks": [{"cidr": "0.0.0.0/0"}] * 1000}}.items():
+    for name, spec in {node: {"problems": "x"}, "z2": [], "z3": {"installation": "x" * 300000}, "a.newcomer": {}, "newcomer": {},
+                       "z4": None, "z5": {"blocks": [{"cidr": "0.0.0.0/0"}] * 1000}}.items():
         make(k, "nodestatuses", "NodeStatus", name, spec)
     return {*bad, "labels", "annotations"}
 
