@@ -104,10 +104,10 @@ def test_an_agent_writes_no_objects_of_another_node(k):
         refused(k, "may not write", "POST", f"{ROOST}/{plural}", doc)
         made[plural] = allowed(k, "POST", f"{ROOST}/{plural}", doc, config=k.n2)
         refused(k, "may not write", "PUT", f"{ROOST}/{plural}/{doc['metadata']['name']}", made[plural])
-    stolen = {**made["ipblocks"], "spec": {"node": "n1", "state": "owned"}}
-    refused(k, "of node n2", "PUT", f"{ROOST}/ipblocks/10-65-1-0-26", stolen)
     given = allowed(k, "POST", f"{ROOST}/ipblocks", block("10-65-2-0-26", "n1"))
-    refused(k, "of node n2", "PUT", f"{ROOST}/ipblocks/10-65-2-0-26", {**given, "spec": {"node": "n2", "state": "owned"}})
+    for name, doc, node in (("10-65-1-0-26", made["ipblocks"], "n1"), ("10-65-2-0-26", given, "n2")):
+        status, answer = k.ask("PUT", f"{ROOST}/ipblocks/{name}", {**doc, "spec": {"node": node, "state": "owned"}}, config=k.n1)
+        true(status == 422 and "cannot change" in answer["message"], f"nobody to pass a block on, saw {status}: {answer}")
     refused(k, "may not write", "POST", f"{ROOST}/nodestatuses", thing("NodeStatus", "n3", {"removal": "x", "version": "1"}))
 
 
