@@ -21,6 +21,7 @@ int nodes_remove(const struct options *o);
 
 int agent_status(const struct options *o);
 int node_install(const struct options *o); /* in cli/node_install.c */
+int node_purge(const struct options *o);   /* in cli/node_purge.c */
 int agent_accept_store(const struct options *o);
 
 int ipam_show(const struct options *o);

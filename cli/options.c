@@ -41,6 +41,12 @@ static const struct args_option known[] = {
 		"with --force: the node is off for good, its blocks are free at once"},
 	{OPTION_TIMEOUT, 0, "timeout", "DURATION",
 		"wait so long for an answer: 500ms, 10s, 1m30s (store 20s, agent 5s)"},
+	{OPTION_DRY_RUN, 0, "dry-run", NULL,
+		"only say what would be done; 1 when there is something"},
+	{OPTION_PODS, 0, "pods", NULL, "although pods run here, which lose their network"},
+	{OPTION_STAY, 0, "stay", NULL,
+		"wait for whoever still works, and do not end afterwards: for a DaemonSet"},
+	{OPTION_ROOT, 0, "root", "DIR", "the machine's files are below this folder"},
 	{OPTION_READY, 0, "ready", NULL, "whether this node is served; no more than that"},
 	{OPTION_LIVE, 0, "live", NULL, "whether the agent answers; no more than that"},
 	{OPTION_SHOW_SECRETS, 0, "show-secrets", NULL, "print passwords, too"},
@@ -154,6 +160,8 @@ static int option_put(
 		return put_text(k, value, &o->socket, e);
 	case OPTION_FILENAME:
 		return put_file(value, o, e);
+	case OPTION_ROOT:
+		return put_text(k, value, &o->root, e);
 	case OPTION_IP:
 		o->ip = value;
 		return 0;

@@ -30,6 +30,10 @@ enum option {
 	OPTION_LIFETIME = 1 << 24,
 	OPTION_READY = 1 << 17,
 	OPTION_LIVE = 1 << 18,
+	OPTION_DRY_RUN = 1 << 19,
+	OPTION_PODS = 1 << 20,
+	OPTION_STAY = 1 << 21,
+	OPTION_ROOT = 1 << 22,
 	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
 	OPTION_SHOW_SECRETS = 1 << 26,
 	OPTION_TIMEOUT = 1 << 27,
@@ -51,6 +55,7 @@ struct options {
 	const char *store, *config, *socket;
 	const char *kube_host, *kube_port; /* of the API server, in a pod's environment */
 	const char *ip;
+	const char *root;
 	const char *files[OPTIONS_FILES]; /* in the order given; "-" is stdin */
 	size_t n_files;
 	bool json, yaml, junit; /* none: text */

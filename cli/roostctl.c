@@ -81,6 +81,15 @@ static const struct command {
 		"Copies every file of the folder FROM into the folder TO, each by a rename, so "
 		"that a\n"
 		"runtime finds the old one or the new one. What is the same already stays."},
+	{"node", "purge", "", 0, 0, OPTION_DRY_RUN | OPTION_PODS | OPTION_STAY | OPTION_ROOT,
+		node_purge, "remove everything of roost from this machine",
+		"Removes the runtime's network configuration, the CNI executables, links, routes, "
+		"rules,\n"
+		"nf_tables tables and tunnels of roost and of its BIRD, /run/roost and "
+		"/var/lib/roost, and\n"
+		"names what it leaves. Refuses while roostd, its BIRD or a pod of roost runs here. "
+		"Doing\n"
+		"it twice is fine."},
 	{"status", NULL, "", 0, 0, OPTION_READY | OPTION_LIVE | OPTION_TIMEOUT, agent_status,
 		"how the agent of this machine is",
 		"Asks the agent over its socket. Exit 1 when there is a problem or no answer.\n"

@@ -32,7 +32,7 @@ def test_a_changed_piece_is_noticed(tmp_path):
                        ["sh", "-c", f"mkdir {copy} && cp -r {ROOT / name} {copy / name}"], check=True)
     (copy / "CMakeLists.txt").write_text("project(roost VERSION 9.9.9 LANGUAGES C)\n")
     done = subprocess.run([sys.executable, copy / "scripts/deploy", "--check"], capture_output=True, text=True)
-    assert done.returncode == 1 and "daemonset.yaml, roost.yaml is not what" in done.stderr, done
+    assert done.returncode == 1 and "daemonset.yaml, uninstall.yaml, roost.yaml is not what" in done.stderr, done
     subprocess.run([sys.executable, copy / "scripts/deploy"], check=True, capture_output=True)
     assert "image: localhost/roost:9.9.9" in (copy / "deploy/roost.yaml").read_text()
     (copy / "deploy/crds/strangers.yaml").write_text("a: b\n")
@@ -64,5 +64,6 @@ def test_bird_reads_what_roostd_writes():
 
 
 def test_nothing_is_privileged():
-    assert "privileged: true" not in DAEMONSET
-    assert DAEMONSET.count("drop: [ALL]") == DAEMONSET.count("image: ")
+    for text in (DAEMONSET, (ROOT / "deploy/uninstall.yaml").read_text()):
+        assert "privileged: true" not in text
+        assert text.count("drop: [ALL]") == text.count("image: ") > 0

@@ -28,6 +28,7 @@ def test_one_command_installs_it_and_one_takes_it_away():
         again = k.kubectl("apply", *STRICT, "-f", FILE).splitlines()
         equal([line for line in again if not line.endswith(" unchanged")], [], "what another apply changes:")
         k.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/part-of=roost")
+        true("created" in k.kubectl("apply", *STRICT, "-f", f"{DEPLOY}/uninstall.yaml"), "the DaemonSet that purges to be made")
         equal(k.kubectl("get", "ippools", "-o", "name"), "", "pools, which agents make:")
         k.kubectl("delete", "--timeout=120s", "-f", FILE)
         for kind in ("namespace", "crd", "clusterrole", "clusterrolebinding", "validatingadmissionpolicy",
