@@ -287,10 +287,18 @@ static void drop_old_index(struct agent *a, const struct store_event *ev)
 		(void)store_start_write(a->store, &w, 0);
 }
 
+/* The answer of a list that was asked for may be behind what a watch has told meanwhile: that says nothing of
+ * a store that went back. */
+static bool is_of_watch(const struct agent *a, uint64_t id)
+{
+	return id == a->watch_status || id == a->watch_resources || id == a->watch_blocks;
+}
+
 static void take_store_event(struct agent *a, const struct store_event *ev)
 {
 	note_commit(a, ev);
-	store_loss_hear(&a->loss, ev, boot_now_ms());
+	if (ev->kind != STORE_RESTART || is_of_watch(a, ev->id))
+		store_loss_hear(&a->loss, ev, boot_now_ms());
 	if (ev->id == a->watch_status || ev->id == a->member.commit) {
 		bool was = a->member.joined;
 		if (member_take(&a->member, ev, boot_now_ms() / 1000))

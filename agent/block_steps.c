@@ -5,7 +5,7 @@
  * must survive a reboot is on the disk before a new block is used. Writes end later; until then
  * a->pending says that they are under way.
  *
- * A claim has three of them: the document is made, pending [C2], the pool is read afresh [C3], and the
+ * A claim has three of them: the document is made, pending [C2], the pools are read afresh [C3], and the
  * document says owned, or goes again [C4]. Whoever wants the pool gone disables it before he counts its
  * blocks, pending ones among them: as both write before they read, one of them sees the other. What a
  * crash leaves is a pending block, with which the next agent goes on at C3.
@@ -21,6 +21,7 @@
 #include "agent/agent_impl.h"
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
+#include "cluster/pools.h"
 #include "ipam/node_cluster.h"
 #include "lib/boot.h"
 #include "lib/log.h"
@@ -47,28 +48,69 @@ static uint64_t start_write(struct agent *a, const struct block_txn *t)
 /* [C3] */
 static void start_check(struct agent *a, struct pending *p)
 {
-	char key[STORE_KEY_MAX];
-	keys_resource(RESOURCE_IPPOOL, p->pool, key);
+	char prefix[STORE_KEY_MAX];
+	keys_resource(RESOURCE_IPPOOL, "", prefix);
 	p->kind = PENDING_CHECK;
-	p->id = store_start_get(a->store, key);
+	p->pools = mem_new(1, sizeof(*p->pools));
+	p->id = store_start_list(a->store, prefix);
 }
 
-/* [C4] What the check of the pool brought: the block is confirmed or goes back. */
-static void end_check(struct agent *a, struct pending *p, const char *pool)
+/* [C4] The block is confirmed, or goes back; why: NULL, or what stands against it. */
+static void end_check(struct agent *a, struct pending *p, const char *why)
 {
 	struct block_txn t;
 	struct block b = {.cidr = p->block, .state = BLOCK_PENDING, .revision = p->revision};
 	(void)text_copy(b.node, sizeof(b.node), a->conf.node);
-	if (block_pool_gives(pool, &p->block)) {
+	if (!why) {
 		p->kind = PENDING_CONFIRM;
 		block_txn_confirm(&t, &b);
 	} else {
-		log_info("block %s is not taken: pool %s does not give it any more",
-			CIDR_STRING(&p->block), p->pool);
+		log_info("block %s of pool %s is not taken: %s", CIDR_STRING(&p->block), p->pool,
+			why);
 		p->kind = PENDING_RETURN;
 		block_txn_return(&t, &b);
 	}
 	p->id = start_write(a, &t);
+}
+
+/* A pool that another one overlaps counts, but blocks of that one may be there: it was the only one once, or
+ * for a moment. Whoever claimed of it wrote its block before it read the pools, so it is seen here. */
+static void judge_pools(struct agent *a, struct pending *p)
+{
+	bool meets;
+	bool gives = pools_read_give(p->pools, p->pool, &p->block, &meets);
+	pending_free_pools(p);
+	if (!gives || !meets) {
+		end_check(a, p, gives ? NULL : "the pool does not give it any more");
+		return;
+	}
+	p->kind = PENDING_CHECK_BLOCKS;
+	p->met = false;
+	p->id = store_start_list(a->store, KEYS_BLOCKS);
+}
+
+/* An event of a list. true: it is over. */
+static bool take_pools(struct agent *a, struct pending *p, const struct store_event *ev)
+{
+	if (ev->kind == STORE_RESTART)
+		pools_read_done(p->pools);
+	else if (ev->kind == STORE_PUT)
+		pools_read_add(p->pools, ev->value);
+	else if (ev->kind == STORE_CURRENT)
+		judge_pools(a, p);
+	return ev->kind == STORE_CURRENT;
+}
+
+static bool take_blocks(struct agent *a, struct pending *p, const struct store_event *ev)
+{
+	struct cidr c;
+	if (ev->kind == STORE_RESTART)
+		p->met = false;
+	else if (ev->kind == STORE_PUT && keys_parse_block(ev->key, &c))
+		p->met |= cidr_overlaps(&c, &p->block) && !cidr_equal(&c, &p->block);
+	else if (ev->kind == STORE_CURRENT)
+		end_check(a, p, p->met ? "a block of another pool has its addresses" : NULL);
+	return ev->kind == STORE_CURRENT;
 }
 
 static void end_step(struct agent *a, struct pending *p, const struct store_event *ev)
@@ -88,15 +130,17 @@ bool end_block_step(struct agent *a, const struct store_event *ev)
 	struct pending *p = pending_find_step_of(&a->pending, ev->id);
 	if (!p)
 		return false;
+	if (p->kind == PENDING_CHECK && ev->kind != STORE_FAILED)
+		return take_pools(a, p, ev);
+	if (p->kind == PENDING_CHECK_BLOCKS && ev->kind != STORE_FAILED)
+		return take_blocks(a, p, ev);
 	bool done = ev->kind == STORE_DONE;
 	log_debug("block %s: %s", CIDR_STRING(&p->block),
 		done			   ? "written"
 		: ev->kind == STORE_FAILED ? ev->what
-		: p->kind == PENDING_CHECK ? "its pool was read"
 					   : "conflict");
-	if (p->kind == PENDING_CHECK && ev->kind != STORE_FAILED) {
-		end_check(a, p, ev->kind == STORE_PUT ? ev->value : NULL);
-	} else if (p->kind == PENDING_CLAIM && done) {
+	pending_free_pools(p);
+	if (p->kind == PENDING_CLAIM && done) {
 		p->revision = ev->revision;
 		start_check(a, p);
 	} else {

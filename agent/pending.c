@@ -6,10 +6,21 @@
 
 #include <stdlib.h>
 
+#include "cluster/pools.h"
 #include "lib/mem.h"
+
+void pending_free_pools(struct pending *p)
+{
+	if (p->pools)
+		pools_read_done(p->pools);
+	free(p->pools);
+	p->pools = NULL;
+}
 
 void pending_done(struct pending_list *l)
 {
+	for (size_t i = 0; i < l->n; i++)
+		pending_free_pools(&l->v[i]);
 	free(l->v);
 	*l = (struct pending_list){0};
 }

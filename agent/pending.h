@@ -13,8 +13,9 @@
 #include "lib/addr.h"
 
 enum pending_kind {
-	PENDING_CLAIM, /* these four: a step of ours in the store is under way */
-	PENDING_CHECK, /* the pool of a pending block is read afresh */
+	PENDING_CLAIM,	      /* these five: a step of ours in the store is under way */
+	PENDING_CHECK,	      /* the pools are read afresh, for a pending block */
+	PENDING_CHECK_BLOCKS, /* and the blocks, as pools overlap there */
 	PENDING_CONFIRM,
 	PENDING_RETURN,
 	PENDING_CONFLICT, /* one was in vain; not to be tried again until then */
@@ -24,6 +25,8 @@ enum pending_kind {
 	PENDING_HOME,	   /* it was in that state folder before a restart */
 };
 
+struct pools_read;
+
 struct pending {
 	struct cidr block;
 	size_t dir; /* index of its state folder */
@@ -31,6 +34,8 @@ struct pending {
 	uint64_t id;		  /* of the store's request, of a step under way */
 	int64_t until_s;	  /* boot time: void after; 0: never */
 	char pool[RESOURCE_NAME]; /* CLAIM, CHECK: that is to give it */
+	struct pools_read *pools; /* CHECK: as far as they were told; heap */
+	bool met;		  /* CHECK_BLOCKS: another block has its addresses */
 	int64_t revision; /* CHECK: of the block's document; DONE: that it has now, 0: it went */
 };
 
@@ -39,6 +44,8 @@ struct pending_list {
 	size_t n, room;
 };
 void pending_done(struct pending_list *l);
+
+void pending_free_pools(struct pending *p); /* what the check is over with */
 
 void pending_add(struct pending_list *l, const struct pending *p);
 void pending_forget(struct pending_list *l, const struct cidr *block); /* all that is known of it */

@@ -14,7 +14,6 @@
 #include "cluster/keys.h"
 #include "lib/boot.h"
 #include "lib/hash.h"
-#include "lib/json.h"
 
 /* The kernel's generator does not fail for so few bytes, once it is seeded. */
 static void make_nonce(char out[33])
@@ -67,20 +66,4 @@ void block_txn_quarantine(struct block_txn *t, const struct block *b)
 {
 	block_txn_format_value(t, &b->cidr, b->node, BLOCK_QUARANTINED);
 	block_txn_write(t, &b->cidr, b->revision, t->value);
-}
-
-bool block_pool_gives(const char *pool, const struct cidr *block)
-{
-	CLEANUP_JSON json_t *doc = NULL;
-	struct resource r = {0};
-	char where[RESOURCE_WHERE];
-	struct err ignored; /* a document that cannot be read gives nothing */
-	if (!pool || json_parse(pool, strlen(pool), &doc, &ignored) < 0 ||
-		resource_parse(doc, &r, where, &ignored) < 0)
-		return false;
-	bool gives = r.kind == RESOURCE_IPPOOL && !r.pool.disabled &&
-		     r.pool.pool.block_len == block->len &&
-		     cidr_contains(&r.pool.pool.cidr, &block->addr);
-	resource_done(&r);
-	return gives;
 }

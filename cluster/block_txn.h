@@ -26,6 +26,3 @@ void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *
 void block_txn_confirm(struct block_txn *t, const struct block *b);    /* [C4, A2] it is owned */
 void block_txn_return(struct block_txn *t, const struct block *b);     /* it becomes free */
 void block_txn_quarantine(struct block_txn *t, const struct block *b); /* it keeps its node */
-
-/* [C3] Whether a pool, as its document (NULL: there is none) says now, may give this block. */
-bool block_pool_gives(const char *pool, const struct cidr *block);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json.h"
 #include "lib/mem.h"
 
 bool pools_is_older(const struct resource *pool, const struct resource *than)
@@ -78,4 +79,47 @@ void pools_judge(const struct resource *const *pools, size_t n, const struct res
 	}
 	while (top)
 		top = pools_leave(top, over);
+}
+
+void pools_read_add(struct pools_read *p, const char *value)
+{
+	CLEANUP_JSON json_t *doc = NULL;
+	struct resource r = {0};
+	char where[RESOURCE_WHERE];
+	struct err ignored;
+	if (!value || json_parse(value, strlen(value), &doc, &ignored) < 0 ||
+		resource_parse(doc, &r, where, &ignored) < 0)
+		return;
+	p->v = mem_grow(p->v, &p->room, p->n, sizeof(*p->v));
+	p->v[p->n++] = r;
+}
+
+void pools_read_done(struct pools_read *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		resource_done(&p->v[i]);
+	free(p->v);
+	*p = (struct pools_read){0};
+}
+
+bool pools_read_give(
+	const struct pools_read *p, const char *name, const struct cidr *block, bool *meets)
+{
+	const struct resource *pool = NULL;
+	*meets = false;
+	for (size_t i = 0; i < p->n && !pool; i++)
+		if (p->v[i].kind == RESOURCE_IPPOOL && strcmp(p->v[i].name, name) == 0)
+			pool = &p->v[i];
+	if (!pool || pool->pool.disabled || pool->pool.pool.block_len != block->len ||
+		!cidr_contains(&pool->pool.pool.cidr, &block->addr))
+		return false;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct resource *other = &p->v[i];
+		if (other == pool || other->kind != RESOURCE_IPPOOL)
+			continue;
+		if (pools_over(pool, &other, 1))
+			return false;
+		*meets = *meets || cidr_overlaps(&other->pool.pool.cidr, block);
+	}
+	return true;
 }

@@ -5,6 +5,9 @@
  * Nothing in a store keeps two people from writing pools that overlap at the same moment, so all readers
  * need one answer. A pool that overlaps an older one is left out, whether or not that one is left
  * out itself: so what counts never changes because a pool goes that it does not touch.
+ *
+ * That alone would not keep addresses apart: of two pools that are made at the same moment the younger may be
+ * seen first, by somebody who claims of it. So each claim looks at all pools afresh.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,3 +25,17 @@ void pools_judge(const struct resource *const *pools, size_t n, const struct res
 /* The same of one pool. Others among all may be of any kind, or NULL, or the pool itself. */
 const struct resource *pools_over(
 	const struct resource *pool, const struct resource *const *all, size_t n);
+
+/* Pools as a list of the store tells them. Zeroed: none yet. */
+struct pools_read {
+	struct resource *v; /* heap */
+	size_t n, room;
+};
+void pools_read_add(
+	struct pools_read *p, const char *value); /* what cannot be read gives nothing */
+void pools_read_done(struct pools_read *p);	  /* zeroed again */
+
+/* [C3] Whether this pool may give the block: it is there, enabled, cut like that, and counts. *meets: another pool
+ * has the block's addresses, too, so a block of that one may be there already. */
+bool pools_read_give(
+	const struct pools_read *p, const char *name, const struct cidr *block, bool *meets);

@@ -22,7 +22,7 @@ struct store_driver {
 		bool fail_fast);
 	/* Answers with PUT, DELETE (there is none) or FAILED. */
 	void (*get)(void *d, uint64_t id, const char *key);
-	/* once: it ends with CURRENT or FAILED, and fails fast. */
+	/* once: it reads afresh, ends with CURRENT or FAILED, and fails fast. */
 	void (*watch)(void *d, uint64_t id, const char *prefix, bool once);
 	void (*cancel)(void *d, uint64_t id); /* an unknown id is fine */
 

@@ -26,6 +26,7 @@
 
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
+#include "cluster/pools.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
 #include "tests/overwrite.h"
@@ -58,8 +59,7 @@ struct node {
 	bool current;
 	uint64_t step; /* what is waited for */
 	struct store_event ended;
-	bool pool_gives; /* a pool that was read */
-	struct cidr block;
+	struct pools_read pools; /* that were read */
 };
 
 _Noreturn static void die(const char *what, const struct err *e)
@@ -86,10 +86,10 @@ static void read_events(struct node *n)
 	struct store_event ev;
 	struct cidr block;
 	while (store_next(n->store, &ev)) {
-		if (ev.id == n->step) {
+		if (ev.id == n->step && ev.kind == STORE_PUT) {
+			pools_read_add(&n->pools, ev.value);
+		} else if (ev.id == n->step && ev.kind != STORE_RESTART) {
 			n->ended = ev;
-			n->pool_gives =
-				ev.kind == STORE_PUT && block_pool_gives(ev.value, &n->block);
 			n->step = 0;
 		}
 		if (ev.id != n->watch)
@@ -132,15 +132,17 @@ static bool claim_block(struct node *n, const struct cidr *block)
 	struct block_txn t;
 	struct block mine = {.cidr = *block};
 	char key[STORE_KEY_MAX];
-	n->block = *block;
+	bool meets;
 	memcpy(mine.node, n->name, sizeof(mine.node));
 	block_txn_claim(&t, block, n->name);
 	if (finish(n, store_start_write(n->store, &t.write, 0)) != STORE_DONE)
 		return false;
 	mine.revision = n->ended.revision;
-	keys_resource(RESOURCE_IPPOOL, "bench", key);
-	(void)finish(n, store_start_get(n->store, key));
-	if (!n->pool_gives)
+	keys_resource(RESOURCE_IPPOOL, "", key);
+	(void)finish(n, store_start_list(n->store, key));
+	bool gives = pools_read_give(&n->pools, "bench", block, &meets);
+	pools_read_done(&n->pools);
+	if (!gives || meets)
 		die("the pool is not good", NULL);
 	block_txn_confirm(&t, &mine);
 	if (finish(n, store_start_write(n->store, &t.write, 0)) != STORE_DONE)

@@ -95,33 +95,6 @@ TEST(a_claim_compares_absence_and_is_pending)
 	assert_string_not_equal(t.value, again.value); /* the nonce */
 }
 
-TEST(only_a_good_pool_gives_a_block)
-{
-	static const struct {
-		const char *kind, *spec;
-		bool gives;
-	} table[] = {
-		{"IPPool", "{\"cidr\":\"100.66.0.0/16\",\"blockSize\":26}", true},
-		{"IPPool", "{\"cidr\":\"100.66.0.0/16\",\"blockSize\":26,\"disabled\":true}",
-			false},
-		{"IPPool", "{\"cidr\":\"100.66.0.0/16\",\"blockSize\":27}", false},
-		{"IPPool", "{\"cidr\":\"100.67.0.0/16\",\"blockSize\":26}", false},
-		{"IPPool", "{\"cidr\":7}", false},
-		{"Node", "{}", false},
-	};
-	const struct cidr block = cidr("100.66.0.0/26");
-	for (size_t i = 0; i < COUNT(table); i++) {
-		char doc[512];
-		(void)snprintf(doc, sizeof(doc),
-			"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"%s\",\"metadata\":"
-			"{\"name\":\"p\"},\"spec\":%s}",
-			table[i].kind, table[i].spec);
-		assert_int_equal(block_pool_gives(doc, &block), table[i].gives);
-	}
-	assert_false(block_pool_gives(NULL, &block));
-	assert_false(block_pool_gives("garbage", &block));
-}
-
 TEST(a_value_of_the_longest_name_is_whole)
 {
 	char name[RESOURCE_NAME];
@@ -345,7 +318,6 @@ int main(void)
 		cmocka_unit_test(documents_are_read_and_unknown_keys_are_fine),
 		cmocka_unit_test(hostile_documents_are_refused_with_their_key),
 		cmocka_unit_test(a_claim_compares_absence_and_is_pending),
-		cmocka_unit_test(only_a_good_pool_gives_a_block),
 		cmocka_unit_test(a_value_of_the_longest_name_is_whole),
 		cmocka_unit_test(other_changes_compare_what_was_read),
 		cmocka_unit_test(the_walk_is_the_same_for_ever),

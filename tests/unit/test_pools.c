@@ -79,12 +79,63 @@ TEST(one_answer_for_one_pool_and_for_all)
 	}
 }
 
+/* name, spec and time of documents of a list. */
+static void check_given(const char *const (*docs)[3], size_t n, bool gives, bool meets)
+{
+	struct pools_read p = {0};
+	const struct cidr block = cidr("100.66.0.0/26");
+	bool met;
+	pools_read_add(&p, NULL);
+	pools_read_add(&p, "garbage");
+	pools_read_add(&p, "{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"Node\","
+			   "\"metadata\":{\"name\":\"p\"},\"spec\":{}}");
+	for (size_t i = 0; i < n; i++) {
+		char doc[512];
+		(void)snprintf(doc, sizeof(doc),
+			"{\"apiVersion\":\"projectcalico.org/"
+			"v3\",\"kind\":\"IPPool\",\"metadata\":{"
+			"\"name\":\"%s\",\"creationTimestamp\":\"2026-11-30T14:00:0%sZ\"},"
+			"\"spec\":{%s}}",
+			docs[i][0], docs[i][2], docs[i][1]);
+		pools_read_add(&p, doc);
+	}
+	assert_int_equal(pools_read_give(&p, "p", &block, &met), gives);
+	assert_int_equal(met, meets);
+	pools_read_done(&p);
+}
+
+TEST(only_a_good_pool_that_counts_gives_a_block)
+{
+	static const char good[] = "\"cidr\":\"100.66.0.0/16\",\"blockSize\":26";
+	static const struct {
+		const char *docs[2][3];
+		bool gives, meets;
+	} table[] = {
+		{{{"p", good, "1"}}, true, false},
+		{{{"q", good, "1"}}, false, false},
+		{{{"p", "\"cidr\":\"100.66.0.0/16\",\"blockSize\":26,\"disabled\":true", "1"}},
+			false, false},
+		{{{"p", "\"cidr\":\"100.66.0.0/16\",\"blockSize\":27", "1"}}, false, false},
+		{{{"p", "\"cidr\":\"100.67.0.0/16\",\"blockSize\":26", "1"}}, false, false},
+		{{{"p", "\"cidr\":7", "1"}}, false, false},
+		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.67.0.0/16\"", "0"}}, true, false},
+		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.66.0.0/24\"", "0"}}, false, false},
+		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.66.0.0/24\"", "2"}}, true, true},
+		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.66.9.0/24\"", "2"}}, true, false},
+		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.66.9.0/24\"", "0"}}, false, false},
+	};
+	for (size_t i = 0; i < COUNT(table); i++)
+		check_given(
+			table[i].docs, table[i].docs[1][0] ? 2 : 1, table[i].gives, table[i].meets);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_older_pool_counts_then_the_uid_then_the_name),
 		cmocka_unit_test(a_pool_is_left_out_by_an_older_one_that_is_left_out_itself),
 		cmocka_unit_test(one_answer_for_one_pool_and_for_all),
+		cmocka_unit_test(only_a_good_pool_that_counts_gives_a_block),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
