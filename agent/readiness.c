@@ -12,6 +12,8 @@ const char *readiness_lacks(const struct readiness *in)
 		return in->waits;
 	if (!in->has_reconciled)
 		return "the cluster store has not been read yet";
+	if (!in->has_address)
+		return "this node has no address yet";
 	if (!in->bird->up)
 		return "BIRD does not answer";
 	if (in->bird->loaded != in->generation)

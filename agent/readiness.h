@@ -14,6 +14,7 @@
 struct readiness {
 	bool has_reconciled;
 	const char *waits; /* why it does not act: for its name, for lost documents; "" it does */
+	bool has_address;  /* of any family, at which other nodes reach its pods */
 	bool drain;	   /* it is to have no blocks */
 	size_t n_blocks;   /* own ones that are announced */
 	const struct bird_status *bird;

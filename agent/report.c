@@ -122,6 +122,7 @@ const char *agent_lacks(const struct agent *a)
 		.waits = *a->member.waits ? a->member.waits
 			 : a->loss.holds  ? a->loss.why
 					  : "",
+		.has_address = a->self.addr[IPV4].addr.family || a->self.addr[IPV6].addr.family,
 		.drain = node && node->spec.drain,
 		.n_blocks = a->self.n_announced,
 		.bird = &a->bird_status,

@@ -74,13 +74,14 @@ static int remove_folder(int dir, const char *name, dev_t dev, int depth, struct
 	return r;
 }
 
-/* dev: of the file system that must not be left. */
+/* dev: of the file system that must not be left. Folders tell: overlayfs gives files another one, and a file
+ * on which something is mounted cannot be removed. */
 static int remove_entry(int dir, const char *name, dev_t dev, int depth, struct err *e)
 {
 	struct stat st;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : refuse(name, errno, e);
-	if (st.st_dev != dev)
+	if (S_ISDIR(st.st_mode) && st.st_dev != dev)
 		return refuse(name, EXDEV, e);
 	if (S_ISDIR(st.st_mode))
 		return remove_folder(dir, name, dev, depth, e);

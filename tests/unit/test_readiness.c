@@ -5,8 +5,12 @@
 
 /* A node that is served. */
 static const struct bird_status up = {.up = true, .loaded = 3};
-static const struct readiness served = {
-	.has_reconciled = true, .waits = "", .n_blocks = 1, .bird = &up, .generation = 3};
+static const struct readiness served = {.has_reconciled = true,
+	.has_address = true,
+	.waits = "",
+	.n_blocks = 1,
+	.bird = &up,
+	.generation = 3};
 
 TEST(a_served_node_lacks_nothing)
 {
@@ -30,6 +34,8 @@ TEST(what_is_missing_first_is_said)
 	assert_says(readiness_lacks(&r), "not loaded");
 	bird.up = false;
 	assert_says(readiness_lacks(&r), "BIRD does not answer");
+	r.has_address = false;
+	assert_says(readiness_lacks(&r), "no address yet");
 	r.has_reconciled = false;
 	assert_says(readiness_lacks(&r), "store has not been read");
 	r.waits = "another agent has the name";
