@@ -24,6 +24,8 @@ def is_worker(config):
 def pytest_addoption(parser):
     parser.addoption("--on-this-machine", action="store_true",
                      help="no machine of its own: for tests that install packages somewhere")
+    parser.addoption("--minutes", type=float, default=1, help="how long the race for addresses goes on, of each store")
+    parser.addoption("--seed", type=int, help="of a race that was seen before")
     parser.addoption("--writes", type=int, default=6, help="how long the stories of the model are")
 
 
