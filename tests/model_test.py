@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The model of who owns a block (tests/model/blocks.pml): Spin finds nothing against it, whoever takes part, and
-finds each of the faults that can be planted in it. With --writes N the stories are longer, which takes minutes."""
+"""The models of who owns a block (tests/model/blocks.pml) and of pools that overlap (pools.pml): Spin finds nothing
+against them, whoever takes part, and finds each of the faults that can be planted in them. With --writes N the
+stories of the first are longer, which takes minutes."""
 import pathlib
 import re
 import subprocess
 
 import pytest
 
-MODEL = pathlib.Path(__file__).resolve().parent / "model/blocks.pml"
+MODELS = pathlib.Path(__file__).resolve().parent / "model"
 DELETER, REMOVER, SECOND, LATE = 1, 2, 4, 8
 
 # Which part of the story shows the fault.
 FAULTS = {1: DELETER, 2: REMOVER, 3: DELETER, 4: REMOVER, 5: REMOVER, 6: LATE, 7: REMOVER, 8: REMOVER | SECOND}
 
 
-def verify(folder, **defines):
+def verify(folder, model="blocks", **defines):
     """How many errors Spin finds, and how many states it looked at."""
     flags = [f"-D{name}={value}" for name, value in {"FAILURES": 1, **defines}.items()]
-    for command in (["spin", *flags, "-a", MODEL],
+    for command in (["spin", *flags, "-a", MODELS / f"{model}.pml"],
                     ["gcc", "-w", "-O2", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c"]):
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
     done = subprocess.run(["./pan", "-E", "-m1000000"], cwd=folder, capture_output=True, text=True, timeout=3600)
@@ -35,4 +36,15 @@ def test_no_block_has_two_users(tmp_path, parts, request):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(tmp_path, fault):
     errors, states = verify(tmp_path, PARTS=FAULTS[fault], WRITES=7, FAULT=fault)
+    assert errors == 1, f"fault {fault} was not found in {states} states"
+
+
+def test_pools_that_overlap_never_give_an_address_twice(tmp_path):
+    errors, states = verify(tmp_path, "pools")
+    assert errors == 0 and states > 100_000, f"{errors} errors in {states} states"
+
+
+@pytest.mark.parametrize("fault", [1, 2, 3])
+def test_a_fault_of_pools_that_overlap_is_found(tmp_path, fault):
+    errors, states = verify(tmp_path, "pools", FAULT=fault)
     assert errors == 1, f"fault {fault} was not found in {states} states"

@@ -6,8 +6,8 @@
  *
  * Each atomic is one request to the store, or one change on a node; everything may happen between
  * two. The steps have the names of the comments in agent/block_steps.c, cluster/node_removal.c and
- * cli/commit.c. What an agent believes of the pool before it claims is left open: its copy may be as old as it
- * likes. The answer of a write may be lost, and a return may be carried out late.
+ * cli/commit.c. Copies of the store may be as old as they like: the agent's of its block, and of the pool before
+ * it claims, the remover's of the blocks. The answer of a write may be lost, and a return may be carried out late.
  *
  * tests/model_test.py checks it, and that each fault of these is found:
  *	FAULT=1 a claim does not read the pool afresh (C3)
@@ -76,10 +76,14 @@ inline confirm() {
 }
 
 proctype agent(byte me) {
-	mtype s; byte r; bool good;
+	mtype s, cs = none; byte r, cr; bool good;
 start:	atomic { now < WRITES -> runs[me] = true; now++; status[me] = true; status_rev[me] = now } /* A1 */
 	do
-	:: atomic { now < WRITES -> s = (node == me -> state : none); r = rev }
+	:: atomic { now < WRITES -> skip };
+		atomic { if
+		:: cs = (node == me -> state : none); cr = rev	/* the watch has told */
+		:: true					/* or not: its copy is as old as it likes */
+		fi; s = cs; r = cr }
 		if
 		:: s == none && !uses[me] ->
 			atomic { if					/* C2 */
@@ -133,14 +137,18 @@ proctype deleter() {
 
 /* Of node 1. That a machine is off is what the operator says with --powered-off. */
 proctype remover() {
-	byte d, r; bool mine, off;
+	byte d, r; bool mine, off, early;
+	if
+	:: atomic { mine = (state != none && node == 1); r = rev; early = true }	/* R1, by a copy */
+	:: skip
+	fi;
 	atomic { !runs[1] -> d = status_rev[1]; off = !uses[1];			/* N0 */
 		if
 		:: !status[1] && FAULT != 8 -> now++; status[1] = true; status_rev[1] = now; d = now
 		:: else
 		fi }
 	if
-	:: FAULT != 4 -> atomic { mine = (state != none && node == 1); r = rev }	/* R1 */
+	:: FAULT != 4 && !early -> atomic { mine = (state != none && node == 1); r = rev }	/* R1 */
 	:: else
 	fi;
 	atomic { if									/* R0 */
