@@ -6,6 +6,7 @@
 #include "agent/agent_impl.h"
 #include "agent/detect.h"
 #include "lib/log.h"
+#include "lib/text.h"
 
 /* A pool that nobody uses yet may be a mistake: it must not take the node's address from it. */
 static size_t list_pools_in_use(const struct agent *a, struct cidr out[POOL_MAX])
@@ -27,14 +28,37 @@ static struct cidr preferred_address(const struct agent *a, enum family family)
 	return now->addr.family || !n ? *now : n->spec.addr[family];
 }
 
+/* What the Node says, put into the way "kubernetes". As long as nobody knows, the node keeps the address that
+ * it had; a Node without address of the family leaves it to what is found. */
+static void fill_in(
+	const struct agent *a, enum family family, const struct cidr *had, struct detect *how)
+{
+	const struct own_node *node = kubernetes_node(a->kubernetes);
+	size_t room = sizeof(how->within) / sizeof(*how->within);
+	if (how->method != DETECT_KUBERNETES)
+		return;
+	for (size_t i = 0; node && i < node->n_addrs && how->n_within < room; i++)
+		if (family_of(node->addrs[i].family) == family)
+			how->within[how->n_within++] = cidr_of_host(&node->addrs[i]);
+	if (!node && had->addr.family)
+		how->within[how->n_within++] = cidr_of_host(&had->addr);
+	if (how->n_within || (!node && family == IPV4))
+		return;
+	how->method = family == IPV4 ? DETECT_FIRST_FOUND : DETECT_NONE;
+	(void)text_copy(how->text, sizeof(how->text), family == IPV4 ? "first-found" : "none");
+}
+
 static void detect_address(struct agent *a, const struct facts *f, enum family family,
 	const struct cidr *pools, size_t n)
 {
-	const struct detect *how = &a->conf.detect[family];
+	struct cidr had = preferred_address(a, family);
+	struct detect filled = a->conf.detect[family];
+	const struct detect *how = &filled;
+	fill_in(a, family, &had, &filled);
 	struct detect_want w = {
 		.how = how,
 		.family = family_af(family),
-		.preferred = preferred_address(a, family),
+		.preferred = had,
 		.avoid = pools,
 		.n_avoid = n,
 	};

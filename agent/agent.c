@@ -45,6 +45,22 @@ static void sync_conflist(struct agent *a, int64_t now)
 		agent_want_reconcile(a, again);
 }
 
+/* Whether pods that start here now get a network and are reached. That a node drains, or that no block is left
+ * for it, is no broken network. */
+static void tell_kubernetes(struct agent *a)
+{
+	const struct bird_status *bird = &a->bird_status;
+	bool has_address = a->self.addr[IPV4].addr.family || a->self.addr[IPV6].addr.family;
+	bool is_ready = !agent_lacks(a) && conflist_is_fine(&a->conflist) && has_address &&
+			a->self.n_announced > 0;
+	const char *broken = "";
+	if (a->has_reconciled && !bird->up)
+		broken = *bird->trouble ? bird->trouble : "BIRD is down";
+	else if (a->has_reconciled && !has_address)
+		broken = "the node has no address that other nodes can send to";
+	kubernetes_tell(a->kubernetes, is_ready, broken);
+}
+
 /* In a large cluster a reconciliation takes long and something happens all the time: four fifths of
  * the time stay for others. */
 static int run_reconciliation(struct agent *a)
@@ -53,6 +69,7 @@ static int run_reconciliation(struct agent *a)
 	a->reconcile_at = 0;
 	int r = reconcile(a);
 	sync_conflist(a, began);
+	tell_kubernetes(a);
 	for (size_t i = 0; i < a->n_waiters; i++)
 		a->waiters[i].seen = true;
 	int64_t took = boot_now_ms() - began;
@@ -146,6 +163,14 @@ static void choose_name(struct agent *a, const struct member_place *here)
 	log_info("node %s, store %s", a->conf.node, a->conf.store.url);
 }
 
+/* Who it is among the agents of the cluster; the same after a restart. */
+static int open_kubernetes(struct agent *a, struct err *e)
+{
+	char me[RESOURCE_NAME + STATUS_ID + 1];
+	(void)snprintf(me, sizeof(me), "%s_%s", a->conf.node, a->known.installation);
+	return kubernetes_open(&a->kubernetes, &a->conf, me, e);
+}
+
 static int open_all(struct agent *a, struct err *e)
 {
 	int r = open_data(a, e);
@@ -175,6 +200,8 @@ static int open_all(struct agent *a, struct err *e)
 			&a->conflist, a->conf.conflist_file, a->conf.conflist_template, e);
 	if (r >= 0)
 		r = open_store(a, e);
+	if (r >= 0)
+		r = open_kubernetes(a, e);
 	if (r >= 0)
 		r = server_open(&a->server, a->conf.socket, a->conf.socket_group, e);
 	return r;
@@ -225,6 +252,7 @@ void agent_close(struct agent *a)
 	if (a->store)
 		say_goodbye(a);
 	server_close(a->server);
+	kubernetes_close(a->kubernetes);
 	bird_close(a->bird);
 	conflist_close(&a->conflist);
 	nat_free(a->nat);
@@ -260,6 +288,7 @@ void agent_fds(const struct agent *a, int fds[AGENT_FDS])
 	fds[2] = bird_fd(a->bird);
 	fds[3] = server_fd(a->server);
 	fds[4] = conflist_fd(&a->conflist);
+	fds[5] = kubernetes_fd(a->kubernetes);
 }
 
 static void end_node_commit(struct agent *a, const struct store_event *ev)
@@ -294,8 +323,23 @@ static bool is_of_watch(const struct agent *a, uint64_t id)
 	return id == a->watch_status || id == a->watch_resources || id == a->watch_blocks;
 }
 
+static struct kubernetes_agent show_kubernetes(struct agent *a)
+{
+	return (struct kubernetes_agent){
+		.store = a->store,
+		.replica = &a->replica,
+		.states = &a->states,
+		.net = a->pods.net,
+		.acts = a->member.joined && a->has_reconciled && !*a->member.waits,
+		.now_ms = boot_now_ms(),
+	};
+}
+
 static void take_store_event(struct agent *a, const struct store_event *ev)
 {
+	struct kubernetes_agent shown = show_kubernetes(a);
+	if (kubernetes_take(a->kubernetes, ev, &shown))
+		return;
 	note_commit(a, ev);
 	if (ev->kind != STORE_RESTART || is_of_watch(a, ev->id))
 		store_loss_hear(&a->loss, ev, boot_now_ms());
@@ -370,6 +414,15 @@ static void take_bird(struct agent *a)
 		agent_want_reconcile(a, AGENT_AT_ONCE);
 }
 
+static void take_kubernetes(struct agent *a)
+{
+	struct kubernetes_agent shown = show_kubernetes(a);
+	if (kubernetes_step(a->kubernetes, &shown)) {
+		agent_want_reconcile(a, AGENT_SOON);
+		a->publish_at = boot_now_ms();
+	}
+}
+
 static void take_events(struct agent *a)
 {
 	struct store_event ev;
@@ -381,6 +434,7 @@ static void take_events(struct agent *a)
 	take_bird(a);
 	if (conflist_take(&a->conflist))
 		agent_want_reconcile(a, AGENT_AT_ONCE);
+	take_kubernetes(a);
 	while (server_next(a->server, &id, &request))
 		handle_request(a, id, request);
 }
@@ -465,7 +519,7 @@ static unsigned int next_wait(const struct agent *a)
 int agent_step(struct agent *a, unsigned int *wait_ms, struct err *e)
 {
 	take_events(a);
-	if (*a->member.refusal)
+	if (*a->member.refusal && !a->kubernetes)
 		return err_set(e, EEXIST, "node %s: %s", a->conf.node, a->member.refusal);
 	do_due(a);
 	*wait_ms = next_wait(a);
@@ -478,6 +532,7 @@ void agent_reload(struct agent *a, const struct agent_conf *c, const char *late)
 	a->conf.headroom = c->headroom;
 	a->conf.idle_block_s = c->idle_block_s;
 	a->conf.deleted_node_s = c->deleted_node_s;
+	a->conf.leaked_address_s = c->leaked_address_s;
 	memcpy(a->conf.detect, c->detect, sizeof(a->conf.detect));
 	a->conf.routes_static = c->routes_static;
 	a->slow_at = boot_now_ms();

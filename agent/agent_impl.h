@@ -15,6 +15,7 @@
 #include "agent/filter/nat.h"
 #include "agent/filter/tunnel_filter.h"
 #include "agent/kernel/kernel.h"
+#include "agent/kube/kubernetes.h"
 #include "agent/lastknown.h"
 #include "agent/member.h"
 #include "agent/node_states.h"
@@ -27,7 +28,6 @@
 #include "agent/server.h"
 #include "agent/store_loss.h"
 #include "agent/tunnel_addresses.h"
-#include "lib/problems.h"
 #include "store/store.h"
 
 /* What is said of exits. */
@@ -51,6 +51,7 @@ struct agent {
 	struct tunnel_filter *tunnel_filter;
 	struct nat *nat;
 	struct bird *bird;
+	struct kubernetes *kubernetes; /* NULL: it is in none */
 	struct server *server;
 	struct node_states states;
 	struct pods pods;

@@ -140,6 +140,7 @@ static void judge_document(struct member *m, const struct store_event *ev, int64
 	struct status s;
 	struct err e;
 	m->revision = ev->revision;
+	m->refusal[0] = '\0';
 	if (!ev->value || status_parse(ev->value, &s, &e) < 0) {
 		m->joined = false; /* nobody's: it is written over */
 		return;
@@ -221,6 +222,7 @@ static void take_document(struct member *m, const struct store_event *ev, int64_
 	} else if (ev->kind == STORE_DELETE) {
 		m->revision = 0;
 		m->joined = false;
+		m->refusal[0] = '\0'; /* who does not end at it may act from now on */
 		m->beat_s = 0;
 	}
 }

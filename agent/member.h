@@ -32,7 +32,7 @@ struct member {
 	int64_t revision;  /* of the document as we know it; 0: there is none */
 	bool known;	   /* the watch has told what there is */
 	bool joined;	   /* the document is ours */
-	char refusal[512]; /* why this agent may not run; "" it may */
+	char refusal[512]; /* another installation has the name; "" none has */
 	/* The last agent of this installation that wrote the document instead of us. */
 	char other[STATUS_ID];	  /* its instance; "": nobody */
 	int64_t other_beat_s;	  /* its heartbeat, by its clock */

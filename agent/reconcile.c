@@ -82,6 +82,12 @@ static size_t list_withdrawn(const struct agent *a, struct cidr *out)
 	return n;
 }
 
+static bool is_cordoned(const struct agent *a)
+{
+	const struct own_node *node = kubernetes_node(a->kubernetes);
+	return node && node->unschedulable;
+}
+
 static int sync_blocks(struct agent *a, const struct mirror *m)
 {
 	struct block_plan_ask asks[AGENT_WAITERS];
@@ -99,6 +105,7 @@ static int sync_blocks(struct agent *a, const struct mirror *m)
 		.max_blocks = max_blocks(a),
 		.idle_s = a->conf.idle_block_s,
 		.now_s = boot_now_ms() / 1000,
+		.cordoned = is_cordoned(a),
 		.drain = node && node->spec.drain,
 		.asks = asks,
 		.n_asks = a->n_waiters,
@@ -382,6 +389,12 @@ static void note_troubles(struct agent *a)
 	if (*a->member.waits)
 		problems_add_as(&a->problems, a->member.refused ? "refused" : "name", "%s",
 			a->member.waits);
+	if (*a->member.refusal)
+		problems_add_as(&a->problems, "refused",
+			"%.60s is another machine in the cluster store: this one takes no blocks "
+			"until that is gone; it is removed when Kubernetes has this machine under "
+			"the name, or by roostctl node remove %.60s --force --powered-off",
+			a->conf.node, a->conf.node);
 	if (*a->member.newcomer)
 		problems_add_as(&a->problems, "newcomer", "%s", a->member.newcomer);
 	bird_status(a->bird, &a->bird_status);
@@ -394,7 +407,7 @@ static void note_troubles(struct agent *a)
 static void give_nothing(struct agent *a)
 {
 	struct err e;
-	if (!a->member.refused)
+	if (!a->member.refused && !*a->member.refusal)
 		return;
 	int r = node_states_stop_giving(&a->states, &e);
 	if (r < 0)
@@ -447,11 +460,13 @@ int reconcile(struct agent *a)
 	a->problems = (struct problems){0};
 	note_troubles(a);
 	problems_add_all(&a->problems, &a->pods.problems);
+	kubernetes_list_problems(a->kubernetes, &a->problems);
+	const struct own_node *node = kubernetes_node(a->kubernetes);
 	int r = node_states_read(&a->states, boot_now_ms() / 1000, &e);
 	if (r < 0)
 		problems_add_as(
 			&a->problems, "node state", "the node state cannot be read: %s", e.text);
-	if (*a->member.waits) {
+	if (*a->member.waits || *a->member.refusal) {
 		give_nothing(a);
 		return 0;
 	}
@@ -470,6 +485,7 @@ int reconcile(struct agent *a)
 		return 0;
 	}
 	detect_addresses(a, &f);
+	a->self.labels = node ? node->labels : NULL;
 	a->self.ipip_is_foreign = kernel_ipip_is_foreign(a->kernel);
 	int changed = sync_all(a, &f);
 	facts_done(&f);

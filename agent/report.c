@@ -102,6 +102,7 @@ void publish_status(struct agent *a, bool stopped)
 		.peers = a->bird_status.peers};
 	s.tunnels[0] = tunnel_addresses_count(&a->tunnels, AF_INET);
 	s.tunnels[1] = tunnel_addresses_count(&a->tunnels, AF_INET6);
+	(void)text_copy(s.node_uid, sizeof(s.node_uid), kubernetes_uid(a->kubernetes));
 	(void)text_copy(s.version, sizeof(s.version), ROOST_VERSION);
 	(void)text_clean(s.bird, sizeof(s.bird), bird_text(a));
 	(void)text_copy(s.store, sizeof(s.store), a->conf.store.url);

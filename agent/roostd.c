@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * roostd, the node agent: one process, one event loop (sd-event), no threads. The loop knows when
- * to look: four descriptors, a time, signals; agent/agent.c knows what to do. SIGTERM and SIGINT
+ * to look: some descriptors, a time, signals; agent/agent.c knows what to do. SIGTERM and SIGINT
  * end it, which changes nothing on the node; SIGHUP reads the configuration again. The service
  * manager hears that it is ready as soon as it answers ADDs, whatever the cluster store does, and is
  * prodded by the loop as long as it turns.
@@ -120,7 +120,8 @@ static int add_sources(struct loop *l)
 	int r = sd_event_add_time_relative(
 		l->event, &l->timer, CLOCK_BOOTTIME, 0, 1000, on_time, l);
 	for (int i = 0; i < AGENT_FDS && r >= 0; i++)
-		r = sd_event_add_io(l->event, NULL, fds[i], EPOLLIN, on_ready, l);
+		if (fds[i] >= 0)
+			r = sd_event_add_io(l->event, NULL, fds[i], EPOLLIN, on_ready, l);
 	if (r >= 0)
 		r = sd_event_add_signal(l->event, NULL, SIGTERM, on_stop, l);
 	if (r >= 0)

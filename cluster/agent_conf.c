@@ -113,6 +113,7 @@ static const struct schema_member file_members[] = {
 	{"kubernetes", TEXT(setting_kubernetes), AT(kubernetes)},
 	{"kubernetesServer", TEXT(setting_kubernetes_server), AT(kube_server)},
 	{"deletedNodeSeconds", &schema_number, AT(deleted_node_s), LIVE, .max = IDLE_MAX_S},
+	{"leakedAddressSeconds", &schema_number, AT(leaked_address_s), LIVE, .max = IDLE_MAX_S},
 	SECTION("address", address),
 	SECTION("bird", bird),
 	{"firstPools", TEXT(setting_path_or_none), AT(first_pools)},
@@ -159,7 +160,7 @@ const char *agent_conf_server(const struct agent_conf *c, const char *config)
 }
 
 /* A cluster store in Kubernetes says which one it is. Its API server has to serve the heartbeats of all. */
-static void complete_kubernetes(struct agent_conf *c)
+static int complete_kubernetes(struct agent_conf *c, struct err *e)
 {
 	const char *config = c->store.url + strlen(in_api);
 	if (!c->heartbeat_s)
@@ -174,6 +175,13 @@ static void complete_kubernetes(struct agent_conf *c)
 		if (c->detect[f].is_default)
 			c->detect[f] =
 				(struct detect){.method = DETECT_KUBERNETES, .text = "kubernetes"};
+	for (enum family f = IPV4; !*c->kubernetes && f < FAMILIES; f++)
+		if (c->detect[f].method == DETECT_KUBERNETES)
+			return err_set(e, EINVAL,
+				"address.%s is kubernetes, and the setting kubernetes does not say "
+				"which one",
+				f == IPV4 ? "ipv4" : "ipv6");
+	return 0;
 }
 
 int agent_conf_complete(struct agent_conf *c, struct err *e)
@@ -182,7 +190,9 @@ int agent_conf_complete(struct agent_conf *c, struct err *e)
 		(void)setting_add_state_dir(AGENT_CONF_STATE_DIR, c, e);
 	if (!*c->store.url)
 		(void)snprintf(c->store.url, sizeof(c->store.url), "file:%s/store", c->data_dir);
-	complete_kubernetes(c);
+	int r = complete_kubernetes(c, e);
+	if (r < 0)
+		return r;
 	if (!*c->store.cert != !*c->store.key)
 		return err_set(e, EINVAL, "etcd.certFile and etcd.keyFile belong together");
 	if (!*c->store.user != !*c->store.password_file)

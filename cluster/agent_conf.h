@@ -47,13 +47,15 @@ struct agent_conf {
 	bool trust_last_blocks; /* after a reboot without the store */
 	uint32_t headroom;	/* free addresses to keep in each pool family, 16 */
 	uint32_t heartbeat_s; /* how often it says in the store that it lives, 10; in "kube:" 60 */
-	char kubernetes
-		[AGENT_CONF_PATH]; /* "in-cluster", a kubeconfig; "": Kubernetes is not asked */
-	char kube_server
-		[AGENT_CONF_PATH];	  /* "https://HOST:PORT"; "": the kubeconfig's, the pod's */
+	/* "in-cluster", a kubeconfig; "": Kubernetes is not asked */
+	char kubernetes[AGENT_CONF_PATH];
+	/* "https://HOST:PORT"; "": the kubeconfig's, the pod's */
+	char kube_server[AGENT_CONF_PATH];
 	char pod_server[AGENT_CONF_PATH]; /* what main found in a pod's environment; "": nothing */
-	uint32_t
-		deleted_node_s; /* blocks of a node deleted in Kubernetes are free after, 900; 0: stay */
+	/* Blocks of a Node that is gone in Kubernetes are free after, 900; 0: never. */
+	uint32_t deleted_node_s;
+	/* An address without pod and link is released after, 600; 0: never. */
+	uint32_t leaked_address_s;
 	uint32_t idle_block_s; /* an empty block beyond the headroom goes back after, 300 */
 	uint16_t vxlan_port;   /* 4789 */
 	uint32_t vxlan_vni;    /* 4096 */

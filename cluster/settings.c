@@ -33,6 +33,7 @@ const struct agent_conf setting_defaults = {
 	.headroom = 16,
 	.idle_block_s = 300,
 	.deleted_node_s = 900,
+	.leaked_address_s = 600,
 	.vxlan_port = 4789,
 	.vxlan_vni = 4096,
 	.vxlan_device = "vxlan.roost",

@@ -19,7 +19,9 @@
 #define STATUS_HEARTBEAT_MAX_S 300
 #define STATUS_PROBLEMS 8
 #define STATUS_DOWN 8 /* sessions that are told of */
-#define STATUS_ID 37  /* a UUID in text */
+#define STATUS_NO_NODE                                                                             \
+	"none"	     /* for a uid: it is in Kubernetes, and has not met a Node of its name yet */
+#define STATUS_ID 37 /* a UUID in text */
 
 struct status_block {
 	struct cidr cidr;
@@ -44,10 +46,10 @@ struct status {
 	char machine[BOOT_MACHINE_TEXT]; /* boot_machine(); "" not known */
 	char netns[24];			 /* the cookie of its network namespace; "" not known */
 	char host[64];			 /* the host's name, for people */
-	char node_uid[64];		 /* of its Node in Kubernetes; "" none, or not known yet */
-	int64_t heartbeat_s;		 /* wall clock */
-	uint32_t interval_s;		 /* between heartbeats; 0 is the default */
-	bool stopped;			 /* ended by itself, cleanly */
+	char node_uid[64];   /* of its Node in Kubernetes, as it was last; "": it is in none */
+	int64_t heartbeat_s; /* wall clock */
+	uint32_t interval_s; /* between heartbeats; 0 is the default */
+	bool stopped;	     /* ended by itself, cleanly */
 	char version[32];
 	char bird[160];	 /* "up", or what is wrong */
 	char exits[256]; /* how its pods leave the cluster, or that it is an exit; "" no exits */

@@ -39,6 +39,7 @@ void candidate_note(struct candidate *c, const char *text, int64_t revision, int
 	c->wrote |= c->looked && changed && text;
 	if (changed)
 		c->unchanged_ms = now_ms;
+	c->noted_ms = now_ms;
 	c->looked = true;
 	c->revision = revision;
 	read_status(c, text);
@@ -46,7 +47,8 @@ void candidate_note(struct candidate *c, const char *text, int64_t revision, int
 
 enum candidate_verdict candidate_judge(const struct candidate *c, int64_t grace_ms, int64_t now_ms)
 {
-	bool silent = now_ms - c->unchanged_ms >= c->silence_ms;
+	/* As far as somebody looked: between two looks it may have written. */
+	bool silent = c->noted_ms - c->unchanged_ms >= c->silence_ms;
 	bool over = now_ms - c->since_ms >= grace_ms || (c->replaced && c->has_heir);
 	if (grace_ms <= 0 || (c->looked && c->is_agent && !c->in_kubernetes) ||
 		(c->looked && !c->is_agent && !c->has_open_blocks))

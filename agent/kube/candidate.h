@@ -18,12 +18,12 @@ struct candidate {
 	int64_t since_ms; /* when that was seen first */
 	int64_t look_ms;  /* its status is read again at */
 	bool looked;
-	bool is_agent;	      /* its status is an agent's */
-	int64_t revision;     /* of the status; 0: there is none */
-	int64_t unchanged_ms; /* since when it is that one */
-	int64_t silence_ms;   /* after so long it is stale */
-	bool wrote;	      /* it changed before our eyes */
-	bool in_kubernetes;   /* its agent knew its Node */
+	bool is_agent;			/* its status is an agent's */
+	int64_t revision;		/* of the status; 0: there is none */
+	int64_t noted_ms, unchanged_ms; /* of the last look; since when it is that one */
+	int64_t silence_ms;		/* after so long it is stale */
+	bool wrote;			/* it changed before our eyes */
+	bool in_kubernetes;		/* its agent knew its Node */
 	bool has_heir;	      /* the machine that replaced it runs an agent, which waits */
 	bool has_open_blocks; /* blocks that no removal has dealt with */
 	char host[64];	      /* where the agent ran, for people */

@@ -47,6 +47,7 @@ struct controller {
 	int64_t node_revision;
 	struct node_removal removal;
 	struct problems problems;
+	bool has_news; /* of them */
 };
 
 struct controller *controller_new(void)
@@ -68,6 +69,7 @@ void controller_rest(struct controller *c)
 	c->question = ASK_NOTHING;
 	c->n = 0;
 	c->scan_ms = 0;
+	c->has_news |= c->problems.total > 0;
 	c->problems = (struct problems){0};
 }
 
@@ -83,6 +85,13 @@ void controller_free(struct controller *c)
 const struct problems *controller_problems(const struct controller *c)
 {
 	return &c->problems;
+}
+
+bool controller_has_news(struct controller *c)
+{
+	bool news = c->has_news;
+	c->has_news = false;
+	return news;
 }
 
 static struct candidate *find(const struct controller *c, const char *node)
@@ -136,6 +145,7 @@ static void scan(struct controller *c, const struct controller_input *in)
 
 static void name_candidates(struct controller *c, const struct controller_input *in)
 {
+	struct problems before = c->problems;
 	c->problems = (struct problems){0};
 	for (size_t i = 0; i < c->n; i++) {
 		const struct candidate *x = &c->v[i];
@@ -149,6 +159,7 @@ static void name_candidates(struct controller *c, const struct controller_input 
 				x->node, x->replaced ? "is another machine" : "was deleted",
 				*x->host ? x->host : "of unknown name");
 	}
+	c->has_news |= memcmp(&before, &c->problems, sizeof(before)) != 0;
 }
 
 /* ---- Reading ---- */
@@ -168,7 +179,7 @@ static void ask(
 	c->id = store_start_get(in->store, key);
 }
 
-/* The uid that an agent wrote; "" none. */
+/* The uid of the Node that an agent had, or STATUS_NO_NODE; "" it is not in Kubernetes. */
 static void read_uid(const char *text, char *out, size_t size)
 {
 	struct status s;

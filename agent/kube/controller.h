@@ -36,3 +36,6 @@ bool controller_take(
 	struct controller *c, const struct store_event *ev, const struct controller_input *in);
 
 const struct problems *controller_problems(const struct controller *c);
+
+/* Whether they are others than at the last call. */
+bool controller_has_news(struct controller *c);

@@ -2,7 +2,7 @@
 /*
  * A record outlives its pod when the runtime never called DEL: its own state was lost, or it was killed at
  * the wrong moment and nobody calls GC. Two witnesses are asked, and both have to say that the pod is
- * gone: the API for ten minutes, and the kernel. One alone errs: the API forgets pods by force while
+ * gone: the API for as long as the setting says, and the kernel. One alone errs: the API forgets pods by force while
  * they run, and a link may be missing because an ADD is under way.
  */
 #include "agent/kube/leaks.h"
@@ -33,7 +33,7 @@ static int64_t missed_since(const struct leaks *l, const struct hash *owner, int
 }
 
 size_t leaks_judge(struct leaks *l, const struct roster *pods, const struct leaks_record *records,
-	size_t n, int64_t now_ms, bool *is_due)
+	size_t n, const struct leaks_when *when, bool *is_due)
 {
 	bool counts = pods->complete && pods->n > 0;
 	struct leaks next = {.v = mem_new(n + 1, sizeof(*next.v))};
@@ -43,9 +43,9 @@ size_t leaks_judge(struct leaks *l, const struct roster *pods, const struct leak
 		is_due[i] = false;
 		if (!counts || !*r->pod || r->has_link || roster_find(pods, r->pod))
 			continue;
-		int64_t since = missed_since(l, &r->owner, now_ms);
+		int64_t since = missed_since(l, &r->owner, when->now_ms);
 		next.v[next.n++] = (struct leaks_missed){.owner = r->owner, .since_ms = since};
-		is_due[i] = now_ms - since >= LEAKS_GONE_MS;
+		is_due[i] = when->now_ms - since >= when->gone_ms;
 		due += is_due[i];
 	}
 	leaks_done(l);

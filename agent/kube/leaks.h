@@ -11,8 +11,6 @@
 #include "agent/kube/roster.h"
 #include "lib/hash.h"
 
-#define LEAKS_GONE_MS INT64_C(600000) /* a pod has to be away for so long, before our eyes */
-
 struct leaks_record {
 	struct hash owner;
 	const char *pod; /* "namespace/name"; "": not known, so never a leak */
@@ -28,8 +26,13 @@ struct leaks { /* zeroed: nothing is missed */
 };
 void leaks_done(struct leaks *l);
 
+struct leaks_when {
+	int64_t gone_ms; /* a pod has to be away for so long, before our eyes */
+	int64_t now_ms;
+};
+
 /* records: sorted by owner, one for each. Those that are due are marked in is_due[n]. The list counts only
  * while it is complete and names any pod at all: what runs on a node, roost's own pod among it, is in it.
  * Without it nothing is due, and all waits begin anew. Returns how many are due. */
 size_t leaks_judge(struct leaks *l, const struct roster *pods, const struct leaks_record *records,
-	size_t n, int64_t now_ms, bool *is_due);
+	size_t n, const struct leaks_when *when, bool *is_due);

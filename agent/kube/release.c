@@ -68,7 +68,7 @@ static void release(struct node_states *s, struct net *net, const struct node_st
 		log_warning("the address of pod %s, which is gone, is not released: %s", name->pod,
 			e.text);
 	else if (r > 0)
-		log_warning("pod %s is gone from Kubernetes for ten minutes and has no link: %d of "
+		log_warning("pod %s is gone from Kubernetes and has no link any more: %d of "
 			    "its addresses released, %s among them",
 			name->pod, r, ADDR_STRING(&name->addr));
 }
@@ -83,7 +83,7 @@ static bool is_any_missing(
 }
 
 void release_leaks(struct leaks *l, const struct roster *pods, struct node_states *s,
-	struct net *net, int64_t now_ms)
+	struct net *net, const struct leaks_when *when)
 {
 	struct node_states_name *names = NULL;
 	struct owned kernel = {0};
@@ -100,7 +100,7 @@ void release_leaks(struct leaks *l, const struct roster *pods, struct node_state
 	size_t *first = mem_new(n + 1, sizeof(*first));
 	bool *is_due = mem_new(n + 1, sizeof(*is_due));
 	size_t count = list_records(names, n, &kernel, records, first);
-	(void)leaks_judge(l, pods, records, count, now_ms, is_due);
+	(void)leaks_judge(l, pods, records, count, when, is_due);
 	for (size_t i = 0; i < count; i++)
 		if (is_due[i])
 			release(s, net, &names[first[i]]);

@@ -11,4 +11,4 @@
 #include "lib/net.h"
 
 void release_leaks(struct leaks *l, const struct roster *pods, struct node_states *s,
-	struct net *net, int64_t now_ms);
+	struct net *net, const struct leaks_when *when);

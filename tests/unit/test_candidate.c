@@ -56,13 +56,16 @@ TEST(a_silent_node_goes_after_the_grace)
 TEST(an_agent_that_writes_lives_whatever_its_clock_shows)
 {
 	struct candidate c = new_candidate(false);
-	int64_t t = 0;
-	for (int64_t revision = 1; t < 3 * GRACE; t += 10 * S)
+	int64_t t = 0, revision = 1;
+	for (; t < 3 * GRACE; t += 10 * S)
 		note(&c, "u-1", revision++, t); /* the heartbeat's time stands still */
 	assert_int_equal(candidate_judge(&c, GRACE, t), CANDIDATE_LIVES);
-	assert_int_equal(candidate_judge(&c, GRACE, t + 24 * S), CANDIDATE_LIVES);
 	assert_int_equal(
-		candidate_judge(&c, GRACE, t + 25 * S), CANDIDATE_GOES); /* 35 s of silence */
+		candidate_judge(&c, GRACE, t + GRACE), CANDIDATE_LIVES); /* nobody looked */
+	note(&c, "u-1", revision - 1, t + 24 * S);
+	assert_int_equal(candidate_judge(&c, GRACE, t + 24 * S), CANDIDATE_LIVES);
+	note(&c, "u-1", revision - 1, t + 25 * S); /* 35 s of silence */
+	assert_int_equal(candidate_judge(&c, GRACE, t + 25 * S), CANDIDATE_GOES);
 }
 
 TEST(an_agent_that_is_not_in_kubernetes_is_nobodys_business_here)
@@ -80,11 +83,13 @@ TEST(blocks_that_a_removal_left_go_and_those_that_people_keep_stay)
 	candidate_note(&c, NULL, 0, S);
 	assert_int_equal(candidate_judge(&c, GRACE, 2 * GRACE), CANDIDATE_STAYS);
 	c.has_open_blocks = true;
+	candidate_note(&c, NULL, 0, GRACE - S);
 	assert_int_equal(candidate_judge(&c, GRACE, GRACE - S), CANDIDATE_WAITS);
 	assert_int_equal(candidate_judge(&c, GRACE, 2 * GRACE), CANDIDATE_GOES);
 	CLEANUP_JSON json_t *mark = status_format_removal();
 	CLEANUP_FREE char *text = json_text(mark);
 	candidate_note(&c, text, 9, 2 * GRACE);
+	candidate_note(&c, text, 9, 2 * GRACE + 36 * S);
 	assert_int_equal(candidate_judge(&c, GRACE, 2 * GRACE + 36 * S), CANDIDATE_GOES);
 }
 
@@ -94,7 +99,9 @@ TEST(a_machine_that_waits_for_the_name_of_another_ends_the_grace_not_the_silence
 	note(&c, "u-1", 7, S);
 	assert_int_equal(candidate_judge(&c, GRACE, 100 * S), CANDIDATE_WAITS);
 	c.has_heir = true;
+	note(&c, "u-1", 7, 30 * S);
 	assert_int_equal(candidate_judge(&c, GRACE, 30 * S), CANDIDATE_WAITS);
+	note(&c, "u-1", 7, 40 * S);
 	assert_int_equal(candidate_judge(&c, GRACE, 40 * S), CANDIDATE_GOES);
 	note(&c, "u-1", 8, 40 * S); /* it lives after all */
 	assert_int_equal(candidate_judge(&c, GRACE, 41 * S), CANDIDATE_LIVES);

@@ -35,6 +35,13 @@ static struct leaks_record record(const char *pod, bool has_link)
 		.owner = hash_of(pod, strlen(pod)), .pod = pod, .has_link = has_link};
 }
 
+static size_t judge(struct leaks *l, const struct roster *r, const struct leaks_record *record,
+	int64_t now_ms, bool *due)
+{
+	const struct leaks_when when = {.gone_ms = 10 * MINUTE, .now_ms = now_ms};
+	return leaks_judge(l, r, record, 1, &when, due);
+}
+
 TEST(a_record_is_due_after_ten_minutes_without_pod_and_link)
 {
 	struct leaks l = {0};
@@ -42,8 +49,8 @@ TEST(a_record_is_due_after_ten_minutes_without_pod_and_link)
 	bool due[1];
 	const struct leaks_record gone = record("ns/gone", false);
 	for (int64_t t = MINUTE; t < 11 * MINUTE; t += MINUTE)
-		assert_int_equal(leaks_judge(&l, &r, &gone, 1, t, due), 0);
-	assert_int_equal(leaks_judge(&l, &r, &gone, 1, 11 * MINUTE, due), 1);
+		assert_int_equal(judge(&l, &r, &gone, t, due), 0);
+	assert_int_equal(judge(&l, &r, &gone, 11 * MINUTE, due), 1);
 	assert_true(due[0]);
 	leaks_done(&l);
 	roster_done(&r);
@@ -61,7 +68,7 @@ TEST(one_witness_is_not_enough)
 		struct roster r = pods(alive);
 		bool due[1];
 		for (int64_t t = MINUTE; t < 30 * MINUTE; t += MINUTE)
-			assert_int_equal(leaks_judge(&l, &r, &records[i], 1, t, due), 0);
+			assert_int_equal(judge(&l, &r, &records[i], t, due), 0);
 		leaks_done(&l);
 		roster_done(&r);
 	}
@@ -76,8 +83,8 @@ TEST(an_empty_or_partial_list_is_never_taken_for_no_pods)
 	const struct leaks_record gone = record("ns/gone", false);
 	tell(&partial, KUBE_RESTART, NULL);
 	for (int64_t t = MINUTE; t < 30 * MINUTE; t += MINUTE) {
-		assert_int_equal(leaks_judge(&l, &empty, &gone, 1, t, due), 0);
-		assert_int_equal(leaks_judge(&l, &partial, &gone, 1, t, due), 0);
+		assert_int_equal(judge(&l, &empty, &gone, t, due), 0);
+		assert_int_equal(judge(&l, &partial, &gone, t, due), 0);
 	}
 	leaks_done(&l);
 	roster_done(&empty);
@@ -90,19 +97,19 @@ TEST(a_list_that_was_away_or_a_pod_that_was_seen_begins_the_wait_anew)
 	struct roster r = pods(alive);
 	bool due[1];
 	const struct leaks_record gone = record("ns/gone", false);
-	(void)leaks_judge(&l, &r, &gone, 1, MINUTE, due);
+	(void)judge(&l, &r, &gone, MINUTE, due);
 	tell(&r, KUBE_RESTART, NULL);
-	(void)leaks_judge(&l, &r, &gone, 1, 5 * MINUTE, due);
+	(void)judge(&l, &r, &gone, 5 * MINUTE, due);
 	roster_done(&r);
 	r = pods(alive);
-	(void)leaks_judge(&l, &r, &gone, 1, 6 * MINUTE, due);
-	assert_int_equal(leaks_judge(&l, &r, &gone, 1, 15 * MINUTE, due), 0);
+	(void)judge(&l, &r, &gone, 6 * MINUTE, due);
+	assert_int_equal(judge(&l, &r, &gone, 15 * MINUTE, due), 0);
 	tell(&r, KUBE_EXISTS, "gone");
-	(void)leaks_judge(&l, &r, &gone, 1, 15 * MINUTE + 1, due);
+	(void)judge(&l, &r, &gone, 15 * MINUTE + 1, due);
 	tell(&r, KUBE_GONE, "gone");
-	(void)leaks_judge(&l, &r, &gone, 1, 16 * MINUTE, due);
-	assert_int_equal(leaks_judge(&l, &r, &gone, 1, 17 * MINUTE, due), 0);
-	assert_int_equal(leaks_judge(&l, &r, &gone, 1, 26 * MINUTE, due), 1);
+	(void)judge(&l, &r, &gone, 16 * MINUTE, due);
+	assert_int_equal(judge(&l, &r, &gone, 17 * MINUTE, due), 0);
+	assert_int_equal(judge(&l, &r, &gone, 26 * MINUTE, due), 1);
 	leaks_done(&l);
 	roster_done(&r);
 }

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Watches: the own Node and the pods of this node, by field selectors, so that what an agent hears does
+ * not grow with the cluster; all Nodes, as metadata, in the one agent that holds the Lease. Requests: one at
+ * a time for the Node (a patch), one for the Lease. A patch compares nothing or the version that was
+ * read, is made only for a difference, and the watch shows what became of it; a refusal is not repeated
+ * before half a minute is over.
+ */
+#include "agent/kube/kubernetes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/kube/controller.h"
+#include "agent/kube/election.h"
+#include "agent/kube/leaks.h"
+#include "agent/kube/release.h"
+#include "agent/kube/roster.h"
+#include "cluster/status.h"
+#include "lib/boot.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+#include "store/kube/kube.h"
+
+#define LEASE "roost-controller"
+#define LEASES "/apis/coordination.k8s.io/v1/namespaces/roost-system/leases"
+#define RETRY_MS 30000
+#define BROKEN_MS INT64_C(120000) /* BIRD restarts, addresses move: not said before */
+#define LEAKS_MS 10000		  /* records are compared so often */
+#define STEP_MS 1000
+
+struct kubernetes {
+	const struct agent_conf *conf;
+	struct kube *client;
+	uint64_t watch_node, watch_pods, watch_nodes;  /* the last one: 0 while not elected */
+	bool known;				       /* whether there is a Node */
+	bool listed;				       /* one was told since the list began */
+	struct own_node *node;			       /* NULL: none */
+	char uid[sizeof(((struct own_node *)0)->uid)]; /* its, or that of the last one */
+	struct roster pods, nodes;
+	struct leaks leaks;
+	struct election election;
+	struct controller *controller;
+	uint64_t patch, lease;
+	const char *patches; /* what the patch under way is for */
+	char refused[200];   /* what Kubernetes did not let us do; "" */
+	int64_t patch_at, leaks_at, step_at;
+	bool is_ready;
+	char broken[200];
+	int64_t broken_ms; /* since when; 0: it is not */
+};
+
+static void start_watches(struct kubernetes *k)
+{
+	char node[RESOURCE_NAME + 32], pods[RESOURCE_NAME + 32];
+	(void)snprintf(node, sizeof(node), "metadata.name=%s", k->conf->node);
+	(void)snprintf(pods, sizeof(pods), "spec.nodeName=%s", k->conf->node);
+	k->watch_node = kube_start_watch(k->client,
+		&(struct kube_selection){.path = "/api/v1/nodes", .field_selector = node});
+	k->watch_pods = kube_start_watch(k->client,
+		&(struct kube_selection){
+			.path = "/api/v1/pods", .field_selector = pods, .metadata_only = true});
+}
+
+int kubernetes_open(
+	struct kubernetes **out, const struct agent_conf *c, const char *me, struct err *e)
+{
+	*out = NULL;
+	if (!*c->kubernetes)
+		return 0;
+	bool in_cluster = strcmp(c->kubernetes, "in-cluster") == 0;
+	struct kubernetes *k = mem_new(1, sizeof(*k));
+	k->conf = c;
+	(void)text_copy(k->uid, sizeof(k->uid), STATUS_NO_NODE);
+	int r = kube_open(&k->client,
+		&(struct kube_options){
+			.config = in_cluster ? NULL : c->kubernetes,
+			.server = agent_conf_server(c, c->kubernetes),
+		},
+		e);
+	if (r < 0) {
+		free(k);
+		err_add(e, "kubernetes");
+		return r;
+	}
+	election_init(&k->election, LEASE, me);
+	k->controller = controller_new();
+	start_watches(k);
+	*out = k;
+	return 0;
+}
+
+static void forget_node(struct kubernetes *k)
+{
+	if (k->node)
+		own_node_done(k->node);
+	free(k->node);
+	k->node = NULL;
+}
+
+void kubernetes_close(struct kubernetes *k)
+{
+	if (!k)
+		return;
+	kube_close(k->client);
+	controller_free(k->controller);
+	forget_node(k);
+	roster_done(&k->pods);
+	roster_done(&k->nodes);
+	leaks_done(&k->leaks);
+	free(k);
+}
+
+int kubernetes_fd(const struct kubernetes *k)
+{
+	return k ? kube_fd(k->client) : -1;
+}
+
+const struct own_node *kubernetes_node(const struct kubernetes *k)
+{
+	return k ? k->node : NULL;
+}
+
+const char *kubernetes_uid(const struct kubernetes *k)
+{
+	return k ? k->uid : "";
+}
+
+bool kubernetes_is_known(const struct kubernetes *k)
+{
+	return k && k->known;
+}
+
+/* ---- The own Node ---- */
+
+/* true: something that others use of it changed. */
+static bool take_node(struct kubernetes *k, const struct kube_event *ev)
+{
+	bool was = k->node && k->known;
+	if (ev->kind == KUBE_RESTART) {
+		k->listed = false;
+		return false;
+	}
+	if (ev->kind == KUBE_CURRENT) {
+		bool changed = !k->known || (was && !k->listed);
+		if (!k->listed)
+			forget_node(k);
+		k->known = true;
+		return changed;
+	}
+	if (!ev->name || strcmp(ev->name, k->conf->node) != 0)
+		return false;
+	forget_node(k);
+	if (ev->kind == KUBE_EXISTS) {
+		k->node = mem_new(1, sizeof(*k->node));
+		own_node_read(ev->object, k->node);
+		k->listed = true;
+		(void)text_copy(k->uid, sizeof(k->uid), k->node->uid);
+	}
+	return true;
+}
+
+void kubernetes_tell(struct kubernetes *k, bool is_ready, const char *broken)
+{
+	if (!k)
+		return;
+	k->is_ready = is_ready;
+	(void)text_copy(k->broken, sizeof(k->broken), broken);
+	if (!*broken)
+		k->broken_ms = 0;
+	else if (!k->broken_ms)
+		k->broken_ms = boot_now_ms();
+}
+
+static enum own_node_state network_state(const struct kubernetes *k, int64_t now_ms)
+{
+	if (k->is_ready)
+		return OWN_NODE_READY;
+	return k->broken_ms && now_ms - k->broken_ms >= BROKEN_MS ? OWN_NODE_BROKEN
+								  : OWN_NODE_UNCERTAIN;
+}
+
+static void start_patch(struct kubernetes *k, enum kube_method method, const char *what,
+	const char *tail, const json_t *body)
+{
+	char path[RESOURCE_NAME + 32];
+	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%s%s", k->conf->node, tail);
+	k->patches = what;
+	k->patch = kube_start_request(k->client, method, path, body, 0);
+}
+
+static void patch_node(struct kubernetes *k, int64_t now_ms)
+{
+	enum own_node_state state = network_state(k, now_ms);
+	if (!k->node || k->patch || now_ms < k->patch_at)
+		return;
+	CLEANUP_JSON json_t *condition =
+		own_node_condition(k->node, state, k->broken, boot_wall_s());
+	if (condition) {
+		start_patch(k, KUBE_PATCH_STRATEGIC, "nodes/status", "/status", condition);
+		return;
+	}
+	CLEANUP_JSON json_t *untaint = state == OWN_NODE_READY ? own_node_untaint(k->node) : NULL;
+	if (untaint)
+		start_patch(k, KUBE_PATCH_JSON, "nodes", "", untaint);
+}
+
+/* What was refused is said; what another writer made impossible follows from the next event. */
+static void end_patch(struct kubernetes *k, const struct kube_event *ev, int64_t now_ms)
+{
+	bool done = ev->kind == KUBE_ANSWER && ev->status >= 200 && ev->status < 300;
+	k->patch = 0;
+	k->refused[0] = '\0';
+	k->patch_at =
+		now_ms + (done || ev->status == 409 || ev->status == 422 ? STEP_MS : RETRY_MS);
+	if (done)
+		log_info("Node %s: %s", k->conf->node,
+			strcmp(k->patches, "nodes") ? "the condition NetworkUnavailable is set"
+						    : "the taint " OWN_NODE_TAINT " is removed");
+	else if (ev->kind == KUBE_ANSWER && ev->status == 403)
+		(void)snprintf(k->refused, sizeof(k->refused),
+			"Kubernetes does not let roost patch %s of Node %.60s: its account lacks "
+			"the right (deploy/roost.yaml has it)",
+			k->patches, k->conf->node);
+}
+
+/* ---- Leaks ---- */
+
+static void look_for_leaks(struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	const struct leaks_when when = {
+		.gone_ms = (int64_t)k->conf->leaked_address_s * 1000, .now_ms = a->now_ms};
+	if (a->now_ms < k->leaks_at)
+		return;
+	k->leaks_at = a->now_ms + LEAKS_MS;
+	if (when.gone_ms && k->pods.complete && !kube_trouble(k->client, NULL))
+		release_leaks(&k->leaks, &k->pods, a->states, a->net, &when);
+	else
+		leaks_done(&k->leaks); /* the wait begins anew */
+}
+
+/* ---- The whole cluster ---- */
+
+static void ask_lease(struct kubernetes *k, int64_t now_ms)
+{
+	CLEANUP_JSON json_t *lease = NULL;
+	switch (election_next(&k->election, now_ms)) {
+	case ELECTION_WAIT:
+		break;
+	case ELECTION_LOOK:
+		k->lease = kube_start_request(k->client, KUBE_GET, LEASES "/" LEASE, NULL, 0);
+		break;
+	case ELECTION_CREATE:
+		lease = election_object(&k->election, boot_wall_s());
+		k->lease = kube_start_request(k->client, KUBE_POST, LEASES, lease, 0);
+		break;
+	case ELECTION_REPLACE:
+		lease = election_object(&k->election, boot_wall_s());
+		k->lease = kube_start_request(k->client, KUBE_PUT, LEASES "/" LEASE, lease, 0);
+		break;
+	}
+}
+
+static void begin_control(struct kubernetes *k)
+{
+	log_info("this agent looks after deleted nodes now (Lease " LEASE ")");
+	k->watch_nodes = kube_start_watch(k->client,
+		&(struct kube_selection){.path = "/api/v1/nodes", .metadata_only = true});
+}
+
+static void end_control(struct kubernetes *k)
+{
+	if (k->watch_nodes) {
+		log_info("another agent looks after deleted nodes now");
+		kube_stop(k->client, k->watch_nodes);
+	}
+	k->watch_nodes = 0;
+	roster_done(&k->nodes);
+	controller_rest(k->controller);
+}
+
+static struct controller_input input_of(struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	return (struct controller_input){
+		.store = a->store,
+		.replica = a->replica,
+		.nodes = &k->nodes,
+		.grace_ms = (int64_t)k->conf->deleted_node_s * 1000,
+		.now_ms = a->now_ms,
+	};
+}
+
+/* A list of Nodes in which this one is missing is not the whole truth. */
+static bool may_control(const struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	return a->acts && k->watch_nodes && k->nodes.complete && replica_is_whole(a->replica) &&
+	       roster_find(&k->nodes, k->conf->node) && !kube_trouble(k->client, NULL);
+}
+
+static void control(struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	bool stands = a->acts && k->known && k->node;
+	if (stands)
+		ask_lease(k, a->now_ms);
+	bool won = stands && election_is_won(&k->election, a->now_ms);
+	if (won && !k->watch_nodes)
+		begin_control(k);
+	else if (!won && k->watch_nodes)
+		end_control(k);
+	struct controller_input in = input_of(k, a);
+	if (may_control(k, a))
+		controller_step(k->controller, &in);
+}
+
+bool kubernetes_take(
+	struct kubernetes *k, const struct store_event *ev, const struct kubernetes_agent *a)
+{
+	if (!k)
+		return false;
+	struct controller_input in = input_of(k, a);
+	return controller_take(k->controller, ev, &in);
+}
+
+/* ---- Events ---- */
+
+static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_t now_ms)
+{
+	bool answered = ev->kind == KUBE_ANSWER;
+	if (ev->id == k->watch_node)
+		return take_node(k, ev);
+	if (ev->id == k->watch_pods)
+		(void)roster_take(&k->pods, ev);
+	else if (k->watch_nodes && ev->id == k->watch_nodes)
+		(void)roster_take(&k->nodes, ev);
+	else if (k->patch && ev->id == k->patch)
+		end_patch(k, ev, now_ms);
+	else if (k->lease && ev->id == k->lease)
+		election_answer(&k->election, answered ? ev->status : 0,
+			answered ? ev->object : NULL, now_ms);
+	return false;
+}
+
+bool kubernetes_step(struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	struct kube_event ev;
+	bool changed = false;
+	if (!k)
+		return false;
+	while (kube_next(k->client, &ev))
+		changed |= take_event(k, &ev, a->now_ms);
+	if (a->acts)
+		patch_node(k, a->now_ms);
+	if (a->acts)
+		look_for_leaks(k, a);
+	control(k, a);
+	return controller_has_news(k->controller) || changed;
+}
+
+/* ---- For people ---- */
+
+void kubernetes_list_problems(const struct kubernetes *k, struct problems *out)
+{
+	if (!k)
+		return;
+	const char *trouble = kube_trouble(k->client, NULL);
+	if (trouble)
+		problems_add_as(out, "kubernetes", "Kubernetes: %s", trouble);
+	else if (k->known && !k->node)
+		problems_add_as(out, "own Node",
+			"there is no Node %.60s in Kubernetes: kubelet registers it, under its own "
+			"name (node, or NODE_NAME, must be that); blocks of a deleted Node are "
+			"free "
+			"%u s after its agent stopped",
+			k->conf->node, k->conf->deleted_node_s);
+	if (*k->refused)
+		problems_add_as(out, "own Node's patch", "%s", k->refused);
+	if (k->node && k->node->left_out)
+		problems_add_as(out, "labels",
+			"%zu labels of Node %.60s are left out: at most 192 are taken",
+			k->node->left_out, k->conf->node);
+	problems_add_all(out, controller_problems(k->controller));
+}
