@@ -28,7 +28,6 @@
 #include "agent/server.h"
 #include "agent/store_loss.h"
 #include "agent/tunnel_addresses.h"
-#include "store/store.h"
 
 /* What is said of exits. */
 struct agent_exits {
