@@ -21,7 +21,8 @@
 #include "lib/mem.h"
 
 #define NODE_WRITE_MS 5000
-#define LOSS_LOOK_MS 1000 /* a store that lost documents is looked at again */
+#define LOOK_AGAIN_MS                                                                              \
+	1000 /* at a store that lost documents, at Kubernetes that has not answered yet */
 
 /* A document that cannot be read says nothing against what was so; one that is gone does not either, as long as
  * nobody else has one: what is in use here is claimed again meanwhile. */
@@ -430,7 +431,7 @@ static bool has_lost_documents(struct agent *a)
 	if (*a->loss.why && holds)
 		problems_add_as(&a->problems, "lost documents", "%s", a->loss.why);
 	if (holds)
-		agent_want_reconcile(a, LOSS_LOOK_MS);
+		agent_want_reconcile(a, LOOK_AGAIN_MS);
 	return holds;
 }
 
@@ -472,6 +473,10 @@ int reconcile(struct agent *a)
 	}
 	if (r < 0 || !replica_is_whole(&a->replica) || !a->member.joined) {
 		use_last_known(a);
+		return 0;
+	}
+	if (!a->has_reconciled && kubernetes_is_awaited(a->kubernetes)) {
+		agent_want_reconcile(a, LOOK_AGAIN_MS);
 		return 0;
 	}
 	if (has_lost_documents(a)) {

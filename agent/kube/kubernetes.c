@@ -130,9 +130,9 @@ const char *kubernetes_uid(const struct kubernetes *k)
 	return k ? k->uid : "";
 }
 
-bool kubernetes_is_known(const struct kubernetes *k)
+bool kubernetes_is_awaited(const struct kubernetes *k)
 {
-	return k && k->known;
+	return k && !k->known && !kube_trouble(k->client, NULL);
 }
 
 /* ---- The own Node ---- */

@@ -57,7 +57,7 @@ const struct own_node *kubernetes_node(const struct kubernetes *k);
 /* Its uid, also when it is gone; STATUS_NO_NODE: none was met. "": not in Kubernetes. */
 const char *kubernetes_uid(const struct kubernetes *k);
 
-/* Whether it is known if there is a Node. */
-bool kubernetes_is_known(const struct kubernetes *k);
+/* Whether it will be known in a moment if there is a Node: the first answer is on the way. */
+bool kubernetes_is_awaited(const struct kubernetes *k);
 
 void kubernetes_list_problems(const struct kubernetes *k, struct problems *out);

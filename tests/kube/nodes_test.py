@@ -28,7 +28,7 @@ class Kubernetes:
 
     def __init__(self, nodes=2, **settings):
         self.stack = contextlib.ExitStack()
-        self.c = self.stack.enter_context(Cluster(nodes, store="etcd", start=False))
+        self.c = self.stack.enter_context(Cluster(nodes, store="etcd", encap="vxlan", start=False))
         try:
             self.c.router.ip(f"addr add {controlplane.ADDRESS}/32 dev lo")
             self.k = self.stack.enter_context(ControlPlane(ns=self.c.router))
@@ -231,12 +231,11 @@ def test_a_deleted_node_gives_its_blocks_back_when_its_agent_is_silent():
 def test_another_machine_under_the_name_gets_it_when_the_first_is_silent():
     with Kubernetes(nodes=2, deletedNodeSeconds=900) as x:
         one, two = x.started()
-        two.agent.kill()
+        two.reboot()
+        shutil.rmtree(two.data)
         x.delete(two)
         x.add_node(two)
-        shutil.rmtree(two.data)
-        shutil.rmtree(two.state)
-        two.agent.start()
+        two.start()
         until(lambda: has_problem(two, "is another machine"), "the second machine to wait")
         true(blocks_of(two), "the blocks of the first to be there yet")
         until(lambda: x.is_ready(two), "the second machine to have the name")
