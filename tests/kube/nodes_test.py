@@ -14,7 +14,9 @@ import controlplane
 import lab
 from controlplane import ControlPlane
 from lab import Cluster, equal, inside, resource, true, until
+from rightful_test import Url
 from rights_test import bound_account
+from store_test import define
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
 TAINT = {"key": "roost.io/not-ready", "effect": "NoSchedule"}
@@ -26,21 +28,26 @@ POD = "/api/v1/namespaces/lab/pods"
 class Kubernetes:
     """A cluster of nodes of roost, and a control plane that knows them."""
 
-    def __init__(self, nodes=2, **settings):
-        self.stack = contextlib.ExitStack()
+    def __init__(self, nodes=2, store="etcd", **settings):
+        """store: of roost's documents; "kube": the API server."""
+        self.stack, self.store = contextlib.ExitStack(), store
         self.c = self.stack.enter_context(Cluster(nodes, store="etcd", encap="vxlan", start=False))
         try:
             self.c.router.ip(f"addr add {controlplane.ADDRESS}/32 dev lo")
             self.k = self.stack.enter_context(ControlPlane(ns=self.c.router))
             self.k.kubectl("create", "namespace", "roost-system")
             self.k.kubectl("create", "namespace", "lab")
-            self.k.kubectl("apply", *(w for f in ("crds", "rbac.yaml", "policy.yaml")
-                                     for w in ("-f", f"{lab.ROOT}/deploy/{f}")))
-            self.c.store.start()
-            self.c.apply(*self.c.manifest(), resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
+            define(self.k)
+            self.k.kubectl("apply", *(w for f in ("rbac", "policy") for w in ("-f", f"{lab.ROOT}/deploy/{f}.yaml")))
+            if store == "kube":
+                self.c.store.close()
+                self.c.store = Url(self.k)
+            else:
+                self.c.store.start()
             for node in self.c.nodes:
                 self.add_node(node)
                 self.configure(node, **settings)
+            self.c.apply(*self.c.manifest(), resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
         except BaseException:
             self.stack.close()
             raise
@@ -56,7 +63,10 @@ class Kubernetes:
 
     def configure(self, node, **settings):
         del node.settings["address"]
-        node.configure(kubernetes=bound_account(self.k, node.name), **settings)
+        config = bound_account(self.k, node.name)
+        if self.store == "kube":
+            settings["store"] = f"kube:{config}"
+        node.configure(kubernetes=config, **settings)
 
     def add_node(self, node, **labels):
         """What kubelet registers, and a cloud's controller says beside it."""
@@ -130,6 +140,9 @@ def blocks_of(node):
     with inside(node.cluster.router.path):
         documents = lab.documents(node.cluster, "blocks/")
     return sorted(key for key, text in documents.items() if json.loads(text)["node"] == node.name)
+
+
+STORES = pytest.mark.parametrize("store", ("etcd", "kube"))
 
 
 def test_a_node_is_what_its_node_says_and_says_when_its_network_is_there():
@@ -209,8 +222,9 @@ def test_cordon_stops_the_claims_for_headroom_alone():
             one.del_pod(pod)
 
 
-def test_a_deleted_node_gives_its_blocks_back_when_its_agent_is_silent():
-    with Kubernetes(nodes=3, deletedNodeSeconds=2) as x:
+@STORES
+def test_a_deleted_node_gives_its_blocks_back_when_its_agent_is_silent(store):
+    with Kubernetes(nodes=3, store=store, deletedNodeSeconds=2) as x:
         one, two, three = x.started()
         three.add_pod()
         until(lambda: blocks_of(three), "blocks of the third node")
@@ -228,8 +242,9 @@ def test_a_deleted_node_gives_its_blocks_back_when_its_agent_is_silent():
         until(lambda: x.is_ready(three), "the node to be ready when it is registered again")
 
 
-def test_another_machine_under_the_name_gets_it_when_the_first_is_silent():
-    with Kubernetes(nodes=2, deletedNodeSeconds=900) as x:
+@STORES
+def test_another_machine_under_the_name_gets_it_when_the_first_is_silent(store):
+    with Kubernetes(nodes=2, store=store, deletedNodeSeconds=900) as x:
         one, two = x.started()
         two.reboot()
         shutil.rmtree(two.data)
@@ -239,6 +254,7 @@ def test_another_machine_under_the_name_gets_it_when_the_first_is_silent():
         until(lambda: has_problem(two, "is another machine"), "the second machine to wait")
         true(blocks_of(two), "the blocks of the first to be there yet")
         until(lambda: x.is_ready(two), "the second machine to have the name")
+        until(lambda: two.blackholes(4) and two.blackholes(6), "a block of each family")
         two.add_pod()
         one.add_pod()
         x.c.wait_converged()
