@@ -354,6 +354,8 @@ static int sync_all(struct agent *a, const struct facts *f)
 	struct desired d;
 	list_blocks(a);
 	a->self.learned = bird_learned_blocks(a->bird, &a->self.n_learned);
+	a->self.services = service_table_none(); /* nobody tells of any */
+	a->self.services_before = bird_services_before(a->bird, &a->self.n_services_before);
 	peers_down_show(&a->peers_down, a->bird, &a->self);
 	desired_make(&a->conf, &a->replica, f, &a->self, &d);
 	int changed = sync_states(a, f, &d);

@@ -63,7 +63,8 @@ static size_t count_pools(const struct replica *r)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < r->n_items; i++)
-		n += r->items[i]->resource.kind == RESOURCE_IPPOOL;
+		n += r->items[i]->resource.kind == RESOURCE_IPPOOL &&
+		     !r->items[i]->resource.pool.balancer;
 	return n;
 }
 

@@ -31,7 +31,10 @@ static void row_pool(struct table *t, const struct resource *r)
 		names[ipip ? p->ipip : p->vxlan]);
 	(void)snprintf(blocks, sizeof(blocks), "/%u", p->pool.block_len);
 	table_row(t, r->name, CIDR_STRING(&p->pool.cidr), blocks, encap, yes(p->nat_outgoing),
-		yes(p->disabled), yes(!p->no_bgp_export), *p->selector ? p->selector : "all()");
+		yes(p->disabled), yes(!p->no_bgp_export), *p->selector ? p->selector : "all()",
+		!p->balancer ? "pods"
+		: p->manual  ? "services that ask"
+			     : "services");
 }
 
 static void row_node(struct table *t, const struct resource *r)
@@ -89,7 +92,7 @@ static const struct shape {
 	const char *titles;
 	void (*row)(struct table *t, const struct resource *r);
 } shapes[RESOURCE_KINDS] = {
-	[RESOURCE_IPPOOL] = {"NAME|CIDR|BLOCKS|ENCAPSULATION|NAT|DISABLED|EXPORTED|NODES",
+	[RESOURCE_IPPOOL] = {"NAME|CIDR|BLOCKS|ENCAPSULATION|NAT|DISABLED|EXPORTED|NODES|FOR",
 		row_pool},
 	[RESOURCE_NODE] = {"NAME|IPV4|IPV6|>ASN|DRAIN", row_node},
 	[RESOURCE_BGPCONFIGURATION] = {"NAME|>ASN|MESH|>PORT|LOG|PASSWORD", row_bgp},

@@ -26,7 +26,8 @@
 bool rules_moves_pool(const struct resource *before, const struct resource *now)
 {
 	const struct pool *a = &before->pool.pool, *b = &now->pool.pool;
-	return !cidr_equal(&a->cidr, &b->cidr) || a->block_len != b->block_len;
+	return !cidr_equal(&a->cidr, &b->cidr) || a->block_len != b->block_len ||
+	       before->pool.balancer != now->pool.balancer;
 }
 
 struct tally {
@@ -182,13 +183,14 @@ static int check_pool(
 	if (r == 0 && moves) {
 		char text[256];
 		const struct cidr *before = &item->before->pool.pool.cidr;
+		bool uses = item->before->pool.balancer != item->now->pool.balancer;
 		if (!cidr_equal(before, &p->cidr))
 			*where = "spec.cidr";
 		else
-			*where = "spec.blockSize";
+			*where = uses ? "spec.allowedUses" : "spec.blockSize";
 		if (rules_count_blocks(s->blocks, s->n_blocks, before, text) > 0)
-			return err_set(e, EINVAL,
-				"cidr and blockSize cannot change while the pool has %s", text);
+			return err_set(e, EINVAL, "%s cannot change while the pool has %s",
+				uses ? "allowedUses" : "cidr and blockSize", text);
 	}
 	return r < 0 ? r : check_blocks(s, p, e);
 }
@@ -315,6 +317,62 @@ static int check_exits(const struct rules_set *s, size_t i, const char **where, 
 	return 0;
 }
 
+/* ---- Services ---- */
+
+/* All prefixes of a resource, one after the other, and the field of each; NULL: no more. */
+static const struct cidr *service_at(const struct resource *r, size_t i, const char **where)
+{
+	static const char *const places[SERVICE_USES] = {
+		[SERVICE_CLUSTER] = "spec.serviceClusterIPs",
+		[SERVICE_EXTERNAL] = "spec.serviceExternalIPs",
+		[SERVICE_BALANCER] = "spec.serviceLoadBalancerIPs"};
+	for (size_t u = 0; r->kind == RESOURCE_BGPCONFIGURATION && u < SERVICE_USES; u++) {
+		*where = places[u];
+		if (i < r->bgp.services.n[u])
+			return &r->bgp.services.cidrs[u][i];
+		i -= r->bgp.services.n[u];
+	}
+	return NULL;
+}
+
+static bool has_service(const struct resource *r, const struct cidr *c)
+{
+	const char *where = NULL;
+	const struct cidr *one = NULL;
+	for (size_t i = 0; r && (one = service_at(r, i, &where)); i++)
+		if (cidr_equal(one, c))
+			return true;
+	return false;
+}
+
+/* Of item i, a BGPConfiguration or a pool for pods: every node announces services' prefixes, and one
+ * node alone a pod's block. */
+static int check_services(const struct rules_set *s, size_t i, const char **where, struct err *e)
+{
+	const struct rules_item *item = &s->items[i];
+	bool is_pool = item->now->kind == RESOURCE_IPPOOL;
+	if (is_pool && item->before && !rules_moves_pool(item->before, item->now))
+		return 0;
+	for (size_t n = 0; n < s->n_items; n++) {
+		const struct resource *pool = is_pool ? item->now : s->items[n].now;
+		const struct resource *bgp = is_pool ? s->items[n].now : item->now;
+		const struct cidr *c = NULL;
+		for (size_t k = 0; (c = service_at(bgp, k, where)); k++) {
+			if (pool->kind != RESOURCE_IPPOOL || pool->pool.balancer ||
+				!cidr_overlaps(c, &pool->pool.pool.cidr) ||
+				(!is_pool && has_service(item->before, c)))
+				continue;
+			*where = is_pool ? "spec.cidr" : *where;
+			return err_set(e, EINVAL,
+				"the services' prefix %s of BGPConfiguration %.100s overlaps %s of "
+				"IPPool %.100s, which is for pods",
+				CIDR_STRING(c), bgp->name, CIDR_STRING(&pool->pool.pool.cidr),
+				pool->name);
+		}
+	}
+	return 0;
+}
+
 /* ---- All of them ---- */
 
 bool rules_needs_recheck(const struct resource *before, const struct resource *now)
@@ -328,6 +386,8 @@ int rules_check(const struct rules_set *s, size_t i, const char **where, struct 
 {
 	const struct rules_item *item = &s->items[i];
 	int r = check_exits(s, i, where, e);
+	if (r == 0)
+		r = check_services(s, i, where, e);
 	if (r < 0)
 		return r;
 	*where = "";

@@ -110,7 +110,8 @@ bool pools_read_give(
 	for (size_t i = 0; i < p->n && !pool; i++)
 		if (p->v[i].kind == RESOURCE_IPPOOL && strcmp(p->v[i].name, name) == 0)
 			pool = &p->v[i];
-	if (!pool || pool->pool.disabled || pool->pool.pool.block_len != block->len ||
+	if (!pool || pool->pool.disabled || pool->pool.balancer ||
+		pool->pool.pool.block_len != block->len ||
 		!cidr_contains(&pool->pool.pool.cidr, &block->addr))
 		return false;
 	for (size_t i = 0; i < p->n; i++) {

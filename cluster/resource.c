@@ -7,7 +7,7 @@
  * Calico knows the field or nobody does. Three groups of fields are let through without a meaning:
  * what an export adds (uid, creationTimestamp, status...), what Calico writes of a node for its own
  * book-keeping (orchRefs, addresses), and fields whose only accepted value is what roost does
- * anyway (assignmentMode: Automatic). docs/resources/ lists them kind by kind.
+ * anyway (autoAllocateBlocks: true). docs/resources/ lists them kind by kind.
  *
  * The same reader judges what comes from the store. So limits are those of the value types, no text
  * gets through whose alphabet is not known, and an error repeats a document's text only shortened
@@ -93,32 +93,64 @@ static int resource_check_encap(const struct schema_at *at, void *out)
 	return 0;
 }
 
-/* Pools give addresses to pods and tunnels, both, in Calico as here. */
-static int resource_check_uses(const struct schema_at *at, void *out)
+/* A pool gives addresses to pods and tunnels, both, or to services: nothing else tells them apart. */
+static int resource_read_uses(const struct schema_at *at, void *out)
 {
-	bool workload = false, tunnel = false;
+	static const char *const known[] = {"Workload", "Tunnel", "LoadBalancer", NULL};
+	enum { WORKLOAD, TUNNEL, BALANCER, USES };
+	bool has[USES] = {false};
 	int r = fields_list.read(at, out);
 	if (r < 0 || json_array_size(at->value) == 0)
 		return r;
 	for (size_t i = 0; i < json_array_size(at->value); i++) {
 		const struct schema_at here = schema_element(at, i);
 		const char *use = json_string_value(here.value);
+		int k = 0;
 		if (!use)
 			return schema_refuse_type(&here, "a string");
-		workload = workload || strcmp(use, "Workload") == 0;
-		tunnel = tunnel || strcmp(use, "Tunnel") == 0;
-		if (strcmp(use, "Workload") != 0 && strcmp(use, "Tunnel") != 0)
+		while (known[k] && strcmp(known[k], use) != 0)
+			k++;
+		if (k == USES)
 			return schema_refuse(
 				&here, EINVAL, "\"%.40s\" is not supported by roost", use);
+		has[k] = true;
 	}
-	if (workload && tunnel)
+	*(bool *)out = has[BALANCER];
+	if (has[BALANCER] && (has[WORKLOAD] || has[TUNNEL]))
+		return schema_refuse(at, EINVAL,
+			"with LoadBalancer and another use is not supported: a pool is for "
+			"services, or for pods and tunnels");
+	if (has[BALANCER] || (has[WORKLOAD] && has[TUNNEL]))
 		return 0;
 	return schema_refuse(at, EINVAL,
 		"without %s is not supported by roost: a pool is for pods and tunnels",
-		workload ? "Tunnel" : "Workload");
+		has[WORKLOAD] ? "Tunnel" : "Workload");
+}
+
+/* What speaks of pods says nothing of services; whoever wrote it meant another pool. */
+static int resource_check_balancer(const struct schema_at *at, void *out)
+{
+	const struct resource_pool *p = &((const struct resource *)out)->pool;
+	const struct {
+		const char *key;
+		bool set;
+	} of_pods[] = {{"ipipMode", p->ipip != ENCAP_NEVER}, {"vxlanMode", p->vxlan != ENCAP_NEVER},
+		{"natOutgoing", p->nat_outgoing}, {"disableBGPExport", p->no_bgp_export},
+		{"nodeSelector", *p->selector && strcmp(p->selector, "all()") != 0}};
+	for (size_t i = 0; p->balancer && i < sizeof(of_pods) / sizeof(of_pods[0]); i++)
+		if (of_pods[i].set)
+			return schema_refuse(SCHEMA_IN(at, of_pods[i].key), EINVAL,
+				"is for pods: a pool with allowedUses [LoadBalancer] cannot have "
+				"it");
+	if (p->manual && !p->balancer)
+		return schema_refuse(SCHEMA_IN(at, "assignmentMode"), EINVAL,
+			"\"Manual\" is not supported by roost, but with allowedUses "
+			"[LoadBalancer]");
+	return 0;
 }
 
 static const char *const encaps[] = {"Never", "Always", "CrossSubnet", NULL};
+static const char *const modes[] = {"Automatic", "Manual", NULL};
 static const struct schema_member pool_members[] = {
 	{"cidr", SCHEMA_PARSER(resource_read_pool_cidr), IN(pool.pool.cidr),
 		.flags = SCHEMA_REQUIRED},
@@ -131,9 +163,10 @@ static const struct schema_member pool_members[] = {
 	{"disabled", &schema_bool, IN(pool.disabled)},
 	{"disableBGPExport", &schema_bool, IN(pool.no_bgp_export)},
 	{"nodeSelector", &fields_selector, IN(pool.selector)},
-	{"allowedUses", SCHEMA_READER(resource_check_uses), .max = RESOURCE_LIST},
-	{"assignmentMode", &fields_only_word, .words = FIELDS_WORD("Automatic")},
+	{"allowedUses", SCHEMA_READER(resource_read_uses), IN(pool.balancer), .max = RESOURCE_LIST},
+	{"assignmentMode", &schema_word, IN(pool.manual), .words = modes},
 	{"namespaceSelector", &fields_only_word, .words = FIELDS_WORD("all()")},
+	{.type = SCHEMA_READER(resource_check_balancer)},
 };
 static const struct schema pool_spec = SCHEMA_OF(pool_members);
 

@@ -38,6 +38,8 @@ struct resource_pool {
 	struct pool pool;		 /* cidr, blockSize; cooldown_s is POOL_COOLDOWN_S here */
 	enum resource_encap ipip, vxlan; /* at most one is not NEVER */
 	bool nat_outgoing, disabled, no_bgp_export;
+	bool balancer; /* allowedUses [LoadBalancer]: for services alone, pods get nothing of it */
+	bool manual;   /* assignmentMode Manual, with balancer: for services that ask by name */
 	char selector[RESOURCE_SELECTOR]; /* nodeSelector; "" all */
 };
 

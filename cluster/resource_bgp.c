@@ -29,7 +29,8 @@ static int resource_check_scope(const struct schema_at *at, void *out)
 {
 	static const char *const clusterwide[] = {"asNumber", "nodeToNodeMeshEnabled",
 		"nodeMeshPassword", "nodeMeshMaxRestartTime", "exits", "exitBFD", "exitPort",
-		"exitFallback"};
+		"exitFallback", "serviceClusterIPs", "serviceExternalIPs",
+		"serviceLoadBalancerIPs"};
 	const char *name = ((const struct resource *)out)->name;
 	if (strcmp(name, "default") == 0)
 		return 0;
@@ -42,12 +43,27 @@ static int resource_check_scope(const struct schema_at *at, void *out)
 			return schema_refuse(SCHEMA_IN(at, clusterwide[i]), EINVAL,
 				"is of the whole cluster: only BGPConfiguration default has it");
 	}
+	/* Calico's exports have its default everywhere. */
+	const char *aggregation =
+		json_string_value(json_object_get(at->value, "serviceLoadBalancerAggregation"));
+	if (aggregation && strcmp(aggregation, "Disabled") == 0)
+		return schema_refuse(SCHEMA_IN(at, "serviceLoadBalancerAggregation"), EINVAL,
+			"is of the whole cluster: only BGPConfiguration default has it");
 	return 0;
 }
 
 /* The last ones are fields that Calico's exports may have with a value that means nothing. */
 static const char *const logs[] = {"None", "Debug", "Info", "Warning", "Error", "Fatal", NULL};
 static const char *const fallbacks[] = {"NodeDefault", "Unreachable", NULL};
+static const char *const aggregations[] = {"Enabled", "Disabled", NULL};
+#define SERVICES(name, use)                                                                        \
+	{                                                                                          \
+		(name), &schema_list, IN(bgp.services.cidrs[use]),                                 \
+			.max = RESOURCE_SERVICE_CIDRS,                                             \
+			.count = offsetof(struct resource, bgp.services.n[use]),                   \
+			.of = SCHEMA_ELEMENT(&schema_object, sizeof(struct cidr),                  \
+				.schema = &resource_service_cidr)                                  \
+	}
 static const struct schema_member bgp_members[] = {
 	{.type = SCHEMA_READER(resource_check_scope)},
 	{"asNumber", &fields_as_number, IN(bgp.as_number), .has = HAS(bgp.has_as)},
@@ -60,12 +76,13 @@ static const struct schema_member bgp_members[] = {
 	{"nodeMeshPassword", &fields_password, IN(bgp.password), .has = HAS(bgp.has_password)},
 	{"bindMode", &fields_only_word, .words = FIELDS_WORD("None")},
 	{"programClusterRoutes", &fields_only_word, .words = FIELDS_WORD("Enabled")},
-	{"serviceLoadBalancerAggregation", &fields_only_word, .words = FIELDS_WORD("Enabled")},
+	{"serviceLoadBalancerAggregation", &schema_word, IN(bgp.services.balancers_apart),
+		.words = aggregations},
 	{.key = "ipv4NormalRoutePriority", .type = &fields_only_number, .max = ROUTE_PRIORITY},
 	{.key = "ipv6NormalRoutePriority", .type = &fields_only_number, .max = ROUTE_PRIORITY},
-	{.key = "serviceClusterIPs", .type = &fields_only_empty},
-	{.key = "serviceExternalIPs", .type = &fields_only_empty},
-	{.key = "serviceLoadBalancerIPs", .type = &fields_only_empty},
+	SERVICES("serviceClusterIPs", SERVICE_CLUSTER),
+	SERVICES("serviceExternalIPs", SERVICE_EXTERNAL),
+	SERVICES("serviceLoadBalancerIPs", SERVICE_BALANCER),
 	{.key = "communities", .type = &fields_only_empty},
 	{.key = "prefixAdvertisements", .type = &fields_only_empty},
 	{.key = "ignoredInterfaces", .type = &fields_only_empty},

@@ -10,6 +10,7 @@
 
 #include "cluster/exits.h"
 #include "cluster/limits.h"
+#include "cluster/services.h"
 #include "lib/addr.h"
 
 enum resource_log { LOGS_NONE, LOGS_DEBUG, LOGS_INFO, LOGS_WARNING, LOGS_ERROR, LOGS_FATAL };
@@ -23,6 +24,7 @@ struct resource_bgp {
 	uint32_t restart_s; /* nodeMeshMaxRestartTime; 0: default */
 	char password[RESOURCE_PASSWORD];
 	struct resource_exits exits;
+	struct resource_services services;
 };
 
 struct resource_peer {

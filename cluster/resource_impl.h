@@ -21,3 +21,6 @@ bool resource_is_password(const char *key);
 /* exitBFD of BGPConfiguration, one of its exits, and a prefix that an exit leads to. */
 extern const struct schema resource_exit_bfd, resource_exit;
 extern const struct schema_type resource_exit_cidr;
+
+/* {cidr: ...} of serviceClusterIPs and its like: a struct cidr. */
+extern const struct schema resource_service_cidr;

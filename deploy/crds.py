@@ -178,6 +178,14 @@ def exit_prefix():
     return text(43, *prefix_rules(), *special_rules(f"{as_cidr()}.prefixLength() >= 8"))
 
 
+def service_prefixes(what):
+    one = text(43, *prefix_rules(), *special_rules(),
+               rule(f"!{IS_PREFIX} || {as_cidr()}.prefixLength() >= 8", says="'is ' + self + ', wider than /8'"))
+    return {**items(group({"cidr": one}, needs=["cidr"]), 64,
+                    rule("self.all(x, self.exists_one(y, y.cidr == x.cidr))", "has a prefix that is there twice")),
+            "description": f"Prefixes of services' {what}, which nodes announce."}
+
+
 def address(f):
     colon = {4: "false", 6: "true"}[f]
     return text(45, rule(f"self == '' || (isIP(self) && self.contains(':') == {colon})",
@@ -277,6 +285,11 @@ def ippool():
     v4 = "!self.cidr.contains(':')"
     length = f"{as_cidr('self.cidr')}.prefixLength()"
 
+    balancer = "has(self.allowedUses) && 'LoadBalancer' in self.allowedUses"
+    of_pods = [("ipipMode", "self.ipipMode == 'Never'"), ("vxlanMode", "self.vxlanMode == 'Never'"),
+               ("natOutgoing", "!self.natOutgoing"), ("disableBGPExport", "!self.disableBGPExport"),
+               ("nodeSelector", "self.nodeSelector in ['', 'all()']")]
+
     def size(of):
         default = f"({of}.cidr.contains(':') ? 122 : 26)"
         own = f"{as_cidr(of + '.cidr')}.prefixLength()"
@@ -292,9 +305,10 @@ def ippool():
         "disableBGPExport": flag(),
         "nodeSelector": selector(),
         "allowedUses": items(text(32), 64, rule(
-            "self.size() == 0 || (self.all(x, x in ['Workload', 'Tunnel']) && 'Workload' in self && 'Tunnel' in self)",
-            "is supported by roost only with both Workload and Tunnel: a pool is for pods and tunnels")),
-        "assignmentMode": only_word("Automatic"),
+            "self.size() == 0 || self.all(x, x == 'LoadBalancer') || "
+            "(self.all(x, x in ['Workload', 'Tunnel']) && 'Workload' in self && 'Tunnel' in self)",
+            "must be both Workload and Tunnel, or LoadBalancer alone: a pool is for pods and tunnels, or for services")),
+        "assignmentMode": words("Automatic", "Manual"),
         "namespaceSelector": only_word("all()"),
     },
         rule(f"!has(self.blockSize) || !{v4} || self.blockSize <= 32", "blockSize must be between 20 and 32"),
@@ -305,6 +319,10 @@ def ippool():
              "vxlanMode cannot be used together with ipipMode: one of them must be Never"),
         rule(f"!has(self.ipipMode) || self.ipipMode == 'Never' || {v4}",
              "ipipMode must be Never: IPIP carries IPv4 only"),
+        *[rule(f"!({balancer}) || !has(self.{f}) || {fits}",
+               f"{f} is for pods: a pool with allowedUses [LoadBalancer] cannot have it") for f, fits in of_pods],
+        rule(f"!has(self.assignmentMode) || self.assignmentMode != 'Manual' || ({balancer})",
+             "assignmentMode \"Manual\" is not supported by roost, but with allowedUses [LoadBalancer]"),
         rule(f"!{fine} || {as_cidr('self.cidr')} == {as_cidr('oldSelf.cidr')}",
              "cidr cannot change: pods have addresses of it. Make another pool, disable this one and restart its pods"),
         rule(f"!{fine} || {size('self')} == {size('oldSelf')}",
@@ -323,12 +341,12 @@ def bgpconfiguration():
         "nodeMeshPassword": {**password(), "description": "The TCP MD5 password of the mesh."},
         "bindMode": only_word("None"),
         "programClusterRoutes": only_word("Enabled"),
-        "serviceLoadBalancerAggregation": only_word("Enabled"),
+        "serviceLoadBalancerAggregation": words("Enabled", "Disabled"),
         "ipv4NormalRoutePriority": only_number(1024),
         "ipv6NormalRoutePriority": only_number(1024),
-        "serviceClusterIPs": only_empty(),
-        "serviceExternalIPs": only_empty(),
-        "serviceLoadBalancerIPs": only_empty(),
+        "serviceClusterIPs": service_prefixes("cluster addresses"),
+        "serviceExternalIPs": service_prefixes("external addresses"),
+        "serviceLoadBalancerIPs": service_prefixes("addresses of load balancers"),
         "communities": only_empty(),
         "prefixAdvertisements": only_empty(),
         "ignoredInterfaces": only_empty(),
@@ -346,12 +364,15 @@ def bgpconfiguration():
 
 def bgpconfiguration_root():
     clusterwide = ("asNumber", "nodeToNodeMeshEnabled", "nodeMeshPassword", "nodeMeshMaxRestartTime", "exits",
-                   "exitBFD", "exitPort", "exitFallback")
+                   "exitBFD", "exitPort", "exitFallback", "serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs")
     return [rule("self.metadata.name == 'default' || self.metadata.name.matches(r'^node\\." + NAME[1:] + "')",
                  says="'metadata.name is \"' + self.metadata.name + '\", must be default, or node. and the name of "
                       "a node'")] + [
         rule(f"self.metadata.name == 'default' || !has(self.spec) || !has(self.spec.{f})",
-             f"spec.{f} is of the whole cluster: only BGPConfiguration default has it") for f in clusterwide]
+             f"spec.{f} is of the whole cluster: only BGPConfiguration default has it") for f in clusterwide] + [
+        rule("self.metadata.name == 'default' || !has(self.spec) || !has(self.spec.serviceLoadBalancerAggregation) || "
+             "self.spec.serviceLoadBalancerAggregation != 'Disabled'",
+             "spec.serviceLoadBalancerAggregation is of the whole cluster: only BGPConfiguration default has it")]
 
 
 def bgppeer():

@@ -37,6 +37,7 @@
 #include "agent/bird/file.h"
 #include "agent/bird/learned.h"
 #include "agent/bird/reply.h"
+#include "agent/bird/written.h"
 #include "lib/boot.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -74,6 +75,8 @@ struct bird {
 	char enabled[BIRD_SESSION_NAME]; /* told to try again at enabled_ms; "" none */
 	int64_t enabled_ms;
 	struct bird_learned learned;
+	struct cidr *services; /* as announced when it was opened */
+	size_t n_services;
 	size_t missing; /* blocks that are to be learned */
 	int64_t expect_until_ms;
 	bool six_is_next; /* blocks of IPv4 were asked for */
@@ -82,6 +85,22 @@ struct bird {
 	int64_t prod_until_ms, prod_at_ms, sessions_at_ms, learned_at_ms, retry_at_ms;
 	struct bird_status status, shown; /* shown: as of the last bird_step() */
 };
+
+static void read_services(struct bird *b, const char *text)
+{
+	for (enum family f = IPV4; f < FAMILIES; f++) {
+		CLEANUP_FREE struct cidr *seen = NULL;
+		size_t n = bird_written_routes(text, "services", f, &seen);
+		struct cidr *all = mem_new(b->n_services + n + 1, sizeof(*all));
+		if (b->n_services)
+			memcpy(all, b->services, b->n_services * sizeof(*all));
+		free(b->services);
+		b->services = all;
+		for (size_t i = 0; i < n; i++)
+			if (seen[i].len == family_bits(f))
+				all[b->n_services++] = seen[i];
+	}
+}
 
 int bird_open(struct bird **out, const struct bird_paths *p, struct err *e)
 {
@@ -100,8 +119,10 @@ int bird_open(struct bird **out, const struct bird_paths *p, struct err *e)
 	}
 	b->on_trial = bird_file_is_on_trial(&b->file);
 	CLEANUP_FREE char *text = bird_file_read(&b->file);
-	if (text)
+	if (text) {
 		bird_learned_from_text(&b->learned, text, boot_now_ms());
+		read_services(b, text);
+	}
 	*out = b;
 	return 0;
 }
@@ -114,6 +135,7 @@ void bird_close(struct bird *b)
 	wait_close(&b->wait);
 	free(b->text);
 	bird_learned_done(&b->learned);
+	free(b->services);
 	bird_sessions_done(&b->sessions);
 	free(b);
 }
@@ -138,6 +160,12 @@ const struct cidr *bird_learned_blocks(const struct bird *b, size_t *n)
 {
 	*n = b->learned.n;
 	return b->learned.blocks;
+}
+
+const struct cidr *bird_services_before(const struct bird *b, size_t *n)
+{
+	*n = b->n_services;
+	return b->services;
 }
 
 uint64_t bird_want_text(struct bird *b, const char *text)

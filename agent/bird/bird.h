@@ -36,6 +36,10 @@ const struct bird_session *bird_sessions_all(const struct bird *b, size_t *n);
  * (agent/bird/learned.h); borrowed until the next bird_step(). */
 const struct cidr *bird_learned_blocks(const struct bird *b, size_t *n);
 
+/* Addresses of services that the file announced when it was opened, each alone (no prefix of several);
+ * borrowed. */
+const struct cidr *bird_services_before(const struct bird *b, size_t *n);
+
 /* How many blocks are to be learned that are not yet: a change of it is a reason to look sooner. */
 void bird_expect(struct bird *b, size_t missing);
 

@@ -6,6 +6,7 @@
  *	roost_own4, roost_local4 (static)            our blocks, announced, and not announced
  *	roost_remote4 (static)                       others' blocks where BGP does not carry them
  *	roost_kept4 (static)                         others' blocks for when BGP has just lost them
+ *	roost_services4 (static)                     addresses of services that this node announces
  *	roost_kernel4                                what of all this the kernel gets
  *
  * what agent/bird/exits.c says of exits, and for both together BGP, roost_mesh and roost_out
@@ -90,6 +91,18 @@ static bool has_remote(const struct bird_part *p, size_t table)
 	return false;
 }
 
+static void put_ranges(struct text *t, const struct bird_part *p)
+{
+	CLEANUP_FREE struct cidr *ranges =
+		sorted(p->f->ranges, p->f->n_ranges, sizeof(*ranges), cidr_compare_first);
+	if (p->has_ranges)
+		text_add(t, "define roost_service_ranges%c = [", p->digit);
+	for (size_t i = 0; i < p->f->n_ranges; i++)
+		text_add(t, "%s\n\t%s+", i ? "," : "", PREFIX_STRING(&ranges[i]));
+	if (p->has_ranges)
+		text_add(t, "\n];\n");
+}
+
 /* Sets of prefixes, which filters refer to. A set must not be empty: then it is not made. */
 static void put_sets(struct text *t, const struct bird_part *p)
 {
@@ -112,6 +125,7 @@ static void put_sets(struct text *t, const struct bird_part *p)
 	}
 	if (p->has_blocks)
 		text_add(t, "\n];\n");
+	put_ranges(t, p);
 }
 
 static void put_hop(struct text *t, const struct bird_hop *h)
@@ -223,6 +237,21 @@ static void put_kept(struct text *t, const struct bird_part *p)
 	text_add(t, "}\n");
 }
 
+/* Prefixes of services, for BGPPeers alone: the nodes' own packets are turned round by what stands in
+ * for services there, before any route is looked at, so the kernel must not know them. */
+static void put_services(struct text *t, const struct bird_part *p)
+{
+	CLEANUP_FREE struct cidr *services =
+		sorted(p->f->services, p->f->n_services, sizeof(*services), cidr_compare_first);
+	if (!p->has_ranges)
+		return;
+	text_add(t, "protocol static roost_services%c {\n\tipv%c;\n", p->digit, p->digit);
+	for (size_t i = 0; i < p->f->n_services; i++)
+		if (i == 0 || !cidr_equal(&services[i], &services[i - 1]))
+			text_add(t, "\troute %s blackhole;\n", PREFIX_STRING(&services[i]));
+	text_add(t, "}\n");
+}
+
 /* What the kernel gets. The rule about pools is there a second time, behind the import filters:
  * a session that an operator adds by hand does not write into the main table unasked. */
 static void put_kernel(struct text *t, const struct bird_part *p)
@@ -235,6 +264,8 @@ static void put_kernel(struct text *t, const struct bird_part *p)
 	text_add(t, "\tif source != RTS_BGP then reject;\n");
 	if (p->has_given)
 		text_add(t, "\tif roost_is_exit%c() then reject;\n", p->digit);
+	if (p->has_ranges)
+		text_add(t, "\tif net ~ roost_service_ranges%c then reject;\n", p->digit);
 	text_add(t, "\tif proto ~ \"roost_peer_*\" then accept;\n");
 	if (p->has_blocks)
 		text_add(t, "\tif net ~ roost_blocks%c then accept;\n", p->digit);
@@ -269,6 +300,7 @@ static void put_family(struct text *t, const struct bird_part *part)
 	put_own(t, &p);
 	put_remote(t, &p);
 	put_kept(t, &p);
+	put_services(t, &p);
 	p.has_given = bird_exits_put_function(t, &p);
 	put_kernel(t, &p);
 	bird_exits_put(t, &p);
@@ -291,6 +323,7 @@ static void put_families(struct text *t, const struct bird_want *w)
 			.digit = family_digit(i),
 			.has_pools = on && f->n_pools > 0,
 			.has_blocks = on && has_blocks(f),
+			.has_ranges = on && f->n_ranges > 0,
 		};
 		if (on)
 			put_family(t, &parts[i]);

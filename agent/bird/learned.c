@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "agent/bird/reply.h"
+#include "agent/bird/written.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 
@@ -91,26 +92,8 @@ bool bird_learned_take(struct bird_learned *l, enum family f, const char *reply,
 void bird_learned_from_text(struct bird_learned *l, const char *text, int64_t now_ms)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++) {
-		char begin[64], word[CIDR_TEXT];
 		CLEANUP_FREE struct cidr *seen = NULL;
-		size_t room = 0;
-		size_t n = 0;
-		struct text t = TEXT_ON(begin);
-		text_add(&t, "\nprotocol static roost_kept%c {\n", family_digit(f));
-		const char *at = strstr(text, begin);
-		const char *end = at ? strstr(at, "\n}") : NULL;
-		for (; at && at < end; at = strchr(at + 1, '\n')) {
-			struct cidr c;
-			struct err ignored; /* another line */
-			if (strncmp(at, "\n\troute ", 8) != 0)
-				continue;
-			struct text w = TEXT_ON(word);
-			text_add_bytes(&w, at + 8, strcspn(at + 8, " \n"));
-			if (w.cut || cidr_parse(word, &c, &ignored) < 0)
-				continue;
-			seen = mem_grow(seen, &room, n, sizeof(*seen));
-			seen[n++] = c;
-		}
+		size_t n = bird_written_routes(text, "kept", f, &seen);
 		(void)merge_blocks(l, f, seen, sort_blocks(seen, n), now_ms);
 	}
 }

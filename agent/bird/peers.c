@@ -5,12 +5,14 @@
  *
  *	from       learned                                announced
  *	a node     exactly our pools' blocks              our own blocks
- *	outside    the same, and outside our pools what   our own blocks less what a filter rejects,
- *	           a filter accepts                       and operator's routes that a filter names
+ *	outside    the same, and outside our pools what   our own blocks and addresses of services less
+ *	           a filter accepts, no address of a      what a filter rejects, and operator's routes
+ *	           service                                that a filter names
  *
  * Inside our pools nothing but whole blocks is ever taken from anybody, so that no neighbour can
  * pull the traffic of a single pod, whatever the rules say. Routes learned by BGP go to no other
- * neighbour, except blocks on a reflector. The static routes to other nodes' blocks go to nobody.
+ * neighbour, except blocks and addresses of services on a reflector. The static routes to other nodes'
+ * blocks go to nobody.
  *
  * Two nodes have one session, over IPv4 where both have it, and it carries both families: always a
  * channel for each, even where one is off here (then it learns and says nothing). For a channel
@@ -131,10 +133,20 @@ static void put_rules(struct text *t, const struct channel *c, size_t direction,
 	}
 }
 
+/* A reflector passes on, within its AS, what it was told: blocks, and services' addresses. */
+static bool reflects(const struct channel *c)
+{
+	const struct bird_peer *p = c->peer;
+	return (c->f->has_blocks || c->f->has_ranges) && p->as_number == p->local_as &&
+	       (p->rr_client || p->rr_cluster.family != 0);
+}
+
 static void put_import(struct text *t, const struct channel *c)
 {
 	const struct bird_part *f = c->f;
 	text_add(t, "\t\timport filter {\n");
+	if (f->has_ranges && !reflects(c))
+		text_add(t, "\t\t\tif net ~ roost_service_ranges%c then reject;\n", f->digit);
 	if (f->has_pools && f->has_blocks)
 		text_add(t, "\t\t\tif net ~ roost_pools%c && net !~ roost_blocks%c then reject;\n",
 			f->digit, f->digit);
@@ -144,6 +156,8 @@ static void put_import(struct text *t, const struct channel *c)
 	bird_exits_put_given(t, c->peer, f->family);
 	if (f->has_blocks)
 		text_add(t, "\t\t\tif net ~ roost_blocks%c then accept;\n", f->digit);
+	if (f->has_ranges && reflects(c))
+		text_add(t, "\t\t\tif net ~ roost_service_ranges%c then accept;\n", f->digit);
 	text_add(t, "\t\t\treject;\n\t\t};\n");
 }
 
@@ -154,27 +168,34 @@ static void put_next_hop(struct text *t, const struct bird_part *f)
 	text_add(t, "bgp_next_hop = %s;\n", ADDR_STRING(&f->f->node));
 }
 
+/* The condition for what is announced when no rule speaks of it. */
+static void put_ours(const struct channel *c, char out[128])
+{
+	struct text t = {.buf = out, .size = 128};
+	bool several = c->f->has_ranges || reflects(c);
+	text_add(&t, "%sproto = \"roost_own%c\"", several ? "(" : "", c->f->digit);
+	if (c->f->has_ranges)
+		text_add(&t, " || proto = \"roost_services%c\"", c->f->digit);
+	if (reflects(c))
+		text_add(&t, " || source = RTS_BGP");
+	text_add(&t, "%s", several ? ")" : "");
+}
+
 static void put_export(struct text *t, const struct channel *c)
 {
-	const struct bird_peer *p = c->peer;
 	char digit = c->f->digit;
-	bool reflects = c->f->has_blocks && p->as_number == p->local_as &&
-			(p->rr_client || p->rr_cluster.family != 0);
 	char ours[128];
-	(void)snprintf(ours, sizeof(ours),
-		reflects ? "(proto = \"roost_own%c\" || source = RTS_BGP)"
-			 : "proto = \"roost_own%c\"",
-		digit);
-	text_add(t, "\t\texport filter {\n");
-	if (reflects)
-		text_add(t, "\t\t\tif source = RTS_BGP && net !~ roost_blocks%c then reject;\n",
-			digit);
-	else
-		text_add(t, "\t\t\tif source = RTS_BGP then reject;\n");
+	put_ours(c, ours);
+	text_add(t, "\t\texport filter {\n\t\t\tif source = RTS_BGP");
+	if (reflects(c) && c->f->has_blocks)
+		text_add(t, " && net !~ roost_blocks%c", digit);
+	if (reflects(c) && c->f->has_ranges)
+		text_add(t, " && net !~ roost_service_ranges%c", digit);
+	text_add(t, " then reject;\n");
 	text_add(t, "\t\t\tif proto = \"roost_local%c\" then reject;\n", digit);
 	text_add(t, "\t\t\tif proto ~ \"roost_remote*\" then reject;\n");
 	text_add(t, "\t\t\tif proto = \"roost_kept%c\" then reject;\n", digit);
-	if (c->f->family != family_of(p->addr.family)) {
+	if (c->f->family != family_of(c->peer->addr.family)) {
 		text_add(t, "\t\t\tif source != RTS_BGP then ");
 		put_next_hop(t, c->f);
 	}

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/bird/want_exits.h"
 #include "cluster/resource.h"
 #include "lib/addr.h"
 #include "lib/family.h"
@@ -48,6 +49,12 @@ struct bird_family {
 	size_t n_remote;
 	const struct bird_remote *kept; /* BGP's, for when it loses them; table 0 */
 	size_t n_kept;
+	const struct cidr
+		*ranges; /* of services: never learned but by a reflector, nor in the kernel */
+	size_t n_ranges;
+	const struct cidr
+		*services; /* what is announced of them to BGPPeers, all inside of ranges */
+	size_t n_services;
 };
 
 struct bird_peer {
@@ -69,32 +76,6 @@ struct bird_peer {
 	size_t n_exits;
 	bool bfd;
 	bool direct; /* in our subnet: BFD over one hop */
-};
-
-/* Sessions of their own with exit nodes, and a routing table of its own. */
-struct bird_exit_peer {
-	struct addr addr, local;
-	bool is_exit;		  /* it is one for us; else we are one for it, and it connects */
-	const struct cidr *cidrs; /* what is taken from an exit; none: nothing */
-	size_t n_cidrs;
-};
-
-struct bird_exits {
-	uint16_t port;
-	uint32_t as_number;   /* the same on both sides, so that all exits are equal */
-	uint32_t restart_s;   /* 0: default */
-	bool bfd;	      /* on sessions with exits; with outside routers as they say */
-	uint16_t interval_ms; /* of BFD */
-	uint8_t multiplier;
-	uint32_t table; /* the kernel's */
-	char password[RESOURCE_PASSWORD];
-	const struct bird_exit_peer *peers;
-	size_t n_peers;
-	const struct cidr *own; /* that this node announces as an exit */
-	size_t n_own;
-	const struct cidr *blocked; /* unreachable while there is no exit to it */
-	size_t n_blocked;
-	bool used[FAMILIES]; /* pods here may leave by exits */
 };
 
 struct bird_want {

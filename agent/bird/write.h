@@ -16,6 +16,7 @@ struct bird_part {
 	bool has_pools;	 /* there is a set roost_pools4 */
 	bool has_blocks; /* there is a set roost_blocks4 of what may be learned by BGP */
 	bool has_given;	 /* there is a function roost_is_exit4() */
+	bool has_ranges; /* there is a set roost_service_ranges4 */
 };
 
 #define BIRD_SCAN_S 10 /* of interfaces and of the kernel's routes: repair, events are immediate */

@@ -3,7 +3,7 @@
 /*
  * Inside of desired_make(): what the sources of the room share. desired.c (pools, kernel, NAT) calls
  * node.c (node state, own Node document), sessions.c (what BIRD says of them), tunnels.c, peers.c (BGP sessions), routes.c (next hops and
- * blocks for BIRD), exits.c, mtu.c and paths.c (where answers go); all of them stand on base.c.
+ * blocks for BIRD), exits.c, services.c, mtu.c and paths.c (where answers go); all of them stand on base.c.
  */
 #include "agent/desired/desired.h"
 
@@ -67,6 +67,9 @@ void desired_sessions(struct desired_work *g);
 
 /* Exits of out->bird and out->kernel. After desired_peers(). */
 void desired_exits(struct desired_work *g);
+
+/* Prefixes and addresses of services of out->bird. After desired_routes(). */
+void desired_services(struct desired_work *g);
 
 /* Families, pools, next hops, other nodes' blocks of out->bird. After desired_peers(). */
 void desired_routes(struct desired_work *g);

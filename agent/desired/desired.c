@@ -123,7 +123,8 @@ static void read_pools(struct desired_work *g)
 			pools[n++] = &g->r->items[i]->resource;
 	pools_judge(pools, n, over);
 	for (size_t i = 0; i < n; i++)
-		read_pool(g, pools[i], over[i]);
+		if (!pools[i]->pool.balancer)
+			read_pool(g, pools[i], over[i]);
 	if (g->n_pools == 0)
 		problems_add(&g->out->problems, "there is no IPPool: no pod can get an address");
 }
@@ -194,6 +195,7 @@ void desired_make(const struct agent_conf *c, const struct replica *r, const str
 	desired_node(&g);
 	desired_peers(&g);
 	desired_routes(&g);
+	desired_services(&g);
 	desired_exits(&g);
 	desired_sessions(&g);
 }

@@ -16,6 +16,7 @@
 #include "agent/kernel/facts.h"
 #include "agent/kernel/want.h"
 #include "agent/replica.h"
+#include "agent/services/table.h"
 #include "ipam/mirror.h"
 #include "lib/family.h"
 #include "lib/problems.h"
@@ -51,8 +52,11 @@ struct desired_self {
 	const struct bird_session *sessions; /* of BIRD, sorted by name; none while it is down */
 	size_t n_sessions;
 	const json_t *labels; /* of its Node in Kubernetes; NULL: not known, or none of ours */
-	bool md5_drops;	      /* the kernel drops segments for their TCP MD5 signature */
-	int64_t now_ms;	      /* boot time */
+	const struct service_table *services; /* NULL, or not whole: services are not known yet */
+	const struct cidr *services_before;   /* their addresses that are announced meanwhile */
+	size_t n_services_before;
+	bool md5_drops; /* the kernel drops segments for their TCP MD5 signature */
+	int64_t now_ms; /* boot time */
 };
 
 /* A BGP session that is down. */

@@ -31,6 +31,8 @@ static void take_pools(struct conform_cluster *c, const struct inventory *v)
 	c->pools = mem_new(v->n_pools + 1, sizeof(*c->pools));
 	for (size_t i = 0; i < v->n_pools; i++) {
 		const struct resource_pool *p = &v->pools[i]->pool;
+		if (p->balancer)
+			continue;
 		c->pools[c->n_pools++] = (struct conform_pool){
 			.cidr = p->pool.cidr,
 			.ipip = p->ipip,

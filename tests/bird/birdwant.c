@@ -148,9 +148,12 @@ static void read_family(struct birdwant *b, const json_t *doc, struct bird_famil
 	if (!doc)
 		return;
 	check_keys(doc, "family",
-		(const char *const[]){"node", "own", "pools", "hops", "remote", "kept", NULL});
+		(const char *const[]){"node", "own", "pools", "hops", "remote", "kept", "ranges",
+			"services", NULL});
 	f->node = addr_of(doc, "node");
 	f->own = read_cidrs(b, json_object_get(doc, "own"), &f->n_own);
+	f->ranges = read_cidrs(b, json_object_get(doc, "ranges"), &f->n_ranges);
+	f->services = read_cidrs(b, json_object_get(doc, "services"), &f->n_services);
 	const json_t *list = json_object_get(doc, "pools");
 	f->pools = read_pools(b, list);
 	f->n_pools = json_array_size(list);

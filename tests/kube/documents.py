@@ -37,7 +37,7 @@ def table():
     for kind, field, sentence in re.findall(rf'\{{"(\w+)",\s*({string}),\s*(NULL|(?:{string}|MUST_\w+|\s)+)\}}', body):
         sentence = re.sub(r"MUST_\w+", lambda m: defines[m.group()], sentence)
         sentence = None if sentence == "NULL" else "".join(map(ast.literal_eval, re.findall(string, sentence)))
-        spec = {**NEEDED.get(kind, {}), **load(ast.literal_eval(field))}
+        spec = {**NEEDED.get(kind, {}), **load(ast.literal_eval(field).replace("\n  ", "\n"))}
         yield kind, spec, sentence
 
 

@@ -233,6 +233,52 @@ TEST(what_a_router_gives_as_exits_is_not_inside_a_pool)
 		"the exit 10.1.0.0/20 of BGPPeer r is inside 10.1.0.0/16 of IPPool p");
 }
 
+static struct resource bgp_of(const char *external)
+{
+	struct resource r = {.kind = RESOURCE_BGPCONFIGURATION};
+	(void)text_copy(r.name, sizeof(r.name), "default");
+	r.bgp.services.cidrs[SERVICE_EXTERNAL][0] = cidr(external);
+	r.bgp.services.n[SERVICE_EXTERNAL] = 1;
+	return r;
+}
+
+TEST(services_prefixes_and_pods_pools_are_apart)
+{
+	struct resource bgp = bgp_of("10.96.0.0/12");
+	struct resource pods = pool_of("pods", "10.100.0.0/16", 26);
+	struct resource services = pool_of("public", "10.100.0.0/16", 26);
+	struct resource far = pool_of("far", "10.1.0.0/16", 26);
+	static const char overlaps[] =
+		"the services' prefix 10.96.0.0/12 of BGPConfiguration default "
+		"overlaps 10.100.0.0/16 of IPPool pods, which is for pods";
+	services.pool.balancer = true;
+	const struct rules_item sets[][2] = {{{.now = &pods}, {&bgp, &bgp}},
+		{{.now = &bgp}, {&pods, &pods}}, {{&bgp, &bgp}, {&pods, &pods}},
+		{{&pods, &pods}, {&bgp, &bgp}}, {{.now = &services}, {&bgp, &bgp}},
+		{{.now = &bgp}, {&services, &services}}, {{.now = &far}, {&bgp, &bgp}}};
+	static const struct {
+		const char *where, *sentence;
+	} expected[] = {{"spec.cidr", overlaps}, {"spec.serviceExternalIPs", overlaps}};
+	for (size_t i = 0; i < COUNT(sets); i++)
+		expect(&(struct rules_set){.items = sets[i], .n_items = 2},
+			i < 2 ? expected[i].where : NULL, i < 2 ? expected[i].sentence : NULL);
+}
+
+TEST(a_pool_with_blocks_stays_for_pods)
+{
+	struct resource before = pool_of("p", "10.1.0.0/16", 26);
+	struct resource now = before;
+	struct block block = block_of("10.1.0.0/26", "n");
+	now.pool.balancer = true;
+	const struct rules_item item = {.now = &now, .before = &before};
+	struct rules_set s = {.items = &item, .n_items = 1};
+	expect(&s, NULL, NULL);
+	s.blocks = &block;
+	s.n_blocks = 1;
+	expect(&s, "spec.allowedUses",
+		"allowedUses cannot change while the pool has 1 block in use (n: 1)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +290,8 @@ int main(void)
 		cmocka_unit_test(a_node_s_new_address_is_its_own_and_in_no_pool),
 		cmocka_unit_test(only_addresses_are_looked_at_again),
 		cmocka_unit_test(blocks_are_counted_by_node),
+		cmocka_unit_test(services_prefixes_and_pods_pools_are_apart),
+		cmocka_unit_test(a_pool_with_blocks_stays_for_pods),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

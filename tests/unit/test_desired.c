@@ -26,6 +26,8 @@ struct input {
 	struct desired_self self;
 	struct cidr announced[MOST], kept[MOST], learned[MOST];
 	struct bird_sessions sessions;
+	struct service_table services;
+	struct cidr services_before[MOST];
 };
 
 static struct cidr cidr_at(const json_t *object, const char *key)
@@ -152,6 +154,27 @@ static void read_sessions(const json_t *doc, struct input *in)
 	text_free(&reply);
 }
 
+/* "services", "slices": Kubernetes' objects, all of them unless "servicesPending" says that the list is
+ * under way; "servicesBefore": what was announced until now. Without "services" nothing is known of them. */
+static void read_services(const json_t *doc, struct input *in)
+{
+	static const char *const keys[SERVICE_TABLE_PARTS] = {"services", "slices"};
+	size_t i;
+	const json_t *one;
+	service_table_init(&in->services, in->conf.node);
+	for (enum service_part part = 0; part < SERVICE_TABLE_PARTS; part++) {
+		service_table_begin(&in->services, part);
+		json_array_foreach (json_object_get(doc, keys[part]), i, one)
+			(void)service_table_put(&in->services, part, one);
+		if (!json_is_true(json_object_get(doc, "servicesPending")))
+			service_table_end(&in->services, part);
+	}
+	in->self.services = json_object_get(doc, "services") ? &in->services : NULL;
+	in->self.services_before = in->services_before;
+	in->self.n_services_before =
+		read_cidrs(json_object_get(doc, "servicesBefore"), in->services_before);
+}
+
 static void run(const char *dir, char *out, size_t size)
 {
 	size_t len = 0;
@@ -175,6 +198,7 @@ static void run(const char *dir, char *out, size_t size)
 	read_facts(doc, &in);
 	read_self(doc, &in);
 	read_sessions(doc, &in);
+	read_services(doc, &in);
 
 	struct desired d;
 	struct desired again;
@@ -195,6 +219,7 @@ static void run(const char *dir, char *out, size_t size)
 	desired_done(&again);
 	replica_done(&in.replica);
 	bird_sessions_done(&in.sessions);
+	service_table_done(&in.services);
 }
 
 TEST(desired_state_of_each_case)

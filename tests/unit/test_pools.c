@@ -118,6 +118,8 @@ TEST(only_a_good_pool_that_counts_gives_a_block)
 		{{{"p", "\"cidr\":\"100.66.0.0/16\",\"blockSize\":27", "1"}}, false, false},
 		{{{"p", "\"cidr\":\"100.67.0.0/16\",\"blockSize\":26", "1"}}, false, false},
 		{{{"p", "\"cidr\":7", "1"}}, false, false},
+		{{{"p", "\"cidr\":\"100.66.0.0/16\",\"allowedUses\":[\"LoadBalancer\"]", "1"}},
+			false, false},
 		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.67.0.0/16\"", "0"}}, true, false},
 		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.66.0.0/24\"", "0"}}, false, false},
 		{{{"p", good, "1"}, {"q", "\"cidr\":\"100.66.0.0/24\"", "2"}}, true, true},

@@ -53,6 +53,8 @@ static void add_pool(struct text *t, const struct resource_pool *p)
 		"selector=\"%s\"",
 		p->pool.block_len, p->pool.cooldown_s, encaps[p->ipip], encaps[p->vxlan],
 		p->nat_outgoing, p->disabled, p->no_bgp_export, p->selector);
+	if (p->balancer)
+		text_add(t, " for-services%s", p->manual ? " manual" : "");
 }
 
 static void add_node(struct text *t, const struct resource_node *n)
@@ -66,6 +68,19 @@ static void add_node(struct text *t, const struct resource_node *n)
 	add_mac(t, "mac4", n->vxlan_mac[IPV4]);
 	add_mac(t, "mac6", n->vxlan_mac[IPV6]);
 	add_addr(t, "rr", &n->rr_cluster);
+}
+
+static void add_services(struct text *t, const struct resource_services *s)
+{
+	static const char *const uses[SERVICE_USES] = {"cluster", "external", "balancer"};
+	for (size_t u = 0; u < SERVICE_USES; u++) {
+		if (s->n[u])
+			text_add(t, "\n  %s:", uses[u]);
+		for (size_t i = 0; i < s->n[u]; i++)
+			add_cidr(t, "cidr", &s->cidrs[u][i]);
+	}
+	if (s->balancers_apart)
+		text_add(t, "\n  balancers apart");
 }
 
 static void add_bgp(struct text *t, const struct resource_bgp *b)
@@ -90,6 +105,7 @@ static void add_bgp(struct text *t, const struct resource_bgp *b)
 		for (size_t k = 0; k < b->exits.list[i].n_cidrs; k++)
 			add_cidr(t, "cidr", &b->exits.list[i].cidrs[k]);
 	}
+	add_services(t, &b->services);
 }
 
 static void add_peer(struct text *t, const struct resource_peer *p)
@@ -266,6 +282,7 @@ static void try_one(const struct one *one)
 }
 
 #define MUST_MODE ", must be Never, Always or CrossSubnet"
+#define MUST_NOT_BE_SET " is for pods: a pool with allowedUses [LoadBalancer] cannot have it"
 #define MUST_TIME ", must be a time in whole seconds like \"120s\" or \"2m\""
 #define MUST_AS ", must be an AS number (1 to 4294967295, or \"1.2\")"
 #define MUST_PEER ", must be ADDRESS, IPV4:PORT or [IPV6]:PORT"
@@ -322,16 +339,30 @@ TEST(fields_are_judged_one_by_one)
 			"spec.nodeSelector is not a selector: column 8: not printable ASCII"},
 		{"IPPool", "allowedUses: []", NULL},
 		{"IPPool", "allowedUses: [Tunnel, Workload]", NULL},
-		{"IPPool", "allowedUses: [LoadBalancer]",
-			"spec.allowedUses[0] \"LoadBalancer\" is not supported by roost"},
+		{"IPPool", "allowedUses: [LoadBalancer]", NULL},
+		{"IPPool", "allowedUses: [Egress]",
+			"spec.allowedUses[0] \"Egress\" is not supported by roost"},
+		{"IPPool", "allowedUses: [Workload, Tunnel, LoadBalancer]",
+			"spec.allowedUses with LoadBalancer and another use is not supported: a "
+			"pool is for services, or for pods and tunnels"},
+		{"IPPool", "allowedUses: [LoadBalancer]\n  assignmentMode: Manual", NULL},
+		{"IPPool", "allowedUses: [LoadBalancer]\n  vxlanMode: Always",
+			"spec.vxlanMode" MUST_NOT_BE_SET},
+		{"IPPool", "allowedUses: [LoadBalancer]\n  natOutgoing: true",
+			"spec.natOutgoing" MUST_NOT_BE_SET},
+		{"IPPool", "allowedUses: [LoadBalancer]\n  disableBGPExport: true",
+			"spec.disableBGPExport" MUST_NOT_BE_SET},
+		{"IPPool", "allowedUses: [LoadBalancer]\n  nodeSelector: has(x)",
+			"spec.nodeSelector" MUST_NOT_BE_SET},
+		{"IPPool", "allowedUses: [LoadBalancer]\n  nodeSelector: all()", NULL},
 		{"IPPool", "allowedUses: [Workload, 5]", "spec.allowedUses[1] must be a string"},
 		{"IPPool", "allowedUses: [Workload]",
 			"spec.allowedUses without Tunnel is not supported by roost: a pool is for "
 			"pods and tunnels"},
 		{"IPPool", "assignmentMode: Automatic", NULL},
 		{"IPPool", "assignmentMode: Manual",
-			"spec.assignmentMode \"Manual\" is not supported by roost, only "
-			"\"Automatic\" is"},
+			"spec.assignmentMode \"Manual\" is not supported by roost, but with "
+			"allowedUses [LoadBalancer]"},
 		{"IPPool", "namespaceSelector: all()", NULL},
 		{"IPPool", "namespaceSelector: has(x)",
 			"spec.namespaceSelector \"has(x)\" is not supported by roost, only "
@@ -357,10 +388,10 @@ TEST(fields_are_judged_one_by_one)
 			"spec.programClusterRoutes \"Disabled\" is not supported by roost, only "
 			"\"Enabled\" is"},
 		{"BGPConfiguration", "serviceLoadBalancerAggregation: Enabled", NULL},
-		{"BGPConfiguration", "serviceLoadBalancerAggregation: Disabled",
-			"spec.serviceLoadBalancerAggregation \"Disabled\" is not supported by "
-			"roost, "
-			"only \"Enabled\" is"},
+		{"BGPConfiguration", "serviceLoadBalancerAggregation: Disabled", NULL},
+		{"BGPConfiguration", "serviceLoadBalancerAggregation: disabled",
+			"spec.serviceLoadBalancerAggregation is \"disabled\", must be Enabled or "
+			"Disabled"},
 		{"BGPConfiguration", "ipv4NormalRoutePriority: 1024", NULL},
 		{"BGPConfiguration", "ipv4NormalRoutePriority: 512",
 			"spec.ipv4NormalRoutePriority 512 is not supported by roost, only 1024 is"},
@@ -471,8 +502,28 @@ TEST(fields_are_judged_one_by_one)
 		{"BGPConfiguration", "bindMode: NodeIP",
 			"spec.bindMode \"NodeIP\" is not supported by roost, only \"None\" is"},
 		{"BGPConfiguration", "serviceClusterIPs: []", NULL},
-		{"BGPConfiguration", "serviceClusterIPs: [{cidr: 10.96.0.0/12}]",
-			"spec.serviceClusterIPs is not supported by roost, but for an empty list"},
+		{"BGPConfiguration", "serviceClusterIPs: [{cidr: 10.96.0.0/12}]", NULL},
+		{"BGPConfiguration",
+			"serviceExternalIPs: [{cidr: 192.0.2.0/24}, {cidr: \"2001:db8::/112\"}]",
+			NULL},
+		{"BGPConfiguration", "serviceLoadBalancerIPs: [{cidr: 192.0.2.7/32}]", NULL},
+		{"BGPConfiguration", "serviceClusterIPs: [10.96.0.0/12]",
+			"spec.serviceClusterIPs[0] must be an object"},
+		{"BGPConfiguration", "serviceClusterIPs: [{}]",
+			"spec.serviceClusterIPs[0].cidr is missing"},
+		{"BGPConfiguration", "serviceExternalIPs: [{cidr: 10.96.0.1/12}]",
+			"spec.serviceExternalIPs[0].cidr is 10.96.0.1/12, which has host bits; "
+			"the prefix is 10.96.0.0/12"},
+		{"BGPConfiguration", "serviceExternalIPs: [{cidr: 0.0.0.0/0}]",
+			"spec.serviceExternalIPs[0].cidr is 0.0.0.0/0, wider than /8"},
+		{"BGPConfiguration", "serviceExternalIPs: [{cidr: 169.254.0.0/16}]",
+			"spec.serviceExternalIPs[0].cidr is 169.254.0.0/16, which contains "
+			"link-local addresses (169.254.0.0/16)"},
+		{"BGPConfiguration",
+			"serviceLoadBalancerIPs: [{cidr: 10.1.0.0/16}, {cidr: 10.1.0.0/16}]",
+			"spec.serviceLoadBalancerIPs[1].cidr is 10.1.0.0/16, which is there twice"},
+		{"BGPConfiguration", "serviceLoadBalancerIPs: [{cidr: 10.1.0.0/16, x: 1}]",
+			"spec.serviceLoadBalancerIPs[0].x is not supported by roost"},
 		{"BGPConfiguration", "communities: x",
 			"spec.communities must be an array, not a string"},
 

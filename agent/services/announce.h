@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Which addresses of services a node announces by BGP. Pure: from what is kept of services, and the
+ * prefixes that BGPConfiguration names. docs/SERVICES.md has the rules as a table.
+ */
+#include "agent/services/table.h"
+
+struct announce_input {
+	const struct service_table *table; /* NULL: services are not known, only prefixes count */
+	const struct resource_services *ranges;
+	bool excluded; /* this node takes no part: it announces nothing */
+};
+
+/* Sorted, each once; *out is the caller's to free. */
+size_t announce_make(const struct announce_input *in, struct cidr **out);
+
+/* The label of a node that takes no part, whatever its value is. */
+#define ANNOUNCE_EXCLUDE "node.kubernetes.io/exclude-from-external-load-balancers"
