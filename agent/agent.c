@@ -532,6 +532,7 @@ void agent_reload(struct agent *a, const struct agent_conf *c, const char *late)
 	a->conf.headroom = c->headroom;
 	a->conf.idle_block_s = c->idle_block_s;
 	a->conf.deleted_node_s = c->deleted_node_s;
+	a->conf.default_balancer = c->default_balancer;
 	a->conf.leaked_address_s = c->leaked_address_s;
 	memcpy(a->conf.detect, c->detect, sizeof(a->conf.detect));
 	a->conf.routes_static = c->routes_static;

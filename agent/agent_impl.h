@@ -77,7 +77,7 @@ struct agent {
 	struct problems_log logged;
 	size_t logged_more; /* problems that were only counted */
 	struct agent_exits exits;
-	bool has_reconciled, had_trouble;
+	bool has_reconciled, had_trouble, knows_services; /* since it started */
 
 	struct pending_list pending;
 	struct agent_waiter waiters[AGENT_WAITERS];

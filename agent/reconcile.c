@@ -349,13 +349,27 @@ static void make_first_pools(struct agent *a)
 		agent_want_reconcile(a, again);
 }
 
+/* What the file said when this agent started counts until services are known. */
+static void show_services(struct agent *a)
+{
+	const struct replica_item *bgp =
+		replica_item(&a->replica, RESOURCE_BGPCONFIGURATION, "default");
+	const struct resource_services *s = bgp ? &bgp->resource.bgp.services : NULL;
+	kubernetes_want_services(a->kubernetes,
+		s && (s->n[SERVICE_CLUSTER] || s->n[SERVICE_EXTERNAL] || s->n[SERVICE_BALANCER]));
+	a->self.services = kubernetes_services(a->kubernetes);
+	a->knows_services = a->knows_services || service_table_is_whole(a->self.services);
+	a->self.services_before = bird_services_before(a->bird, &a->self.n_services_before);
+	if (a->knows_services)
+		a->self.n_services_before = 0;
+}
+
 static int sync_all(struct agent *a, const struct facts *f)
 {
 	struct desired d;
 	list_blocks(a);
 	a->self.learned = bird_learned_blocks(a->bird, &a->self.n_learned);
-	a->self.services = service_table_none(); /* nobody tells of any */
-	a->self.services_before = bird_services_before(a->bird, &a->self.n_services_before);
+	show_services(a);
 	peers_down_show(&a->peers_down, a->bird, &a->self);
 	desired_make(&a->conf, &a->replica, f, &a->self, &d);
 	int changed = sync_states(a, f, &d);

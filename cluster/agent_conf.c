@@ -112,6 +112,7 @@ static const struct schema_member file_members[] = {
 	{"socketGroup", TEXT(setting_word), AT(socket_group)},
 	{"kubernetes", TEXT(setting_kubernetes), AT(kubernetes)},
 	{"kubernetesServer", TEXT(setting_kubernetes_server), AT(kube_server)},
+	{"defaultLoadBalancer", &schema_bool, AT(default_balancer), LIVE},
 	{"deletedNodeSeconds", &schema_number, AT(deleted_node_s), LIVE, .max = IDLE_MAX_S},
 	{"leakedAddressSeconds", &schema_number, AT(leaked_address_s), LIVE, .max = IDLE_MAX_S},
 	SECTION("address", address),

@@ -43,6 +43,7 @@ struct agent_conf {
 		[AGENT_CONF_PATH]; /* a file of IPPools for a cluster without any; "" none */
 	char conflist_file[AGENT_CONF_PATH];	 /* in the runtime's folder; "" not our business */
 	char conflist_template[AGENT_CONF_PATH]; /* its text: /etc/roost/10-roost.conflist */
+	bool default_balancer;	/* load balancers without a class get addresses of ours, too */
 	bool routes_static;	/* "routes": "static": no BGP whatever the cluster says */
 	bool trust_last_blocks; /* after a reboot without the store */
 	uint32_t headroom;	/* free addresses to keep in each pool family, 16 */

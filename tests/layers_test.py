@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     "agent/bird": {"lib", "cluster", "agent/bird"},
     "agent/kernel": {"lib", "agent/kernel"},
     "agent/filter": {"lib", "agent/filter"},
-    "agent/kube": {"lib", "ipam", "store", "store/kube", "cluster", "agent", "agent/kube"},
+    "agent/kube": {"lib", "ipam", "store", "store/kube", "cluster", "agent", "agent/kube", "agent/services"},
     "cli": {"lib", "ipam", "store", "store/kube", "cluster", "cli"},
     "cli/conform": {"lib", "cluster", "cli", "cli/conform"},  # it knows probes by their lines alone: cli/line.h
     "cli/probe": {"lib", "cli", "cli/probe"},

@@ -52,7 +52,7 @@ struct desired_self {
 	const struct bird_session *sessions; /* of BIRD, sorted by name; none while it is down */
 	size_t n_sessions;
 	const json_t *labels; /* of its Node in Kubernetes; NULL: not known, or none of ours */
-	const struct service_table *services; /* NULL, or not whole: services are not known yet */
+	const struct service_table *services; /* NULL: nobody has told of services yet */
 	const struct cidr *services_before;   /* their addresses that are announced meanwhile */
 	size_t n_services_before;
 	bool md5_drops; /* the kernel drops segments for their TCP MD5 signature */

@@ -3,9 +3,6 @@
  * Services' prefixes, as BGPConfiguration names them, and what of them this node announces
  * (agent/services/announce.h). A prefix that overlaps a pool for pods is left out: nothing inside of
  * services' prefixes is learned from neighbours or put into the kernel, so pods would lose their routes.
- *
- * While services are not known, after a start or during another list, what was announced goes on:
- * routers must not lose an address because an agent or an API server restarted. Prefixes do not wait.
  */
 #include <stdlib.h>
 
@@ -38,14 +35,6 @@ static void add_ranges(
 	out->balancers_apart = in->balancers_apart;
 }
 
-static bool is_inside(const struct resource_services *s, const struct addr *a)
-{
-	for (enum service_use use = SERVICE_CLUSTER; use < SERVICE_USES; use++)
-		if (cidr_any_contains(s->cidrs[use], s->n[use], a))
-			return true;
-	return false;
-}
-
 static void put_ranges(struct desired_work *g, const struct resource_services *s)
 {
 	for (enum family f = IPV4; f < FAMILIES; f++) {
@@ -60,40 +49,34 @@ static void put_ranges(struct desired_work *g, const struct resource_services *s
 	}
 }
 
-/* By family: list is what is announced, more the addresses of before. */
-static void put_services(struct desired_work *g, const struct resource_services *s,
-	const struct cidr *list, size_t n, size_t n_before)
+static void put_services(struct desired_work *g, const struct cidr *list, size_t n)
 {
-	const struct cidr *before = g->self->services_before;
 	for (enum family f = IPV4; f < FAMILIES; f++) {
 		struct bird_family *out = &g->out->bird.family[f];
-		struct cidr *all = desired_memory(g->out, n + n_before, sizeof(*all));
+		struct cidr *all = desired_memory(g->out, n, sizeof(*all));
 		out->services = all;
 		for (size_t i = 0; i < n; i++)
 			if (list[i].addr.family == family_af(f))
 				all[out->n_services++] = list[i];
-		for (size_t i = 0; i < n_before; i++)
-			if (before[i].addr.family == family_af(f) && is_inside(s, &before[i].addr))
-				all[out->n_services++] = before[i];
 	}
 }
 
 void desired_services(struct desired_work *g)
 {
 	const struct replica_item *bgp = replica_item(g->r, RESOURCE_BGPCONFIGURATION, "default");
-	const struct desired_self *self = g->self;
-	bool known = self->services && service_table_is_whole(self->services);
 	struct resource_services ranges = {0};
 	struct cidr *list = NULL;
 	if (bgp)
 		add_ranges(g, &bgp->resource.bgp.services, &ranges);
 	const struct announce_input in = {
-		.table = known ? self->services : NULL,
+		.table = g->self->services,
+		.before = g->self->services_before,
+		.n_before = g->self->n_services_before,
 		.ranges = &ranges,
 		.excluded = json_object_get(g->labels, ANNOUNCE_EXCLUDE) != NULL,
 	};
 	size_t n = announce_make(&in, &list);
 	put_ranges(g, &ranges);
-	put_services(g, &ranges, list, n, known || in.excluded ? 0 : self->n_services_before);
+	put_services(g, list, n);
 	free(list);
 }

@@ -18,6 +18,8 @@
 #include "agent/kube/leaks.h"
 #include "agent/kube/release.h"
 #include "agent/kube/roster.h"
+#include "agent/services/balancer.h"
+#include "agent/services/services.h"
 #include "cluster/status.h"
 #include "lib/boot.h"
 #include "lib/json.h"
@@ -45,6 +47,9 @@ struct kubernetes {
 	struct leaks leaks;
 	struct election election;
 	struct controller *controller;
+	struct services *services;
+	struct balancer *balancer;
+	bool balances; /* the balancer may have something to do */
 	uint64_t patch, lease;
 	const char *patches; /* what the patch under way is for */
 	char refused[200];   /* what Kubernetes did not let us do; "" */
@@ -89,6 +94,8 @@ int kubernetes_open(
 	}
 	election_init(&k->election, LEASE, me);
 	k->controller = controller_new();
+	k->services = services_new(c->node);
+	k->balancer = balancer_new();
 	start_watches(k);
 	*out = k;
 	return 0;
@@ -108,6 +115,8 @@ void kubernetes_close(struct kubernetes *k)
 		return;
 	kube_close(k->client);
 	controller_free(k->controller);
+	services_free(k->services);
+	balancer_free(k->balancer);
 	forget_node(k);
 	roster_done(&k->pods);
 	roster_done(&k->nodes);
@@ -316,6 +325,38 @@ static void control(struct kubernetes *k, const struct kubernetes_agent *a)
 		controller_step(k->controller, &in);
 }
 
+/* Pools for services are few; without any the services are nobody's business. */
+static bool has_balancer_pool(const struct replica *r)
+{
+	for (size_t i = 0; i < r->n_items; i++)
+		if (r->items[i]->resource.kind == RESOURCE_IPPOOL &&
+			r->items[i]->resource.pool.balancer)
+			return true;
+	return false;
+}
+
+static void balance(struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	const struct replica *r = a->replica;
+	bool wanted = may_control(k, a) && has_balancer_pool(r);
+	if (!wanted && k->balances)
+		balancer_rest(k->balancer, k->client);
+	k->balances = wanted;
+	if (!wanted)
+		return;
+	CLEANUP_FREE const struct resource **resources =
+		mem_new(r->n_items + 1, sizeof(const struct resource *));
+	for (size_t i = 0; i < r->n_items; i++)
+		resources[i] = &r->items[i]->resource;
+	balancer_step(k->balancer, &(struct balancer_input){
+					   .kube = k->client,
+					   .resources = resources,
+					   .n_resources = r->n_items,
+					   .any_class = k->conf->default_balancer,
+					   .now_ms = a->now_ms,
+				   });
+}
+
 bool kubernetes_take(
 	struct kubernetes *k, const struct store_event *ev, const struct kubernetes_agent *a)
 {
@@ -330,6 +371,11 @@ bool kubernetes_take(
 static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_t now_ms)
 {
 	bool answered = ev->kind == KUBE_ANSWER;
+	bool announces = false;
+	if (services_take(k->services, ev, &announces))
+		return announces;
+	if (balancer_take(k->balancer, ev))
+		return false;
 	if (ev->id == k->watch_node)
 		return take_node(k, ev);
 	if (ev->id == k->watch_pods)
@@ -357,7 +403,21 @@ bool kubernetes_step(struct kubernetes *k, const struct kubernetes_agent *a)
 	if (a->acts)
 		look_for_leaks(k, a);
 	control(k, a);
+	balance(k, a);
 	return controller_has_news(k->controller) || changed;
+}
+
+/* ---- Services ---- */
+
+void kubernetes_want_services(struct kubernetes *k, bool matter)
+{
+	if (k)
+		services_want(k->services, k->client, matter);
+}
+
+const struct service_table *kubernetes_services(const struct kubernetes *k)
+{
+	return k ? services_table(k->services) : service_table_none();
 }
 
 /* ---- For people ---- */
@@ -383,4 +443,5 @@ void kubernetes_list_problems(const struct kubernetes *k, struct problems *out)
 			"%zu labels of Node %.60s are left out: at most 192 are taken",
 			k->node->left_out, k->conf->node);
 	problems_add_all(out, controller_problems(k->controller));
+	problems_add_all(out, balancer_problems(k->balancer));
 }

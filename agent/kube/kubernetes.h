@@ -13,6 +13,7 @@
 #include "agent/kube/own_node.h"
 #include "agent/node_states.h"
 #include "agent/replica.h"
+#include "agent/services/table.h"
 #include "cluster/agent_conf.h"
 #include "lib/net.h"
 #include "lib/problems.h"
@@ -59,5 +60,10 @@ const char *kubernetes_uid(const struct kubernetes *k);
 
 /* Whether it will be known in a moment if there is a Node: the first answer is on the way. */
 bool kubernetes_is_awaited(const struct kubernetes *k);
+
+/* Services: whether addresses of them may have to be announced, to be said in each reconciliation, and what
+ * is kept of them; without Kubernetes there are none. Borrowed. */
+void kubernetes_want_services(struct kubernetes *k, bool matter);
+const struct service_table *kubernetes_services(const struct kubernetes *k);
 
 void kubernetes_list_problems(const struct kubernetes *k, struct problems *out);

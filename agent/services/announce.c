@@ -11,6 +11,9 @@
  * must not be able to pull any address of the network here. Two services may share an address; it is
  * announced as long as one of them asks for it, as everything is made anew each time.
  *
+ * After a start the lists are not there yet. Routers must not lose an address because an agent or an API
+ * server restarted, so what was announced goes on until it is known. Prefixes do not wait.
+ *
  * The internal policy counts for cluster addresses: a node's proxy treats packets to them as the
  * cluster's own, from wherever they come.
  */
@@ -70,14 +73,22 @@ static bool is_local(const struct service *s, enum service_use use)
 	return s->external_local || (use == SERVICE_CLUSTER && s->internal_local);
 }
 
+static bool was_announced(const struct announce_input *in, const struct addr *a)
+{
+	struct cidr host = cidr_of_host(a);
+	return cidr_is_among(in->before, in->n_before, &host);
+}
+
 static bool is_announced(const struct announce_input *in, const struct here *h,
 	const struct service *s, const struct service_address *a)
 {
 	const struct cidr *range = range_of(in->ranges, a);
 	if (!range)
 		return false;
-	return is_local(s, a->use) ? has_endpoint(h, s, &a->addr)
-				   : !is_whole(in->ranges, range, a->use);
+	if (!is_local(s, a->use))
+		return !is_whole(in->ranges, range, a->use);
+	return in->table->complete[SERVICE_TABLE_SLICES] ? has_endpoint(h, s, &a->addr)
+							 : was_announced(in, &a->addr);
 }
 
 static size_t add_ranges(const struct resource_services *r, struct cidr *out)
@@ -105,17 +116,35 @@ static size_t add_services(const struct announce_input *in, struct cidr *out)
 	return n;
 }
 
+static bool is_inside(const struct resource_services *r, const struct addr *a)
+{
+	for (enum service_use use = SERVICE_CLUSTER; use < SERVICE_USES; use++)
+		if (cidr_any_contains(r->cidrs[use], r->n[use], a))
+			return true;
+	return false;
+}
+
+static size_t add_before(const struct announce_input *in, struct cidr *out)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < in->n_before; i++)
+		if (is_inside(in->ranges, &in->before[i].addr))
+			out[n++] = in->before[i];
+	return n;
+}
+
 size_t announce_make(const struct announce_input *in, struct cidr **out)
 {
-	size_t most = (size_t)SERVICE_USES * RESOURCE_SERVICE_CIDRS;
+	bool told = in->table && in->table->complete[SERVICE_TABLE_SERVICES];
+	size_t most = (size_t)SERVICE_USES * RESOURCE_SERVICE_CIDRS + in->n_before;
 	for (size_t i = 0; in->table && i < in->table->n_services; i++)
 		most += in->table->services[i].n_addrs;
 	struct cidr *all = mem_new(most, sizeof(*all));
 	size_t n = 0;
 	if (!in->excluded)
 		n = add_ranges(in->ranges, all);
-	if (!in->excluded && in->table)
-		n += add_services(in, all + n);
+	if (!in->excluded)
+		n += told ? add_services(in, all + n) : add_before(in, all + n);
 	if (n)
 		qsort(all, n, sizeof(*all), cidr_compare_first);
 	size_t kept = 0;

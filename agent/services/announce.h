@@ -7,7 +7,9 @@
 #include "agent/services/table.h"
 
 struct announce_input {
-	const struct service_table *table; /* NULL: services are not known, only prefixes count */
+	const struct service_table *table; /* NULL: nobody has told of services yet */
+	const struct cidr *before; /* addresses announced until now, in force for what is not */
+	size_t n_before;	   /* known: services, or where their endpoints are */
 	const struct resource_services *ranges;
 	bool excluded; /* this node takes no part: it announces nothing */
 };

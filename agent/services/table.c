@@ -300,13 +300,8 @@ bool service_table_needs_slices(const struct service_table *t)
 	return false;
 }
 
-static bool is_listed(const struct service_table *t, enum service_part part)
-{
-	return t->complete[part] && !t->listing[part];
-}
-
 bool service_table_is_whole(const struct service_table *t)
 {
-	return is_listed(t, SERVICE_TABLE_SERVICES) &&
-	       (is_listed(t, SERVICE_TABLE_SLICES) || !service_table_needs_slices(t));
+	return t->complete[SERVICE_TABLE_SERVICES] &&
+	       (t->complete[SERVICE_TABLE_SLICES] || !service_table_needs_slices(t));
 }

@@ -67,5 +67,5 @@ bool service_table_drop(struct service_table *t, enum service_part part, const j
 /* Whether an endpoint's node matters to any service: slices are of no use before. */
 bool service_table_needs_slices(const struct service_table *t);
 
-/* Services were listed, and slices where they are needed. */
+/* Services were listed, and slices where they are needed; what was told stays while another list comes. */
 bool service_table_is_whole(const struct service_table *t);

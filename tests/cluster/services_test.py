@@ -3,10 +3,11 @@
 kernel; sessions stay as they are, a restart of roostd or of BIRD withdraws nothing."""
 import json
 import re
+import socket
 
 import pytest
 
-from lab import Cluster, PROGRAMS, equal, resource, true, until, until_it_passes
+from lab import OUTSIDE4, Cluster, PROGRAMS, birdc, equal, inside, resource, true, until, until_it_passes
 
 pytestmark = pytest.mark.needs(*PROGRAMS)
 CLUSTER, EXTERNAL, SIX = "10.96.0.0/16", "203.0.113.0/24", "fd96::/112"
@@ -30,7 +31,6 @@ def ways(c, destination):
 
 def known(c, destination):
     """The nodes that the router hears a prefix from, whether it uses the route or not."""
-    from lab import birdc
     lines = birdc(f"{c.dir}/router-bird.ctl", f"show route {destination}") or []
     return {m[1] for m in (re.search(r"\[(node\d+)_[46] ", line) for line in lines) if m}
 
@@ -126,3 +126,35 @@ def test_restarts_withdraw_nothing():
             node.start_bird()
             true(ways(c, CLUSTER), "the router to have the route meanwhile")
             until_it_passes(lambda: everywhere(c, CLUSTER), "both to announce it again")
+
+
+# What a node's proxy does with a packet for a service: another address before it is routed, nothing else.
+PROXY = """add table ip proxy
+add chain ip proxy in { type nat hook prerouting priority dstnat; }
+add rule ip proxy in ip daddr 203.0.113.5 tcp dport 80 dnat to %s:8080
+"""
+
+
+@pytest.mark.parametrize("encap", ["none", "vxlan"])
+def test_a_client_outside_reaches_a_pod_and_is_seen_as_itself(encap):
+    """With strict source checks, outgoing NAT and our rules against spoofed sources in its way."""
+    with Cluster(nodes=2, tor=True, encap=encap, families=(4,), nat=True) as c:
+        first, second = c.nodes
+        for node in c.nodes:
+            for scope in ("all", "default", "eth0"):
+                node.ns.set_sysctl(f"ipv4/conf/{scope}/rp_filter", 1)
+        c.started()
+        pod = next(iter(first.pods.values()))
+        first.run("nft", PROXY % pod.ip4)
+        document = json.loads(second.ctl("get", "node", second.name, "-o", "json"))
+        document["metadata"]["labels"][EXCLUDE] = "true"
+        c.apply(document, services(cluster=(CLUSTER,)))
+        until(lambda: ways(c, EXTERNAL) == {first.name}, "the router to use the one node")
+        with inside(pod.path):
+            server = socket.create_server(("", 8080))
+        with inside(c.outside.path):
+            client = socket.create_connection(("203.0.113.5", 80), timeout=20)
+        with server, client:
+            connection, peer = server.accept()
+            connection.sendall(b"there")
+            equal((peer[0], client.recv(5)), (OUTSIDE4, b"there"), "whom the pod sees, and the answer")

@@ -63,16 +63,23 @@ static struct resource_services ranges_of(
 }
 
 /* "A B C", what is announced. */
-static void expect(const struct service_table *t, const struct resource_services *ranges,
-	bool excluded, const char *expected)
+static void expect_of(const struct announce_input *in, const char *expected)
 {
-	const struct announce_input in = {.table = t, .ranges = ranges, .excluded = excluded};
 	CLEANUP_FREE struct cidr *all = NULL;
 	CLEANUP_TEXT struct text out = {0};
-	size_t n = announce_make(&in, &all);
+	size_t n = announce_make(in, &all);
 	for (size_t i = 0; i < n; i++)
 		text_add(&out, "%s%s", i ? " " : "", CIDR_STRING(&all[i]));
 	assert_string_equal(out.buf ? out.buf : "", expected);
+}
+
+/* The same, once everything is known. */
+static void expect(struct service_table *t, const struct resource_services *ranges, bool excluded,
+	const char *expected)
+{
+	const struct announce_input in = {.table = t, .ranges = ranges, .excluded = excluded};
+	t->complete[SERVICE_TABLE_SERVICES] = t->complete[SERVICE_TABLE_SLICES] = true;
+	expect_of(&in, expected);
 }
 
 #define LOCAL "\"externalTrafficPolicy\":\"Local\","
@@ -228,7 +235,7 @@ TEST(a_list_takes_away_what_it_does_not_tell)
 		(void)put_service(&t, "a", LOCAL IPS("\"10.96.0.1\""), "");
 		if (round == 0)
 			(void)put_service(&t, "b", LOCAL IPS("\"10.96.0.2\""), "");
-		assert_false(service_table_is_whole(&t));
+		assert_int_equal(service_table_is_whole(&t), round);
 		service_table_end(&t, SERVICE_TABLE_SERVICES);
 		assert_int_equal(t.n_services, 2 - round);
 		assert_int_equal(service_table_is_whole(&t), round);
@@ -238,6 +245,34 @@ TEST(a_list_takes_away_what_it_does_not_tell)
 		assert_true(service_table_is_whole(&t));
 		assert_int_equal(t.n_slices, 1);
 	}
+	service_table_done(&t);
+}
+
+/* After a start of the agent; 192.0.2.9 is announced as the file in force says. */
+TEST(what_was_announced_goes_on_until_it_is_known)
+{
+	struct service_table t = table_of("n");
+	struct resource_services ranges = ranges_of("10.96.0.0/12", "", "192.0.2.0/24");
+	const struct cidr before[] = {
+		cidr("192.0.2.8/32"), cidr("192.0.2.9/32"), cidr("203.0.113.1/32")};
+	struct announce_input in = {
+		.table = &t, .ranges = &ranges, .before = before, .n_before = COUNT(before)};
+	expect_of(&in, "10.96.0.0/12 192.0.2.0/24 192.0.2.8/32 192.0.2.9/32");
+	service_table_begin(&t, SERVICE_TABLE_SERVICES);
+	(void)put_service(
+		&t, "s", LB LOCAL IPS("\"10.80.0.1\""), INGRESS("{\"ip\":\"192.0.2.9\"}"));
+	(void)put_service(
+		&t, "new", LB LOCAL IPS("\"10.80.0.2\""), INGRESS("{\"ip\":\"192.0.2.10\"}"));
+	expect_of(&in, "10.96.0.0/12 192.0.2.0/24 192.0.2.8/32 192.0.2.9/32");
+	service_table_end(&t, SERVICE_TABLE_SERVICES);
+	expect_of(&in, "10.96.0.0/12 192.0.2.0/24 192.0.2.9/32");
+	service_table_begin(&t, SERVICE_TABLE_SLICES);
+	(void)put_slice(&t, "new-1", "new", "IPv4", HERE);
+	expect_of(&in, "10.96.0.0/12 192.0.2.0/24 192.0.2.9/32");
+	service_table_end(&t, SERVICE_TABLE_SLICES);
+	expect_of(&in, "10.96.0.0/12 192.0.2.0/24 192.0.2.10/32");
+	service_table_begin(&t, SERVICE_TABLE_SERVICES);
+	expect_of(&in, "10.96.0.0/12 192.0.2.0/24 192.0.2.10/32");
 	service_table_done(&t);
 }
 
@@ -271,6 +306,7 @@ int main(void)
 		cmocka_unit_test(load_balancers_can_be_announced_apart),
 		cmocka_unit_test(only_what_says_something_is_kept_and_changes_are_told),
 		cmocka_unit_test(a_list_takes_away_what_it_does_not_tell),
+		cmocka_unit_test(what_was_announced_goes_on_until_it_is_known),
 		cmocka_unit_test(ten_thousand_services_take_two_megabytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
