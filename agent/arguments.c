@@ -60,8 +60,8 @@ enum {
 static const struct args_option options[] = {
 	{OPTION_NODE, 0, "node", "NAME", "this node's name in the cluster (the host's name)"},
 	{OPTION_STORE, 0, "store", "URL",
-		"the cluster store: file:PATH, etcd:URL[,URL...] or kube:[KUBECONFIG] "
-		"(file:DATA_DIR/store)"},
+		"the cluster store: file:PATH, etcd:URL[,URL...], kube:[KUBECONFIG] or "
+		"kube-podcidr:[KUBECONFIG] (file:DATA_DIR/store)"},
 	{OPTION_DATA_DIR, 0, "data-dir", "DIR", "what must survive a reboot (/var/lib/roost)"},
 	{OPTION_SOCKET, 0, "socket", "PATH",
 		"where roostctl and pods that start ask (/run/roost/agent.sock)"},

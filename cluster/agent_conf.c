@@ -146,13 +146,6 @@ int agent_conf_read_file(const char *path, bool wanted, struct agent_conf *out, 
 	return r == -EINVAL ? -EBADMSG : r; /* -EINVAL is for the command line */
 }
 
-static const char in_api[] = "kube:";
-
-static bool is_in_api(const char *url)
-{
-	return strncmp(url, in_api, strlen(in_api)) == 0;
-}
-
 const char *agent_conf_server(const struct agent_conf *c, const char *config)
 {
 	bool is_pod = !*config || strcmp(config, "in-cluster") == 0;
@@ -163,11 +156,10 @@ const char *agent_conf_server(const struct agent_conf *c, const char *config)
 /* A cluster store in Kubernetes says which one it is. Its API server has to serve the heartbeats of all. */
 static int complete_kubernetes(struct agent_conf *c, struct err *e)
 {
-	const char *config = c->store.url + strlen(in_api);
+	const char *config = setting_kubeconfig(c->store.url);
 	if (!c->heartbeat_s)
-		c->heartbeat_s =
-			is_in_api(c->store.url) ? STATUS_HEARTBEAT_KUBE_S : STATUS_HEARTBEAT_S;
-	if (!*c->kubernetes && is_in_api(c->store.url))
+		c->heartbeat_s = config ? STATUS_HEARTBEAT_KUBE_S : STATUS_HEARTBEAT_S;
+	if (!*c->kubernetes && config)
 		(void)text_copy(
 			c->kubernetes, sizeof(c->kubernetes), *config ? config : "in-cluster");
 	if (strcmp(c->kubernetes, "none") == 0)
@@ -248,9 +240,10 @@ static const char *text_or_none(const char *s)
 
 void agent_conf_store(const struct agent_conf *c, struct store_options *out)
 {
-	bool is_kube = is_in_api(c->store.url);
+	const char *config = setting_kubeconfig(c->store.url);
 	*out = (struct store_options){
-		.server = is_kube ? agent_conf_server(c, c->store.url + strlen(in_api)) : NULL,
+		.server = config ? agent_conf_server(c, config) : NULL,
+		.pools_file = text_or_none(c->first_pools),
 		.url = c->store.url,
 		.prefix = text_or_none(c->store.prefix),
 		.ca_file = text_or_none(c->store.ca),

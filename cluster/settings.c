@@ -76,17 +76,28 @@ int setting_node(const char *s, void *field, size_t size, struct err *e)
 	return copy_setting(s, field, size, e);
 }
 
+const char *setting_kubeconfig(const char *url)
+{
+	static const char *const schemes[] = {"kube:", "kube-podcidr:"};
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+			return url + strlen(schemes[i]);
+	return NULL;
+}
+
 int setting_store(const char *s, void *field, size_t size, struct err *e)
 {
 	int r = 0;
 	char shown[STORE_SHOWN];
+	const char *config = setting_kubeconfig(s);
 	if (strncmp(s, "file:", 5) == 0)
 		r = check_path(s + 5, e);
-	else if (strncmp(s, "kube:", 5) == 0)
-		r = s[5] ? check_path(s + 5, e) : 0;
+	else if (config)
+		r = *config ? check_path(config, e) : 0;
 	else if (strncmp(s, "etcd:http", 9) != 0 || !is_plain(s))
 		r = err_set(e, EINVAL,
-			"\"%.60s\" is neither file:PATH, etcd:URL[,URL...] nor kube:[KUBECONFIG]",
+			"\"%.60s\" is neither file:PATH, etcd:URL[,URL...], kube:[KUBECONFIG] nor "
+			"kube-podcidr:[KUBECONFIG]",
 			store_show_url(s, shown));
 	return r < 0 ? r : copy_setting(s, field, size, e);
 }

@@ -14,6 +14,8 @@ typedef int setting_fn(const char *text, void *field, size_t size, struct err *e
 
 setting_fn setting_node;
 setting_fn setting_store;
+/* What stands behind "kube:" or "kube-podcidr:"; NULL: another store. */
+const char *setting_kubeconfig(const char *url);
 setting_fn setting_kubernetes;
 setting_fn setting_kubernetes_server;
 setting_fn setting_prefix;

@@ -137,7 +137,8 @@ static const struct store_driver *find_driver(const char **url, struct err *e)
 		const char *scheme;
 		const struct store_driver *driver;
 	} table[] = {{"file:", &store_file_driver}, {"etcd:", &store_etcd_driver},
-		{"kube:", &store_kube_driver}};
+		{"kube:", &store_kube_driver},
+		{"kube-podcidr:", &store_podcidr_driver}};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		size_t len = strlen(table[i].scheme);
 		if (strncmp(*url, table[i].scheme, len) != 0)
@@ -146,7 +147,7 @@ static const struct store_driver *find_driver(const char **url, struct err *e)
 		return table[i].driver;
 	}
 	char shown[STORE_SHOWN];
-	(void)err_set(e, EINVAL, "\"%.128s\" is no store: it must begin with file:, etcd: or kube:",
+	(void)err_set(e, EINVAL, "\"%.128s\" is no store: it must begin with file:, etcd:, kube: or kube-podcidr:",
 		store_show_url(*url, shown));
 	return NULL;
 }

@@ -30,6 +30,7 @@ struct store_options {
 	const char *user;		  /* NULL: none */
 	const char *password_file;	  /* its first line */
 	const char *server;		  /* "kube:": the API server; NULL: the kubeconfig's */
+	const char *pools_file;		  /* "kube-podcidr:": an array of IPPools, JSON */
 	unsigned int timeout_ms;	  /* of one request; 0: 2000, "kube:" 5000 */
 	unsigned int wait_ms;		  /* of the waiting forms; 0: five times that */
 	bool existing;			  /* "file:": -ENOENT instead of making a store */

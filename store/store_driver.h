@@ -37,6 +37,7 @@ struct store_driver {
 extern const struct store_driver store_file_driver;
 extern const struct store_driver store_etcd_driver;
 extern const struct store_driver store_kube_driver;
+extern const struct store_driver store_podcidr_driver;
 
 /* Why something does not work, as store_trouble() tells it. */
 struct store_trouble {

@@ -289,6 +289,8 @@ static void watch_take_store(struct kube_driver *d, struct op *op, const struct 
 		watch_ask_store(d, op); /* it took its time, so this is no race */
 		return;
 	}
+	if (ev->status == 403)
+		kube_forgive(d->kube); /* one can do without */
 	bool known = ev->kind == KUBE_ANSWER && ev->status == 200 && kube_identify(ev->object, &id);
 	struct hash h = {0};
 	op->store_id = 0;

@@ -61,6 +61,7 @@ struct kube {
  * only (0: of any); and the end of all that is his. */
 void kube_own(struct kube *k, uint64_t id, uint64_t owner, bool fail_fast);
 bool kube_next_owned(struct kube *k, uint64_t owner, struct kube_event *out);
+void kube_forgive(struct kube *k); /* the request that was forbidden last is no trouble */
 void kube_stop_owned(struct kube *k, uint64_t owner);
 
 struct kube_job *kube_job_add(struct kube *k);

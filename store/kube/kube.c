@@ -532,6 +532,11 @@ void kube_own(struct kube *k, uint64_t id, uint64_t owner, bool fail_fast)
 	j->fail_fast = fail_fast;
 }
 
+void kube_forgive(struct kube *k)
+{
+	k->forbidden.text[0] = '\0';
+}
+
 void kube_stop_owned(struct kube *k, uint64_t owner)
 {
 	struct kube_job *next = NULL;

@@ -4,7 +4,7 @@
  * lines of JSON on stdout. It waits on stdin and on store_fd() like an agent, and measures the
  * longest time that a call of the non-waiting interface kept it ("stall").
  *
- *	store_tool URL [KEY=VALUE...]	keys: prefix ca cert key user password timeout
+ *	store_tool URL [KEY=VALUE...]	keys: prefix ca cert key user password pools timeout
  *
  *	{"op":"watch","prefix":""}		{"op":"write","key":"","value":null,
  *	{"op":"trouble"}			 "revision":0,"timeout":1000}
@@ -307,7 +307,8 @@ static void set_option(struct store_options *o, char *argument)
 		const char *name;
 		const char **at;
 	} table[] = {{"prefix", &o->prefix}, {"ca", &o->ca_file}, {"cert", &o->cert_file},
-		{"key", &o->key_file}, {"user", &o->user}, {"password", &o->password_file}};
+		{"key", &o->key_file}, {"user", &o->user}, {"password", &o->password_file},
+		{"pools", &o->pools_file}};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(argument, table[i].name) == 0)
 			*table[i].at = value;

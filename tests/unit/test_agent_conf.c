@@ -233,7 +233,7 @@ TEST(bad_files_are_refused_with_file_and_key)
 		{"{\"node\":7}", "node must be a string, not a number"},
 		{"{\"node\":\"N1\"}", "node: \"N1\" is no name of a node"},
 		{"{\"store\":\"redis:x\"}",
-			"store: \"redis:x\" is neither file:PATH, etcd:URL[,URL...] nor kube:"},
+			"store: \"redis:x\" is neither file:PATH, etcd:URL[,URL...], kube:["},
 		{"{\"store\":\"file:x\"}", "store: \"x\" is not an absolute path"},
 		{"{\"store\":\"etcd:http://a b\"}", "store: \"etcd:http://a b\" is neither"},
 		{"{\"etcd\":{\"prefix\":\"roost\"}}",

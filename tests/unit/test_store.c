@@ -627,7 +627,7 @@ TEST(what_is_no_store_is_refused_with_a_sentence)
 		struct store_options o;
 		const char *reason;
 	} table[] = {
-		{{.url = "x"}, "\"x\" is no store: it must begin with file:, etcd: or kube:"},
+		{{.url = "x"}, "\"x\" is no store: it must begin with file:, etcd:, kube: or kube-podcidr:"},
 		{{.url = "kube:x"}, "the kubeconfig in \"kube:x\" must be an absolute path "
 				    "(\"kube:\" alone: the "
 				    "account of the pod)"},
@@ -639,6 +639,8 @@ TEST(what_is_no_store_is_refused_with_a_sentence)
 			"there is no service account of a pod: /var/run/secrets/kubernetes.io/"
 			"serviceaccount/token: No such file or directory (outside of a pod, name a "
 			"kubeconfig)"},
+		{{.url = "kube-podcidr:/x"},
+			"\"kube-podcidr:\" needs a file with the cluster's pools: \"firstPools\""},
 		{{.url = "file:x"}, "the store's folder in \"file:x\" must be an absolute path"},
 		{{.url = "etcd:"},
 			"\"\" must begin with http:// or https:// to be an endpoint of etcd"},
