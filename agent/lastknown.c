@@ -176,6 +176,12 @@ static int read_document(const json_t *doc, struct lastknown *out, struct err *e
 	if (!json_is_object(doc))
 		return err_set(e, EBADMSG, "not an object");
 	int r = json_get_number(doc, "", "version", INT64_MIN, INT64_MAX, &version, e);
+	if (r >= 0 && version > VERSION)
+		return err_set(e, EPROTONOSUPPORT,
+			"it was written by a newer roost (version %lld, this one reads %d): run "
+			"that "
+			"one again, or a newer one",
+			(long long)version, VERSION);
 	if (r >= 0 && version != VERSION)
 		return err_set(e, EBADMSG, "its version is not %d", VERSION);
 	return r < 0 ? r : schema_read_as(&reader, &form, doc, out);
@@ -190,7 +196,7 @@ int lastknown_parse(const char *text, size_t len, struct lastknown *out, struct 
 		r = read_document(doc, l, e);
 	if (r < 0) {
 		lastknown_done(l);
-		return -EBADMSG;
+		return r == -EPROTONOSUPPORT ? r : -EBADMSG;
 	}
 	*out = *l;
 	return 0;

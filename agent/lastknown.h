@@ -37,7 +37,8 @@ void lastknown_done(struct lastknown *l); /* takes a zeroed one */
 int lastknown_lock(const char *data_dir, struct err *e);
 
 /* 1; 0: there is no file, *out has a new installation id and nothing else. -EBADMSG: the file is
- * damaged and was set aside; the sentence says why and where; asking again gives 0. */
+ * damaged and was set aside; the sentence says why and where; asking again gives 0. -EPROTONOSUPPORT: a newer
+ * roost wrote it; it stays. */
 int lastknown_load(const char *data_dir, struct lastknown *out, struct err *e);
 
 /* Replaces the file; when it returns 0 the content survives a loss of power. */

@@ -149,7 +149,7 @@ TEST(whatever_is_not_as_written_is_damaged)
 		{"{" HEAD "," LISTS, "unexpected end of JSON input"},
 		{"[]", "not an object"},
 		{"{}", "its version is not 1"},
-		{"{\"version\":2}", "its version is not 1"},
+		{"{\"version\":0}", "its version is not 1"},
 		{"{" HEAD "," LISTS ",\"x\":1}", "unknown key \"x\" in the document"},
 		{"{\"version\":1,\"installation\":\"x\",\"node\":\"n\"}",
 			"installation is no UUID"},
@@ -219,6 +219,19 @@ TEST(a_damaged_file_is_set_aside_and_named)
 	assert_int_equal(lastknown_load(folder, &back, &e), -EBADMSG);
 }
 
+/* Who went back to an older roost must not lose the machine's identity by it. */
+TEST(a_file_of_a_newer_roost_is_refused_and_stays)
+{
+	static const char text[] = "{\"version\":2,\"news\":[]}";
+	struct lastknown l;
+	struct err e;
+	write_file("blocks.json", text, strlen(text));
+	for (int i = 0; i < 2; i++)
+		refused(lastknown_load(folder, &l, &e), EPROTONOSUPPORT,
+			"it was written by a newer roost (version 2, this one reads 1)");
+	assert_int_equal(unlink(in_folder("blocks.json")), 0);
+}
+
 TEST(what_is_no_file_is_an_error_and_stays)
 {
 	struct lastknown l;
@@ -280,6 +293,7 @@ int main(void)
 		IN_FOLDER(a_new_machine_gets_an_id_of_its_own),
 		IN_FOLDER(whatever_is_not_as_written_is_damaged),
 		IN_FOLDER(a_damaged_file_is_set_aside_and_named),
+		IN_FOLDER(a_file_of_a_newer_roost_is_refused_and_stays),
 		IN_FOLDER(what_is_no_file_is_an_error_and_stays),
 		IN_FOLDER(a_store_that_fails_leaves_the_old_file),
 		IN_FOLDER(one_agent_has_the_folder),
