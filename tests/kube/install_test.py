@@ -31,7 +31,7 @@ def looks(node):
         "routes": sorted(f"{r.get('type', '')} {r['dst']} {r.get('protocol')} {r.get('table', 'main')}"
                          for f in (4, 6) for r in ask(f"-{f} route show table all") if r.get("protocol") not in ("kernel", "ra")),
         "rules": sorted(json.dumps(r, sort_keys=True) for f in (4, 6) for r in ask(f"-{f} rule show")),
-        "tables": sorted(node.run("nft", "list", "tables").splitlines()),
+        "tables": sorted(t for t in node.run("nft", "list", "tables").splitlines() if "kube-proxy" not in t),
         "files": sorted(node.attempt(*FIND).stdout.splitlines()),
     }
 
