@@ -115,6 +115,10 @@ class Process:
     def running(self):
         return self._popen is not None and self._popen.poll() is None
 
+    @property
+    def pid(self):
+        return self._popen.pid
+
     def must_run(self):
         if not self.running():
             raise Failed(f"expected {self.name} to run, saw it ended with status "

@@ -181,7 +181,7 @@ class ControlPlane:
         headers = {"Accept": "application/json", **self._bearer(config)}
         if body is not None:
             headers["Content-Type"] = kind
-        connection = http.client.HTTPSConnection(self.address, PORT, context=self._tls(config),
+        connection = http.client.HTTPSConnection(self.address, PORT, context=self.tls(config),
                                                  timeout=timeout_s)
         with inside(self.path):  # the connection is made in this thread
             connection.connect()
@@ -204,7 +204,7 @@ class ControlPlane:
 
     def watch(self, path):
         """Events of a collection, until the API server ends the watch."""
-        connection = http.client.HTTPSConnection(self.address, PORT, context=self._tls(None), timeout=HANG_S)
+        connection = http.client.HTTPSConnection(self.address, PORT, context=self.tls(), timeout=HANG_S)
         with inside(self.path):
             connection.connect()
         with contextlib.closing(connection):
@@ -316,7 +316,8 @@ class ControlPlane:
         token = self._credentials(config).get("token")
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def _tls(self, config):
+    def tls(self, config=None):
+        """What a connection to the API server needs; config: of another user than admin."""
         context = ssl.create_default_context(cafile=self.pki.ca)
         user = self._credentials(config)
         if "client-certificate" in user:

@@ -12,7 +12,6 @@ from lab import equal, step, true, until
 
 pytestmark = [pytest.mark.needs(*kubelab.PROGRAMS), pytest.mark.built(*kubelab.BUILT)]
 
-CONFLIST = "/etc/cni/net.d/10-roost.conflist"
 AWAY_S = 120
 
 
@@ -48,15 +47,6 @@ def test_a_kubelet_that_dies_while_pods_start_and_stop_leaks_nothing(cluster):
     until(lambda: not [n for n in owners(node) if n.startswith("many-")], "their addresses to be free",
           kubelab.READY_S)
     must_be_right(node)
-
-
-def test_a_network_configuration_that_somebody_deleted_is_put_back(cluster):
-    node = cluster.nodes[1]
-    before = node.read(CONFLIST)
-    node.run("rm", CONFLIST)
-    until(lambda: node.attempt("cat", CONFLIST).stdout == before, f"{CONFLIST} to be put back on {node}")
-    until(lambda: CONFLIST in cluster.network.said(node), "roostd to say so")
-    cluster.until_ready()
 
 
 def static_pod(name):

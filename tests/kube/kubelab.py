@@ -158,7 +158,7 @@ class Node:
                        wrapper=[*self.wrapper, "env", f"PATH={folder}:{os.environ['PATH']}"])
 
     def processes(self):
-        found = [getattr(self, n, None) for n in ("kubelet", "proxy", "containerd", *self.cluster.network.names)]
+        found = [getattr(self, n, None) for n in ("kubelet", "proxy", "containerd")]
         return [p for p in found if p]
 
     def power_off(self):

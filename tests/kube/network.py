@@ -6,76 +6,11 @@ from lab import BIN, POOL4, POOL6, ROOT, resource, until
 from objects import is_ready
 from roostlab import run
 
-BIRD = """\
-log stderr all;
-router id 0.0.0.1;
-protocol device { scan time 10; }
-include "/run/roost/bird.con[f]";
-include "/etc/bird/roost.d/*.conf";
-"""
-CONFLIST = {
-    "cniVersion": "1.0.0", "name": "roost",
-    "plugins": [{"type": "roost", "ipam": {"type": "roost-ipam"},
-                 "capabilities": {"ips": True, "mac": True, "io.kubernetes.cri.pod-annotations": True}}]}
-
-
-class ByHand:
-    """roost from the build folder: a BIRD and a roostd on each node, a store that they share."""
-
-    prefix = "roost"
-    names = ("agent", "bird")
-
-    def __init__(self, encap="CrossSubnet"):
-        self.encap = encap
-
-    def install(self, cluster):
-        store = f"file:{cluster.dir}/store"
-        pools = [resource("IPPool", f"pool{f}", cidr={4: POOL4, 6: POOL6}[f], natOutgoing=True,
-                          vxlanMode=self.encap) for f in cluster.families]
-        first = cluster.nodes[0]
-        first.ctl("--store", store, "apply", "-f", "-", stdin="---\n".join(json.dumps(p) + "\n" for p in pools))
-        for node in cluster.nodes:
-            self._install_on(node, store)
-
-    def _install_on(self, node, store):
-        node.run("mkdir", "-p", "/run/bird", "/run/roost", "/etc/bird/roost.d", "/var/lib/roost")
-        node.run("cp", f"{BIN}/roost", f"{BIN}/roost-ipam", "/opt/cni/bin/")
-        node.write("/etc/bird/bird.conf", BIRD)
-        node.write("/etc/roost/roostd.json", json.dumps(
-            {"node": node.name, "store": store, "bird": {"group": "root"},
-             "address": {f"ipv{f}": "first-found" if node.ip(f) else "none" for f in (4, 6)}}))
-        node.bird = node.process("bird", "/usr/sbin/bird", "-f", "-R", "-c", "/etc/bird/bird.conf", "-s",
-                                 "/run/bird/bird.ctl").start()
-        node.agent = node.process("roostd", f"{BIN}/roostd").start()
-        node.write("/etc/cni/net.d/10-roost.conflist", json.dumps(CONFLIST, indent=1))
-
-    def kill(self, node, what):
-        """SIGKILL of roostd or bird."""
-        (node.agent if what == "roostd" else node.bird).kill()
-
-    def until_back(self, cluster):
-        """A service manager starts again what was killed; until the agents are content."""
-        for node in cluster.nodes:
-            for process in (node.bird, node.agent):
-                if not process.running():
-                    process.start()
-            until(lambda: node.attempt(f"{BIN}/roostctl", "status", "--ready").returncode == 0,
-                  f"roostd of {node} to be ready")
-
-    def said(self, node):
-        """What roostd said since its last start."""
-        return node.agent.said()
-
-    def logs(self, cluster, lines):
-        """Its processes are among the node's."""
-        return []
-
 
 class Installed:
     """roost as a user installs it: its image, and kubectl apply of deploy/roost.yaml."""
 
     prefix = "roost"
-    names = ()
     namespace = "roost-system"
 
     def __init__(self, edit=None):
@@ -89,17 +24,8 @@ class Installed:
             node.import_image(archive)
         with open(f"{ROOT}/deploy/roost.yaml") as f:
             text = self._edit(f.read())
-        text = text.replace('"store": "kube:",', '"store": "kube:", "address": {"ipv4": "first-found", "ipv6": "first-found"},')
         cluster.kube.apply(_with_pools(text, cluster.families))
         cluster.until_rolled("daemonset/roostd", self.namespace)
-
-    def uninstall(self, cluster):
-        """As docs/INSTALL-KUBERNETES.md says; pods with an address of roost are gone already."""
-        kubectl = cluster.kube.kubectl
-        kubectl("-n", self.namespace, "delete", "daemonset", "roostd", "--wait")
-        kubectl("apply", "-f", f"{ROOT}/deploy/uninstall.yaml")
-        cluster.until_rolled("daemonset/roost-purge", self.namespace)
-        kubectl("delete", "-f", f"{ROOT}/deploy/roost.yaml", "--wait", "--timeout=120s")
 
     def pods(self, cluster):
         """{name of a node: the pod of roost there}."""
@@ -119,11 +45,6 @@ class Installed:
         return node.cluster.kube.kubectl("-n", self.namespace, "exec", "-c", "roostd",
                                          self.pods(node.cluster)[node.name]["metadata"]["name"], "--",
                                          "roostctl", *words, ok=ok)
-
-    def said(self, node):
-        """What roostd said since its last start."""
-        return node.cluster.kube.kubectl("-n", self.namespace, "logs", "-c", "roostd",
-                                         self.pods(node.cluster)[node.name]["metadata"]["name"])
 
     def logs(self, cluster, lines):
         """What its containers said last."""

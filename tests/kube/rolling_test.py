@@ -50,19 +50,6 @@ def test_no_request_is_lost_when_roostd_and_bird_are_killed_during_a_roll(cluste
     stream.lost_nothing()
 
 
-def test_no_request_is_lost_when_roost_is_upgraded(cluster, web):
-    """What an upgrade does to the network: each pod of the DaemonSet is replaced, one node after the other."""
-    before = {p["metadata"]["uid"] for p in cluster.network.pods(cluster).values()}
-    with clients(cluster, web) as stream:
-        stream.goes_on(50)
-        cluster.kube.kubectl("-n", cluster.network.namespace, "rollout", "restart", "daemonset/roostd")
-        cluster.network.until_back(cluster)
-        stream.goes_on(50)
-    after = {p["metadata"]["uid"] for p in cluster.network.pods(cluster).values()}
-    assert len(after) == len(cluster.nodes) and not before & after, "every pod of roost is another one"
-    stream.lost_nothing()
-
-
 def test_no_request_is_lost_when_a_node_is_drained(cluster, web):
     leaver = cluster.nodes[2]
     with clients(cluster, web) as stream:
