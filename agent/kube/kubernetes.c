@@ -16,6 +16,7 @@
 #include "agent/kube/controller.h"
 #include "agent/kube/election.h"
 #include "agent/kube/leaks.h"
+#include "agent/kube/namespaces.h"
 #include "agent/kube/release.h"
 #include "agent/kube/roster.h"
 #include "agent/services/balancer.h"
@@ -33,17 +34,21 @@
 #define RETRY_MS 30000
 #define BROKEN_MS INT64_C(120000) /* BIRD restarts, addresses move: not said before */
 #define LEAKS_MS 10000		  /* records are compared so often */
+#define NAMESPACES_MS 30000	  /* and annotations of namespaces */
 #define STEP_MS 1000
 
 struct kubernetes {
 	const struct agent_conf *conf;
 	struct kube *client;
-	uint64_t watch_node, watch_pods, watch_nodes;  /* the last one: 0 while not elected */
+	uint64_t watch_node, watch_pods, watch_namespaces;
+	uint64_t watch_nodes;			       /* 0 while not elected */
 	bool known;				       /* whether there is a Node */
 	bool listed;				       /* one was told since the list began */
 	struct own_node *node;			       /* NULL: none */
 	char uid[sizeof(((struct own_node *)0)->uid)]; /* its, or that of the last one */
 	struct roster pods, nodes;
+	struct namespaces namespaces;
+	int64_t namespaces_at; /* when they are compared with the node state again; 0: at once */
 	struct leaks leaks;
 	struct election election;
 	struct controller *controller;
@@ -69,6 +74,8 @@ static void start_watches(struct kubernetes *k)
 	k->watch_pods = kube_start_watch(k->client,
 		&(struct kube_selection){
 			.path = "/api/v1/pods", .field_selector = pods, .metadata_only = true});
+	k->watch_namespaces = kube_start_watch(k->client,
+		&(struct kube_selection){.path = "/api/v1/namespaces", .metadata_only = true});
 }
 
 int kubernetes_open(
@@ -120,6 +127,7 @@ void kubernetes_close(struct kubernetes *k)
 	forget_node(k);
 	roster_done(&k->pods);
 	roster_done(&k->nodes);
+	namespaces_done(&k->namespaces);
 	leaks_done(&k->leaks);
 	free(k);
 }
@@ -366,6 +374,23 @@ bool kubernetes_take(
 	return controller_take(k->controller, ev, &in);
 }
 
+/* ---- Namespaces ---- */
+
+/* Again and again, as a node state may be lost; what is there already costs a look. */
+static void mirror_namespaces(struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	struct err e;
+	if (!k->namespaces.complete || a->now_ms < k->namespaces_at)
+		return;
+	int r = node_states_put_namespaces(a->states, k->namespaces.v, k->namespaces.n, &e);
+	k->namespaces_at = a->now_ms + NAMESPACES_MS;
+	if (r < 0)
+		log_warning("annotations of namespaces do not reach the node state: %s", e.text);
+	else if (r > 0)
+		log_info("annotations of namespaces are in the node state namespaces=%zu",
+			k->namespaces.n);
+}
+
 /* ---- Events ---- */
 
 static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_t now_ms)
@@ -380,6 +405,8 @@ static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_
 		return take_node(k, ev);
 	if (ev->id == k->watch_pods)
 		(void)roster_take(&k->pods, ev);
+	else if (ev->id == k->watch_namespaces && namespaces_take(&k->namespaces, ev))
+		k->namespaces_at = 0;
 	else if (k->watch_nodes && ev->id == k->watch_nodes)
 		(void)roster_take(&k->nodes, ev);
 	else if (k->patch && ev->id == k->patch)
@@ -402,6 +429,8 @@ bool kubernetes_step(struct kubernetes *k, const struct kubernetes_agent *a)
 		patch_node(k, a->now_ms);
 	if (a->acts)
 		look_for_leaks(k, a);
+	if (a->acts)
+		mirror_namespaces(k, a);
 	control(k, a);
 	balance(k, a);
 	return controller_has_news(k->controller) || changed;
