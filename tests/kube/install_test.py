@@ -137,6 +137,6 @@ def test_an_uninstallation_leaves_nothing(c, web):
     for node in c.nodes:
         for what, before in c.network.before[node.name].items():
             equal(after[node.name][what], before, f"{what} of {node} after the uninstallation:")
-    k.kubectl("delete", "--timeout=120s", "-f", f"{ROOT}/deploy/roost.yaml")
+    k.kubectl("delete", "--ignore-not-found", "--timeout=120s", "-f", f"{ROOT}/deploy/roost.yaml")
     until(lambda: k.kubectl("api-resources", "--api-group=roost.io", "-o", "name") == "", "no kind of roost to be known")
     until(lambda: SPACE not in k.kubectl("get", "namespaces", "-o", "name"), "its namespace to be gone")
