@@ -76,6 +76,7 @@ static int run_reconciliation(struct agent *a)
 	a->rest_until =
 		took < REST_FROM_MS ? 0 : began + took + (4 * took < 1000 ? 4 * took : 1000);
 	log_problems(a);
+	kubernetes_show(a->kubernetes, &a->problems);
 	return r;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Watches: the own Node and the pods of this node, by field selectors, so that what an agent hears does
  * not grow with the cluster; all Nodes, as metadata, in the one agent that holds the Lease. Requests: one at
- * a time for the Node (a patch), one for the Lease. A patch compares nothing or the version that was
+ * a time for the Node (a patch), one for the Lease, one for an Event. A patch compares nothing or the version that was
  * read, is made only for a difference, and the watch shows what became of it; a refusal is not repeated
  * before half a minute is over.
  */
@@ -15,6 +15,7 @@
 
 #include "agent/kube/controller.h"
 #include "agent/kube/election.h"
+#include "agent/kube/events.h"
 #include "agent/kube/leaks.h"
 #include "agent/kube/namespaces.h"
 #include "agent/kube/release.h"
@@ -55,7 +56,8 @@ struct kubernetes {
 	struct services *services;
 	struct balancer *balancer;
 	bool balances; /* the balancer may have something to do */
-	uint64_t patch, lease;
+	struct events events;
+	uint64_t patch, lease, event;
 	const char *patches; /* what the patch under way is for */
 	char refused[200];   /* what Kubernetes did not let us do; "" */
 	int64_t patch_at, leaks_at, step_at;
@@ -391,7 +393,31 @@ static void mirror_namespaces(struct kubernetes *k, const struct kubernetes_agen
 			k->namespaces.n);
 }
 
-/* ---- Events ---- */
+/* ---- Problems as Events ---- */
+
+void kubernetes_show(struct kubernetes *k, const struct problems *p)
+{
+	if (k)
+		events_see(&k->events, p, boot_now_ms());
+}
+
+static void make_event(struct kubernetes *k, int64_t now_ms)
+{
+	if (k->event || !k->node)
+		return;
+	CLEANUP_JSON json_t *event =
+		events_next(&k->events, k->conf->node, k->node->uid, now_ms, boot_wall_s());
+	if (event)
+		k->event = kube_start_request(k->client, KUBE_POST, EVENTS_PATH, event, 0);
+}
+
+static void end_event(struct kubernetes *k, bool made, int64_t now_ms)
+{
+	k->event = 0;
+	events_answer(&k->events, made, now_ms);
+}
+
+/* ---- What came, and what is due ---- */
 
 static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_t now_ms)
 {
@@ -411,6 +437,8 @@ static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_
 		(void)roster_take(&k->nodes, ev);
 	else if (k->patch && ev->id == k->patch)
 		end_patch(k, ev, now_ms);
+	else if (k->event && ev->id == k->event)
+		end_event(k, answered && ev->status == 201, now_ms);
 	else if (k->lease && ev->id == k->lease)
 		election_answer(&k->election, answered ? ev->status : 0,
 			answered ? ev->object : NULL, now_ms);
@@ -431,6 +459,8 @@ bool kubernetes_step(struct kubernetes *k, const struct kubernetes_agent *a)
 		look_for_leaks(k, a);
 	if (a->acts)
 		mirror_namespaces(k, a);
+	if (a->acts)
+		make_event(k, a->now_ms);
 	control(k, a);
 	balance(k, a);
 	return controller_has_news(k->controller) || changed;

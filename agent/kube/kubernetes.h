@@ -51,6 +51,9 @@ bool kubernetes_take(
 /* What the last reconciliation found of the network. broken: why there is none; "" it is not broken. */
 void kubernetes_tell(struct kubernetes *k, bool is_ready, const char *broken);
 
+/* All problems of this node, as they are now: those that last become Events of its Node. */
+void kubernetes_show(struct kubernetes *k, const struct problems *p);
+
 /* This machine's Node, as it was last; NULL: there is none, or nobody knows yet. It stays while the API is
  * away. */
 const struct own_node *kubernetes_node(const struct kubernetes *k);

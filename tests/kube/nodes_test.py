@@ -290,6 +290,25 @@ def test_the_api_server_away_stops_nothing():
         one.del_pod(other)
 
 
+def test_a_problem_that_lasts_becomes_an_event_of_the_node():
+    with Kubernetes(1) as cluster:
+        node, k = cluster.c.nodes[0], cluster.k
+        node.start()
+        cluster.c.wait_ready()
+
+        def events(reason):
+            return [e for e in k.list("/api/v1/namespaces/default/events") if e["reason"] == reason]
+
+        node.bird.stop()
+        until(lambda: events("RoostProblem"), "an Event of the problem", seconds=120)
+        event = events("RoostProblem")[0]
+        equal((event["type"], event["involvedObject"]["name"], event["source"]["component"]), ("Warning", node.name, "roostd"),
+              "the Event")
+        true("RoostProblem" in k.kubectl("describe", "node", node.name), "kubectl describe node to show it")
+        node.start_bird()
+        until(lambda: any(e["message"] == event["message"] for e in events("RoostProblemOver")), "the end of it", seconds=120)
+
+
 def test_a_right_that_is_missing_is_named():
     with Kubernetes(nodes=1) as x:
         one, = x.c.nodes

@@ -169,6 +169,20 @@ def test_of_its_node_an_agent_changes_the_condition_and_the_taints_of_the_networ
     refused(k, "cannot update resource", "PUT", "/api/v1/nodes/n1", k.must("GET", "/api/v1/nodes/n1"))
 
 
+def event(node):
+    return {"apiVersion": "v1", "kind": "Event", "metadata": {"generateName": "roost-", "namespace": "default"},
+            "involvedObject": {"apiVersion": "v1", "kind": "Node", "name": node}, "type": "Warning", "reason": "RoostProblem",
+            "message": "x", "reportingComponent": "roost.io/roostd", "reportingInstance": node}
+
+
+def test_events_are_of_the_own_node(k):
+    path = "/api/v1/namespaces/{}/events"
+    allowed(k, "POST", path.format("default"), event("n1"))
+    refused(k, "of its own Node and of Services", "POST", path.format("default"), event("n2"))
+    of_service = {**event("n1"), "involvedObject": {"apiVersion": "v1", "kind": "Service", "name": "lb", "namespace": "default"}}
+    allowed(k, "POST", path.format("default"), of_service)
+
+
 def test_of_a_service_an_agent_writes_the_address_of_the_load_balancer(k):
     address = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}
     allowed(k, "PATCH", "/api/v1/namespaces/default/services/lb/status", address, kind=MERGE)
