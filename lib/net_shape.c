@@ -102,13 +102,13 @@ void net_redirect(struct net *n, int link, int to)
 	m = queue_tc(n, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, link, INGRESS_HANDLE);
 	info = NLMSG_DATA(m);
 	info->tcm_info = TC_H_MAKE(1u << 16, htons(ETH_P_ALL)); /* priority 1 */
-	struct {
-		struct tc_u32_sel head;
-		struct tc_u32_key key; /* no bits at no place: everything */
-	} selector = {.head = {.flags = TC_U32_TERMINAL, .nkeys = 1}};
+	/* One key behind it, of no bits at no place: everything. */
+	const struct tc_u32_sel head = {.flags = TC_U32_TERMINAL, .nkeys = 1};
+	unsigned char selector[sizeof(head) + sizeof(struct tc_u32_key)] = {0};
+	memcpy(selector, &head, sizeof(head));
 	netlink_put_text(m, TCA_KIND, "u32");
 	struct nlattr *options = netlink_nest(m, TCA_OPTIONS);
-	netlink_put(m, TCA_U32_SEL, &selector, sizeof(selector));
+	netlink_put(m, TCA_U32_SEL, selector, sizeof(selector));
 	netlink_put_u32(m, TCA_U32_CLASSID, 1);
 	put_mirred(m, to);
 	netlink_nest_end(m, options);

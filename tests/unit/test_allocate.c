@@ -238,7 +238,9 @@ static void make_random(struct world *w)
 	(void)snprintf(spec, sizeof(spec),
 		"\"ports\":[{\"port\":%u}],\"ipFamilies\":[\"IPv4\"%s]%s", 80 + roll(3),
 		both ? ",\"IPv6\"" : "", roll(3) ? "" : ",\"externalTrafficPolicy\":\"Local\"");
-	(void)snprintf(ingress, sizeof(ingress), roll(6) ? "" : IP("192.0.2.%u"), roll(20));
+	*ingress = '\0';
+	if (roll(6) == 0)
+		(void)snprintf(ingress, sizeof(ingress), IP("192.0.2.%u"), roll(20));
 	add_service(w, name, notes, spec, ingress);
 }
 

@@ -192,8 +192,7 @@ TEST(a_restarted_holder_goes_on_at_once)
 TEST(a_lease_of_any_form_is_waited_for_or_taken)
 {
 	static const char *const texts[] = {"{}", "{\"spec\":[]}",
-		"{\"spec\":{\"holderIdentity\":7,"
-		"\"leaseDurationSeconds\":-1}}",
+		"{\"spec\":{\"holderIdentity\":7,\"leaseDurationSeconds\":-1}}",
 		"{\"metadata\":{\"resourceVersion\":[]}}"};
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct election a;

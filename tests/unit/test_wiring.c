@@ -150,7 +150,8 @@ TEST(the_host_forwards_the_families_of_its_pods_and_drops_spoofed_sources)
 {
 	struct wiring_host h = {.has = {true, false},
 		.forwards = {true, false},
-		.prefixes = {{"roost", true}, {"cali", true}},
+		.prefixes = {{.text = "roost", .has_rule = true},
+			{.text = "cali", .has_rule = true}},
 		.n_prefixes = 2};
 	struct wiring_faults f = {0};
 	wiring_compare_host(&h, &f);
