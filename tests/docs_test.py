@@ -93,3 +93,10 @@ def test_every_page_is_reached_from_the_readme():
                 seen.add(other)
                 todo.append(other)
     assert set(PAGES) - seen - {PAGES[0]} == set()
+
+
+def test_a_file_that_names_its_interpreter_can_be_run():
+    folders = [".ci", "scripts", "tests", "deploy"]
+    files = [f for folder in folders for f in (ROOT / folder).rglob("*") if f.is_file() and f.read_bytes()[:2] == b"#!"]
+    assert files
+    assert [str(f.relative_to(ROOT)) for f in files if not f.stat().st_mode & 0o100] == []
