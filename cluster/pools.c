@@ -12,10 +12,16 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 
+/* Whoever leaves the time out is no older for it. */
+static int64_t pools_since_s(const struct resource *pool)
+{
+	return pool->created_s ? pool->created_s : INT64_MAX;
+}
+
 bool pools_is_older(const struct resource *pool, const struct resource *than)
 {
-	if (pool->created_s != than->created_s)
-		return pool->created_s < than->created_s;
+	if (pools_since_s(pool) != pools_since_s(than))
+		return pools_since_s(pool) < pools_since_s(than);
 	int order = strcmp(pool->uid, than->uid);
 	return order ? order < 0 : strcmp(pool->name, than->name) < 0;
 }

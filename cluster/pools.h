@@ -14,8 +14,9 @@
 
 #include "cluster/resource.h"
 
-/* By the time at which the store was given the document (none: an earlier version's, the oldest), then by
- * uid, then by name. */
+/* By the time at which the store was given the document, then by uid, then by name. A document without a
+ * time, of an earlier version or written past roostctl, is younger than all that have one: nobody gains
+ * another one's prefix by leaving it out. */
 bool pools_is_older(const struct resource *pool, const struct resource *than);
 
 /* Of each pool the oldest one that it overlaps, if that is older, so that the pool is left out; NULL: it

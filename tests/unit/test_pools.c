@@ -29,7 +29,11 @@ TEST(the_older_pool_counts_then_the_uid_then_the_name)
 	(void)text_copy(a.uid, sizeof(a.uid), "2");
 	(void)text_copy(b.uid, sizeof(b.uid), "1");
 	assert_true(pools_is_older(&b, &a));
-	b.created_s = 1; /* a has no time: an earlier version wrote it */
+	b.created_s = 1; /* a has no time */
+	assert_true(pools_is_older(&b, &a));
+	a.created_s = 2;
+	assert_true(pools_is_older(&b, &a));
+	b.created_s = 3;
 	assert_true(pools_is_older(&a, &b));
 }
 
