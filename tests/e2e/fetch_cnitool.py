@@ -40,7 +40,9 @@ def main():
         return 77
     fresh = f"{CNITOOL}.{os.getpid()}"
     package = f"github.com/containernetworking/cni/cnitool@v{VERSION}"
-    env = dict(os.environ, GOBIN=fresh, GOFLAGS="", GO111MODULE="on", GOTOOLCHAIN="local", CGO_ENABLED="0")
+    # Go keeps its cache at home; a service may have none.
+    env = dict({"HOME": os.path.expanduser("~"), **os.environ}, GOBIN=fresh, GOFLAGS="", GO111MODULE="on",
+               GOTOOLCHAIN="local", CGO_ENABLED="0")
     try:
         subprocess.run([go, "install", package], env=env, check=True)
         os.rename(f"{fresh}/cnitool", CNITOOL)

@@ -136,8 +136,9 @@ def _ldflags(product):
 
 
 def _environment():
-    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": " ".join(FLAGS), "GO111MODULE": "on",
-            "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    """Go keeps its cache at home; a service may have none."""
+    return {"HOME": os.path.expanduser("~"), **os.environ, "CGO_ENABLED": "0", "GOFLAGS": " ".join(FLAGS),
+            "GO111MODULE": "on", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def _go(product, executable):
