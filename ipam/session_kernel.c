@@ -18,7 +18,7 @@ static int adopt_ports(struct node *n, struct err *e)
 {
 	struct hostport_list list = {0};
 	size_t count = 0;
-	int r = hostport_list(&list, e);
+	int r = hostport_list_read(&list, e);
 	CLEANUP_FREE struct hash *owners = hostport_owners(&list, &count);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		struct node_leases leases;

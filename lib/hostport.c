@@ -45,6 +45,7 @@
 #include <string.h>
 
 #include "lib/family.h"
+#include "lib/hostport_list.h"
 #include "lib/mem.h"
 #include "lib/net_link.h"
 #include "lib/netlink.h"
@@ -59,228 +60,6 @@
 #define COMMENT 200    /* bytes of a comment with its NUL */
 #define COMMENT_TYPE 0 /* NFTNL_UDATA_SET_ELEM_COMMENT */
 #define ATTEMPTS 4
-#define KEY_MAX 36
-#define DATA_MAX 20
-
-enum { ANY4, AT4, HAIRPIN4, ANY6, AT6, HAIRPIN6, SETS };
-
-/* How nft(8) numbers types; a concatenation has six bits for each. */
-enum { TYPE_IPADDR = 7, TYPE_IP6ADDR = 8, TYPE_PROTO = 12, TYPE_SERVICE = 13 };
-#define TYPE2(a, b) ((uint32_t)(a) << 6 | (b))
-#define TYPE3(a, b, c) (TYPE2(a, b) << 6 | (c))
-
-static const struct {
-	const char *name;
-	uint32_t key_type, key_len;
-	uint32_t data_type, data_len; /* 0: a set */
-} sets[SETS] = {
-	[ANY4] = {"any4", TYPE2(TYPE_PROTO, TYPE_SERVICE), 8, TYPE2(TYPE_IPADDR, TYPE_SERVICE), 8},
-	[AT4] = {"at4", TYPE3(TYPE_IPADDR, TYPE_PROTO, TYPE_SERVICE), 12,
-		TYPE2(TYPE_IPADDR, TYPE_SERVICE), 8},
-	[HAIRPIN4] = {"hairpin4", TYPE2(TYPE_IPADDR, TYPE_IPADDR), 8, 0, 0},
-	[ANY6] = {"any6", TYPE2(TYPE_PROTO, TYPE_SERVICE), 8, TYPE2(TYPE_IP6ADDR, TYPE_SERVICE),
-		20},
-	[AT6] = {"at6", TYPE3(TYPE_IP6ADDR, TYPE_PROTO, TYPE_SERVICE), 24,
-		TYPE2(TYPE_IP6ADDR, TYPE_SERVICE), 20},
-	[HAIRPIN6] = {"hairpin6", TYPE2(TYPE_IP6ADDR, TYPE_IP6ADDR), 32, 0, 0},
-};
-
-struct hostport_element {
-	uint8_t set;
-	uint8_t key[KEY_MAX], data[DATA_MAX];
-	struct hash owner;
-	bool is_owned; /* its comment names an owner */
-	char name[64]; /* of the pod, cut */
-};
-
-/*
- * Elements as values.
- */
-
-/* Where the fields behind an address begin. */
-static size_t addr_room(enum family f)
-{
-	return f == IPV4 ? 4 : 16;
-}
-
-static int set_of(enum family f, int set)
-{
-	return f == IPV4 ? set : set + ANY6;
-}
-
-static enum family family_of_set(int set)
-{
-	return set < ANY6 ? IPV4 : IPV6;
-}
-
-static void put_port(uint8_t *at, uint16_t port)
-{
-	at[0] = (uint8_t)(port >> 8);
-	at[1] = (uint8_t)port;
-}
-
-static uint16_t get_port(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static struct hostport_element element_of(
-	const struct port *port, const struct addr *to, enum family f)
-{
-	struct hostport_element x = {0};
-	uint8_t *key = x.key;
-	x.set = (uint8_t)set_of(f, port_is_any(port) ? ANY4 : AT4);
-	if (!port_is_any(port)) {
-		memcpy(key, port->at.bytes, addr_room(f));
-		key += addr_room(f);
-	}
-	key[0] = port->proto;
-	put_port(key + 4, port->host);
-	memcpy(x.data, to->bytes, addr_room(f));
-	put_port(x.data + addr_room(f), port->pod);
-	return x;
-}
-
-static struct hostport_element hairpin_of(const struct addr *to, enum family f)
-{
-	struct hostport_element x = {.set = (uint8_t)set_of(f, HAIRPIN4)};
-	memcpy(x.key, to->bytes, addr_room(f));
-	memcpy(x.key + addr_room(f), to->bytes, addr_room(f));
-	return x;
-}
-
-/* 1; 0: it is no mapping. */
-static bool port_of(const struct hostport_element *x, struct port *out)
-{
-	enum family f = family_of_set(x->set);
-	const uint8_t *key = x->key;
-	if (!sets[x->set].data_len)
-		return false;
-	*out = (struct port){.at.family = family_af(f)};
-	if (x->set == AT4 || x->set == AT6) {
-		memcpy(out->at.bytes, key, addr_room(f));
-		key += addr_room(f);
-	}
-	out->proto = key[0];
-	out->host = get_port(key + 4);
-	out->pod = get_port(x->data + addr_room(f));
-	return true;
-}
-
-static void list_add(struct hostport_list *l, const struct hostport_element *x)
-{
-	l->v = mem_grow(l->v, &l->room, l->n, sizeof(*l->v));
-	l->v[l->n++] = *x;
-}
-
-void hostport_list_done(struct hostport_list *l)
-{
-	free(l->v);
-	*l = (struct hostport_list){0};
-}
-
-/* What shall be there for a pod. */
-static void list_wanted(const struct hostport_pod *p, struct hostport_list *out)
-{
-	for (size_t i = 0; i < p->n_addrs; i++) {
-		enum family f = family_of(p->addrs[i].family);
-		size_t before = out->n;
-		for (size_t k = 0; k < p->n_ports; k++) {
-			struct hostport_element x = element_of(&p->ports[k], &p->addrs[i], f);
-			if (port_is_of(&p->ports[k], p->addrs[i].family))
-				list_add(out, &x);
-		}
-		struct hostport_element twice = hairpin_of(&p->addrs[i], f);
-		if (out->n > before)
-			list_add(out, &twice);
-	}
-	for (size_t i = 0; i < out->n; i++) {
-		out->v[i].owner = p->owner;
-		out->v[i].is_owned = true;
-		(void)text_copy(out->v[i].name, sizeof(out->v[i].name), p->name);
-	}
-}
-
-static int compare_element(const void *a, const void *b)
-{
-	const struct hostport_element *x = a, *y = b;
-	return x->set != y->set ? x->set - y->set : memcmp(x->key, y->key, sizeof(x->key));
-}
-
-static const struct hostport_element *list_find(
-	const struct hostport_list *l, const struct hostport_element *x)
-{
-	return l->n ? bsearch(x, l->v, l->n, sizeof(*x), compare_element) : NULL;
-}
-
-static bool is_there(const struct hostport_list *l, const struct hostport_element *x)
-{
-	const struct hostport_element *found = list_find(l, x);
-	return found && hash_equal(&found->owner, &x->owner) &&
-	       memcmp(found->data, x->data, sizeof(x->data)) == 0;
-}
-
-size_t hostport_lacking(
-	const struct hostport_list *l, const struct hostport_pod *p, struct port *first)
-{
-	struct hostport_list want = {0};
-	size_t lacking = 0;
-	list_wanted(p, &want);
-	*first = p->n_ports ? p->ports[0] : (struct port){0};
-	for (size_t i = want.n; i-- > 0;) {
-		if (is_there(l, &want.v[i]))
-			continue;
-		(void)port_of(&want.v[i], first);
-		lacking++;
-	}
-	hostport_list_done(&want);
-	return lacking;
-}
-
-struct hash *hostport_owners(const struct hostport_list *l, size_t *n)
-{
-	struct hash *v = mem_new(l->n + 1, sizeof(*v));
-	size_t count = 0, kept = 0;
-	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].is_owned)
-			v[count++] = l->v[i].owner;
-	qsort(v, count, sizeof(*v), hash_compare);
-	for (size_t i = 0; i < count; i++)
-		if (!kept || !hash_equal(&v[kept - 1], &v[i]))
-			v[kept++] = v[i];
-	*n = kept;
-	return v;
-}
-
-struct port *hostport_ports(const struct hostport_list *l, const struct hash *owner, size_t *n)
-{
-	struct port *v = mem_new(l->n + 1, sizeof(*v));
-	*n = 0;
-	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].is_owned && hash_equal(&l->v[i].owner, owner) &&
-			port_of(&l->v[i], &v[*n]))
-			(*n)++;
-	return v;
-}
-
-size_t hostport_udp(const struct hostport_list *l, struct addr *out, size_t max)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < l->n; i++) {
-		const struct hostport_element *x = &l->v[i];
-		struct addr to = {.family = family_af(family_of_set(x->set))};
-		struct port port;
-		bool known = false;
-		if (!port_of(x, &port) || port.proto != IPPROTO_UDP)
-			continue;
-		memcpy(to.bytes, x->data, addr_size(&to));
-		for (size_t k = 0; k < n; k++)
-			known |= addr_equal(&out[k], &to);
-		if (!known && n < max)
-			out[n++] = to;
-	}
-	return n;
-}
 
 /*
  * Elements as messages.
@@ -307,9 +86,9 @@ static void put_value(struct nlmsghdr *m, uint16_t type, const void *bytes, size
 static void put_element(struct nlmsghdr *m, const struct hostport_element *x, bool whole)
 {
 	struct nlattr *nest = netlink_nest(m, NFTA_LIST_ELEM);
-	put_value(m, NFTA_SET_ELEM_KEY, x->key, sets[x->set].key_len);
-	if (whole && sets[x->set].data_len)
-		put_value(m, NFTA_SET_ELEM_DATA, x->data, sets[x->set].data_len);
+	put_value(m, NFTA_SET_ELEM_KEY, x->key, hostport_sets[x->set].key_len);
+	if (whole && hostport_sets[x->set].data_len)
+		put_value(m, NFTA_SET_ELEM_DATA, x->data, hostport_sets[x->set].data_len);
 	if (whole)
 		put_comment(m, x);
 	netlink_nest_end(m, nest);
@@ -318,7 +97,7 @@ static void put_element(struct nlmsghdr *m, const struct hostport_element *x, bo
 static void put_set_name(struct nlmsghdr *m, int set)
 {
 	netlink_put_text(m, NFTA_SET_ELEM_LIST_TABLE, HOSTPORT_TABLE);
-	netlink_put_text(m, NFTA_SET_ELEM_LIST_SET, sets[set].name);
+	netlink_put_text(m, NFTA_SET_ELEM_LIST_SET, hostport_sets[set].name);
 }
 
 /* Elements, those of one set together, in messages of NFT_MSG_NEWSETELEM or _DELSETELEM. */
@@ -326,7 +105,7 @@ static void put_elements(struct nft_batch *b, uint16_t type, struct hostport_lis
 {
 	bool adds = type == NFT_MSG_NEWSETELEM;
 	if (l->n)
-		qsort(l->v, l->n, sizeof(*l->v), compare_element);
+		qsort(l->v, l->n, sizeof(*l->v), hostport_compare);
 	for (size_t i = 0; i < l->n;) {
 		struct nlmsghdr *m = nft_batch_put(b, type, adds ? NLM_F_CREATE | NLM_F_EXCL : 0,
 			NFPROTO_INET, MESSAGE + (size_t)AT_ONCE * ELEMENT);
@@ -386,7 +165,7 @@ static void take_elements(const struct nlmsghdr *m, void *arg)
 				else if (netlink_type(attr) == NFTA_SET_ELEM_USERDATA)
 					take_comment(attr, &x);
 			}
-			list_add(reply->out, &x);
+			hostport_list_add(reply->out, &x);
 		}
 	}
 }
@@ -415,11 +194,11 @@ static int list_all(struct nft_batch *b, struct hostport_list *out, struct err *
 			return 0;
 	}
 	if (out->n)
-		qsort(out->v, out->n, sizeof(*out->v), compare_element);
+		qsort(out->v, out->n, sizeof(*out->v), hostport_compare);
 	return r < 0 ? r : 0;
 }
 
-int hostport_list(struct hostport_list *out, struct err *e)
+int hostport_list_read(struct hostport_list *out, struct err *e)
 {
 	struct nft_batch b;
 	struct hostport_list l = {0};
@@ -442,15 +221,15 @@ static void put_set(struct nft_batch *b, int set)
 {
 	struct nlmsghdr *m = nft_batch_put(b, NFT_MSG_NEWSET, NLM_F_CREATE, NFPROTO_INET, MESSAGE);
 	netlink_put_text(m, NFTA_SET_TABLE, HOSTPORT_TABLE);
-	netlink_put_text(m, NFTA_SET_NAME, sets[set].name);
-	netlink_put_be32(m, NFTA_SET_FLAGS, sets[set].data_len ? NFT_SET_MAP : 0);
-	netlink_put_be32(m, NFTA_SET_KEY_TYPE, sets[set].key_type);
-	netlink_put_be32(m, NFTA_SET_KEY_LEN, sets[set].key_len);
+	netlink_put_text(m, NFTA_SET_NAME, hostport_sets[set].name);
+	netlink_put_be32(m, NFTA_SET_FLAGS, hostport_sets[set].data_len ? NFT_SET_MAP : 0);
+	netlink_put_be32(m, NFTA_SET_KEY_TYPE, hostport_sets[set].key_type);
+	netlink_put_be32(m, NFTA_SET_KEY_LEN, hostport_sets[set].key_len);
 	netlink_put_be32(m, NFTA_SET_ID, (uint32_t)set + 1);
-	if (!sets[set].data_len)
+	if (!hostport_sets[set].data_len)
 		return;
-	netlink_put_be32(m, NFTA_SET_DATA_TYPE, sets[set].data_type);
-	netlink_put_be32(m, NFTA_SET_DATA_LEN, sets[set].data_len);
+	netlink_put_be32(m, NFTA_SET_DATA_TYPE, hostport_sets[set].data_type);
+	netlink_put_be32(m, NFTA_SET_DATA_LEN, hostport_sets[set].data_len);
 }
 
 static void match_family(struct nft_raw_rule r, enum family f)
@@ -463,7 +242,7 @@ static void match_family(struct nft_raw_rule r, enum family f)
 static void load_addr(struct nft_raw_rule r, enum family f, bool source, uint32_t reg)
 {
 	static const uint32_t first[FAMILIES] = {12, 8}; /* of the source, in the header */
-	uint32_t len = (uint32_t)addr_room(f);
+	uint32_t len = (uint32_t)hostport_addr_room(f);
 	struct nft_raw_bytes at = {NFT_PAYLOAD_NETWORK_HEADER, first[f] + (source ? 0 : len), len};
 	nft_raw_payload(r, at, reg);
 }
@@ -477,15 +256,15 @@ static uint32_t reg_behind(size_t bytes)
 static void put_dnat(struct nft_batch *b, enum family f, int set)
 {
 	static const struct nft_raw_bytes port = {NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2};
-	size_t behind = set == AT4 ? addr_room(f) : 0;
+	size_t behind = set == AT4 ? hostport_addr_room(f) : 0;
 	struct nft_raw_rule r = nft_raw_rule(b, HOSTPORT_TABLE, "ports");
 	match_family(r, f);
 	if (behind)
 		load_addr(r, f, false, NFT_REG_1);
 	nft_raw_meta(r, NFT_META_L4PROTO, reg_behind(behind));
 	nft_raw_payload(r, port, reg_behind(behind + 4));
-	nft_raw_map(r, sets[set_of(f, set)].name);
-	nft_raw_dnat(r, f == IPV4 ? NFPROTO_IPV4 : NFPROTO_IPV6, reg_behind(addr_room(f)));
+	nft_raw_map(r, hostport_sets[hostport_set_of(f, set)].name);
+	nft_raw_dnat(r, f == IPV4 ? NFPROTO_IPV4 : NFPROTO_IPV6, reg_behind(hostport_addr_room(f)));
 	nft_raw_rule_end(r);
 }
 
@@ -494,8 +273,8 @@ static void put_hairpin(struct nft_batch *b, enum family f)
 	struct nft_raw_rule r = nft_raw_rule(b, HOSTPORT_TABLE, "postrouting");
 	match_family(r, f);
 	load_addr(r, f, true, NFT_REG_1);
-	load_addr(r, f, false, reg_behind(addr_room(f)));
-	nft_raw_lookup(r, sets[set_of(f, HAIRPIN4)].name);
+	load_addr(r, f, false, reg_behind(hostport_addr_room(f)));
+	nft_raw_lookup(r, hostport_sets[hostport_set_of(f, HAIRPIN4)].name);
 	nft_raw_masquerade(r);
 	nft_raw_rule_end(r);
 }
@@ -514,8 +293,8 @@ static void put_from_loopback(struct nft_batch *b)
 	struct nft_raw_rule r = nft_raw_rule(b, HOSTPORT_TABLE, "postrouting");
 	match_loopback(r, true);
 	load_addr(r, IPV4, false, NFT_REG_1);
-	load_addr(r, IPV4, false, reg_behind(addr_room(IPV4)));
-	nft_raw_lookup(r, sets[HAIRPIN4].name);
+	load_addr(r, IPV4, false, reg_behind(hostport_addr_room(IPV4)));
+	nft_raw_lookup(r, hostport_sets[HAIRPIN4].name);
 	nft_raw_masquerade(r);
 	nft_raw_rule_end(r);
 }
@@ -687,7 +466,7 @@ int hostport_remove(const struct hash *owners, size_t n, struct hostport_list *o
 		for (size_t k = 0; k < all.n && r >= 0; k++)
 			for (size_t o = 0; o < n; o++)
 				if (all.v[k].is_owned && hash_equal(&all.v[k].owner, &owners[o])) {
-					list_add(&gone, &all.v[k]);
+					hostport_list_add(&gone, &all.v[k]);
 					break;
 				}
 		put_elements(&b, NFT_MSG_DELSETELEM, &gone);
@@ -746,7 +525,7 @@ int hostport_orphans(struct net *net, struct hash **out, size_t *n, struct err *
 	CLEANUP_FREE struct net_link *links = NULL;
 	struct hostport_list list = {0};
 	size_t n_links = 0, count = 0, kept = 0;
-	int r = hostport_list(&list, e);
+	int r = hostport_list_read(&list, e);
 	struct hash *owners = hostport_owners(&list, &count);
 	hostport_list_done(&list);
 	if (r >= 0 && count)
@@ -767,7 +546,7 @@ static int port_taken(const struct hostport_element *x, struct err *e)
 {
 	char hash[HASH_TEXT];
 	struct port port = {0};
-	bool is_port = port_of(x, &port);
+	bool is_port = hostport_port_of(x, &port);
 	hash_format(&x->owner, hash);
 	if (!is_port)
 		return err_set(e, EADDRINUSE,
@@ -829,10 +608,10 @@ int hostport_add(struct net *net, const struct hostport_pod *p, const struct hos
 	struct nft_batch b;
 	struct names names;
 	struct hostport_list all = {0}, want = {0};
-	list_wanted(p, &all);
+	hostport_list_wanted(p, &all);
 	for (size_t i = 0; i < all.n; i++)
-		if (!have || !is_there(have, &all.v[i]))
-			list_add(&want, &all.v[i]);
+		if (!have || !hostport_is_there(have, &all.v[i]))
+			hostport_list_add(&want, &all.v[i]);
 	int whole = open_names(&b, &names, prefix, e);
 	int r = whole < 0 ? whole : -EEXIST;
 	for (int i = 0; i < ATTEMPTS && (r == -EEXIST || r == -EBUSY); i++) {

@@ -35,7 +35,7 @@ struct hostport_list { /* zeroed: none */
 	struct hostport_element *v;
 	size_t n, room;
 };
-int hostport_list(struct hostport_list *out, struct err *e);
+int hostport_list_read(struct hostport_list *out, struct err *e);
 void hostport_list_done(struct hostport_list *l);
 
 /* The owners that occur, in order: a heap array, the caller's. */

@@ -161,7 +161,7 @@ static int look_ports(const struct look *l, struct err *e)
 	bool any = false;
 	for (size_t i = 0; i < l->n; i++)
 		any |= l->pods[i].n_ports > 0;
-	int r = any ? hostport_list(&list, e) : 0;
+	int r = any ? hostport_list_read(&list, e) : 0;
 	for (size_t i = 0; i < l->n && r >= 0; i++) {
 		struct wiring_pod *p = &l->pods[i];
 		const struct hostport_pod must = {.owner = p->owner,

@@ -152,7 +152,7 @@ static int mend_ports(struct net *n, const struct wiring_pod *p, struct err *e)
 		.n_addrs = p->n_addrs,
 		.ports = p->ports,
 		.n_ports = p->n_ports};
-	int r = hostport_list(&have, e);
+	int r = hostport_list_read(&have, e);
 	if (r >= 0)
 		r = hostport_add(n, &pod, &have, prefix, e);
 	hostport_list_done(&have);
