@@ -27,6 +27,7 @@
 #include "lib/family.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/search.h"
 #include "lib/text.h"
 #include "store/kube/answer.h"
 
@@ -63,23 +64,19 @@ struct podcidr {
 
 /* ---- documents ---- */
 
+static int compare_doc(const void *doc, const void *key)
+{
+	return strcmp(((const struct podcidr_doc *)doc)->key, key);
+}
+
 static size_t doc_place(const struct podcidr *p, const char *key)
 {
-	size_t low = 0, high = p->n_docs;
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-		if (strcmp(p->docs[mid].key, key) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return search_lower_bound(p->docs, p->n_docs, sizeof(*p->docs), key, compare_doc);
 }
 
 static struct podcidr_doc *doc_find(const struct podcidr *p, const char *key)
 {
-	size_t i = doc_place(p, key);
-	return i < p->n_docs && strcmp(p->docs[i].key, key) == 0 ? &p->docs[i] : NULL;
+	return search_find(p->docs, p->n_docs, sizeof(*p->docs), key, compare_doc);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -269,23 +266,19 @@ static size_t blocks_count(const struct podcidr *p, const struct cidr *range)
 
 /* ---- Nodes ---- */
 
+static int compare_node(const void *node, const void *name)
+{
+	return strcmp(((const struct pod_node *)node)->name, name);
+}
+
 static size_t node_place(const struct podcidr *p, const char *name)
 {
-	size_t i = 0, high = p->n_nodes;
-	while (i < high) {
-		size_t mid = (i + high) / 2;
-		if (strcmp(p->nodes[mid].name, name) < 0)
-			i = mid + 1;
-		else
-			high = mid;
-	}
-	return i;
+	return search_lower_bound(p->nodes, p->n_nodes, sizeof(*p->nodes), name, compare_node);
 }
 
 static struct pod_node *node_find(const struct podcidr *p, const char *name)
 {
-	size_t i = node_place(p, name);
-	return i < p->n_nodes && strcmp(p->nodes[i].name, name) == 0 ? &p->nodes[i] : NULL;
+	return search_find(p->nodes, p->n_nodes, sizeof(*p->nodes), name, compare_node);
 }
 
 static struct pod_node *node_add(struct podcidr *p, const char *name)
