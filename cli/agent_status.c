@@ -23,13 +23,6 @@
 
 #define TIMEOUT_MS 5000
 
-/* A text member; "" when it is absent or no text. */
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-	return s ? s : "";
-}
-
 static long long number_of(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
@@ -44,8 +37,8 @@ static void print_store(const json_t *store)
 {
 	char text[1100];
 	struct text t = TEXT_ON(text);
-	const char *trouble = text_of(store, "trouble");
-	text_add(&t, "%.500s", text_of(store, "url"));
+	const char *trouble = json_text_at(store, "trouble");
+	text_add(&t, "%.500s", json_text_at(store, "url"));
 	if (*trouble)
 		text_add(&t, ", unusable for %lld s: %.400s", number_of(store, "sinceSeconds"),
 			trouble);
@@ -56,7 +49,7 @@ static void print_bird(const json_t *bird)
 {
 	char text[600];
 	struct text t = TEXT_ON(text);
-	const char *trouble = text_of(bird, "trouble");
+	const char *trouble = json_text_at(bird, "trouble");
 	text_add(&t, "%s", is_true(bird, "up") ? "up" : "down");
 	if (is_true(bird, "recovering"))
 		text_add(&t, ", recovering from a restart");
@@ -75,12 +68,12 @@ static void print_peers_down(const json_t *peers)
 {
 	for (size_t i = 0; i < json_array_size(peers); i++) {
 		const json_t *p = json_array_get(peers, i);
-		const char *node = text_of(p, "node");
+		const char *node = json_text_at(p, "node");
 		char text[600];
 		struct text t = TEXT_ON(text);
 		text_add(&t, "%.253s%s%.46s%s since %.32s: %.100s", node, *node ? " (" : "",
-			text_of(p, "peer"), *node ? ")" : "", text_of(p, "since"),
-			text_of(p, "bird"));
+			json_text_at(p, "peer"), *node ? ")" : "", json_text_at(p, "since"),
+			json_text_at(p, "bird"));
 		output_line("peer down", text);
 	}
 }
@@ -89,7 +82,7 @@ static void print_address(const json_t *address)
 {
 	char text[200];
 	struct text t = TEXT_ON(text);
-	const char *v4 = text_of(address, "ipv4"), *v6 = text_of(address, "ipv6");
+	const char *v4 = json_text_at(address, "ipv4"), *v6 = json_text_at(address, "ipv6");
 	text_add(&t, "%.60s%s%.60s", v4, *v4 && *v6 ? ", " : "", v6);
 	output_line("address", *text ? text : "none found");
 }
@@ -107,11 +100,12 @@ static void print_blocks(const json_t *blocks)
 	table_init(&t, "BLOCK|POOL|STATE|>USED|>COOLING|>RESERVED|>QUARANTINED|>FREE|STATE-DIR");
 	for (size_t i = 0; i < json_array_size(blocks); i++) {
 		const json_t *b = json_array_get(blocks, i);
-		table_row(&t, text_of(b, "cidr"), text_of(b, "pool"), text_of(b, "state"),
-			NUMBER_STRING(count_of(b, "used")), NUMBER_STRING(count_of(b, "cooling")),
+		table_row(&t, json_text_at(b, "cidr"), json_text_at(b, "pool"),
+			json_text_at(b, "state"), NUMBER_STRING(count_of(b, "used")),
+			NUMBER_STRING(count_of(b, "cooling")),
 			NUMBER_STRING(count_of(b, "reserved")),
 			NUMBER_STRING(count_of(b, "quarantined")),
-			NUMBER_STRING(count_of(b, "free")), text_of(b, "stateDir"));
+			NUMBER_STRING(count_of(b, "free")), json_text_at(b, "stateDir"));
 	}
 	(void)printf("\n");
 	table_print(&t, stdout);
@@ -121,14 +115,14 @@ static void print_answer(const json_t *a)
 {
 	const json_t *problems = json_object_get(a, "problems");
 	const json_t *blocks = json_object_get(a, "blocks");
-	output_line("node", text_of(a, "node"));
-	output_line("installation", text_of(a, "installation"));
-	output_line("running since", text_of(a, "since"));
+	output_line("node", json_text_at(a, "node"));
+	output_line("installation", json_text_at(a, "installation"));
+	output_line("running since", json_text_at(a, "since"));
 	print_address(json_object_get(a, "address"));
 	print_store(json_object_get(a, "store"));
 	print_bird(json_object_get(a, "bird"));
 	print_peers_down(json_object_get(json_object_get(a, "bird"), "peersDown"));
-	output_line("exits", text_of(a, "exitsText"));
+	output_line("exits", json_text_at(a, "exitsText"));
 	for (size_t i = 0; i < json_array_size(problems); i++) {
 		const char *text = json_string_value(json_array_get(problems, i));
 		output_line("problem", text ? text : "?");
@@ -164,7 +158,7 @@ static int ask_agent(const struct options *o, const char *op, json_t **answer, s
 /* An agent of a version that does not know it is none that an upgrade may wait for. */
 static int print_readiness(const json_t *answer)
 {
-	const char *lacks = text_of(answer, "lacks");
+	const char *lacks = json_text_at(answer, "lacks");
 	if (is_true(answer, "ready")) {
 		(void)printf("ready\n");
 		return 0;

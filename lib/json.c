@@ -295,6 +295,12 @@ static void replace_invalid(char *s)
 		*s = '?';
 }
 
+const char *json_text_at(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+	return s ? s : "";
+}
+
 json_t *json_of_text(const char *s)
 {
 	json_t *text = json_string(s);

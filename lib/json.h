@@ -37,6 +37,9 @@ int json_get_object(
 int json_get_array(
 	const json_t *object, const char *where, const char *key, json_t **out, struct err *e);
 
+/* A text member of a document that nobody judges; "" when it is absent or no text. Borrowed. */
+const char *json_text_at(const json_t *object, const char *key);
+
 /* "a string", "an object"; NULL is "absent". */
 const char *json_type_text(const json_t *value);
 

@@ -82,8 +82,7 @@ json_t *election_object(const struct election *l, int64_t wall_s)
 
 static void copy_text(const json_t *object, const char *key, char *out, size_t size)
 {
-	const char *s = json_string_value(json_object_get(object, key));
-	(void)text_clean(out, size, s ? s : "");
+	(void)text_clean(out, size, json_text_at(object, key));
 }
 
 static void see(struct election *l, const json_t *object, int64_t now_ms)

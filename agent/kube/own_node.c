@@ -23,12 +23,6 @@
 #define REASON_READY "RoostIsReady"
 #define REASON_BROKEN "RoostIsBroken"
 
-static const char *text_in(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-	return s ? s : "";
-}
-
 static void read_labels(const json_t *labels, struct own_node *out)
 {
 	const char *key;
@@ -52,10 +46,10 @@ static void read_addrs(const json_t *list, struct own_node *out)
 	const json_t *one;
 	json_array_foreach (list, i, one) {
 		struct err ignored; /* a host's name, say */
-		if (strcmp(text_in(one, "type"), "InternalIP") != 0 ||
+		if (strcmp(json_text_at(one, "type"), "InternalIP") != 0 ||
 			out->n_addrs == OWN_NODE_ADDRS)
 			continue;
-		out->n_addrs += addr_parse(text_in(one, "address"), &out->addrs[out->n_addrs],
+		out->n_addrs += addr_parse(json_text_at(one, "address"), &out->addrs[out->n_addrs],
 					&ignored) == 0;
 	}
 }
@@ -65,11 +59,12 @@ static void read_conditions(const json_t *list, struct own_node *out)
 	size_t i;
 	const json_t *one;
 	json_array_foreach (list, i, one) {
-		const char *reason = text_in(one, "reason");
-		if (strcmp(text_in(one, "type"), "NetworkUnavailable") != 0)
+		const char *reason = json_text_at(one, "reason");
+		if (strcmp(json_text_at(one, "type"), "NetworkUnavailable") != 0)
 			continue;
-		out->network = strcmp(text_in(one, "status"), "False") == 0 ? OWN_NODE_AVAILABLE
-									    : OWN_NODE_UNAVAILABLE;
+		out->network = strcmp(json_text_at(one, "status"), "False") == 0
+				       ? OWN_NODE_AVAILABLE
+				       : OWN_NODE_UNAVAILABLE;
 		out->says_broken = strcmp(reason, REASON_BROKEN) == 0;
 		out->is_ours = out->says_broken || strcmp(reason, REASON_READY) == 0;
 	}
@@ -81,7 +76,7 @@ static void read_taints(const json_t *list, struct own_node *out)
 	json_t *one;
 	json_t *others = json_array();
 	json_array_foreach ((json_t *)list, i, one)
-		if (strcmp(text_in(one, "key"), OWN_NODE_TAINT) != 0)
+		if (strcmp(json_text_at(one, "key"), OWN_NODE_TAINT) != 0)
 			json_append(others, json_incref(one));
 	if (json_array_size(others) < json_array_size(list))
 		out->other_taints = others;
@@ -98,8 +93,9 @@ void own_node_read(const json_t *object, struct own_node *out)
 		.unschedulable = json_is_true(json_object_get(spec, "unschedulable")),
 		.deleting = json_object_get(metadata, "deletionTimestamp") != NULL,
 	};
-	(void)text_clean(out->uid, sizeof(out->uid), text_in(metadata, "uid"));
-	(void)text_clean(out->version, sizeof(out->version), text_in(metadata, "resourceVersion"));
+	(void)text_clean(out->uid, sizeof(out->uid), json_text_at(metadata, "uid"));
+	(void)text_clean(
+		out->version, sizeof(out->version), json_text_at(metadata, "resourceVersion"));
 	read_labels(json_object_get(metadata, "labels"), out);
 	read_addrs(json_object_get(status, "addresses"), out);
 	read_conditions(json_object_get(status, "conditions"), out);

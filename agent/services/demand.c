@@ -16,12 +16,6 @@
 
 #define PORTS_MOST 512 /* of a service; a port beyond is taken by nobody else, either */
 
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-	return s ? s : "";
-}
-
 static struct hash hash_of_text(const char *a, const char *b)
 {
 	CLEANUP_TEXT struct text t = {0};
@@ -77,10 +71,10 @@ static void read_pools(struct demand *d, const char *list)
 static void read_annotations(struct demand *d, const json_t *metadata, const json_t *spec)
 {
 	const json_t *notes = json_object_get(metadata, "annotations");
-	const char *asked = text_at(notes, DEMAND_ADDRESSES);
-	const char *key = text_at(notes, DEMAND_SHARING);
-	read_asked(d, *asked ? asked : text_at(spec, "loadBalancerIP"));
-	read_pools(d, text_at(notes, DEMAND_POOLS));
+	const char *asked = json_text_at(notes, DEMAND_ADDRESSES);
+	const char *key = json_text_at(notes, DEMAND_SHARING);
+	read_asked(d, *asked ? asked : json_text_at(spec, "loadBalancerIP"));
+	read_pools(d, json_text_at(notes, DEMAND_POOLS));
 	if (*key)
 		d->key = hash_of_text(d->namespace_, key);
 }
@@ -95,7 +89,7 @@ static void read_families(struct demand *d, const json_t *spec)
 		if (s && strcmp(s, "IPv6") == 0)
 			d->wants[IPV6] = true;
 	}
-	d->must_have_both = strcmp(text_at(spec, "ipFamilyPolicy"), "RequireDualStack") == 0;
+	d->must_have_both = strcmp(json_text_at(spec, "ipFamilyPolicy"), "RequireDualStack") == 0;
 }
 
 static void read_ports(struct demand *d, const json_t *spec)
@@ -105,7 +99,7 @@ static void read_ports(struct demand *d, const json_t *spec)
 	d->ports = mem_new(n + 1, sizeof(*d->ports));
 	for (size_t i = 0; i < n; i++) {
 		const json_t *one = json_array_get(list, i);
-		const char *protocol = text_at(one, "protocol");
+		const char *protocol = json_text_at(one, "protocol");
 		d->ports[d->n_ports++] = (struct demand_port){
 			.port = (uint16_t)json_integer_value(json_object_get(one, "port")),
 			.protocol = *protocol ? *protocol : 'T',
@@ -118,7 +112,7 @@ static void read_status(struct demand *d, const json_t *status)
 	const json_t *list = json_object_get(json_object_get(status, "loadBalancer"), "ingress");
 	for (size_t i = 0; i < json_array_size(list) && d->n_has < DEMAND_MOST; i++) {
 		struct err ignored; /* a host's name, or nothing */
-		const char *ip = text_at(json_array_get(list, i), "ip");
+		const char *ip = json_text_at(json_array_get(list, i), "ip");
 		if (addr_parse(ip, &d->has[d->n_has], &ignored) == 0)
 			d->n_has++;
 	}
@@ -126,14 +120,14 @@ static void read_status(struct demand *d, const json_t *status)
 
 static char *dns_name_at(const json_t *metadata, const char *key)
 {
-	const char *s = text_at(metadata, key);
+	const char *s = json_text_at(metadata, key);
 	return text_is_dns_name(s) ? mem_strdup(s) : NULL;
 }
 
 static char *clean_at(const json_t *metadata, const char *key)
 {
 	char word[128];
-	(void)text_clean(word, sizeof(word), text_at(metadata, key));
+	(void)text_clean(word, sizeof(word), json_text_at(metadata, key));
 	return mem_strdup(word);
 }
 
@@ -141,9 +135,9 @@ bool demand_read(const json_t *object, bool any_class, struct demand *out)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
 	const json_t *spec = json_object_get(object, "spec");
-	const char *class = text_at(spec, "loadBalancerClass");
+	const char *class = json_text_at(spec, "loadBalancerClass");
 	*out = (struct demand){0};
-	if (strcmp(text_at(spec, "type"), "LoadBalancer") != 0)
+	if (strcmp(json_text_at(spec, "type"), "LoadBalancer") != 0)
 		return false;
 	out->namespace_ = dns_name_at(metadata, "namespace");
 	out->name = dns_name_at(metadata, "name");
@@ -154,11 +148,11 @@ bool demand_read(const json_t *object, bool any_class, struct demand *out)
 	out->uid = clean_at(metadata, "uid");
 	out->version = clean_at(metadata, "resourceVersion");
 	(void)text_clean(
-		out->created, sizeof(out->created), text_at(metadata, "creationTimestamp"));
+		out->created, sizeof(out->created), json_text_at(metadata, "creationTimestamp"));
 	/* One that is being deleted keeps what it has to the end. */
 	out->is_ours = (strcmp(class, DEMAND_CLASS) == 0 || (any_class && !*class)) &&
-		       !*text_at(metadata, "deletionTimestamp");
-	out->local = strcmp(text_at(spec, "externalTrafficPolicy"), "Local") == 0;
+		       !*json_text_at(metadata, "deletionTimestamp");
+	out->local = strcmp(json_text_at(spec, "externalTrafficPolicy"), "Local") == 0;
 	CLEANUP_FREE char *selector = json_dumps(
 		json_object_get(spec, "selector"), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 	out->pods = hash_of_text(out->namespace_, selector ? selector : "");

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/search.h"
 #include "lib/text.h"
@@ -43,12 +44,6 @@ const struct service_table *service_table_none(void)
 
 /* ---- Reading objects ---- */
 
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-	return s ? s : "";
-}
-
 static struct hash id_of(const char *namespace_, const char *name)
 {
 	CLEANUP_TEXT struct text t = {0};
@@ -59,7 +54,7 @@ static struct hash id_of(const char *namespace_, const char *name)
 static struct hash object_id(const json_t *object)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
-	return id_of(text_at(metadata, "namespace"), text_at(metadata, "name"));
+	return id_of(json_text_at(metadata, "namespace"), json_text_at(metadata, "name"));
 }
 
 static void add_address(struct service *s, const json_t *text, enum service_use use)
@@ -83,15 +78,16 @@ static void add_ingress(struct service *s, const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
-		if (strcmp(text_at(one, "ipMode"), "Proxy") != 0)
+		if (strcmp(json_text_at(one, "ipMode"), "Proxy") != 0)
 			add_address(s, json_object_get(one, "ip"), SERVICE_BALANCER);
 	}
 }
 
 static bool has_cluster_address(const json_t *spec)
 {
-	const char *a = text_at(spec, "clusterIP");
-	return *a && strcmp(a, "None") != 0 && strcmp(text_at(spec, "type"), "ExternalName") != 0;
+	const char *a = json_text_at(spec, "clusterIP");
+	return *a && strcmp(a, "None") != 0 &&
+	       strcmp(json_text_at(spec, "type"), "ExternalName") != 0;
 }
 
 /* s->addrs has room for all. None: it says nothing here. */
@@ -101,12 +97,12 @@ static void read_service(const json_t *object, struct service *s)
 	const json_t *status = json_object_get(object, "status");
 	if (!has_cluster_address(spec))
 		return;
-	s->external_local = strcmp(text_at(spec, "externalTrafficPolicy"), "Local") == 0;
-	s->internal_local = strcmp(text_at(spec, "internalTrafficPolicy"), "Local") == 0;
+	s->external_local = strcmp(json_text_at(spec, "externalTrafficPolicy"), "Local") == 0;
+	s->internal_local = strcmp(json_text_at(spec, "internalTrafficPolicy"), "Local") == 0;
 	if (s->external_local || s->internal_local)
 		add_addresses(s, json_object_get(spec, "clusterIPs"), SERVICE_CLUSTER);
 	add_addresses(s, json_object_get(spec, "externalIPs"), SERVICE_EXTERNAL);
-	if (strcmp(text_at(spec, "type"), "LoadBalancer") == 0)
+	if (strcmp(json_text_at(spec, "type"), "LoadBalancer") == 0)
 		add_ingress(s, json_object_get(json_object_get(status, "loadBalancer"), "ingress"));
 }
 
@@ -125,16 +121,16 @@ static bool read_slice(const struct service_table *t, const json_t *object, stru
 {
 	const json_t *metadata = json_object_get(object, "metadata");
 	const char *service =
-		text_at(json_object_get(metadata, "labels"), "kubernetes.io/service-name");
+		json_text_at(json_object_get(metadata, "labels"), "kubernetes.io/service-name");
 	const json_t *endpoints = json_object_get(object, "endpoints");
-	const char *type = text_at(object, "addressType");
+	const char *type = json_text_at(object, "addressType");
 	if (!*service || (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0))
 		return false;
-	s->service = id_of(text_at(metadata, "namespace"), service);
+	s->service = id_of(json_text_at(metadata, "namespace"), service);
 	s->family = strcmp(type, "IPv6") == 0 ? IPV6 : IPV4;
 	for (size_t i = 0; i < json_array_size(endpoints); i++) {
 		const json_t *one = json_array_get(endpoints, i);
-		if (strcmp(text_at(one, "nodeName"), t->node) == 0 && takes_connections(one))
+		if (strcmp(json_text_at(one, "nodeName"), t->node) == 0 && takes_connections(one))
 			return true;
 	}
 	return false;
