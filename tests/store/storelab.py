@@ -17,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 
-BIN = pathlib.Path(os.environ.get("ROOST_BIN", pathlib.Path(__file__).parents[2] / "build/release/bin"))
+BIN = pathlib.Path(os.environ.get("ROOST_BIN", pathlib.Path(__file__).resolve().parents[2] / "build/release/bin"))
 TOOL = BIN.parent / "tests/store/store_tool"
 SUITE = BIN.parent / "tests/unit/test_store"
 LIBC = ctypes.CDLL(None)
