@@ -16,7 +16,9 @@ MAY_INCLUDE = {
     "ipam": {"lib", "ipam"},
     "plugins": {"lib", "ipam", "plugins"},
     "cluster": {"lib", "ipam", "store", "cluster"},
-    "agent": {"lib", "ipam", "store", "cluster", "agent", "agent/desired", "agent/bird", "agent/kernel",
+    "policy": {"lib", "policy"},
+    "agent/policy": {"lib", "ipam", "store/kube", "cluster", "policy", "agent/policy"},
+    "agent": {"lib", "ipam", "store", "cluster", "policy", "agent", "agent/policy", "agent/desired", "agent/bird", "agent/kernel",
               "agent/filter", "agent/kube", "agent/services", "store/kube"},
     # It makes the values that the other rooms put into effect (their want.h) from those that they found
     # out (facts, settings, the replica): hence their names here. PURE says that nothing else comes along.
@@ -27,13 +29,13 @@ MAY_INCLUDE = {
     "agent/kernel": {"lib", "agent/kernel"},
     "agent/filter": {"lib", "agent/filter"},
     "agent/kube": {"lib", "ipam", "store", "store/kube", "cluster", "agent", "agent/kube", "agent/services"},
-    "cli": {"lib", "ipam", "store", "store/kube", "cluster", "cli"},
+    "cli": {"lib", "ipam", "store", "store/kube", "cluster", "policy", "cli"},
     "cli/conform": {"lib", "cluster", "cli", "cli/conform"},  # it knows probes by their lines alone: cli/line.h
     "cli/probe": {"lib", "cli", "cli/probe"},
 }
 # Headers of something that has a descriptor: a file, a socket, a process. What is pure includes none
 # of them, not even through another header.
-PURE = {"agent/desired"}
+PURE = {"agent/desired", "policy"}
 DESCRIPTORS = {"store/store.h", "store/kube/kube.h", "agent/kernel/kernel.h", "agent/bird/bird.h", "agent/bird/ctl.h",
                "lib/nft.h", "agent/server.h", "agent/listener.h", "lib/net.h", "lib/file.h",
                "lib/ns.h", "lib/exec.h", "ipam/node.h", "ipam/agent_lock.h"}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The compiler: a world and this node's pods become a rule set (policy/ruleset.h). Pure, but that it keeps
+ * which addresses are members of which selectors, and of each policy the chains that it made of it: so a pod
+ * that comes, goes or is relabelled costs its own memberships, and a policy its own chains.
+ *
+ * Chains are made for policies that select pods of this node alone, sets for selectors of those policies.
+ * Pods of the same policies and the same numbers behind their named ports share a class chain.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/text.h"
+#include "policy/ruleset.h"
+#include "policy/world.h"
+
+/* A pod of this node, as the node state and the kernel know it. */
+struct policy_local {
+	int link; /* interface index of the host end; 0: not yet there (staged) */
+	char namespace[POLICY_NAMESPACE], name[POLICY_NAME], uid[64]; /* uid "": not known */
+	struct addr addrs
+		[POLICY_ADDRESSES]; /* those that this node gave it; they count beside the world's */
+	size_t n_addrs;
+};
+
+struct policy_compiler;
+struct policy_compiler *policy_compiler_new(
+	struct policy_world *w);		      /* takes the world's changes; borrowed */
+void policy_compiler_free(struct policy_compiler *c); /* takes NULL */
+
+/* The rule set as it shall be now. A local pod that the world lacks is in no dispatch (it waits, pending) unless
+ * it was in one before: then it keeps its classes until its link goes. The caller ends *out. */
+void policy_compile(struct policy_compiler *c, const struct policy_local *locals, size_t n,
+	struct policy_ruleset *out);
+
+/* By a change since the last call something may be forbidden that was allowed: connections want a look. */
+bool policy_compiler_forbids(const struct policy_compiler *c);
+
+/* What ADD has to know before the agent acts (ipam/node_policy.h): in which namespaces, by direction, policies
+ * may select pods; and the same for a namespace that is not known. Sorted by name; the caller frees *out. */
+struct policy_closed {
+	char namespace[POLICY_NAMESPACE]; /* "": any that is not in the list */
+	bool directions[POLICY_DIRECTIONS];
+};
+size_t policy_compiler_closed(const struct policy_compiler *c, struct policy_closed **out);
+
+/* The policy, class or rule that a counter or the prefix of a log is about: "NetworkPolicy ns/name", ...
+ * false: not known. */
+bool policy_compiler_explain_counter(
+	const struct policy_compiler *c, const char *counter, struct text *out);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the kernel shall hold for the policies of this node's pods, as named objects: made by
+ * policy/compile.h, written by agent/policy. A plain value. Whatever has a name that begins with its
+ * content's hash is never edited: another content is another name, so that the difference of two rule
+ * sets is a difference of names. Only the members of address sets change under a name.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/family.h"
+#include "lib/text.h"
+#include "policy/rule.h"
+
+#define POLICY_OBJECT_NAME 32 /* bytes: a kind, "_", hexadecimal digits of a hash, NUL */
+
+/* Elements, sorted, without repetitions, shared by counted references and never changed. */
+struct policy_elements {
+	unsigned int refs;
+	size_t n, stride; /* elements, bytes of one */
+	uint8_t bytes[];
+};
+struct policy_elements *policy_elements_ref(struct policy_elements *e);
+void policy_elements_unref(struct policy_elements *e); /* takes NULL */
+
+enum policy_set_kind {	       /* an element is: */
+	POLICY_SET_ADDRS,      /* an address of 4 or 16 bytes; members change */
+	POLICY_SET_NETS,       /* first and last address of an interval; disjoint, not neighbours */
+	POLICY_SET_PORTS,      /* protocol, 3 zero bytes, port in network order, 2 zero bytes */
+	POLICY_SET_ADDR_PORTS, /* an address, then as POLICY_SET_PORTS; members change */
+	POLICY_SET_LINK_PAIRS, /* interface index twice, host order: links of dispatch; members change */
+};
+struct policy_set {
+	char name[POLICY_OBJECT_NAME];
+	enum policy_set_kind kind;
+	enum family family; /* of its addresses */
+	struct policy_elements *elements;
+};
+
+/* A test of a rule; all must pass. set: its name. */
+enum policy_test_kind {
+	POLICY_TEST_FAMILY, /* from: AF_INET, AF_INET6 */
+	POLICY_TEST_SOURCE, /* the source address is in a set (of addresses or nets) of family */
+	POLICY_TEST_DESTINATION,
+	POLICY_TEST_PROTO, /* from: IPPROTO_* */
+	POLICY_TEST_SPORT, /* from to to, host order; behind a test of the protocol */
+	POLICY_TEST_DPORT,
+	POLICY_TEST_PROTO_SPORT, /* in a set of ports */
+	POLICY_TEST_PROTO_DPORT,
+	POLICY_TEST_ADDR_PROTO_DPORT, /* destination address, protocol and port: a set of addresses and ports */
+	POLICY_TEST_ICMP_TYPE, /* from; behind a test of the protocol */
+	POLICY_TEST_ICMP_CODE,
+	POLICY_TEST_HAIRPIN, /* input and output interface are a pair of a set */
+};
+struct policy_test {
+	enum policy_test_kind kind;
+	bool negated;
+	enum family family;
+	uint16_t from, to;
+	char set[POLICY_OBJECT_NAME];
+};
+
+enum policy_verdict {	     /* what a rule does behind its tests */
+	POLICY_VERDICT_NEXT, /* nothing: it counted or logged */
+	POLICY_VERDICT_ACCEPT,
+	POLICY_VERDICT_DROP,
+	POLICY_VERDICT_RETURN,
+	POLICY_VERDICT_JUMP,
+	POLICY_VERDICT_GOTO,
+};
+#define POLICY_TESTS 12
+#define POLICY_LOG_PREFIX 100 /* bytes with NUL; the kernel takes 127 */
+struct policy_chain_rule {
+	struct policy_test tests[POLICY_TESTS];
+	size_t n_tests;
+	char counter[POLICY_OBJECT_NAME]; /* a named counter; "": none */
+	char log[POLICY_LOG_PREFIX]; /* to the agent's log group, rate-limited, with this prefix; "": no */
+	enum policy_verdict verdict;
+	char chain[POLICY_OBJECT_NAME]; /* of jump and goto */
+};
+struct policy_chain {
+	char name[POLICY_OBJECT_NAME];
+	struct policy_chain_rule *rules;
+	size_t n;
+};
+
+/* Where packets of a pod's host end go. Chains: "" accepts at once. */
+struct policy_dispatch {
+	int link; /* interface index: indexes are not used again, names are */
+	char egress[POLICY_OBJECT_NAME];  /* what comes out of the pod, forwarded */
+	char ingress[POLICY_OBJECT_NAME]; /* what goes to it, forwarded */
+	char to_host
+		[POLICY_OBJECT_NAME]; /* what comes out of the pod for this node's own sockets */
+};
+
+/* Staged: chains for a pod of this node that has no link yet, by its uid. */
+struct policy_staged {
+	char uid[64];
+	char egress[POLICY_OBJECT_NAME], ingress[POLICY_OBJECT_NAME], to_host[POLICY_OBJECT_NAME];
+};
+
+struct policy_ruleset { /* every array is sorted by its first member; zeroed: nothing is enforced */
+	struct policy_set *sets;
+	struct policy_chain *chains;
+	struct policy_dispatch *dispatch;
+	struct policy_staged *staged;
+	char (*counters)[POLICY_OBJECT_NAME];
+	size_t n_sets, n_chains, n_dispatch, n_staged, n_counters;
+	bool is_used; /* some policy selects, or may select, a pod of this node: else no table stands */
+};
+void policy_ruleset_done(struct policy_ruleset *r);
+
+/* For golden tests and people: a line for each object, element and rule. */
+void policy_ruleset_describe(const struct policy_ruleset *r, struct text *out);
