@@ -52,11 +52,14 @@ static int read_back(
 	struct store *s, const char *key, const json_t *doc, int64_t *revision, struct err *e)
 {
 	CLEANUP_DOC struct store_doc seen = {0};
+	CLEANUP_JSON json_t *is = NULL;
+	struct err ignored; /* somebody else's */
 	int r = config_get(s, key, &seen, e);
 	if (r <= 0)
 		return r;
-	CLEANUP_FREE char *text = json_text(doc);
-	if (!seen.value || strcmp(seen.value, text) != 0)
+	/* A store may give the members in an order of its own. */
+	if (!seen.value || json_parse(seen.value, strlen(seen.value), &is, &ignored) < 0 ||
+		!json_equal(is, doc))
 		return 0;
 	*revision = seen.revision;
 	return 1;

@@ -103,6 +103,18 @@ def test_roostctl_and_kubectl_see_the_same_pools(plane, ctl):
     equal(plane.ask("GET", f"{POOLS}/default")[0], 404, "the answer afterwards")
 
 
+def test_a_pool_that_has_blocks_is_put_back_as_it_was(plane, ctl):
+    fine(ctl("apply", "-f", "-", stdin=POOL))
+    before = plane.must("GET", f"{POOLS}/default")["spec"]
+    plane.must("POST", "/apis/roost.io/v1/ipblocks", {
+        "apiVersion": "roost.io/v1", "kind": "IPBlock", "metadata": {"name": "100-66-0-0-26"},
+        "spec": {"node": "n1", "cidr": "100.66.0.0/26", "state": "owned"}})
+    for words, text in ((("delete", "ippool", "default"), None), (("apply", "-f", "-"), POOL.replace("100.66", "100.67"))):
+        done = ctl(*words, stdin=text)
+        true(done.returncode == 1 and "has 1 block in use (n1: 1)" in done.stderr, f"{words[0]} to be refused", done.stderr)
+        equal(plane.must("GET", f"{POOLS}/default")["spec"], before, f"the pool after {words[0]}")
+
+
 def test_what_the_server_refuses_is_told_with_its_words(plane, ctl):
     fine(ctl("apply", "-f", "-", stdin=POOL))
     policy = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "no"}}

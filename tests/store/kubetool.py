@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from namespaces import inside
 
-BIN = pathlib.Path(os.environ.get("ROOST_BIN", pathlib.Path(__file__).parents[2] / "build/release/bin"))
+BIN = pathlib.Path(os.environ.get("ROOST_BIN", pathlib.Path(__file__).resolve().parents[2] / "build/release/bin"))
 TOOL = BIN.parent / "tests/store/kube_tool"
 WAIT = 60  # seconds for what has to come
 
