@@ -94,6 +94,13 @@ static const struct schema_member vxlan_members[] = {
 static const struct schema_member exits_members[] = {
 	{"table", &schema_number, AT(exits_table), .min = TABLE_MIN, .max = UINT32_MAX},
 };
+static const struct schema_member policy_members[] = {
+	{"enforce", TEXT(setting_enforce), AT(policy.off), LIVE},
+	{"pending", TEXT(setting_pending), AT(policy.opens), LIVE},
+	{"cutConnections", &schema_bool, AT(policy.cuts), LIVE},
+	{"cutMark", TEXT(setting_mark), AT(policy.cut_mark)},
+	{"logDenied", &schema_bool, AT(policy.logs_denied), LIVE},
+};
 static const struct schema_member log_members[] = {
 	{"level", TEXT(setting_level), AT(log_level), LIVE},
 	{"file", TEXT(setting_path_or_none), AT(log_file)},
@@ -101,7 +108,7 @@ static const struct schema_member log_members[] = {
 static const struct schema etcd = SCHEMA_OF(etcd_members), address = SCHEMA_OF(address_members),
 			   bird = SCHEMA_OF(bird_members), conflist = SCHEMA_OF(conflist_members),
 			   vxlan = SCHEMA_OF(vxlan_members), exits = SCHEMA_OF(exits_members),
-			   logging = SCHEMA_OF(log_members);
+			   policy = SCHEMA_OF(policy_members), logging = SCHEMA_OF(log_members);
 static const struct schema_member file_members[] = {
 	{"node", TEXT(setting_node), AT(node)},
 	{"store", TEXT(setting_store), AT(store.url)},
@@ -127,6 +134,7 @@ static const struct schema_member file_members[] = {
 		.max = STATUS_HEARTBEAT_MAX_S},
 	SECTION("vxlan", vxlan),
 	SECTION("exits", exits),
+	SECTION("policy", policy),
 	SECTION("log", logging),
 };
 
@@ -207,8 +215,8 @@ static bool is_same(
 	const char *x = (const char *)a + m->offset;
 	const char *y = (const char *)b + m->offset;
 	if (m->size == 0)
-		return has_same_dirs(a, b); /* the one with a reader of its own */
-	bool is_text = m->type != &schema_number && m->type != &schema_bool;
+		return has_same_dirs(a, b);	   /* the one with a reader of its own */
+	bool is_text = m->size > sizeof(uint64_t); /* else a number, or a word of few */
 	return is_text ? strncmp(x, y, m->size) == 0 : memcmp(x, y, m->size) == 0;
 }
 

@@ -25,6 +25,15 @@ struct agent_conf_store {
 	char user[64], password_file[AGENT_CONF_PATH];
 };
 
+/* Network policy; docs/POLICY.md. */
+struct agent_conf_policy {
+	bool off;	   /* "enforce": "none": nothing of it, and no table */
+	bool opens;	   /* "pending": "open": a new pod is free until the agent has seen it */
+	bool cuts;	   /* connections that a change forbids end; true */
+	bool logs_denied;  /* true */
+	uint32_t cut_mark; /* one bit of ct mark: 0x80000 */
+};
+
 struct agent_conf {
 	char node[RESOURCE_NAME];      /* default: the host's name, lower case */
 	bool node_is_host;	       /* nobody chose it */
@@ -62,7 +71,8 @@ struct agent_conf {
 	uint32_t vxlan_vni;    /* 4096 */
 	char vxlan_device[16]; /* vxlan.roost; IPv6: with "6" appended */
 	bool vxlan_offload;    /* of checksums: true */
-	uint32_t exits_table;  /* 8266: the kernel's routing table of exits */
+	struct agent_conf_policy policy;
+	uint32_t exits_table; /* 8266: the kernel's routing table of exits */
 	enum log_level log_level;
 	char log_file[AGENT_CONF_PATH];
 };

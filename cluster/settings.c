@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cluster/status.h"
@@ -39,6 +40,7 @@ const struct agent_conf setting_defaults = {
 	.vxlan_device = "vxlan.roost",
 	.vxlan_offload = true,
 	.exits_table = 8266,
+	.policy = {.cuts = true, .logs_denied = true, .cut_mark = 0x00080000},
 	.log_level = LOG_LEVEL_INFO,
 };
 
@@ -178,14 +180,42 @@ int setting_detect6(const char *s, void *field, size_t size, struct err *e)
 	return detect_parse(s, AF_INET6, field, e);
 }
 
+/* One of two words; the second one is true. */
+static int take_word(const char *s, const char *no, const char *yes, bool *field, struct err *e)
+{
+	*field = strcmp(s, yes) == 0;
+	if (*field || strcmp(s, no) == 0)
+		return 0;
+	return err_set(e, EINVAL, "\"%.60s\" is neither %s nor %s", s, no, yes);
+}
+
 int setting_routes(const char *s, void *field, size_t size, struct err *e)
 {
-	static const char *const words[] = {"bgp", "static"};
 	(void)size;
-	int i = TEXT_INDEX(s, words);
-	if (i < 0)
-		return err_set(e, EINVAL, "\"%.60s\" is neither bgp nor static", s);
-	*(bool *)field = i == 1;
+	return take_word(s, "bgp", "static", field, e);
+}
+
+int setting_enforce(const char *s, void *field, size_t size, struct err *e)
+{
+	(void)size;
+	return take_word(s, "auto", "none", field, e);
+}
+
+int setting_pending(const char *s, void *field, size_t size, struct err *e)
+{
+	(void)size;
+	return take_word(s, "closed", "open", field, e);
+}
+
+int setting_mark(const char *s, void *field, size_t size, struct err *e)
+{
+	char *end;
+	(void)size;
+	errno = 0;
+	unsigned long long mark = strtoull(s, &end, 0);
+	if (!text_is_alnum(*s) || *end || errno || mark > UINT32_MAX || !mark || mark & (mark - 1))
+		return err_set(e, EINVAL, "\"%.60s\" is not one bit of 32, as \"0x80000\" is", s);
+	*(uint32_t *)field = (uint32_t)mark;
 	return 0;
 }
 

@@ -28,6 +28,9 @@ setting_fn setting_detect6;
 setting_fn setting_routes;
 setting_fn setting_device;
 setting_fn setting_level;
+setting_fn setting_enforce;
+setting_fn setting_pending;
+setting_fn setting_mark; /* one bit of a packet's or a connection's mark */
 
 int setting_add_state_dir(const char *dir, struct agent_conf *out, struct err *e);
 

@@ -137,6 +137,9 @@ TEST(nothing_said_gives_the_defaults)
 	assert_string_equal(c.vxlan_device, "vxlan.roost");
 	assert_int_equal(c.exits_table, 8266);
 	assert_true(c.vxlan_offload);
+	assert_true(c.policy.cuts && c.policy.logs_denied);
+	assert_false(c.policy.off || c.policy.opens);
+	assert_int_equal(c.policy.cut_mark, 0x80000);
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c.log_file, "");
 }
@@ -155,6 +158,8 @@ TEST(every_key_of_the_file_is_taken)
 		"\"vxlan\":{\"port\":1,\"vni\":16777215,\"device\":\"vx\","
 		"\"checksumOffload\":false},"
 		"\"exits\":{\"table\":4294967295},"
+		"\"policy\":{\"enforce\":\"none\",\"pending\":\"open\",\"cutConnections\":false,"
+		"\"cutMark\":\"0x80000000\",\"logDenied\":false},"
 		"\"log\":{\"level\":\"debug\",\"file\":\"/l\"}}";
 	struct agent_conf c;
 	struct err e;
@@ -179,6 +184,9 @@ TEST(every_key_of_the_file_is_taken)
 	assert_int_equal(c.vxlan_vni, 16777215);
 	assert_int_equal(c.exits_table, 4294967295);
 	assert_false(c.vxlan_offload);
+	assert_true(c.policy.off && c.policy.opens);
+	assert_false(c.policy.cuts || c.policy.logs_denied);
+	assert_int_equal(c.policy.cut_mark, 0x80000000);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 }
 
@@ -260,6 +268,14 @@ TEST(bad_files_are_refused_with_file_and_key)
 		{"{\"vxlan\":{\"device\":\"fifteen-bytes-x\"}}",
 			"vxlan.device: \"fifteen-bytes-x\" cannot name a device"},
 		{"{\"vxlan\":{\"device\":\"a b\"}}", "vxlan.device: \"a b\" cannot name a device"},
+		{"{\"policy\":{\"enforce\":\"yes\"}}",
+			"policy.enforce: \"yes\" is neither auto nor none"},
+		{"{\"policy\":{\"pending\":\"\"}}",
+			"policy.pending: \"\" is neither closed nor open"},
+		{"{\"policy\":{\"cutMark\":\"0x3\"}}",
+			"policy.cutMark: \"0x3\" is not one bit of 32"},
+		{"{\"policy\":{\"cutMark\":\"0x100000000\"}}", "is not one bit of 32"},
+		{"{\"policy\":{\"cutMark\":\"-1\"}}", "is not one bit of 32"},
 		{"{\"log\":{\"level\":\"loud\"}}",
 			"log.level: \"loud\" is neither error, warning, info nor debug"},
 		{"{\"log\":{\"file\":\"x\"}}", "log.file: \"x\" is not an absolute path"},
@@ -381,6 +397,8 @@ TEST(what_a_running_agent_does_not_take_up_is_named)
 		 "\"},\"vxlan\":{\"port\":8472,\"checksumOffload\":false},"
 		 "\"trustLastBlocks\":true}",
 			"etcd.prefix, trustLastBlocks, vxlan.port, vxlan.checksumOffload"},
+		{"{\"policy\":{\"enforce\":\"none\",\"cutConnections\":false}}", ""},
+		{"{\"policy\":{\"cutMark\":\"0x100000\"}}", "policy.cutMark"},
 		{"{\"bird\":{\"group\":\"x\"},\"heartbeatSeconds\":2,\"log\":{\"file\":\"/l\"}}",
 			"bird.group, heartbeatSeconds, log.file"},
 	};
