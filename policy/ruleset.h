@@ -12,34 +12,11 @@
 
 #include "lib/family.h"
 #include "lib/text.h"
+#include "policy/elements.h"
 #include "policy/rule.h"
 
-#define POLICY_OBJECT_NAME 32 /* bytes: a kind, "_", hexadecimal digits of a hash, NUL */
-
-/* Elements, sorted, without repetitions, shared by counted references and never changed. */
-struct policy_elements {
-	unsigned int refs;
-	size_t n, stride; /* elements, bytes of one */
-	uint8_t bytes[];
-};
-struct policy_elements *policy_elements_ref(struct policy_elements *e);
-void policy_elements_unref(struct policy_elements *e); /* takes NULL */
-
-enum policy_set_kind {	       /* an element is: */
-	POLICY_SET_ADDRS,      /* an address of 4 or 16 bytes; members change */
-	POLICY_SET_NETS,       /* first and last address of an interval; disjoint, not neighbours */
-	POLICY_SET_PORTS,      /* protocol, 3 zero bytes, port in network order, 2 zero bytes */
-	POLICY_SET_ADDR_PORTS, /* an address, then as POLICY_SET_PORTS; members change */
-	POLICY_SET_LINK_PAIRS, /* interface index twice, host order: links of dispatch; members change */
-};
-struct policy_set {
-	char name[POLICY_OBJECT_NAME];
-	enum policy_set_kind kind;
-	enum family family; /* of its addresses */
-	struct policy_elements *elements;
-};
-
-/* A test of a rule; all must pass. set: its name. */
+/* A test of a rule; all must pass. set: its name. Where the set is of addresses, packets of the other family
+ * fail the test, negated or not. */
 enum policy_test_kind {
 	POLICY_TEST_FAMILY, /* from: AF_INET, AF_INET6 */
 	POLICY_TEST_SOURCE, /* the source address is in a set (of addresses or nets) of family */
@@ -47,7 +24,7 @@ enum policy_test_kind {
 	POLICY_TEST_PROTO, /* from: IPPROTO_* */
 	POLICY_TEST_SPORT, /* from to to, host order; behind a test of the protocol */
 	POLICY_TEST_DPORT,
-	POLICY_TEST_PROTO_SPORT, /* in a set of ports */
+	POLICY_TEST_PROTO_SPORT, /* in a set of ports; negated ones stand behind a test of the protocol */
 	POLICY_TEST_PROTO_DPORT,
 	POLICY_TEST_ADDR_PROTO_DPORT, /* destination address, protocol and port: a set of addresses and ports */
 	POLICY_TEST_ICMP_TYPE, /* from; behind a test of the protocol */
@@ -70,20 +47,31 @@ enum policy_verdict {	     /* what a rule does behind its tests */
 	POLICY_VERDICT_JUMP,
 	POLICY_VERDICT_GOTO,
 };
-#define POLICY_TESTS 12
+#define POLICY_TESTS 20	      /* of one rule */
 #define POLICY_LOG_PREFIX 100 /* bytes with NUL; the kernel takes 127 */
 struct policy_chain_rule {
-	struct policy_test tests[POLICY_TESTS];
+	const struct policy_test *tests;
 	size_t n_tests;
 	char counter[POLICY_OBJECT_NAME]; /* a named counter; "": none */
 	char log[POLICY_LOG_PREFIX]; /* to the agent's log group, rate-limited, with this prefix; "": no */
 	enum policy_verdict verdict;
 	char chain[POLICY_OBJECT_NAME]; /* of jump and goto */
 };
+struct policy_body { /* what rules and tests of one chain stand in: as elements, shared and never changed */
+	unsigned int refs;
+	size_t n;
+	struct policy_chain_rule *rules;
+	struct policy_test *tests; /* of all rules */
+};
+struct policy_body *policy_body_new(size_t n_rules, size_t n_tests); /* zeroed; one reference */
+struct policy_body *policy_body_ref(struct policy_body *b);
+void policy_body_unref(struct policy_body *b); /* takes NULL */
+
 struct policy_chain {
 	char name[POLICY_OBJECT_NAME];
-	struct policy_chain_rule *rules;
+	const struct policy_chain_rule *rules; /* of the body */
 	size_t n;
+	struct policy_body *body; /* a reference; NULL: rules are somebody else's */
 };
 
 /* Where packets of a pod's host end go. Chains: "" accepts at once. */
