@@ -22,6 +22,7 @@ faults only.
 """
 import concurrent.futures
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -89,8 +90,9 @@ def until_it_passes(check, what):
 
 def documents(cluster, prefix=""):
     """{key: text} of what the store has."""
-    done = subprocess.run([f"{BIN}/../tests/cluster/storeput", cluster.store.url, prefix, "--list"],
-                          capture_output=True, text=True, timeout=HANG_S)
+    with inside(cluster.router.path):
+        done = subprocess.run([f"{BIN}/../tests/cluster/storeput", cluster.store.url, prefix, "--list"],
+                              capture_output=True, text=True, timeout=HANG_S)
     true(done.returncode == 0, "the store to be listed", done.stderr)
     return {k: v for k, v in (l.split("\t", 1) for l in done.stdout.splitlines() if "\t" in l)}
 
@@ -160,6 +162,16 @@ class Process:
 
 # ---- stores ----
 
+@contextlib.contextmanager
+def between(begin, end):
+    """What was begun ends, whatever happens meanwhile."""
+    begin()
+    try:
+        yield
+    finally:
+        end()
+
+
 class FileStore:
     """The embedded store in a folder of the cluster."""
 
@@ -180,6 +192,16 @@ class FileStore:
     def delete(self, key):
         self._change(key, b"", "--delete")
 
+    def outages(self):
+        """Context managers: the store is away meanwhile."""
+        return [self._locked]
+
+    @contextlib.contextmanager
+    def _locked(self):
+        with open(f"{self.url.removeprefix('file:')}/lock", "r+", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _change(self, key, value, *options):
         done = subprocess.run([f"{BIN}/../tests/cluster/storeput", self.url, key, *options],
                               input=value, capture_output=True, timeout=HANG_S)
@@ -196,7 +218,7 @@ class EtcdStore:
     kind = "etcd"
 
     def __init__(self, cluster, members):
-        self._ns = cluster.namespace("etcd")
+        self._ns, self._router = cluster.namespace("etcd"), cluster.router
         cluster.router.ip("link add to-etcd type veth peer name eth0 netns " + self._ns.name,
                           "link set to-etcd addrgenmode none", "link set to-etcd up",
                           "addr add 10.1.9.1/24 dev to-etcd")
@@ -275,6 +297,12 @@ class EtcdStore:
     def thaw(self):
         for m in self.members:
             m.thaw()
+
+    def outages(self):
+        """Context managers: the store is away meanwhile."""
+        link = "link set to-etcd"
+        return [lambda: between(self.freeze, self.thaw), lambda: between(self.kill, self.start),
+                lambda: between(lambda: self._router.ip(f"{link} down"), lambda: self._router.ip(f"{link} up"))]
 
     close = kill
 

@@ -12,11 +12,8 @@ import pytest
 
 import controlplane
 import lab
-from controlplane import ControlPlane
-from lab import Cluster, equal, inside, resource, true, until
-from rightful_test import Url
-from rights_test import bound_account
-from store_test import define
+from agents import Api, plane, use
+from lab import Cluster, equal, resource, true, until
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
 TAINT = {"key": "roost.io/not-ready", "effect": "NoSchedule"}
@@ -33,17 +30,11 @@ class Kubernetes:
         self.stack, self.store = contextlib.ExitStack(), store
         self.c = self.stack.enter_context(Cluster(nodes, store="etcd", encap="vxlan", start=False))
         try:
-            self.c.router.ip(f"addr add {controlplane.ADDRESS}/32 dev lo")
-            self.k = self.stack.enter_context(ControlPlane(ns=self.c.router))
-            self.k.kubectl("create", "namespace", "roost-system")
+            self.k = self.stack.enter_context(plane(self.c))
             self.k.kubectl("create", "namespace", "lab")
-            define(self.k)
-            self.k.kubectl("apply", *(w for f in ("rbac", "policy") for w in ("-f", f"{lab.ROOT}/deploy/{f}.yaml")))
             if store == "kube":
-                self.c.store.close()
-                self.c.store = Url(self.k)
-            else:
-                self.c.store.start()
+                self.c.store = Api(self.c, self.k)
+            self.c.store.start()
             for node in self.c.nodes:
                 self.add_node(node)
                 self.configure(node, **settings)
@@ -63,10 +54,7 @@ class Kubernetes:
 
     def configure(self, node, **settings):
         del node.settings["address"]
-        config = bound_account(self.k, node.name)
-        if self.store == "kube":
-            settings["store"] = f"kube:{config}"
-        node.configure(kubernetes=config, **settings)
+        use(self.k, node, store=self.store == "kube", **settings)
 
     def add_node(self, node, **labels):
         """What kubelet registers, and a cloud's controller says beside it."""
@@ -137,8 +125,7 @@ def has_problem(node, *words):
 
 def blocks_of(node):
     """Those that the cluster store says are a node's."""
-    with inside(node.cluster.router.path):
-        documents = lab.documents(node.cluster, "blocks/")
+    documents = lab.documents(node.cluster, "blocks/")
     return sorted(key for key, text in documents.items() if json.loads(text)["node"] == node.name)
 
 

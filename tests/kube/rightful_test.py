@@ -7,47 +7,26 @@ import pytest
 
 import controlplane
 import lab
-from controlplane import ControlPlane
+from agents import Api, plane, use
 from strange_test import ROOST, fill
 from lab import Cluster, equal, resource, true, until
-from rights_test import bound_account
-from store_test import define
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
-
-
-class Url:
-    """The store of a laboratory's cluster, by its URL: the API server."""
-
-    def __init__(self, k):
-        self.k, self.url = k, f"kube:{k.admin}"
-
-    def close(self):
-        pass
-
-    def logs(self):
-        return []
 
 
 @contextlib.contextmanager
 def agents(nodes, lenient=False):
     """A cluster whose agents keep their documents in an API server that the router has."""
-    with Cluster(nodes, encap="vxlan", start=False) as c:
-        c.router.ip(f"addr add {controlplane.ADDRESS}/32 dev lo")
-        with ControlPlane(ns=c.router) as k:
-            define(k, lenient)
-            k.kubectl("create", "namespace", "roost-system")
-            k.kubectl("apply", "-f", f"{lab.ROOT}/deploy/rbac.yaml", "-f", f"{lab.ROOT}/deploy/policy.yaml")
-            c.store.close()
-            c.store = Url(k)
-            for node in c.nodes:
-                k.must("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name}})
-                node.configure(store=f"kube:{bound_account(k, node.name)}", kubernetes="none")
-            c.apply(*c.manifest(), resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
-            for node in c.nodes:
-                node.start()
-            c.started()
-            yield c, k
+    with Cluster(nodes, encap="vxlan", start=False) as c, plane(c, lenient) as k:
+        c.store = Api(c, k)
+        for node in c.nodes:
+            k.must("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name}})
+            use(k, node, kubernetes="none")
+        c.apply(*c.manifest(), resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
+        for node in c.nodes:
+            node.start()
+        c.started()
+        yield c, k
 
 
 def blocks(k):
