@@ -20,18 +20,14 @@
 #include <string.h>
 
 #include "lib/boot.h"
-#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "store/kube/job.h"
+#include "store/kube/queue.h"
 #include "store/kube/table.h"
 #include "store/kube/write.h"
-#include "store/store_driver.h"
 
-#define CLUSTER_PATH "/api/v1/namespaces/kube-system"
 #define SOURCES_MAX 16
-
-enum op_kind { OP_GET, OP_WRITE, OP_WATCH };
 
 /* A watch of the API, of a part of the prefix. */
 struct source {
@@ -42,100 +38,49 @@ struct source {
 };
 
 struct op {
-	struct op *next;
-	uint64_t id; /* the front's */
-	enum op_kind kind;
-	bool fail_fast, ready;
-	int64_t deadline_ms; /* WRITE */
-	char *key;	     /* of a GET; the prefix of a WATCH */
+	struct kube_op base;
+	/* WRITE */
+	int64_t deadline_ms;
 	struct kube_write *write;
 	/* WATCH */
-	bool once, told_restart, told_current;
 	struct source sources[SOURCES_MAX];
 	size_t n_sources;
 	uint64_t asks_store; /* the request for it; 0: none */
 	uint64_t store_id;
-	/* ready: */
-	struct store_event result;
-	char *value; /* of the result */
-	struct err why;
 };
 
-struct kube_driver {
-	struct kube *kube;
-	struct op *ops;
-	struct op *told; /* it is over, but the caller holds its strings */
-	char key[STORE_KEY_MAX];
-	char *value; /* what was told last */
-	char trouble[512];
-};
-
-/* ---- operations ---- */
-
-static struct op *op_add(struct kube_driver *d, uint64_t id, enum op_kind kind)
+static struct op *op_of(struct kube_op *base)
 {
-	struct op *op = mem_new(1, sizeof(*op));
-	struct op **end = &d->ops;
-	op->id = id;
-	op->kind = kind;
-	while (*end)
-		end = &(*end)->next;
-	*end = op;
-	return op;
+	return (struct op *)base;
 }
 
-static struct op *op_find(const struct kube_driver *d, uint64_t id)
+static void op_done(struct kube_op *base)
 {
-	struct op *op = d->ops;
-	while (op && op->id != id)
-		op = op->next;
-	return op;
+	kube_write_free(op_of(base)->write);
 }
 
-static void op_unlink(struct kube_driver *d, struct op *op)
-{
-	struct op **p = &d->ops;
-	while (*p != op)
-		p = &(*p)->next;
-	*p = op->next;
-}
-
-static void op_free(struct op *op)
-{
-	if (!op)
-		return;
-	kube_write_free(op->write);
-	free(op->key);
-	free(op->value);
-	free(op);
-}
-
-static void op_fail(struct op *op, int error)
-{
-	op->result = (struct store_event){.kind = STORE_FAILED, .error = error};
-	op->ready = true;
-}
-
-static void op_ask(struct kube_driver *d, struct op *op, enum kube_method method, const char *path,
+static void op_ask(struct kube_queue *q, struct op *op, enum kube_method method, const char *path,
 	const json_t *body)
 {
 	int64_t left = op->deadline_ms - boot_now_ms();
-	unsigned int timeout_ms = op->kind != OP_WRITE ? 0 : left > 1 ? (unsigned int)left : 1;
-	uint64_t id = kube_start_request(d->kube, method, path, body, timeout_ms);
-	kube_own(d->kube, id, op->id, op->fail_fast);
+	unsigned int timeout_ms = op->base.kind != KUBE_OP_WRITE ? 0
+				  : left > 1			 ? (unsigned int)left
+								 : 1;
+	uint64_t id = kube_start_request(q->kube, method, path, body, timeout_ms);
+	kube_own(q->kube, id, op->base.id, op->base.fail_fast);
 }
 
 /* ---- a get ---- */
 
-static void get_start(struct kube_driver *d, struct op *op)
+static void get_start(struct kube_queue *q, struct op *op)
 {
 	char name[KUBE_NAME];
 	CLEANUP_TEXT struct text path = {0};
-	const struct kube_row *row = kube_row_of(op->key, name);
+	const struct kube_row *row = kube_row_of(op->base.key, name);
 	/* A document that cannot be there is not there, if there is a server that could say so. */
 	if (row)
 		kube_row_path(row, name, &path);
-	op_ask(d, op, KUBE_GET, row ? path.buf : "/version", NULL);
+	op_ask(q, op, KUBE_GET, row ? path.buf : "/version", NULL);
 }
 
 static void get_refused(struct op *op, const struct kube_row *row, int status, const json_t *object)
@@ -143,74 +88,72 @@ static void get_refused(struct op *op, const struct kube_row *row, int status, c
 	char message[KUBE_MESSAGE];
 	int error = status == 403 ? EACCES : EIO;
 	if (status == 404) {
-		op_fail(op, kube_row_missing(row, &op->why));
+		kube_op_fail(&op->base, kube_row_missing(row, &op->base.why));
 		return;
 	}
-	(void)err_set(&op->why, error, "document %.300s cannot be read: %s", op->key,
+	(void)err_set(&op->base.why, error, "document %.300s cannot be read: %s", op->base.key,
 		kube_message(status, object, message));
-	op_fail(op, -error);
+	kube_op_fail(&op->base, -error);
 }
 
 static void get_take(struct op *op, const struct kube_event *ev)
 {
 	char name[KUBE_NAME];
-	const struct kube_row *row = kube_row_of(op->key, name);
+	const struct kube_row *row = kube_row_of(op->base.key, name);
 	int64_t version = kube_version(ev->object);
 	bool gone = !row || (ev->status == 404 && kube_is_gone(ev->object));
 	if (ev->status != 200 && !gone) {
 		get_refused(op, row, ev->status, ev->object);
 		return;
 	}
-	op->result = (struct store_event){.kind = STORE_DELETE};
-	op->ready = true;
-	if (gone || version < 0)
-		return;
-	op->value = kube_row_value(row, ev->object);
-	op->result = (struct store_event){.kind = STORE_PUT, .revision = version};
+	bool is = !gone && version >= 0;
+	op->base.value = is ? kube_row_value(row, ev->object) : NULL;
+	kube_op_end(&op->base, is ? STORE_PUT : STORE_DELETE, is ? version : 0);
 }
 
 /* ---- a write ---- */
 
-static void write_ask(struct kube_driver *d, struct op *op)
+static void write_ask(struct kube_queue *q, struct op *op)
 {
 	CLEANUP_TEXT struct text path = {0};
 	const json_t *body = NULL;
 	enum kube_method method = kube_write_compose(op->write, &path, &body);
-	op_ask(d, op, method, path.buf, body);
+	op_ask(q, op, method, path.buf, body);
 }
 
-static void write_take_failure(struct kube_driver *d, struct op *op, const struct kube_event *ev)
+static void write_take_failure(struct kube_queue *q, struct op *op, const struct kube_event *ev)
 {
 	if (ev->error == -ETIMEDOUT)
 		kube_write_lost(op->write);
 	bool unknown = kube_write_is_unknown(op->write);
 	if (unknown && boot_now_ms() < op->deadline_ms && ev->error == -ETIMEDOUT) {
-		write_ask(d, op);
+		write_ask(q, op);
 		return;
 	}
-	(void)err_set(&op->why, EIO, "%s", ev->what);
+	(void)err_set(&op->base.why, EIO, "%s", ev->what);
 	if (unknown)
-		err_add(&op->why, "whether this change was made is unknown");
-	op_fail(op, unknown ? -ETIMEDOUT : ev->error);
+		err_add(&op->base.why, "whether this change was made is unknown");
+	kube_op_fail(&op->base, unknown ? -ETIMEDOUT : ev->error);
 }
 
-static void write_take(struct kube_driver *d, struct op *op, const struct kube_event *ev)
+static void write_take(struct kube_queue *q, struct op *op, const struct kube_event *ev)
 {
 	if (ev->kind == KUBE_FAILED)
-		write_take_failure(d, op, ev);
-	else if (kube_write_take(op->write, ev->status, ev->object, &op->result, &op->why))
-		op->ready = true;
+		write_take_failure(q, op, ev);
+	else if (kube_write_take(
+			 op->write, ev->status, ev->object, &op->base.result, &op->base.why))
+		op->base.ready = true;
 	else
-		write_ask(d, op);
+		write_ask(q, op);
 }
 
 /* ---- a watch ---- */
 
-static void watch_stop(struct kube_driver *d, struct op *op)
+static void watch_stop(struct kube_queue *q, struct op *op)
 {
 	for (size_t i = 0; i < op->n_sources; i++)
-		kube_stop(d->kube, op->sources[i].id);
-	kube_stop(d->kube, op->asks_store);
+		kube_stop(q->kube, op->sources[i].id);
+	kube_stop(q->kube, op->asks_store);
 	op->n_sources = 0;
 	op->asks_store = 0;
 }
@@ -237,70 +180,59 @@ static void watch_add_named(struct op *op, const struct kube_row *row, const cha
 static void watch_find_sources(struct op *op)
 {
 	const struct kube_row *row;
-	size_t len = strlen(op->key);
+	size_t len = strlen(op->base.key);
 	for (size_t i = 0; (row = kube_row(i)); i++) {
 		size_t row_len = strlen(row->prefix);
-		if (strncmp(op->key, row->prefix, len < row_len ? len : row_len) != 0)
+		if (strncmp(op->base.key, row->prefix, len < row_len ? len : row_len) != 0)
 			continue;
 		if (len > row_len)
-			watch_add_named(op, row, op->key + row_len);
+			watch_add_named(op, row, op->base.key + row_len);
 		else
 			watch_add_source(op, row, "");
 	}
 }
 
-static void source_start(struct kube_driver *d, const struct op *op, struct source *s)
+static void source_start(struct kube_queue *q, const struct op *op, struct source *s)
 {
 	CLEANUP_TEXT struct text path = {0}, field = {0};
 	kube_row_path(s->row, NULL, &path);
 	text_add(&field, "metadata.name=%s", s->name);
 	const struct kube_selection what = {
 		.path = path.buf, .field_selector = *s->name ? field.buf : NULL};
-	s->id = op->once ? kube_start_list(d->kube, &what) : kube_start_watch(d->kube, &what);
-	kube_own(d->kube, s->id, op->id, op->fail_fast);
+	s->id = op->base.once ? kube_start_list(q->kube, &what) : kube_start_watch(q->kube, &what);
+	kube_own(q->kube, s->id, op->base.id, op->base.fail_fast);
 }
 
-static void watch_ask_store(struct kube_driver *d, struct op *op)
+static void watch_ask_store(struct kube_queue *q, struct op *op)
 {
-	op->asks_store = kube_start_request(d->kube, KUBE_GET, CLUSTER_PATH, NULL, 0);
-	kube_own(d->kube, op->asks_store, op->id, false);
+	op->asks_store = kube_ask_cluster(q->kube, op->base.id);
 }
 
 /* Everything is told (again). */
-static void watch_begin(struct kube_driver *d, struct op *op)
+static void watch_begin(struct kube_queue *q, struct op *op)
 {
-	watch_stop(d, op);
-	op->told_restart = false;
-	op->told_current = false;
-	if (op->once) {
+	watch_stop(q, op);
+	op->base.told_restart = false;
+	op->base.told_current = false;
+	if (op->base.once) {
 		watch_find_sources(op);
 		for (size_t i = 0; i < op->n_sources; i++)
-			source_start(d, op, &op->sources[i]);
+			source_start(q, op, &op->sources[i]);
 	} else {
-		watch_ask_store(d, op);
+		watch_ask_store(q, op);
 	}
 }
 
-static void watch_take_store(struct kube_driver *d, struct op *op, const struct kube_event *ev)
+static void watch_take_store(struct kube_queue *q, struct op *op, const struct kube_event *ev)
 {
-	struct kube_identity id;
 	op->asks_store = 0;
-	if (ev->kind == KUBE_FAILED && ev->error != -EACCES) {
-		watch_ask_store(d, op); /* it took its time, so this is no race */
+	if (!kube_take_cluster(q->kube, ev, &op->store_id)) {
+		watch_ask_store(q, op);
 		return;
-	}
-	if (ev->status == 403)
-		kube_forgive(d->kube); /* one can do without */
-	bool known = ev->kind == KUBE_ANSWER && ev->status == 200 && kube_identify(ev->object, &id);
-	struct hash h = {0};
-	op->store_id = 0;
-	if (known) {
-		h = hash_of(id.uid, strlen(id.uid));
-		memcpy(&op->store_id, h.bytes, sizeof(op->store_id));
 	}
 	watch_find_sources(op);
 	for (size_t i = 0; i < op->n_sources; i++)
-		source_start(d, op, &op->sources[i]);
+		source_start(q, op, &op->sources[i]);
 }
 
 static bool watch_is_current(const struct op *op)
@@ -312,58 +244,57 @@ static bool watch_is_current(const struct op *op)
 }
 
 /* true: there is something to tell. */
-static bool watch_tell_object(struct kube_driver *d, const struct op *op, const struct source *s,
+static bool watch_tell_object(struct kube_queue *q, const struct op *op, const struct source *s,
 	const struct kube_event *ev, struct store_event *out)
 {
 	bool gone = ev->kind == KUBE_GONE;
-	kube_row_key(s->row, ev->name, d->key);
-	if (strncmp(d->key, op->key, strlen(op->key)) != 0)
+	kube_row_key(s->row, ev->name, q->key);
+	if (strncmp(q->key, op->base.key, strlen(op->base.key)) != 0)
 		return false;
-	d->value = gone ? NULL : kube_row_value(s->row, ev->object);
-	bool fits = d->value && strlen(d->value) <= STORE_VALUE_MAX;
+	q->value = gone ? NULL : kube_row_value(s->row, ev->object);
+	bool fits = q->value && strlen(q->value) <= STORE_VALUE_MAX;
 	*out = (struct store_event){
 		.kind = gone ? STORE_DELETE : STORE_PUT,
 		.revision = ev->version,
-		.key = d->key,
-		.value = fits ? d->value : NULL,
+		.key = q->key,
+		.value = fits ? q->value : NULL,
 	};
 	return true;
 }
 
 static bool watch_take(
-	struct kube_driver *d, struct op *op, const struct kube_event *ev, struct store_event *out)
+	struct kube_queue *q, struct op *op, const struct kube_event *ev, struct store_event *out)
 {
 	struct source *s = op->sources;
 	while (s < op->sources + op->n_sources && s->id != ev->id)
 		s++;
 	if (s == op->sources + op->n_sources) {
 		if (ev->id == op->asks_store)
-			watch_take_store(d, op, ev);
+			watch_take_store(q, op, ev);
 		return false;
 	}
 	switch (ev->kind) {
 	case KUBE_RESTART:
 		if (s->began) {
-			watch_begin(d, op);
+			watch_begin(q, op);
 			return false;
 		}
 		s->began = true;
 		*out = (struct store_event){
 			.kind = STORE_RESTART, .revision = ev->version, .store_id = op->store_id};
-		bool first = !op->told_restart;
-		op->told_restart = true;
+		bool first = !op->base.told_restart;
+		op->base.told_restart = true;
 		return first;
 	case KUBE_CURRENT:
 		s->current = true;
 		*out = (struct store_event){.kind = STORE_CURRENT};
-		return !op->told_current && (op->told_current = watch_is_current(op));
+		return !op->base.told_current && (op->base.told_current = watch_is_current(op));
 	case KUBE_EXISTS:
 	case KUBE_GONE:
-		return watch_tell_object(d, op, s, ev, out);
+		return watch_tell_object(q, op, s, ev, out);
 	default:
-		(void)err_set(&op->why, EIO, "%s", ev->what);
-		watch_stop(d, op);
-		op_fail(op, ev->error);
+		watch_stop(q, op);
+		kube_op_fail_as(&op->base, ev);
 		return false;
 	}
 }
@@ -371,90 +302,71 @@ static bool watch_take(
 /* A prefix under which nothing can be. */
 static bool watch_tell_nothing(struct op *op, struct store_event *out)
 {
-	bool empty = op->kind == OP_WATCH && !op->n_sources && !op->asks_store && !op->ready;
-	if (!empty || op->told_current)
+	bool empty = op->base.kind == KUBE_OP_WATCH && !op->n_sources && !op->asks_store &&
+		     !op->base.ready;
+	if (!empty || op->base.told_current)
 		return false;
-	*out = (struct store_event){
-		.kind = op->told_restart ? STORE_CURRENT : STORE_RESTART, .store_id = op->store_id};
-	op->told_current = op->told_restart;
-	op->told_restart = true;
+	*out = (struct store_event){.kind = op->base.told_restart ? STORE_CURRENT : STORE_RESTART,
+		.store_id = op->store_id};
+	op->base.told_current = op->base.told_restart;
+	op->base.told_restart = true;
 	return true;
 }
 
 /* ---- events ---- */
 
-static void driver_over(struct kube_driver *d, struct op *op)
+static bool driver_tell(struct kube_queue *q, uint64_t only, struct store_event *out)
 {
-	op_unlink(d, op);
-	d->told = op;
-}
-
-static bool driver_tell(struct kube_driver *d, uint64_t only, struct store_event *out)
-{
-	for (struct op *op = d->ops; op; op = op->next) {
+	for (struct kube_op *op = q->first; op; op = op->next) {
 		if (only && op->id != only)
 			continue;
-		if (watch_tell_nothing(op, out)) {
-			out->id = op->id;
-			if (op->once && op->told_current)
-				driver_over(d, op);
+		if (op->ready) {
+			kube_queue_tell(q, op, out);
 			return true;
 		}
-		if (!op->ready)
-			continue;
-		*out = op->result;
-		out->id = op->id;
-		out->key = op->key;
-		out->value = op->value;
-		out->what = out->kind == STORE_FAILED ? op->why.text : NULL;
-		driver_over(d, op);
-		return true;
+		if (watch_tell_nothing(op_of(op), out)) {
+			kube_queue_told(q, op, out);
+			return true;
+		}
 	}
 	return false;
 }
 
 /* true: *out is an event of a watch. */
 static bool driver_take(
-	struct kube_driver *d, struct op *op, const struct kube_event *ev, struct store_event *out)
+	struct kube_queue *q, struct op *op, const struct kube_event *ev, struct store_event *out)
 {
-	switch (op->kind) {
-	case OP_GET:
-		if (ev->kind == KUBE_FAILED) {
-			(void)err_set(&op->why, EIO, "%s", ev->what);
-			op_fail(op, ev->error);
-		} else {
+	switch (op->base.kind) {
+	case KUBE_OP_GET:
+		if (ev->kind == KUBE_FAILED)
+			kube_op_fail_as(&op->base, ev);
+		else
 			get_take(op, ev);
-		}
 		return false;
-	case OP_WRITE:
-		write_take(d, op, ev);
+	case KUBE_OP_WRITE:
+		write_take(q, op, ev);
 		return false;
 	default:
-		if (!watch_take(d, op, ev, out))
+		if (!watch_take(q, op, ev, out))
 			return false;
-		out->id = op->id;
-		if (op->once && op->told_current)
-			driver_over(d, op);
+		kube_queue_told(q, &op->base, out);
 		return true;
 	}
 }
 
 static bool driver_next(void *driver, uint64_t only, struct store_event *out)
 {
-	struct kube_driver *d = driver;
+	struct kube_queue *q = driver;
 	struct kube_event ev;
-	op_free(d->told);
-	d->told = NULL;
-	free(d->value);
-	d->value = NULL;
-	while (!driver_tell(d, only, out)) {
-		if (!kube_next_owned(d->kube, only, &ev))
+	kube_queue_turn(q);
+	while (!driver_tell(q, only, out)) {
+		if (!kube_next_owned(q->kube, only, &ev))
 			return false;
-		struct op *op = op_find(d, ev.owner);
-		if (op && driver_take(d, op, &ev, out))
+		struct kube_op *op = kube_queue_find(q, ev.owner);
+		if (op && driver_take(q, op_of(op), &ev, out))
 			return true;
-		free(d->value);
-		d->value = NULL;
+		free(q->value);
+		q->value = NULL;
 	}
 	return true;
 }
@@ -464,108 +376,62 @@ static bool driver_next(void *driver, uint64_t only, struct store_event *out)
 static void driver_write(
 	void *driver, uint64_t id, const struct store_write *w, int64_t deadline_ms, bool fail_fast)
 {
-	struct kube_driver *d = driver;
-	struct op *op = op_add(d, id, OP_WRITE);
+	struct kube_queue *q = driver;
+	struct op *op = op_of(kube_queue_add(q, id, KUBE_OP_WRITE, w->key));
 	op->deadline_ms = deadline_ms;
-	op->fail_fast = fail_fast;
-	int r = kube_write_new(&op->write, w, &op->why);
+	op->base.fail_fast = fail_fast;
+	int r = kube_write_new(&op->write, w, &op->base.why);
 	if (r < 0)
-		op_fail(op, r);
+		kube_op_fail(&op->base, r);
 	else
-		write_ask(d, op);
+		write_ask(q, op);
 }
 
 static void driver_get(void *driver, uint64_t id, const char *key)
 {
-	struct kube_driver *d = driver;
-	struct op *op = op_add(d, id, OP_GET);
-	op->key = mem_strdup(key);
-	op->fail_fast = true;
-	get_start(d, op);
+	struct op *op = op_of(kube_queue_add(driver, id, KUBE_OP_GET, key));
+	op->base.fail_fast = true;
+	get_start(driver, op);
 }
 
 static void driver_watch(void *driver, uint64_t id, const char *prefix, bool once)
 {
-	struct kube_driver *d = driver;
-	struct op *op = op_add(d, id, OP_WATCH);
-	op->key = mem_strdup(prefix);
-	op->once = op->fail_fast = once;
-	watch_begin(d, op);
+	struct op *op = op_of(kube_queue_add(driver, id, KUBE_OP_WATCH, prefix));
+	op->base.once = op->base.fail_fast = once;
+	watch_begin(driver, op);
 }
 
 static void driver_cancel(void *driver, uint64_t id)
 {
-	struct kube_driver *d = driver;
-	struct op *op = op_find(d, id);
-	if (!op)
-		return;
-	kube_stop_owned(d->kube, id);
-	op_unlink(d, op);
-	op_free(op);
+	kube_queue_cancel(driver, kube_queue_find(driver, id));
 }
 
 /* ---- life ---- */
 
 static void driver_close(void *driver)
 {
-	struct kube_driver *d = driver;
-	if (!d)
-		return;
-	op_free(d->told);
-	while (d->ops)
-		driver_cancel(d, d->ops->id);
-	kube_close(d->kube);
-	free(d->value);
-	free(d);
+	if (driver)
+		kube_queue_close(driver);
+	free(driver);
 }
 
 static int driver_open(void **out, const struct store_options *o, const char *where, struct err *e)
 {
-	struct kube_driver *d = mem_new(1, sizeof(*d));
-	const struct kube_options options = {
-		.config = where, .server = o->server, .timeout_ms = o->timeout_ms};
-	int r = 0;
-	if (*where && *where != '/')
-		r = err_set(e, EINVAL,
-			"the kubeconfig in \"kube:%.128s\" must be an absolute path (\"kube:\" "
-			"alone: "
-			"the account of the pod)",
-			where);
-	else if (o->ca_file || o->cert_file || o->user)
-		r = err_set(e, EINVAL,
-			"certificates and users of the store are etcd's: for kube: they stand in "
-			"the "
-			"kubeconfig");
-	else
-		r = kube_open(&d->kube, &options, e);
+	struct kube_queue *q = mem_new(1, sizeof(*q));
+	*q = (struct kube_queue){.op_size = sizeof(struct op), .op_done = op_done};
+	int r = kube_queue_open(q, "kube", o, where, e);
 	if (r < 0) {
-		driver_close(d);
+		driver_close(q);
 		return r;
 	}
-	*out = d;
+	*out = q;
 	return 0;
-}
-
-static int driver_fd(const void *driver)
-{
-	const struct kube_driver *d = driver;
-	return kube_fd(d->kube);
 }
 
 /* The client wakes by itself; what is ready here is told at once. */
 static int64_t driver_deadline_ms(const void *driver)
 {
-	const struct kube_driver *d = driver;
-	for (const struct op *op = d->ops; op; op = op->next)
-		if (op->ready)
-			return 0;
-	return INT64_MAX;
-}
-
-static const char *driver_trouble(const void *driver, int64_t *since_s)
-{
-	const struct kube_driver *d = driver;
-	return kube_trouble(d->kube, since_s);
+	return kube_queue_is_ready(driver) ? 0 : INT64_MAX;
 }
 
 const struct store_driver store_kube_driver = {
@@ -577,7 +443,7 @@ const struct store_driver store_kube_driver = {
 	.watch = driver_watch,
 	.cancel = driver_cancel,
 	.next = driver_next,
-	.fd = driver_fd,
+	.fd = kube_queue_fd,
 	.deadline_ms = driver_deadline_ms,
-	.trouble = driver_trouble,
+	.trouble = kube_queue_trouble,
 };

@@ -17,119 +17,56 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/boot.h"
-#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "store/kube/answer.h"
 #include "store/kube/job.h"
 #include "store/kube/podcidr.h"
-#include "store/store_driver.h"
+#include "store/kube/queue.h"
 
 #define NODES_PATH "/api/v1/nodes"
-#define CLUSTER_PATH "/api/v1/namespaces/kube-system"
 #define STATUS "status/"
-
-enum op_kind { OP_GET, OP_WRITE, OP_WATCH };
+#define NOBODYS 0 /* of no operation: what all of them wait for */
 
 struct op {
-	struct op *next;
-	uint64_t id; /* the front's */
-	enum op_kind kind;
-	bool fail_fast, ready;
-	char *key;		   /* GET: the document's. WATCH: the prefix */
+	struct kube_op base;
+	/* WRITE */
 	struct store_write *write; /* until it was judged */
 	json_t *patch;		   /* of the own Node, while it is under way */
-	uint64_t request;
 	unsigned int tries;
 	/* WATCH */
-	bool once, told_restart, told_current;
 	char at[STORE_KEY_MAX];		  /* the round got so far */
 	uint64_t told_change, this_round; /* before the round; when it began */
-	struct store_event result;
-	struct err why;
 };
 
 struct podcidr_driver {
-	struct kube *kube;
+	struct kube_queue queue;
 	struct podcidr *docs;
-	struct op *ops;
-	struct op *told; /* it is over, but the caller holds its strings */
 	uint64_t nodes_watch, asks_store;
 	uint64_t store_id;
 	int64_t version;
 	bool knows_store, is_complete;
-	char key[STORE_KEY_MAX];
-	char *value; /* what was told last */
 };
 
-/* ---- operations ---- */
-
-static struct op *op_add(struct podcidr_driver *d, uint64_t id, enum op_kind kind)
+static struct op *op_of(struct kube_op *base)
 {
-	struct op *op = mem_new(1, sizeof(*op));
-	struct op **end = &d->ops;
-	op->id = id;
-	op->kind = kind;
-	while (*end)
-		end = &(*end)->next;
-	*end = op;
-	return op;
+	return (struct op *)base;
 }
 
-static void op_unlink(struct podcidr_driver *d, struct op *op)
+static void op_done(struct kube_op *base)
 {
-	struct op **p = &d->ops;
-	while (*p != op)
-		p = &(*p)->next;
-	*p = op->next;
-}
-
-static void op_free(struct op *op)
-{
-	if (!op)
-		return;
+	struct op *op = op_of(base);
 	store_write_free(op->write);
 	json_decref(op->patch);
-	free(op->key);
-	free(op);
-}
-
-static void op_done(struct op *op, enum store_event_kind kind, int64_t revision)
-{
-	op->result = (struct store_event){.kind = kind, .revision = revision};
-	op->ready = true;
-}
-
-static void op_fail(struct op *op, int error)
-{
-	op->result = (struct store_event){.kind = STORE_FAILED, .error = error};
-	op->ready = true;
 }
 
 /* ---- the API ---- */
 
-static void ask_store(struct podcidr_driver *d)
-{
-	d->asks_store = kube_start_request(d->kube, KUBE_GET, CLUSTER_PATH, NULL, 0);
-}
-
 static void take_store(struct podcidr_driver *d, const struct kube_event *ev)
 {
-	struct kube_identity id;
-	d->asks_store = 0;
-	if (ev->kind == KUBE_FAILED && ev->error != -EACCES) {
-		ask_store(d); /* it took its time, so this is no race */
-		return;
-	}
-	d->knows_store = true;
-	if (ev->status == 403)
-		kube_forgive(d->kube); /* one can do without */
-	if (ev->kind != KUBE_ANSWER || ev->status != 200 || !kube_identify(ev->object, &id))
-		return;
-	struct hash h = hash_of(id.uid, strlen(id.uid));
-	memcpy(&d->store_id, h.bytes, sizeof(d->store_id));
+	d->knows_store = kube_take_cluster(d->queue.kube, ev, &d->store_id);
+	d->asks_store = d->knows_store ? 0 : kube_ask_cluster(d->queue.kube, NOBODYS);
 }
 
 static void take_node(struct podcidr_driver *d, const struct kube_event *ev)
@@ -159,8 +96,9 @@ static void take_node(struct podcidr_driver *d, const struct kube_event *ev)
 static void ask_patch(struct podcidr_driver *d, struct op *op)
 {
 	CLEANUP_TEXT struct text path = {0};
-	text_add(&path, NODES_PATH "/%s", strrchr(op->key, '/') + 1);
-	op->request = kube_start_request(d->kube, KUBE_PATCH, path.buf, op->patch, 0);
+	text_add(&path, NODES_PATH "/%s", strrchr(op->base.key, '/') + 1);
+	uint64_t id = kube_start_request(d->queue.kube, KUBE_PATCH, path.buf, op->patch, 0);
+	kube_own(d->queue.kube, id, op->base.id, op->base.fail_fast);
 }
 
 static void take_patch(struct podcidr_driver *d, struct op *op, const struct kube_event *ev)
@@ -169,22 +107,20 @@ static void take_patch(struct podcidr_driver *d, struct op *op, const struct kub
 	if (ev->kind == KUBE_FAILED && ev->error == -ETIMEDOUT && op->tries++ == 0) {
 		ask_patch(d, op);
 	} else if (ev->kind == KUBE_FAILED) {
-		(void)err_set(&op->why, EIO, "%s", ev->what);
-		op_fail(op, ev->error);
+		kube_op_fail_as(&op->base, ev);
 	} else if (ev->status == 200) {
 		podcidr_take(d->docs, ev->object);
-		op_done(op, STORE_DONE, kube_version(ev->object));
+		kube_op_end(&op->base, STORE_DONE, kube_version(ev->object));
 	} else {
-		(void)err_set(&op->why, EACCES, "the annotation " PODCIDR_ANNOTATION
-						" of the Node is not written: %s",
+		(void)err_set(&op->base.why, EACCES,
+			"the annotation " PODCIDR_ANNOTATION " of the Node is not written: %s",
 			kube_message(ev->status, ev->object, message));
-		op_fail(op, ev->status == 403 ? -EACCES : -EIO);
+		kube_op_fail(&op->base, ev->status == 403 ? -EACCES : -EIO);
 	}
 }
 
 static void driver_take(struct podcidr_driver *d, const struct kube_event *ev)
 {
-	struct op *op = d->ops;
 	if (ev->id == d->nodes_watch) {
 		take_node(d, ev);
 		return;
@@ -193,10 +129,9 @@ static void driver_take(struct podcidr_driver *d, const struct kube_event *ev)
 		take_store(d, ev);
 		return;
 	}
-	while (op && (op->request != ev->id || op->kind != OP_WRITE))
-		op = op->next;
+	struct kube_op *op = kube_queue_find(&d->queue, ev->owner);
 	if (op)
-		take_patch(d, op, ev);
+		take_patch(d, op_of(op), ev);
 }
 
 /* ---- what is ready ---- */
@@ -208,38 +143,41 @@ static bool is_whole(const struct podcidr_driver *d)
 
 static void get_judge(struct podcidr_driver *d, struct op *op)
 {
-	const struct podcidr_doc *doc = podcidr_get(d->docs, op->key);
-	op_done(op, doc ? STORE_PUT : STORE_DELETE, doc ? doc->revision : 0);
+	const struct podcidr_doc *doc = podcidr_get(d->docs, op->base.key);
+	bool is = doc && doc->value;
+	op->base.value = is ? mem_strdup(doc->value) : NULL;
+	kube_op_end(&op->base, is ? STORE_PUT : STORE_DELETE, is ? doc->revision : 0);
 }
 
 static void write_judge(struct podcidr_driver *d, struct op *op)
 {
 	int64_t revision = 0;
-	int r = podcidr_write(d->docs, op->write, &revision, &op->patch, &op->why);
+	int r = podcidr_write(d->docs, op->write, &revision, &op->patch, &op->base.why);
 	store_write_free(op->write);
 	op->write = NULL;
 	if (r < 0)
-		op_fail(op, r);
+		kube_op_fail(&op->base, r);
 	else if (r == 2)
 		ask_patch(d, op);
 	else
-		op_done(op, r == 1 ? STORE_DONE : STORE_CONFLICT, revision);
+		kube_op_end(&op->base, r == 1 ? STORE_DONE : STORE_CONFLICT, revision);
 }
 
 /* Those that waited for the Nodes; a tool's fail when the server is away. */
 static void ops_judge(struct podcidr_driver *d)
 {
-	const char *trouble = is_whole(d) ? NULL : kube_trouble(d->kube, NULL);
-	for (struct op *op = d->ops; op; op = op->next) {
-		if (op->ready)
+	const char *trouble = is_whole(d) ? NULL : kube_trouble(d->queue.kube, NULL);
+	for (struct kube_op *base = d->queue.first; base; base = base->next) {
+		struct op *op = op_of(base);
+		if (base->ready)
 			continue;
-		if (is_whole(d) && op->kind == OP_GET) {
+		if (is_whole(d) && op->base.kind == KUBE_OP_GET) {
 			get_judge(d, op);
 		} else if (is_whole(d) && op->write) {
 			write_judge(d, op);
-		} else if (trouble && op->fail_fast) {
-			(void)err_set(&op->why, ECONNREFUSED, "%s", trouble);
-			op_fail(op, -ECONNREFUSED);
+		} else if (trouble && op->base.fail_fast) {
+			(void)err_set(&op->base.why, ECONNREFUSED, "%s", trouble);
+			kube_op_fail(&op->base, -ECONNREFUSED);
 		}
 	}
 }
@@ -248,7 +186,7 @@ static void ops_judge(struct podcidr_driver *d)
 
 static bool watch_tell_begin(struct podcidr_driver *d, struct op *op, struct store_event *out)
 {
-	op->told_restart = true;
+	op->base.told_restart = true;
 	op->this_round = podcidr_change(d->docs);
 	*out = (struct store_event){
 		.kind = STORE_RESTART, .revision = d->version, .store_id = d->store_id};
@@ -259,9 +197,10 @@ static bool watch_tell_begin(struct podcidr_driver *d, struct op *op, struct sto
 static bool watch_tell_doc(struct podcidr_driver *d, struct op *op, struct store_event *out)
 {
 	const struct podcidr_doc *doc = podcidr_next(d->docs, op->at, op->told_change);
-	size_t len = strlen(op->key);
-	while (doc && (strncmp(doc->key, op->key, len) != 0 || (!doc->value && !op->told_current))) {
-		if (strncmp(doc->key, op->key, len) > 0) /* behind all of the prefix */
+	size_t len = strlen(op->base.key);
+	while (doc && (strncmp(doc->key, op->base.key, len) != 0 ||
+			      (!doc->value && !op->base.told_current))) {
+		if (strncmp(doc->key, op->base.key, len) > 0) /* behind all of the prefix */
 			return false;
 		(void)text_copy(op->at, sizeof(op->at), doc->key);
 		doc = podcidr_next(d->docs, op->at, op->told_change);
@@ -269,13 +208,13 @@ static bool watch_tell_doc(struct podcidr_driver *d, struct op *op, struct store
 	if (!doc)
 		return false;
 	(void)text_copy(op->at, sizeof(op->at), doc->key);
-	(void)text_copy(d->key, sizeof(d->key), doc->key);
-	d->value = doc->value ? mem_strdup(doc->value) : NULL;
+	(void)text_copy(d->queue.key, sizeof(d->queue.key), doc->key);
+	d->queue.value = doc->value ? mem_strdup(doc->value) : NULL;
 	*out = (struct store_event){
 		.kind = doc->value ? STORE_PUT : STORE_DELETE,
 		.revision = doc->revision,
-		.key = d->key,
-		.value = d->value,
+		.key = d->queue.key,
+		.value = d->queue.value,
 	};
 	return true;
 }
@@ -284,7 +223,7 @@ static bool watch_tell(struct podcidr_driver *d, struct op *op, struct store_eve
 {
 	if (!is_whole(d))
 		return false;
-	if (!op->told_restart)
+	if (!op->base.told_restart)
 		return watch_tell_begin(d, op, out);
 	if (watch_tell_doc(d, op, out))
 		return true;
@@ -292,49 +231,28 @@ static bool watch_tell(struct podcidr_driver *d, struct op *op, struct store_eve
 	op->told_change = op->this_round;
 	op->this_round = podcidr_change(d->docs);
 	op->at[0] = '\0';
-	if (op->told_current)
+	if (op->base.told_current)
 		return op->this_round > op->told_change && watch_tell_doc(d, op, out);
-	op->told_current = true;
+	op->base.told_current = true;
 	*out = (struct store_event){.kind = STORE_CURRENT};
 	return true;
 }
 
 /* ---- events ---- */
 
-static void driver_over(struct podcidr_driver *d, struct op *op)
-{
-	op_unlink(d, op);
-	d->told = op;
-}
-
-static void op_tell(struct podcidr_driver *d, struct op *op, struct store_event *out)
-{
-	const struct podcidr_doc *doc =
-		op->result.kind == STORE_PUT ? podcidr_get(d->docs, op->key) : NULL;
-	*out = op->result;
-	out->id = op->id;
-	out->key = op->kind == OP_GET ? op->key : NULL;
-	d->value = doc ? mem_strdup(doc->value) : NULL;
-	out->value = d->value;
-	out->what = out->kind == STORE_FAILED ? op->why.text : NULL;
-	driver_over(d, op);
-}
-
 static bool driver_tell(struct podcidr_driver *d, uint64_t only, struct store_event *out)
 {
-	for (struct op *op = d->ops; op; op = op->next) {
+	for (struct kube_op *op = d->queue.first; op; op = op->next) {
 		if (only && op->id != only)
 			continue;
 		if (op->ready) {
-			op_tell(d, op, out);
+			kube_queue_tell(&d->queue, op, out);
 			return true;
 		}
-		if (op->kind != OP_WATCH || !watch_tell(d, op, out))
-			continue;
-		out->id = op->id;
-		if (op->once && op->told_current)
-			driver_over(d, op);
-		return true;
+		if (op->kind == KUBE_OP_WATCH && watch_tell(d, op_of(op), out)) {
+			kube_queue_told(&d->queue, op, out);
+			return true;
+		}
 	}
 	return false;
 }
@@ -343,15 +261,12 @@ static bool driver_next(void *driver, uint64_t only, struct store_event *out)
 {
 	struct podcidr_driver *d = driver;
 	struct kube_event ev;
-	op_free(d->told);
-	d->told = NULL;
-	free(d->value);
-	d->value = NULL;
+	kube_queue_turn(&d->queue);
 	for (;;) {
 		ops_judge(d);
 		if (driver_tell(d, only, out))
 			return true;
-		if (!kube_next(d->kube, &ev)) {
+		if (!kube_next(d->queue.kube, &ev)) {
 			ops_judge(d); /* what it found out may be a trouble */
 			return driver_tell(d, only, out);
 		}
@@ -366,25 +281,22 @@ static void driver_write(
 {
 	struct podcidr_driver *d = driver;
 	(void)deadline_ms; /* a request of the client has one that is as good */
-	struct op *op = op_add(d, id, OP_WRITE);
-	op->key = mem_strdup(w->key);
+	struct op *op = op_of(kube_queue_add(&d->queue, id, KUBE_OP_WRITE, w->key));
 	op->write = store_write_copy(w);
-	op->fail_fast = fail_fast;
+	op->base.fail_fast = fail_fast;
 }
 
 static void driver_get(void *driver, uint64_t id, const char *key)
 {
-	struct op *op = op_add(driver, id, OP_GET);
-	op->key = mem_strdup(key);
-	op->fail_fast = true;
+	struct podcidr_driver *d = driver;
+	kube_queue_add(&d->queue, id, KUBE_OP_GET, key)->fail_fast = true;
 }
 
 static void driver_watch(void *driver, uint64_t id, const char *prefix, bool once)
 {
 	struct podcidr_driver *d = driver;
-	struct op *op = op_add(d, id, OP_WATCH);
-	op->key = mem_strdup(prefix);
-	op->once = op->fail_fast = once;
+	struct op *op = op_of(kube_queue_add(&d->queue, id, KUBE_OP_WATCH, prefix));
+	op->base.once = op->base.fail_fast = once;
 	/* An agent follows its own status, and so says who it is. */
 	const char *own = prefix + strlen(STATUS);
 	if (!once && strncmp(prefix, STATUS, strlen(STATUS)) == 0 && text_is_dns_name(own))
@@ -394,14 +306,7 @@ static void driver_watch(void *driver, uint64_t id, const char *prefix, bool onc
 static void driver_cancel(void *driver, uint64_t id)
 {
 	struct podcidr_driver *d = driver;
-	struct op *op = d->ops;
-	while (op && op->id != id)
-		op = op->next;
-	if (!op)
-		return;
-	kube_stop(d->kube, op->request);
-	op_unlink(d, op);
-	op_free(op);
+	kube_queue_cancel(&d->queue, kube_queue_find(&d->queue, id));
 }
 
 /* ---- life ---- */
@@ -411,12 +316,8 @@ static void driver_close(void *driver)
 	struct podcidr_driver *d = driver;
 	if (!d)
 		return;
-	op_free(d->told);
-	while (d->ops)
-		driver_cancel(d, d->ops->id);
-	kube_close(d->kube);
+	kube_queue_close(&d->queue);
 	podcidr_free(d->docs);
-	free(d->value);
 	free(d);
 }
 
@@ -424,47 +325,37 @@ static int driver_open(void **out, const struct store_options *o, const char *wh
 {
 	struct podcidr_driver *d = mem_new(1, sizeof(*d));
 	const struct kube_selection nodes = {.path = NODES_PATH};
-	const struct kube_options options = {
-		.config = where, .server = o->server, .timeout_ms = o->timeout_ms};
-	int r = o->pools_file
-			? podcidr_new(&d->docs, o->pools_file, e)
-			: err_set(e, EINVAL,
-				  "\"kube-podcidr:\" needs a file with the cluster's pools: \"firstPools\"");
+	d->queue = (struct kube_queue){.op_size = sizeof(struct op), .op_done = op_done};
+	int r = o->pools_file ? podcidr_new(&d->docs, o->pools_file, e)
+			      : err_set(e, EINVAL,
+					"\"kube-podcidr:\" needs a file with the cluster's pools: "
+					"\"firstPools\"");
 	if (r == 0)
-		r = kube_open(&d->kube, &options, e);
+		r = kube_queue_open(&d->queue, "kube-podcidr", o, where, e);
 	if (r < 0) {
 		driver_close(d);
 		return r == -ENOENT ? -EINVAL : r;
 	}
-	d->nodes_watch = kube_start_watch(d->kube, &nodes);
-	ask_store(d);
+	d->nodes_watch = kube_start_watch(d->queue.kube, &nodes);
+	kube_own(d->queue.kube, d->nodes_watch, NOBODYS, false);
+	d->asks_store = kube_ask_cluster(d->queue.kube, NOBODYS);
 	*out = d;
 	return 0;
-}
-
-static int driver_fd(const void *driver)
-{
-	const struct podcidr_driver *d = driver;
-	return kube_fd(d->kube);
 }
 
 /* The client wakes by itself; what became ready without it is told at once. */
 static int64_t driver_deadline_ms(const void *driver)
 {
 	const struct podcidr_driver *d = driver;
-	for (const struct op *op = d->ops; op; op = op->next) {
-		bool behind = op->kind == OP_WATCH &&
-			      (!op->told_current || op->this_round != podcidr_change(d->docs));
-		if (op->ready || (is_whole(d) && (behind || op->kind == OP_GET || op->write)))
+	for (struct kube_op *base = d->queue.first; base; base = base->next) {
+		const struct op *op = op_of(base);
+		bool behind = base->kind == KUBE_OP_WATCH &&
+			      (!base->told_current || op->this_round != podcidr_change(d->docs));
+		if (base->ready ||
+			(is_whole(d) && (behind || base->kind == KUBE_OP_GET || op->write)))
 			return 0;
 	}
 	return INT64_MAX;
-}
-
-static const char *driver_trouble(const void *driver, int64_t *since_s)
-{
-	const struct podcidr_driver *d = driver;
-	return kube_trouble(d->kube, since_s);
 }
 
 const struct store_driver store_podcidr_driver = {
@@ -476,7 +367,7 @@ const struct store_driver store_podcidr_driver = {
 	.watch = driver_watch,
 	.cancel = driver_cancel,
 	.next = driver_next,
-	.fd = driver_fd,
+	.fd = kube_queue_fd,
 	.deadline_ms = driver_deadline_ms,
-	.trouble = driver_trouble,
+	.trouble = kube_queue_trouble,
 };
