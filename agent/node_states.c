@@ -57,7 +57,7 @@ void node_states_close(struct node_states *s)
 	*s = (struct node_states){0};
 }
 
-static int open_state(const struct node_states *s, size_t dir, struct node **out, struct err *e)
+int node_states_enter(const struct node_states *s, size_t dir, struct node **out, struct err *e)
 {
 	CLEANUP_NET struct net *net = NULL;
 	int r = node_open(out, s->dirs[dir].path, NODE_AGENT, e);
@@ -114,7 +114,7 @@ static int read_dir(struct reading *r, const struct node_states *old, size_t dir
 	CLEANUP_SESSION struct node *n = NULL;
 	struct node_view view;
 	struct node_states_dir *d = &r->next->dirs[dir];
-	int result = open_state(old, dir, &n, e);
+	int result = node_states_enter(old, dir, &n, e);
 	if (result >= 0)
 		result = count_free(n, d, e);
 	if (result >= 0)
@@ -221,7 +221,7 @@ bool node_states_poll(struct node_states *s)
 		struct node_states_dir *d = &s->dirs[i];
 		struct node_states_dir before = *d;
 		struct err e = {0};
-		int r = open_state(s, i, &n, &e);
+		int r = node_states_enter(s, i, &n, &e);
 		if (r >= 0)
 			r = count_free(n, d, &e);
 		if (r < 0)
@@ -239,7 +239,7 @@ int node_states_has_mirror(const struct node_states *s, struct err *e)
 	int r = 0;
 	for (size_t i = 0; i < s->n_dirs && r == 0; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
-		r = open_state(s, i, &n, e);
+		r = node_states_enter(s, i, &n, e);
 		if (r >= 0)
 			r = node_get_mirror(n, m, e);
 	}
@@ -258,7 +258,7 @@ int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct
 		struct err why;
 		if (*s->dirs[i].trouble)
 			continue; /* it is told when it can be read again */
-		int r = open_state(s, i, &n, &why);
+		int r = node_states_enter(s, i, &n, &why);
 		if (r >= 0)
 			r = node_put_mirror(n, told, &why);
 		changed |= r > 0;
@@ -280,7 +280,7 @@ int node_states_put_namespaces(
 		struct err why;
 		if (*s->dirs[i].trouble)
 			continue;
-		int r = open_state(s, i, &node, &why);
+		int r = node_states_enter(s, i, &node, &why);
 		if (r >= 0)
 			r = node_put_namespaces(node, list, n, &why);
 		changed |= r > 0;
@@ -309,7 +309,7 @@ int node_states_stop_giving(struct node_states *s, struct err *e)
 	int r = 0;
 	for (size_t i = 0; i < s->n_dirs && r >= 0; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
-		r = open_state(s, i, &n, e);
+		r = node_states_enter(s, i, &n, e);
 		if (r >= 0)
 			r = stop_giving(n, m, e);
 	}
@@ -320,7 +320,7 @@ int node_states_change(struct node_states *s, size_t dir, node_states_change_fn 
 	const struct cidr *block, struct err *e)
 {
 	CLEANUP_SESSION struct node *n = NULL;
-	int r = open_state(s, dir, &n, e);
+	int r = node_states_enter(s, dir, &n, e);
 	return r < 0 ? r : fn(n, block, e);
 }
 
@@ -335,7 +335,7 @@ int node_states_tunnel(
 				s->dirs[i].path);
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
-		r = open_state(s, i, &n, e);
+		r = node_states_enter(s, i, &n, e);
 		if (r >= 0)
 			r = node_assign_tunnel(n, what, family, out, e);
 		if (r >= 0)
@@ -351,7 +351,7 @@ int node_states_release_tunnel(
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
 		struct err why;
-		int r = open_state(s, i, &n, &why);
+		int r = node_states_enter(s, i, &n, &why);
 		if (r >= 0)
 			r = node_release_tunnel(n, what, family, &why);
 		if (r < 0 && result == 0) {
@@ -360,106 +360,6 @@ int node_states_release_tunnel(
 		}
 	}
 	return result;
-}
-
-/* Both kinds of entries begin with it. */
-static int compare_owner(const void *a, const void *b)
-{
-	return hash_compare(a, b);
-}
-
-/* What one entry becomes in a list whose elements have size bytes. false: it is left out. */
-typedef bool node_states_take_fn(const struct node_entry *x, size_t dir, void *out);
-
-static bool take_pod(const struct node_entry *x, size_t dir, void *out)
-{
-	*(struct node_states_pod *)out = (struct node_states_pod){x->owner.hash, x->addr, dir};
-	return true;
-}
-
-static bool take_name(const struct node_entry *x, size_t dir, void *out)
-{
-	struct node_states_name *name = out;
-	*name = (struct node_states_name){.owner = x->owner.hash, .addr = x->addr, .dir = dir};
-	int len = snprintf(
-		name->pod, sizeof(name->pod), "%s/%s", x->owner.pod_namespace, x->owner.pod_name);
-	return *x->owner.pod_namespace && *x->owner.pod_name && len < (int)sizeof(name->pod);
-}
-
-struct pod_list {
-	node_states_take_fn *take;
-	char *v;
-	size_t size, n, room;
-	struct ports_list *ports; /* NULL: nobody asks */
-};
-
-static int list_pods(struct node_states *s, size_t dir, struct pod_list *l, struct err *e)
-{
-	CLEANUP_SESSION struct node *n = NULL;
-	struct node_view view;
-	int r = open_state(s, dir, &n, e);
-	if (r >= 0)
-		r = node_list(n, &view, e);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < view.n_entries; i++) {
-		const struct node_entry *x = view.entries[i];
-		if (x->state != NODE_USED || x->owner.foreign || owner_is_tunnel(&x->owner))
-			continue;
-		l->v = mem_grow(l->v, &l->room, l->n, l->size);
-		l->n += l->take(x, dir, l->v + l->n * l->size);
-	}
-	for (size_t i = 0; l->ports && i < view.ports.n; i++)
-		ports_list_add(l->ports, &view.ports.owners[i], &view.ports.v[i]);
-	node_view_done(&view);
-	return 0;
-}
-
-static void list_all(struct node_states *s, struct pod_list *l)
-{
-	for (size_t i = 0; i < s->n_dirs; i++) {
-		struct err e;
-		size_t before = l->n;
-		if (*s->dirs[i].trouble || list_pods(s, i, l, &e) >= 0)
-			continue;
-		l->n = before; /* half of a pod is none */
-		(void)text_copy(s->dirs[i].trouble, sizeof(s->dirs[i].trouble), e.text);
-	}
-	if (l->n)
-		qsort(l->v, l->n, l->size, compare_owner);
-}
-
-void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
-	struct ports_list *ports)
-{
-	struct pod_list l = {.take = take_pod, .size = sizeof(**out), .ports = ports};
-	list_all(s, &l);
-	*out = (void *)l.v;
-	*count = l.n;
-}
-
-void node_states_names(struct node_states *s, struct node_states_name **out, size_t *count)
-{
-	struct pod_list l = {.take = take_name, .size = sizeof(**out)};
-	list_all(s, &l);
-	*out = (void *)l.v;
-	*count = l.n;
-}
-
-int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,
-	struct node **out, struct node_leases *leases, struct err *e)
-{
-	struct node *n = NULL;
-	int r = open_state(s, dir, &n, e);
-	if (r >= 0)
-		r = node_try_lock_owner(n, owner, e);
-	if (r > 0)
-		r = node_find(n, owner, leases, e) < 0 ? -EIO : 1;
-	if (r <= 0)
-		node_close(n);
-	else
-		*out = n;
-	return r;
 }
 
 size_t node_states_dir(const struct node_states *s, const char *path)

@@ -11,11 +11,9 @@
 
 #include "cluster/agent_conf.h"
 #include "ipam/mirror.h"
-#include "ipam/node_want.h"
 #include "ipam/node_view.h"
 #include "lib/addr.h"
 #include "lib/err.h"
-#include "lib/ports.h"
 #include "lib/family.h"
 
 /* A block that the cluster gave to this node. */
@@ -50,6 +48,11 @@ struct node_states {
 int node_states_open(struct node_states *s, const struct agent_conf *c, struct err *e);
 void node_states_close(struct node_states *s);
 
+/* Opens the state of one folder, for node_close(). One that knows nothing yet is told what lives in the
+ * kernel. */
+struct node;
+int node_states_enter(const struct node_states *s, size_t dir, struct node **out, struct err *e);
+
 /* Reads everything anew. 1: something differs from before, 0: not. A state that knows nothing yet
  * is told what lives in the kernel. An error: a folder cannot be read, and never could. */
 int node_states_read(struct node_states *s, int64_t now_s, struct err *e);
@@ -73,7 +76,6 @@ int node_states_put_namespaces(
 int node_states_stop_giving(struct node_states *s, struct err *e);
 
 /* One change of one block in one folder: a function of ipam/node_cluster.h, and what it returns. */
-struct node;
 typedef int node_states_change_fn(struct node *n, const struct cidr *block, struct err *e);
 int node_states_change(struct node_states *s, size_t dir, node_states_change_fn *fn,
 	const struct cidr *block, struct err *e);
@@ -85,31 +87,6 @@ int node_states_tunnel(
 /* Of every folder that has one; those that can be released are, the first error is returned. */
 int node_states_release_tunnel(
 	struct node_states *s, const char *what, uint8_t family, struct err *e);
-
-/* A pod of roost that has an address; tunnels' and those of other main plugins are left out. */
-struct node_states_pod {
-	struct hash owner;
-	struct addr addr;
-	size_t dir;
-};
-/* All of now, sorted by owner: a heap array, and their host ports. Without those of folders in trouble. */
-void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
-	struct ports_list *ports);
-
-/* A record of a pod of roost that the runtime named, "namespace/name". */
-struct node_states_name {
-	struct hash owner;
-	struct addr addr;
-	size_t dir;
-	char pod[512];
-};
-/* The same for these. */
-void node_states_names(struct node_states *s, struct node_states_name **out, size_t *count);
-
-/* Its state, open and locked so that no ADD or DEL deals with the pod until node_close(); and the addresses that it
- * has. 0: somebody deals with it, nothing is open. */
-int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,
-	struct node **out, struct node_leases *leases, struct err *e);
 
 /* The index of a state folder, 0 for one that is not looked after any more. */
 size_t node_states_dir(const struct node_states *s, const char *path);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/node_states.h"
+#include "agent/node_states_pods.h"
 #include "lib/err.h"
 #include "lib/net.h"
 #include "lib/problems.h"

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/node_states_pods.h"
 #include "ipam/node.h"
 #include "lib/log.h"
 #include "lib/mem.h"

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lists are made of one look at each folder, and sorted. A folder that cannot be read is in trouble from then on,
+ * and what was read of it is left out: half of a pod is none.
+ */
+#include "agent/node_states_pods.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipam/node.h"
+#include "ipam/session.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+/* Both kinds of entries begin with it. */
+static int compare_owner(const void *a, const void *b)
+{
+	return hash_compare(a, b);
+}
+
+/* What one entry becomes in a list whose elements have size bytes. false: it is left out. */
+typedef bool node_states_take_fn(const struct node_entry *x, size_t dir, void *out);
+
+static bool take_pod(const struct node_entry *x, size_t dir, void *out)
+{
+	*(struct node_states_pod *)out = (struct node_states_pod){x->owner.hash, x->addr, dir};
+	return true;
+}
+
+static bool take_name(const struct node_entry *x, size_t dir, void *out)
+{
+	struct node_states_name *name = out;
+	*name = (struct node_states_name){.owner = x->owner.hash, .addr = x->addr, .dir = dir};
+	int len = snprintf(
+		name->pod, sizeof(name->pod), "%s/%s", x->owner.pod_namespace, x->owner.pod_name);
+	return *x->owner.pod_namespace && *x->owner.pod_name && len < (int)sizeof(name->pod);
+}
+
+struct pod_list {
+	node_states_take_fn *take;
+	char *v;
+	size_t size, n, room;
+	struct ports_list *ports; /* NULL: nobody asks */
+};
+
+static int list_pods(struct node_states *s, size_t dir, struct pod_list *l, struct err *e)
+{
+	CLEANUP_SESSION struct node *n = NULL;
+	struct node_view view;
+	int r = node_states_enter(s, dir, &n, e);
+	if (r >= 0)
+		r = node_list(n, &view, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < view.n_entries; i++) {
+		const struct node_entry *x = view.entries[i];
+		if (x->state != NODE_USED || x->owner.foreign || owner_is_tunnel(&x->owner))
+			continue;
+		l->v = mem_grow(l->v, &l->room, l->n, l->size);
+		l->n += l->take(x, dir, l->v + l->n * l->size);
+	}
+	for (size_t i = 0; l->ports && i < view.ports.n; i++)
+		ports_list_add(l->ports, &view.ports.owners[i], &view.ports.v[i]);
+	node_view_done(&view);
+	return 0;
+}
+
+static void list_all(struct node_states *s, struct pod_list *l)
+{
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		struct err e;
+		size_t before = l->n;
+		if (*s->dirs[i].trouble || list_pods(s, i, l, &e) >= 0)
+			continue;
+		l->n = before; /* half of a pod is none */
+		(void)text_copy(s->dirs[i].trouble, sizeof(s->dirs[i].trouble), e.text);
+	}
+	if (l->n)
+		qsort(l->v, l->n, l->size, compare_owner);
+}
+
+void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
+	struct ports_list *ports)
+{
+	struct pod_list l = {.take = take_pod, .size = sizeof(**out), .ports = ports};
+	list_all(s, &l);
+	*out = (void *)l.v;
+	*count = l.n;
+}
+
+void node_states_names(struct node_states *s, struct node_states_name **out, size_t *count)
+{
+	struct pod_list l = {.take = take_name, .size = sizeof(**out)};
+	list_all(s, &l);
+	*out = (void *)l.v;
+	*count = l.n;
+}
+
+int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,
+	struct node **out, struct node_leases *leases, struct err *e)
+{
+	struct node *n = NULL;
+	int r = node_states_enter(s, dir, &n, e);
+	if (r >= 0)
+		r = node_try_lock_owner(n, owner, e);
+	if (r > 0)
+		r = node_find(n, owner, leases, e) < 0 ? -EIO : 1;
+	if (r <= 0)
+		node_close(n);
+	else
+		*out = n;
+	return r;
+}

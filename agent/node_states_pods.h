@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the node states know of pods: their addresses, names, and host ports. Tunnels'
+ * addresses and those of other main plugins are left out.
+ */
+#include <stddef.h>
+
+#include "agent/node_states.h"
+#include "ipam/node_want.h"
+#include "lib/addr.h"
+#include "lib/err.h"
+#include "lib/hash.h"
+#include "lib/ports.h"
+
+/* A pod of roost that has an address. */
+struct node_states_pod {
+	struct hash owner;
+	struct addr addr;
+	size_t dir;
+};
+/* All of now, sorted by owner: a heap array, and their host ports. Without those of folders in trouble. */
+void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
+	struct ports_list *ports);
+
+/* A record of a pod of roost that the runtime named, "namespace/name". */
+struct node_states_name {
+	struct hash owner;
+	struct addr addr;
+	size_t dir;
+	char pod[512];
+};
+/* The same for these. */
+void node_states_names(struct node_states *s, struct node_states_name **out, size_t *count);
+
+/* Its state, open and locked so that no ADD or DEL deals with the pod until node_close(); and the addresses that it
+ * has. 0: somebody deals with it, nothing is open. */
+int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,
+	struct node **out, struct node_leases *leases, struct err *e);
