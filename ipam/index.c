@@ -25,6 +25,7 @@
 
 #include <errno.h>
 
+#include "ipam/index_pod.h"
 #include "ipam/index_ports.h"
 
 static struct record_key addr_key(const struct addr *a)
@@ -271,7 +272,7 @@ static int del_known(struct db *db, const struct record_key *k, const char *what
 	return r == 0 ? db_damage(db, e, what) : r < 0 ? r : 0;
 }
 
-/* Host ports go with the owner's last address. */
+/* Host ports and what is known of the pod go with the owner's last address. */
 static int del_owner(struct db *db, const struct hash *owner, uint8_t family, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_OWNER, .owner = *owner, .family = family};
@@ -281,7 +282,10 @@ static int del_owner(struct db *db, const struct hash *owner, uint8_t family, st
 		return r;
 	k.family = family == AF_INET ? AF_INET6 : AF_INET;
 	r = db_get(db, &k, &v, e);
-	return r ? (r < 0 ? r : 0) : index_ports_del(db, owner, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = index_ports_del(db, owner, e);
+	return r < 0 ? r : index_pod_del(db, owner, e);
 }
 
 static int queue_del(struct db *db, const struct addr *a, uint64_t released_ns, struct err *e)

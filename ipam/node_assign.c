@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "ipam/index_blocks.h"
+#include "ipam/index_pod.h"
 #include "ipam/index_ports.h"
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
@@ -36,6 +37,7 @@
 #include "ipam/subnet.h"
 #include "lib/family.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 #define ATTEMPTS 100000 /* a bound; each attempt but the last found a lost or taken block */
 
@@ -325,6 +327,22 @@ static int give_family(
 	return want_has_family(a->w, family) ? take_any(a, family, e) : 0;
 }
 
+static bool is_known(const char *text)
+{
+	return text && *text;
+}
+
+static int put_identity(struct attempt *a, struct err *e)
+{
+	struct node_identity pod = {.owner = a->w->owner.hash};
+	if (a->w->uid)
+		(void)text_copy(pod.uid, sizeof(pod.uid), a->w->uid);
+	if (a->w->labels)
+		(void)text_copy(pod.labels, sizeof(pod.labels), a->w->labels);
+	int r = index_pod_put(a->n->db, &pod, e);
+	return r < 0 ? r : 0;
+}
+
 /* One transaction's work: 0, 1 when a claim is needed first, or an error. */
 static int try_all(struct attempt *a, struct err *e)
 {
@@ -343,6 +361,8 @@ static int try_all(struct attempt *a, struct err *e)
 	/* What it had before goes; one that has nothing yet has none. */
 	if (r == 0 && (a->w->n_ports || kept[IPV4] || kept[IPV6]))
 		r = index_ports_put(a->n->db, &a->w->owner.hash, a->w->ports, a->w->n_ports, e);
+	if (r == 0 && (is_known(a->w->uid) || is_known(a->w->labels) || kept[IPV4] || kept[IPV6]))
+		r = put_identity(a, e);
 	return r;
 }
 

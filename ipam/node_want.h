@@ -22,6 +22,8 @@ struct node_want {
 	bool without[FAMILIES];
 	const struct port *ports; /* the host ports that it has from now on */
 	size_t n_ports;
+	const char *uid,
+		*labels; /* of its pod, see node_identity in ipam/node_policy.h; NULL: unknown */
 	const struct addr *requested; /* at most one of a family */
 	size_t n_requested;
 	const struct addr *gateways; /* to be kept reserved when inside a pool */

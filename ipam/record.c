@@ -177,7 +177,12 @@ static void code_key_fields(struct coder *c, struct record_key *k)
 		code_bytes(c, k->owner.bytes, sizeof(k->owner.bytes));
 		k->position = (uint16_t)code_big(c, k->position, 2);
 		break;
+	case RECORD_IDENTITY:
+		code_bytes(c, k->owner.bytes, sizeof(k->owner.bytes));
+		break;
 	case RECORD_NAMESPACE:
+	case RECORD_CLOSED:
+	case RECORD_STAGED:
 		code_name(c, k->name);
 		break;
 	case RECORD_MIRROR_POOL:
@@ -278,6 +283,26 @@ static void code_namespace(struct coder *c, struct record_namespace *n)
 	}
 }
 
+static void code_closed(struct coder *c, struct record_closed *r)
+{
+	r->ingress = code_small(c, r->ingress, 2);
+	r->egress = code_small(c, r->egress, 2);
+}
+
+static void code_staged(struct coder *c, struct record_staged *r)
+{
+	code_text(c, r->ingress, sizeof(r->ingress));
+	code_text(c, r->egress, sizeof(r->egress));
+	code_text(c, r->to_host, sizeof(r->to_host));
+}
+
+static void code_identity(struct coder *c, struct record_identity *r)
+{
+	code_text(c, r->uid, sizeof(r->uid));
+	code_text(c, r->labels, sizeof(r->labels));
+	c->bad |= !*r->uid && !*r->labels;
+}
+
 static void code_mirror(struct coder *c, struct mirror *m)
 {
 	code_text(c, m->node, sizeof(m->node));
@@ -335,5 +360,8 @@ RECORD(mirror, struct mirror, RECORD_VALUE_MAX, code_mirror)
 RECORD(mirror_pool, struct mirror_pool, RECORD_VALUE_MAX, code_mirror_pool)
 RECORD(prefix, struct cidr, RECORD_VALUE_MAX, code_cidr)
 RECORD(namespace, struct record_namespace, RECORD_VALUE_MAX, code_namespace)
+RECORD(closed, struct record_closed, RECORD_VALUE_MAX, code_closed)
+RECORD(staged, struct record_staged, RECORD_VALUE_MAX, code_staged)
+RECORD(identity, struct record_identity, RECORD_VALUE_MAX, code_identity)
 RECORD(ports, struct record_ports, RECORD_VALUE_MAX, code_ports)
 RECORD(owner, struct addr, RECORD_VALUE_MAX, code_addr)

@@ -30,11 +30,14 @@ enum record_kind {
 	RECORD_QUEUE =
 		'Q', /* pool, released_ns, addr -> nothing: released and not yet given again */
 	RECORD_PORTS = 'H', /* owner, position -> record_ports: the host ports of an attachment */
+	RECORD_IDENTITY = 'I', /* owner -> record_identity */
 	/* What the cluster says (mirror.h). A state without a mirror has none of these. */
 	RECORD_MIRROR = 'C',	      /* -> mirror, without its lists */
 	RECORD_MIRROR_POOL = 'D',     /* position -> mirror_pool */
 	RECORD_MIRROR_RESERVED = 'R', /* position -> prefix */
 	RECORD_NAMESPACE = 'S',	      /* name -> record_namespace */
+	RECORD_CLOSED = 'F',	      /* name of a namespace, or "" -> record_closed */
+	RECORD_STAGED = 'G',	      /* uid of a pod -> record_staged */
 };
 
 /* Which fields count is said above. Keys of RECORD_META have none. */
@@ -47,7 +50,7 @@ struct record_key {
 	uint8_t family; /* AF_INET or AF_INET6 */
 	uint64_t released_ns;
 	uint16_t position;
-	char name[RECORD_NAME]; /* of a namespace */
+	char name[RECORD_NAME]; /* of a namespace, or a uid */
 };
 size_t record_key_format(const struct record_key *record, uint8_t out[RECORD_KEY_MAX]);
 bool record_key_parse(const void *bytes, size_t len, struct record_key *out);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Records (ipam/record.h) of what pods want besides addresses: their host ports, and what their namespaces
- * say.
+ * Records (ipam/record.h) of what pods want besides addresses: their host ports, what their namespaces say, and
+ * what network policy has to know.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipam/node_policy.h"
 #include "ipam/record.h"
 #include "lib/cni_args.h"
 #include "lib/ports.h"
@@ -27,3 +28,23 @@ struct record_ports {
 };
 size_t record_ports_format(const struct record_ports *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_ports_parse(const void *bytes, size_t len, struct record_ports *out);
+
+/* In which directions pods of a namespace are closed; it may be none. */
+struct record_closed {
+	bool ingress, egress;
+};
+size_t record_closed_format(const struct record_closed *record, uint8_t out[RECORD_VALUE_MAX]);
+bool record_closed_parse(const void *bytes, size_t len, struct record_closed *out);
+
+struct record_staged {
+	char ingress[NODE_CHAIN], egress[NODE_CHAIN], to_host[NODE_CHAIN];
+};
+size_t record_staged_format(const struct record_staged *record, uint8_t out[RECORD_VALUE_MAX]);
+bool record_staged_parse(const void *bytes, size_t len, struct record_staged *out);
+
+struct record_identity {
+	char uid[NODE_UID];
+	char labels[NODE_LABELS];
+};
+size_t record_identity_format(const struct record_identity *record, uint8_t out[RECORD_VALUE_MAX]);
+bool record_identity_parse(const void *bytes, size_t len, struct record_identity *out);

@@ -24,6 +24,12 @@
 #define OWNED_NEWBORN_GROUP 0x72000000u
 #define OWNED_REAP_GROUP 8202
 
+/* Groups of labelled links whose pods network policies may select: what nobody has opened since
+ * (lib/policy_gate.h) is dropped in these directions. The group stays as it was born. */
+#define OWNED_PENDING_EGRESS 8211
+#define OWNED_PENDING_INGRESS 8212
+#define OWNED_PENDING_BOTH 8213
+
 /* What a label says. Text fields are empty when they were cut away. */
 struct owned_label {
 	struct hash owner;

@@ -36,6 +36,9 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 	struct addr owned;
 	struct record_ports ports;
 	static struct record_namespace namespace;
+	struct record_closed closed;
+	struct record_staged staged;
+	static struct record_identity identity;
 	static struct mirror mirror;
 	struct mirror_pool mirror_pool;
 	struct cidr prefix;
@@ -53,6 +56,12 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 		same(out, record_namespace_format(&namespace, out), bytes, len);
 	else if (kind == RECORD_PORTS && record_ports_parse(bytes, len, &ports))
 		same(out, record_ports_format(&ports, out), bytes, len);
+	else if (kind == RECORD_CLOSED && record_closed_parse(bytes, len, &closed))
+		same(out, record_closed_format(&closed, out), bytes, len);
+	else if (kind == RECORD_STAGED && record_staged_parse(bytes, len, &staged))
+		same(out, record_staged_format(&staged, out), bytes, len);
+	else if (kind == RECORD_IDENTITY && record_identity_parse(bytes, len, &identity))
+		same(out, record_identity_format(&identity, out), bytes, len);
 	else if (kind == RECORD_MIRROR && record_mirror_parse(bytes, len, &mirror))
 		same(out, record_mirror_format(&mirror, out), bytes, len);
 	else if (kind == RECORD_MIRROR_POOL && record_mirror_pool_parse(bytes, len, &mirror_pool))
