@@ -23,12 +23,8 @@
  * without routes, as good as gone, and to be deleted by anybody; they keep their label. */
 #define OWNED_NEWBORN_GROUP 0x72000000u
 #define OWNED_REAP_GROUP 8202
-
-/* Groups of labelled links whose pods network policies may select: what nobody has opened since
- * (lib/policy_gate.h) is dropped in these directions. The group stays as it was born. */
-#define OWNED_PENDING_EGRESS 8211
-#define OWNED_PENDING_INGRESS 8212
-#define OWNED_PENDING_BOTH 8213
+/* Links of pods that network policies may select, for good: lib/policy_gate.h. */
+enum { OWNED_PENDING_EGRESS = 8211, OWNED_PENDING_INGRESS, OWNED_PENDING_BOTH };
 
 /* What a label says. Text fields are empty when they were cut away. */
 struct owned_label {
