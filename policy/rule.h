@@ -102,6 +102,8 @@ struct policy {
 	char *problems; /* what of it is not served and what holds instead, a line each; NULL: nothing */
 };
 void policy_free(struct policy *p); /* takes NULL */
+bool policy_equal(
+	const struct policy *a, const struct policy *b); /* in all that is written of them */
 void policy_end_done(struct policy_end *e);
 void policy_rule_done(struct policy_rule *r);
 

@@ -100,8 +100,8 @@ struct policy_change {
 size_t policy_world_changes(
 	struct policy_world *w, const struct policy_change **out, bool *everything);
 
-/* Look-ups; NULL: none. Good until the next change. policy_world_owner(): the pod that an address is of: not
- * over, not on the host, the youngest. */
+/* Look-ups; NULL: none (a namespace or an account that is not there has no labels). Good until the next change.
+ * policy_world_owner(): the pod that an address is of: not over, not on the host, the youngest. */
 const struct policy_pod *policy_world_pod(
 	const struct policy_world *w, const char *namespace, const char *name);
 const struct policy_pod *policy_world_owner(const struct policy_world *w, const struct addr *a);
@@ -110,8 +110,8 @@ const struct policy_namespace *policy_world_namespace(
 const struct policy_account *policy_world_account(
 	const struct policy_world *w, const char *namespace, const char *name);
 
-/* All of a kind, in no order but tiers and policies in that of judgement. Arrays of pointers, good until the
- * next change. */
+/* All of a kind, in no order but tiers and policies in that of judgement. Good until the next change. A tier
+ * that policies name and nobody described is among the tiers: the last one, and it denies. */
 const struct policy_pod *const *policy_world_pods(const struct policy_world *w, size_t *n);
 const struct policy_namespace *const *policy_world_namespaces(
 	const struct policy_world *w, size_t *n);
