@@ -5,6 +5,7 @@
  */
 #include "policy/rule.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,19 @@ void policy_free(struct policy *p)
 	}
 	free(p->problems);
 	free(p);
+}
+
+char *policy_title(const struct policy *p, char out[POLICY_TITLE])
+{
+	static const char *const kinds[POLICY_KINDS][2] = {
+		[POLICY_NETWORK] = {"NetworkPolicy", "StagedKubernetesNetworkPolicy"},
+		[POLICY_CLUSTER] = {"ClusterNetworkPolicy", "staged ClusterNetworkPolicy"},
+		[POLICY_CALICO] = {"Calico NetworkPolicy", "StagedNetworkPolicy"},
+		[POLICY_CALICO_GLOBAL] = {"GlobalNetworkPolicy", "StagedGlobalNetworkPolicy"},
+	};
+	snprintf(out, POLICY_TITLE, "%s %s%s%s", kinds[p->kind][p->staged], p->namespace,
+		p->namespace[0] ? "/" : "", p->name);
+	return out;
 }
 
 static bool selectors_equal(const struct policy_selector *a, const struct policy_selector *b)

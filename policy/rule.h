@@ -51,7 +51,9 @@ struct policy_net { /* less those excepted from it */
 };
 
 /* What one end of a connection must be; everything said must hold. A pod (or, where has_sets, a network
- * set) of the namespaces that these selectors match; or an address. Zeroed: anybody. */
+ * set) of the namespaces that these selectors match; or an address. Zeroed: anybody. A set stands for a pod
+ * where own, namespaces or pods is said and nothing of accounts is; a set without a namespace is in none that
+ * own or namespaces name, but in global(). not_pods is of all namespaces, and of sets where has_sets. */
 struct policy_end {
 	bool nobody;			    /* could not be understood: matches nothing */
 	char own[POLICY_NAMESPACE];	    /* pods of this namespace; "": see namespaces */
@@ -101,11 +103,14 @@ struct policy {
 	size_t n_rules[POLICY_DIRECTIONS];
 	char *problems; /* what of it is not served and what holds instead, a line each; NULL: nothing */
 };
-void policy_free(struct policy *p); /* takes NULL */
-bool policy_equal(
-	const struct policy *a, const struct policy *b); /* in all that is written of them */
+void policy_free(struct policy *p);				   /* takes NULL */
 void policy_end_done(struct policy_end *e);
 void policy_rule_done(struct policy_rule *r);
+bool policy_equal(const struct policy *a, const struct policy *b); /* in all that is said */
+#define POLICY_TITLE 384
+char *policy_title(
+	const struct policy *p, char out[POLICY_TITLE]); /* "NetworkPolicy NS/NAME"; out */
+#define POLICY_STRING(p) policy_title((p), (char[POLICY_TITLE]){0})
 
 struct policy_tier {
 	char name[POLICY_NAME];
