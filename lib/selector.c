@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Label selectors: one recursive descent over the text that decides while it reads, so there is no
- * tree, no allocation, and checking a selector is evaluating it on no labels.
+ * Label selectors: one recursive descent over the text that gives what it reads to a sink, terms before
+ * what joins them. The sink of this file decides while it is given something, so there is no tree, no
+ * allocation, and checking a selector is evaluating it on no labels. policy/selector.c has another one.
  *
  *	or      = and { "||" and }
  *	and     = not { "&&" not }
@@ -30,14 +31,12 @@
 
 struct parser {
 	const char *text, *p; /* the whole, and what is not read yet */
-	const json_t *labels;
+	const struct selector_sink *sink;
+	void *to;
 	int depth;
+	bool with_global;
+	const char *global; /* where it stands; NULL: nowhere */
 	struct err *e;
-};
-
-struct span {
-	const char *start;
-	size_t len;
 };
 
 static int selector_refuse(const struct parser *s, const char *at, const char *what)
@@ -98,13 +97,13 @@ static bool take_function(struct parser *s, const char *name)
 	return false;
 }
 
-static int take_key(struct parser *s, struct span *out)
+static int take_key(struct parser *s, struct selector_span *out)
 {
 	skip_blanks(s);
 	const char *start = s->p;
 	while (is_key_char(*s->p))
 		s->p++;
-	*out = (struct span){.start = start, .len = (size_t)(s->p - start)};
+	*out = (struct selector_span){.start = start, .len = (size_t)(s->p - start)};
 	if (out->len == 0)
 		return selector_refuse(
 			s, start, *start ? "a label is expected here" : "it ends too soon");
@@ -113,7 +112,7 @@ static int take_key(struct parser *s, struct span *out)
 	return 0;
 }
 
-static int take_string(struct parser *s, struct span *out)
+static int take_string(struct parser *s, struct selector_span *out)
 {
 	skip_blanks(s);
 	const char *start = s->p;
@@ -125,181 +124,264 @@ static int take_string(struct parser *s, struct span *out)
 			return selector_refuse(s, p, "a control character");
 	if (!*p)
 		return selector_refuse(s, start, "this quote is never closed");
-	*out = (struct span){.start = start + 1, .len = (size_t)(p - start - 1)};
+	*out = (struct selector_span){.start = start + 1, .len = (size_t)(p - start - 1)};
 	s->p = p + 1;
 	return 0;
 }
 
-/* The label's value; NULL when it is absent. */
-static const char *value_of(const struct parser *s, const struct span *key)
+static int parse_value(struct parser *s)
 {
-	char text[KEY_MAX + 1];
-	memcpy(text, key->start, key->len);
-	text[key->len] = '\0';
-	return json_string_value(json_object_get(s->labels, text));
+	struct selector_span t = {.start = ""};
+	int r = take_string(s, &t);
+	if (r == 0)
+		s->sink->value(s->to, &t);
+	return r;
 }
 
-static bool is_equal(const char *value, const struct span *t)
+static int parse_set(struct parser *s)
 {
-	return value && strlen(value) == t->len && memcmp(value, t->start, t->len) == 0;
-}
-
-static bool has_part(const char *value, const struct span *t)
-{
-	return value && memmem(value, strlen(value), t->start, t->len);
-}
-
-static bool has_start(const char *value, const struct span *t)
-{
-	return value && strlen(value) >= t->len && memcmp(value, t->start, t->len) == 0;
-}
-
-static bool has_end(const char *value, const struct span *t)
-{
-	size_t len = value ? strlen(value) : 0;
-	return value && len >= t->len && memcmp(value + len - t->len, t->start, t->len) == 0;
-}
-
-static int parse_set(struct parser *s, const char *value, bool *out)
-{
-	bool found = false;
 	if (!take_sign(s, "{"))
 		return selector_refuse(s, s->p, "{ is expected here");
-	if (take_sign(s, "}")) {
-		*out = false;
+	if (take_sign(s, "}"))
 		return 0;
-	}
 	do {
-		struct span t = {.start = ""};
-		int r = take_string(s, &t);
+		int r = parse_value(s);
 		if (r < 0)
 			return r;
-		found = found || is_equal(value, &t);
 	} while (take_sign(s, ","));
-	if (!take_sign(s, "}"))
-		return selector_refuse(s, s->p, ", or } is expected here");
-	*out = found;
-	return 0;
+	return take_sign(s, "}") ? 0 : selector_refuse(s, s->p, ", or } is expected here");
 }
 
-static int parse_comparison(struct parser *s, bool *out)
+/* The sign or words between a key and what it is compared with. */
+static int take_operator(struct parser *s, enum selector_op *op, bool *negate, bool *is_set)
 {
-	bool (*compare)(const char *, const struct span *) = NULL;
-	struct span key = {0}, text = {.start = ""};
-	bool negate = false;
-	int r = take_key(s, &key);
-	if (r < 0)
-		return r;
-	const char *value = value_of(s, &key);
+	*op = SELECTOR_IN;
+	*negate = *is_set = false;
 	if (take_sign(s, "==")) {
-		compare = is_equal;
+		return 0;
 	} else if (take_sign(s, "!=")) {
-		compare = is_equal;
-		negate = true;
+		*negate = true;
 	} else if (take_word(s, "contains")) {
-		compare = has_part;
+		*op = SELECTOR_CONTAINS;
 	} else if (take_words(s, "starts", "with")) {
-		compare = has_start;
+		*op = SELECTOR_STARTS;
 	} else if (take_words(s, "ends", "with")) {
-		compare = has_end;
+		*op = SELECTOR_ENDS;
 	} else if (take_words(s, "not", "in") || take_word(s, "notin")) {
-		negate = true;
-	} else if (!take_word(s, "in")) {
+		*negate = *is_set = true;
+	} else if (take_word(s, "in")) {
+		*is_set = true;
+	} else {
 		return selector_refuse(s, s->p,
 			"a comparison is expected here: ==, !=, in, not in, contains, starts with, "
 			"ends with");
 	}
-	if (!compare) {
-		r = parse_set(s, value, out);
-	} else {
-		r = take_string(s, &text);
-		*out = r == 0 && compare(value, &text);
-	}
-	*out = *out != negate;
+	return 0;
+}
+
+static int parse_comparison(struct parser *s)
+{
+	struct selector_span key = {0};
+	enum selector_op op;
+	bool negate, is_set;
+	int r = take_key(s, &key);
+	if (r == 0)
+		r = take_operator(s, &op, &negate, &is_set);
+	if (r < 0)
+		return r;
+	s->sink->term(s->to, op, &key);
+	r = is_set ? parse_set(s) : parse_value(s);
+	if (r == 0 && negate)
+		s->sink->negate(s->to);
 	return r;
 }
 
-static int parse_or(struct parser *s, bool *out);
+static int parse_or(struct parser *s);
 
-static int parse_operation(struct parser *s, bool *out)
+/* all() or global(), of which the begin is read. */
+static int parse_constant(struct parser *s, enum selector_op op)
+{
+	if (!take_sign(s, ")"))
+		return selector_refuse(s, s->p, ") is expected here");
+	s->sink->term(s->to, op, &(struct selector_span){.start = ""});
+	return 0;
+}
+
+static int parse_global(struct parser *s, const char *start)
+{
+	if (!s->with_global)
+		return selector_refuse(s, start, "global() does not select nodes");
+	s->global = start;
+	return parse_constant(s, SELECTOR_GLOBAL);
+}
+
+static int parse_has(struct parser *s)
+{
+	struct selector_span key = {0};
+	int r = take_key(s, &key);
+	if (r < 0)
+		return r;
+	if (!take_sign(s, ")"))
+		return selector_refuse(s, s->p, ") is expected here");
+	s->sink->term(s->to, SELECTOR_HAS, &key);
+	return 0;
+}
+
+static int parse_operation(struct parser *s)
 {
 	skip_blanks(s);
 	const char *start = s->p;
-	if (take_function(s, "all")) {
-		*out = true;
-		return take_sign(s, ")") ? 0 : selector_refuse(s, s->p, ") is expected here");
-	}
+	if (take_function(s, "all"))
+		return parse_constant(s, SELECTOR_ALL);
 	if (take_function(s, "global"))
-		return selector_refuse(s, start, "global() does not select nodes");
-	if (take_function(s, "has")) {
-		struct span key = {0};
-		int r = take_key(s, &key);
-		if (r < 0)
-			return r;
-		*out = value_of(s, &key);
-		return take_sign(s, ")") ? 0 : selector_refuse(s, s->p, ") is expected here");
-	}
+		return parse_global(s, start);
+	if (take_function(s, "has"))
+		return parse_has(s);
 	if (!take_sign(s, "("))
-		return parse_comparison(s, out);
+		return parse_comparison(s);
 	if (++s->depth > NESTING_MAX)
 		return selector_refuse(s, start, "nested deeper than 32 levels");
-	int r = parse_or(s, out);
+	int r = parse_or(s);
 	s->depth--;
 	if (r == 0 && !take_sign(s, ")"))
 		r = selector_refuse(s, s->p, ") is expected here");
 	return r;
 }
 
-static int parse_not(struct parser *s, bool *out)
+static int parse_not(struct parser *s)
 {
-	bool negate = false, value = false;
+	bool negate = false;
 	while (take_sign(s, "!"))
 		negate = !negate;
-	int r = parse_operation(s, &value);
-	*out = value != negate;
+	int r = parse_operation(s);
+	if (r == 0 && negate)
+		s->sink->negate(s->to);
 	return r;
 }
 
-static int parse_and(struct parser *s, bool *out)
+static int parse_joined(struct parser *s, bool is_and, int (*operand)(struct parser *s))
 {
-	bool all = true, value = false;
-	do {
-		int r = parse_not(s, &value);
-		if (r < 0)
-			return r;
-		all = all && value;
-	} while (take_sign(s, "&&"));
-	*out = all;
-	return 0;
+	int r = operand(s);
+	while (r == 0 && take_sign(s, is_and ? "&&" : "||")) {
+		r = operand(s);
+		if (r == 0)
+			s->sink->join(s->to, is_and);
+	}
+	return r;
 }
 
-static int parse_or(struct parser *s, bool *out)
+static int parse_and(struct parser *s)
 {
-	bool any = false, value = false;
-	do {
-		int r = parse_and(s, &value);
-		if (r < 0)
-			return r;
-		any = any || value;
-	} while (take_sign(s, "||"));
-	*out = any;
-	return 0;
+	return parse_joined(s, true, parse_not);
+}
+
+static int parse_or(struct parser *s)
+{
+	return parse_joined(s, false, parse_and);
+}
+
+/* global() tells two worlds apart, and so it is the whole of a selector. */
+static int check_global(const struct parser *s)
+{
+	if (!s->global)
+		return 0;
+	const char *end = strchr(s->global, ')') + 1;
+	if (s->text + strspn(s->text, " \t") == s->global && !end[strspn(end, " \t")])
+		return 0;
+	return selector_refuse(s, s->global, "global() stands alone");
+}
+
+int selector_read(const char *text, bool with_global, const struct selector_sink *sink, void *to,
+	struct err *e)
+{
+	struct parser s = {.text = text,
+		.p = text,
+		.sink = sink,
+		.to = to,
+		.with_global = with_global,
+		.e = e};
+	if (strnlen(text, SELECTOR_MAX + 1) > SELECTOR_MAX)
+		return err_set(e, EINVAL, "column %d: longer than %d bytes", SELECTOR_MAX + 1,
+			SELECTOR_MAX);
+	skip_blanks(&s);
+	if (!*s.p) {
+		sink->term(to, SELECTOR_ALL, &(struct selector_span){.start = ""});
+		return 0;
+	}
+	int r = parse_or(&s);
+	skip_blanks(&s);
+	if (r == 0 && *s.p)
+		return selector_refuse(&s, s.p, "&& or || is expected here");
+	return r < 0 ? r : check_global(&s);
+}
+
+/* The evaluator: what is decided and not joined yet, the last on top. */
+struct evaluation {
+	const json_t *labels;
+	const char *value; /* of the last term's label; NULL: absent */
+	enum selector_op op;
+	bool stack[SELECTOR_PENDING];
+	size_t n;
+};
+
+static void evaluate_term(void *to, enum selector_op op, const struct selector_span *key)
+{
+	struct evaluation *v = to;
+	char text[KEY_MAX + 1];
+	memcpy(text, key->start, key->len);
+	text[key->len] = '\0';
+	v->op = op;
+	v->value = json_string_value(json_object_get(v->labels, text));
+	v->stack[v->n++] = op == SELECTOR_ALL || (op == SELECTOR_HAS && v->value);
+}
+
+static bool is_met(const struct evaluation *v, const struct selector_span *t)
+{
+	size_t len = v->value ? strlen(v->value) : 0;
+	if (!v->value || len < t->len)
+		return false;
+	switch (v->op) {
+	case SELECTOR_IN:
+		return len == t->len && memcmp(v->value, t->start, t->len) == 0;
+	case SELECTOR_STARTS:
+		return memcmp(v->value, t->start, t->len) == 0;
+	case SELECTOR_ENDS:
+		return memcmp(v->value + len - t->len, t->start, t->len) == 0;
+	default:
+		return memmem(v->value, len, t->start, t->len) != NULL;
+	}
+}
+
+static void evaluate_value(void *to, const struct selector_span *value)
+{
+	struct evaluation *v = to;
+	v->stack[v->n - 1] = v->stack[v->n - 1] || is_met(v, value);
+}
+
+static void evaluate_negate(void *to)
+{
+	struct evaluation *v = to;
+	v->stack[v->n - 1] = !v->stack[v->n - 1];
+}
+
+static void evaluate_join(void *to, bool is_and)
+{
+	struct evaluation *v = to;
+	bool b = v->stack[--v->n], a = v->stack[v->n - 1];
+	v->stack[v->n - 1] = is_and ? a && b : a || b;
 }
 
 static int selector_evaluate(const char *text, const json_t *labels, bool *out, struct err *e)
 {
-	struct parser s = {.text = text, .p = text, .labels = labels, .e = e};
-	if (strnlen(text, SELECTOR_MAX + 1) > SELECTOR_MAX)
-		return err_set(e, EINVAL, "column %d: longer than %d bytes", SELECTOR_MAX + 1,
-			SELECTOR_MAX);
-	*out = true;
-	skip_blanks(&s);
-	if (!*s.p)
-		return 0;
-	int r = parse_or(&s, out);
-	skip_blanks(&s);
-	if (r == 0 && *s.p)
-		return selector_refuse(&s, s.p, "&& or || is expected here");
+	static const struct selector_sink sink = {
+		.term = evaluate_term,
+		.value = evaluate_value,
+		.negate = evaluate_negate,
+		.join = evaluate_join,
+	};
+	struct evaluation v = {.labels = labels};
+	int r = selector_read(text, false, &sink, &v, e);
+	*out = r == 0 && v.stack[0];
 	return r;
 }
 
