@@ -182,8 +182,8 @@ static int take_operator(struct parser *s, enum selector_op *op, bool *negate, b
 static int parse_comparison(struct parser *s)
 {
 	struct selector_span key = {0};
-	enum selector_op op;
-	bool negate, is_set;
+	enum selector_op op = SELECTOR_IN;
+	bool negate = false, is_set = false;
 	int r = take_key(s, &key);
 	if (r == 0)
 		r = take_operator(s, &op, &negate, &is_set);
