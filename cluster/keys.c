@@ -101,6 +101,22 @@ void keys_newcomer(const char *node, char out[STORE_KEY_MAX])
 	(void)snprintf(out, STORE_KEY_MAX, KEYS_STATUS "%.*s/newcomer", RESOURCE_NAME - 1, node);
 }
 
+void keys_endpoint(const char *node, const struct hash *pod, char out[STORE_KEY_MAX])
+{
+	char text[HASH_TEXT];
+	hash_format(pod, text);
+	(void)snprintf(out, STORE_KEY_MAX, KEYS_ENDPOINTS "%.*s.%s", RESOURCE_NAME - 1, node, text);
+}
+
+/* A node's name may begin as another's with a dot behind it: what follows must be a hash alone. */
+bool keys_is_endpoint_of(const char *key, const char *node)
+{
+	struct hash hash;
+	const char *rest = keys_after(key, KEYS_ENDPOINTS);
+	rest = rest ? keys_after(rest, node) : NULL;
+	return rest && *rest == '.' && strlen(rest) == HASH_TEXT && hash_parse(rest + 1, &hash);
+}
+
 bool keys_parse_status(const char *key, char node[RESOURCE_NAME])
 {
 	return keys_take_name(keys_after(key, KEYS_STATUS), node);

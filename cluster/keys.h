@@ -7,6 +7,7 @@
  *	blocks/CIDR                  who owns a block: blocks/100.66.0.0-26 (cluster/block.h)
  *	status/NODE                  what an agent says of itself (cluster/status.h)
  *	status/NODE/newcomer         the same, of an agent that was refused the name
+ *	endpoints/NODE.HASH          a pod of a node, where there is no Kubernetes to tell of it
  *	guard/pools                  earlier versions changed it with every pool; deleted where it is met
  *	nodeblocks/NODE/CIDR         an index that they kept; the same
  */
@@ -14,12 +15,14 @@
 
 #include "cluster/resource.h"
 #include "lib/addr.h"
+#include "lib/hash.h"
 #include "store/store.h"
 
 #define KEYS_RESOURCES "resources/"
 #define KEYS_BLOCKS "blocks/"
 #define KEYS_OLD_INDEX "nodeblocks/"
 #define KEYS_STATUS "status/"
+#define KEYS_ENDPOINTS "endpoints/"
 #define KEYS_OLD_GUARD "guard/pools"
 
 void keys_resource(enum resource_kind kind, const char *name, char out[STORE_KEY_MAX]);
@@ -31,4 +34,6 @@ bool keys_parse_block(const char *key,
 void keys_old_index(const char *node, char out[STORE_KEY_MAX]); /* the prefix of a node's */
 void keys_status(const char *node, char out[STORE_KEY_MAX]);
 void keys_newcomer(const char *node, char out[STORE_KEY_MAX]);
+void keys_endpoint(const char *node, const struct hash *pod, char out[STORE_KEY_MAX]);
+bool keys_is_endpoint_of(const char *key, const char *node);
 bool keys_parse_status(const char *key, char node[RESOURCE_NAME]);

@@ -119,6 +119,19 @@ TEST(the_key_of_a_status_is_read_back)
 	assert_false(keys_parse_status("state/a", node));
 }
 
+TEST(the_key_of_a_pod_is_known_by_its_node_alone)
+{
+	char key[STORE_KEY_MAX];
+	struct hash pod = hash_of("a/b", 3);
+	keys_endpoint("n.1", &pod, key);
+	assert_true(keys_is_endpoint_of(key, "n.1"));
+	assert_false(keys_is_endpoint_of(key, "n"));
+	assert_false(keys_is_endpoint_of(key, "n.1.2"));
+	assert_false(keys_is_endpoint_of(key + 1, "n.1"));
+	key[strlen(key) - 1] = '\0';
+	assert_false(keys_is_endpoint_of(key, "n.1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -127,6 +140,7 @@ int main(void)
 		cmocka_unit_test(keys_of_every_kind_of_resource_are_read_back),
 		cmocka_unit_test(keys_that_are_no_resources_are_refused),
 		cmocka_unit_test(the_key_of_a_status_is_read_back),
+		cmocka_unit_test(the_key_of_a_pod_is_known_by_its_node_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
