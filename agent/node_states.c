@@ -22,6 +22,7 @@
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
 #include "ipam/node_namespaces.h"
+#include "ipam/node_policy.h"
 #include "ipam/session.h"
 #include "lib/file.h"
 #include "lib/mem.h"
@@ -270,8 +271,14 @@ int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct
 	return result < 0 ? result : changed;
 }
 
-int node_states_put_namespaces(
-	struct node_states *s, const struct node_namespace *list, size_t n, struct err *e)
+/* What is put into every folder. */
+struct put {
+	const struct node_namespace *namespaces;
+	size_t n;
+	const struct node_policy *policy; /* NULL: namespaces */
+};
+
+static int put_into_all(struct node_states *s, const struct put *p, struct err *e)
 {
 	int changed = 0;
 	int result = 0;
@@ -282,7 +289,8 @@ int node_states_put_namespaces(
 			continue;
 		int r = node_states_enter(s, i, &node, &why);
 		if (r >= 0)
-			r = node_put_namespaces(node, list, n, &why);
+			r = p->policy ? node_put_policy(node, p->policy, &why)
+				      : node_put_namespaces(node, p->namespaces, p->n, &why);
 		changed |= r > 0;
 		if (r < 0 && result == 0) {
 			result = r;
@@ -290,6 +298,17 @@ int node_states_put_namespaces(
 		}
 	}
 	return result < 0 ? result : changed;
+}
+
+int node_states_put_namespaces(
+	struct node_states *s, const struct node_namespace *list, size_t n, struct err *e)
+{
+	return put_into_all(s, &(struct put){.namespaces = list, .n = n}, e);
+}
+
+int node_states_put_policy(struct node_states *s, const struct node_policy *p, struct err *e)
+{
+	return put_into_all(s, &(struct put){.policy = p}, e);
 }
 
 static int stop_giving(struct node *n, struct mirror *m, struct err *e)

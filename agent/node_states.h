@@ -72,6 +72,10 @@ struct node_namespace;
 int node_states_put_namespaces(
 	struct node_states *s, const struct node_namespace *list, size_t n, struct err *e);
 
+/* The same of what ADD has to know of network policy (ipam/node_policy.h). */
+struct node_policy;
+int node_states_put_policy(struct node_states *s, const struct node_policy *p, struct err *e);
+
 /* From now on ADD gets no address of the cluster's pools, in any folder that knows of them. */
 int node_states_stop_giving(struct node_states *s, struct err *e);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ipam/node.h"
+#include "ipam/node_policy.h"
 #include "ipam/session.h"
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -37,6 +38,17 @@ static bool take_name(const struct node_entry *x, size_t dir, void *out)
 	int len = snprintf(
 		name->pod, sizeof(name->pod), "%s/%s", x->owner.pod_namespace, x->owner.pod_name);
 	return *x->owner.pod_namespace && *x->owner.pod_name && len < (int)sizeof(name->pod);
+}
+
+static bool take_local(const struct node_entry *x, size_t dir, void *out)
+{
+	struct node_states_local *l = out;
+	(void)dir;
+	*l = (struct node_states_local){.owner = x->owner.hash, .addr = x->addr};
+	const char *namespace = *x->owner.pod_namespace ? x->owner.pod_namespace : "default";
+	const char *name = *x->owner.pod_name ? x->owner.pod_name : x->owner.container;
+	(void)text_copy(l->name, sizeof(l->name), name);
+	return text_copy(l->namespace, sizeof(l->namespace), namespace);
 }
 
 struct pod_list {
@@ -97,6 +109,37 @@ void node_states_names(struct node_states *s, struct node_states_name **out, siz
 	list_all(s, &l);
 	*out = (void *)l.v;
 	*count = l.n;
+}
+
+void node_states_locals(struct node_states *s, struct node_states_local **out, size_t *count)
+{
+	struct pod_list l = {.take = take_local, .size = sizeof(**out)};
+	list_all(s, &l);
+	*out = (void *)l.v;
+	*count = l.n;
+}
+
+void node_states_identities(struct node_states *s, struct node_identity **out, size_t *count)
+{
+	struct node_identity *all = NULL;
+	size_t n = 0, room = 0;
+	for (size_t i = 0; i < s->n_dirs; i++) {
+		CLEANUP_SESSION struct node *node = NULL;
+		CLEANUP_FREE struct node_identity *some = NULL;
+		size_t n_some = 0;
+		struct err ignored; /* that a folder cannot be read, its addresses say */
+		if (*s->dirs[i].trouble || node_states_enter(s, i, &node, &ignored) < 0 ||
+			node_list_identities(node, &some, &n_some, &ignored) < 0)
+			continue;
+		for (size_t j = 0; j < n_some; j++) {
+			all = mem_grow(all, &room, n, sizeof(*all));
+			all[n++] = some[j];
+		}
+	}
+	if (n)
+		qsort(all, n, sizeof(*all), compare_owner);
+	*out = all;
+	*count = n;
 }
 
 int node_states_lock_pod(struct node_states *s, size_t dir, const struct hash *owner,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the node states know of pods: their addresses, names, and host ports. Tunnels'
+ * What the node states know of pods: their addresses, names, host ports, and what ADD was told of them. Tunnels'
  * addresses and those of other main plugins are left out.
  */
 #include <stddef.h>
@@ -32,6 +32,18 @@ struct node_states_name {
 };
 /* The same for these. */
 void node_states_names(struct node_states *s, struct node_states_name **out, size_t *count);
+
+/* The same of every pod, with its names: "default" and the container where the runtime said none. */
+struct node_states_local {
+	struct hash owner;
+	struct addr addr;
+	char namespace[64], name[254];
+};
+void node_states_locals(struct node_states *s, struct node_states_local **out, size_t *count);
+
+/* What ADD was told of owners (ipam/node_policy.h), sorted by owner: a heap array. */
+struct node_identity;
+void node_states_identities(struct node_states *s, struct node_identity **out, size_t *count);
 
 /* Its state, open and locked so that no ADD or DEL deals with the pod until node_close(); and the addresses that it
  * has. 0: somebody deals with it, nothing is open. */
