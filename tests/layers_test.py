@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "plugins": {"lib", "ipam", "plugins"},
     "cluster": {"lib", "ipam", "store", "cluster"},
     "policy": {"lib", "policy"},
-    "agent/policy": {"lib", "ipam", "store/kube", "cluster", "policy", "agent/policy"},
+    "agent/policy": {"lib", "ipam", "store", "store/kube", "cluster", "policy", "agent/policy"},
     "agent": {"lib", "ipam", "store", "cluster", "policy", "agent", "agent/policy", "agent/desired", "agent/bird", "agent/kernel",
               "agent/filter", "agent/kube", "agent/services", "store/kube"},
     # It makes the values that the other rooms put into effect (their want.h) from those that they found
@@ -28,7 +28,8 @@ MAY_INCLUDE = {
     "agent/bird": {"lib", "cluster", "agent/bird"},
     "agent/kernel": {"lib", "agent/kernel"},
     "agent/filter": {"lib", "agent/filter"},
-    "agent/kube": {"lib", "ipam", "store", "store/kube", "cluster", "agent", "agent/kube", "agent/services"},
+    "agent/kube": {"lib", "ipam", "store", "store/kube", "cluster", "agent", "agent/kube", "agent/policy", "agent/services",
+                   "policy"},
     "cli": {"lib", "ipam", "store", "store/kube", "cluster", "policy", "cli"},
     "cli/conform": {"lib", "cluster", "cli", "cli/conform"},  # it knows probes by their lines alone: cli/line.h
     "cli/probe": {"lib", "cli", "cli/probe"},
