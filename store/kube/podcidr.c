@@ -6,7 +6,7 @@
  *
  *	pools		those of the file, as people wrote them
  *	blocks		a podCIDR, cut into blocks of the size of the pool around it. Of a long one (an
- *			IPv6 /64) the first PODCIDR_BLOCKS; a podCIDR that is smaller than a block, or in
+ *			IPv6 /64) the first PODCIDR_BLOCKS6; a podCIDR that is smaller than a block, or in
  *			no pool, gives none
  *	Nodes		the spec that the node's agent left in an annotation, the labels of the Node
  *	status		kept in memory: nobody else sees it
@@ -46,6 +46,7 @@ struct pod_pool {
 
 struct pod_node {
 	char *name;
+	char *uid; /* of this Node; another one of the name is another machine's, perhaps */
 	struct cidr ranges[FAMILIES]; /* family 0: none */
 	bool seen;
 };
@@ -184,8 +185,10 @@ void podcidr_free(struct podcidr *p)
 		free(p->docs[i].value);
 		free(p->docs[i].node);
 	}
-	for (size_t i = 0; i < p->n_nodes; i++)
+	for (size_t i = 0; i < p->n_nodes; i++) {
 		free(p->nodes[i].name);
+		free(p->nodes[i].uid);
+	}
 	free(p->docs);
 	free(p->nodes);
 	free(p->file);
@@ -208,7 +211,8 @@ static const struct pod_pool *pool_around(const struct podcidr *p, const struct 
 static bool block_of(const struct podcidr *p, const struct cidr *range, size_t i, struct cidr *out)
 {
 	const struct pod_pool *pool = range->addr.family ? pool_around(p, range) : NULL;
-	if (!pool || pool->block_len < range->len || i >= PODCIDR_BLOCKS)
+	size_t most = range->addr.family == AF_INET ? PODCIDR_BLOCKS4 : PODCIDR_BLOCKS6;
+	if (!pool || pool->block_len < range->len || i >= most)
 		return false;
 	unsigned int bits = pool->block_len - range->len;
 	if (bits < 8 && i >= (size_t)1 << bits)
@@ -379,6 +383,10 @@ void podcidr_take(struct podcidr *p, const json_t *node)
 	if (!n)
 		n = node_add(p, id.name);
 	n->seen = true;
+	if (!same_text(n->uid, id.uid)) {
+		free(n->uid);
+		n->uid = mem_strdup(id.uid);
+	}
 	if (id.version > p->version)
 		p->version = id.version;
 	read_ranges(node, ranges);
@@ -407,6 +415,7 @@ void podcidr_drop(struct podcidr *p, const char *name)
 	(void)snprintf(key, sizeof(key), NODES "%s", name);
 	doc_drop(p, key, name);
 	free(n->name);
+	free(n->uid);
 	p->n_nodes--;
 	size_t i = (size_t)(n - p->nodes);
 	memmove(n, n + 1, (p->n_nodes - i) * sizeof(*n));
@@ -521,15 +530,18 @@ static int write_node(
 	const struct podcidr *p, const struct store_write *w, json_t **patch, struct err *e)
 {
 	const char *name = w->key + strlen(NODES);
+	const struct pod_node *n = node_find(p, name);
 	CLEANUP_JSON json_t *doc = NULL;
 	struct err ignored;
-	if (!node_find(p, name))
+	if (!n)
 		return err_set(e, ENOTSUP, "there is no Node %.60s in Kubernetes", name);
 	if (w->value && json_parse(w->value, strlen(w->value), &doc, &ignored) < 0)
 		return err_set(e, EINVAL, "the document of Node %.60s is no JSON", name);
 	const json_t *spec = json_object_get(doc, "spec");
 	CLEANUP_FREE char *text = spec ? json_text(spec) : NULL;
-	*patch = json_pack("{s:{s:{s:s?}}}", "metadata", "annotations", PODCIDR_ANNOTATION, text);
+	/* The API server refuses it for a Node that was made anew meanwhile. */
+	*patch = json_pack("{s:{s:s*, s:{s:s?}}}", "metadata", "uid", *n->uid ? n->uid : NULL,
+		"annotations", PODCIDR_ANNOTATION, text);
 	return 2;
 }
 

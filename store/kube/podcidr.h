@@ -15,7 +15,9 @@
 
 /* On a Node: the spec of its Node document, JSON. Each agent writes its own. */
 #define PODCIDR_ANNOTATION "roost.io/node"
-#define PODCIDR_BLOCKS 4 /* of one podCIDR at most */
+/* Of one podCIDR at most. Each is a route on every node; a /64 would have as many as one can count. */
+#define PODCIDR_BLOCKS4 64
+#define PODCIDR_BLOCKS6 4
 
 struct podcidr_doc {
 	char *key, *value; /* value NULL: it is gone */
@@ -47,5 +49,5 @@ uint64_t podcidr_change(const struct podcidr *p); /* the last one */
 
 /* What becomes of a write: 1 done, at *revision; 0 the document is another one; 2 it is an annotation of
  * our Node, *patch is a merge patch, the caller's. -ENOTSUP: with a sentence. */
-int podcidr_write(struct podcidr *p, const struct store_write *w, int64_t *revision,
-	json_t **patch, struct err *e);
+int podcidr_write(struct podcidr *p, const struct store_write *w, int64_t *revision, json_t **patch,
+	struct err *e);

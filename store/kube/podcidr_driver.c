@@ -9,8 +9,9 @@
  * changed since its last round began; it tells what changed since then. So a document that changes while
  * a round is on is told once more at the most.
  *
- * The one thing that is written to the API is the annotation of the own Node. A merge patch of it can be
- * repeated, so it is, when its answer was lost.
+ * The one thing that is written to the API is the annotation of the own Node, by its uid: a Node that was made
+ * anew has none until its agent knows that it is another one. A merge patch of it can be repeated, so it is,
+ * when its answer was lost.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -111,6 +112,8 @@ static void take_patch(struct podcidr_driver *d, struct op *op, const struct kub
 	} else if (ev->status == 200) {
 		podcidr_take(d->docs, ev->object);
 		kube_op_end(&op->base, STORE_DONE, kube_version(ev->object));
+	} else if (ev->status == 404 || ev->status == 409 || ev->status == 422) {
+		kube_op_end(&op->base, STORE_CONFLICT, d->version); /* it is gone, or another one */
 	} else {
 		(void)err_set(&op->base.why, EACCES,
 			"the annotation " PODCIDR_ANNOTATION " of the Node is not written: %s",

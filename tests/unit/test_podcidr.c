@@ -46,9 +46,9 @@ static struct podcidr *begin(void)
 static void node(struct podcidr *p, const char *name, const char *ranges, const char *spec)
 {
 	CLEANUP_JSON json_t *list = json_loads(ranges, 0, NULL);
-	CLEANUP_JSON json_t *doc = json_pack("{s:{s:s, s:s, s:{s:s}, s:{s:s?}}, s:{s:O}}",
-		"metadata", "name", name, "resourceVersion", "7", "labels", "zone", "a",
-		"annotations", PODCIDR_ANNOTATION, spec, "spec", "podCIDRs", list);
+	CLEANUP_JSON json_t *doc = json_pack("{s:{s:s, s:s, s:s, s:{s:s}, s:{s:s?}}, s:{s:O}}",
+		"metadata", "name", name, "uid", "u-1", "resourceVersion", "7", "labels", "zone",
+		"a", "annotations", PODCIDR_ANNOTATION, spec, "spec", "podCIDRs", list);
 	podcidr_take(p, doc);
 }
 
@@ -92,6 +92,28 @@ TEST(a_podcidr_is_blocks_of_its_node)
 	node(p, "n3", "[\"10.244.4.0/22\", \"10.244.9.0/24\"]", NULL);
 	shows(p, "blocks/", before, "10.244.4.0-24\n10.244.5.0-24\n10.244.6.0-24\n10.244.7.0-24\n");
 	podcidr_free(p);
+}
+
+TEST(all_blocks_of_an_IPv4_podcidr_are_used_up_to_64)
+{
+	static const struct {
+		const char *ranges;
+		size_t blocks;
+	} table[] = {{"[\"10.244.16.0/20\"]", 16}, {"[\"10.244.64.0/18\"]", PODCIDR_BLOCKS4},
+		{"[\"10.244.128.0/17\"]", PODCIDR_BLOCKS4}};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct podcidr *p = begin();
+		size_t n = 0;
+		char key[STORE_KEY_MAX] = "blocks/";
+		node(p, "n1", table[i].ranges, NULL);
+		for (const struct podcidr_doc *d = podcidr_next(p, key, 0);
+			d && strncmp(d->key, "blocks/", 7) == 0; d = podcidr_next(p, key, 0)) {
+			(void)text_copy(key, sizeof(key), d->key);
+			n++;
+		}
+		assert_int_equal(n, table[i].blocks);
+		podcidr_free(p);
+	}
 }
 
 TEST(what_is_no_range_of_ours_is_no_block)
@@ -240,8 +262,8 @@ TEST(a_node_document_becomes_an_annotation)
 	node(p, "n1", "[]", NULL);
 	assert_int_equal(podcidr_write(p, &w, &revision, &patch, &e), 2);
 	CLEANUP_FREE char *text = json_text(patch);
-	assert_string_equal(
-		text, "{\"metadata\":{\"annotations\":{\"roost.io/node\":\"{\\\"bgp\\\":{}}\"}}}");
+	assert_string_equal(text, "{\"metadata\":{\"uid\":\"u-1\",\"annotations\":{\"roost.io/"
+				  "node\":\"{\\\"bgp\\\":{}}\"}}}");
 	podcidr_free(p);
 }
 
@@ -267,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_podcidr_is_blocks_of_its_node),
+		cmocka_unit_test(all_blocks_of_an_IPv4_podcidr_are_used_up_to_64),
 		cmocka_unit_test(what_is_no_range_of_ours_is_no_block),
 		cmocka_unit_test(a_podcidr_that_changes_takes_its_blocks_along),
 		cmocka_unit_test(a_list_that_is_told_anew_shows_what_is_gone),
