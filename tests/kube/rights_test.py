@@ -73,9 +73,17 @@ def refused(k, said, method, path, body=None, config=None, **more):
 
 def test_an_agent_reads_what_it_needs(k):
     for path in (*(f"{ROOST}/{r}" for r in PEOPLES + AGENTS), "/api/v1/nodes", "/api/v1/pods", "/api/v1/namespaces",
-                 "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices"):
+                 "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices",
+                 "/apis/networking.k8s.io/v1/networkpolicies", "/api/v1/serviceaccounts"):
         allowed(k, "GET", f"{path}?limit=1")
         allowed(k, "GET", f"{path}?watch=1&timeoutSeconds=1")
+
+
+def test_an_agent_asks_whether_there_are_cluster_network_policies(k):
+    base = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    field = "fieldSelector=metadata.name%3Dclusternetworkpolicies.policy.networking.k8s.io"
+    allowed(k, "GET", f"{base}?{field}&limit=1")
+    allowed(k, "GET", f"{base}?{field}&watch=1&timeoutSeconds=1")
 
 
 def test_an_agent_reads_nothing_else(k):
