@@ -176,7 +176,7 @@ static void give_back_ipip(struct net *n, const struct net_link *l, struct err *
 	for (size_t i = 0; i < count; i++)
 		if (list[i].address.addr.family == AF_INET)
 			net_del_addr(n, l->index, &list[i].address, NET_MAY_LACK);
-	net_set_alias(n, dev, "");
+	net_set_alias(n, dev, "", 0);
 }
 
 /* An intermediate device of a pod's bandwidth that is left without its pod. */

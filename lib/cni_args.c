@@ -121,6 +121,27 @@ static int add_ip_list(const char *args, struct cni_wishes *w, struct err *e)
 	return 0;
 }
 
+/* A list of {"key": ..., "value": ...} (CNI CONVENTIONS.md, args in network config). */
+static int read_labels(const json_t *list, struct cni_wishes *w, struct err *e)
+{
+	size_t i;
+	json_t *one;
+	if (!list || json_is_null(list))
+		return 0;
+	if (!json_is_array(list))
+		return bad_type("args.cni.labels", "an array", e);
+	w->labels = json_object();
+	json_array_foreach (list, i, one) {
+		const char *key = json_string_value(json_get_folded(one, "key"));
+		json_t *value = json_get_folded(one, "value");
+		if (!key || !*key || !json_is_string(value))
+			return bad_type(
+				"args.cni.labels", "an array of objects with key and value", e);
+		json_put(w->labels, key, json_incref(value));
+	}
+	return 0;
+}
+
 /* A text; *out NULL when absent or empty. */
 static int get_text(
 	const json_t *object, const char *key, const char *where, const char **out, struct err *e)
@@ -461,6 +482,8 @@ static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *
 	if (r == 0)
 		r = read_ips(runtime, annotations, cni, args, w, e);
 	if (r == 0)
+		r = read_labels(json_get_folded(cni, "labels"), w, e);
+	if (r == 0)
 		r = read_mac(runtime, annotations, args, w, e);
 	if (r == 0)
 		r = read_annotations(annotations, w, e);
@@ -473,18 +496,20 @@ static int read_wishes(const json_t *conf, const char *args, struct cni_wishes *
 	return r;
 }
 
-static void read_name(const char *args, const char *key, char out[256])
+static void read_name(const char *args, const char *key, char *out, size_t size)
 {
 	char raw[256];
-	if (cni_args_get(args, key, raw, sizeof(raw), NULL))
-		(void)json_clean(out, sizeof(raw), raw);
+	bool cut = false;
+	if (cni_args_get(args, key, raw, size < sizeof(raw) ? size : sizeof(raw), &cut) && !cut)
+		(void)json_clean(out, size, raw);
 }
 
 int cni_args_read(const json_t *conf, const char *args, struct cni_wishes *out, struct err *e)
 {
 	struct cni_wishes names = {0};
-	read_name(args, "K8S_POD_NAMESPACE", names.pod_namespace);
-	read_name(args, "K8S_POD_NAME", names.pod_name);
+	read_name(args, "K8S_POD_NAMESPACE", names.pod_namespace, sizeof(names.pod_namespace));
+	read_name(args, "K8S_POD_NAME", names.pod_name, sizeof(names.pod_name));
+	read_name(args, "K8S_POD_UID", names.pod_uid, sizeof(names.pod_uid));
 	struct cni_wishes w = names;
 	int r = read_wishes(conf, args, &w, e);
 	if (r < 0) {
@@ -503,6 +528,7 @@ void cni_args_done(struct cni_wishes *w)
 	for (enum family f = IPV4; f < FAMILIES; f++)
 		json_decref(w->pools[f]);
 	json_decref(w->dns);
+	json_decref(w->labels);
 	free(w->ports);
 	*w = (struct cni_wishes){0};
 }

@@ -37,6 +37,8 @@ struct cni_wishes {
 	json_t *dns;	/* result form (nameservers, domain, search, options), owned; NULL: none */
 	char pod_namespace[256]; /* K8S_POD_NAMESPACE without control characters; "" unknown */
 	char pod_name[256];
+	char pod_uid[64]; /* K8S_POD_UID, likewise */
+	json_t *labels;	  /* args.cni.labels as an object of strings, owned; NULL: none */
 };
 
 /* Annotations of a namespace that count for pods which say nothing of the same: pools of each family, families.

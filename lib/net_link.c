@@ -126,11 +126,11 @@ void net_set_no_proxy_delay(struct net *n, int index)
 	(void)net_queue_end(n, m);
 }
 
-void net_set_alias(struct net *n, struct net_dev d, const char *alias)
+void net_set_alias(struct net *n, struct net_dev d, const char *alias, uint32_t group)
 {
 	struct nlmsghdr *m = queue_link(n, RTM_NEWLINK, d, "label");
 	netlink_put(m, IFLA_IFALIAS, alias, strlen(alias));
-	netlink_put_u32(m, IFLA_GROUP, 0);
+	netlink_put_u32(m, IFLA_GROUP, group);
 	(void)net_queue_end(n, m);
 }
 

@@ -59,7 +59,8 @@ struct net_conf4 {
 void net_set_conf4(struct net *n, struct net_dev d, const struct net_conf4 *conf, size_t count);
 void net_set_no_auto_link_local(struct net *n, struct net_dev d); /* IN6_ADDR_GEN_MODE_NONE */
 void net_set_no_proxy_delay(struct net *n, int index);		  /* answer proxied ARP at once */
-void net_set_alias(struct net *n, struct net_dev d, const char *alias); /* and group 0 */
+/* and the group, as a link leaves the one that it was born in */
+void net_set_alias(struct net *n, struct net_dev d, const char *alias, uint32_t group);
 void net_set_mac(struct net *n, struct net_dev d, const uint8_t mac[6]);
 void net_set_up(struct net *n, struct net_dev d);
 void net_set_down(struct net *n, struct net_dev d);

@@ -8,8 +8,28 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <string.h>
 
 #define MESSAGE 1024 /* bytes of attributes at most */
+
+static void put_data(struct nlmsghdr *m, uint16_t type, const void *data, size_t len)
+{
+	struct nlattr *nest = netlink_nest(m, type);
+	netlink_put(m, NFTA_DATA_VALUE, data, len);
+	netlink_nest_end(m, nest);
+}
+
+/* chain: of a jump or goto, else NULL. */
+static void put_verdict(struct nlmsghdr *m, uint16_t type, int code, const char *chain)
+{
+	struct nlattr *data = netlink_nest(m, type);
+	struct nlattr *verdict = netlink_nest(m, NFTA_DATA_VERDICT);
+	netlink_put_be32(m, NFTA_VERDICT_CODE, (uint32_t)code);
+	if (chain)
+		netlink_put_text(m, NFTA_VERDICT_CHAIN, chain);
+	netlink_nest_end(m, verdict);
+	netlink_nest_end(m, data);
+}
 
 void nft_raw_table(struct nft_batch *b, const char *table)
 {
@@ -33,6 +53,40 @@ void nft_raw_chain(struct nft_batch *b, const char *table, const char *chain,
 	netlink_nest_end(m, hook);
 	netlink_put_be32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
 	netlink_put_text(m, NFTA_CHAIN_TYPE, base->type);
+}
+
+void nft_raw_verdict_map(
+	struct nft_batch *b, const char *table, const char *map, struct nft_raw_key key)
+{
+	/* For nft(8), which reads and writes keys in network order unless this says otherwise: type, length,
+	 * a number in the host's order (NFTNL_UDATA_SET_KEYBYTEORDER, BYTEORDER_HOST_ENDIAN). */
+	const uint32_t host = 1;
+	uint8_t order[2 + sizeof(host)] = {0, sizeof(host)};
+	memcpy(order + 2, &host, sizeof(host));
+	struct nlmsghdr *m = nft_batch_put(b, NFT_MSG_NEWSET, NLM_F_CREATE, NFPROTO_INET, MESSAGE);
+	netlink_put_text(m, NFTA_SET_TABLE, table);
+	netlink_put_text(m, NFTA_SET_NAME, map);
+	netlink_put_be32(m, NFTA_SET_FLAGS, NFT_SET_MAP);
+	netlink_put_be32(m, NFTA_SET_KEY_TYPE, key.type);
+	netlink_put_be32(m, NFTA_SET_KEY_LEN, key.len);
+	netlink_put_be32(m, NFTA_SET_ID, key.id);
+	netlink_put_be32(m, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
+	netlink_put(m, NFTA_SET_USERDATA, order, sizeof(order));
+}
+
+void nft_raw_element(struct nft_batch *b, const char *table, const char *map,
+	const struct nft_raw_element *element)
+{
+	struct nlmsghdr *m =
+		nft_batch_put(b, NFT_MSG_NEWSETELEM, NLM_F_CREATE, NFPROTO_INET, MESSAGE);
+	netlink_put_text(m, NFTA_SET_ELEM_LIST_TABLE, table);
+	netlink_put_text(m, NFTA_SET_ELEM_LIST_SET, map);
+	struct nlattr *list = netlink_nest(m, NFTA_SET_ELEM_LIST_ELEMENTS);
+	struct nlattr *one = netlink_nest(m, NFTA_LIST_ELEM);
+	put_data(m, NFTA_SET_ELEM_KEY, element->key, element->len);
+	put_verdict(m, NFTA_SET_ELEM_DATA, element->code, element->chain);
+	netlink_nest_end(m, one);
+	netlink_nest_end(m, list);
 }
 
 struct nft_raw_rule nft_raw_rule(struct nft_batch *b, const char *table, const char *chain)
@@ -68,18 +122,19 @@ static void expr_end(struct nlmsghdr *m, struct nft_raw_expr x)
 	netlink_nest_end(m, x.elem);
 }
 
-static void put_data(struct nlmsghdr *m, uint16_t type, const void *data, size_t len)
-{
-	struct nlattr *nest = netlink_nest(m, type);
-	netlink_put(m, NFTA_DATA_VALUE, data, len);
-	netlink_nest_end(m, nest);
-}
-
 void nft_raw_meta(struct nft_raw_rule r, uint32_t key, uint32_t reg)
 {
 	struct nft_raw_expr x = expr_begin(r.m, "meta");
 	netlink_put_be32(r.m, NFTA_META_KEY, key);
 	netlink_put_be32(r.m, NFTA_META_DREG, reg);
+	expr_end(r.m, x);
+}
+
+void nft_raw_ct(struct nft_raw_rule r, uint32_t key, uint32_t reg)
+{
+	struct nft_raw_expr x = expr_begin(r.m, "ct");
+	netlink_put_be32(r.m, NFTA_CT_KEY, key);
+	netlink_put_be32(r.m, NFTA_CT_DREG, reg);
 	expr_end(r.m, x);
 }
 
@@ -114,13 +169,23 @@ void nft_raw_mask(struct nft_raw_rule r, const void *mask, uint32_t len)
 	expr_end(r.m, x);
 }
 
+static void put_compare(struct nlmsghdr *m, uint32_t op, const void *bytes, size_t len)
+{
+	struct nft_raw_expr x = expr_begin(m, "cmp");
+	netlink_put_be32(m, NFTA_CMP_SREG, NFT_REG_1);
+	netlink_put_be32(m, NFTA_CMP_OP, op);
+	put_data(m, NFTA_CMP_DATA, bytes, len);
+	expr_end(m, x);
+}
+
 void nft_raw_equal(struct nft_raw_rule r, const void *bytes, size_t len)
 {
-	struct nft_raw_expr x = expr_begin(r.m, "cmp");
-	netlink_put_be32(r.m, NFTA_CMP_SREG, NFT_REG_1);
-	netlink_put_be32(r.m, NFTA_CMP_OP, NFT_CMP_EQ);
-	put_data(r.m, NFTA_CMP_DATA, bytes, len);
-	expr_end(r.m, x);
+	put_compare(r.m, NFT_CMP_EQ, bytes, len);
+}
+
+void nft_raw_differs(struct nft_raw_rule r, const void *bytes, size_t len)
+{
+	put_compare(r.m, NFT_CMP_NEQ, bytes, len);
 }
 
 static struct nft_raw_expr lookup_begin(struct nlmsghdr *m, const char *set)
@@ -143,22 +208,31 @@ void nft_raw_map(struct nft_raw_rule r, const char *map)
 	expr_end(r.m, x);
 }
 
+void nft_raw_dispatch(struct nft_raw_rule r, const char *map)
+{
+	struct nft_raw_expr x = lookup_begin(r.m, map);
+	netlink_put_be32(r.m, NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
+	expr_end(r.m, x);
+}
+
 void nft_raw_counter(struct nft_raw_rule r)
 {
 	expr_end(r.m, expr_begin(r.m, "counter"));
+}
+
+void nft_raw_count_in(struct nft_raw_rule r, const char *counter)
+{
+	struct nft_raw_expr x = expr_begin(r.m, "objref");
+	netlink_put_be32(r.m, NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	netlink_put_text(r.m, NFTA_OBJREF_IMM_NAME, counter);
+	expr_end(r.m, x);
 }
 
 void nft_raw_verdict(struct nft_raw_rule r, int code, const char *chain)
 {
 	struct nft_raw_expr x = expr_begin(r.m, "immediate");
 	netlink_put_be32(r.m, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	struct nlattr *data = netlink_nest(r.m, NFTA_IMMEDIATE_DATA);
-	struct nlattr *verdict = netlink_nest(r.m, NFTA_DATA_VERDICT);
-	netlink_put_be32(r.m, NFTA_VERDICT_CODE, (uint32_t)code);
-	if (chain)
-		netlink_put_text(r.m, NFTA_VERDICT_CHAIN, chain);
-	netlink_nest_end(r.m, verdict);
-	netlink_nest_end(r.m, data);
+	put_verdict(r.m, NFTA_IMMEDIATE_DATA, code, chain);
 	expr_end(r.m, x);
 }
 

@@ -23,6 +23,22 @@ struct nft_raw_base {
 void nft_raw_chain(struct nft_batch *b, const char *table, const char *chain,
 	const struct nft_raw_base *base, uint16_t flags);
 
+/* A map from keys of key_len bytes (of nft(8)'s type) to verdicts; it may exist. id: its number in the batch. */
+struct nft_raw_key {
+	uint32_t type, len, id;
+};
+void nft_raw_verdict_map(
+	struct nft_batch *b, const char *table, const char *map, struct nft_raw_key key);
+/* An element of it; it may exist with the same verdict. */
+struct nft_raw_element {
+	const void *key;
+	size_t len;
+	int code; /* NF_ACCEPT, ...; with a chain NFT_JUMP or NFT_GOTO */
+	const char *chain;
+};
+void nft_raw_element(struct nft_batch *b, const char *table, const char *map,
+	const struct nft_raw_element *element);
+
 /* A rule at the end of a chain: begin, what follows below, end. */
 struct nft_raw_rule {
 	struct nlmsghdr *m;
@@ -37,17 +53,21 @@ struct nft_raw_bytes {
 	uint32_t base, offset, len;
 };
 void nft_raw_meta(struct nft_raw_rule r, uint32_t key, uint32_t reg);
+void nft_raw_ct(struct nft_raw_rule r, uint32_t key, uint32_t reg);
 void nft_raw_payload(struct nft_raw_rule r, struct nft_raw_bytes bytes, uint32_t reg);
 void nft_raw_fib(struct nft_raw_rule r, uint32_t result, uint32_t flags);
 void nft_raw_mask(struct nft_raw_rule r, const void *mask, uint32_t len); /* of NFT_REG_1 */
 
-/* Goes on only where NFT_REG_1 has these bytes; where the set has what was loaded from NFT_REG_1 on, or
- * with map: loads what the map has for it, from NFT_REG_1 on. */
+/* Goes on only where NFT_REG_1 has (has not) these bytes; where the set has what was loaded from NFT_REG_1 on,
+ * or with map: loads what the map has for it, from NFT_REG_1 on; with dispatch: that is the verdict. */
 void nft_raw_equal(struct nft_raw_rule r, const void *bytes, size_t len);
+void nft_raw_differs(struct nft_raw_rule r, const void *bytes, size_t len);
 void nft_raw_lookup(struct nft_raw_rule r, const char *set);
 void nft_raw_map(struct nft_raw_rule r, const char *map);
+void nft_raw_dispatch(struct nft_raw_rule r, const char *map);
 
 void nft_raw_counter(struct nft_raw_rule r);
+void nft_raw_count_in(struct nft_raw_rule r, const char *counter); /* a named one */
 /* NF_DROP, ...; with a chain NFT_JUMP or NFT_GOTO. */
 void nft_raw_verdict(struct nft_raw_rule r, int code, const char *chain);
 /* The destination becomes the address in NFT_REG_1 and the port in the register. */

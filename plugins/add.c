@@ -20,6 +20,7 @@
 #include "lib/owned.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
+#include "plugins/guard.h"
 #include "plugins/host.h"
 #include "plugins/hostports.h"
 #include "plugins/pod.h"
@@ -110,6 +111,25 @@ static int read_facts(struct call *c, struct pod_facts *facts, struct err *e)
 		return r;
 	/* As far as one can say before the addresses are there. */
 	return pod_check_mtu(&c->conf, facts, conf_has_pool(&c->conf, AF_INET6), e);
+}
+
+/* Which namespace the pod is of, for policies: outside Kubernetes it need not say. */
+#define NAMESPACE_DEFAULT "default"
+
+/* What policies close for this pod. With a foreign IPAM the node state is looked at for this alone. */
+static int read_gate(struct call *c, struct node_gate *out, struct err *e)
+{
+	const struct cni_wishes *w = &c->request->wishes;
+	struct node *state = c->node;
+	int r = 0;
+	if (!state)
+		r = guard_open(&c->conf, NODE_READ, &state, e);
+	if (r >= 0)
+		r = node_get_gate(state, *w->pod_namespace ? w->pod_namespace : NAMESPACE_DEFAULT,
+			w->pod_uid, out, e);
+	if (!c->node)
+		node_close(state);
+	return r == -ENOENT ? 0 : r;
 }
 
 static void log_plan(const struct call *c, const struct pod *p)
@@ -266,6 +286,8 @@ static int add_with(
 	struct pod_addresses addresses = {0};
 	struct pod pod;
 	int r = read_facts(c, facts, e);
+	if (r >= 0)
+		r = read_gate(c, &facts->gate, e);
 	if (r >= 0)
 		r = c->conf.in_process ? own_addresses(c, &leases, &addresses, e)
 				       : foreign_addresses(c, &addresses, e);

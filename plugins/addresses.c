@@ -13,8 +13,10 @@
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
 #include "ipam/node_namespaces.h"
+#include "ipam/node_policy.h"
 #include "ipam/session.h"
 #include "lib/cni_result.h"
+#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "lib/ns.h"
@@ -219,12 +221,33 @@ static int with_namespace(
 	return result < 0 ? result : 0;
 }
 
+/* The labels of the pod, those of its network among them, as the node state keeps them. */
+static int format_labels(
+	const struct cni_wishes *w, const struct conf *c, char out[NODE_LABELS], struct err *e)
+{
+	CLEANUP_JSON json_t *labels = c->labels ? json_copy((json_t *)c->labels) : json_object();
+	*out = '\0';
+	if (w->labels)
+		(void)json_object_update(labels, w->labels);
+	if (json_object_size(labels) == 0)
+		return 0;
+	size_t len = json_dumpb(labels, out, NODE_LABELS - 1, JSON_COMPACT | JSON_SORT_KEYS);
+	if (len >= NODE_LABELS)
+		return err_set(e, EINVAL, "the pod's labels take %zu bytes; %d are kept", len,
+			NODE_LABELS - 1);
+	out[len] = '\0';
+	return 0;
+}
+
 int addresses_assign(struct node *n, const struct cni_request *r, const struct conf *c,
 	const struct owner *owner, struct node_leases *out, struct err *e)
 {
 	struct choice choice = {0};
 	struct cni_wishes w;
+	char labels[NODE_LABELS];
 	int result = with_namespace(n, r, &w, e);
+	if (result >= 0)
+		result = format_labels(&w, c, labels, e);
 	if (result >= 0)
 		result = choose(&w, c, &choice, e);
 	for (enum family f = IPV4; f < FAMILIES; f++)
@@ -243,6 +266,8 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 		.n_gateways = c->n_gateways,
 		.ports = w.ports,
 		.n_ports = w.n_ports,
+		.uid = w.pod_uid,
+		.labels = labels,
 	};
 	return c->cluster ? agent_client_assign(n, c->state_dir, &want, out, e)
 			  : node_assign(n, &want, out, e);

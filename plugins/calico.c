@@ -31,9 +31,6 @@ struct calico_key {
 };
 
 static const struct calico_key refused[] = {
-	{"policy", "type", "none",
-		"roost enforces no network policy, so every pod would be open to all others; leave "
-		"it out, and enforce policies by another program"},
 	{"feature_control", "ip_addrs_no_ipam", NULL, "every address of a pod is one of a pool"},
 	{"feature_control", "floating_ips", NULL, "roost translates no addresses for pods"},
 	{"dataplane_options", "type", "linux", "roost wires pods by itself, through the kernel"},

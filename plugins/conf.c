@@ -335,6 +335,32 @@ int conf_parse_ipam(const json_t *doc, enum conf_depth depth, struct conf *out, 
 	return 0;
 }
 
+static int conf_read_labels(const json_t *doc, struct conf *c, struct err *e)
+{
+	json_t *labels = NULL;
+	const char *key;
+	json_t *value;
+	int r = json_get_object(doc, "", "labels", &labels, e);
+	json_object_foreach (labels, key, value)
+		if (!json_is_string(value))
+			return err_set(e, EINVAL, "labels.%.60s must be a string", key);
+	c->labels = labels;
+	return r;
+}
+
+/* Calico's key: whoever asks for policies gets no pods that are open to all. */
+static int conf_read_policy(const json_t *doc, const struct conf *c, struct err *e)
+{
+	const json_t *policy = json_object_get(doc, "policy");
+	const char *type = json_string_value(json_object_get(policy, "type"));
+	if (!type || !*type || strcmp(type, "none") == 0 || !c->in_process || c->cluster)
+		return 0;
+	return err_set(e, EOPNOTSUPP,
+		"policy.type \"%.40s\" is not supported with ipam.pools: roostd enforces network "
+		"policies, and gives the pools of such a node",
+		type);
+}
+
 static int conf_read_wiring(const json_t *doc, struct conf *c, struct err *e)
 {
 	int r = conf_read_log(doc, c, e);
@@ -349,7 +375,9 @@ static int conf_read_wiring(const json_t *doc, struct conf *c, struct err *e)
 	if (r >= 0)
 		r = bandwidth_read(doc, "", &c->limits, e);
 	c->has_limits = r > 0;
-	return r;
+	if (r >= 0)
+		r = conf_read_labels(doc, c, e);
+	return r < 0 ? r : conf_read_policy(doc, c, e);
 }
 
 int conf_parse(const json_t *doc, enum conf_depth depth, struct conf *out, struct err *e)

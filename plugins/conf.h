@@ -43,6 +43,7 @@ struct conf {
 	bool makes_log_folder;	  /* log_file_path: as Calico does */
 	uint64_t log_file_bytes;  /* from here on a new file is begun; 0: no limit */
 	struct bandwidths limits; /* of bandwidth */
+	const json_t *labels; /* of every pod of the network, for policies; borrowed; NULL: none */
 	char ignored[CALICO_IGNORED];
 	char ipam_type[64];
 	bool in_process; /* the ipam_type is our own */

@@ -92,7 +92,8 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 	struct pod p = {.forwarding = c->forwarding,
 		.ports = r->wishes.ports,
 		.n_ports = r->wishes.n_ports,
-		.limits = *pod_limits(r, c)};
+		.limits = *pod_limits(r, c),
+		.gate = facts->gate};
 	memcpy(p.is_second, facts->is_second, sizeof(p.is_second));
 	plan_forwarding(facts, &p);
 	plan_label(r, &p);
@@ -130,12 +131,35 @@ static bool is_in_main_table(const struct pod *p, const struct cidr *route)
 	return route->len || !p->is_second[family_of(route->addr.family)];
 }
 
+uint32_t pod_group(const struct node_gate *g)
+{
+	if (g->ingress && g->egress)
+		return OWNED_PENDING_BOTH;
+	return g->ingress ? OWNED_PENDING_INGRESS : g->egress ? OWNED_PENDING_EGRESS : 0;
+}
+
+static void describe_gate(const struct pod *p, struct text *out)
+{
+	const struct node_gate *g = &p->gate;
+	if (!pod_group(g))
+		return;
+	text_add(out, "host: group %u, closed for %s%s%s\n", pod_group(g),
+		g->ingress ? "ingress" : "", g->ingress && g->egress ? " and " : "",
+		g->egress ? "egress" : "");
+	if (g->is_staged)
+		text_add(out, "host: opened by ingress %s egress %s host %s\n",
+			*g->staged.ingress ? g->staged.ingress : "accept",
+			*g->staged.egress ? g->staged.egress : "accept",
+			*g->staged.to_host ? g->staged.to_host : "accept");
+}
+
 static void describe_host(const struct pod *p, struct text *out)
 {
 	char label[NET_ALIAS];
 	owned_label_format(&p->label, label);
 	text_add(out, "host: link %s mac ee:ee:ee:ee:ee:ee mtu %u\n", p->host, p->mtu);
 	text_add(out, "host: alias %s\n", label);
+	describe_gate(p, out);
 	for (size_t i = 0; i < p->n_addrs; i++) {
 		const struct pod_addr *a = &p->addrs[i];
 		char text[CIDR_TEXT];

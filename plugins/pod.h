@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipam/node_policy.h"
 #include "lib/addr.h"
 #include "lib/bandwidth.h"
 #include "lib/cni.h"
@@ -58,6 +59,7 @@ struct pod {
 	const struct port *ports; /* of the host, that lead to it; borrowed from the request */
 	size_t n_ports;
 	struct bandwidths limits;
+	struct node_gate gate; /* what network policy closes until the agent opens it */
 	struct pod_addr addrs[POD_ADDRS];
 	size_t n_addrs;
 	/* In the pod, via its gateway of that family; an IPAM's and a default route of each. */
@@ -72,6 +74,7 @@ struct pod_facts {
 	bool is_second[FAMILIES]; /* another interface has a default route of the family */
 	bool forwards[FAMILIES];  /* the pod's namespace does */
 	bool link_forwards;	  /* IPv4: an interface that is made there does */
+	struct node_gate gate; /* what the node state says of policies for its namespace and uid */
 };
 
 /* Whether pods can have the MTU of the configuration, or the uplink's. -EINVAL: below what IPv6
@@ -84,6 +87,9 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 
 /* The pod's limits of bandwidth: the network's, else what is asked for. */
 const struct bandwidths *pod_limits(const struct cni_request *r, const struct conf *c);
+
+/* The group of its host end: 0, or one that waits for network policy. */
+uint32_t pod_group(const struct node_gate *g);
 
 /* The plan as text, a line for each object, in the words of ip(8); for golden tests and the debug
  * log. */

@@ -52,7 +52,7 @@ static void queue_ifb(const struct pod *p, struct net *host, const struct net_li
 	struct net_dev dev = {.index = ifb->index};
 	char label[NET_ALIAS];
 	owned_label_format(&p->label, label);
-	net_set_alias(host, dev, label);
+	net_set_alias(host, dev, label, 0);
 	net_set_no_auto_link_local(host, dev);
 	net_set_up(host, dev);
 	net_shape(host, ifb->index, &rate);

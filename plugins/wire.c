@@ -24,7 +24,9 @@
 
 #include "lib/file.h"
 #include "lib/gateway.h"
+#include "lib/log.h"
 #include "lib/net_rule.h"
+#include "lib/policy_gate.h"
 #include "lib/wiring.h"
 
 #define LOOPBACK_INDEX 1 /* in every namespace */
@@ -189,7 +191,7 @@ static void queue_host(const struct pod *p, struct net *host, int link)
 	struct net_dev dev = {.index = link};
 	char label[NET_ALIAS];
 	owned_label_format(&p->label, label);
-	net_set_alias(host, dev, label);
+	net_set_alias(host, dev, label, pod_group(&p->gate));
 	net_set_conf4(host, dev, wiring_conf4, WIRING_CONF4S);
 	if (p->has[IPV4] && wiring_needs_localnet(p->ports, p->n_ports))
 		wiring_queue_localnet(host, link);
@@ -406,6 +408,21 @@ static void settle_carrier(struct net *inside, int link)
 	(void)net_find_link(inside, (struct net_dev){.index = link}, &l, &ignored);
 }
 
+/* Chains that were made for this very pod before its ADD. Where one is gone, or anything fails, the pod stays
+ * closed until the agent opens it: no reason to refuse it. */
+static void open_gate(const struct pod *p, int link)
+{
+	const struct node_staged *s = &p->gate.staged;
+	const struct policy_gate_way way = {
+		.ingress = s->ingress, .egress = s->egress, .to_host = s->to_host};
+	struct err e;
+	if (!p->gate.is_staged || !pod_group(&p->gate))
+		return;
+	int r = policy_gate_open(link, &way, &e);
+	if (r < 0 && r != -ENOENT)
+		log_warning("the pod waits for the agent's network policy: %s", e.text);
+}
+
 /* One try, undone when it fails. */
 static int wire_once(struct pod *p, const struct ns *ns, struct net *const nets[2],
 	bool enable_ipv6, struct err *e)
@@ -421,8 +438,10 @@ static int wire_once(struct pod *p, const struct ns *ns, struct net *const nets[
 		r = enable_ipv6_inside(p, ns, e);
 	if (r >= 0)
 		r = finish_inside(p, ns, inside, link.peer, e);
-	if (r >= 0)
+	if (r >= 0) {
+		open_gate(p, link.index);
 		r = finish_host(p, host, link.index, e);
+	}
 	if (r >= 0) {
 		settle_carrier(inside, link.peer);
 		return 0;

@@ -103,7 +103,7 @@ static int ipip_adopt(struct net *n, struct net_link *l, struct err *e)
 	int r = ipip_check(n, l, e);
 	if (r < 0)
 		return r;
-	net_set_alias(n, device(l), ALIAS);
+	net_set_alias(n, device(l), ALIAS, 0);
 	net_set_no_auto_link_local(n, device(l));
 	r = net_commit(n, NULL, e);
 	return r < 0 ? r : 1;
@@ -149,7 +149,7 @@ static int ipip_restore(struct net *n, const struct net_link *l, struct err *e)
 		r = tunnel_sync_addresses(n, l->index, AF_INET, NULL, 0, e);
 	if (r < 0)
 		return r;
-	net_set_alias(n, device(l), "");
+	net_set_alias(n, device(l), "", 0);
 	r = net_commit(n, NULL, e);
 	return r < 0 ? r : 1;
 }

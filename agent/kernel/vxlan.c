@@ -126,7 +126,7 @@ static int vxlan_set_settings(
 	const struct net_dev dev = {.index = d->index, .name = w->device};
 	int total = !d->labelled + d->auto_link_local;
 	if (!d->labelled)
-		net_set_alias(n, dev, vxlan_device_alias(w));
+		net_set_alias(n, dev, vxlan_device_alias(w), 0);
 	if (d->auto_link_local)
 		net_set_no_auto_link_local(n, dev);
 	(void)(tunnel_add_changes(&total, tunnel_set_rp_filter(n, dev, e)) &&

@@ -16,6 +16,7 @@
  *	answer CIDR                     the next request of that family gets this block
  *	refuse TEXT                     requests without a block in hand get this; nothing: silence
  *	namespace NAME ANNOTATIONS      (JSON) the only namespace that says something; put at once
+ *	policy OBJECT                   (JSON: closed, staged) node_put_policy()
  *	requests                        ok and every request so far
  */
 #include <errno.h>
@@ -29,6 +30,7 @@
 #include "ipam/agent_lock.h"
 #include "ipam/node_cluster.h"
 #include "ipam/node_namespaces.h"
+#include "ipam/node_policy.h"
 #include "ipam/session.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -155,6 +157,46 @@ static int put_namespace(struct standin *s, char *words, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+#define POLICIES 8
+
+static void copy_member(const json_t *object, const char *key, char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	(void)text_copy(out, size, text ? text : "");
+}
+
+static int put_policy(struct standin *s, const char *text, struct err *e)
+{
+	struct node_closed closed[POLICIES] = {0};
+	struct node_staged staged[POLICIES] = {0};
+	struct node_policy p = {.closed = closed, .staged = staged};
+	struct node *n = NULL;
+	CLEANUP_JSON json_t *object = NULL;
+	size_t i;
+	json_t *one;
+	int r = json_parse(text, strlen(text), &object, e);
+	json_array_foreach (json_object_get(object, "closed"), i, one) {
+		struct node_closed *c = &closed[p.n_closed++];
+		copy_member(one, "namespace", c->namespace, sizeof(c->namespace));
+		c->ingress = json_is_true(json_object_get(one, "ingress"));
+		c->egress = json_is_true(json_object_get(one, "egress"));
+	}
+	json_array_foreach (json_object_get(object, "staged"), i, one) {
+		struct node_staged *x = &staged[p.n_staged++];
+		copy_member(one, "uid", x->uid, sizeof(x->uid));
+		copy_member(one, "ingress", x->ingress, sizeof(x->ingress));
+		copy_member(one, "egress", x->egress, sizeof(x->egress));
+	}
+	if (r >= 0)
+		r = node_open(&n, s->dir, NODE_SHARED, e);
+	if (r >= 0)
+		r = session_adopt(n, &s->net, e);
+	if (r >= 0)
+		r = node_put_policy(n, &p, e);
+	node_close(n);
+	return r < 0 ? r : 0;
+}
+
 static int take_line(struct standin *s, char *line, char out[4096], struct err *e)
 {
 	char none[] = "";
@@ -173,6 +215,8 @@ static int take_line(struct standin *s, char *line, char out[4096], struct err *
 	}
 	if (strcmp(line, "namespace") == 0)
 		return put_namespace(s, rest, e);
+	if (strcmp(line, "policy") == 0)
+		return put_policy(s, rest, e);
 	if (strcmp(line, "unlock") == 0) {
 		(void)close(s->lock);
 		s->lock = -1;

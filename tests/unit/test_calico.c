@@ -14,7 +14,6 @@ TEST(a_key_that_pods_would_miss_is_refused_by_name)
 	static const struct {
 		const char *text, *names;
 	} cases[] = {
-		{"{\"policy\":{\"type\":\"k8s\"}}", "policy.type \"k8s\""},
 		{"{\"feature_control\":{\"ip_addrs_no_ipam\":true}}",
 			"feature_control.ip_addrs_no_ipam \"true\""},
 		{"{\"feature_control\":{\"floating_ips\":true}}", "feature_control.floating_ips"},
@@ -34,7 +33,7 @@ TEST(values_that_change_nothing_are_taken_without_a_word)
 		"{}",
 		"{\"policy\":{}}",
 		"{\"policy\":{\"type\":\"\"}}",
-		"{\"policy\":{\"type\":\"none\"}}",
+		"{\"policy\":{\"type\":\"k8s\"}}",
 		"{\"policy\":\"k8s\"}",
 		"{\"feature_control\":{\"ip_addrs_no_ipam\":false,\"floating_ips\":false}}",
 		"{\"dataplane_options\":{\"type\":\"linux\"}}",

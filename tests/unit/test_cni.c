@@ -75,6 +75,9 @@ static void show(struct text *t, const struct cni_request *r, const struct err *
 	show_json(t, "dns", w->dns);
 	if (*w->pod_name || *w->pod_namespace)
 		text_add(t, "pod %s/%s\n", w->pod_namespace, w->pod_name);
+	if (*w->pod_uid)
+		text_add(t, "uid %s\n", w->pod_uid);
+	show_json(t, "labels", w->labels);
 	show_json(t, "prev", r->prev);
 	if (*late->text)
 		text_add(t, "late %u %s\n", late->code, late->text);

@@ -71,6 +71,12 @@ static void take_line(char *line, struct input *in)
 			(struct net_link){.index = 2, .mtu = (uint32_t)strtoul(rest, NULL, 10)};
 	else if (strcmp(line, "address") == 0)
 		take_address(rest, &in->addresses);
+	else if (strcmp(line, "closed") == 0)
+		in->facts.gate = (struct node_gate){
+			.ingress = strstr(rest, "ingress"), .egress = strstr(rest, "egress")};
+	else if (strcmp(line, "staged") == 0)
+		in->facts.gate.is_staged =
+			text_copy(in->facts.gate.staged.ingress, NODE_CHAIN, rest);
 	else if (strcmp(line, "port") == 0)
 		take_port(rest, in);
 	else if (strcmp(line, "route") == 0)
