@@ -252,6 +252,7 @@ void agent_close(struct agent *a)
 		return;
 	if (a->store)
 		say_goodbye(a);
+	kubernetes_leave(a->kubernetes, CLOSE_MS);
 	server_close(a->server);
 	kubernetes_close(a->kubernetes);
 	bird_close(a->bird);

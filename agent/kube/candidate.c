@@ -17,7 +17,23 @@ void candidate_init(struct candidate *c, const char *node, bool replaced, int64_
 	(void)text_copy(c->node, sizeof(c->node), node);
 }
 
-static void read_status(struct candidate *c, const char *text)
+void candidate_inherit(struct candidate *c, const char *uid, int64_t for_ms)
+{
+	c->inherited = true;
+	c->since_ms -= for_ms;
+	(void)text_copy(c->uid, sizeof(c->uid), uid);
+}
+
+/* uid: what its agent says now. */
+static void judge_inheritance(struct candidate *c, const char *uid, int64_t now_ms)
+{
+	if (c->inherited && c->is_agent && strcmp(c->uid, uid) != 0)
+		c->since_ms = now_ms; /* the Node was back meanwhile */
+	c->inherited = false;
+	(void)text_copy(c->uid, sizeof(c->uid), uid);
+}
+
+static void read_status(struct candidate *c, const char *text, int64_t now_ms)
 {
 	struct status s;
 	struct err ignored; /* of nobody who can be asked: it counts by its changes alone */
@@ -27,6 +43,7 @@ static void read_status(struct candidate *c, const char *text)
 	c->host[0] = '\0';
 	if (!c->is_agent || status_parse(text, &s, &ignored) < 0)
 		return;
+	judge_inheritance(c, s.node_uid, now_ms);
 	c->silence_ms = (int64_t)s.interval_s * 3500;
 	c->in_kubernetes = *s.node_uid;
 	(void)text_copy(c->host, sizeof(c->host), s.host);
@@ -42,7 +59,7 @@ void candidate_note(struct candidate *c, const char *text, int64_t revision, int
 	c->noted_ms = now_ms;
 	c->looked = true;
 	c->revision = revision;
-	read_status(c, text);
+	read_status(c, text, now_ms);
 }
 
 enum candidate_verdict candidate_judge(const struct candidate *c, int64_t grace_ms, int64_t now_ms)

@@ -27,9 +27,15 @@ struct candidate {
 	bool has_heir;	      /* the machine that replaced it runs an agent, which waits */
 	bool has_open_blocks; /* blocks that no removal has dealt with */
 	char host[64];	      /* where the agent ran, for people */
+	char uid[64];	      /* of its Node, as the agent said; "" */
+	bool inherited;	      /* since_ms is an earlier holder's word, of a Node with that uid */
 };
 
 void candidate_init(struct candidate *c, const char *node, bool replaced, int64_t now_ms);
+
+/* An earlier holder of the Lease has seen it for so long already, which counts unless the agent has met another
+ * Node since. Before the first look. */
+void candidate_inherit(struct candidate *c, const char *uid, int64_t for_ms);
 
 /* What the store has under status/NODE. text NULL: nothing. */
 void candidate_note(struct candidate *c, const char *text, int64_t revision, int64_t now_ms);

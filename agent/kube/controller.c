@@ -3,7 +3,7 @@
  * Every few seconds the names of the store (Node documents, owners of blocks) are compared with those of
  * Kubernetes: what is there no more is a candidate, whose status is read from time to time. The uid
  * that each agent wrote into its status is compared once with Kubernetes' one, and again when that
- * changes: a name whose machine was replaced is a candidate, too.
+ * changes: a name whose machine was replaced is a candidate, too. At first all statuses are read by one list.
  *
  * A candidate goes in the order that the removal wants: its Node document is read, then its status
  * afresh [N0], which is judged once more, then its blocks from the replica [R1]; then the writes follow one by
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "agent/kube/candidate.h"
+#include "agent/kube/handover.h"
 #include "cluster/keys.h"
 #include "cluster/node_removal.h"
 #include "lib/log.h"
@@ -29,6 +30,7 @@
 /* What a read that is under way is for. */
 enum question {
 	ASK_NOTHING,
+	ASK_ALL,      /* of all nodes: whose status it is */
 	ASK_UID,      /* of any node: whose status it is */
 	ASK_STATUS,   /* of a candidate */
 	ASK_HEIR,     /* of one: whether another machine waits for the name */
@@ -39,13 +41,15 @@ enum question {
 struct controller {
 	struct candidate *v;
 	size_t n, room;
-	int64_t scan_ms;
+	int64_t scan_ms, list_ms;
+	bool listed; /* all statuses were read once */
 	enum question question;
 	char about[RESOURCE_NAME];
 	uint64_t id; /* of the read or the write under way; 0: none */
 	bool removes;
 	int64_t node_revision;
 	struct node_removal removal;
+	struct handover inherited; /* of nodes that were not met yet */
 	struct problems problems;
 	bool has_news; /* of them */
 };
@@ -68,7 +72,9 @@ void controller_rest(struct controller *c)
 	c->id = 0;
 	c->question = ASK_NOTHING;
 	c->n = 0;
-	c->scan_ms = 0;
+	c->scan_ms = c->list_ms = 0;
+	c->listed = false;
+	c->inherited.n = 0;
 	c->has_news |= c->problems.total > 0;
 	c->problems = (struct problems){0};
 }
@@ -116,14 +122,53 @@ static void add(struct controller *c, const char *node, bool replaced, int64_t n
 		return;
 	drop(c, node);
 	c->v = mem_grow(c->v, &c->room, c->n, sizeof(*c->v));
-	candidate_init(&c->v[c->n++], node, replaced, now_ms);
+	struct candidate *x = &c->v[c->n++];
+	const struct handover_entry *before = handover_find(&c->inherited, node);
+	candidate_init(x, node, replaced, now_ms);
+	if (before && before->replaced == replaced)
+		candidate_inherit(x, before->uid, before->seconds * 1000);
+	handover_drop(&c->inherited, node);
+}
+
+void controller_inherit(struct controller *c, const json_t *lease)
+{
+	handover_read(&c->inherited, lease);
+}
+
+void controller_bequeath(const struct controller *c, json_t *lease, int64_t now_ms)
+{
+	CLEANUP_FREE struct handover *all = mem_new(1, sizeof(*all));
+	*all = c->inherited;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct candidate *x = &c->v[i];
+		struct handover_entry e = {
+			.replaced = x->replaced, .seconds = (now_ms - x->since_ms) / 1000};
+		(void)text_copy(e.node, sizeof(e.node), x->node);
+		(void)text_copy(e.uid, sizeof(e.uid), x->uid);
+		handover_add(all, &e);
+	}
+	handover_write(all, lease);
 }
 
 /* ---- Which names ---- */
 
+/* What an earlier holder saw, and is not so any more. */
+static void forget_those_that_are_back(struct controller *c, const struct controller_input *in)
+{
+	for (size_t i = 0; i < c->inherited.n;) {
+		const struct handover_entry *e = &c->inherited.v[i];
+		const struct roster_entry *is = roster_find(in->nodes, e->node);
+		if (is ? e->replaced && !is->checked : !e->replaced)
+			i++;
+		else
+			handover_drop(&c->inherited, e->node);
+	}
+}
+
 static void scan(struct controller *c, const struct controller_input *in)
 {
 	const struct replica *r = in->replica;
+	forget_those_that_are_back(c, in);
 	for (size_t i = 0; i < c->n;) {
 		bool is_there = roster_find(in->nodes, c->v[i].node) != NULL;
 		if (is_there != c->v[i].replaced)
@@ -199,23 +244,62 @@ static bool has_uid(const struct controller_input *in, const char *node, const c
 	return e && *uid && strcmp(uid, e->uid) == 0;
 }
 
-static void take_uid(struct controller *c, const struct controller_input *in, const char *text)
+static void take_uid(
+	struct controller *c, const struct controller_input *in, const char *node, const char *text)
 {
 	char uid[sizeof(((struct status *)0)->node_uid)];
-	struct roster_entry *e = roster_find(in->nodes, c->about);
+	struct roster_entry *e = roster_find(in->nodes, node);
 	read_uid(text, uid, sizeof(uid));
 	if (!e)
 		return;
 	e->checked = true;
 	if (*uid && strcmp(uid, e->uid) != 0)
-		add(c, c->about, true, in->now_ms);
+		add(c, node, true, in->now_ms);
+}
+
+/* Of a cluster of thousands that were as many requests; nodes that come later are asked for one by one. */
+static void ask_all(struct controller *c, const struct controller_input *in)
+{
+	c->list_ms = in->now_ms + LOOK_MS; /* if this one fails */
+	c->about[0] = '\0';
+	c->question = ASK_ALL;
+	c->id = store_start_list(in->store, KEYS_STATUS);
+}
+
+static void take_all(
+	struct controller *c, const struct controller_input *in, const struct store_event *ev)
+{
+	char node[RESOURCE_NAME];
+	if (ev->kind == STORE_PUT && keys_parse_status(ev->key, node))
+		take_uid(c, in, node, ev->value);
+	if (ev->kind != STORE_CURRENT && ev->kind != STORE_FAILED)
+		return;
+	c->id = 0;
+	c->question = ASK_NOTHING;
+	c->listed = ev->kind == STORE_CURRENT;
+	if (!c->listed)
+		log_debug("the statuses of all nodes are not read yet: %s", ev->what);
+}
+
+/* Once, when the wait begins. */
+static void say_that_it_waits(
+	const struct controller_input *in, const struct candidate *x, bool looked)
+{
+	int64_t left_ms = in->grace_ms - (in->now_ms - x->since_ms);
+	if (!looked && candidate_judge(x, in->grace_ms, in->now_ms) == CANDIDATE_WAITS)
+		log_info("node %s %s in Kubernetes: it is removed in %lld s if the Node does not "
+			 "come back and its agent is silent",
+			x->node, x->replaced ? "is another machine" : "was deleted",
+			(long long)(left_ms > 0 ? left_ms / 1000 : 0));
 }
 
 static void take_status(struct controller *c, const struct controller_input *in,
 	struct candidate *x, const struct store_event *ev)
 {
+	bool looked = x->looked;
 	candidate_note(x, ev->value, ev->kind == STORE_PUT ? ev->revision : 0, in->now_ms);
 	x->look_ms = in->now_ms + LOOK_MS;
+	say_that_it_waits(in, x, looked);
 	if (x->replaced && has_uid(in, x->node, ev->value))
 		drop(c, x->node); /* the machine that has the name now runs its agent */
 	else if (x->replaced)
@@ -303,7 +387,7 @@ static void take_answer(
 	enum question q = c->question;
 	c->question = ASK_NOTHING;
 	if (q == ASK_UID) {
-		take_uid(c, in, ev->value);
+		take_uid(c, in, c->about, ev->value);
 	} else if (!x) {
 		forget_removal(c); /* it is back in Kubernetes */
 	} else if (q == ASK_STATUS) {
@@ -325,6 +409,10 @@ bool controller_take(
 {
 	if (!c->id || ev->id != c->id)
 		return false;
+	if (c->question == ASK_ALL) {
+		take_all(c, in, ev);
+		return true;
+	}
 	c->id = 0;
 	if (ev->kind == STORE_FAILED) {
 		log_debug("node %s is not removed yet: %s", c->about, ev->what);
@@ -347,6 +435,11 @@ static void ask_next(struct controller *c, const struct controller_input *in)
 			ask(c, in, ASK_STATUS, c->v[i].node);
 			return;
 		}
+	if (!c->listed) {
+		if (in->now_ms >= c->list_ms)
+			ask_all(c, in);
+		return;
+	}
 	for (size_t i = 0; i < in->nodes->n; i++)
 		if (!in->nodes->v[i].checked && replica_node(in->replica, in->nodes->v[i].name)) {
 			ask(c, in, ASK_UID, in->nodes->v[i].name);

@@ -4,6 +4,7 @@
  * What one agent does for all: nodes that were deleted in Kubernetes, or whose name another machine has
  * there, leave the cluster store by the steps of cluster/node_removal.h. Never waits; one document at a time.
  */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +31,11 @@ void controller_step(struct controller *c, const struct controller_input *in);
 /* The Lease is another's, or Kubernetes' nodes are not known: all that was seen is forgotten, what is under
  * way ends without a further step. */
 void controller_rest(struct controller *c);
+
+/* What an earlier holder of the Lease has seen, taken of its object before it is held; and what is left to the
+ * next one, put into an object. */
+void controller_inherit(struct controller *c, const json_t *lease);
+void controller_bequeath(const struct controller *c, json_t *lease, int64_t now_ms);
 
 /* true: the event is the answer to a request of ours. */
 bool controller_take(

@@ -63,7 +63,8 @@ enum election_verb election_next(struct election *l, int64_t now_ms)
 	return l->asked;
 }
 
-json_t *election_object(const struct election *l, int64_t wall_s)
+static json_t *format_lease(
+	const struct election *l, const char *holder, int duration_s, int64_t wall_s)
 {
 	char now[BOOT_TIME_TEXT], moment[40];
 	boot_format_time(wall_s, now);
@@ -72,12 +73,26 @@ json_t *election_object(const struct election *l, int64_t wall_s)
 	json_int_t transitions = l->transitions + (*l->version && !is_mine(l));
 	json_t *lease = json_pack("{s:s, s:s, s:{s:s}, s:{s:s, s:i, s:s, s:s, s:I}}", "apiVersion",
 		"coordination.k8s.io/v1", "kind", "Lease", "metadata", "name", l->name, "spec",
-		"holderIdentity", l->me, "leaseDurationSeconds", (int)ELECTION_S, "acquireTime",
+		"holderIdentity", holder, "leaseDurationSeconds", duration_s, "acquireTime",
 		stays ? l->acquired : moment, "renewTime", moment, "leaseTransitions", transitions);
 	if (*l->version)
 		json_put(json_object_get(lease, "metadata"), "resourceVersion",
 			json_string(l->version));
 	return lease;
+}
+
+json_t *election_object(const struct election *l, int64_t wall_s)
+{
+	return format_lease(l, l->me, (int)ELECTION_S, wall_s);
+}
+
+json_t *election_leave(struct election *l, int64_t now_ms, int64_t wall_s)
+{
+	if (!election_is_won(l, now_ms))
+		return NULL;
+	l->until_ms = 0;
+	l->next_ms = INT64_MAX;
+	return format_lease(l, "", 1, wall_s);
 }
 
 static void copy_text(const json_t *object, const char *key, char *out, size_t size)

@@ -38,6 +38,10 @@ enum election_verb election_next(struct election *l, int64_t now_ms);
 /* The object of CREATE and REPLACE. The caller's. */
 json_t *election_object(const struct election *l, int64_t wall_s);
 
+/* The object of a replacement by which a holder leaves, so that the next one need not wait, as client-go's
+ * ReleaseOnCancel does it; NULL: it is not ours. It is ours no more then. The caller's. */
+json_t *election_leave(struct election *l, int64_t now_ms, int64_t wall_s);
+
 /* The answer: HTTP's status and the object; 0 and NULL: no answer came. */
 void election_answer(struct election *l, int status, const json_t *object, int64_t now_ms);
 

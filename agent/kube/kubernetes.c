@@ -9,6 +9,7 @@
 #include "agent/kube/kubernetes.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,6 +265,13 @@ static void look_for_leaks(struct kubernetes *k, const struct kubernetes_agent *
 
 /* ---- The whole cluster ---- */
 
+static json_t *lease_object(const struct kubernetes *k, int64_t now_ms)
+{
+	json_t *lease = election_object(&k->election, boot_wall_s());
+	controller_bequeath(k->controller, lease, now_ms);
+	return lease;
+}
+
 static void ask_lease(struct kubernetes *k, int64_t now_ms)
 {
 	CLEANUP_JSON json_t *lease = NULL;
@@ -274,13 +282,44 @@ static void ask_lease(struct kubernetes *k, int64_t now_ms)
 		k->lease = kube_start_request(k->client, KUBE_GET, LEASES "/" LEASE, NULL, 0);
 		break;
 	case ELECTION_CREATE:
-		lease = election_object(&k->election, boot_wall_s());
+		lease = lease_object(k, now_ms);
 		k->lease = kube_start_request(k->client, KUBE_POST, LEASES, lease, 0);
 		break;
 	case ELECTION_REPLACE:
-		lease = election_object(&k->election, boot_wall_s());
+		lease = lease_object(k, now_ms);
 		k->lease = kube_start_request(k->client, KUBE_PUT, LEASES "/" LEASE, lease, 0);
 		break;
+	}
+}
+
+static void take_lease(struct kubernetes *k, const struct kube_event *ev, int64_t now_ms)
+{
+	bool answered = ev->kind == KUBE_ANSWER;
+	if (answered && ev->status == 200 && k->election.asked == ELECTION_LOOK)
+		controller_inherit(k->controller, ev->object);
+	k->lease = 0;
+	election_answer(
+		&k->election, answered ? ev->status : 0, answered ? ev->object : NULL, now_ms);
+}
+
+void kubernetes_leave(struct kubernetes *k, unsigned int ms)
+{
+	int64_t now_ms = boot_now_ms(), until_ms = now_ms + ms;
+	CLEANUP_JSON json_t *lease = k && !kube_trouble(k->client, NULL)
+					     ? election_leave(&k->election, now_ms, boot_wall_s())
+					     : NULL;
+	if (!lease)
+		return;
+	controller_bequeath(k->controller, lease, now_ms);
+	kube_stop(k->client, k->lease);
+	k->lease = kube_start_request(k->client, KUBE_PUT, LEASES "/" LEASE, lease, ms);
+	while (k->lease && boot_now_ms() < until_ms) {
+		struct pollfd p = {.fd = kube_fd(k->client), .events = POLLIN};
+		struct kube_event ev;
+		(void)poll(&p, 1, 50);
+		while (kube_next(k->client, &ev))
+			if (ev.id == k->lease)
+				k->lease = 0;
 	}
 }
 
@@ -440,8 +479,7 @@ static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_
 	else if (k->event && ev->id == k->event)
 		end_event(k, answered && ev->status == 201, now_ms);
 	else if (k->lease && ev->id == k->lease)
-		election_answer(&k->election, answered ? ev->status : 0,
-			answered ? ev->object : NULL, now_ms);
+		take_lease(k, ev, now_ms);
 	return false;
 }
 

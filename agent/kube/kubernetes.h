@@ -28,6 +28,9 @@ int kubernetes_open(
 	struct kubernetes **out, const struct agent_conf *c, const char *me, struct err *e);
 void kubernetes_close(struct kubernetes *k);
 
+/* The process ends by itself: the next agent need not wait for what this one does for all. Waits ms at most. */
+void kubernetes_leave(struct kubernetes *k, unsigned int ms);
+
 int kubernetes_fd(const struct kubernetes *k); /* readable: call kubernetes_step(); -1: none */
 
 /* The agent's own parts, borrowed for the call. */

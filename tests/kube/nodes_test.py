@@ -248,6 +248,32 @@ def test_another_machine_under_the_name_gets_it_when_the_first_is_silent(store):
         x.c.matrix()
 
 
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/roost-system/leases/roost-controller"
+GONE = "roost.io/deleted-nodes"
+
+
+def test_an_agent_that_stops_leaves_the_lease_and_the_next_one_goes_on_with_the_wait():
+    with Kubernetes(nodes=3, store="kube", deletedNodeSeconds=900) as x:
+        one, two, three = x.started()
+        two.agent.stop()
+        three.agent.kill()
+        x.delete(three)
+        until(lambda: f"node {three.name} was deleted in Kubernetes: it is removed in" in one.agent.said(),
+              "the wait to be said")
+        one.agent.stop()
+        lease = x.k.must("GET", LEASE)
+        equal(lease["spec"].get("holderIdentity", ""), "", "the holder of the Lease")
+        gone = json.loads(lease["metadata"]["annotations"][GONE])
+        equal([g["node"] for g in gone], [three.name], "the nodes that it saw gone")
+        true(gone[0]["uid"], "the uid that the node had", gone)
+
+        x.k.must("PATCH", LEASE, {"metadata": {"annotations": {GONE: json.dumps([{**gone[0], "seconds": 890}])}}}, kind=MERGE)
+        two.agent.start()
+        until(lambda: "looks after deleted nodes" in two.agent.said(), "the Lease to be taken at once")
+        until(lambda: not blocks_of(three), "the blocks of the deleted node to be free")
+        until(lambda: three.name not in two.ctl("node", "list"), "the node to be gone from the store")
+
+
 def test_a_leaked_address_is_released_when_the_api_and_the_kernel_miss_its_pod():
     with Kubernetes(nodes=1, leakedAddressSeconds=2) as x:
         one, = x.started()

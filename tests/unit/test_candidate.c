@@ -107,6 +107,31 @@ TEST(a_machine_that_waits_for_the_name_of_another_ends_the_grace_not_the_silence
 	assert_int_equal(candidate_judge(&c, GRACE, 41 * S), CANDIDATE_LIVES);
 }
 
+TEST(what_an_earlier_holder_waited_counts_unless_the_node_was_back_meanwhile)
+{
+	struct candidate c = new_candidate(false), back = c, gone = c;
+	candidate_inherit(&c, "u-1", GRACE - 60 * S);
+	note(&c, "u-1", 7, S);
+	note(&c, "u-1", 7, 59 * S);
+	assert_int_equal(candidate_judge(&c, GRACE, 59 * S), CANDIDATE_WAITS);
+	assert_int_equal(candidate_judge(&c, GRACE, 60 * S), CANDIDATE_GOES);
+	note(&c, "u-2", 8, 61 * S); /* later on that is the agent's life, as ever */
+	assert_int_equal(candidate_judge(&c, GRACE, 61 * S), CANDIDATE_LIVES);
+
+	candidate_inherit(&back, "u-1", 2 * GRACE);
+	note(&back, "u-2", 7, S);
+	note(&back, "u-2", 7, 100 * S);
+	assert_int_equal(candidate_judge(&back, GRACE, 100 * S), CANDIDATE_WAITS);
+	assert_int_equal(candidate_judge(&back, GRACE, GRACE + S), CANDIDATE_GOES);
+
+	/* Of a removal that was under way only blocks are left. */
+	candidate_inherit(&gone, "u-1", 2 * GRACE);
+	gone.has_open_blocks = true;
+	candidate_note(&gone, NULL, 0, S);
+	candidate_note(&gone, NULL, 0, 40 * S);
+	assert_int_equal(candidate_judge(&gone, GRACE, 40 * S), CANDIDATE_GOES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +141,8 @@ int main(void)
 		cmocka_unit_test(blocks_that_a_removal_left_go_and_those_that_people_keep_stay),
 		cmocka_unit_test(
 			a_machine_that_waits_for_the_name_of_another_ends_the_grace_not_the_silence),
+		cmocka_unit_test(
+			what_an_earlier_holder_waited_counts_unless_the_node_was_back_meanwhile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,6 +189,35 @@ TEST(a_restarted_holder_goes_on_at_once)
 	json_decref(s.lease);
 }
 
+TEST(a_holder_that_leaves_lets_the_next_one_begin_at_its_next_look)
+{
+	struct server s = {0};
+	struct election a, b;
+	election_init(&a, "roost-controller", "a");
+	election_init(&b, "roost-controller", "b");
+	assert_null(election_leave(&a, S, WALL_S)); /* it holds nothing */
+	run(&s, &a, S, 40 * S);
+	(void)turn(&s, &b, 41 * S, WALL_S);
+	assert_false(election_is_won(&b, 41 * S));
+	json_t *last = election_leave(&a, 42 * S, WALL_S);
+	assert_int_equal(serve(&s, ELECTION_REPLACE, last), 200);
+	assert_false(election_is_won(&a, 42 * S));
+	assert_int_equal(election_next(&a, 1000 * S), ELECTION_WAIT);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(s.lease, "spec"),
+				    "holderIdentity")),
+		"");
+	int64_t t = 43 * S;
+	while (turn(&s, &b, t, WALL_S) == ELECTION_WAIT)
+		t += S;
+	assert_int_equal(turn(&s, &b, t, WALL_S), ELECTION_REPLACE);
+	assert_true(election_is_won(&b, t));
+	assert_true(t < (41 + 91) * S);
+	assert_int_equal(json_integer_value(json_object_get(
+				 json_object_get(s.lease, "spec"), "leaseTransitions")),
+		1);
+	json_decref(s.lease);
+}
+
 TEST(a_lease_of_any_form_is_waited_for_or_taken)
 {
 	static const char *const texts[] = {"{}", "{\"spec\":[]}",
@@ -217,6 +246,7 @@ int main(void)
 		cmocka_unit_test(
 			without_an_answer_it_looks_before_it_writes_again_and_ends_in_time),
 		cmocka_unit_test(a_restarted_holder_goes_on_at_once),
+		cmocka_unit_test(a_holder_that_leaves_lets_the_next_one_begin_at_its_next_look),
 		cmocka_unit_test(a_lease_of_any_form_is_waited_for_or_taken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
