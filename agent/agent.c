@@ -20,6 +20,7 @@
 
 #include "agent/agent_impl.h"
 #include "agent/naming.h"
+#include "agent/sole.h"
 #include "lib/boot.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -176,6 +177,8 @@ static int open_all(struct agent *a, struct err *e)
 {
 	int r = open_data(a, e);
 	if (r >= 0)
+		r = sole_open(&a->sole, e);
+	if (r >= 0)
 		r = node_states_open(&a->states, &a->conf, e);
 	if (r < 0)
 		return r;
@@ -212,7 +215,7 @@ int agent_open(struct agent **out, const struct agent_conf *c, struct err *e)
 {
 	struct agent *a = mem_new(1, sizeof(*a));
 	a->conf = *c;
-	a->data_lock = -1;
+	a->data_lock = a->sole = -1;
 	a->began_s = boot_wall_s();
 	a->poll_at = a->slow_at = a->publish_at = boot_now_ms();
 	int r = open_all(a, e);
@@ -273,6 +276,8 @@ void agent_close(struct agent *a)
 	free(a->known_text);
 	if (a->data_lock >= 0)
 		(void)close(a->data_lock);
+	if (a->sole >= 0)
+		(void)close(a->sole);
 	free((void *)a->self.announced);
 	free((void *)a->self.kept);
 	free(a->bird_text);

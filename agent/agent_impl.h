@@ -60,7 +60,7 @@ struct agent {
 	bool uses_known;	    /* it became the node state, as the store cannot be read */
 	char renamed[PROBLEM_TEXT]; /* it is not called as it was told, and why; "" */
 	char late[AGENT_CONF_LATE]; /* settings that count from the next start only */
-	int data_lock;
+	int data_lock, sole;
 	int64_t began_s; /* wall clock */
 
 	struct desired_self self; /* this and what follows: of the last reconciliation */

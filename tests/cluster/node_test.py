@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import pytest
 
 import lab
 import traffic
-from lab import Cluster, PROGRAMS, equal, resource, step, true, until, until_it_passes
+from lab import BIN, Cluster, PROGRAMS, Process, equal, inside, resource, step, true, until, until_it_passes
 
 pytestmark = pytest.mark.needs(*PROGRAMS)
 
@@ -496,3 +498,48 @@ def test_a_node_that_was_applied_is_unchanged_beside_its_living_agent():
         node.ctl("node", "undrain", node.name)
         node.sync()
         equal(apply(labels), "unchanged", "the file after undrain")
+
+
+def test_a_second_agent_of_one_kernel_is_refused_whatever_it_calls_its_own():
+    """Two clusters on one machine: nothing of the second one's settings is the first one's."""
+    with Cluster(nodes=2, encap="vxlan", families=(4,)) as c:
+        c.started()
+        node, other = c.nodes
+        folder = f"{c.dir}/stranger"
+        os.makedirs(folder)
+        with open(f"{folder}/roostd.json", "w", encoding="utf8") as f:
+            json.dump({**node.settings, "node": "stranger", "store": f"file:{folder}/store", "stateDirs": [f"{folder}/state"],
+                       "dataDir": f"{folder}/data", "socket": f"{folder}/agent.sock",
+                       "bird": {"file": f"{folder}/bird.conf", "socket": f"{folder}/bird.ctl", "include": folder, "group": ""}}, f)
+        second = Process("the second roostd", node.ns, f"{folder}/log", [f"{BIN}/roostd", "--config", f"{folder}/roostd.json"])
+        routes = node.run("ip", "route")
+        second.start()
+        equal(second.wait("to end"), 1, "its status")
+        for words in (f"another roostd (process {node.agent.pid})", "network namespace"):
+            true(words in second.said(), words, second.said())
+        equal(node.run("ip", "route"), routes, "the routes of the first")
+        c.matrix()
+        # In a namespace of its own, or after the first one, it is an agent like any other.
+        node.agent.kill()
+        second.start()
+        until(lambda: os.path.exists(f"{folder}/agent.sock"), "the second one to run")
+        second.stop()
+        node.agent.start()
+        until(node.ready, "the first one to be ready again")
+        c.wait_converged()
+        c.matrix()
+
+
+def test_what_another_user_holds_is_no_agent():
+    with Cluster(nodes=1, families=(4,), start=False) as c:
+        node, = c.nodes
+        c.store.start()
+        c.apply(*c.manifest())
+        holds = ("import os, socket, time; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.bind(b'\\0roost-agent');"
+                 "s.listen(); print('ready', flush=True); time.sleep(1000)")
+        with inside(node.path), subprocess.Popen([sys.executable, "-c", holds], stdout=subprocess.PIPE, text=True) as squatter:
+            equal(squatter.stdout.readline(), "ready\n", "the name to be taken")
+            node.start()
+            until(node.ready, "the agent to work")
+            true("user 65534 has the socket @roost-agent" in node.agent.said(), "it to say so", node.agent.said())
+            squatter.kill()

@@ -7,6 +7,7 @@ write are written by the stories."""
 import contextlib
 import json
 import shutil
+import types
 
 import pytest
 
@@ -14,6 +15,7 @@ import controlplane
 import lab
 from agents import Api, plane, use
 from lab import Cluster, equal, resource, true, until
+from rights_test import bound_account
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
 TAINT = {"key": "roost.io/not-ready", "effect": "NoSchedule"}
@@ -332,3 +334,29 @@ def test_a_right_that_is_missing_is_named():
         until(lambda: has_problem(one, "patch nodes/status", "lacks the right"), "the missing right to be named")
         x.k.must("PATCH", "/apis/rbac.authorization.k8s.io/v1/clusterroles/roostd", {"rules": role["rules"]}, kind=MERGE)
         until(lambda: x.is_ready(one), "the node to be ready")
+
+
+def test_a_machine_whose_node_is_renamed_goes_on_as_it_was_and_is_a_new_node_after_its_reboot():
+    with Kubernetes(nodes=2, deletedNodeSeconds=2) as x:
+        one, two = x.started()
+        x.c.started()
+        before = blocks_of(two)
+        moved = types.SimpleNamespace(name="moved", address=two.address, cluster=two.cluster)
+        x.delete(two)
+        two.agent.stop()
+        x.add_node(moved)
+        two.configure(node=moved.name, kubernetes=bound_account(x.k, moved.name))
+        two.agent.start()
+        until(lambda: has_problem(two, f"this machine was {two.name}", f"not as {moved.name}"), "the agent to say what it is")
+        until(lambda: has_problem(one, f"node {two.name} was deleted in Kubernetes", "lives"), "the others to see it alive")
+        equal(blocks_of(two), before, "the blocks of the name that pods are reached by")
+        x.c.matrix()
+        true(not x.is_ready(moved), "the new Node not to be ready", x.network(moved))
+
+        two.reboot()
+        two.start()
+        until(lambda: x.is_ready(moved), "the new Node to be ready")
+        until(lambda: blocks_of(moved) and not blocks_of(two), "the blocks of the old name to be free")
+        two.add_pod()
+        x.c.wait_converged()
+        x.c.matrix()
