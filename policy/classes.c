@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chains of policies are remembered by the policy, the direction and the pod's named ports where those count,
+ * until the policy changes or no class uses them any more. NetworkPolicy never judges what a pod sends to its
+ * own node; the other kinds do, with the same chains.
+ *
+ * A pod that reaches itself through a service is let be from the first NetworkPolicy of its class on: its packets
+ * go out and in by one link.
+ */
+#include "policy/classes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/hash.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+#include "policy/lines.h"
+
+#define TITLES_TOLD 4 /* policies that a class's counter names */
+
+struct class_made { /* the chain of a policy */
+	enum policy_kind kind;
+	char namespace[POLICY_NAMESPACE], name[POLICY_NAME];
+	char chain[POLICY_OBJECT_NAME]; /* "": it has no lines */
+	bool needs_sets;
+};
+
+struct policy_classes {
+	const struct policy_world *world;
+	struct policy_members *members;
+	struct policy_objects *objects;
+	struct policy_table made;
+	bool needs_sets; /* network sets stood in some class */
+};
+
+struct class_writing {
+	struct policy_classes *c;
+	const struct policy_bearer *bearer;
+	enum policy_way way;
+	enum policy_direction direction;
+	struct policy_draft draft;
+};
+
+struct policy_classes *policy_classes_new(
+	const struct policy_world *w, struct policy_members *m, struct policy_objects *o)
+{
+	struct policy_classes *c = mem_new(1, sizeof(*c));
+	c->world = w;
+	c->members = m;
+	c->objects = o;
+	return c;
+}
+
+void policy_classes_free(struct policy_classes *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->made.n; i++)
+		free(c->made.v[i]);
+	policy_table_done(&c->made);
+	free(c);
+}
+
+/* Chains of policies */
+
+static void made_drop(struct policy_classes *c, size_t at)
+{
+	free(c->made.v[at]);
+	policy_table_remove(&c->made, at);
+}
+
+static void made_drop_of(struct policy_classes *c, const char *namespace, const char *name)
+{
+	for (size_t i = c->made.n; i-- > 0;) {
+		const struct class_made *m = c->made.v[i];
+		if (strcmp(m->name, name) == 0 && strcmp(m->namespace, namespace) == 0)
+			made_drop(c, i);
+	}
+}
+
+static void made_drop_with_sets(struct policy_classes *c)
+{
+	for (size_t i = c->made.n; i-- > 0;) {
+		if (((struct class_made *)c->made.v[i])->needs_sets)
+			made_drop(c, i);
+	}
+}
+
+bool policy_classes_changed(
+	struct policy_classes *c, const struct policy_change *changes, size_t n, bool everything)
+{
+	bool any = everything, sets = false;
+	for (size_t i = c->made.n; everything && i-- > 0;)
+		made_drop(c, i);
+	for (size_t i = 0; i < n; i++) {
+		const struct policy_change *change = &changes[i];
+		if (change->what == POLICY_OBJECTS)
+			made_drop_of(c, change->namespace, change->name);
+		any |= change->what == POLICY_OBJECTS || change->what == POLICY_TIER;
+		sets |= change->what == POLICY_NETSET || change->what == POLICY_NAMESPACE_OBJECT;
+	}
+	if (!sets || !c->needs_sets)
+		return any;
+	made_drop_with_sets(c);
+	return true;
+}
+
+void policy_classes_sweep(struct policy_classes *c)
+{
+	for (size_t i = c->made.n; i-- > 0;) {
+		const struct class_made *m = c->made.v[i];
+		if (m->chain[0] && !policy_objects_has_chain(c->objects, m->chain))
+			made_drop(c, i);
+	}
+}
+
+static void made_key(
+	const struct policy *p, const struct class_writing *w, bool ports, struct text *key)
+{
+	const struct policy_pod *pod = w->bearer->pod;
+	text_add(key, "%d %d %s/%s", w->direction, p->kind, p->namespace, p->name);
+	for (size_t i = 0; ports && i < pod->n_ports; i++)
+		text_add(key, "\n%u %u %s", pod->ports[i].proto, pod->ports[i].first,
+			pod->ports[i].name);
+}
+
+static struct policy_lines_for lines_for(const struct class_writing *w, const struct policy *p)
+{
+	return (struct policy_lines_for){.world = w->c->world,
+		.members = w->c->members,
+		.objects = w->c->objects,
+		.policy = p,
+		.direction = w->direction,
+		.pod = w->bearer->pod};
+}
+
+static const char *chain_of_policy(const struct class_writing *w, const struct policy *p)
+{
+	CLEANUP_TEXT struct text key = {0};
+	made_key(p, w, policy_lines_need_ports(p, w->direction), &key);
+	size_t at = policy_table_find(&w->c->made, key.buf, key.len);
+	if (at != POLICY_TABLE_NONE)
+		return ((struct class_made *)w->c->made.v[at])->chain;
+	struct class_made *m = mem_new(1, sizeof(*m));
+	struct policy_draft draft = {0};
+	const struct policy_lines_for l = lines_for(w, p);
+	m->kind = p->kind;
+	(void)text_copy(m->namespace, sizeof(m->namespace), p->namespace);
+	(void)text_copy(m->name, sizeof(m->name), p->name);
+	m->needs_sets = policy_lines_need_sets(p, w->direction);
+	policy_lines_add(&l, &draft);
+	if (draft.n > 0)
+		policy_objects_chain(w->c->objects, 'p', &draft, m->chain);
+	policy_draft_done(&draft);
+	(void)policy_table_add(&w->c->made, key.buf, key.len, m);
+	return m->chain;
+}
+
+/* Classes */
+
+static bool selector_matches(const struct policy_selector *s, const struct policy_labels *l)
+{
+	return !s || policy_selector_matches(s, l);
+}
+
+static bool policy_concerns(const struct class_writing *w, const struct policy *p)
+{
+	const struct policy_bearer *b = w->bearer;
+	if (p->staged || !p->applies[w->direction])
+		return false;
+	if (w->way == POLICY_WAY_TO_HOST && p->kind == POLICY_NETWORK)
+		return false;
+	if (p->namespace[0] && strcmp(p->namespace, b->pod->namespace) != 0)
+		return false;
+	return selector_matches(p->pods, &b->pod->labels) &&
+	       selector_matches(p->namespaces, &b->namespace) &&
+	       selector_matches(p->accounts, &b->account);
+}
+
+static void draft_jump(struct policy_draft *d, const char *chain)
+{
+	struct policy_chain_rule rule = {.verdict = POLICY_VERDICT_JUMP};
+	if (!chain[0])
+		return;
+	(void)text_copy(rule.chain, sizeof(rule.chain), chain);
+	policy_draft_add(d, &rule, NULL);
+}
+
+static void draft_hairpin(struct policy_draft *d)
+{
+	struct policy_term_tests tests = {
+		.n = 1, .v = {{.kind = POLICY_TEST_HAIRPIN, .set = POLICY_HAIRPIN_SET}}};
+	policy_draft_add(d, &(struct policy_chain_rule){.verdict = POLICY_VERDICT_ACCEPT}, &tests);
+}
+
+/* The drop at the end of a tier, counted by what isolates. */
+static void draft_isolation(const struct class_writing *w, const struct policy *const *policies,
+	size_t n, struct policy_draft *d)
+{
+	static const char *const ways[POLICY_WAYS] = {"in", "out", "host"};
+	struct policy_chain_rule rule = {.verdict = POLICY_VERDICT_DROP};
+	CLEANUP_TEXT struct text who = {0};
+	struct text told = {0};
+	text_add(&who, "%s", ways[w->way]);
+	for (size_t i = 0; i < n; i++) {
+		text_add(&who, "\n%s", POLICY_STRING(policies[i]));
+		if (i < TITLES_TOLD)
+			text_add(&told, "%s%s", i > 0 ? ", " : "", POLICY_STRING(policies[i]));
+	}
+	if (n > TITLES_TOLD)
+		text_add(&told, " and %zu more", n - TITLES_TOLD);
+	policy_object_name("d", who.buf, who.len, rule.counter);
+	policy_objects_counter(w->c->objects, rule.counter, told.buf);
+	text_free(&told);
+	struct text log = TEXT_ON(rule.log);
+	text_add(&log, "%s %s", ways[w->way], rule.counter);
+	policy_draft_add(d, &rule, NULL);
+}
+
+static void tier_add(struct class_writing *w, const struct policy *const *policies, size_t n,
+	struct policy_draft *d)
+{
+	bool is_hairpin_out = false;
+	for (size_t i = 0; i < n; i++) {
+		const struct policy *p = policies[i];
+		if (p->kind == POLICY_NETWORK && !is_hairpin_out) {
+			draft_hairpin(d);
+			is_hairpin_out = true;
+		}
+		w->c->needs_sets |= policy_lines_need_sets(p, w->direction);
+		if (policy_lines_pass(p, w->direction)) {
+			const struct policy_lines_for l = lines_for(w, p);
+			policy_lines_add(&l, d);
+		} else {
+			draft_jump(d, chain_of_policy(w, p));
+		}
+	}
+}
+
+static bool tier_passes(
+	const struct class_writing *w, const struct policy *const *policies, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (policy_lines_pass(policies[i], w->direction))
+			return true;
+	}
+	return false;
+}
+
+static bool tier_denies(const struct policy_world *w, const char *name)
+{
+	size_t n;
+	const struct policy_tier *tiers = policy_world_tiers(w, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(tiers[i].name, name) == 0)
+			return tiers[i].end == POLICY_DENY;
+	}
+	return true; /* a tier that is not described */
+}
+
+/* false: nothing goes on behind this tier. */
+static bool class_add_tier(struct class_writing *w, const struct policy *const *policies, size_t n)
+{
+	bool denies = tier_denies(w->c->world, policies[0]->tier);
+	bool passes = tier_passes(w, policies, n);
+	struct policy_draft apart = {0};
+	struct policy_draft *d = passes ? &apart : &w->draft;
+	char chain[POLICY_OBJECT_NAME];
+	tier_add(w, policies, n, d);
+	if (denies)
+		draft_isolation(w, policies, n, d);
+	if (!passes)
+		return !denies;
+	policy_objects_chain(w->c->objects, 't', &apart, chain);
+	policy_draft_done(&apart);
+	draft_jump(&w->draft, chain);
+	return true;
+}
+
+/* Policies of the pod, in order. */
+static const struct policy **class_policies(const struct class_writing *w, size_t *n)
+{
+	size_t all;
+	const struct policy *const *policies = policy_world_policies(w->c->world, &all);
+	const struct policy **out = mem_new(all, sizeof(struct policy *));
+	*n = 0;
+	for (size_t i = 0; i < all; i++) {
+		if (policy_concerns(w, policies[i]))
+			out[(*n)++] = policies[i];
+	}
+	return out;
+}
+
+void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
+	enum policy_way way, char out[POLICY_OBJECT_NAME])
+{
+	struct class_writing w = {.c = c,
+		.bearer = b,
+		.way = way,
+		.direction = way == POLICY_WAY_IN ? POLICY_INGRESS : POLICY_EGRESS};
+	size_t n, begin = 0;
+	bool goes_on = true;
+	CLEANUP_FREE const struct policy **policies = class_policies(&w, &n);
+	while (goes_on && begin < n) {
+		size_t end = begin + 1;
+		while (end < n && strcmp(policies[end]->tier, policies[begin]->tier) == 0)
+			end++;
+		goes_on = class_add_tier(&w, &policies[begin], end - begin);
+		begin = end;
+	}
+	out[0] = '\0';
+	if (w.draft.n > 0 && goes_on)
+		policy_draft_add(&w.draft,
+			&(struct policy_chain_rule){.verdict = POLICY_VERDICT_ACCEPT}, NULL);
+	if (w.draft.n > 0)
+		policy_objects_chain(c->objects, 'c', &w.draft, out);
+	policy_draft_done(&w.draft);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The chain that a pod's packets go through, of the policies that select it: tier by tier, in order. Pods of the
+ * same policies and the same numbers behind their named ports have one chain, as it is named by its content.
+ *
+ *   class c_: of each tier: jump to its policies' chains p_, and then its end.
+ *   tier t_:  the same, apart, where a rule of the tier passes: to pass is to return. Policies with such rules
+ *             stand in it line by line, as their return would end their own chain alone.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "policy/members.h"
+#include "policy/objects.h"
+#include "policy/term.h"
+#include "policy/world.h"
+
+struct policy_classes;
+struct policy_classes *policy_classes_new(const struct policy_world *w, struct policy_members *m,
+	struct policy_objects *o);		    /* all borrowed */
+void policy_classes_free(struct policy_classes *c); /* takes NULL */
+
+/* The world changed. true: classes may be others than they were, whatever the pod. */
+bool policy_classes_changed(
+	struct policy_classes *c, const struct policy_change *changes, size_t n, bool everything);
+
+/* The name of the class, "": no policy says anything. */
+enum policy_way { POLICY_WAY_IN, POLICY_WAY_OUT, POLICY_WAY_TO_HOST, POLICY_WAYS };
+void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
+	enum policy_way way, char out[POLICY_OBJECT_NAME]);
+
+/* Behind the sweep of objects: chains that went are made anew when they are needed again. */
+void policy_classes_sweep(struct policy_classes *c);
