@@ -38,7 +38,8 @@
 #include "lib/yaml.h"
 
 #define LOST_RACES_MAX 10
-#define HOLDS_MAX 64 /* pools that move in one apply */
+#define DIFF_TROUBLE 2 /* as of diff(1) and kubectl diff, of which 1 says that something differs */
+#define HOLDS_MAX 64   /* pools that move in one apply */
 
 /* What became of a manifest. */
 struct outcome {
@@ -424,16 +425,15 @@ int diff_files(const struct options *o)
 	CLEANUP_STORE struct store *store = NULL;
 	CLEANUP_PLAN struct plan p = {0};
 	struct err e = {0};
-	int status = read_manifests(o, &m);
-	if (status >= 0)
-		return status;
+	if (read_manifests(o, &m) >= 0)
+		return DIFF_TROUBLE;
 	int r = config_open_store(o, &store, &e);
 	if (r == 0)
 		r = plan_make(store, &m, &p, &e);
 	if (r < 0)
-		return output_error(&e);
-	if (r > 0)
-		return 1;
+		(void)output_error(&e);
+	if (r != 0)
+		return DIFF_TROUBLE;
 	plan_warn(&p);
 	return print_diff(&p, o);
 }
