@@ -80,25 +80,20 @@ json_t *first_pools_next(const struct replica *r, const json_t *pools, char key[
 		resource_kind_text(RESOURCE_IPAMCONFIGURATION), "metadata", "name", MARK, "spec");
 }
 
-/* People write the version that kubectl shows them, or the one that roostctl does. */
-static void take_version(json_t *doc)
+/* As a store has it, whatever version people write. */
+static int take_pool(json_t *pools, size_t i, struct err *e)
 {
-	const char *s = json_string_value(json_object_get(doc, "apiVersion"));
-	if (s && strcmp(s, "roost.io/v1") == 0)
-		json_put(doc, "apiVersion", json_string(VERSION));
-}
-
-static int check_pool(json_t *doc, size_t i, struct err *e)
-{
+	const json_t *doc = json_array_get(pools, i);
 	struct resource pool;
 	char where[RESOURCE_WHERE];
-	take_version(doc);
 	int r = resource_parse(doc, &pool, where, e);
 	if (r == 0 && pool.kind != RESOURCE_IPPOOL)
 		r = err_set(e, EINVAL, "it is of the kind %s, not IPPool",
 			resource_kind_text(pool.kind));
 	if (r == 0)
 		resource_done(&pool);
+	if (r == 0)
+		(void)json_array_set_new(pools, i, document_stored(doc));
 	if (r < 0)
 		err_add(e, "[%zu]", i);
 	return r;
@@ -113,7 +108,7 @@ int first_pools_read(const char *file, json_t **out, struct err *e)
 	if (!json_is_array(doc) || json_array_size(doc) > POOLS_MAX)
 		r = err_set(e, EBADMSG, "this is no array of %d IPPools at most", POOLS_MAX);
 	for (size_t i = 0; r == 0 && i < json_array_size(doc); i++)
-		r = check_pool(json_array_get(doc, i), i, e);
+		r = take_pool(doc, i, e);
 	if (r < 0) {
 		err_add(e, "%.200s", file);
 		return r;

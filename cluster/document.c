@@ -47,12 +47,20 @@ static void document_keep_unless_empty(json_t *to, const json_t *from, const cha
 		document_keep(to, from, key);
 }
 
+/* As roost's own group in Kubernetes has it, or as the store does. */
+static void document_put_kind(json_t *out, const json_t *doc)
+{
+	const char *kind = json_string_value(json_object_get(doc, "kind"));
+	bool is_node = strcmp(kind, RESOURCE_NODE_IN_KUBERNETES) == 0;
+	json_put(out, "kind", json_string(is_node ? resource_kind_text(RESOURCE_NODE) : kind));
+}
+
 json_t *document_stored(const json_t *doc)
 {
 	json_t *out = json_object(), *metadata = json_object();
 	const json_t *given = json_object_get(doc, "metadata");
 	json_put(out, "apiVersion", json_string("projectcalico.org/v3"));
-	document_keep(out, doc, "kind");
+	document_put_kind(out, doc);
 	json_put(out, "metadata", metadata);
 	document_keep(metadata, given, "name");
 	document_keep_unless_empty(metadata, given, "labels");
@@ -64,7 +72,7 @@ json_t *document_stored(const json_t *doc)
 	json_t *spec = json_object_get(out, "spec");
 	if (!spec)
 		json_put(out, "spec", json_object());
-	if (strcmp(json_string_value(json_object_get(doc, "kind")), "Node") == 0) {
+	if (strcmp(json_string_value(json_object_get(out, "kind")), "Node") == 0) {
 		(void)json_object_del(spec, "orchRefs");
 		(void)json_object_del(spec, "addresses");
 	}

@@ -304,8 +304,9 @@ static int resource_read_resource_name(const struct schema_at *at, const char *t
 
 static int resource_read_kind(const struct schema_at *at, const char *kind, void *out)
 {
+	bool is_node = strcmp(kind, RESOURCE_NODE_IN_KUBERNETES) == 0;
 	for (int k = 0; k < RESOURCE_KINDS; k++)
-		if (strcmp(kind, kinds[k].text) == 0) {
+		if (strcmp(kind, kinds[k].text) == 0 || (is_node && k == RESOURCE_NODE)) {
 			*(enum resource_kind *)out = (enum resource_kind)k;
 			return 0;
 		}
@@ -345,7 +346,8 @@ static int resource_take_created(const struct schema_at *at, void *out)
 	return 0;
 }
 
-static const char *const versions[] = {"projectcalico.org/v3", "crd.projectcalico.org/v1", NULL};
+static const char *const versions[] = {
+	"projectcalico.org/v3", "roost.io/v1", "crd.projectcalico.org/v1", NULL};
 static const struct schema_member kind_members[] = {
 	{"kind", SCHEMA_PARSER(resource_read_kind), IN(kind), .flags = SCHEMA_REQUIRED},
 	{"apiVersion", &schema_word, .flags = SCHEMA_REQUIRED, .words = versions},

@@ -28,6 +28,7 @@ enum resource_kind {
 	RESOURCE_IPAMCONFIGURATION,
 	RESOURCE_KINDS,
 };
+#define RESOURCE_NODE_IN_KUBERNETES "RoostNode" /* where a Node is another thing */
 const char *resource_kind_text(enum resource_kind k);		  /* "IPPool" */
 const char *resource_kind_plural(enum resource_kind k);		  /* "ippools" */
 bool resource_kind_parse(const char *s, enum resource_kind *out); /* "ippool", "IPPools" */

@@ -99,6 +99,9 @@ def test_roostctl_and_kubectl_see_the_same_pools(plane, ctl):
     true("disabled: true" in fine(ctl("get", "ippool", "default", "-o", "yaml")), "roostctl to see kubectl's change")
     true("configured" in fine(ctl("apply", "-f", "-", stdin=POOL)), "the pool to be put back")
     equal(plane.must("GET", f"{POOLS}/default")["spec"].get("disabled"), None, "what kubectl had set")
+    printed = plane.kubectl("get", "ippools.roost.io", "-o", "yaml")
+    true("roost.io/v1" in printed and "resourceVersion" in printed, "kubectl's words", printed)
+    true("unchanged" in fine(ctl("apply", "-f", "-", stdin=printed)), "what kubectl prints to change nothing")
     fine(ctl("delete", "ippool", "default"))
     equal(plane.ask("GET", f"{POOLS}/default")[0], 404, "the answer afterwards")
 

@@ -217,6 +217,35 @@ def test_diff_shows_what_apply_would_change_and_changes_nothing(s):
     s.ctl("diff", "-f", f"{s.folder}/none.yaml", status=2)
 
 
+def test_what_kubectl_prints_is_applied(s):
+    text = """apiVersion: v1
+items:
+- apiVersion: roost.io/v1
+  kind: IPPool
+  metadata:
+    creationTimestamp: "2020-08-22T13:02:11Z"
+    generation: 2
+    managedFields:
+    - {manager: kubectl, operation: Update, fieldsV1: {"f:spec": {}}}
+    name: a
+    resourceVersion: "412"
+    uid: 1d0f7e3a-90c5-4a53-8f0e-7be2f4a5c611
+  spec: {cidr: 10.1.0.0/16}
+- apiVersion: roost.io/v1
+  kind: RoostNode
+  metadata: {name: n, generation: 3, labels: {rack: r1}}
+  spec: {bgp: {ipv4Address: 192.168.0.1/24}}
+kind: List
+metadata: {resourceVersion: ""}
+"""
+    equal(s.apply(text).stdout, "ippool/a created\nnode/n created\n")
+    for kind, name in (("IPPool", "a"), ("Node", "n")):
+        shown = s.get(kind.lower(), name)
+        equal((shown["apiVersion"], shown["kind"]), ("projectcalico.org/v3", kind), "what is shown")
+    equal("2020" in s.get("ippool", "a")["metadata"]["creationTimestamp"], False, "the time of another object")
+    equal(s.ctl("diff", "-f", "-", stdin=text).stdout, "")
+
+
 def test_pools_and_nodes_must_not_meet(s):
     s.apply(pool("a", "10.1.0.0/16") + node("n", "192.168.0.1/24"))
     for text, sentence in [
