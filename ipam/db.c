@@ -32,6 +32,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/boot.h"
 #include "lib/fault.h"
 #include "lib/file.h"
 #include "lib/mem.h"
@@ -214,6 +215,18 @@ static int open_env(struct db *db, const char *path, bool read_only)
 	return rc;
 }
 
+/* Of this boot: pods that it knows may live, so it is neither used nor set aside. */
+static int refuse_format(const struct db *db, unsigned int format, struct err *e)
+{
+	int r = err_set(e, EMEDIUMTYPE,
+		"the node state %s has format %u, which another version of roost wrote; this one "
+		"(" ROOST_VERSION ") knows format %d",
+		db->path, format, RECORD_FORMAT);
+	err_details(e, "install the version that wrote it again, or end this node's pods and "
+		       "reboot it: a node state ends with its boot");
+	return r;
+}
+
 static int read_own_record(struct db *db, struct record_meta *meta, struct err *e)
 {
 	int r = db_begin(db, false, e);
@@ -224,9 +237,13 @@ static int read_own_record(struct db *db, struct record_meta *meta, struct err *
 	db_abort(db);
 	if (r < 0)
 		return r;
-	if (r == 0 || !record_meta_parse(v.bytes, v.len, meta))
-		return db_damage(db, e, "it is of another program or version");
-	return 0;
+	if (r > 0 && record_meta_parse(v.bytes, v.len, meta))
+		return 0;
+	char boot[BOOT_ID_TEXT], now[BOOT_ID_TEXT];
+	unsigned int format = r > 0 ? record_meta_other_format(v.bytes, v.len, boot) : 0;
+	if (format && boot_id(now, e) == 0 && strcmp(boot, now) == 0)
+		return refuse_format(db, format, e);
+	return db_damage(db, e, "it is of another program");
 }
 
 int db_open(struct db **out, const char *path, const char *mark, bool read_only,

@@ -34,7 +34,7 @@ int db_look(const char *path, enum db_look *out, struct err *e);
 int db_create(const char *path, const struct record_meta *meta, struct err *e);
 
 /* Opens a file that db_look() found sound, and reads its own record. mark: path of the file to make
- * when damage is found. -EUCLEAN. */
+ * when damage is found. -EUCLEAN. -EMEDIUMTYPE: another version of roost wrote it in this boot. */
 int db_open(struct db **out, const char *path, const char *mark, bool read_only,
 	struct record_meta *meta, struct err *e);
 void db_close(struct db *db); /* takes NULL; gives up an open transaction */

@@ -30,7 +30,7 @@ enum node_mode {
 
 /* Opens the state in dir, holding its lock until node_close(). Waits for locks: call it under a
  * deadline. A damaged or foreign file is set aside under another name and a new one begun (not for
- * NODE_READ: -EUCLEAN there). */
+ * NODE_READ: -EUCLEAN there). -EMEDIUMTYPE: another version of roost wrote it in this boot. */
 int node_open(struct node **out, const char *dir, enum node_mode mode, struct err *e);
 void node_close(struct node *n); /* takes NULL */
 

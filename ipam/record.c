@@ -200,14 +200,21 @@ static void code_key(struct coder *c, struct record_key *k)
 	code_key_fields(c, k);
 }
 
-static void code_meta(struct coder *c, struct record_meta *m)
+/* What every format begins with. */
+static uint64_t code_head(struct coder *c, char boot[BOOT_ID_TEXT])
 {
 	char found[sizeof(magic)];
 	memcpy(found, magic, sizeof(found));
 	code_bytes(c, found, sizeof(found));
 	c->bad |= memcmp(found, magic, sizeof(magic)) != 0;
-	c->bad |= code_int(c, RECORD_FORMAT, 2) != RECORD_FORMAT;
-	code_bytes(c, m->boot, BOOT_ID_TEXT - 1);
+	uint64_t format = code_int(c, RECORD_FORMAT, 2);
+	code_bytes(c, boot, BOOT_ID_TEXT - 1);
+	return format;
+}
+
+static void code_meta(struct coder *c, struct record_meta *m)
+{
+	c->bad |= code_head(c, m->boot) != RECORD_FORMAT;
 	m->id = code_int(c, m->id, 8);
 	m->adoption = (enum record_adoption)code_small(c, m->adoption, RECORD_ADOPTED + 1);
 }
@@ -365,3 +372,14 @@ RECORD(staged, struct record_staged, RECORD_VALUE_MAX, code_staged)
 RECORD(identity, struct record_identity, RECORD_VALUE_MAX, code_identity)
 RECORD(ports, struct record_ports, RECORD_VALUE_MAX, code_ports)
 RECORD(owner, struct addr, RECORD_VALUE_MAX, code_addr)
+
+unsigned int record_meta_other_format(const void *bytes, size_t len, char boot[BOOT_ID_TEXT])
+{
+	struct coder c = {.in = bytes, .len = len};
+	char found[BOOT_ID_TEXT] = "";
+	unsigned int format = (unsigned int)code_head(&c, found);
+	if (c.bad || format == RECORD_FORMAT)
+		return 0;
+	(void)text_copy(boot, BOOT_ID_TEXT, found);
+	return format;
+}

@@ -64,6 +64,9 @@ struct record_meta {
 };
 size_t record_meta_format(const struct record_meta *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_meta_parse(const void *bytes, size_t len, struct record_meta *out);
+/* The format of a file's own record that another version of roost wrote, which begins as ours does: with the
+ * format and the boot; 0: it is nobody's, or of this format. */
+unsigned int record_meta_other_format(const void *bytes, size_t len, char boot[BOOT_ID_TEXT]);
 
 struct record_pool {
 	uint8_t block_len;

@@ -382,6 +382,7 @@ unsigned int cni_code(int error, const struct err *e)
 	case ENFILE:
 		return CODE_TRY_AGAIN;
 	case EUCLEAN:
+	case EMEDIUMTYPE:
 		return 100;
 	default:
 		return CODE_INTERNAL;

@@ -122,6 +122,59 @@ static void a_damaged_state_is_set_aside_and_begun_anew(void **state)
 	}
 }
 
+/* Changes the first record of a file: what every format begins with. */
+static void write_head(const struct place *p, uint8_t format, char boot)
+{
+	struct err e;
+	struct db *db;
+	struct record_meta meta;
+	char path[256], mark[256];
+	state_file(p->dir, path);
+	node_fault_mark(p->dir, mark, sizeof(mark));
+	ok(db_open(&db, path, mark, false, &meta, &e));
+	ok(db_begin(db, true, &e));
+	const struct record_key k = {.kind = RECORD_META};
+	struct db_value v = {.len = 0};
+	assert_int_equal(db_get(db, &k, &v, &e), 1);
+	v.bytes[10] = format; /* behind "roost-node" */
+	if (boot)
+		v.bytes[12] = (uint8_t)boot;
+	v.bytes[v.len++] = 7; /* what that version has more */
+	ok(db_put(db, &k, &v, &e));
+	ok(db_commit(db, &e));
+	db_close(db);
+}
+
+static void the_state_of_another_version_is_refused_by_its_format_and_left_alone(void **state)
+{
+	static const enum node_mode modes[] = {NODE_SHARED, NODE_AGENT, NODE_EXCLUSIVE, NODE_READ};
+	struct err e;
+	const struct place *p = *state;
+	char path[256], mark[256];
+	node_close(open_state(state));
+	write_head(p, RECORD_FORMAT + 1, '\0');
+	state_file(p->dir, path);
+	node_fault_mark(p->dir, mark, sizeof(mark));
+	for (size_t i = 0; i < COUNT(modes); i++) {
+		struct node *n = NULL;
+		refused(node_open(&n, p->dir, modes[i], &e), EMEDIUMTYPE,
+			"format 2, which another version of roost wrote");
+		assert_says(e.details, "reboot");
+		assert_int_equal(access(path, F_OK), 0);
+		assert_int_equal(access(mark, F_OK), -1);
+	}
+}
+
+static void the_state_of_another_version_and_another_boot_is_set_aside(void **state)
+{
+	const struct place *p = *state;
+	node_close(open_state(state));
+	write_head(p, RECORD_FORMAT + 1, 'x');
+	struct node *n = open_state(state);
+	assert_non_null(node_set_aside(n));
+	node_close(n);
+}
+
 /* As after a dd of somebody's, or a disk that ends: from this page on. */
 static void ruin_while_open(const struct place *p, off_t page, bool cut)
 {
@@ -432,6 +485,8 @@ int main(void)
 		node_test(looking_needs_a_state),
 		node_test(a_state_folder_that_cannot_be_is_refused),
 		node_test(a_damaged_state_is_set_aside_and_begun_anew),
+		node_test(the_state_of_another_version_is_refused_by_its_format_and_left_alone),
+		node_test(the_state_of_another_version_and_another_boot_is_set_aside),
 		node_test(a_state_that_is_ruined_while_it_is_open_is_told_and_set_aside),
 		node_test(a_malformed_record_is_reported_and_mended_by_the_next),
 		node_test(an_empty_file_is_a_new_state),
