@@ -194,6 +194,7 @@ int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 	struct node_states next = {.n_dirs = s->n_dirs};
 	struct reading r = {.next = &next};
 	memcpy(next.dirs, s->dirs, sizeof(next.dirs));
+	memcpy(next.gives, s->gives, sizeof(next.gives));
 	int result = 0;
 	for (size_t i = 0; i < s->n_dirs && result >= 0; i++)
 		result = read_or_keep(&r, s, i, e);
@@ -247,6 +248,13 @@ int node_states_has_mirror(const struct node_states *s, struct err *e)
 	return r;
 }
 
+static void note_families(struct node_states *s, const struct mirror *m)
+{
+	memset(s->gives, 0, sizeof(s->gives));
+	for (size_t i = 0; i < m->n_pools; i++)
+		s->gives[family_of(m->pools[i].pool.cidr.addr.family)] |= m->pools[i].assigns;
+}
+
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e)
 {
 	int changed = 0;
@@ -254,6 +262,7 @@ int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct
 	CLEANUP_FREE struct mirror *told = mem_new(1, sizeof(*told));
 	*told = *m;
 	told->netns = ns_own_cookie();
+	note_families(s, told);
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
 		struct err why;

@@ -42,6 +42,7 @@ struct node_states {
 	size_t n_blocks;
 	struct cidr *embedded; /* blocks claimed in place by a network configuration */
 	size_t n_embedded;
+	bool gives[FAMILIES]; /* the mirror that was put last has pools for new pods */
 };
 
 /* Takes the lock of each folder (making it). -EBUSY: another agent has one. paths are borrowed. */

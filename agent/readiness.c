@@ -6,6 +6,17 @@
  */
 #include "agent/readiness.h"
 
+static const char *lacks_blocks(const struct readiness *in)
+{
+	if (in->n_blocks[IPV4] == 0 && in->n_blocks[IPV6] == 0)
+		return "this node has no block of addresses yet";
+	if (in->gives[IPV4] && in->n_blocks[IPV4] == 0)
+		return "this node has no block of IPv4 addresses yet";
+	if (in->gives[IPV6] && in->n_blocks[IPV6] == 0)
+		return "this node has no block of IPv6 addresses yet";
+	return NULL;
+}
+
 const char *readiness_lacks(const struct readiness *in)
 {
 	if (*in->waits)
@@ -20,7 +31,5 @@ const char *readiness_lacks(const struct readiness *in)
 		return "BIRD has not loaded the present configuration yet";
 	if (in->bird->recovering)
 		return "BIRD is recovering from a restart";
-	if (in->n_blocks == 0 && !in->drain)
-		return "this node has no block of addresses yet";
-	return NULL;
+	return in->drain ? NULL : lacks_blocks(in);
 }

@@ -10,13 +10,15 @@
 #include <stdint.h>
 
 #include "agent/bird/bird.h"
+#include "lib/family.h"
 
 struct readiness {
 	bool has_reconciled;
 	const char *waits; /* why it does not act: for its name, for lost documents; "" it does */
 	bool has_address;  /* of any family, at which other nodes reach its pods */
 	bool drain;	   /* it is to have no blocks */
-	size_t n_blocks;   /* own ones that are announced */
+	bool gives[FAMILIES]; /* pools here have such addresses: a pod gets one of each, or none */
+	size_t n_blocks[FAMILIES]; /* own ones that are announced */
 	const struct bird_status *bird;
 	uint64_t generation; /* of BIRD's text as it shall be */
 };

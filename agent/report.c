@@ -118,17 +118,19 @@ void publish_status(struct agent *a, bool stopped)
 const char *agent_lacks(const struct agent *a)
 {
 	const struct replica_node *node = replica_node(&a->replica, a->conf.node);
-	const struct readiness in = {
+	struct readiness in = {
 		.has_reconciled = a->has_reconciled,
 		.waits = *a->member.waits ? a->member.waits
 			 : a->loss.holds  ? a->loss.why
 					  : "",
 		.has_address = a->self.addr[IPV4].addr.family || a->self.addr[IPV6].addr.family,
 		.drain = node && node->spec.drain,
-		.n_blocks = a->self.n_announced,
+		.gives = {a->states.gives[IPV4], a->states.gives[IPV6]},
 		.bird = &a->bird_status,
 		.generation = a->generation,
 	};
+	for (size_t i = 0; i < a->self.n_announced; i++)
+		in.n_blocks[family_of(a->self.announced[i].addr.family)]++;
 	return readiness_lacks(&in);
 }
 

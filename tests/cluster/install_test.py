@@ -70,6 +70,25 @@ def test_the_configuration_of_the_runtime_appears_last():
         node.add_pod()
 
 
+def test_a_node_is_ready_with_a_block_of_each_family_that_its_pools_have():
+    with Cluster(nodes=2, start=False, pools=False) as c:
+        one, two = c.nodes
+        c.store.start()
+        four, six = c.manifest()
+        six["spec"] |= {"cidr": "fd66::/122", "blockSize": 122}
+        c.apply(four, six)
+        one.start()
+        until(lambda: one.announced(6), "the only block of IPv6 to be the first node's")
+        two.start()
+        until(lambda: two.announced(4), "a block of IPv4 of the second node")
+        until(lambda: lacks(two) == "this node has no block of IPv6 addresses yet", "the second node to miss a block")
+        equal(probe(two, "--ready")[0], 1, "the second node is ready:")
+        until(lambda: lacks(one) is None, "the first node to be ready")
+        six["spec"]["nodeSelector"] = f"kubernetes.io/hostname == '{one.name}'"
+        c.apply(six)
+        until(lambda: lacks(two) is None, "the second node, for which there is no pool of IPv6, to be ready")
+
+
 def test_the_configuration_is_put_back_and_left_behind():
     with Cluster(nodes=1, store="etcd", start=False) as c:
         node = c.nodes[0]

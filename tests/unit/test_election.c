@@ -203,8 +203,8 @@ TEST(a_holder_that_leaves_lets_the_next_one_begin_at_its_next_look)
 	assert_int_equal(serve(&s, ELECTION_REPLACE, last), 200);
 	assert_false(election_is_won(&a, 42 * S));
 	assert_int_equal(election_next(&a, 1000 * S), ELECTION_WAIT);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(s.lease, "spec"),
-				    "holderIdentity")),
+	assert_string_equal(json_string_value(json_object_get(
+				    json_object_get(s.lease, "spec"), "holderIdentity")),
 		"");
 	int64_t t = 43 * S;
 	while (turn(&s, &b, t, WALL_S) == ELECTION_WAIT)

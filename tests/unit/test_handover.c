@@ -50,8 +50,8 @@ TEST(what_is_of_another_form_is_passed_over)
 		"[{\"node\": 7, \"seconds\": 7}]"};
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct handover h = {.n = 1};
-		CLEANUP_JSON json_t *lease = json_pack("{s:{s:{s:s}}}", "metadata", "annotations",
-			HANDOVER_ANNOTATION, texts[i]);
+		CLEANUP_JSON json_t *lease = json_pack(
+			"{s:{s:{s:s}}}", "metadata", "annotations", HANDOVER_ANNOTATION, texts[i]);
 		handover_read(&h, lease);
 		assert_int_equal(h.n, 0);
 	}
