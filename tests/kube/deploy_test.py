@@ -8,6 +8,7 @@ import pytest
 import controlplane
 import documents
 from lab import equal, true, until
+from store_test import definitions
 
 pytestmark = [pytest.mark.needs(*controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
 DEPLOY = f"{documents.ROOT}/deploy"
@@ -30,6 +31,11 @@ def test_one_command_installs_it_and_one_takes_it_away():
         k.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app.kubernetes.io/part-of=roost")
         true("created" in k.kubectl("apply", *STRICT, "-f", f"{DEPLOY}/uninstall.yaml"), "the DaemonSet that purges to be made")
         equal(k.kubectl("get", "ippools", "-o", "name"), "", "pools, which agents make:")
+        # The API server begins to serve a kind some time after it is established. Until then it cannot delete the kind
+        # either, and each try makes it wait twice as long.
+        for crd in definitions():
+            path = f"/apis/roost.io/v1/{crd['spec']['names']['plural']}"
+            until(lambda path=path: k.ask("GET", path)[0] == 200, f"{path} to be served")
         k.kubectl("delete", "--timeout=120s", "-f", FILE)
         for kind in ("namespace", "crd", "clusterrole", "clusterrolebinding", "validatingadmissionpolicy",
                      "validatingadmissionpolicybinding"):
