@@ -13,7 +13,7 @@
  *	}
  *	chain postrouting { type nat hook postrouting priority srcnat - 1
  *		ip saddr . ip daddr @hairpin4 masquerade
- *		ip saddr 127.0.0.0/8 ip daddr . ip daddr @hairpin4 masquerade
+ *		ip saddr 127.0.0.0/8 ip daddr . ip daddr @hairpin4 masquerade	(::1)
  *	}
  *	chain guard-roost { type filter hook prerouting priority raw
  *		iifname "roost*" ip daddr 127.0.0.0/8 counter drop
@@ -26,7 +26,9 @@
  * from its own address, and answer them past the host (hairpin4 has its address twice). And 127.0.0.1 is no
  * address to answer to. Such a packet may leave by the pod's link at all only with route_localnet on that
  * link, which pods with a port at 127.0.0.1 get (lib/wiring.h); the guard takes back what else that setting
- * allows, packets of the pod to 127.0.0.1 of the host (CVE-2020-8558).
+ * allows, packets of the pod to 127.0.0.1 of the host (CVE-2020-8558). A packet from ::1 may leave as it is, but
+ * for its answer ::1 is the host's only by lo, so that the link gets a route of its own to it. Nothing needs to
+ * be taken back there: no packet that has ::1 in it gets in by a link (net/ipv6/ip6_input.c).
  *
  * Nobody but the owner's pod explains an element. One whose owner has no link any more is nobody's, so a port
  * that a dead pod holds is given to the next pod that asks for it.
@@ -279,7 +281,7 @@ static void put_hairpin(struct nft_batch *b, enum family f)
 	nft_raw_rule_end(r);
 }
 
-static void match_loopback(struct nft_raw_rule r, bool source)
+static void match_loopback4(struct nft_raw_rule r, bool source)
 {
 	static const uint8_t mask[] = {255, 0, 0, 0}, loopback[] = {127, 0, 0, 0};
 	match_family(r, IPV4);
@@ -288,13 +290,24 @@ static void match_loopback(struct nft_raw_rule r, bool source)
 	nft_raw_equal(r, loopback, sizeof(loopback));
 }
 
-static void put_from_loopback(struct nft_batch *b)
+static void match_loopback6(struct nft_raw_rule r)
+{
+	static const uint8_t loopback[16] = {[15] = 1};
+	match_family(r, IPV6);
+	load_addr(r, IPV6, true, NFT_REG_1);
+	nft_raw_equal(r, loopback, sizeof(loopback));
+}
+
+static void put_from_loopback(struct nft_batch *b, enum family f)
 {
 	struct nft_raw_rule r = nft_raw_rule(b, HOSTPORT_TABLE, "postrouting");
-	match_loopback(r, true);
-	load_addr(r, IPV4, false, NFT_REG_1);
-	load_addr(r, IPV4, false, reg_behind(hostport_addr_room(IPV4)));
-	nft_raw_lookup(r, hostport_sets[HAIRPIN4].name);
+	if (f == IPV4)
+		match_loopback4(r, true);
+	else
+		match_loopback6(r);
+	load_addr(r, f, false, NFT_REG_1);
+	load_addr(r, f, false, reg_behind(hostport_addr_room(f)));
+	nft_raw_lookup(r, hostport_sets[hostport_set_of(f, HAIRPIN4)].name);
 	nft_raw_masquerade(r);
 	nft_raw_rule_end(r);
 }
@@ -304,7 +317,7 @@ static void put_guard(struct nft_batch *b, const char *chain, const char *prefix
 	struct nft_raw_rule r = nft_raw_rule(b, HOSTPORT_TABLE, chain);
 	nft_raw_meta(r, NFT_META_IIFNAME, NFT_REG_1);
 	nft_raw_equal(r, prefix, strlen(prefix));
-	match_loopback(r, false);
+	match_loopback4(r, false);
 	nft_raw_counter(r);
 	nft_raw_verdict(r, NF_DROP, NULL);
 	nft_raw_rule_end(r);
@@ -330,7 +343,7 @@ static const struct {
 	[PREROUTING] = {"prerouting", {"nat", NF_INET_PRE_ROUTING, NF_IP_PRI_NAT_DST + 1}, 1},
 	[OUTPUT] = {"output", {"nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST + 1}, 1},
 	[PORTS] = {"ports", {0}, 4},
-	[POSTROUTING] = {"postrouting", {"nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC - 1}, 3},
+	[POSTROUTING] = {"postrouting", {"nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC - 1}, 4},
 	[GUARD] = {NULL, {"filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW}, 1}, /* one for a prefix */
 };
 
@@ -368,8 +381,8 @@ static void put_all(struct nft_batch *b, const struct names *n)
 		put_dnat(b, f, AT4);
 		put_dnat(b, f, ANY4);
 		put_hairpin(b, f);
+		put_from_loopback(b, f);
 	}
-	put_from_loopback(b);
 	put_guard(b, n->guard, n->prefix);
 }
 

@@ -32,6 +32,10 @@ static struct nlmsghdr *queue_route(
 	info->rtm_type = r->blackhole ? RTN_BLACKHOLE : RTN_UNICAST;
 	if (r->unreachable)
 		info->rtm_type = RTN_UNREACHABLE;
+	if (r->local) {
+		info->rtm_type = RTN_LOCAL;
+		info->rtm_table = RT_TABLE_LOCAL;
+	}
 	info->rtm_flags = r->via_is_near ? RTNH_F_ONLINK : 0;
 	net_put_addr(m, RTA_DST, &r->dst.addr);
 	if (r->via.family)
@@ -171,6 +175,29 @@ int net_find_route(struct net *n, const struct addr *to, struct net_route *out, 
 void net_ask_route(struct net *n, const struct addr *to, struct net_route *out)
 {
 	queue_route_question(n, to, out, NET_MAY_FAIL);
+}
+
+static void take_local(const struct nlmsghdr *reply, void *arg)
+{
+	const struct rtmsg *info = netlink_header(reply, sizeof(*info));
+	*(bool *)arg = info->rtm_type == RTN_LOCAL;
+}
+
+void net_ask_local(struct net *n, int dev, const struct addr *to, bool *out)
+{
+	char text[ADDR_TEXT];
+	addr_format(to, text);
+	struct nlmsghdr *m = net_queue(n, RTM_GETROUTE, 0, "ask whose %s is by link %d", text, dev);
+	struct rtmsg *info = netlink_put_header(m, sizeof(*info));
+	info->rtm_family = to->family;
+	info->rtm_dst_len = addr_bits(to);
+	net_put_addr(m, RTA_DST, to);
+	netlink_put_u32(m, RTA_IIF, (uint32_t)dev);
+	struct net_pending *p = net_queue_end(n, m);
+	p->tolerance = NET_MAY_FAIL;
+	p->on_reply = take_local;
+	p->arg = out;
+	*out = false;
 }
 
 /* The default route is found by asking for an address that only it should lead to, one of the

@@ -20,6 +20,7 @@ struct net_route {
 	int dev;	 /* 0: none */
 	uint8_t protocol;
 	bool blackhole, unreachable;
+	bool local;	  /* to this host, in the kernel's table of such; not told by lists */
 	bool on_link;	  /* scope link */
 	bool via_is_near; /* onlink: the gateway is there, whatever other routes say */
 	uint32_t metric;  /* as the kernel says it; 0 adds with the family's default */
@@ -37,6 +38,9 @@ void net_ask_default(struct net *n, int family, struct net_route *out);
 
 /* The route that packets to this address take. -ENETUNREACH. */
 int net_find_route(struct net *n, const struct addr *to, struct net_route *out, struct err *e);
+
+/* Ask within the queue whether what arrives by a device for this address is this host's. */
+void net_ask_local(struct net *n, int dev, const struct addr *to, bool *out);
 
 /* Ask within the queue for a device's rp_filter (0: that of all); the larger of both counts. */
 void net_ask_reverse_path(struct net *n, int dev, uint32_t *out);

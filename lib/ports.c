@@ -175,9 +175,12 @@ bool port_is_any(const struct port *p)
 	return !p->at.family || memcmp(p->at.bytes, zero.bytes, addr_size(&p->at)) == 0;
 }
 
-bool port_is_local4(const struct port *p)
+bool port_is_local(const struct port *p, uint8_t family)
 {
-	return port_is_of(p, AF_INET) && (port_is_any(p) || p->at.bytes[0] == 127);
+	static const struct addr loopback6 = {.family = AF_INET6, .bytes = {[15] = 1}};
+	if (!port_is_of(p, family) || port_is_any(p))
+		return port_is_of(p, family);
+	return family == AF_INET ? p->at.bytes[0] == 127 : addr_equal(&p->at, &loopback6);
 }
 
 bool port_equal(const struct port *a, const struct port *b)

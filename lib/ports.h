@@ -30,8 +30,8 @@ int ports_read(const json_t *mappings, struct port **out, size_t *n, struct err 
 bool port_is_of(const struct port *p, uint8_t family);
 /* Whether any address of the host leads to the pod. */
 bool port_is_any(const struct port *p);
-/* Whether 127.0.0.1 is among the addresses that lead to the pod. */
-bool port_is_local4(const struct port *p);
+/* Whether the loopback address of a family is among the addresses that lead to the pod. */
+bool port_is_local(const struct port *p, uint8_t family);
 
 /* Ports of many owners, those of one behind each other. */
 struct ports_list { /* zeroed: none */

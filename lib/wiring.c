@@ -185,10 +185,10 @@ static void compare_neighbour(const struct wiring_pod *p, size_t i, struct wirin
 						 : "neighbour discovery");
 }
 
-bool wiring_needs_localnet(const struct port *ports, size_t n)
+bool wiring_needs_local(const struct port *ports, size_t n, enum family f)
 {
 	for (size_t i = 0; i < n; i++)
-		if (port_is_local4(&ports[i]))
+		if (port_is_local(&ports[i], family_af(f)))
 			return true;
 	return false;
 }
@@ -210,7 +210,7 @@ static void compare_ports(const struct wiring_pod *p, struct wiring_faults *out)
 		fault_is(x, "host port %s does not lead to the pod of %s", PORT_STRING(&p->lacks),
 			p->link.name);
 	}
-	if (!has_four(p) || !wiring_needs_localnet(p->ports, p->n_ports) ||
+	if (!has_four(p) || !wiring_needs_local(p->ports, p->n_ports, IPV4) ||
 		p->link.conf.route_localnet || !p->link.conf.has[IPV4])
 		return;
 	struct wiring_fault *x = fault_add(out, WIRING_LOCALNET);
@@ -219,11 +219,22 @@ static void compare_ports(const struct wiring_pod *p, struct wiring_faults *out)
 		p->link.name);
 }
 
+static void compare_local6(const struct wiring_pod *p, struct wiring_faults *out)
+{
+	if (p->has_local6 || !wiring_needs_local(p->ports, p->n_ports, IPV6))
+		return;
+	struct wiring_fault *x = fault_add(out, WIRING_LOCAL6);
+	fault_must(x, "the route local ::1 through %s", p->link.name);
+	fault_is(x, "the host's route local ::1 via %s is missing, so ::1 does not lead to the pod",
+		p->link.name);
+}
+
 /* With the link's IPv6 off its addresses and routes are gone. */
 static bool compare_ipv6(const struct wiring_pod *p, struct wiring_faults *out)
 {
 	if (!p->link.ipv6_disabled) {
 		compare_near6(p, out);
+		compare_local6(p, out);
 		return true;
 	}
 	struct wiring_fault *x = fault_add(out, WIRING_IPV6);

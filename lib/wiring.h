@@ -32,6 +32,7 @@ struct wiring_pod {
 	struct net_neigh neighs[OWNED_ADDRS]; /* permanent or silent ones; family 0: none such */
 	uint8_t peer_mac[6];		      /* where such a neighbour is, and the peer is up */
 	bool has_peer, has_gateway6, has_near6;
+	bool has_local6;	  /* ::1 is the host's, for what arrives by the link */
 	const struct port *ports; /* that lead to it, borrowed */
 	size_t n_ports;
 	size_t lacks_ports; /* elements of lib/hostport.h that are not there */
@@ -63,6 +64,7 @@ enum wiring_what {
 	WIRING_ROUTE,	   /* to an address */
 	WIRING_NEIGHBOUR,  /* of an address */
 	WIRING_LOCALNET,   /* 127.0.0.1 of the host may reach it */
+	WIRING_LOCAL6,	   /* ::1 of the host gets its answers */
 	WIRING_PORT,	   /* its host ports */
 	WIRING_FORWARDING, /* of the host */
 	WIRING_RULE,	   /* of the host */
@@ -88,8 +90,9 @@ struct wiring_faults { /* zeroed: none */
 /* Values that ADD sets and the others compare. */
 #define WIRING_CONF4S 5
 extern const struct net_conf4 wiring_conf4[WIRING_CONF4S];
-bool wiring_needs_localnet(const struct port *ports, size_t n);
+bool wiring_needs_local(const struct port *ports, size_t n, enum family f);
 void wiring_queue_localnet(struct net *n, int link);
+void wiring_queue_local6(struct net *n, int link);   /* when it is up */
 void wiring_queue_gateway6(struct net *n, int link); /* before the link is up */
 void wiring_queue_near6(struct net *n, int link);    /* afterwards */
 

@@ -108,6 +108,22 @@ static int look_routes(const struct look *l, struct err *e)
 	return r < 0 ? r : net_commit(l->net, NULL, e);
 }
 
+static int look_local6(const struct look *l, struct err *e)
+{
+	static const struct addr loopback = {.family = AF_INET6, .bytes = {[15] = 1}};
+	size_t queued = 0;
+	int r = 0;
+	for (size_t i = 0; i < l->n && r >= 0; i++) {
+		struct wiring_pod *p = &l->pods[i];
+		if (!wiring_needs_local(p->ports, p->n_ports, IPV6))
+			continue;
+		net_ask_local(l->net, p->link.index, &loopback, &p->has_local6);
+		if (++queued % AT_ONCE == 0)
+			r = net_commit(l->net, NULL, e);
+	}
+	return r < 0 || !queued ? r : net_commit(l->net, NULL, e);
+}
+
 static void take_neighbour(const struct look *l, const struct net_neigh *n)
 {
 	struct wiring_pod *p = n->permanent || n->silent ? pod_of(l, n->dev) : NULL;
@@ -208,6 +224,8 @@ int wiring_look(struct net *n, struct wiring_pod *pods, size_t count, struct wir
 		for (size_t j = 0; j < pods[i].n_addrs; j++)
 			l.has[family_of(pods[i].addrs[j].family)] = true;
 	int r = l.has[IPV6] ? look_gateways(&l, e) : 0;
+	if (r >= 0 && l.has[IPV6])
+		r = look_local6(&l, e);
 	if (r >= 0)
 		r = look_routes(&l, e);
 	if (r >= 0)

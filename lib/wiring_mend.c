@@ -18,6 +18,7 @@
 #include "lib/gateway.h"
 #include "lib/hostport.h"
 
+#define METRIC_LOCAL6 1024
 #define METRIC_NEAR6 256 /* what the kernel gives its own routes to an address's prefix */
 
 /* With a prefix of 64 bits a host that forwards would also join the anycast address of the subnet's
@@ -46,6 +47,19 @@ void wiring_queue_localnet(struct net *n, int link)
 {
 	static const struct net_conf4 on = {IPV4_DEVCONF_ROUTE_LOCALNET, 1};
 	net_set_conf4(n, (struct net_dev){.index = link}, &on, 1);
+}
+
+/* Behind the one of lo, which has the metric 0. */
+void wiring_queue_local6(struct net *n, int link)
+{
+	const struct net_route r = {
+		.dst = {.addr = {.family = AF_INET6, .bytes = {[15] = 1}}, .len = 128},
+		.dev = link,
+		.protocol = OWNED_PROTOCOL,
+		.metric = METRIC_LOCAL6,
+		.local = true,
+	};
+	net_append_route(n, &r);
 }
 
 static bool has_fault(const struct wiring_faults *f, enum wiring_what what)
@@ -92,6 +106,8 @@ static void queue_again(struct net *n, const struct wiring_pod *p, bool all)
 		wiring_queue_gateway6(n, p->link.index);
 	if (six && !p->has_near6)
 		wiring_queue_near6(n, p->link.index);
+	if (six && !p->has_local6 && wiring_needs_local(p->ports, p->n_ports, IPV6))
+		wiring_queue_local6(n, p->link.index);
 }
 
 static void queue_one(struct net *n, const struct wiring_pod *p, const struct wiring_fault *x)
@@ -127,6 +143,9 @@ static void queue_one(struct net *n, const struct wiring_pod *p, const struct wi
 		break;
 	case WIRING_LOCALNET:
 		wiring_queue_localnet(n, dev.index);
+		break;
+	case WIRING_LOCAL6:
+		wiring_queue_local6(n, dev.index);
 		break;
 	case WIRING_PORT:
 	case WIRING_PORTS:

@@ -193,7 +193,7 @@ static void queue_host(const struct pod *p, struct net *host, int link)
 	owned_label_format(&p->label, label);
 	net_set_alias(host, dev, label, pod_group(&p->gate));
 	net_set_conf4(host, dev, wiring_conf4, WIRING_CONF4S);
-	if (p->has[IPV4] && wiring_needs_localnet(p->ports, p->n_ports))
+	if (p->has[IPV4] && wiring_needs_local(p->ports, p->n_ports, IPV4))
 		wiring_queue_localnet(host, link);
 	net_set_no_proxy_delay(host, link);
 	net_set_no_auto_link_local(host, dev);
@@ -202,6 +202,8 @@ static void queue_host(const struct pod *p, struct net *host, int link)
 	net_set_up(host, dev);
 	if (p->has[IPV6])
 		wiring_queue_near6(host, link);
+	if (p->has[IPV6] && wiring_needs_local(p->ports, p->n_ports, IPV6))
+		wiring_queue_local6(host, link);
 	queue_host_routes(p, host, link);
 }
 

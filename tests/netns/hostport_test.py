@@ -319,6 +319,7 @@ FAULTS = {
     "the table": ("delete table inet roost-ports", "inet roost-ports is missing or not whole"),
     "everything": ("flush ruleset", "inet roost-ports is missing or not whole"),
     "route_localnet": (None, "route_localnet is 0"),
+    "local ::1": ("", "route local ::1 via"),
 }
 
 
@@ -331,6 +332,8 @@ def test_what_is_missing_is_seen_and_put_back(lab, fault):
     equal(audit(lab), [], "problems of a sound pod")
     if command:
         lab.host.run("nft", command)
+    elif command == "":
+        lab.host.run("ip", "-6", "route", "del", "local", "::1", "dev", lab.host_links()[0], "table", "local")
     else:
         lab.host.set_sysctl(f"ipv4/conf/{lab.host_links()[0]}/route_localnet", 0)
     found = audit(lab)
@@ -343,6 +346,7 @@ def test_what_is_missing_is_seen_and_put_back(lab, fault):
     with served(pod.ns, 80):
         equal(asks(lab.router, NODE4, 8080), ROUTER4, "the answer")
         true(asks(lab.host, "127.0.0.1", 8080), "127.0.0.1 to answer")
+        true(asks(lab.host, "::1", 8080), "::1 to answer")
     lab.delete(pod)
     equal(used(lab), {}, "elements after DEL")
 
@@ -432,6 +436,23 @@ def test_a_pod_does_not_reach_127_0_0_1_of_the_host(lab):
     equal(lab.host.get_sysctl(f"ipv4/conf/{link}/route_localnet"), "0", "route_localnet without a need")
 
 
+def test_a_pod_does_not_reach_loopback6_of_the_host(lab):
+    """Its link has a route to ::1, for the answers to a port there; the kernel lets nothing in that has that address."""
+    pod, plain = lab.pod(), lab.pod()
+    lab.add(pod, conf(lab, mapping(8080)))
+    link = lab.host_links()[0]
+    lab.add(plain, conf(lab, mapping(8081, at=NODE6)))
+    locals6 = [r["dev"] for r in lab.host.ask("-6 route show table local ::1")]
+    equal(sorted(locals6), ["lo", link], "links with a route to ::1")
+    pod.ns.ip("addr del ::1/128 dev lo", "route add ::1/128 via fe80::ecee:eeff:feee:eeee dev eth0")
+    with served(lab.host, 9000), served(pod.ns, 80):
+        true(asks(lab.host, "::1", 8080), "the pod to answer at ::1")
+        equal(asks(pod.ns, "::1", 9000, wait=1), None, "an answer of the host's loopback")
+    lab.delete(pod)
+    equal([r["dev"] for r in lab.host.ask("-6 route show table local ::1")], ["lo"], "links with a route to ::1 after DEL")
+    lab.delete(plain)
+
+
 def test_a_forward_policy_of_drop_and_natOutgoing_of_others_do_not_matter(lab):
     """Like a firewall that accepts what belongs to pods, and masquerades what leaves."""
     pod = lab.pod()
@@ -478,5 +499,6 @@ def test_an_ADD_without_ports_makes_no_table_and_with_ports_one_batch(lab):
     equal(elements(lab), None, "the table without a pod that needs it")
     lab.add(ports, conf(lab, mapping(8080)))
     with_ports = calls(more, conf(lab, mapping(8081)))
-    # A socket; the look at the rules, its answer and its end; the batch and its answer.
-    true(with_ports - plain <= 6, "at most six calls more", (plain, with_ports))
+    # A socket; the look at the rules, its answer and its end; the batch and its answer. What the kernel says of one more
+    # message of the link's batch, the route to ::1.
+    true(with_ports - plain <= 7, "at most seven calls more", (plain, with_ports))
