@@ -12,7 +12,7 @@ TEST_PACKAGES="libcmocka-dev spin clang clang-tidy libclang-rt-14-dev binutils s
 	curl ca-certificates openssl tcpdump python3-pytest python3-pytest-xdist python3-yaml
 	python3-grpcio python3-protobuf protobuf-compiler golang-go
 	golang-github-containerd-go-cni-dev qemu-system-x86 kmod ipvsadm conntrack debootstrap"
-KUBE_PACKAGES="bind9-dnsutils netcat-openbsd socat iperf busybox-static curl openssl runc iptables conntrack
+KUBE_PACKAGES="bind9-dnsutils netcat-openbsd socat iperf busybox-static curl wget openssl runc iptables conntrack
 	containernetworking-plugins procps"
 
 need() {

@@ -4,7 +4,7 @@ asked. An image is a docker-archive, which `ctr images import` takes.
 
     pause      busybox that sleeps: the sandbox of every pod
     agnhost    what Kubernetes' own tests run in their pods, under the names that they ask for: agnhost, with
-               bash, curl, nc, dig, getent, ip, ss, socat and busybox; nginx is its web server
+               bash, curl, wget, nc, dig, getent, ip, ss, socat and busybox; nginx is its web server
     coredns    the names of Services
 """
 import hashlib
@@ -21,7 +21,7 @@ from lab import Failed, HANG_S
 
 PACKAGED = {"bash": "bin/bash", "curl": "usr/bin/curl", "nc": "usr/bin/nc", "dig": "usr/bin/dig",
             "getent": "usr/bin/getent", "ip": "sbin/ip", "ss": "bin/ss", "socat": "usr/bin/socat",
-            "iperf": "usr/bin/iperf"}
+            "iperf": "usr/bin/iperf", "wget": "usr/bin/wget"}
 PROGRAMS = ("busybox", "openssl", *PACKAGED)  # that must be installed
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PAUSE, AGNHOST, COREDNS = "localhost/pause:1", "localhost/agnhost:1", "localhost/coredns:1"

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Kubernetes has of tests of a network beyond Conformance: Services with their policies, affinity and
+terminating endpoints, zones, conntrack, names, and the second family of a dual-stack cluster."""
+import pytest
+
+import kubelab
+import upstream
+
+pytestmark = [pytest.mark.needs(*kubelab.PROGRAMS), pytest.mark.built(*kubelab.BUILT)]
+DUAL = r"\[Feature:IPv6DualStack\]"
+
+
+@pytest.fixture(scope="module")
+def zones(cluster):
+    """Each node is a zone."""
+    for node in cluster.nodes:
+        cluster.kube.kubectl("label", "node", node.name, f"topology.kubernetes.io/zone={node.name}")
+    yield
+    cluster.kube.kubectl("label", "nodes", "--all", "topology.kubernetes.io/zone-")
+
+
+def must_pass(cluster, focus, skip=None):
+    upstream.must_pass(cluster, upstream.choose(focus, skip, upstream.NOT_IN_ALL))
+
+
+def test_services(cluster, zones):
+    must_pass(cluster, r"\[sig-network\] (Services|Traffic Distribution|Topology Hints|Service CIDRs)")
+
+
+def test_names_connections_and_paths(cluster):
+    must_pass(cluster, r"\[sig-network\]", rf"\[sig-network\] (Services|Traffic Distribution|Topology Hints|Service CIDRs)|{DUAL}")
+
+
+def test_dual_stack(cluster):
+    must_pass(cluster, rf"\[sig-network\] {DUAL}")
