@@ -52,8 +52,7 @@ int nft_delete(struct nft *n, uint8_t family, const char *name, struct err *e)
 	return nft_batch_commit(&n->batch, e);
 }
 
-/* Elements of a that b lacks. Both are sorted. */
-static size_t nft_set_minus(const struct nft_set *a, const struct nft_set *b, const uint8_t **out)
+size_t nft_set_minus(const struct nft_set *a, const struct nft_set *b, const uint8_t **out)
 {
 	size_t stride = nft_set_stride(a), n = 0;
 	for (size_t i = 0, j = 0; i < a->n;) {
@@ -74,8 +73,8 @@ static void nft_put_difference(
 	nft_set_sort(from);
 	nft_set_sort(to);
 	const uint8_t **list = mem_new(from->n + to->n + 1, sizeof(*list));
-	nft_put_elements(b, NFT_MSG_DELSETELEM, t, to, list, nft_set_minus(from, to, list));
-	nft_put_elements(b, NFT_MSG_NEWSETELEM, t, to, list, nft_set_minus(to, from, list));
+	nft_put_elements(b, NFT_DEL_ELEMENTS, t, to, list, nft_set_minus(from, to, list));
+	nft_put_elements(b, NFT_ADD_ELEMENTS, t, to, list, nft_set_minus(to, from, list));
 	free((void *)list);
 }
 
@@ -88,6 +87,11 @@ int nft_change(struct nft *n, struct nft_table *from, struct nft_table *to, stru
 			nft_put_difference(&n->batch, to,
 				nft_table_find_set(from, to->sets[i].name), &to->sets[i]);
 	return nft_batch_commit(&n->batch, e);
+}
+
+int nft_generation(struct nft *n, uint32_t *out, struct err *e)
+{
+	return nft_batch_generation(&n->batch, out, e);
 }
 
 /*

@@ -15,6 +15,10 @@ void nft_close(struct nft *n); /* takes NULL */
 int nft_read(
 	struct nft *n, uint8_t family, const char *name, struct nft_table **out, struct err *e);
 
+/* The elements of one set, whose form is known, as they are now. -ENOENT. */
+int nft_read_set(
+	struct nft *n, uint8_t family, const char *table, struct nft_set *s, struct err *e);
+
 /* The base chains of every table; the caller frees *out. */
 struct nft_base_chain {
 	uint8_t family;
@@ -26,6 +30,17 @@ int nft_base_chains(struct nft *n, struct nft_base_chain **out, size_t *count, s
 /* A named counter. -ENOENT. */
 int nft_read_counter(struct nft *n, const struct nft_table *t, const char *name, uint64_t *packets,
 	uint64_t *bytes, struct err *e);
+
+/* All named counters of a table, in no order; the caller frees *out. -ENOENT: there is no table. */
+struct nft_count {
+	char name[NFT_NAME];
+	uint64_t packets, bytes;
+};
+int nft_read_counters(struct nft *n, uint8_t family, const char *table, struct nft_count **out,
+	size_t *count, struct err *e);
+
+/* The generation of the rule set of this network namespace: every commit, anybody's, moves it by one. */
+int nft_generation(struct nft *n, uint32_t *out, struct err *e);
 
 /* replace: the table is t, whatever it was, and its counters are zero.
  * change: from one to the other when only elements of sets differ, else it is replaced. from is how it is

@@ -27,6 +27,7 @@
 #define HOST_ORDER 1
 #define NETWORK_ORDER 2
 #define NUMBER_MARK 19
+#define NUMBER_IFINDEX 20
 #define NUMBER_IFNAME 41
 
 static void *nft_alloc(void *p)
@@ -40,6 +41,16 @@ void nft_put_delete(struct nft_batch *b, uint8_t family, const char *name)
 {
 	struct nlmsghdr *m = nft_batch_put(b, NFT_MSG_DELTABLE, 0, family, SMALL);
 	netlink_put_text(m, NFTA_TABLE_NAME, name);
+}
+
+/* The table is attribute 1 and the name attribute 2, of each of these kinds. */
+void nft_put_name(struct nft_batch *b, uint16_t type, const struct nft_table *t, const char *name)
+{
+	struct nlmsghdr *m = nft_batch_put(b, type, 0, t->family, SMALL);
+	netlink_put_text(m, NFTA_OBJ_TABLE, t->name);
+	netlink_put_text(m, type == NFT_MSG_DELCHAIN ? NFTA_CHAIN_NAME : NFTA_OBJ_NAME, name);
+	if (type == NFT_MSG_DELOBJ)
+		netlink_put_be32(m, NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
 }
 
 static void nft_put_chain(struct nft_batch *b, const struct nft_table *t, const struct nft_chain *c)
@@ -85,7 +96,7 @@ static void nft_put_rule(struct nft_batch *b, const struct nft_table *t, const s
 
 static uint32_t nft_byte_order(uint32_t type)
 {
-	bool host = type == NUMBER_MARK || type == NUMBER_IFNAME;
+	bool host = type == NUMBER_MARK || type == NUMBER_IFINDEX || type == NUMBER_IFNAME;
 	return host ? HOST_ORDER : NETWORK_ORDER;
 }
 
@@ -158,8 +169,9 @@ static void nft_add_element(struct nftnl_set *list, const struct nft_set *s, con
 	nftnl_set_elem_add(list, x);
 }
 
-void nft_put_elements(struct nft_batch *b, uint16_t type, const struct nft_table *t,
-	const struct nft_set *s, const uint8_t *const *elements, size_t n)
+void nft_put_elements(struct nft_batch *b, struct nft_element_message what,
+	const struct nft_table *t, const struct nft_set *s, const uint8_t *const *elements,
+	size_t n)
 {
 	size_t most = ELEMENTS / (2 * (nft_set_stride(s) + ELEMENT_EXTRA));
 	for (size_t i = 0; i < n;) {
@@ -170,20 +182,20 @@ void nft_put_elements(struct nft_batch *b, uint16_t type, const struct nft_table
 			nftnl_set_set_u32(list, NFTNL_SET_ID, s->id);
 		for (size_t end = n - i < most ? n : i + most; i < end; i++)
 			nft_add_element(list, s, elements[i]);
-		uint16_t flags = type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE | NLM_F_EXCL : 0;
 		nftnl_set_elems_nlmsg_build_payload(
-			nft_batch_put(b, type, flags, t->family, ELEMENTS + SMALL), list);
+			nft_batch_put(b, what.type, what.flags, t->family, ELEMENTS + SMALL), list);
 		nftnl_set_free(list);
 	}
 }
 
-static void nft_put_all_elements(struct nft_batch *b, const struct nft_table *t, struct nft_set *s)
+void nft_put_all_elements(struct nft_batch *b, struct nft_element_message what,
+	const struct nft_table *t, struct nft_set *s)
 {
 	nft_set_sort(s);
 	const uint8_t **all = mem_new(s->n + 1, sizeof(*all));
 	for (size_t i = 0; i < s->n; i++)
 		all[i] = s->bytes + i * nft_set_stride(s);
-	nft_put_elements(b, NFT_MSG_NEWSETELEM, t, s, all, s->n);
+	nft_put_elements(b, what, t, s, all, s->n);
 	free((void *)all);
 }
 
@@ -202,7 +214,7 @@ void nft_put_contents(struct nft_batch *b, const struct nft_table *t)
 	for (size_t i = 0; i < t->n_sets; i++)
 		nft_put_set(b, t, &t->sets[i]);
 	for (size_t i = 0; i < t->n_sets; i++)
-		nft_put_all_elements(b, t, &t->sets[i]);
+		nft_put_all_elements(b, NFT_ADD_ELEMENTS, t, &t->sets[i]);
 	for (size_t i = 0; i < t->n_chains; i++)
 		for (size_t j = 0; j < t->chains[i].n_rules; j++)
 			nft_put_rule(b, t, &t->chains[i], &t->chains[i].rules[j]);

@@ -20,7 +20,7 @@ struct nft_set *nft_table_find_set(const struct nft_table *t, const char *name)
 	return NULL;
 }
 
-static bool nft_set_alike(const struct nft_set *a, const struct nft_set *b)
+bool nft_set_alike(const struct nft_set *a, const struct nft_set *b)
 {
 	return !a->strange && !b->strange && a->flags == b->flags && a->key_type == b->key_type &&
 	       a->key_len == b->key_len && a->data_type == b->data_type &&
@@ -47,14 +47,19 @@ static bool nft_rules_alike(const struct nft_table *a, const struct nft_chain *x
 	return true;
 }
 
+bool nft_chain_alike(const struct nft_table *a, const struct nft_chain *x,
+	const struct nft_table *b, const struct nft_chain *y)
+{
+	return strcmp(x->type, y->type) == 0 && x->hook == y->hook && x->priority == y->priority &&
+	       x->policy == y->policy && x->n_rules == y->n_rules && nft_rules_alike(a, x, b, y);
+}
+
 static bool nft_chains_alike(const struct nft_table *a, const struct nft_table *b)
 {
 	for (size_t i = 0; i < a->n_chains; i++) {
 		const struct nft_chain *x = &a->chains[i];
 		const struct nft_chain *y = nft_table_find_chain(b, x->name);
-		if (!y || strcmp(x->type, y->type) != 0 || x->hook != y->hook ||
-			x->priority != y->priority || x->policy != y->policy ||
-			x->n_rules != y->n_rules || !nft_rules_alike(a, x, b, y))
+		if (!y || !nft_chain_alike(a, x, b, y))
 			return false;
 	}
 	return a->n_chains == b->n_chains;

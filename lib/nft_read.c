@@ -209,22 +209,41 @@ static void nft_take_elements(const struct nlmsghdr *reply, void *arg)
 	nftnl_set_free(x);
 }
 
+static int nft_read_elements_of(
+	struct nft *n, struct nft_reading *g, struct nft_set *s, struct err *e)
+{
+	struct nlmsghdr *m =
+		nft_batch_question(&n->batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, g->table->family);
+	netlink_put_text(m, NFTA_SET_ELEM_LIST_TABLE, g->table->name);
+	netlink_put_text(m, NFTA_SET_ELEM_LIST_SET, s->name);
+	g->set = s;
+	int r = nft_batch_ask(&n->batch, nft_take_elements, g, e);
+	nft_join_bounds(g);
+	return r;
+}
+
 static int nft_read_elements(struct nft *n, struct nft_reading *g, struct err *e)
 {
 	struct nft_table *t = g->table;
 	int r = 0;
-	for (size_t i = 0; i < t->n_sets && r >= 0; i++) {
-		g->set = &t->sets[i];
-		if (g->set->strange)
-			continue;
-		struct nlmsghdr *m =
-			nft_batch_question(&n->batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, t->family);
-		netlink_put_text(m, NFTA_SET_ELEM_LIST_TABLE, t->name);
-		netlink_put_text(m, NFTA_SET_ELEM_LIST_SET, g->set->name);
-		r = nft_batch_ask(&n->batch, nft_take_elements, g, e);
-		nft_join_bounds(g);
-	}
+	for (size_t i = 0; i < t->n_sets && r >= 0; i++)
+		if (!t->sets[i].strange)
+			r = nft_read_elements_of(n, g, &t->sets[i], e);
 	free(g->bounds);
+	return r;
+}
+
+int nft_read_set(struct nft *n, uint8_t family, const char *table, struct nft_set *s, struct err *e)
+{
+	struct nft_table t = {.family = family};
+	struct nft_reading g = {.table = &t};
+	int r = -EINTR;
+	(void)text_copy(t.name, sizeof(t.name), table);
+	for (int i = 0; i < ATTEMPTS && r == -EINTR; i++) {
+		s->n = 0;
+		r = nft_read_elements_of(n, &g, s, e);
+	}
+	free(g.bounds);
 	return r;
 }
 
@@ -328,15 +347,21 @@ int nft_base_chains(struct nft *n, struct nft_base_chain **out, size_t *count, s
 	return 0;
 }
 
-struct nft_count {
-	uint64_t packets, bytes;
+/* The counters that are read; whoever asked for one has one. */
+struct nft_counting {
+	struct nft_count *v;
+	size_t n, room;
 };
 
 static void nft_take_count(const struct nlmsghdr *reply, void *arg)
 {
-	struct nft_count *c = arg;
+	struct nft_counting *l = arg;
 	struct nftnl_obj *x = nftnl_obj_alloc();
-	if (x && nftnl_obj_nlmsg_parse(reply, x) == 0) {
+	if (x && nftnl_obj_nlmsg_parse(reply, x) == 0 &&
+		nftnl_obj_get_u32(x, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
+		l->v = mem_grow(l->v, &l->room, l->n, sizeof(*l->v));
+		struct nft_count *c = &l->v[l->n++];
+		(void)text_copy(c->name, sizeof(c->name), nftnl_obj_get_str(x, NFTNL_OBJ_NAME));
 		c->packets = nftnl_obj_get_u64(x, NFTNL_OBJ_CTR_PKTS);
 		c->bytes = nftnl_obj_get_u64(x, NFTNL_OBJ_CTR_BYTES);
 	}
@@ -346,15 +371,37 @@ static void nft_take_count(const struct nlmsghdr *reply, void *arg)
 int nft_read_counter(struct nft *n, const struct nft_table *t, const char *name, uint64_t *packets,
 	uint64_t *bytes, struct err *e)
 {
-	struct nft_count c = {0};
+	struct nft_counting l = {0};
 	struct nlmsghdr *m = nft_batch_question(&n->batch, NFT_MSG_GETOBJ, 0, t->family);
 	netlink_put_text(m, NFTA_OBJ_TABLE, t->name);
 	netlink_put_text(m, NFTA_OBJ_NAME, name);
 	netlink_put_be32(m, NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
-	int r = nft_batch_ask(&n->batch, nft_take_count, &c, e);
-	if (r < 0)
+	int r = nft_batch_ask(&n->batch, nft_take_count, &l, e);
+	if (r >= 0) {
+		*packets = l.n ? l.v[0].packets : 0;
+		*bytes = l.n ? l.v[0].bytes : 0;
+	}
+	free(l.v);
+	return r < 0 ? r : 0;
+}
+
+int nft_read_counters(struct nft *n, uint8_t family, const char *table, struct nft_count **out,
+	size_t *count, struct err *e)
+{
+	struct nft_counting l = {0};
+	int r = -EINTR;
+	for (int i = 0; i < ATTEMPTS && r == -EINTR; i++) {
+		struct nlmsghdr *m =
+			nft_batch_question(&n->batch, NFT_MSG_GETOBJ, NLM_F_DUMP, family);
+		l.n = 0;
+		netlink_put_text(m, NFTA_OBJ_TABLE, table);
+		r = nft_batch_ask(&n->batch, nft_take_count, &l, e);
+	}
+	if (r < 0) {
+		free(l.v);
 		return r;
-	*packets = c.packets;
-	*bytes = c.bytes;
+	}
+	*out = l.v;
+	*count = l.n;
 	return 0;
 }

@@ -100,6 +100,28 @@ void nft_compare(struct nft_rule *r, uint32_t op, const void *value, size_t len)
 	r->loaded = 0;
 }
 
+void nft_within(struct nft_rule *r, const void *first, const void *last, size_t len, bool negated)
+{
+	struct nftnl_expr *x = nft_expr_new("range");
+	nftnl_expr_set_u32(x, NFTNL_EXPR_RANGE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(x, NFTNL_EXPR_RANGE_OP, negated ? NFT_RANGE_NEQ : NFT_RANGE_EQ);
+	nftnl_expr_set(x, NFTNL_EXPR_RANGE_FROM_DATA, first, (uint32_t)len);
+	nftnl_expr_set(x, NFTNL_EXPR_RANGE_TO_DATA, last, (uint32_t)len);
+	nftnl_rule_add_expr(r->rule, x);
+	r->loaded = 0;
+}
+
+void nft_limit(struct nft_rule *r, uint64_t per_second, uint32_t burst)
+{
+	struct nftnl_expr *x = nft_expr_new("limit");
+	nftnl_expr_set_u64(x, NFTNL_EXPR_LIMIT_RATE, per_second);
+	nftnl_expr_set_u64(x, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(x, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(x, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(x, NFTNL_EXPR_LIMIT_FLAGS, 0);
+	nftnl_rule_add_expr(r->rule, x);
+}
+
 static struct nftnl_expr *nft_lookup_new(struct nft_rule *r, const struct nft_set *s)
 {
 	struct nftnl_expr *x = nft_expr_new("lookup");
@@ -171,6 +193,16 @@ void nft_count_in(struct nft_rule *r, const char *counter)
 	struct nftnl_expr *x = nft_expr_new("objref");
 	nftnl_expr_set_u32(x, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
 	(void)nftnl_expr_set_str(x, NFTNL_EXPR_OBJREF_IMM_NAME, counter);
+	nftnl_rule_add_expr(r->rule, x);
+}
+
+void nft_log(struct nft_rule *r, uint16_t group, const char *prefix, uint32_t bytes)
+{
+	struct nftnl_expr *x = nft_expr_new("log");
+	nftnl_expr_set_u16(x, NFTNL_EXPR_LOG_GROUP, group);
+	nftnl_expr_set_u16(x, NFTNL_EXPR_LOG_QTHRESHOLD, 0);
+	nftnl_expr_set_u32(x, NFTNL_EXPR_LOG_SNAPLEN, bytes);
+	(void)nftnl_expr_set_str(x, NFTNL_EXPR_LOG_PREFIX, prefix);
 	nftnl_rule_add_expr(r->rule, x);
 }
 

@@ -21,8 +21,13 @@ void nft_load_mapped(struct nft_rule *r, const struct nft_set *s); /* the data o
 void nft_mask(struct nft_rule *r, const void *mask, size_t len); /* at most 16 bytes */
 void nft_compare(
 	struct nft_rule *r, uint32_t op, const void *value, size_t len); /* NFT_CMP_EQ, ... */
-void nft_lookup(struct nft_rule *r, const struct nft_set *s, bool negated);
+void nft_within(struct nft_rule *r, const void *first, const void *last, size_t len,
+	bool negated); /* as numbers in network order */
+void nft_lookup(struct nft_rule *r, const struct nft_set *s, bool negated); /* by its name */
 void nft_dispatch(struct nft_rule *r, const struct nft_set *s); /* a verdict map: its verdict */
+
+/* Passes so many packets a second, and at first so many at once. */
+void nft_limit(struct nft_rule *r, uint64_t per_second, uint32_t burst);
 
 /* Both in one. */
 void nft_match_family(struct nft_rule *r, enum family f); /* in tables of NFPROTO_INET */
@@ -33,6 +38,8 @@ void nft_match_ifname(struct nft_rule *r, uint32_t key, const char *prefix, bool
 void nft_rule_verdict(struct nft_rule *r, int code, const char *chain); /* chain NULL: none */
 void nft_count(struct nft_rule *r);
 void nft_count_in(struct nft_rule *r, const char *counter); /* a named one */
+void nft_log(struct nft_rule *r, uint16_t group, const char *prefix,
+	uint32_t bytes); /* to NFLOG, so many bytes of a packet */
 void nft_masquerade(struct nft_rule *r);
 
 /* All expressions as text, as libnftnl shows them, without the state of counters; an anonymous set

@@ -28,6 +28,7 @@ static const struct {
 	[NFT_PROTO] = {12, 1},
 	[NFT_PORT] = {13, 2},
 	[NFT_MARK] = {19, 4},
+	[NFT_IFINDEX] = {20, 4},
 	[NFT_IFNAME] = {41, 16},
 };
 #define TYPE_BITS 6

@@ -16,7 +16,15 @@
 #define NFT_FIELDS 4
 
 /* What a field of a key or the data of a map is. An address's is its enum family. */
-enum nft_type { NFT_IPV4 = IPV4, NFT_IPV6 = IPV6, NFT_PROTO, NFT_PORT, NFT_IFNAME, NFT_MARK };
+enum nft_type {
+	NFT_IPV4 = IPV4,
+	NFT_IPV6 = IPV6,
+	NFT_PROTO,
+	NFT_PORT,
+	NFT_IFNAME,
+	NFT_MARK,
+	NFT_IFINDEX
+};
 
 /* The data of a verdict map. chain: of NFT_GOTO and NFT_JUMP, else "". */
 struct nft_verdict {
