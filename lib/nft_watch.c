@@ -113,22 +113,20 @@ static unsigned int nft_watch_take(struct nft_watch *w, const struct nlmsghdr *m
 	return 0;
 }
 
-unsigned int nft_watch_read(struct nft_watch *w)
+int nft_watch_read(struct nft_watch *w, unsigned int *what, struct err *e)
 {
-	unsigned int what = 0;
 	CLEANUP_FREE char *buf = mem_new_raw(DATAGRAM);
 	for (;;) {
-		struct err ignored;
+		struct err why;
 		const struct nlmsghdr *m;
-		int r = netlink_receive(w->fd, buf, DATAGRAM, &ignored);
+		int r = netlink_receive(w->fd, buf, DATAGRAM, &why);
 		if (r == -EAGAIN)
-			return what;
+			return 0;
 		if (r < 0)
-			what |= NFT_WATCH_CHANGED; /* lost (-ENOBUFS), or not to be read */
-		if (r < 0 && r != -ENOBUFS && r != -ENOSPC)
-			return what;
-		if (r > 0)
-			NETLINK_EACH(m, buf, (size_t)r)
-		what |= nft_watch_take(w, m);
+			*what |= NFT_WATCH_CHANGED;
+		if (r < 0 && r != -ENOBUFS && r != -ENOSPC) /* those: some were lost */
+			return err_set(e, -r, "%s", why.text);
+		NETLINK_EACH(m, buf, r > 0 ? (size_t)r : 0)
+		*what |= nft_watch_take(w, m);
 	}
 }

@@ -33,8 +33,9 @@ void nft_watch_close(struct nft_watch *w); /* takes NFT_WATCH_CLOSED, and leaves
 /* The table was seen, or written, and is known as of this generation. */
 void nft_watch_clean(struct nft_watch *w, uint32_t generation);
 
-/* Takes all that came: what happened since the clean generation, 0 or bits of enum nft_watch_what. */
-unsigned int nft_watch_read(struct nft_watch *w);
+/* Takes all that came, and puts into *what bits of enum nft_watch_what: what happened since the clean generation. An
+ * error counts as a change, too. */
+int nft_watch_read(struct nft_watch *w, unsigned int *what, struct err *e);
 
 /* No notifications in between; those that came before are still to be read. */
 void nft_watch_pause(struct nft_watch *w);

@@ -40,16 +40,16 @@ void policy_writer_close(struct policy_writer *w); /* takes NULL; the kernel's t
 /* From the next sync on. */
 void policy_writer_set(struct policy_writer *w, const struct policy_writer_settings *s);
 
-/* Readable: somebody changed something in nf_tables. read takes what came; 1: it was our table (or that cannot be
- * known), sync now; 0: it was not. */
+/* Readable: somebody changed something in nf_tables. read takes what came; 1: the kernel's table may be another than
+ * was written, so sync now; 0: it is not; an error: it may be, too. */
 int policy_writer_fd(const struct policy_writer *w);
 int policy_writer_read(struct policy_writer *w, struct err *e);
 
-/* Makes the kernel as the rule set says: 1 changed, 0 it was so. Takes references to elements, nothing else.
+/* Makes the kernel as the rule set says: 1 changed, 0 it was so. Takes references to what can be shared.
  * A refusal: the kernel holds what it held, and the next call looks at all of it. */
 int policy_writer_sync(struct policy_writer *w, const struct policy_ruleset *r, struct err *e);
 
-/* Whether the kernel's table is, read just now, what was written last: 1, 0, or an error. */
+/* Whether the kernel's table, read just now, is as the rule set said that was written last: 1, 0, or an error. */
 int policy_writer_agrees(struct policy_writer *w, struct err *e);
 
 /* Named counters, sorted by name; the caller frees *out. No table: none. */
