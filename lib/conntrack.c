@@ -14,92 +14,32 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/conntrack_entry.h"
 #include "lib/mem.h"
 #include "lib/netlink.h"
 
 #define DUMP_BYTES 32768
-#define MESSAGE 512
+#define MESSAGE CONNTRACK_MESSAGE
 #define FILTER_PROTO                                                                               \
 	(1u << 3) /* CTA_FILTER_FLAG(CTA_PROTO_NUM), net/netfilter/nf_conntrack_netlink.c */
-
-/* A flow as it is needed for deleting it. */
-struct found {
-	char tuple[128]; /* CTA_TUPLE_ORIG with its head */
-	size_t tuple_size;
-	uint8_t family;
-	uint32_t id;
-	uint16_t zone; /* in network order; 0: none */
-};
 
 struct flows {
 	conntrack_match_fn *match;
 	const void *arg;
-	struct found *v;
+	struct conntrack_entry *v;
 	size_t n, room;
 };
 
-static struct nlmsghdr *flow_message(
-	char *at, unsigned int type, uint16_t flags, uint8_t family, unsigned int seq)
-{
-	struct nlmsghdr *m =
-		netlink_begin(at, (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type), flags);
-	struct nfgenmsg *info = netlink_put_header(m, sizeof(*info));
-	info->nfgen_family = family;
-	info->version = NFNETLINK_V0;
-	m->nlmsg_seq = seq;
-	return m;
-}
-
-struct tuple {
-	struct addr from, to;
-	uint16_t to_port;
-	uint8_t proto;
-};
-
-static void read_tuple(const struct nlattr *nest, struct tuple *t)
-{
-	const struct nlattr *part, *attr;
-	NETLINK_EACH_NESTED (part, nest) {
-		bool is_ip = netlink_type(part) == CTA_TUPLE_IP;
-		NETLINK_EACH_NESTED (attr, part) {
-			uint16_t type = netlink_type(attr);
-			if (is_ip && (type == CTA_IP_V4_SRC || type == CTA_IP_V6_SRC))
-				netlink_copy_addr(&t->from, attr);
-			else if (is_ip && (type == CTA_IP_V4_DST || type == CTA_IP_V6_DST))
-				netlink_copy_addr(&t->to, attr);
-			else if (!is_ip && type == CTA_PROTO_NUM)
-				t->proto = netlink_u8(attr);
-			else if (!is_ip && type == CTA_PROTO_DST_PORT)
-				t->to_port = ntohs(netlink_u16(attr));
-		}
-	}
-}
-
 static void take_flow(const struct nlmsghdr *m, struct flows *flows)
 {
-	const struct nfgenmsg *info = netlink_header(m, sizeof(*info));
-	struct tuple sent = {0}, answer = {0};
-	struct found f = {.family = info->nfgen_family};
-	const struct nlattr *attr;
-	NETLINK_EACH_ATTR (attr, m, sizeof(*info)) {
-		uint16_t type = netlink_type(attr);
-		if (type == CTA_TUPLE_ORIG && attr->nla_len <= sizeof(f.tuple)) {
-			read_tuple(attr, &sent);
-			memcpy(f.tuple, netlink_data(attr), netlink_size(attr));
-			f.tuple_size = netlink_size(attr);
-		} else if (type == CTA_TUPLE_REPLY) {
-			read_tuple(attr, &answer);
-		} else if (type == CTA_ID) {
-			f.id = netlink_u32(attr);
-		} else if (type == CTA_ZONE) {
-			f.zone = netlink_u16(attr);
-		}
-	}
-	const struct conntrack_flow flow = {sent.to, sent.to_port, answer.from};
-	if (sent.proto != IPPROTO_UDP || !f.tuple_size || !flows->match(&flow, flows->arg))
+	struct conntrack_entry x;
+	if (!conntrack_entry_read(m, &x) || x.proto != IPPROTO_UDP)
+		return;
+	const struct conntrack_flow flow = {x.destination, x.dport, x.answers};
+	if (!flows->match(&flow, flows->arg))
 		return;
 	flows->v = mem_grow(flows->v, &flows->room, flows->n, sizeof(*flows->v));
-	flows->v[flows->n++] = f;
+	flows->v[flows->n++] = x;
 }
 
 static void put_filter(struct nlmsghdr *m)
@@ -143,7 +83,8 @@ static int list_flows(int fd, uint8_t family, bool filter, struct flows *f, stru
 	_Alignas(NLMSG_ALIGNTO) char question[MESSAGE];
 	CLEANUP_FREE char *buf = mem_new_raw(DUMP_BYTES);
 	unsigned int seq = 1u + family * 2u + filter;
-	struct nlmsghdr *m = flow_message(question, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family, seq);
+	struct nlmsghdr *m =
+		conntrack_message(question, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family, seq);
 	if (filter)
 		put_filter(m);
 	int r = netlink_send(fd, m, m->nlmsg_len, e);
@@ -156,14 +97,12 @@ static int list_flows(int fd, uint8_t family, bool filter, struct flows *f, stru
 }
 
 /* 1 deleted, 0 gone. */
-static int delete_flow(int fd, const struct found *f, unsigned int seq, struct err *e)
+static int delete_flow(int fd, const struct conntrack_entry *f, unsigned int seq, struct err *e)
 {
 	_Alignas(NLMSG_ALIGNTO) char message[MESSAGE], answer[MESSAGE];
-	struct nlmsghdr *m = flow_message(message, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, f->family, seq);
-	netlink_put(m, CTA_TUPLE_ORIG | NLA_F_NESTED, f->tuple, f->tuple_size);
+	struct nlmsghdr *m =
+		conntrack_message_about(message, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, f, seq);
 	netlink_put_u32(m, CTA_ID, f->id);
-	if (f->zone)
-		netlink_put(m, CTA_ZONE, &f->zone, sizeof(f->zone));
 	int r = netlink_send(fd, m, m->nlmsg_len, e);
 	for (;;) {
 		if (r >= 0)

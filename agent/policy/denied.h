@@ -32,10 +32,11 @@ int policy_denied_fd(const struct policy_denied *d);
 int policy_denied_next(
 	struct policy_denied *d, int64_t now_ms, struct policy_denied_packet *out, struct err *e);
 
-/* Reading one message of the kernel's, for it and for the fuzzer: false when it is none. */
-struct nlmsghdr;
-bool policy_denied_read(const struct nlmsghdr *m, struct policy_denied_packet *out);
+/* Takes an IP packet apart, of which there may be the beginning alone; fills in all but prefix and before. false: it
+ * is none. The bytes are a stranger's. */
+bool policy_denied_read(const uint8_t *packet, size_t n, struct policy_denied_packet *out);
 
-/* The line. who: names of the two ends, as "ns/pod" ("": not known). why: what isolates. */
+/* The line. who: names of the two ends, as "ns/pod" ("": not known). why: what the counter in the prefix
+ * is of (policy_compiler_explain_counter(); "": not known). */
 void policy_denied_describe(const struct policy_denied_packet *p, const char *const who[2],
 	const char *why, struct text *out);

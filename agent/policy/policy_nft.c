@@ -345,7 +345,7 @@ static void policy_put_pending(
 			nft_load_meta(r, in ? NFT_META_OIFGROUP : NFT_META_IIFGROUP);
 			nft_compare(r, NFT_CMP_EQ, &groups[i], sizeof(groups[i]));
 			if (logs) {
-				policy_put_log(r, in ? "pending in" : "pending eg");
+				policy_put_log(r, in ? "in pending" : "out pending");
 				continue;
 			}
 			nft_count_in(r, POLICY_COUNTER_PENDING);
