@@ -10,8 +10,10 @@
  * 			iifgroup 8211 counter name pending drop	# and 8213
  * 		}
  * 		chain in { ... priority -9; the same with oif, @in, 8212 and 8213; no mark }
- * 		chain host { hook input; as eg with @host; neighbour discovery passes }
+ * 		chain host { hook input; as eg with @host; neighbour discovery passes, pending links do }
  * 	}
+ *
+ * The same table without a rule set is lib/policy_gate.h's, for ADD without an agent.
  *
  * A verdict of accept ends the base chain that it was given in, and the packet meets the next one; drop is final.
  * So a packet between two pods of this node is judged by both without a mark of its own.
@@ -374,18 +376,7 @@ static void policy_put_forward(
 	policy_put_pending(c, s, m);
 }
 
-bool policy_nft_judges_host(const struct policy_ruleset *r)
-{
-	for (size_t i = 0; i < r->n_dispatch; i++)
-		if (*r->dispatch[i].to_host)
-			return true;
-	for (size_t i = 0; i < r->n_staged; i++)
-		if (*r->staged[i].to_host)
-			return true;
-	return false;
-}
-
-void policy_nft_put_host(struct nft_table *t, const struct policy_writer_settings *s)
+static void policy_put_host(struct nft_table *t, const struct policy_writer_settings *s)
 {
 	static const uint8_t first = ND_FIRST, last = ND_LAST;
 	struct nft_chain *c =
@@ -398,7 +389,6 @@ void policy_nft_put_host(struct nft_table *t, const struct policy_writer_setting
 	nft_within(r, &first, &last, sizeof(first), false);
 	nft_rule_verdict(r, NF_ACCEPT, NULL);
 	policy_put_dispatch(c, POLICY_MAP_HOST);
-	policy_put_pending(c, s, POLICY_MAP_HOST);
 }
 
 struct nft_table *policy_nft_new(
@@ -415,8 +405,7 @@ struct nft_table *policy_nft_new(
 		policy_nft_put_set(t, &r->sets[i]);
 	policy_put_forward(t, s, POLICY_MAP_EGRESS);
 	policy_put_forward(t, s, POLICY_MAP_INGRESS);
-	if (policy_nft_judges_host(r))
-		policy_nft_put_host(t, s);
+	policy_put_host(t, s);
 	for (size_t i = 0; i < r->n_chains; i++)
 		policy_nft_put_chain(t, s, r, &r->chains[i]);
 	return t;

@@ -23,7 +23,3 @@ void policy_nft_put_maps(struct nft_table *t, const struct policy_ruleset *r);
 void policy_nft_put_set(struct nft_table *t, const struct policy_set *set);
 void policy_nft_put_chain(struct nft_table *t, const struct policy_writer_settings *s,
 	const struct policy_ruleset *r, const struct policy_chain *c);
-
-/* The base chain of the hook input, and whether the rule set needs it. */
-bool policy_nft_judges_host(const struct policy_ruleset *r);
-void policy_nft_put_host(struct nft_table *t, const struct policy_writer_settings *s);

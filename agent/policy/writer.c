@@ -206,11 +206,6 @@ static void policy_edit_chains(
 		i += order <= 0;
 		j += order >= 0;
 	}
-	bool judges = policy_nft_judges_host(r), judged = policy_nft_judges_host(old);
-	if (judges && !judged)
-		policy_nft_put_host(x->come, &w->settings);
-	if (!judges && judged)
-		(void)nft_table_chain(x->go, policy_map_name(POLICY_MAP_HOST), NULL);
 }
 
 static void policy_edit_counters(
@@ -284,7 +279,7 @@ static void policy_keep_strangers(const struct policy_writer *w, const struct po
 		const uint8_t *element = there->bytes + i * stride;
 		memcpy(&link, element, sizeof(link));
 		memcpy(&v, element + sizeof(link), sizeof(v));
-		bool leads = v.code == NFT_GOTO && policy_has_chain(r, v.chain);
+		bool leads = v.code == NF_ACCEPT || policy_has_chain(r, v.chain);
 		if (leads && !policy_is_own(w, r, link) && if_indextoname((unsigned int)link, name))
 			nft_set_add(wanted, element, NULL, &v);
 	}

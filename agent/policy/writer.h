@@ -6,8 +6,8 @@
  * one. Whatever else goes wrong (a batch refused, its outcome unknown, the table changed by somebody) ends in one
  * batch more that makes the table as a whole; until then the kernel keeps what it had.
  *
- * What stands in the table beside the rule set, always: the base chains eg and in (hook forward), host (hook
- * input, where some pod's traffic to this node is judged), the verdict maps of the same names, keyed by
+ * What stands in the table beside the rule set, always: the base chains eg and in (hook forward) and host
+ * (hook input), the verdict maps of the same names, keyed by
  * interface index, and the counters "pending" and "cut". ADD may put elements into the maps, too.
  */
 #include <stdbool.h>

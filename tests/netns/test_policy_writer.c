@@ -21,7 +21,7 @@
 #include "agent/policy/policy_nft.h"
 #include "lib/mem.h"
 #include "lib/nft_edit.h"
-#include "lib/owned.h"
+#include "lib/policy_gate.h"
 
 static struct policy_writer *writer;
 static struct err e;
@@ -488,6 +488,22 @@ TEST(an_element_of_add_that_is_otherwise_is_put_right)
 	policy_ruleset_done(&r);
 }
 
+TEST(the_gate_of_add_is_part_of_the_table)
+{
+	const struct policy_gate_way way = {"in_x", "out_x", ""};
+	struct policy_ruleset r = everything();
+	assert_int_equal(policy_gate_ensure(&e), 1);
+	ok(policy_writer_sync(writer, &r, &e));
+	assert_int_equal(policy_gate_stands(&e), 1);
+	assert_int_equal(policy_gate_ensure(&e), 0);
+	assert_int_equal(system_link("roostaaaa"), 0);
+	ok(policy_gate_open((int)if_nametoindex("roostaaaa"), &way, &e));
+	assert_int_equal(policy_writer_read(writer, &e), 0);
+	assert_int_equal(policy_writer_sync(writer, &r, &e), 0);
+	assert_says(list(), "\"roostaaaa\" : goto out_x");
+	policy_ruleset_done(&r);
+}
+
 /* A change, of which one call fails: it ends well at once or with the next sync, and in between the kernel has the old
  * table or the new one. */
 static void one_call_fails(int which, int error)
@@ -611,6 +627,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tables_of_others_stay_as_they_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			elements_that_add_put_into_the_maps_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_gate_of_add_is_part_of_the_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			an_element_of_add_that_is_otherwise_is_put_right, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_call_may_fail_once, setup, teardown),
