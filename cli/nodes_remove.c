@@ -89,6 +89,25 @@ static int delete_index(const struct removal *r, struct err *e)
 	return result < 0 ? result : 0;
 }
 
+/* Its pods, as far as network policies know of them. */
+static int delete_endpoints(const struct removal *r, struct err *e)
+{
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	int result = config_list(r->store, KEYS_ENDPOINTS, &docs, &n, e);
+	for (size_t i = 0; i < n && result >= 0; i++)
+		if (keys_is_endpoint_of(docs[i].key, r->name))
+			result = commit_write(r->store, docs[i].key, docs[i].revision, NULL, e);
+	store_docs_free(docs, n);
+	return result < 0 ? result : 0;
+}
+
+static int delete_rest(const struct removal *r, struct err *e)
+{
+	int result = delete_index(r, e);
+	return result < 0 ? result : delete_endpoints(r, e);
+}
+
 static int came_back(const struct removal *r, struct err *e)
 {
 	(void)err_set(e, EBUSY, "node %s has come back: it registered itself again", r->name);
@@ -146,7 +165,7 @@ static int remove_node(struct removal *r, struct err *e)
 	for (int round = 0; round < ROUNDS; round++) {
 		int result = remove_round(r, e);
 		if (result != 0)
-			return result < 0 ? result : delete_index(r, e);
+			return result < 0 ? result : delete_rest(r, e);
 	}
 	return err_set(
 		e, EAGAIN, "the documents of node %s change all the time; try again", r->name);
