@@ -205,6 +205,8 @@ static int open_all(struct agent *a, struct err *e)
 	if (r >= 0)
 		r = open_store(a, e);
 	if (r >= 0)
+		r = policies_open(a, e);
+	if (r >= 0)
 		r = open_kubernetes(a, e);
 	if (r >= 0)
 		r = server_open(&a->server, a->conf.socket, a->conf.socket_group, e);
@@ -258,6 +260,7 @@ void agent_close(struct agent *a)
 	kubernetes_leave(a->kubernetes, CLOSE_MS);
 	server_close(a->server);
 	kubernetes_close(a->kubernetes);
+	policies_close(&a->policies);
 	bird_close(a->bird);
 	conflist_close(&a->conflist);
 	nat_free(a->nat);
@@ -296,6 +299,7 @@ void agent_fds(const struct agent *a, int fds[AGENT_FDS])
 	fds[3] = server_fd(a->server);
 	fds[4] = conflist_fd(&a->conflist);
 	fds[5] = kubernetes_fd(a->kubernetes);
+	fds[6] = enforce_fd(a->policies.enforce);
 }
 
 static void end_node_commit(struct agent *a, const struct store_event *ev)
@@ -337,6 +341,7 @@ static struct kubernetes_agent show_kubernetes(struct agent *a)
 		.replica = &a->replica,
 		.states = &a->states,
 		.net = a->pods.net,
+		.enforce = a->policies.enforce,
 		.acts = a->member.joined && a->has_reconciled && !*a->member.waits,
 		.now_ms = boot_now_ms(),
 	};
@@ -345,7 +350,8 @@ static struct kubernetes_agent show_kubernetes(struct agent *a)
 static void take_store_event(struct agent *a, const struct store_event *ev)
 {
 	struct kubernetes_agent shown = show_kubernetes(a);
-	if (kubernetes_take(a->kubernetes, ev, &shown))
+	if (kubernetes_take(a->kubernetes, ev, &shown) ||
+		enforce_take_store(a->policies.enforce, ev))
 		return;
 	note_commit(a, ev);
 	if (ev->kind != STORE_RESTART || is_of_watch(a, ev->id))
@@ -360,6 +366,7 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 		}
 		a->publish_at = boot_now_ms();
 	} else if (ev->id == a->watch_resources) {
+		enforce_take_resource(a->policies.enforce, ev);
 		if (replica_take(&a->replica, REPLICA_RESOURCES, ev))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 	} else if (ev->id == a->watch_blocks) {
@@ -389,8 +396,10 @@ static void take_signs(struct agent *a)
 	struct kernel_signs signs = kernel_take_signs(a->kernel);
 	int64_t rested = a->tables_looked_ms ? a->tables_looked_ms + TABLES_MS : 0;
 	int64_t now = boot_now_ms();
-	if (signs.pods)
+	if (signs.pods) {
 		want_look_at_pods(a, PODS_SOON_MS);
+		policies_want_look(a);
+	}
 	if (!signs.tables)
 		return;
 	want_look_at_pods(a, 0);
@@ -515,7 +524,7 @@ static unsigned int next_wait(const struct agent *a)
 {
 	int64_t now = boot_now_ms();
 	const int64_t at[] = {a->reconcile_at, a->delete_marked_at, a->poll_at, a->slow_at,
-		a->publish_at, a->pods_at, a->tables_at};
+		a->publish_at, a->pods_at, a->tables_at, policies_next(a)};
 	int64_t wait = POLL_MS;
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
 		if (at[i] && at[i] - now < wait)
@@ -526,6 +535,7 @@ static unsigned int next_wait(const struct agent *a)
 int agent_step(struct agent *a, unsigned int *wait_ms, struct err *e)
 {
 	take_events(a);
+	policies_step(a);
 	if (*a->member.refusal && !a->kubernetes)
 		return err_set(e, EEXIST, "node %s: %s", a->conf.node, a->member.refusal);
 	do_due(a);
@@ -543,6 +553,10 @@ void agent_reload(struct agent *a, const struct agent_conf *c, const char *late)
 	a->conf.leaked_address_s = c->leaked_address_s;
 	memcpy(a->conf.detect, c->detect, sizeof(a->conf.detect));
 	a->conf.routes_static = c->routes_static;
+	uint32_t mark = a->conf.policy.cut_mark;
+	a->conf.policy = c->policy;
+	a->conf.policy.cut_mark = mark;
+	enforce_reload(a->policies.enforce);
 	a->slow_at = boot_now_ms();
 	agent_want_reconcile(a, AGENT_AT_ONCE);
 }

@@ -21,7 +21,7 @@ int agent_open(struct agent **out, const struct agent_conf *c, struct err *e);
 void agent_close(struct agent *a);
 
 /* What to wait for: when one is readable, or the time is over, call agent_step(). */
-#define AGENT_FDS 6 /* -1: none */
+#define AGENT_FDS 7 /* -1: none */
 void agent_fds(const struct agent *a, int fds[AGENT_FDS]);
 
 /* One step; never waits for anybody. *wait_ms: call again after this time at the latest. -EEXIST:

@@ -21,9 +21,8 @@
 #include "agent/node_states.h"
 #include "agent/peers_down.h"
 #include "agent/pending.h"
-#include "agent/pods.h"
+#include "agent/policies.h"
 #include "agent/poolroutes.h"
-#include "agent/replica.h"
 #include "agent/requests.h"
 #include "agent/server.h"
 #include "agent/store_loss.h"
@@ -51,6 +50,7 @@ struct agent {
 	struct nat *nat;
 	struct bird *bird;
 	struct kubernetes *kubernetes; /* NULL: it is in none */
+	struct policies policies;
 	struct server *server;
 	struct node_states states;
 	struct pods pods;

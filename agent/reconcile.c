@@ -477,6 +477,7 @@ int reconcile(struct agent *a)
 	a->problems = (struct problems){0};
 	note_troubles(a);
 	problems_add_all(&a->problems, &a->pods.problems);
+	problems_add_all(&a->problems, &a->policies.problems);
 	kubernetes_list_problems(a->kubernetes, &a->problems);
 	const struct own_node *node = kubernetes_node(a->kubernetes);
 	int r = node_states_read(&a->states, boot_now_ms() / 1000, &e);
@@ -499,6 +500,7 @@ int reconcile(struct agent *a)
 		restore_own(a);
 		return 0;
 	}
+	enforce_trust_store(a->policies.enforce);
 	r = kernel_facts(a->kernel, &f, &e);
 	if (r < 0) {
 		problems_add_as(

@@ -235,6 +235,7 @@ json_t *report_status(const struct agent *a)
 		a->conf.node, "installation", a->member.installation, "since", began, "store",
 		store, "bird", bird, "address", "ipv4", report_address(&a->self.addr[IPV4]), "ipv6",
 		report_address(&a->self.addr[IPV6]), "blocks", report_blocks(a));
+	json_put(report, "policy", enforce_report(a->policies.enforce));
 	report_readiness(a, report);
 	report_problems(a, report);
 	json_put(report, "exits", report_exits(a));

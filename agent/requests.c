@@ -146,6 +146,17 @@ static void accept_store(struct agent *a, uint64_t id)
 	server_answer(a->server, id, json_pack("{s:b}", "ok", 1));
 }
 
+static void answer_policy(struct agent *a, uint64_t id, const json_t *request)
+{
+	struct err e;
+	json_t *answer = NULL;
+	int r = enforce_answer(a->policies.enforce, request, &answer, &e);
+	if (r < 0)
+		server_refuse(a->server, id, r, &e);
+	else
+		server_answer(a->server, id, answer);
+}
+
 void handle_request(struct agent *a, uint64_t id, const json_t *request)
 {
 	struct err e;
@@ -162,8 +173,11 @@ void handle_request(struct agent *a, uint64_t id, const json_t *request)
 		int r = add_waiter(a, id, request, &e);
 		if (r < 0)
 			server_refuse(a->server, id, r, &e);
+	} else if (op && (strcmp(op, "policy") == 0 || strcmp(op, "policy-explain") == 0)) {
+		answer_policy(a, id, request);
 	} else {
-		(void)err_set(&e, EINVAL, "op is none of accept-store, block, status, sync");
+		(void)err_set(&e, EINVAL,
+			"op is none of accept-store, block, policy, policy-explain, status, sync");
 		server_refuse(a->server, id, -EINVAL, &e);
 	}
 }

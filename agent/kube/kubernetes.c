@@ -140,6 +140,11 @@ int kubernetes_fd(const struct kubernetes *k)
 	return k ? kube_fd(k->client) : -1;
 }
 
+struct kube *kubernetes_client(const struct kubernetes *k)
+{
+	return k ? k->client : NULL;
+}
+
 const struct own_node *kubernetes_node(const struct kubernetes *k)
 {
 	return k ? k->node : NULL;
@@ -490,7 +495,8 @@ bool kubernetes_step(struct kubernetes *k, const struct kubernetes_agent *a)
 	if (!k)
 		return false;
 	while (kube_next(k->client, &ev))
-		changed |= take_event(k, &ev, a->now_ms);
+		if (!enforce_take_kube(a->enforce, &ev))
+			changed |= take_event(k, &ev, a->now_ms);
 	if (a->acts)
 		patch_node(k, a->now_ms);
 	if (a->acts)

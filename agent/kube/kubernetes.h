@@ -12,6 +12,7 @@
 
 #include "agent/kube/own_node.h"
 #include "agent/node_states.h"
+#include "agent/policy/enforce.h"
 #include "agent/replica.h"
 #include "agent/services/table.h"
 #include "cluster/agent_conf.h"
@@ -33,13 +34,17 @@ void kubernetes_leave(struct kubernetes *k, unsigned int ms);
 
 int kubernetes_fd(const struct kubernetes *k); /* readable: call kubernetes_step(); -1: none */
 
+/* For others of this agent; NULL: there is none. Their events come by kubernetes_step(). */
+struct kube *kubernetes_client(const struct kubernetes *k);
+
 /* The agent's own parts, borrowed for the call. */
 struct kubernetes_agent {
 	struct store *store;
 	const struct replica *replica;
 	struct node_states *states;
 	struct net *net;
-	bool acts; /* the name is this agent's, and the store was read */
+	struct enforce *enforce; /* gets the events that are its own */
+	bool acts;		 /* the name is this agent's, and the store was read */
 	int64_t now_ms;
 };
 

@@ -421,6 +421,16 @@ static void begin_look(struct enforce *f, int64_t now_ms)
 	f->slow_at = now_ms + SLOW_MS;
 }
 
+/* Some may be allowed again by any change. Those that an earlier agent cut are not counted, and wait for the slow
+ * look. */
+static bool has_cut(const struct enforce *f)
+{
+	struct policy_cut_numbers n = {0};
+	if (f->cut)
+		n = policy_cut_numbers(f->cut);
+	return n.cut > n.restored;
+}
+
 static void note_made(struct enforce *f, int changed, int64_t now_ms)
 {
 	bool first = !f->is_made;
@@ -434,7 +444,7 @@ static void note_made(struct enforce *f, int changed, int64_t now_ms)
 		f->due_since_ns = 0;
 	}
 	f->turns += changed > 0;
-	if ((first && f->rules.is_used) || f->may_forbid)
+	if ((first && f->rules.is_used) || f->may_forbid || (changed && has_cut(f)))
 		begin_look(f, now_ms);
 	f->may_forbid = false;
 }
