@@ -45,6 +45,20 @@ static void print_store(const json_t *store)
 	output_line("store", text);
 }
 
+/* Nothing where there are none. */
+static void print_policies(const json_t *policy)
+{
+	char text[200];
+	struct text t = TEXT_ON(text);
+	if (!number_of(policy, "policies"))
+		return;
+	text_add(&t, "%lld in the cluster, %s", number_of(policy, "policies"),
+		is_true(policy, "current") ? "in force" : "as they were before the last change");
+	if (number_of(policy, "connectionsCut"))
+		text_add(&t, ", %lld connections cut", number_of(policy, "connectionsCut"));
+	output_line("policies", text);
+}
+
 static void print_bird(const json_t *bird)
 {
 	char text[600];
@@ -123,6 +137,7 @@ static void print_answer(const json_t *a)
 	print_bird(json_object_get(a, "bird"));
 	print_peers_down(json_object_get(json_object_get(a, "bird"), "peersDown"));
 	output_line("exits", json_text_at(a, "exitsText"));
+	print_policies(json_object_get(a, "policy"));
 	for (size_t i = 0; i < json_array_size(problems); i++) {
 		const char *text = json_string_value(json_array_get(problems, i));
 		output_line("problem", text ? text : "?");
