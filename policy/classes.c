@@ -4,6 +4,9 @@
  * until the policy changes or no class uses them any more. NetworkPolicy never judges what a pod sends to its
  * own node; the other kinds do, with the same chains.
  *
+ * Of a pod's policies those of its namespace and those of all namespaces are asked; places in the order of judgement,
+ * sorted by namespace, are made anew with the first class behind a change of policies.
+ *
  * A pod that reaches itself through a service is let be from the first NetworkPolicy of its class on: its packets
  * go out and in by one link.
  */
@@ -14,6 +17,7 @@
 
 #include "lib/hash.h"
 #include "lib/mem.h"
+#include "lib/search.h"
 #include "lib/text.h"
 #include "policy/lines.h"
 
@@ -26,12 +30,19 @@ struct class_made { /* the chain of a policy */
 	bool needs_sets;
 };
 
+struct class_place { /* of a policy */
+	const char *namespace;
+	size_t at; /* in the order of judgement */
+};
+
 struct policy_classes {
 	const struct policy_world *world;
 	struct policy_members *members;
 	struct policy_objects *objects;
 	struct policy_table made;
-	bool needs_sets; /* network sets stood in some class */
+	bool needs_sets;	    /* network sets stood in some class */
+	struct class_place *places; /* sorted; NULL: to be made */
+	size_t n_places;
 };
 
 struct class_writing {
@@ -59,6 +70,7 @@ void policy_classes_free(struct policy_classes *c)
 	for (size_t i = 0; i < c->made.n; i++)
 		free(c->made.v[i]);
 	policy_table_done(&c->made);
+	free(c->places);
 	free(c);
 }
 
@@ -99,6 +111,10 @@ bool policy_classes_changed(
 			made_drop_of(c, change->namespace, change->name);
 		any |= change->what == POLICY_OBJECTS || change->what == POLICY_TIER;
 		sets |= change->what == POLICY_NETSET || change->what == POLICY_NAMESPACE_OBJECT;
+	}
+	if (any) {
+		free(c->places);
+		c->places = NULL;
 	}
 	if (!sets || !c->needs_sets)
 		return any;
@@ -159,23 +175,73 @@ static const char *chain_of_policy(const struct class_writing *w, const struct p
 
 /* Classes */
 
+static int compare_places(const void *a, const void *b)
+{
+	const struct class_place *x = a, *y = b;
+	int order = strcmp(x->namespace, y->namespace);
+	return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+static void places_make(struct policy_classes *c)
+{
+	size_t n;
+	const struct policy *const *policies = policy_world_policies(c->world, &n);
+	c->places = mem_new(n, sizeof(*c->places));
+	c->n_places = n;
+	for (size_t i = 0; i < n; i++)
+		c->places[i] = (struct class_place){.namespace = policies[i]->namespace, .at = i};
+	qsort(c->places, n, sizeof(*c->places), compare_places);
+}
+
+/* The policies of a namespace; "": of all. */
+static const struct class_place *places_of(
+	const struct policy_classes *c, const char *namespace, size_t *n)
+{
+	const struct class_place first = {.namespace = namespace};
+	size_t begin =
+		search_lower_bound(c->places, c->n_places, sizeof(first), &first, compare_places);
+	size_t end = begin;
+	while (end < c->n_places && strcmp(c->places[end].namespace, namespace) == 0)
+		end++;
+	*n = end - begin;
+	return c->places + begin;
+}
+
 static bool selector_matches(const struct policy_selector *s, const struct policy_labels *l)
 {
 	return !s || policy_selector_matches(s, l);
 }
 
-static bool policy_concerns(const struct class_writing *w, const struct policy *p)
+static bool policy_selects_bearer(const struct policy *p, const struct policy_bearer *b)
 {
-	const struct policy_bearer *b = w->bearer;
-	if (p->staged || !p->applies[w->direction])
-		return false;
-	if (w->way == POLICY_WAY_TO_HOST && p->kind == POLICY_NETWORK)
-		return false;
-	if (p->namespace[0] && strcmp(p->namespace, b->pod->namespace) != 0)
-		return false;
-	return selector_matches(p->pods, &b->pod->labels) &&
+	return !p->staged && selector_matches(p->pods, &b->pod->labels) &&
 	       selector_matches(p->namespaces, &b->namespace) &&
 	       selector_matches(p->accounts, &b->account);
+}
+
+/* Those that select the pod, in order. */
+static const struct policy **class_policies(
+	const struct policy_classes *c, const struct policy_bearer *b, size_t *n)
+{
+	size_t all, n_own, n_wide, i = 0, k = 0;
+	const struct policy *const *policies = policy_world_policies(c->world, &all);
+	const struct class_place *own = places_of(c, b->pod->namespace, &n_own);
+	const struct class_place *wide = places_of(c, "", &n_wide);
+	const struct policy **out = mem_new(n_own + n_wide, sizeof(struct policy *));
+	*n = 0;
+	while (i < n_own || k < n_wide) {
+		bool is_own = k == n_wide || (i < n_own && own[i].at < wide[k].at);
+		const struct policy *p = policies[is_own ? own[i++].at : wide[k++].at];
+		if (policy_selects_bearer(p, b))
+			out[(*n)++] = p;
+	}
+	return out;
+}
+
+static bool policy_concerns(const struct class_writing *w, const struct policy *p)
+{
+	return p->applies[w->direction] &&
+	       (w->way != POLICY_WAY_TO_HOST || p->kind != POLICY_NETWORK);
 }
 
 static void draft_jump(struct policy_draft *d, const char *chain)
@@ -278,42 +344,45 @@ static bool class_add_tier(struct class_writing *w, const struct policy *const *
 	return true;
 }
 
-/* Policies of the pod, in order. */
-static const struct policy **class_policies(const struct class_writing *w, size_t *n)
+/* One way, of the policies that select the pod. */
+static void class_make(struct class_writing *w, const struct policy *const *selecting,
+	size_t n_selecting, char out[POLICY_OBJECT_NAME])
 {
-	size_t all;
-	const struct policy *const *policies = policy_world_policies(w->c->world, &all);
-	const struct policy **out = mem_new(all, sizeof(struct policy *));
-	*n = 0;
-	for (size_t i = 0; i < all; i++) {
-		if (policy_concerns(w, policies[i]))
-			out[(*n)++] = policies[i];
-	}
-	return out;
-}
-
-void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
-	enum policy_way way, char out[POLICY_OBJECT_NAME])
-{
-	struct class_writing w = {.c = c,
-		.bearer = b,
-		.way = way,
-		.direction = way == POLICY_WAY_IN ? POLICY_INGRESS : POLICY_EGRESS};
-	size_t n, begin = 0;
+	CLEANUP_FREE const struct policy **policies = mem_new(n_selecting, sizeof(struct policy *));
+	size_t n = 0, begin = 0;
 	bool goes_on = true;
-	CLEANUP_FREE const struct policy **policies = class_policies(&w, &n);
+	for (size_t i = 0; i < n_selecting; i++) {
+		if (policy_concerns(w, selecting[i]))
+			policies[n++] = selecting[i];
+	}
 	while (goes_on && begin < n) {
 		size_t end = begin + 1;
 		while (end < n && strcmp(policies[end]->tier, policies[begin]->tier) == 0)
 			end++;
-		goes_on = class_add_tier(&w, &policies[begin], end - begin);
+		goes_on = class_add_tier(w, &policies[begin], end - begin);
 		begin = end;
 	}
 	out[0] = '\0';
-	if (w.draft.n > 0 && goes_on)
-		policy_draft_add(&w.draft,
+	if (w->draft.n > 0 && goes_on)
+		policy_draft_add(&w->draft,
 			&(struct policy_chain_rule){.verdict = POLICY_VERDICT_ACCEPT}, NULL);
-	if (w.draft.n > 0)
-		policy_objects_chain(c->objects, 'c', &w.draft, out);
-	policy_draft_done(&w.draft);
+	if (w->draft.n > 0)
+		policy_objects_chain(w->c->objects, 'c', &w->draft, out);
+	policy_draft_done(&w->draft);
+}
+
+void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
+	char out[POLICY_WAYS][POLICY_OBJECT_NAME])
+{
+	size_t n;
+	if (!c->places)
+		places_make(c);
+	CLEANUP_FREE const struct policy **policies = class_policies(c, b, &n);
+	for (int way = 0; way < POLICY_WAYS; way++) {
+		struct class_writing w = {.c = c,
+			.bearer = b,
+			.way = (enum policy_way)way,
+			.direction = way == POLICY_WAY_IN ? POLICY_INGRESS : POLICY_EGRESS};
+		class_make(&w, policies, n, out[way]);
+	}
 }

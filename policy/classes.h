@@ -25,10 +25,10 @@ void policy_classes_free(struct policy_classes *c); /* takes NULL */
 bool policy_classes_changed(
 	struct policy_classes *c, const struct policy_change *changes, size_t n, bool everything);
 
-/* The name of the class, "": no policy says anything. */
+/* The names of its classes; "": no policy says anything. */
 enum policy_way { POLICY_WAY_IN, POLICY_WAY_OUT, POLICY_WAY_TO_HOST, POLICY_WAYS };
 void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
-	enum policy_way way, char out[POLICY_OBJECT_NAME]);
+	char out[POLICY_WAYS][POLICY_OBJECT_NAME]);
 
 /* Behind the sweep of objects: chains that went are made anew when they are needed again. */
 void policy_classes_sweep(struct policy_classes *c);

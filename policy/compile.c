@@ -33,6 +33,12 @@ struct local_pod {
 	uint64_t seen; /* the compilation that had it */
 };
 
+struct local_gates {		 /* what ADD has to know */
+	struct policy_closed *v; /* sorted */
+	size_t n;
+	bool is_made;
+};
+
 struct policy_compiler {
 	struct policy_world *world;
 	struct policy_members *members;
@@ -43,7 +49,8 @@ struct policy_compiler {
 	struct policy_dispatch *last; /* the dispatch of the last rule set */
 	size_t n_last;
 	struct policy_elements *hairpin;
-	bool forbids, is_used;
+	struct local_gates gates;
+	bool forbids;
 };
 
 struct policy_compiler *policy_compiler_new(struct policy_world *w)
@@ -118,21 +125,6 @@ static void local_free(struct local_pod *l)
 {
 	copy_done(&l->pod);
 	free(l);
-}
-
-void policy_compiler_free(struct policy_compiler *c)
-{
-	if (!c)
-		return;
-	for (size_t i = 0; i < c->locals.n; i++)
-		local_free(c->locals.v[i]);
-	policy_table_done(&c->locals);
-	policy_classes_free(c->classes);
-	policy_objects_free(c->objects);
-	policy_members_free(c->members);
-	policy_elements_unref(c->hairpin);
-	free(c->last);
-	free(c);
 }
 
 /* A link is known by its index, a staged pod by its uid. */
@@ -230,14 +222,102 @@ static void locals_make(struct policy_compiler *c)
 	for (size_t i = 0; i < c->locals.n; i++) {
 		struct local_pod *l = c->locals.v[i];
 		struct policy_bearer b = policy_bearer_of(c->world, &l->pod);
-		for (int way = 0; l->is_known && way < POLICY_WAYS; way++) {
-			if (!l->is_made)
-				policy_classes_make(
-					c->classes, &b, (enum policy_way)way, l->classes[way]);
+		if (l->is_known && !l->is_made)
+			policy_classes_make(c->classes, &b, l->classes);
+		for (int way = 0; l->is_known && way < POLICY_WAYS; way++)
 			policy_objects_use(c->objects, l->classes[way]);
-		}
 		l->is_made = l->is_known;
 	}
+}
+
+/* What ADD has to know */
+
+static int compare_closed(const void *a, const void *b) /* each begins with its namespace */
+{
+	return strcmp(a, b);
+}
+
+static void closed_add(
+	struct policy_table *t, const char *namespace, const bool directions[POLICY_DIRECTIONS])
+{
+	size_t len = strlen(namespace);
+	size_t at = policy_table_find(t, namespace, len);
+	struct policy_closed *of = at < t->n ? t->v[at] : NULL;
+	if (!of) {
+		of = mem_new(1, sizeof(*of));
+		(void)text_copy(of->namespace, sizeof(of->namespace), namespace);
+		(void)policy_table_add(t, namespace, len, of);
+	}
+	for (int d = 0; d < POLICY_DIRECTIONS; d++)
+		of->directions[d] |= directions[d];
+}
+
+/* The table's values, sorted, in place of what was there. */
+static void closed_take(struct policy_table *t, struct local_gates *g)
+{
+	free(g->v);
+	*g = (struct local_gates){.v = mem_new(t->n, sizeof(*g->v)), .n = t->n, .is_made = true};
+	for (size_t i = 0; i < t->n; i++) {
+		g->v[i] = *(struct policy_closed *)t->v[i];
+		free(t->v[i]);
+	}
+	policy_table_done(t);
+	qsort(g->v, g->n, sizeof(*g->v), compare_closed);
+}
+
+/* Policies of all namespaces: what of this one they may select. NULL: one that is not known, which may have any
+ * labels. */
+static void closed_by_wide(const struct policy *const *wide, size_t n_wide,
+	const struct policy_labels *labels, bool out[POLICY_DIRECTIONS])
+{
+	for (size_t i = 0; i < n_wide && !(out[POLICY_INGRESS] && out[POLICY_EGRESS]); i++) {
+		const struct policy *p = wide[i];
+		if (labels && p->namespaces && !policy_selector_matches(p->namespaces, labels))
+			continue;
+		for (int d = 0; d < POLICY_DIRECTIONS; d++)
+			out[d] |= p->applies[d];
+	}
+}
+
+static void closed_make(const struct policy_world *w, struct local_gates *g)
+{
+	bool unknown[POLICY_DIRECTIONS] = {false};
+	size_t n, n_namespaces, n_wide = 0;
+	const struct policy *const *policies = policy_world_policies(w, &n);
+	const struct policy_namespace *const *namespaces =
+		policy_world_namespaces(w, &n_namespaces);
+	CLEANUP_FREE const struct policy **wide = mem_new(n, sizeof(struct policy *));
+	struct policy_table t = {0};
+	for (size_t i = 0; i < n; i++) {
+		if (!policies[i]->staged && !policies[i]->namespace[0])
+			wide[n_wide++] = policies[i];
+		else if (!policies[i]->staged)
+			closed_add(&t, policies[i]->namespace, policies[i]->applies);
+	}
+	closed_by_wide(wide, n_wide, NULL, unknown);
+	if (unknown[POLICY_INGRESS] || unknown[POLICY_EGRESS]) {
+		for (size_t i = 0; i < n_namespaces; i++)
+			closed_add(&t, namespaces[i]->name, (bool[POLICY_DIRECTIONS]){false});
+		for (size_t i = 0; i < t.n; i++) {
+			struct policy_closed *of = t.v[i];
+			const struct policy_namespace *known =
+				policy_world_namespace(w, of->namespace);
+			closed_by_wide(wide, n_wide, known ? &known->labels : NULL, of->directions);
+		}
+		closed_add(&t, "", unknown);
+	}
+	closed_take(&t, g);
+}
+
+static void closed_look(
+	struct policy_compiler *c, const struct policy_change *changes, size_t n, bool everything)
+{
+	bool stale = everything;
+	for (size_t i = 0; i < n; i++)
+		stale |= changes[i].what == POLICY_OBJECTS ||
+			 changes[i].what == POLICY_NAMESPACE_OBJECT;
+	if (stale || !c->gates.is_made)
+		closed_make(c->world, &c->gates);
 }
 
 /* The rule set */
@@ -378,6 +458,7 @@ void policy_compile(struct policy_compiler *c, const struct policy_local *locals
 	bool everything;
 	size_t n_changes = policy_world_changes(c->world, &changes, &everything);
 	everything |= c->now++ == 0; /* what was told before there was this compiler */
+	closed_look(c, changes, n_changes, everything);
 	policy_members_changed(c->members, changes, n_changes, everything);
 	bool all = policy_classes_changed(c->classes, changes, n_changes, everything);
 	locals_spoil(c, changes, n_changes, all);
@@ -412,82 +493,27 @@ bool policy_compiler_explain_counter(
 	return text != NULL;
 }
 
-/* What ADD has to know */
-
-static int compare_closed(const void *a, const void *b) /* each begins with its namespace */
-{
-	return strcmp(a, b);
-}
-
-struct closed_list {
-	struct policy_closed *v;
-	size_t n, room;
-};
-
-static struct policy_closed *closed_add(struct closed_list *l, const char *namespace)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		if (strcmp(l->v[i].namespace, namespace) == 0)
-			return &l->v[i];
-	}
-	l->v = mem_grow(l->v, &l->room, l->n, sizeof(*l->v));
-	(void)text_copy(l->v[l->n].namespace, sizeof(l->v[l->n].namespace), namespace);
-	return &l->v[l->n++];
-}
-
-/* Policies of all namespaces: what of this one they may select. A namespace that is not known may have any labels. */
-static void closed_by_all(const struct policy_compiler *c, const struct policy_namespace *n,
-	bool out[POLICY_DIRECTIONS])
-{
-	size_t all;
-	const struct policy *const *policies = policy_world_policies(c->world, &all);
-	for (size_t i = 0; i < all; i++) {
-		const struct policy *p = policies[i];
-		if (p->staged || p->namespace[0] ||
-			(n && p->namespaces && !policy_selector_matches(p->namespaces, &n->labels)))
-			continue;
-		for (int d = 0; d < POLICY_DIRECTIONS; d++)
-			out[d] |= p->applies[d];
-	}
-}
-
-static void closed_by_own(const struct policy_compiler *c, struct closed_list *l)
-{
-	size_t n;
-	const struct policy *const *policies = policy_world_policies(c->world, &n);
-	for (size_t i = 0; i < n; i++) {
-		const struct policy *p = policies[i];
-		if (p->staged || !p->namespace[0])
-			continue;
-		struct policy_closed *closed = closed_add(l, p->namespace);
-		for (int d = 0; d < POLICY_DIRECTIONS; d++)
-			closed->directions[d] |= p->applies[d];
-	}
-}
-
 size_t policy_compiler_closed(const struct policy_compiler *c, struct policy_closed **out)
 {
-	struct closed_list l = {0};
-	struct policy_closed unknown = {0};
-	size_t n;
-	const struct policy_namespace *const *namespaces = policy_world_namespaces(c->world, &n);
-	closed_by_all(c, NULL, unknown.directions);
-	bool any = unknown.directions[POLICY_INGRESS] || unknown.directions[POLICY_EGRESS];
-	closed_by_own(c, &l);
-	for (size_t i = 0; i < l.n; i++)
-		closed_by_all(
-			c, policy_world_namespace(c->world, l.v[i].namespace), l.v[i].directions);
-	for (size_t i = 0; any && i < n; i++) {
-		bool of_all[POLICY_DIRECTIONS] = {false};
-		closed_by_all(c, namespaces[i], of_all);
-		struct policy_closed *closed = closed_add(&l, namespaces[i]->name);
-		for (int d = 0; d < POLICY_DIRECTIONS; d++)
-			closed->directions[d] |= of_all[d];
-	}
-	if (any)
-		*closed_add(&l, "") = unknown;
-	if (l.n > 1)
-		qsort(l.v, l.n, sizeof(*l.v), compare_closed);
-	*out = l.v;
-	return l.n;
+	size_t n = c->gates.n;
+	*out = mem_new(n, sizeof(**out));
+	if (n > 0)
+		memcpy(*out, c->gates.v, n * sizeof(**out));
+	return n;
+}
+
+void policy_compiler_free(struct policy_compiler *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->locals.n; i++)
+		local_free(c->locals.v[i]);
+	policy_table_done(&c->locals);
+	free(c->gates.v);
+	policy_classes_free(c->classes);
+	policy_objects_free(c->objects);
+	policy_members_free(c->members);
+	policy_elements_unref(c->hairpin);
+	free(c->last);
+	free(c);
 }

@@ -34,11 +34,12 @@ void policy_compiler_free(struct policy_compiler *c); /* takes NULL */
 void policy_compile(struct policy_compiler *c, const struct policy_local *locals, size_t n,
 	struct policy_ruleset *out);
 
-/* By a change since the last call something may be forbidden that was allowed: connections want a look. */
+/* The last rule set may forbid something that the one before allowed: connections want a look. */
 bool policy_compiler_forbids(const struct policy_compiler *c);
 
 /* What ADD has to know before the agent acts (ipam/node_policy.h): in which namespaces, by direction, policies
- * may select pods; and the same for a namespace that is not known. Sorted by name; the caller frees *out. */
+ * may select pods; and the same for a namespace that is not known. As of the last rule set, sorted by name; the
+ * caller frees *out. */
 struct policy_closed {
 	char namespace[POLICY_NAMESPACE]; /* "": any that is not in the list */
 	bool directions[POLICY_DIRECTIONS];

@@ -564,15 +564,16 @@ static bool group_matches(const struct policy_group *g, const struct policy_bear
 	return false;
 }
 
-static void fresh_judge(struct policy_members *m, struct member_record *r)
+static void fresh_judge(
+	struct policy_members *m, struct member_record *r, const struct policy_ids *fresh)
 {
 	const struct policy_pod *pod = owner_of(m, &r->addr);
 	if (!pod)
 		return;
 	struct policy_bearer b = policy_bearer_of(m->world, pod);
-	for (size_t i = 0; i < m->n_groups; i++) {
-		const struct policy_group *g = m->groups[i];
-		if (g && g->is_fresh && !record_has(r, g->id) && group_matches(g, &b)) {
+	for (size_t i = 0; i < fresh->n; i++) {
+		const struct policy_group *g = m->groups[fresh->v[i]];
+		if (!record_has(r, g->id) && group_matches(g, &b)) {
 			record_add(r, g->id);
 			group_pend(m, g->id, &r->addr);
 		}
@@ -581,11 +582,15 @@ static void fresh_judge(struct policy_members *m, struct member_record *r)
 
 static void fresh_settle(struct policy_members *m)
 {
-	if (m->n_fresh == 0)
-		return;
-	for (size_t i = 0; i < m->records.n; i++) {
-		if (m->n_fresh < FRESH_BY_INDEX)
-			fresh_judge(m, m->records.v[i]);
+	uint32_t ids[FRESH_BY_INDEX];
+	struct policy_ids fresh = {.v = ids};
+	for (size_t i = 0; i < m->n_groups && m->n_fresh > 0; i++) {
+		if (m->groups[i] && m->groups[i]->is_fresh && fresh.n < FRESH_BY_INDEX)
+			ids[fresh.n++] = (uint32_t)i;
+	}
+	for (size_t i = 0; i < m->records.n && fresh.n > 0; i++) {
+		if (m->n_fresh <= FRESH_BY_INDEX)
+			fresh_judge(m, m->records.v[i], &fresh);
 		else
 			address_judge(m, &((struct member_record *)m->records.v[i])->addr);
 	}
