@@ -131,6 +131,16 @@ static void read_status(struct policy_pod *p, const json_t *status)
 		read_address(p, json_text_at(one, "ip"));
 }
 
+/* The uid that the runtime tells CNI. What the API shows of a kubelet's static pod is a mirror with a uid of its own;
+ * the pod's is in an annotation (pkg/kubelet/pod/mirror_client.go). */
+static const char *read_pod_uid(const json_t *object)
+{
+	const json_t *metadata = json_object_get(object, "metadata");
+	const char *own = json_text_at(
+		json_object_get(metadata, "annotations"), "kubernetes.io/config.mirror");
+	return *own ? own : json_text_at(metadata, "uid");
+}
+
 int policy_read_pod(const json_t *object, struct policy_pod *out, struct err *e)
 {
 	const json_t *spec = json_object_get(object, "spec");
@@ -147,8 +157,7 @@ int policy_read_pod(const json_t *object, struct policy_pod *out, struct err *e)
 		err_add(e, "pod %.63s/%.200s", p.namespace, p.name);
 		return r;
 	}
-	(void)text_clean(
-		p.uid, sizeof(p.uid), json_text_at(json_object_get(object, "metadata"), "uid"));
+	(void)text_clean(p.uid, sizeof(p.uid), read_pod_uid(object));
 	(void)text_clean(p.node, sizeof(p.node), json_text_at(spec, "nodeName"));
 	p.on_host = json_is_true(json_object_get(spec, "hostNetwork"));
 	read_container_ports(&p, json_object_get(spec, "containers"), false);
