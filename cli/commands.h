@@ -31,5 +31,11 @@ int ipam_map(const struct options *o);
 int ipam_check(const struct options *o);
 int ipam_release(const struct options *o);
 
+/* In cli/policy/. */
+int policy_explain(const struct options *o);
+int policy_list(const struct options *o);
+int policy_show(const struct options *o);
+int policy_test(const struct options *o);
+
 int probe_run(const struct options *o); /* probe; in cli/probe/probe.c */
 int conformance(const struct options *o);

@@ -34,6 +34,7 @@ enum option {
 	OPTION_PODS = 1 << 20,
 	OPTION_STAY = 1 << 21,
 	OPTION_ROOT = 1 << 22,
+	OPTION_STAGED = 1 << 23,
 	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
 	OPTION_SHOW_SECRETS = 1 << 26,
 	OPTION_TIMEOUT = 1 << 27,

@@ -130,6 +130,28 @@ static const struct command {
 		"With --idle-blocks instead of addresses: gives up the blocks in which nothing is "
 		"used,\n"
 		"with their blackhole routes, and after the last one the nf_tables table."},
+	{"policy", "explain", "POD PEER PORT[/PROTOCOL]", 3, 3,
+		OPTION_FILENAME | OPTION_STAGED | OPTION_TIMEOUT, policy_explain,
+		"whether a pod may reach a peer, and why",
+		"Judges a connection by the network policies of the cluster, or of files (-f): "
+		"what "
+		"the pod\n"
+		"may send, then what the peer may receive, policy by policy. Ends are "
+		"NAMESPACE/POD, an\n"
+		"address, or node (the other end's own). Exit 0 allowed, 1 denied, 2 nobody can "
+		"tell."},
+	{"policy", "list", "", 0, 0, OPTION_FILENAME | OPTION_TIMEOUT, policy_list,
+		"the network policies in the order of judgement",
+		"Lists policies of all kinds, with how many pods each selects."},
+	{"policy", "show", "[NAMESPACE/]NAME", 1, 1, OPTION_FILENAME | OPTION_TIMEOUT, policy_show,
+		"all about the network policies of a name",
+		"Shows whom a policy selects, its rules in words, its problems, and the pods."},
+	{"policy", "test", "-f FILE", 0, 0, OPTION_FILENAME, policy_test,
+		"whether manifests mean what was expected of them",
+		"Files hold policies, namespaces, pods or workloads, and cases (kind PolicyTest, "
+		"docs/POLICY-TESTING.md).\n"
+		"No cluster is asked. Exit 0 as expected, 1 some case is not, 2 the files cannot "
+		"be judged."},
 	{"probe", NULL, "", 0, 0, OPTION_LIFETIME, probe_run,
 		"runs tests on this node (used by conformance)",
 		"Started by roostctl conformance on every node; speaks lines of JSON over stdin "

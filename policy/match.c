@@ -24,7 +24,7 @@ const struct addr *policy_view_other(const struct policy_view *v)
 
 /* Texts. */
 
-static void say_proto(struct text *t, uint8_t proto)
+void policy_say_proto(struct text *t, uint8_t proto)
 {
 	static const struct {
 		uint8_t proto;
@@ -50,7 +50,7 @@ void policy_say_port(struct text *t, uint8_t proto, uint16_t port)
 {
 	if (has_ports(proto))
 		text_add(t, "%d/", port);
-	say_proto(t, proto);
+	policy_say_proto(t, proto);
 }
 
 static bool is_icmp(uint8_t proto)
@@ -73,7 +73,7 @@ void policy_say_end(struct text *t, const struct policy_pod *pod, const struct a
 		text_add(t, "%s", ADDR_STRING(a));
 }
 
-static void say_ports(struct text *t, const struct policy_port *p, size_t n)
+void policy_say_ports(struct text *t, const struct policy_port *p, size_t n)
 {
 	for (size_t i = 0; i < n && i < SAY_LIST; i++) {
 		text_add(t, "%s", i ? ", " : "");
@@ -84,7 +84,7 @@ static void say_ports(struct text *t, const struct policy_port *p, size_t n)
 		else if (p[i].first == p[i].last)
 			text_add(t, "%d/", p[i].first);
 		if (p[i].proto)
-			say_proto(t, p[i].proto);
+			policy_say_proto(t, p[i].proto);
 		else
 			text_add(t, "any protocol");
 	}
@@ -370,7 +370,7 @@ static bool destination_ports_match(
 		if (why) {
 			policy_say_flow(why, f);
 			text_add(why, " is not ");
-			say_ports(why, r->ports, r->n_ports);
+			policy_say_ports(why, r->ports, r->n_ports);
 			say_names(why, v, r);
 		}
 		return false;
@@ -379,7 +379,7 @@ static bool destination_ports_match(
 		if (why) {
 			policy_say_flow(why, f);
 			text_add(why, " is one of the ports that the rule leaves out: ");
-			say_ports(why, r->not_ports, r->n_not_ports);
+			policy_say_ports(why, r->not_ports, r->n_not_ports);
 		}
 		return false;
 	}
@@ -398,9 +398,9 @@ static bool source_ports_match(
 		policy_say_port(why, f->proto, f->sport);
 		text_add(why, is_in ? " is one of those that the rule leaves out: " : " is not ");
 		if (is_in)
-			say_ports(why, r->not_sources, r->n_not_sources);
+			policy_say_ports(why, r->not_sources, r->n_not_sources);
 		else
-			say_ports(why, r->sources, r->n_sources);
+			policy_say_ports(why, r->sources, r->n_sources);
 	}
 	return false;
 }
@@ -421,9 +421,9 @@ static bool proto_matches(
 		return true;
 	if (why) {
 		text_add(why, "the rule is about %s", is_other ? "" : "all but ");
-		say_proto(why, is_other ? r->proto : r->not_proto);
+		policy_say_proto(why, is_other ? r->proto : r->not_proto);
 		text_add(why, ", this is ");
-		say_proto(why, f->proto);
+		policy_say_proto(why, f->proto);
 	}
 	return false;
 }

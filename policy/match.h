@@ -28,6 +28,8 @@ bool policy_selects_pod(const struct policy_world *w, const struct policy *p,
 	const struct policy_pod *pod, struct text *why);
 
 /* For people: "80/TCP", "ICMP type 8", "a/web (10.0.0.1)", "10.0.0.1". */
+void policy_say_proto(struct text *t, uint8_t proto);
+void policy_say_ports(struct text *t, const struct policy_port *p, size_t n);
 void policy_say_port(struct text *t, uint8_t proto, uint16_t port);
 void policy_say_flow(struct text *t, const struct policy_flow *f); /* its protocol and port */
 void policy_say_end(struct text *t, const struct policy_pod *pod, const struct addr *a);

@@ -32,6 +32,7 @@ MAY_INCLUDE = {
                    "policy"},
     "cli": {"lib", "ipam", "store", "store/kube", "cluster", "policy", "cli"},
     "cli/conform": {"lib", "cluster", "cli", "cli/conform"},  # it knows probes by their lines alone: cli/line.h
+    "cli/policy": {"lib", "store/kube", "cluster", "policy", "cli", "cli/policy"},
     "cli/probe": {"lib", "cli", "cli/probe"},
 }
 # Headers of something that has a descriptor: a file, a socket, a process. What is pure includes none
