@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A walk through the policies in their order (policy_world_policies()), tier after tier. In a tier the first rule
+ * A walk through the policies of the pod's namespace and those of all, in their order, tier after tier. In a tier the first rule
  * that matches decides: allow and deny for good, pass ends the tier. A tier of which a policy selects the pod in
  * this direction, and no rule matches, ends with its own action. Behind the last tier: allowed.
  *
@@ -177,8 +177,6 @@ static bool is_replaced(const struct judgement *j, const struct policy *p)
 static bool judge_selects(struct judgement *j, const struct policy *p)
 {
 	const struct policy_pod *pod = j->view.pod;
-	if (p->namespace[0] && strcmp(p->namespace, pod->namespace) != 0)
-		return false;
 	struct text CLEANUP_TEXT why = {0};
 	if (policy_selects_pod(j->view.w, p, pod, j->trail ? &why : NULL))
 		return true;
@@ -263,7 +261,8 @@ static void judge_tier_begins(struct judgement *j, const char *name)
 static bool judge_tiers(struct judgement *j, bool *is_selected)
 {
 	size_t n;
-	const struct policy *const *all = policy_world_policies(j->view.w, &n);
+	const struct policy *const *all =
+		policy_world_policies_of(j->view.w, j->view.pod->namespace, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (!j->tier || strcmp(j->tier, all[i]->tier) != 0) {
 			if (judge_end_of_tier(j))

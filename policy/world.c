@@ -11,7 +11,8 @@
  * have changed.
  *
  * The order of judgement (tiers, and policies sorted by them) is made anew when it is asked for behind a
- * change of policies or tiers; pods come and go without it. A tier that policies name and nobody has described
+ * change of policies or tiers; pods come and go without it. Who judges many connections asks for the policies of one
+ * namespace, so that those of the thousand others cost nothing. A tier that policies name and nobody has described
  * stands last and denies: what cannot be placed shall not open anything.
  */
 #include "policy/world.h"
@@ -37,10 +38,17 @@ struct world_pod {
 	uint64_t seen;
 };
 
+struct world_policies {
+	const struct policy **v;
+	size_t n;
+};
+
 struct world_order {
 	bool is_stale;
 	const struct policy **policies;
 	size_t n_policies;
+	struct policy_table
+		of_namespaces; /* struct world_policies, owned; made when it is asked for */
 	struct policy_tier *tiers;
 	size_t n_tiers, room;
 };
@@ -327,6 +335,15 @@ static void world_remove(struct policy_world *w, size_t what, size_t at)
 
 /* Life. */
 
+static void order_forget_namespaces(struct world_order *o)
+{
+	for (size_t i = 0; i < o->of_namespaces.n; i++) {
+		free(((struct world_policies *)o->of_namespaces.v[i])->v);
+		free(o->of_namespaces.v[i]);
+	}
+	policy_table_done(&o->of_namespaces);
+}
+
 struct policy_world *policy_world_new(void)
 {
 	struct policy_world *w = mem_new(1, sizeof(*w));
@@ -350,6 +367,7 @@ void policy_world_free(struct policy_world *w)
 		free(w->addresses.v[i]);
 	}
 	policy_table_done(&w->addresses);
+	order_forget_namespaces(w->order);
 	free(w->order->policies);
 	free(w->order->tiers);
 	free(w->order);
@@ -649,12 +667,13 @@ static void order_sort_policies(struct world_order *o, const struct policy_table
 		o->policies[i] = sorted[i].policy;
 }
 
-static const struct world_order *world_order(const struct policy_world *w)
+static struct world_order *world_order(const struct policy_world *w)
 {
 	struct world_order *o = w->order;
 	if (!o->is_stale)
 		return o;
 	o->is_stale = false;
+	order_forget_namespaces(o);
 	o->n_tiers = 0;
 	struct policy_table known = {0};
 	const struct policy_table *stored = &w->tables[POLICY_TIER];
@@ -680,6 +699,32 @@ const struct policy *const *policy_world_policies(const struct policy_world *w, 
 	const struct world_order *o = world_order(w);
 	*n = o->n_policies;
 	return o->policies;
+}
+
+static struct world_policies *order_of_namespace(const struct world_order *o, const char *namespace)
+{
+	struct world_policies *p = mem_new(1, sizeof(*p));
+	p->v = mem_new(o->n_policies, sizeof(struct policy *));
+	for (size_t i = 0; i < o->n_policies; i++) {
+		const char *own = o->policies[i]->namespace;
+		if (!own[0] || strcmp(own, namespace) == 0)
+			p->v[p->n++] = o->policies[i];
+	}
+	return p;
+}
+
+const struct policy *const *policy_world_policies_of(
+	const struct policy_world *w, const char *namespace, size_t *n)
+{
+	struct world_order *o = world_order(w);
+	size_t len = strlen(namespace);
+	size_t at = policy_table_find(&o->of_namespaces, namespace, len);
+	if (at == POLICY_TABLE_NONE)
+		at = policy_table_add(
+			&o->of_namespaces, namespace, len, order_of_namespace(o, namespace));
+	const struct world_policies *p = o->of_namespaces.v[at];
+	*n = p->n;
+	return p->v;
 }
 
 const struct policy_tier *policy_world_tiers(const struct policy_world *w, size_t *n)

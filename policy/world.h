@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
-#include "lib/family.h"
 #include "policy/rule.h"
 
 #define POLICY_ADDRESSES 4 /* of a pod that count */
@@ -58,8 +57,7 @@ enum policy_source {
 };
 
 struct policy_world;
-struct policy_world *policy_world_new(
-	void); /* the three tiers of rule.h are there, and no list was told */
+struct policy_world *policy_world_new(void);	/* tiers of rule.h are there, no list is told */
 void policy_world_free(struct policy_world *w); /* takes NULL */
 
 /* A complete list begins, and has ended: what of this source was not put in between goes. */
@@ -117,4 +115,6 @@ const struct policy_namespace *const *policy_world_namespaces(
 	const struct policy_world *w, size_t *n);
 const struct policy_netset *const *policy_world_netsets(const struct policy_world *w, size_t *n);
 const struct policy *const *policy_world_policies(const struct policy_world *w, size_t *n);
+const struct policy *const *policy_world_policies_of(const struct policy_world *w,
+	const char *namespace, size_t *n); /* those without one, too */
 const struct policy_tier *policy_world_tiers(const struct policy_world *w, size_t *n);

@@ -300,6 +300,33 @@ TEST(policies_stand_in_the_order_of_judgement)
 	policy_world_free(w);
 }
 
+TEST(a_namespace_has_its_own_policies_and_those_of_all)
+{
+	struct policy_world *w = policy_world_new();
+	static const char *const namespaces[] = {"a", "", "b", "a"};
+	for (int i = 0; i < 4; i++) {
+		char name[8];
+		snprintf(name, sizeof(name), "p%d", i);
+		struct policy *p = policy("default", i, name);
+		text_copy(p->namespace, sizeof(p->namespace), namespaces[i]);
+		policy_world_put_policy(w, POLICY_FROM_STORE, p);
+	}
+	for (int round = 0; round < 2; round++) {
+		size_t n;
+		const struct policy *const *all = policy_world_policies_of(w, "a", &n);
+		assert_int_equal(n, 3 - round);
+		assert_string_equal(all[0]->name, "p0");
+		assert_string_equal(all[1]->name, round ? "p3" : "p1");
+		assert_string_equal(all[n - 1]->name, "p3");
+		all = policy_world_policies_of(w, "c", &n);
+		assert_int_equal(n, 1 - round);
+		assert_true(n == 0 || strcmp(all[0]->name, "p1") == 0);
+		assert_int_equal(policy_world_drop_policy(w, POLICY_CALICO_GLOBAL, false, "", "p1"),
+			round == 0);
+	}
+	policy_world_free(w);
+}
+
 TEST(a_tier_that_nobody_described_is_the_last_and_denies)
 {
 	struct policy_world *w = policy_world_new();
@@ -384,6 +411,7 @@ int main(void)
 		cmocka_unit_test(who_loses_or_gains_an_address_by_another_pod_is_told_as_changed),
 		cmocka_unit_test(too_many_changes_are_told_as_everything),
 		cmocka_unit_test(policies_stand_in_the_order_of_judgement),
+		cmocka_unit_test(a_namespace_has_its_own_policies_and_those_of_all),
 		cmocka_unit_test(a_tier_that_nobody_described_is_the_last_and_denies),
 		cmocka_unit_test(policies_are_equal_when_every_part_of_them_is),
 	};
