@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What policies mean: every file of tests/data/policy/cases is a cluster, and the cases that must hold in it. They are
+ * What policies mean: every file of tests/data/policy_cases is a cluster, and the cases that must hold in it. They are
  * read as roostctl policy test reads them. The corner cases of docs/POLICY.md stand there, each by its name.
  */
 #include "tests/unit/check.h"
@@ -19,7 +19,7 @@ static void read_scene(const char *name, struct scene *out)
 	size_t len = 0;
 	struct err e = {0};
 	CLEANUP_FREE char *bytes = NULL;
-	snprintf(path, sizeof(path), "%s/policy/cases/%s.yaml", TEST_DATA, name);
+	snprintf(path, sizeof(path), "%s/policy_cases/%s.yaml", TEST_DATA, name);
 	ok(manifest_read_bytes(path, &bytes, &len, &e));
 	scene_init(out);
 	assert_int_equal(scene_add(out, path, bytes, len), 0);
