@@ -254,6 +254,8 @@ static bool take_resource(struct replica *r, const struct store_event *ev)
 	char name[RESOURCE_NAME];
 	struct err e;
 	bool known = keys_parse_resource(ev->key, &kind, name);
+	if (known && resource_kind_is_policy(kind))
+		return false; /* agent/policy has them */
 	clear_problem(r, ev->key);
 	if (ev->kind == STORE_DELETE) {
 		if (known)

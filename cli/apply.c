@@ -7,7 +7,7 @@
  *
  * The order keeps the rules between resources at each moment, and lets nothing give addresses before all
  * that restricts it is there: pools that move go first, new pools come last, and between them
- * reservations, limits, nodes, filters and who names them.
+ * reservations, limits, nodes, filters and who names them. Policies come before all of these.
  *
  * Two people may write what does not go together at the same moment, as nothing spans two documents. So
  * what other documents may stand against is read afresh after it was written. As both write before they read,
@@ -163,7 +163,10 @@ static int write_step(struct apply *a, const struct plan_step *step, struct err 
 
 static int write_steps(struct apply *a, const struct plan *p, struct err *e)
 {
-	static const enum resource_kind order[] = {RESOURCE_IPRESERVATION,
+	static const enum resource_kind order[] = {RESOURCE_TIER, RESOURCE_GLOBALNETWORKSET,
+		RESOURCE_NETWORKSET, RESOURCE_GLOBALNETWORKPOLICY, RESOURCE_NETWORKPOLICY,
+		RESOURCE_STAGEDGLOBALNETWORKPOLICY, RESOURCE_STAGEDNETWORKPOLICY,
+		RESOURCE_STAGEDKUBERNETESNETWORKPOLICY, RESOURCE_IPRESERVATION,
 		RESOURCE_IPAMCONFIGURATION, RESOURCE_NODE, RESOURCE_BGPFILTER,
 		RESOURCE_BGPCONFIGURATION, RESOURCE_BGPPEER, RESOURCE_IPPOOL};
 	_Static_assert(sizeof(order) / sizeof(order[0]) == RESOURCE_KINDS, "all kinds");

@@ -88,6 +88,11 @@ static void row_ipam(struct table *t, const struct resource *r)
 		cooldown);
 }
 
+static void row_name(struct table *t, const struct resource *r)
+{
+	table_row(t, r->name);
+}
+
 static const struct shape {
 	const char *titles;
 	void (*row)(struct table *t, const struct resource *r);
@@ -106,9 +111,11 @@ void get_table_print(
 	FILE *f, enum resource_kind kind, const struct inventory_item *const *items, size_t n)
 {
 	CLEANUP_TABLE struct table t;
-	table_init(&t, shapes[kind].titles);
+	const struct shape name = {"NAME", row_name};
+	const struct shape *s = resource_kind_is_policy(kind) ? &name : &shapes[kind];
+	table_init(&t, s->titles);
 	for (size_t i = 0; i < n; i++)
 		if (items[i]->value)
-			shapes[kind].row(&t, items[i]->value);
+			s->row(&t, items[i]->value);
 	table_print(&t, f);
 }

@@ -117,9 +117,10 @@ const struct status_block *inventory_counts(
 
 char *inventory_label(enum resource_kind kind, const char *name, char out[INVENTORY_LABEL])
 {
-	const char *plural = resource_kind_plural(kind);
-	(void)snprintf(out, INVENTORY_LABEL, "%.*s/%.*s", (int)strlen(plural) - 1, plural,
-		RESOURCE_NAME - 1, name);
+	(void)snprintf(
+		out, INVENTORY_LABEL, "%s/%.*s", resource_kind_text(kind), RESOURCE_NAME - 1, name);
+	for (char *p = out; *p != '/'; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
 	return out;
 }
 

@@ -63,6 +63,7 @@ json_t *document_stored(const json_t *doc)
 	document_put_kind(out, doc);
 	json_put(out, "metadata", metadata);
 	document_keep(metadata, given, "name");
+	document_keep(metadata, given, "namespace");
 	document_keep_unless_empty(metadata, given, "labels");
 	document_keep_unless_empty(metadata, given, "annotations");
 	(void)json_object_del(json_object_get(metadata, "annotations"), RESOURCE_LAST_APPLIED);

@@ -43,6 +43,11 @@ const char *resource_kind_plural(enum resource_kind k)
 	return kinds[k].plural;
 }
 
+bool resource_kind_is_policy(enum resource_kind k)
+{
+	return k >= RESOURCE_TIER && k < RESOURCE_KINDS;
+}
+
 bool resource_kind_parse(const char *s, enum resource_kind *out)
 {
 	for (int k = 0; k < RESOURCE_KINDS; k++) {
@@ -230,6 +235,8 @@ static const struct schema_member ipam_members[] = {
 };
 static const struct schema ipam_spec = SCHEMA_OF(ipam_members);
 
+static const struct schema policy_spec; /* judged by resource_judge_policy() */
+
 static const struct kind kinds[RESOURCE_KINDS] = {
 	[RESOURCE_IPPOOL] = {"IPPool", "ippools", &pool_spec},
 	[RESOURCE_NODE] = {"Node", "nodes", &node_spec},
@@ -238,6 +245,18 @@ static const struct kind kinds[RESOURCE_KINDS] = {
 	[RESOURCE_BGPFILTER] = {"BGPFilter", "bgpfilters", &resource_filter_spec},
 	[RESOURCE_IPRESERVATION] = {"IPReservation", "ipreservations", &reservation_spec},
 	[RESOURCE_IPAMCONFIGURATION] = {"IPAMConfiguration", "ipamconfigurations", &ipam_spec},
+	[RESOURCE_TIER] = {"Tier", "tiers", &policy_spec},
+	[RESOURCE_GLOBALNETWORKSET] = {"GlobalNetworkSet", "globalnetworksets", &policy_spec},
+	[RESOURCE_NETWORKSET] = {"NetworkSet", "networksets", &policy_spec},
+	[RESOURCE_GLOBALNETWORKPOLICY] = {"GlobalNetworkPolicy", "globalnetworkpolicies",
+		&policy_spec},
+	[RESOURCE_NETWORKPOLICY] = {"NetworkPolicy", "networkpolicies", &policy_spec},
+	[RESOURCE_STAGEDGLOBALNETWORKPOLICY] = {"StagedGlobalNetworkPolicy",
+		"stagedglobalnetworkpolicies", &policy_spec},
+	[RESOURCE_STAGEDNETWORKPOLICY] = {"StagedNetworkPolicy", "stagednetworkpolicies",
+		&policy_spec},
+	[RESOURCE_STAGEDKUBERNETESNETWORKPOLICY] = {"StagedKubernetesNetworkPolicy",
+		"stagedkubernetesnetworkpolicies", &policy_spec},
 };
 
 /* Labels are what selectors see: Kubernetes' alphabet, which is also that of a selector's keys. */
@@ -325,6 +344,8 @@ static int resource_read_spec(const struct schema_at *at, void *out)
 	struct schema_at here = *at;
 	const struct resource *r = out;
 	here.value = at->value ? at->value : none;
+	if (resource_kind_is_policy(r->kind))
+		return json_is_object(here.value) ? 0 : schema_refuse_type(at, "an object");
 	return schema_read_object(&here, kinds[r->kind].spec, out);
 }
 
@@ -358,16 +379,29 @@ static const struct schema_member metadata_members[] = {
 	{"annotations", SCHEMA_READER(resource_check_labels), .max = true},
 	{"uid", SCHEMA_READER(resource_take_uid), IN(uid)},
 	{"creationTimestamp", SCHEMA_READER(resource_take_created), IN(created_s)},
-	{.key = "resourceVersion"},
-	{.key = "generation"},
-	{.key = "managedFields"},
+	{.key = "resourceVersion"}, {.key = "generation"}, {.key = "managedFields"},
 	{.key = "selfLink"},
+	{.key = "namespace"}, /* the last one, of kinds that have it: resource_judge_policy() */
 };
-static const struct schema metadata = SCHEMA_OF(metadata_members);
+
+static bool resource_has_namespace(enum resource_kind k)
+{
+	return k == RESOURCE_NETWORKSET || k == RESOURCE_NETWORKPOLICY ||
+	       k == RESOURCE_STAGEDNETWORKPOLICY || k == RESOURCE_STAGEDKUBERNETESNETWORKPOLICY;
+}
+
+static int resource_read_metadata(const struct schema_at *at, void *out)
+{
+	struct schema metadata = SCHEMA_OF(metadata_members);
+	if (!resource_has_namespace(((const struct resource *)out)->kind))
+		metadata.n--;
+	return schema_read_object(at, &metadata, out);
+}
+
 static const struct schema_member document_members[] = {
 	{.key = "apiVersion"},
 	{.key = "kind"},
-	{"metadata", &schema_object, .flags = SCHEMA_REQUIRED, .schema = &metadata},
+	{"metadata", SCHEMA_READER(resource_read_metadata), .flags = SCHEMA_REQUIRED},
 	{"spec", SCHEMA_READER(resource_read_spec), .flags = SCHEMA_ALWAYS},
 	{.key = "status", .type = SCHEMA_READER(resource_read_status)},
 };
@@ -403,6 +437,8 @@ int resource_parse(
 	int error = schema_read_as(&tolerant, &kind, doc, &r);
 	if (error == 0)
 		error = schema_read_as(&reader, &document, doc, &r);
+	if (error == 0 && resource_kind_is_policy(r.kind))
+		error = resource_judge_policy(doc, &r, where, e);
 	if (error < 0)
 		resource_done(&r);
 	else

@@ -26,12 +26,24 @@ enum resource_kind {
 	RESOURCE_BGPFILTER,
 	RESOURCE_IPRESERVATION,
 	RESOURCE_IPAMCONFIGURATION,
+	RESOURCE_TIER, /* from here on: resource_kind_is_policy() */
+	RESOURCE_GLOBALNETWORKSET,
+	RESOURCE_NETWORKSET,
+	RESOURCE_GLOBALNETWORKPOLICY,
+	RESOURCE_NETWORKPOLICY,
+	RESOURCE_STAGEDGLOBALNETWORKPOLICY,
+	RESOURCE_STAGEDNETWORKPOLICY,
+	RESOURCE_STAGEDKUBERNETESNETWORKPOLICY,
 	RESOURCE_KINDS,
 };
-#define RESOURCE_NODE_IN_KUBERNETES "RoostNode" /* where a Node is another thing */
-const char *resource_kind_text(enum resource_kind k);		  /* "IPPool" */
-const char *resource_kind_plural(enum resource_kind k);		  /* "ippools" */
+#define RESOURCE_NODE_IN_KUBERNETES "RoostNode"		/* where a Node is another thing */
+const char *resource_kind_text(enum resource_kind k);	/* "IPPool" */
+const char *resource_kind_plural(enum resource_kind k); /* "ippools" */
 bool resource_kind_parse(const char *s, enum resource_kind *out); /* "ippool", "IPPools" */
+
+/* Network policies and what they are about: a resource of them is a name, NAMESPACE.NAME where the kind has
+ * namespaces. What they say is policy/read.h's to read; what that does not understand is refused here. */
+bool resource_kind_is_policy(enum resource_kind k);
 
 enum resource_encap { ENCAP_NEVER, ENCAP_ALWAYS, ENCAP_CROSS_SUBNET };
 

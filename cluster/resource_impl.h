@@ -12,6 +12,10 @@
 
 extern const struct schema resource_bgp_spec, resource_peer_spec, resource_filter_spec;
 
+/* Of documents of policies: r has its kind, and gets its name. */
+int resource_judge_policy(
+	const json_t *doc, struct resource *r, char where[RESOURCE_WHERE], struct err *e);
+
 /* The form of a kind's spec. deploy/crds/ says the same to an API server; a test compares them. */
 const struct schema *resource_spec(enum resource_kind k);
 

@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "store/kube": {"lib", "store", "store/kube"},
     "ipam": {"lib", "ipam"},
     "plugins": {"lib", "ipam", "plugins"},
-    "cluster": {"lib", "ipam", "store", "cluster"},
+    "cluster": {"lib", "ipam", "store", "policy", "cluster"},
     "policy": {"lib", "policy"},
     "agent/policy": {"lib", "ipam", "store", "store/kube", "cluster", "policy", "agent/policy"},
     "agent": {"lib", "ipam", "store", "cluster", "policy", "agent", "agent/policy", "agent/desired", "agent/bird", "agent/kernel",

@@ -706,3 +706,39 @@ def test_a_store_that_cannot_be_used_is_named(s):
             gone.bind(("127.0.0.1", 0))
             url = f"etcd:http://127.0.0.1:{gone.getsockname()[1]}"
             holds(s.ctl("--store", url, "get", "all", status=1).stderr, "roostctl: ")
+
+
+POLICIES = """apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  selector: app == 'web'
+  ingress: [{action: Allow, protocol: TCP, destination: {ports: [80]}}]
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: offices, labels: {who: us}}
+spec: {nets: [192.0.2.0/24]}
+---
+apiVersion: projectcalico.org/v3
+kind: Tier
+metadata: {name: security}
+spec: {order: 100}
+"""
+
+
+def test_policies_are_named_by_their_namespace_and_refused_when_they_would_not_be_enforced(s):
+    s.apply(POLICIES)
+    holds(s.apply(POLICIES).stdout, "networkpolicy/shop.web unchanged")
+    doc = json.loads(s.ctl("get", "networkpolicies", "shop.web", "-o", "json").stdout)
+    equal((doc["metadata"]["namespace"], doc["metadata"]["name"]), ("shop", "web"), "its place")
+    holds(s.ctl("get", "networkpolicies").stdout, "shop.web")
+    wrong = POLICIES.replace("destination: {ports: [80]}", "source: {services: {name: s}}")
+    said = s.apply(wrong, status=1).stderr
+    holds(said, "spec.ingress[0].source: services is not served by roost")
+    holds(said, "nothing was changed")
+    changed = POLICIES.replace("ports: [80]", "ports: [81]")
+    holds(s.ctl("diff", "-f", "-", stdin=changed, status=1).stdout, "81")
+    s.ctl("delete", "networkpolicy", "shop.web")
+    holds(s.ctl("delete", "networkpolicy", "shop.web", status=1).stderr, "networkpolicy/shop.web does not exist")
+    s.ctl("delete", "tier", "security")

@@ -201,9 +201,21 @@ TEST(our_own_document_is_kept_as_it_is)
 	replica_done(&r);
 }
 
+TEST(policies_are_left_to_who_enforces_them)
+{
+	struct replica r;
+	open_empty(&r);
+	put(&r, "resources/networkpolicies/a.web", "no document");
+	put(&r, "resources/tiers/security", "{}");
+	assert_int_equal(r.n_problems, 0);
+	assert_int_equal(r.n_items, 0);
+	replica_done(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(policies_are_left_to_who_enforces_them),
 		cmocka_unit_test(it_is_whole_when_both_lists_were_seen),
 		cmocka_unit_test(a_new_list_drops_what_it_does_not_tell),
 		cmocka_unit_test(many_blocks_in_any_order_end_up_sorted),

@@ -168,6 +168,15 @@ static void describe_value(struct text *t, const struct resource *r)
 		text_add(t, " blocks=%u cooldown=%lld", r->ipam.max_blocks,
 			(long long)r->ipam.cooldown_s);
 		break;
+	case RESOURCE_TIER:
+	case RESOURCE_GLOBALNETWORKSET:
+	case RESOURCE_NETWORKSET:
+	case RESOURCE_GLOBALNETWORKPOLICY:
+	case RESOURCE_NETWORKPOLICY:
+	case RESOURCE_STAGEDGLOBALNETWORKPOLICY:
+	case RESOURCE_STAGEDNETWORKPOLICY:
+	case RESOURCE_STAGEDKUBERNETESNETWORKPOLICY:
+		break;
 	case RESOURCE_KINDS:
 		fail();
 	}
