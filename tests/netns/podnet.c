@@ -78,18 +78,6 @@ static void set_sysctl(const char *path, const char *value)
 	(void)close(fd);
 }
 
-static void podnet_name_addrs(struct podnet *p)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		p->addrs[i][IPV4] =
-			(struct addr){.family = AF_INET, .bytes = {10, 66, 0, (uint8_t)(i + 1)}};
-		p->addrs[i][IPV6] = (struct addr){.family = AF_INET6, .bytes = {0xfd, 0x66}};
-		p->addrs[i][IPV6].bytes[15] = (uint8_t)(i + 1);
-	}
-	p->gateways[IPV4] = (struct addr){.family = AF_INET, .bytes = {10, 99, 0, 1}};
-	p->gateways[IPV6] = (struct addr){.family = AF_INET6, .bytes = {0xfd, 0x99, [15] = 1}};
-}
-
 /* A process that stays in a new namespace until its pipe closes: ip(8) wants one to move a link to. */
 static pid_t holder(int pipes[2])
 {
@@ -148,18 +136,32 @@ static void podnet_make_pod(struct podnet *p, size_t i)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-void podnet_make(struct podnet *out, size_t n)
+void podnet_make_at(struct podnet *out, const struct addr (*addrs)[FAMILIES], size_t n)
 {
 	*out = (struct podnet){.n = n};
 	assert_true(n <= PODNET_PODS);
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	out->host = own_namespace();
-	podnet_name_addrs(out);
+	memcpy(out->addrs, addrs, n * sizeof(*addrs));
+	out->gateways[IPV4] = (struct addr){.family = AF_INET, .bytes = {10, 99, 0, 1}};
+	out->gateways[IPV6] = (struct addr){.family = AF_INET6, .bytes = {0xfd, 0x99, [15] = 1}};
 	set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
 	set_sysctl("/proc/sys/net/ipv6/conf/all/forwarding", "1");
 	run_ip("link set lo up\naddr add 10.99.0.1/32 dev lo\naddr add fd99::1/128 dev lo nodad\n");
 	for (size_t i = 0; i < n; i++)
 		podnet_make_pod(out, i);
+}
+
+void podnet_make(struct podnet *out, size_t n)
+{
+	struct addr addrs[PODNET_PODS][FAMILIES] = {0};
+	for (size_t i = 0; i < PODNET_PODS; i++) {
+		addrs[i][IPV4] =
+			(struct addr){.family = AF_INET, .bytes = {10, 66, 0, (uint8_t)(i + 1)}};
+		addrs[i][IPV6] = (struct addr){
+			.family = AF_INET6, .bytes = {0xfd, 0x66, [15] = (uint8_t)(i + 1)}};
+	}
+	podnet_make_at(out, addrs, n);
 }
 
 void podnet_done(struct podnet *p)

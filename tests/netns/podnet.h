@@ -19,8 +19,9 @@ struct podnet {
 	struct addr gateways[FAMILIES]; /* addresses of the host */
 };
 
-/* Enters a new namespace, and makes the pods. Fails the test. */
+/* Enters a new namespace, and makes the pods, with addresses of its own choice or (at) the caller's. Fails the test. */
 void podnet_make(struct podnet *out, size_t n);
+void podnet_make_at(struct podnet *out, const struct addr (*addrs)[FAMILIES], size_t n);
 void podnet_done(struct podnet *p);
 
 /* A socket in the namespace of a pod (or with pod == n of the host). */

@@ -385,6 +385,10 @@ static void end_of(const struct random_case *c, unsigned int item, const struct 
 static void numbers_of(
 	const struct random_case *c, unsigned int item, bool is_calico, struct policy_rule *r)
 {
+	/* No reader makes ports of what has none; the kernel would find other bytes there. */
+	if (r->proto && r->proto != IPPROTO_TCP && r->proto != IPPROTO_UDP &&
+		r->proto != IPPROTO_SCTP)
+		return;
 	/* Sometimes so many that the product of clauses is large. */
 	unsigned int most = draw(c, item, 6, 6) == 0 ? PORTS : 3;
 	r->ports = mem_new(most, sizeof(*r->ports));
