@@ -366,8 +366,8 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 		}
 		a->publish_at = boot_now_ms();
 	} else if (ev->id == a->watch_resources) {
-		enforce_take_resource(a->policies.enforce, ev);
-		if (replica_take(&a->replica, REPLICA_RESOURCES, ev))
+		if (!enforce_take_resource(a->policies.enforce, ev) &&
+			replica_take(&a->replica, REPLICA_RESOURCES, ev))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 	} else if (ev->id == a->watch_blocks) {
 		if (replica_take(&a->replica, REPLICA_BLOCKS, ev))

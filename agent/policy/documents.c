@@ -147,25 +147,20 @@ static bool drop_document(struct documents *d, const struct document_name *n, co
 		d->world, POLICY_FROM_STORE, n->kind->object, n->namespace, n->name);
 }
 
-bool documents_take(struct documents *d, const struct store_event *ev)
+bool documents_take(struct documents *d, const struct store_event *ev, bool *changed)
 {
 	struct document_name name;
-	switch (ev->kind) {
-	case STORE_RESTART:
+	*changed = false;
+	if (ev->kind == STORE_RESTART) {
 		policy_world_begin(d->world, POLICY_FROM_STORE);
-		d->end_due = false;
 		d->n_refused = 0;
-		return false;
-	case STORE_CURRENT:
-		d->end_due = true;
-		return false;
-	case STORE_PUT:
-		return parse_key(ev->key, &name) && put_document(d, ev);
-	case STORE_DELETE:
-		return parse_key(ev->key, &name) && drop_document(d, &name, ev->key);
-	default:
-		return false;
 	}
+	if (ev->kind == STORE_RESTART || ev->kind == STORE_CURRENT)
+		d->end_due = ev->kind == STORE_CURRENT;
+	if ((ev->kind != STORE_PUT && ev->kind != STORE_DELETE) || !parse_key(ev->key, &name))
+		return false;
+	*changed = ev->kind == STORE_PUT ? put_document(d, ev) : drop_document(d, &name, ev->key);
+	return true;
 }
 
 bool documents_trust(struct documents *d)

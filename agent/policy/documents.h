@@ -15,9 +15,10 @@ struct documents;
 struct documents *documents_new(struct policy_world *w); /* borrowed */
 void documents_free(struct documents *d);		 /* takes NULL */
 
-/* An event of the watch of all resources; those of other kinds are passed over. true: something is not as it
- * was before. The end of a list is kept back until documents_trust(): a store may have lost what it had. */
-bool documents_take(struct documents *d, const struct store_event *ev);
+/* An event of the watch of all resources. true: it is a document of ours, and nobody else's; *changed: something
+ * is not as it was before. The end of a list is kept back until documents_trust(): a store may have lost what it
+ * had. */
+bool documents_take(struct documents *d, const struct store_event *ev, bool *changed);
 bool documents_trust(struct documents *d);
 bool documents_are_told(const struct documents *d);
 

@@ -190,10 +190,13 @@ bool enforce_take_store(struct enforce *f, const struct store_event *ev)
 	return ours;
 }
 
-void enforce_take_resource(struct enforce *f, const struct store_event *ev)
+bool enforce_take_resource(struct enforce *f, const struct store_event *ev)
 {
-	if (documents_take(f->documents, ev))
+	bool changed = false;
+	bool ours = documents_take(f->documents, ev, &changed);
+	if (changed)
 		note_event(f);
+	return ours;
 }
 
 void enforce_trust_store(struct enforce *f)

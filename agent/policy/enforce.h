@@ -34,7 +34,7 @@ int enforce_fd(const struct enforce *f); /* readable: take a turn */
  * as the agent trusts the store. */
 bool enforce_take_kube(struct enforce *f, const struct kube_event *ev);
 bool enforce_take_store(struct enforce *f, const struct store_event *ev);
-void enforce_take_resource(struct enforce *f, const struct store_event *ev);
+bool enforce_take_resource(struct enforce *f, const struct store_event *ev);
 void enforce_trust_store(struct enforce *f);
 
 /* The pods of this node, and its addresses; taken over. */

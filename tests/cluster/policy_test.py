@@ -138,6 +138,7 @@ def test_a_policy_denies_and_allows_between_nodes(store):
         step("clients come in, strangers do not")
         for node in c.nodes:
             until(lambda n=node: "1 in the cluster, in force" in n.status_text(), f"the status of {node} to say so")
+            equal(node.status()["problems"], [], f"problems of {node}")
         pods = {pod.name for node in c.nodes for pod in node.pods.values()}
         until(lambda: endpoints(c) == pods, "a document for each pod")
         for node in c.nodes:

@@ -32,7 +32,11 @@ static size_t count_policies(const struct policy_world *w)
 static bool tell(
 	struct documents *d, enum store_event_kind kind, const char *key, const char *value)
 {
-	return documents_take(d, &(struct store_event){.kind = kind, .key = key, .value = value});
+	bool changed;
+	bool ours = documents_take(
+		d, &(struct store_event){.kind = kind, .key = key, .value = value}, &changed);
+	assert_true(ours || !changed);
+	return changed;
 }
 
 struct scene {
