@@ -8,8 +8,8 @@ import pytest
 import controlplane
 import lab
 from controlplane import ControlPlane
-from lab import Cluster, equal, step, true, until
-from policy_test import SOON_S, TABLE, allowed, connection, denied, is_in_force, table, talks
+from lab import Cluster, true, until
+from enforcement_test import allowed, connection, denied, is_in_force, table, talks
 from rights_test import bound_account
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
