@@ -12,7 +12,8 @@ import xml.etree.ElementTree
 
 import binaries
 import lab
-from lab import Failed, HANG_S, Process, true
+from kubelab import READY_S
+from lab import Failed, HANG_S, Process, true, until
 
 LIMIT_S = 1500 * lab.roostlab.SLOW  # of all of a choice; nothing that works takes that long
 Result = collections.namedtuple("Result", "name passed seconds text")
@@ -20,7 +21,6 @@ Result = collections.namedtuple("Result", "name passed seconds text")
 # What is left out, and why. README.md says it, too.
 NOT_SERVED = {
     r"\[Serial\]|\[Disruptive\]|\[Slow\]": "they change nodes, or take minutes each",
-    r"NetworkPolicy|Netpol": "policies are not enforced yet",
     r"\[Feature:|\[FeatureGate:": "they need something that this cluster is not set up with",
 }
 
@@ -29,7 +29,7 @@ NOT_SERVED = {
 NOT_IN_ALL = {
     r"\[Conformance\]": "they run without --all",
     r"\[Serial\]|\[Disruptive\]": "they change nodes under all others",
-    r"NetworkPolicy|Netpol": "policies have stories of their own",
+    r"NetworkPolicy|Netpol": "policies have a choice of their own, POLICIES",
     r"LoadBalancers|PerformanceDNS|Networking-Performance": "minutes each; balancers have stories of their own",
     r"SCTP|sctp": "a kernel with SCTP",
     r"Networking-(IPv4|IPv6|DNS)\]|Provider:gce": "the Internet, or a cloud",
@@ -40,6 +40,23 @@ NOT_IN_ALL = {
                                       "device that it leaves by, and the test wants the node's",
     r"multiple nodes when using|fall back to same zone": "two nodes in each zone",
 }
+
+# Network policies: all of them but NOT_IN_POLICIES, and those that run without --all.
+POLICIES = r"\[sig-network\] Netpol "
+NOT_IN_POLICIES = {
+    r"SCTPConnectivity": "a kernel with SCTP",
+}
+FEW_POLICIES = (
+    r"Netpol NetworkPolicy between server and client should ("
+    r"support a 'default-deny-all' policy|"
+    r"enforce policy based on PodSelector and NamespaceSelector|"
+    r"allow ingress access from namespace on one named port|"
+    r"deny egress from all pods in a namespace|"
+    r"ensure an IP overlapping both IPBlock.CIDR and IPBlock.Except is allowed|"
+    r"enforce except clause while egress access to server in CIDR block|"
+    r"enforce updated policy|"
+    r"stop enforcing policies after they are deleted) "
+)
 
 
 def every_test():
@@ -81,6 +98,14 @@ def must_pass(cluster, names, **more):
     if bad:
         raise Failed(f"expected {len(results)} tests of Kubernetes to pass, saw {len(bad)} fail:\n"
                      + "\n".join(f"      {r.name}\n        {r.text[-1200:]}" for r in bad))
+
+
+def policies_must_pass(cluster, focus):
+    """Runs tests of network policies; of their policies nothing stays on the nodes."""
+    must_pass(cluster, choose(focus, left_out=NOT_IN_POLICIES))
+    for node in cluster.nodes:
+        until(lambda n=node: "roost-policy" not in n.run("nft", "list", "tables"),
+              f"no table of policies on {node} when the last policy is deleted", READY_S)
 
 
 class _Run:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Kubernetes has of tests of a network beyond Conformance: Services with their policies, affinity and
-terminating endpoints, zones, conntrack, names, and the second family of a dual-stack cluster."""
+terminating endpoints, zones, conntrack, names, the second family of a dual-stack cluster, and network policies."""
 import pytest
 
 import kubelab
@@ -33,3 +33,7 @@ def test_names_connections_and_paths(cluster):
 
 def test_dual_stack(cluster):
     must_pass(cluster, rf"\[sig-network\] {DUAL}")
+
+
+def test_network_policies(cluster):
+    upstream.policies_must_pass(cluster, upstream.POLICIES)

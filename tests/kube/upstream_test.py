@@ -14,3 +14,7 @@ def test_granular_checks(cluster):
 
 def test_conformance(cluster):
     upstream.must_pass(cluster, upstream.choose(r"\[sig-network\].*\[Conformance\]", "Granular Checks: Pods"))
+
+
+def test_network_policies(cluster):
+    upstream.policies_must_pass(cluster, upstream.FEW_POLICIES)
