@@ -111,7 +111,8 @@ class Host:
         if plugin == "roost" and not binary:
             with sandbox.inside(self.netns):
                 routes = set(kernel.pod_routes()) - set(self.expected.get("pod routes", ()))
-            if {a["address"] for a in addresses} != routes:
+            near = {"::1/128"} if self.wishes else set()  # of a link of a pod with a port there
+            if {a["address"] for a in addresses} != routes - near:
                 raise Failed(f"ADD gave {addresses} and made the routes {routes}")
 
     def allocations(self):
