@@ -209,6 +209,17 @@ static void nft_take_elements(const struct nlmsghdr *reply, void *arg)
 	nftnl_set_free(x);
 }
 
+/* A hash that grew while it was being listed: the kernel goes on by the number of those that it has told, in
+ * another order, so that some come twice and some never. */
+static bool nft_was_rebuilt(struct nft_set *s)
+{
+	size_t told = s->n;
+	if (nft_set_is_split(s))
+		return false;
+	nft_set_sort(s);
+	return s->n != told;
+}
+
 static int nft_read_elements_of(
 	struct nft *n, struct nft_reading *g, struct nft_set *s, struct err *e)
 {
@@ -219,6 +230,8 @@ static int nft_read_elements_of(
 	g->set = s;
 	int r = nft_batch_ask(&n->batch, nft_take_elements, g, e);
 	nft_join_bounds(g);
+	if (r >= 0 && nft_was_rebuilt(s))
+		return err_set(e, EINTR, "set %s grew while it was being listed", s->name);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter.h>
 #include <net/if.h>
 #include <poll.h>
@@ -79,7 +80,7 @@ static const char *run_nft(const char *const *arguments, int *status)
 {
 	static char out[1 << 16];
 	int pipes[2];
-	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)dup2(pipes[1], STDOUT_FILENO);
@@ -301,14 +302,25 @@ static bool holds(const struct policy_ruleset *r)
 	return same;
 }
 
+/* A hash that has just got many elements grows behind the batch, and cannot be listed whole meanwhile. */
+static bool agrees_soon(void)
+{
+	int same = policy_writer_agrees(writer, &e);
+	for (int i = 0; i < 250 && same != 1; i++) {
+		(void)poll(NULL, 0, 20);
+		same = policy_writer_agrees(writer, &e);
+	}
+	return same == 1;
+}
+
 /* Writes it, and sees that the kernel has it. */
 static void write_all(struct policy_ruleset r, int changed)
 {
 	int done = policy_writer_sync(writer, &r, &e);
 	if (done != changed)
 		fail_msg("sync: %d %s", done, done < 0 ? e.text : "");
-	if (policy_writer_agrees(writer, &e) != 1)
-		fail_msg("the kernel has another table: %s", list());
+	if (!agrees_soon())
+		fail_msg("the kernel has another table: %.2000s", list());
 	policy_ruleset_done(&r);
 }
 
@@ -506,13 +518,14 @@ TEST(the_gate_of_add_is_part_of_the_table)
 
 /* A change, of which one call fails: it ends well at once or with the next sync, and in between the kernel has the old
  * table or the new one. */
-static void one_call_fails(int which, int error)
+static bool one_call_fails(int which, int error)
 {
 	struct policy_ruleset old = everything(), new = simple("in_a", "a4_a", 2);
 	ok(policy_writer_sync(writer, &old, &e));
 	failing = which;
 	failure = error;
 	int done = policy_writer_sync(writer, &new, &e);
+	bool has_failed = failing == 0;
 	failing = 0;
 	bool is_old = holds(&old);
 	bool is_new = holds(&new);
@@ -524,32 +537,46 @@ static void one_call_fails(int which, int error)
 	assert_true(holds(&new));
 	policy_ruleset_done(&old);
 	policy_ruleset_done(&new);
+	return has_failed;
 }
 
 TEST(each_call_may_fail_once)
 {
 	static const int errors[] = {ENOBUFS, EBUSY, ENOENT, EINTR, ENOMEM};
-	for (size_t i = 0; i < COUNT(errors); i++)
-		for (int which = 1; which <= 12; which++)
-			one_call_fails(which, errors[i]);
+	for (size_t i = 0; i < COUNT(errors); i++) {
+		int calls = 0;
+		while (one_call_fails(calls + 1, errors[i]))
+			calls++;
+		assert_true(calls >= 2); /* a batch, and its answer */
+	}
+}
+
+/* The same where there was no table. */
+static bool one_call_of_the_first_write_fails(int which, int error)
+{
+	struct policy_ruleset none = {0}, r = everything();
+	ok(policy_writer_sync(writer, &none, &e));
+	failing = which;
+	failure = error;
+	int done = policy_writer_sync(writer, &r, &e);
+	bool has_failed = failing == 0;
+	failing = 0;
+	if (done < 0)
+		ok(policy_writer_sync(writer, &r, &e));
+	assert_true(holds(&r));
+	policy_ruleset_done(&r);
+	return has_failed;
 }
 
 TEST(the_first_write_may_fail_once)
 {
 	static const int errors[] = {ENOBUFS, EBUSY, ENOENT, EINTR};
-	for (size_t i = 0; i < COUNT(errors); i++)
-		for (int which = 1; which <= 10; which++) {
-			struct policy_ruleset none = {0}, r = everything();
-			ok(policy_writer_sync(writer, &none, &e));
-			failing = which;
-			failure = errors[i];
-			int done = policy_writer_sync(writer, &r, &e);
-			failing = 0;
-			if (done < 0)
-				ok(policy_writer_sync(writer, &r, &e));
-			assert_true(holds(&r));
-			policy_ruleset_done(&r);
-		}
+	for (size_t i = 0; i < COUNT(errors); i++) {
+		int calls = 0;
+		while (one_call_of_the_first_write_fails(calls + 1, errors[i]))
+			calls++;
+		assert_true(calls >= 2);
+	}
 }
 
 /* A rule set that the kernel refuses as a whole leaves what was there. */
