@@ -26,7 +26,6 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter_ipv4.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,40 +51,18 @@ static void put_rule(struct nft_batch *b, const char *chain, const char *prefix)
 	nft_raw_rule_end(r);
 }
 
-static void take_use(const struct nlmsghdr *reply, void *arg)
-{
-	const struct nlattr *attr;
-	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
-		if (netlink_type(attr) == NFTA_CHAIN_USE)
-			*(uint32_t *)arg = netlink_be32(attr);
-}
-
 static void antispoof_chain(const char *prefix, char out[32])
 {
 	(void)snprintf(out, 32, "antispoof-%.15s", prefix);
 }
 
-/* 1: chain and rule are there, 0: not; *has_chain tells a flushed chain from a missing one. */
-static int antispoof_look(struct nft_batch *b, const char *chain, bool *has_chain, struct err *e)
-{
-	uint32_t rules = 0;
-	struct nlmsghdr *m = nft_batch_question(b, NFT_MSG_GETCHAIN, 0, NFPROTO_INET);
-	netlink_put_text(m, NFTA_CHAIN_TABLE, TABLE);
-	netlink_put_text(m, NFTA_CHAIN_NAME, chain);
-	int r = nft_batch_ask(b, take_use, &rules, e);
-	*has_chain = r >= 0;
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return rules > 0;
-}
-
 static int antispoof_make(
-	struct nft_batch *b, const char *chain, const char *prefix, bool has_chain, struct err *e)
+	struct nft_batch *b, const char *chain, const char *prefix, bool lacks, struct err *e)
 {
 	static const struct nft_raw_base base = {
 		.type = "filter", .hook = NF_INET_PRE_ROUTING, .priority = NF_IP_PRI_RAW};
 	nft_raw_table(b, TABLE);
-	nft_raw_chain(b, TABLE, chain, &base, has_chain ? 0 : NLM_F_EXCL);
+	nft_raw_chain(b, TABLE, chain, &base, lacks ? NLM_F_EXCL : 0);
 	put_rule(b, chain, prefix);
 	int r = nft_batch_commit(b, e);
 	if (r == -EEXIST)
@@ -95,24 +72,24 @@ static int antispoof_make(
 
 /* A socket, the chain's name, and the look. The caller closes the socket. */
 static int antispoof_open(
-	struct nft_batch *b, const char *prefix, char chain[32], bool *has_chain, struct err *e)
+	struct nft_batch *b, const char *prefix, char chain[32], bool *lacks, struct err *e)
 {
-	*has_chain = false;
+	*lacks = true;
 	antispoof_chain(prefix, chain);
 	int r = nft_batch_open(b, e);
-	return r < 0 ? r : antispoof_look(b, chain, has_chain, e);
+	return r < 0 ? r : nft_raw_has_rules(b, TABLE, chain, lacks, e);
 }
 
 int antispoof_ensure(const char *prefix, struct err *e)
 {
 	struct nft_batch b;
 	char chain[32];
-	bool has_chain;
-	int r = antispoof_open(&b, prefix, chain, &has_chain, e);
+	bool lacks;
+	int r = antispoof_open(&b, prefix, chain, &lacks, e);
 	if (r == 1)
 		r = 0;
 	else if (r == 0)
-		r = antispoof_make(&b, chain, prefix, has_chain, e);
+		r = antispoof_make(&b, chain, prefix, lacks, e);
 	nft_batch_close(&b);
 	return r;
 }
@@ -121,8 +98,8 @@ int antispoof_has(const char *prefix, struct err *e)
 {
 	struct nft_batch b;
 	char chain[32];
-	bool has_chain;
-	int r = antispoof_open(&b, prefix, chain, &has_chain, e);
+	bool lacks;
+	int r = antispoof_open(&b, prefix, chain, &lacks, e);
 	nft_batch_close(&b);
 	return r;
 }

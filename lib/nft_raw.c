@@ -6,8 +6,10 @@
  */
 #include "lib/nft_raw.h"
 
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
 #define MESSAGE 1024 /* bytes of attributes at most */
@@ -53,6 +55,28 @@ void nft_raw_chain(struct nft_batch *b, const char *table, const char *chain,
 	netlink_nest_end(m, hook);
 	netlink_put_be32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
 	netlink_put_text(m, NFTA_CHAIN_TYPE, base->type);
+}
+
+static void take_use(const struct nlmsghdr *reply, void *arg)
+{
+	const struct nlattr *attr;
+	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
+		if (netlink_type(attr) == NFTA_CHAIN_USE)
+			*(uint32_t *)arg = netlink_be32(attr);
+}
+
+int nft_raw_has_rules(
+	struct nft_batch *b, const char *table, const char *chain, bool *lacks, struct err *e)
+{
+	uint32_t rules = 0;
+	struct nlmsghdr *m = nft_batch_question(b, NFT_MSG_GETCHAIN, 0, NFPROTO_INET);
+	netlink_put_text(m, NFTA_CHAIN_TABLE, table);
+	netlink_put_text(m, NFTA_CHAIN_NAME, chain);
+	int r = nft_batch_ask(b, take_use, &rules, e);
+	*lacks = r < 0;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return rules > 0;
 }
 
 void nft_raw_verdict_map(

@@ -5,6 +5,7 @@
  * executables that do not link libnftnl, whose tables are few and always the same. What is more than
  * that is lib/nft_rule.h's.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,11 @@ struct nft_raw_base {
 };
 void nft_raw_chain(struct nft_batch *b, const char *table, const char *chain,
 	const struct nft_raw_base *base, uint16_t flags);
+
+/* Whether a chain of the table is there with rules: 1, 0, or an error; *lacks tells one that is not there from one
+ * that somebody emptied. A question of its own. */
+int nft_raw_has_rules(
+	struct nft_batch *b, const char *table, const char *chain, bool *lacks, struct err *e);
 
 /* A map from keys of key_len bytes (of nft(8)'s type) to verdicts; it may exist. id: its number in the batch. */
 struct nft_raw_key {

@@ -30,7 +30,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter_ipv4.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -115,34 +114,12 @@ static void put_way(struct nft_batch *b, const struct way *w, bool lacks)
 	put_pending(b, w, OWNED_PENDING_BOTH);
 }
 
-static void take_rules(const struct nlmsghdr *reply, void *arg)
-{
-	const struct nlattr *attr;
-	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
-		if (netlink_type(attr) == NFTA_CHAIN_USE)
-			*(uint32_t *)arg = netlink_be32(attr);
-}
-
-/* 1: chain and rules are there; 0: not; *lacks tells a missing chain from a flushed one. */
-static int look(struct nft_batch *b, const char *chain, bool *lacks, struct err *e)
-{
-	uint32_t rules = 0;
-	struct nlmsghdr *m = nft_batch_question(b, NFT_MSG_GETCHAIN, 0, NFPROTO_INET);
-	netlink_put_text(m, NFTA_CHAIN_TABLE, TABLE);
-	netlink_put_text(m, NFTA_CHAIN_NAME, chain);
-	int r = nft_batch_ask(b, take_rules, &rules, e);
-	*lacks = r < 0;
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return rules > 0;
-}
-
 /* How many of the ways stand. */
 static int look_at_all(struct nft_batch *b, bool stands[WAYS], bool lacks[WAYS], struct err *e)
 {
 	int n = 0;
 	for (size_t i = 0; i < WAYS; i++) {
-		int r = look(b, ways[i].name, &lacks[i], e);
+		int r = nft_raw_has_rules(b, TABLE, ways[i].name, &lacks[i], e);
 		if (r < 0)
 			return r;
 		stands[i] = r > 0;
