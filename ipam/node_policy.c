@@ -84,8 +84,8 @@ int node_get_gate(struct node *n, const char *namespace, const char *uid, struct
 {
 	*out = (struct node_gate){0};
 	int r = get_closed(n, namespace, out, e);
-	/* A pod that is open anyway needs no chains, but one whose chains say more than its namespace. */
-	return r < 0 ? r : get_staged(n, uid, out, e);
+	/* Chains are there to open a pod: one that is not closed needs none. */
+	return r < 0 || !(out->ingress || out->egress) ? r : get_staged(n, uid, out, e);
 }
 
 int node_list_identities(struct node *n, struct node_identity **out, size_t *count, struct err *e)

@@ -41,7 +41,7 @@ int node_put_policy(struct node *n, const struct node_policy *p, struct err *e);
 /* For one pod. uid "": not known. Nothing is closed where no agent has told of a policy. */
 struct node_gate {
 	bool ingress, egress; /* closed */
-	bool is_staged;
+	bool is_staged;	      /* never of one that is open anyway */
 	struct node_staged staged;
 };
 int node_get_gate(struct node *n, const char *namespace, const char *uid, struct node_gate *out,

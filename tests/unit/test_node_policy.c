@@ -70,7 +70,9 @@ TEST(what_is_told_again_changes_nothing_and_what_is_not_told_goes)
 	assert_false(gate(n, "", "u-2").is_staged);
 	assert_int_equal(put(n, 0, 1), 1);
 	assert_false(gate(n, "shut", "").ingress);
-	assert_true(gate(n, "", "u-1").is_staged);
+	assert_false(gate(n, "shut", "u-1").is_staged);
+	assert_int_equal(put(n, 3, 1), 1);
+	assert_true(gate(n, "shut", "u-1").is_staged);
 	assert_int_equal(put(n, 0, 0), 1);
 	assert_int_equal(put(n, 0, 0), 0);
 }
