@@ -318,42 +318,16 @@ static void read_rule(struct reading *r, const char *where, enum policy_directio
 		read_fail_closed(rule);
 }
 
-static void read_rules(struct reading *r, enum policy_direction d, const json_t *list)
-{
-	static const char *const names[POLICY_DIRECTIONS] = {"spec.ingress", "spec.egress"};
-	const json_t *rules = read_list(r, names[d], list);
-	size_t n = json_array_size(rules);
-	struct policy_rule *out = read_make_rules(r, d, n);
-	char here[READ_WHERE];
-	for (size_t i = 0; i < r->p->n_rules[d]; i++) {
-		(void)read_place(here, names[d], "", (int)i);
-		read_rule(r, here, d, json_array_get(rules, i), &out[i]);
-	}
-	if (r->p->n_rules[d] < n) {
-		out[r->p->n_rules[d] - 1].action = POLICY_DENY;
-		read_fail_closed(&out[r->p->n_rules[d] - 1]);
-	}
-}
-
 /* Egress alone when there are egress rules only; else Ingress, and Egress if there are such. */
 static void read_types(struct reading *r, const json_t *spec)
 {
-	static const char *const names[POLICY_DIRECTIONS] = {"Ingress", "Egress"};
 	const json_t *list = read_list(r, "spec.types", read_member(spec, "types"));
 	if (json_array_size(list) == 0) {
 		r->p->applies[POLICY_EGRESS] = json_array_size(read_member(spec, "egress")) > 0;
 		r->p->applies[POLICY_INGRESS] = !r->p->applies[POLICY_EGRESS] ||
 						json_array_size(read_member(spec, "ingress")) > 0;
 	}
-	for (size_t i = 0; i < json_array_size(list) && i < POLICY_RULES_MAX; i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-		int d = text ? TEXT_INDEX(text, names) : -1;
-		if (d >= 0)
-			r->p->applies[d] = true;
-		else
-			reading_problem(r, "spec.types",
-				"only Ingress and Egress are served: the others do nothing");
-	}
+	read_directions(r, "spec.types", list);
 }
 
 static bool read_subject(struct reading *r, const json_t *spec)
@@ -411,7 +385,8 @@ void read_calico_spec(struct reading *r, const json_t *spec)
 		return;
 	read_types(r, spec);
 	if (r->p->applies[POLICY_INGRESS])
-		read_rules(r, POLICY_INGRESS, read_member(spec, "ingress"));
+		(void)read_deciding_rules(
+			r, POLICY_INGRESS, read_member(spec, "ingress"), read_rule);
 	if (r->p->applies[POLICY_EGRESS])
-		read_rules(r, POLICY_EGRESS, read_member(spec, "egress"));
+		(void)read_deciding_rules(r, POLICY_EGRESS, read_member(spec, "egress"), read_rule);
 }

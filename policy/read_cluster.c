@@ -179,22 +179,10 @@ static void read_rule(struct reading *r, const char *where, enum policy_directio
 		read_fail_closed(rule);
 }
 
-static void read_rules(struct reading *r, enum policy_direction d, const json_t *list)
+/* A direction without rules is not touched. */
+static void read_direction(struct reading *r, enum policy_direction d, const json_t *list)
 {
-	static const char *const names[POLICY_DIRECTIONS] = {"spec.ingress", "spec.egress"};
-	const json_t *rules = read_list(r, names[d], list);
-	size_t n = json_array_size(rules);
-	struct policy_rule *out = read_make_rules(r, d, n);
-	char here[READ_WHERE];
-	for (size_t i = 0; i < r->p->n_rules[d]; i++) {
-		(void)read_place(here, names[d], "", (int)i);
-		read_rule(r, here, d, json_array_get(rules, i), &out[i]);
-	}
-	if (r->p->n_rules[d] < n) {
-		out[r->p->n_rules[d] - 1].action = POLICY_DENY;
-		read_fail_closed(&out[r->p->n_rules[d] - 1]);
-	}
-	r->p->applies[d] = n > 0;
+	r->p->applies[d] = read_deciding_rules(r, d, list, read_rule) > 0;
 }
 
 static bool read_subject(struct reading *r, const json_t *subject)
@@ -233,6 +221,6 @@ void read_cluster_spec(struct reading *r, const json_t *spec)
 		(void)read_is_known(r, "spec", spec, known, "the rest of the policy holds");
 	if (!read_subject(r, read_member(spec, "subject")))
 		return;
-	read_rules(r, POLICY_INGRESS, read_member(spec, "ingress"));
-	read_rules(r, POLICY_EGRESS, read_member(spec, "egress"));
+	read_direction(r, POLICY_INGRESS, read_member(spec, "ingress"));
+	read_direction(r, POLICY_EGRESS, read_member(spec, "egress"));
 }

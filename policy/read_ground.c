@@ -222,3 +222,36 @@ bool read_port_number(const json_t *value, uint16_t *out)
 	*out = (uint16_t)n;
 	return true;
 }
+
+size_t read_deciding_rules(
+	struct reading *r, enum policy_direction d, const json_t *list, read_rule_fn *read_rule)
+{
+	static const char *const names[POLICY_DIRECTIONS] = {"spec.ingress", "spec.egress"};
+	const json_t *rules = read_list(r, names[d], list);
+	size_t n = json_array_size(rules);
+	struct policy_rule *out = read_make_rules(r, d, n);
+	char here[READ_WHERE];
+	for (size_t i = 0; i < r->p->n_rules[d]; i++) {
+		(void)read_place(here, names[d], "", (int)i);
+		read_rule(r, here, d, json_array_get(rules, i), &out[i]);
+	}
+	if (r->p->n_rules[d] < n) {
+		out[r->p->n_rules[d] - 1].action = POLICY_DENY;
+		read_fail_closed(&out[r->p->n_rules[d] - 1]);
+	}
+	return n;
+}
+
+void read_directions(struct reading *r, const char *where, const json_t *list)
+{
+	static const char *const names[POLICY_DIRECTIONS] = {"Ingress", "Egress"};
+	for (size_t i = 0; i < json_array_size(list) && i < POLICY_RULES_MAX; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		int d = text ? TEXT_INDEX(text, names) : -1;
+		if (d >= 0)
+			r->p->applies[d] = true;
+		else
+			reading_problem(r, where,
+				"only Ingress and Egress are served: the others do nothing");
+	}
+}

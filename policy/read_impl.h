@@ -58,6 +58,16 @@ void read_match_nothing(struct policy_rule *rule);
 bool read_port_name(const char *s, char out[POLICY_PORT_NAME]);
 bool read_port_number(const json_t *value, uint16_t *out);
 
+/* The rules of a direction in which a policy may deny: one too many makes the last one deny everything. Returns how
+ * many there are in the list. */
+typedef void read_rule_fn(struct reading *r, const char *where, enum policy_direction d,
+	const json_t *object, struct policy_rule *rule);
+size_t read_deciding_rules(
+	struct reading *r, enum policy_direction d, const json_t *list, read_rule_fn *read_rule);
+
+/* "Ingress" and "Egress" of a list: the policy is in force in these. */
+void read_directions(struct reading *r, const char *where, const json_t *list);
+
 /* The specs of each kind. */
 void read_network_spec(struct reading *r, const json_t *spec);
 void read_cluster_spec(struct reading *r, const json_t *spec);

@@ -173,21 +173,12 @@ static void read_rules(struct reading *r, enum policy_direction d, const json_t 
 
 static void read_types(struct reading *r, const json_t *types, bool has_egress)
 {
-	static const char *const names[POLICY_DIRECTIONS] = {"Ingress", "Egress"};
 	const json_t *list = read_list(r, "spec.policyTypes", types);
 	if (json_array_size(list) == 0) {
 		r->p->applies[POLICY_INGRESS] = true;
 		r->p->applies[POLICY_EGRESS] = has_egress;
 	}
-	for (size_t i = 0; i < json_array_size(list) && i < POLICY_RULES_MAX; i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-		int d = text ? TEXT_INDEX(text, names) : -1;
-		if (d >= 0)
-			r->p->applies[d] = true;
-		else
-			reading_problem(r, "spec.policyTypes",
-				"only Ingress and Egress are served: the others do nothing");
-	}
+	read_directions(r, "spec.policyTypes", list);
 }
 
 void read_network_spec(struct reading *r, const json_t *spec)
