@@ -173,11 +173,13 @@ void handle_request(struct agent *a, uint64_t id, const json_t *request)
 		int r = add_waiter(a, id, request, &e);
 		if (r < 0)
 			server_refuse(a->server, id, r, &e);
-	} else if (op && (strcmp(op, "policy") == 0 || strcmp(op, "policy-explain") == 0)) {
+	} else if (op && (strcmp(op, "policy") == 0 || strcmp(op, "policy-counters") == 0 ||
+				 strcmp(op, "policy-explain") == 0)) {
 		answer_policy(a, id, request);
 	} else {
 		(void)err_set(&e, EINVAL,
-			"op is none of accept-store, block, policy, policy-explain, status, sync");
+			"op is none of accept-store, block, policy, policy-counters, "
+			"policy-explain, status, sync");
 		server_refuse(a->server, id, -EINVAL, &e);
 	}
 }

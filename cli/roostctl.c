@@ -142,10 +142,13 @@ static const struct command {
 		"tell."},
 	{"policy", "list", "", 0, 0, OPTION_FILENAME | OPTION_TIMEOUT, policy_list,
 		"the network policies in the order of judgement",
-		"Lists policies of all kinds, with how many pods each selects."},
+		"Lists policies of all kinds, with how many pods each selects, and where an agent\n"
+		"runs, what this node counted for each."},
 	{"policy", "show", "[NAMESPACE/]NAME", 1, 1, OPTION_FILENAME | OPTION_TIMEOUT, policy_show,
 		"all about the network policies of a name",
-		"Shows whom a policy selects, its rules in words, its problems, and the pods."},
+		"Shows whom a policy selects, its rules in words, its problems, what this node "
+		"counted\n"
+		"for it, and the pods."},
 	{"policy", "test", "-f FILE", 0, 0, OPTION_FILENAME, policy_test,
 		"whether manifests mean what was expected of them",
 		"Files hold policies, namespaces, pods or workloads, and cases (kind PolicyTest, "

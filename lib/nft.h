@@ -34,6 +34,7 @@ int nft_read_counter(struct nft *n, const struct nft_table *t, const char *name,
 /* All named counters of a table, in no order; the caller frees *out. -ENOENT: there is no table. */
 struct nft_count {
 	char name[NFT_NAME];
+	char remark[NFT_COMMENT]; /* that it was made with (struct nft_table); "" */
 	uint64_t packets, bytes;
 };
 int nft_read_counters(struct nft *n, uint8_t family, const char *table, struct nft_count **out,

@@ -69,12 +69,22 @@ static void nft_put_chain(struct nft_batch *b, const struct nft_table *t, const 
 	nftnl_chain_free(x);
 }
 
+static void nft_remark(struct nftnl_obj *x, const char *remark)
+{
+	struct nftnl_udata_buf *u = nft_alloc(nftnl_udata_buf_alloc(NFT_COMMENT + 8));
+	(void)nftnl_udata_put_strz(u, NFTNL_UDATA_OBJ_COMMENT, remark);
+	nftnl_obj_set_data(x, NFTNL_OBJ_USERDATA, nftnl_udata_buf_data(u), nftnl_udata_buf_len(u));
+	nftnl_udata_buf_free(u);
+}
+
 static void nft_put_counter(struct nft_batch *b, const struct nft_table *t, const char *name)
 {
 	struct nftnl_obj *x = nft_alloc(nftnl_obj_alloc());
 	nftnl_obj_set_str(x, NFTNL_OBJ_TABLE, t->name);
 	nftnl_obj_set_str(x, NFTNL_OBJ_NAME, name);
 	nftnl_obj_set_u32(x, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+	if (*t->remark)
+		nft_remark(x, t->remark);
 	nftnl_obj_nlmsg_build_payload(
 		nft_batch_put(b, NFT_MSG_NEWOBJ, NLM_F_CREATE, t->family, SMALL), x);
 	nftnl_obj_free(x);

@@ -12,6 +12,7 @@
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
@@ -366,6 +367,16 @@ struct nft_counting {
 	size_t n, room;
 };
 
+static int nft_take_remark(const struct nftnl_udata *u, void *arg)
+{
+	struct nft_count *c = arg;
+	const char *text = nftnl_udata_get(u);
+	size_t n = nftnl_udata_len(u);
+	if (nftnl_udata_type(u) == NFTNL_UDATA_OBJ_COMMENT && n && text[n - 1] == '\0')
+		(void)text_copy(c->remark, sizeof(c->remark), text);
+	return 0;
+}
+
 static void nft_take_count(const struct nlmsghdr *reply, void *arg)
 {
 	struct nft_counting *l = arg;
@@ -374,9 +385,14 @@ static void nft_take_count(const struct nlmsghdr *reply, void *arg)
 		nftnl_obj_get_u32(x, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
 		l->v = mem_grow(l->v, &l->room, l->n, sizeof(*l->v));
 		struct nft_count *c = &l->v[l->n++];
+		uint32_t size = 0;
+		const void *remark = nftnl_obj_get_data(x, NFTNL_OBJ_USERDATA, &size);
+		*c = (struct nft_count){0};
 		(void)text_copy(c->name, sizeof(c->name), nftnl_obj_get_str(x, NFTNL_OBJ_NAME));
 		c->packets = nftnl_obj_get_u64(x, NFTNL_OBJ_CTR_PKTS);
 		c->bytes = nftnl_obj_get_u64(x, NFTNL_OBJ_CTR_BYTES);
+		if (remark)
+			(void)nftnl_udata_parse(remark, size, nft_take_remark, c);
 	}
 	nftnl_obj_free(x);
 }

@@ -13,6 +13,7 @@
 #include "lib/family.h"
 
 #define NFT_NAME 128 /* longer ones of other people are cut */
+#define NFT_COMMENT 64
 #define NFT_FIELDS 4
 
 /* What a field of a key or the data of a map is. An address's is its enum family. */
@@ -67,6 +68,7 @@ struct nft_table {
 	struct nft_chain *chains;
 	struct nft_set *sets;
 	char (*counters)[NFT_NAME]; /* named ones */
+	char remark[NFT_COMMENT];   /* which counters get when they are made, for nft(8) too; "" */
 	size_t n_chains, n_sets, n_counters;
 	size_t room_chains, room_sets, room_counters;
 };

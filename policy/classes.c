@@ -21,8 +21,6 @@
 #include "lib/text.h"
 #include "policy/lines.h"
 
-#define TITLES_TOLD 4 /* policies that a class's counter names */
-
 struct class_made { /* the chain of a policy */
 	enum policy_kind kind;
 	char namespace[POLICY_NAMESPACE], name[POLICY_NAME];
@@ -267,18 +265,12 @@ static void draft_isolation(const struct class_writing *w, const struct policy *
 	static const char *const ways[POLICY_WAYS] = {"in", "out", "host"};
 	struct policy_chain_rule rule = {.verdict = POLICY_VERDICT_DROP};
 	CLEANUP_TEXT struct text who = {0};
-	struct text told = {0};
+	const char kind[] = {POLICY_COUNTS_ISOLATED, '\0'};
 	text_add(&who, "%s", ways[w->way]);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		text_add(&who, "\n%s", POLICY_STRING(policies[i]));
-		if (i < TITLES_TOLD)
-			text_add(&told, "%s%s", i > 0 ? ", " : "", POLICY_STRING(policies[i]));
-	}
-	if (n > TITLES_TOLD)
-		text_add(&told, " and %zu more", n - TITLES_TOLD);
-	policy_object_name("d", who.buf, who.len, rule.counter);
-	policy_objects_counter(w->c->objects, rule.counter, told.buf);
-	text_free(&told);
+	policy_object_name(kind, who.buf, who.len, rule.counter);
+	policy_objects_counter(w->c->objects, rule.counter, who.buf);
 	struct text log = TEXT_ON(rule.log);
 	text_add(&log, "%s %s", ways[w->way], rule.counter);
 	policy_draft_add(d, &rule, NULL);

@@ -24,6 +24,8 @@
 #include "policy/table.h"
 #include "policy/term.h"
 
+#define TITLES_TOLD 4 /* policies of a counter that people are told of */
+
 struct local_pod {
 	struct policy_local local;
 	struct policy_pod pod; /* the copy */
@@ -483,14 +485,42 @@ bool policy_compiler_forbids(const struct policy_compiler *c)
 	return c->forbids;
 }
 
+bool policy_compiler_counted(
+	const struct policy_compiler *c, const char *counter, struct policy_counted *out)
+{
+	const char *logged = strchr(counter, ' '); /* a prefix: the way, then the counter */
+	const char *name = logged ? logged + 1 : counter;
+	const char *about = policy_objects_explain(c->objects, name);
+	if (!about)
+		return false;
+	*out = (struct policy_counted){.kind = name[0], .titles = about};
+	if (out->kind == POLICY_COUNTS_ISOLATED) {
+		size_t way = strcspn(about, "\n");
+		struct text t = TEXT_ON(out->way);
+		text_add_bytes(&t, about, way);
+		out->titles = about + way + (about[way] == '\n');
+	}
+	return true;
+}
+
 bool policy_compiler_explain_counter(
 	const struct policy_compiler *c, const char *counter, struct text *out)
 {
-	const char *logged = strchr(counter, ' '); /* a prefix: the way, then the counter */
-	const char *text = policy_objects_explain(c->objects, logged ? logged + 1 : counter);
-	if (text)
-		text_add(out, "%s", text);
-	return text != NULL;
+	struct policy_counted about;
+	size_t n = 0;
+	if (!policy_compiler_counted(c, counter, &about))
+		return false;
+	for (const char *at = about.titles; *at; n++) {
+		size_t len = strcspn(at, "\n");
+		if (n < TITLES_TOLD) {
+			text_add(out, "%s", n > 0 ? ", " : "");
+			text_add_bytes(out, at, len);
+		}
+		at += len + (at[len] == '\n');
+	}
+	if (n > TITLES_TOLD)
+		text_add(out, " and %zu more", n - TITLES_TOLD);
+	return true;
 }
 
 size_t policy_compiler_closed(const struct policy_compiler *c, struct policy_closed **out)

@@ -46,7 +46,17 @@ struct policy_closed {
 };
 size_t policy_compiler_closed(const struct policy_compiler *c, struct policy_closed **out);
 
-/* The policy, class or rule that a counter or the prefix of a log is about: "NetworkPolicy ns/name", ...
- * false: not known. */
+/* What a counter or the prefix of a log is about (policy/ruleset.h has the kinds). false: not known. */
+struct policy_counted {
+	char kind;   /* POLICY_COUNTS_... */
+	char way[8]; /* of POLICY_COUNTS_ISOLATED: "in", "out", "host"; else "" */
+	const char *
+		titles; /* the policy; of POLICY_COUNTS_ISOLATED those that isolate, a line each. Good until the
+			     * next compilation */
+};
+bool policy_compiler_counted(
+	const struct policy_compiler *c, const char *counter, struct policy_counted *out);
+
+/* The same for people: "NetworkPolicy ns/name"; of several the first ones. */
 bool policy_compiler_explain_counter(
 	const struct policy_compiler *c, const char *counter, struct text *out);

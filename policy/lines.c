@@ -645,13 +645,13 @@ static struct policy_chain_rule line_of_action(
 	const struct policy_lines_for *l, enum policy_action action)
 {
 	static const struct {
-		const char *counter;
+		char counter[2];
 		enum policy_verdict verdict;
 		bool logs;
-	} actions[] = {[POLICY_ALLOW] = {"a", POLICY_VERDICT_ACCEPT, false},
-		[POLICY_DENY] = {"x", POLICY_VERDICT_DROP, true},
+	} actions[] = {[POLICY_ALLOW] = {{POLICY_COUNTS_ALLOWED}, POLICY_VERDICT_ACCEPT, false},
+		[POLICY_DENY] = {{POLICY_COUNTS_DENIED}, POLICY_VERDICT_DROP, true},
 		[POLICY_PASS] = {"", POLICY_VERDICT_RETURN, false},
-		[POLICY_LOG] = {"l", POLICY_VERDICT_NEXT, true}};
+		[POLICY_LOG] = {{POLICY_COUNTS_LOGGED}, POLICY_VERDICT_NEXT, true}};
 	struct policy_chain_rule rule = {.verdict = actions[action].verdict};
 	const char *title = POLICY_STRING(l->policy);
 	if (actions[action].counter[0]) {

@@ -32,7 +32,8 @@ bool policy_objects_has_chain(const struct policy_objects *o, const char *chain)
 void policy_objects_group(
 	struct policy_objects *o, struct policy_group *g, bool opens, bool closes);
 
-/* A counter and what it is about, for people. */
+/* A counter and what it is about: the title of its policy; of POLICY_COUNTS_ISOLATED the way, then titles, a line
+ * each. */
 void policy_objects_counter(struct policy_objects *o, const char *name, const char *text);
 const char *policy_objects_explain(
 	const struct policy_objects *o, const char *counter); /* or NULL */

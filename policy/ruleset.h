@@ -47,6 +47,16 @@ enum policy_verdict {	     /* what a rule does behind its tests */
 	POLICY_VERDICT_JUMP,
 	POLICY_VERDICT_GOTO,
 };
+
+/* What a counter counts, by the first letter of its name. The rest is a hash of the policy's title, or of the way and
+ * the titles of those that isolate: so a counter lives as long as they stand here, whatever becomes of their rules.
+ * Packets are the first ones of connections, as those that follow meet no rule. */
+#define POLICY_COUNTS_ALLOWED 'a' /* by rules of a policy */
+#define POLICY_COUNTS_DENIED 'x'  /* the same */
+#define POLICY_COUNTS_LOGGED 'l'  /* the same */
+#define POLICY_COUNTS_ISOLATED                                                                     \
+	'd' /* behind all policies of a tier, as none of their rules matched */
+
 #define POLICY_TESTS 20	      /* of one rule */
 #define POLICY_LOG_PREFIX 100 /* bytes with NUL; the kernel takes 127 */
 struct policy_chain_rule {

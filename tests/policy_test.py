@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""roostctl policy, with files instead of a cluster: what it prints, its documents, its exit statuses; and the
-recipes of docs/POLICY-RECIPES.md, which must mean what they say."""
+"""roostctl policy, with files instead of a cluster: what it prints, its documents, its exit statuses; what it shows of
+a node, by what an agent says (a stand-in); and the recipes of docs/POLICY-RECIPES.md, which must mean what they say."""
+import contextlib
 import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -40,6 +43,119 @@ def policy(*words, files=CLUSTER):
 
 def with_cases(*cases):
     return CLUSTER + "---\nkind: PolicyTest\ncases:\n" + "".join(f"- {case}\n" for case in cases)
+
+
+@contextlib.contextmanager
+def agent(folder, answers):
+    """A socket at which each op is answered from answers."""
+    path = f"{folder}/agent.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.bind(path)
+        s.listen()
+
+        def serve():
+            while True:
+                peer, _ = s.accept()
+                with peer, peer.makefile("rw") as f:
+                    line = f.readline()
+                    if not line:
+                        return  # the end, see below
+                    request = json.loads(line)
+                    f.write(json.dumps(answers[request["op"]](request)) + "\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield path
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as last:
+                last.connect(path)
+            thread.join()
+
+
+POLICIES = """
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  selector: app == 'db'
+  ingress: [{action: Allow, source: {selector: app == 'web'}}]
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: elsewhere}
+spec: {selector: app == 'x', types: [Egress]}
+"""
+SINCE = "2026-03-02T09:14:53Z"
+
+
+def counter(kind, packets, way="", *policies):
+    return {"name": "x_1", "kind": kind, "way": way, "policies": policies, "of": "", "since": SINCE,
+            "packets": packets, "bytes": 60 * packets}
+
+
+COUNTERS = [counter("allowed", 12, "", "Calico NetworkPolicy shop/db"), counter("denied", 1, "", "Calico NetworkPolicy shop/db"),
+            counter("isolated", 3, "in", "Calico NetworkPolicy shop/all", "Calico NetworkPolicy shop/db"),
+            counter("pending", 7), counter("allowed", 99, "", "NetworkPolicy shop/db")]
+
+
+@pytest.fixture
+def node(tmp_path):
+    """roostctl policy on a machine with a store and an agent."""
+    (tmp_path / "roostd.json").write_text("{}")
+    common = ["--store", f"file:{tmp_path}/store", "--config", tmp_path / "roostd.json"]
+    done = roostctl("apply", "-f", "-", *common, stdin=POLICIES)
+    assert done.returncode == 0, done
+    return tmp_path, lambda *words, socket_path="/nowhere": roostctl("policy", *words, *common, "--socket", socket_path)
+
+
+def test_what_a_node_counted_is_listed_and_shown(node):
+    folder, ask = node
+    with agent(folder, {"policy-counters": lambda _: {"told": True, "counters": COUNTERS}}) as path:
+        assert ask("list", socket_path=path).stdout == """\
+POLICY                         TIER     ORDER  PODS  INGRESS  EGRESS    ALLOWED  DENIED  NOTE
+Calico NetworkPolicy shop/db   default   last     0  1 rule   -              12       4
+GlobalNetworkPolicy elsewhere  default   last     0  -        no rules        -       -
+"""
+        assert ask("show", "shop/db", socket_path=path).stdout == f"""\
+policy        Calico NetworkPolicy shop/db
+tier          default, order last
+selects       pods app == "db" of namespace shop
+ingress       1 rule
+  ingress[0]: allow from pods app == "web" of namespace shop
+egress        not judged by this policy
+counted here  the first packets of connections
+  allowed: 12 packets, 720 bytes since {SINCE}
+  denied: 1 packet, 60 bytes since {SINCE}
+  isolated in: 3 packets, 180 bytes since {SINCE}, together with Calico NetworkPolicy shop/all
+pods          none: it selects nobody
+"""
+        assert "counted here  nothing: it selects no pod of this node" in ask("show", "elsewhere", socket_path=path).stdout
+        rows = json.loads(ask("list", "-o", "json", socket_path=path).stdout)["policies"]
+        assert rows[0]["counters"] == {
+            "allowed": {"packets": 12, "bytes": 720, "since": SINCE}, "denied": {"packets": 1, "bytes": 60, "since": SINCE},
+            "isolated": [{"packets": 3, "bytes": 180, "since": SINCE, "way": "in",
+                          "policies": ["Calico NetworkPolicy shop/all", "Calico NetworkPolicy shop/db"]}]}
+        assert rows[1]["counters"] == {"isolated": []}
+        [shown] = json.loads(ask("show", "shop/db", "-o", "json", socket_path=path).stdout)
+        assert shown["counters"] == rows[0]["counters"]
+
+
+def test_without_an_agent_there_are_no_counters(node):
+    _, ask = node
+    done = ask("list")
+    assert not done.stderr and done.stdout.startswith("POLICY                         TIER     ORDER  PODS  INGRESS  EGRESS    NOTE\n")
+    assert [row["counters"] for row in json.loads(ask("list", "-o", "json").stdout)["policies"]] == [None, None]
+    assert "counted" not in ask("show", "shop/db").stdout
+
+
+def test_an_agent_that_does_not_tell_is_named(node):
+    folder, ask = node
+    refusal = {"error": "network policies are not enforced here (policy.enforce)", "errno": "EINVAL"}
+    with agent(folder, {"policy-counters": lambda _: refusal}) as path:
+        done = ask("list", socket_path=path)
+        assert done.returncode == 0 and "ALLOWED" not in done.stdout
+        assert done.stderr == "roostctl: counters of this node are not shown: network policies are not enforced here (policy.enforce)\n"
 
 
 def test_explain_names_the_nearest_miss_and_exits_with_the_verdict():

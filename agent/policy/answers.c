@@ -171,6 +171,40 @@ static json_t *policy_object(const struct policy *p)
 		json_of_text(p->problems ? p->problems : ""));
 }
 
+static json_t *titles_array(const char *titles)
+{
+	json_t *list = json_array();
+	while (*titles) {
+		size_t len = strcspn(titles, "\n");
+		json_append(list, json_stringn(titles, len));
+		titles += len + (titles[len] == '\n');
+	}
+	return list;
+}
+
+/* Those that always stand are named as what they count. */
+static json_t *counter_object(const struct answers_view *v, const struct policy_count *c)
+{
+	static const struct {
+		char kind;
+		const char *name;
+	} kinds[] = {{POLICY_COUNTS_ALLOWED, "allowed"}, {POLICY_COUNTS_DENIED, "denied"},
+		{POLICY_COUNTS_LOGGED, "logged"}, {POLICY_COUNTS_ISOLATED, "isolated"}};
+	struct policy_counted about = {.titles = ""};
+	const char *kind = c->name;
+	CLEANUP_TEXT struct text of = {0};
+	if (policy_compiler_counted(v->compiler, c->name, &about))
+		kind = "";
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].kind == about.kind)
+			kind = kinds[i].name;
+	(void)policy_compiler_explain_counter(v->compiler, c->name, &of);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o}", "name", c->name, "kind", kind,
+		"way", about.way, "policies", titles_array(about.titles), "of",
+		json_of_text(of.buf ? of.buf : ""), "since", c->since, "packets",
+		json_of_number(c->packets), "bytes", json_of_number(c->bytes));
+}
+
 static json_t *list_counters(const struct answers_view *v)
 {
 	CLEANUP_FREE struct policy_count *counts = NULL;
@@ -179,15 +213,14 @@ static json_t *list_counters(const struct answers_view *v)
 	json_t *list = json_array();
 	if (policy_writer_counts(v->writer, &counts, &n, &ignored) < 0)
 		return list;
-	for (size_t i = 0; i < n; i++) {
-		CLEANUP_TEXT struct text of = {0};
-		(void)policy_compiler_explain_counter(v->compiler, counts[i].name, &of);
-		json_append(list, json_pack("{s:s, s:o, s:o, s:o}", "name", counts[i].name, "of",
-					  json_of_text(of.buf ? of.buf : ""), "packets",
-					  json_of_number(counts[i].packets), "bytes",
-					  json_of_number(counts[i].bytes)));
-	}
+	for (size_t i = 0; i < n; i++)
+		json_append(list, counter_object(v, &counts[i]));
 	return list;
+}
+
+json_t *answers_counters(const struct answers_view *v)
+{
+	return json_pack("{s:b, s:o}", "told", v->told, "counters", list_counters(v));
 }
 
 json_t *answers_policies(const struct answers_view *v)

@@ -24,5 +24,6 @@ struct answers_view {
 int answers_explain(
 	const struct answers_view *v, const json_t *request, json_t **out, struct err *e);
 
-/* "policy": every policy with its problems, and the counters of the kernel. */
+/* "policy": every policy with its problems, and the counters of the kernel. "policy-counters": those alone. */
 json_t *answers_policies(const struct answers_view *v);
+json_t *answers_counters(const struct answers_view *v);

@@ -580,8 +580,10 @@ int enforce_answer(struct enforce *f, const json_t *request, json_t **answer, st
 	if (f->conf->policy.off)
 		return err_set(
 			e, EINVAL, "network policies are not enforced here (policy.enforce)");
-	if (strcmp(json_text_at(request, "op"), "policy-explain") == 0)
+	const char *op = json_text_at(request, "op");
+	if (strcmp(op, "policy-explain") == 0)
 		return answers_explain(&view, request, answer, e);
-	*answer = answers_policies(&view);
+	bool is_short = strcmp(op, "policy-counters") == 0;
+	*answer = is_short ? answers_counters(&view) : answers_policies(&view);
 	return 0;
 }

@@ -51,5 +51,5 @@ int64_t enforce_next(const struct enforce *f); /* when the next turn is due (ms,
 /* For people. */
 void enforce_list_problems(const struct enforce *f, struct problems *out);
 json_t *enforce_report(struct enforce *f); /* the caller's; docs/AGENT.md has the members */
-/* Answers "policy" and "policy-explain" at the agent's socket; *answer is the caller's. */
+/* Answers "policy", "policy-counters" and "policy-explain" at the agent's socket; *answer is the caller's. */
 int enforce_answer(struct enforce *f, const json_t *request, json_t **answer, struct err *e);

@@ -29,6 +29,8 @@
 #include "lib/search.h"
 #include "lib/text.h"
 
+#define SINCE "since " /* in the remark of a counter */
+
 struct policy_writer {
 	struct nft *nft;
 	struct nft_watch watch;
@@ -224,6 +226,15 @@ static void policy_edit_counters(
 	}
 }
 
+/* Counters that this table makes say since when they count. The kernel keeps that with them. */
+static void policy_remark(struct nft_table *t)
+{
+	char now[BOOT_TIME_TEXT];
+	struct text out = TEXT_ON(t->remark);
+	boot_format_time(boot_wall_s(), now);
+	text_add(&out, SINCE "%s", now);
+}
+
 static void policy_writer_difference(const struct policy_writer *w, const struct policy_ruleset *r,
 	struct nft_table *maps, struct nft_edit *x)
 {
@@ -231,6 +242,7 @@ static void policy_writer_difference(const struct policy_writer *w, const struct
 	policy_edit_sets(&w->rules, r, x);
 	policy_edit_chains(w, r, x);
 	policy_edit_counters(&w->rules, r, x);
+	policy_remark(x->come);
 	for (enum policy_map m = 0; m < POLICY_MAPS; m++)
 		nft_edit_elements(x, &w->maps->sets[m], &maps->sets[m]);
 }
@@ -400,6 +412,7 @@ static int policy_writer_replace(
 	struct policy_writer *w, const struct policy_ruleset *r, struct err *e)
 {
 	struct nft_table *whole = policy_nft_new(&w->settings, r);
+	policy_remark(whole);
 	int done = policy_writer_commit(w, &(struct policy_commit){.whole = whole}, e);
 	nft_table_free(whole);
 	w->numbers.replaced += done > 0;
@@ -464,6 +477,7 @@ static int policy_writer_mend(
 	struct nft_table *want = policy_writer_whole(w, r, there);
 	nft_edit_init(&x, NFPROTO_INET, POLICY_TABLE);
 	bool possible = nft_edit_between(now, want, &x);
+	policy_remark(x.come);
 	if (possible && !nft_edit_is_empty(&x))
 		done = policy_writer_commit(w, &(struct policy_commit){.edit = &x}, e);
 	nft_edit_done(&x);
@@ -576,6 +590,9 @@ int policy_writer_counts(
 	struct policy_count *counts = mem_new(count + 1, sizeof(*counts));
 	for (size_t i = 0; i < count; i++) {
 		(void)text_copy(counts[i].name, sizeof(counts[i].name), v[i].name);
+		if (strncmp(v[i].remark, SINCE, sizeof(SINCE) - 1) == 0)
+			(void)text_copy(counts[i].since, sizeof(counts[i].since),
+				v[i].remark + sizeof(SINCE) - 1);
 		counts[i].packets = v[i].packets;
 		counts[i].bytes = v[i].bytes;
 	}

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/boot.h"
 #include "lib/err.h"
 #include "policy/ruleset.h"
 
@@ -55,6 +56,7 @@ int policy_writer_agrees(struct policy_writer *w, struct err *e);
 /* Named counters, sorted by name; the caller frees *out. No table: none. */
 struct policy_count {
 	char name[POLICY_OBJECT_NAME];
+	char since[BOOT_TIME_TEXT]; /* when the kernel got it, UTC; "": by an older roostd */
 	uint64_t packets, bytes;
 };
 int policy_writer_counts(

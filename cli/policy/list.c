@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * roostctl policy list and show: the policies in the order in which they are judged, and one with all its rules.
- * Of each it is told how many pods it selects: a policy that selects nobody is the most common mistake.
+ * Of each it is told how many pods it selects: a policy that selects nobody is the most common mistake. Where an agent
+ * runs, it is told what the kernel counted, too.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/policy/counts.h"
 #include "cli/policy/gather.h"
 #include "cli/policy/say.h"
 #include "cli/table.h"
@@ -64,8 +66,10 @@ static const char *note_of(const struct policy *p)
 	return p->staged ? "staged" : "";
 }
 
-static void list_row(struct table *t, const struct policy_world *w, const struct policy *p)
+static void list_row(struct table *t, const struct policy_world *w, const struct counts *counts,
+	const struct policy *p)
 {
+	struct counts_sum sum;
 	char order[32], directions[POLICY_DIRECTIONS][40];
 	struct text text = TEXT_ON(order);
 	say_order(&text, p);
@@ -73,8 +77,16 @@ static void list_row(struct table *t, const struct policy_world *w, const struct
 		struct text cell = TEXT_ON(directions[d]);
 		say_direction(&cell, p, (enum policy_direction)d);
 	}
-	table_row(t, POLICY_STRING(p), p->tier, order, NUMBER_STRING(count_pods(w, p)),
-		directions[POLICY_INGRESS], directions[POLICY_EGRESS], note_of(p));
+	bool counted = counts_sum(counts, p, &sum);
+	const char *const cells[] = {POLICY_STRING(p), p->tier, order,
+		NUMBER_STRING(count_pods(w, p)), directions[POLICY_INGRESS],
+		directions[POLICY_EGRESS], counted ? NUMBER_STRING(sum.allowed) : "-",
+		counted ? NUMBER_STRING(sum.denied) : "-", note_of(p)};
+	if (counts->list)
+		table_add(t, cells, sizeof(cells) / sizeof(cells[0]));
+	else
+		table_row(
+			t, cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], note_of(p));
 }
 
 /* Documents. */
@@ -90,7 +102,8 @@ static json_t *rules_array(const struct policy *p, enum policy_direction d)
 	return list;
 }
 
-static json_t *policy_document(const struct policy_world *w, const struct policy *p, bool whole)
+static json_t *policy_document(const struct policy_world *w, const struct counts *counts,
+	const struct policy *p, bool whole)
 {
 	struct text CLEANUP_TEXT selects = {0};
 	say_selection(&selects, p);
@@ -107,6 +120,7 @@ static json_t *policy_document(const struct policy_world *w, const struct policy
 					       : json_integer((json_int_t)p->n_rules[d]);
 		json_put(o, direction_names[d], rules);
 	}
+	json_put(o, "counters", counts_object(counts, p));
 	return o;
 }
 
@@ -124,19 +138,23 @@ int policy_list(const struct options *o)
 	CLEANUP_SCENE struct scene s = {0};
 	if (gather_or_complain(o, &s) < 0)
 		return 1;
+	CLEANUP_COUNTS struct counts counts = {0};
+	counts_ask(o, &counts);
 	size_t n;
 	const struct policy *const *all = policy_world_policies(s.world, &n);
 	if (o->json) {
 		json_t *list = json_array();
 		for (size_t i = 0; i < n; i++)
-			(void)json_array_append_new(list, policy_document(s.world, all[i], false));
+			(void)json_array_append_new(
+				list, policy_document(s.world, &counts, all[i], false));
 		output_json(json_pack("{s:o}", "policies", list));
 		return 0;
 	}
 	CLEANUP_TABLE struct table t;
-	table_init(&t, "POLICY|TIER|>ORDER|>PODS|INGRESS|EGRESS|NOTE");
+	table_init(&t, counts.list ? "POLICY|TIER|>ORDER|>PODS|INGRESS|EGRESS|>ALLOWED|>DENIED|NOTE"
+				   : "POLICY|TIER|>ORDER|>PODS|INGRESS|EGRESS|NOTE");
 	for (size_t i = 0; i < n; i++)
-		list_row(&t, s.world, all[i]);
+		list_row(&t, s.world, &counts, all[i]);
 	if (n)
 		table_print(&t, stdout);
 	else
@@ -189,7 +207,8 @@ static void print_pods(const struct policy_world *w, const struct policy *p)
 		(void)printf("  and %zu more\n", selected - shown);
 }
 
-static void print_policy(const struct policy_world *w, const struct policy *p)
+static void print_policy(
+	const struct policy_world *w, const struct counts *counts, const struct policy *p)
 {
 	struct text CLEANUP_TEXT tier = {0}, selects = {0};
 	output_line("policy", POLICY_STRING(p));
@@ -203,6 +222,7 @@ static void print_policy(const struct policy_world *w, const struct policy *p)
 	print_rules(p, POLICY_INGRESS);
 	print_rules(p, POLICY_EGRESS);
 	output_line("problems", p->problems);
+	counts_print(counts, p);
 	print_pods(w, p);
 }
 
@@ -230,6 +250,8 @@ int policy_show(const struct options *o)
 	CLEANUP_SCENE struct scene s = {0};
 	if (gather_or_complain(o, &s) < 0)
 		return 1;
+	CLEANUP_COUNTS struct counts counts = {0};
+	counts_ask(o, &counts);
 	size_t n, found = 0;
 	const struct policy *const *all = policy_world_policies(s.world, &n);
 	json_t *list = json_array();
@@ -237,11 +259,12 @@ int policy_show(const struct options *o)
 		if (!is_meant(all[i], o->operands[0]))
 			continue;
 		if (o->json)
-			(void)json_array_append_new(list, policy_document(s.world, all[i], true));
+			(void)json_array_append_new(
+				list, policy_document(s.world, &counts, all[i], true));
 		else if (found)
 			(void)printf("\n");
 		if (!o->json)
-			print_policy(s.world, all[i]);
+			print_policy(s.world, &counts, all[i]);
 		found++;
 	}
 	if (found && o->json)

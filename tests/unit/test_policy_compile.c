@@ -327,6 +327,16 @@ static void test_counters_and_prefixes_of_logs_are_explained(void **state)
 		}
 	}
 	assert_string_equal(logged.buf, denied.buf);
+	struct policy_counted about;
+	assert_true(policy_compiler_counted(lab->c, lab->r.counters[0], &about));
+	assert_int_equal(about.kind, POLICY_COUNTS_ALLOWED);
+	assert_string_equal(about.way, "");
+	assert_string_equal(about.titles, "NetworkPolicy n/y");
+	assert_true(policy_compiler_counted(lab->c, lab->r.counters[1], &about));
+	assert_int_equal(about.kind, POLICY_COUNTS_ISOLATED);
+	assert_string_equal(about.way, "in");
+	assert_string_equal(about.titles, "NetworkPolicy n/x\nNetworkPolicy n/y");
+	assert_false(policy_compiler_counted(lab->c, "pending", &about));
 	assert_false(policy_compiler_explain_counter(lab->c, "pending", &logged));
 }
 
