@@ -55,8 +55,26 @@ struct pod_list {
 	node_states_take_fn *take;
 	char *v;
 	size_t size, n, room;
-	struct ports_list *ports; /* NULL: nobody asks */
+	struct node_states_wants *wants; /* NULL: nobody asks */
 };
+
+static void take_wants(const struct node_view *view, struct node_states_wants *out)
+{
+	for (size_t i = 0; i < view->ports.n; i++)
+		ports_list_add(&out->ports, &view->ports.owners[i], &view->ports.v[i]);
+	for (size_t i = 0; i < view->n_limits; i++) {
+		out->limits = mem_grow(
+			out->limits, &out->room_limits, out->n_limits, sizeof(*out->limits));
+		out->limits[out->n_limits++] = view->limits[i];
+	}
+}
+
+void node_states_wants_done(struct node_states_wants *w)
+{
+	ports_list_done(&w->ports);
+	free(w->limits);
+	*w = (struct node_states_wants){0};
+}
 
 static int list_pods(struct node_states *s, size_t dir, struct pod_list *l, struct err *e)
 {
@@ -74,8 +92,8 @@ static int list_pods(struct node_states *s, size_t dir, struct pod_list *l, stru
 		l->v = mem_grow(l->v, &l->room, l->n, l->size);
 		l->n += l->take(x, dir, l->v + l->n * l->size);
 	}
-	for (size_t i = 0; l->ports && i < view.ports.n; i++)
-		ports_list_add(l->ports, &view.ports.owners[i], &view.ports.v[i]);
+	if (l->wants)
+		take_wants(&view, l->wants);
 	node_view_done(&view);
 	return 0;
 }
@@ -95,10 +113,12 @@ static void list_all(struct node_states *s, struct pod_list *l)
 }
 
 void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
-	struct ports_list *ports)
+	struct node_states_wants *wants)
 {
-	struct pod_list l = {.take = take_pod, .size = sizeof(**out), .ports = ports};
+	struct pod_list l = {.take = take_pod, .size = sizeof(**out), .wants = wants};
 	list_all(s, &l);
+	if (wants && wants->n_limits)
+		qsort(wants->limits, wants->n_limits, sizeof(*wants->limits), compare_owner);
 	*out = (void *)l.v;
 	*count = l.n;
 }

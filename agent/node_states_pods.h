@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the node states know of pods: their addresses, names, host ports, and what ADD was told of them. Tunnels'
+ * What the node states know of pods: their addresses, names, host ports, limits, and what ADD was told of them. Tunnels'
  * addresses and those of other main plugins are left out.
  */
 #include <stddef.h>
 
 #include "agent/node_states.h"
+#include "ipam/node_view.h"
 #include "ipam/node_want.h"
 #include "lib/addr.h"
 #include "lib/err.h"
@@ -19,9 +20,16 @@ struct node_states_pod {
 	struct addr addr;
 	size_t dir;
 };
-/* All of now, sorted by owner: a heap array, and their host ports. Without those of folders in trouble. */
+struct node_states_wants { /* zeroed: nothing */
+	struct ports_list ports;
+	struct node_limits *limits; /* sorted by owner, of those that have some */
+	size_t n_limits, room_limits;
+};
+void node_states_wants_done(struct node_states_wants *w);
+
+/* All of now, sorted by owner: a heap array, and what they want. Without those of folders in trouble. */
 void node_states_pods(struct node_states *s, struct node_states_pod **out, size_t *count,
-	struct ports_list *ports);
+	struct node_states_wants *wants);
 
 /* A record of a pod of roost that the runtime named, "namespace/name". */
 struct node_states_name {

@@ -115,7 +115,8 @@ static int look_alone(
 	struct wiring_pod now = {.owner = pod->owner,
 		.n_addrs = pod->n_addrs,
 		.ports = pod->ports,
-		.n_ports = pod->n_ports};
+		.n_ports = pod->n_ports,
+		.limits = pod->limits};
 	struct err gone;
 	*out = (struct wiring_faults){0};
 	memcpy(now.addrs, pod->addrs, sizeof(now.addrs));
@@ -165,6 +166,8 @@ static int mend_pod(
 	int n_ports = node_ports(state, &pod->owner, &ports, &e);
 	pod->ports = ports;
 	pod->n_ports = n_ports > 0 ? (size_t)n_ports : 0;
+	if (node_get_limits(state, &pod->owner, &pod->limits, &e) < 0)
+		pod->limits = (struct bandwidths){0};
 	pod->n_addrs = 0;
 	for (size_t i = 0; i < leases.n; i++)
 		pod->addrs[pod->n_addrs++] = leases.v[i].addr;
@@ -286,12 +289,14 @@ int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
 	int again = 0;
 	p->looked_ms = now_ms;
 	p->problems = (struct problems){0};
-	struct ports_list ports = {0};
+	struct node_states_wants wants = {0};
 	remove_orphans(p);
-	node_states_pods(s, &records, &n_records, &ports);
+	node_states_pods(s, &records, &n_records, &wants);
 	int r = list_pods(p, records, n_records, &pods, &n, &e);
-	for (size_t i = 0; i < n && r >= 0; i++)
-		pods[i].ports = ports_list_of(&ports, &pods[i].owner, &pods[i].n_ports);
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		pods[i].ports = ports_list_of(&wants.ports, &pods[i].owner, &pods[i].n_ports);
+		pods[i].limits = node_limits_of(wants.limits, wants.n_limits, &pods[i].owner);
+	}
 	if (r >= 0)
 		r = wiring_look(p->net, pods, n, &host, &e);
 	if (r < 0)
@@ -304,7 +309,7 @@ int pods_look(struct pods *p, struct node_states *s, int64_t now_ms)
 				first_record(&pods[i].owner, records, n_records)->dir, &pods[i],
 				now_ms);
 	}
-	ports_list_done(&ports);
+	node_states_wants_done(&wants);
 	if (r >= 0)
 		mend_host(p, &host, now_ms);
 	name_arp_ignore(p, &host);

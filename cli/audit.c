@@ -198,6 +198,7 @@ struct wiring_pod *audit_pods(const struct node_view *v, const struct owned *ker
 		n += at == n;
 		pods[at].owner = l->label.owner;
 		pods[at].ports = ports_list_of(&v->ports, &l->label.owner, &pods[at].n_ports);
+		pods[at].limits = node_limits_of(v->limits, v->n_limits, &l->label.owner);
 		pods[at].link = l->link;
 		if (pods[at].n_addrs < OWNED_ADDRS)
 			pods[at].addrs[pods[at].n_addrs++] = x->addr;

@@ -26,6 +26,7 @@
 #include <errno.h>
 
 #include "ipam/index_pod.h"
+#include "ipam/index_limits.h"
 #include "ipam/index_ports.h"
 
 static struct record_key addr_key(const struct addr *a)
@@ -272,7 +273,7 @@ static int del_known(struct db *db, const struct record_key *k, const char *what
 	return r == 0 ? db_damage(db, e, what) : r < 0 ? r : 0;
 }
 
-/* Host ports and what is known of the pod go with the owner's last address. */
+/* Host ports, limits and what is known of the pod go with the owner's last address. */
 static int del_owner(struct db *db, const struct hash *owner, uint8_t family, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_OWNER, .owner = *owner, .family = family};
@@ -285,6 +286,8 @@ static int del_owner(struct db *db, const struct hash *owner, uint8_t family, st
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = index_ports_del(db, owner, e);
+	if (r >= 0)
+		r = index_limits_put(db, owner, NULL, e);
 	return r < 0 ? r : index_pod_del(db, owner, e);
 }
 

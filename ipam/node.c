@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ipam/index_limits.h"
 #include "ipam/index_ports.h"
 #include "ipam/node_impl.h"
 #include "lib/file.h"
@@ -416,6 +417,22 @@ int node_put_ports(struct node *n, const struct hash *owner, const struct port *
 {
 	int r = db_begin(n->db, true, e);
 	return r < 0 ? r : db_finish(n->db, index_ports_put(n->db, owner, ports, n_ports, e), e);
+}
+
+int node_get_limits(struct node *n, const struct hash *owner, struct bandwidths *out, struct err *e)
+{
+	int r = db_begin(n->db, false, e);
+	if (r >= 0)
+		r = index_limits_get(n->db, owner, out, e);
+	db_abort(n->db);
+	return r;
+}
+
+int node_put_limits(
+	struct node *n, const struct hash *owner, const struct bandwidths *limits, struct err *e)
+{
+	int r = db_begin(n->db, true, e);
+	return r < 0 ? r : db_finish(n->db, index_limits_put(n->db, owner, limits, e), e);
 }
 
 int node_release(struct node *n, const struct hash *owners, size_t count, struct err *e)

@@ -86,6 +86,12 @@ int node_ports(struct node *n, const struct hash *owner, struct port **out, stru
 int node_put_ports(struct node *n, const struct hash *owner, const struct port *ports,
 	size_t n_ports, struct err *e);
 
+/* The same for its limits of bandwidth: 1, or 0 and zeros. */
+int node_get_limits(
+	struct node *n, const struct hash *owner, struct bandwidths *out, struct err *e);
+int node_put_limits(
+	struct node *n, const struct hash *owner, const struct bandwidths *limits, struct err *e);
+
 /* Frees all addresses of these owners in one transaction: they begin to cool down. Unknown owners
  * are fine. Returns how many addresses. */
 int node_release(struct node *n, const struct hash *owners, size_t count, struct err *e);

@@ -30,6 +30,7 @@
 
 #include "ipam/index_blocks.h"
 #include "ipam/index_pod.h"
+#include "ipam/index_limits.h"
 #include "ipam/index_ports.h"
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
@@ -361,6 +362,8 @@ static int try_all(struct attempt *a, struct err *e)
 	/* What it had before goes; one that has nothing yet has none. */
 	if (r == 0 && (a->w->n_ports || kept[IPV4] || kept[IPV6]))
 		r = index_ports_put(a->n->db, &a->w->owner.hash, a->w->ports, a->w->n_ports, e);
+	if (r == 0 && (a->w->limits || kept[IPV4] || kept[IPV6]))
+		r = index_limits_put(a->n->db, &a->w->owner.hash, a->w->limits, e);
 	if (r == 0 && (is_known(a->w->uid) || is_known(a->w->labels) || kept[IPV4] || kept[IPV6]))
 		r = put_identity(a, e);
 	return r;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "ipam/index_limits.h"
 #include "ipam/index_ports.h"
 #include "ipam/node_impl.h"
 #include "ipam/node_mirror.h"
@@ -311,6 +312,8 @@ int node_list_within(struct node *n, struct node_view *out, struct err *e)
 		r = view_read_addrs(&v, e);
 	if (r == 0)
 		r = index_ports_list(n->db, &v.out.ports, e);
+	if (r == 0)
+		r = index_limits_list(n->db, &v.out.limits, &v.out.n_limits, e);
 	if (r == 0)
 		finish_view(&v);
 	free(v.blocks);

@@ -78,6 +78,19 @@ bool node_view_orphans(const struct node_view *v, struct node_pool *out)
 	return p.blocks != 0;
 }
 
+static int compare_limits(const void *a, const void *b)
+{
+	return hash_compare(
+		&((const struct node_limits *)a)->owner, &((const struct node_limits *)b)->owner);
+}
+
+struct bandwidths node_limits_of(const struct node_limits *v, size_t n, const struct hash *owner)
+{
+	const struct node_limits key = {.owner = *owner};
+	const struct node_limits *x = search_find(v, n, sizeof(key), &key, compare_limits);
+	return x ? x->limits : (struct bandwidths){0};
+}
+
 void node_view_done(struct node_view *v)
 {
 	for (size_t i = 0; i < v->n_entries; i++)
@@ -86,5 +99,6 @@ void node_view_done(struct node_view *v)
 	free(v->pools);
 	free(v->blocks);
 	ports_list_done(&v->ports);
+	free(v->limits);
 	*v = (struct node_view){0};
 }

@@ -12,6 +12,8 @@
 #include "ipam/owner.h"
 #include "ipam/pool.h"
 #include "lib/addr.h"
+#include "lib/bandwidth.h"
+#include "lib/hash.h"
 #include "lib/ports.h"
 
 enum node_addr_state { NODE_USED, NODE_COOLING, NODE_RESERVED, NODE_QUARANTINED, NODE_FREE };
@@ -42,6 +44,11 @@ struct node_pool {
 	uint64_t size, used, cooling, reserved, quarantined, free;
 };
 
+struct node_limits {
+	struct hash owner;
+	struct bandwidths limits;
+};
+
 /* Everything, as of one moment, sorted by address; free it with node_view_done(). */
 struct node_view {
 	struct node_pool *pools;
@@ -50,7 +57,9 @@ struct node_view {
 	size_t n_blocks;
 	struct node_entry **entries;
 	size_t n_entries;
-	struct ports_list ports; /* of owners with addresses */
+	struct ports_list ports;    /* of owners with addresses */
+	struct node_limits *limits; /* likewise, sorted by owner; those that have some */
+	size_t n_limits;
 };
 void node_view_done(struct node_view *v); /* takes a zeroed one */
 
@@ -58,6 +67,9 @@ void node_view_done(struct node_view *v); /* takes a zeroed one */
 const struct node_entry *node_view_entry(const struct node_view *v, const struct addr *a);
 const struct node_block *node_view_block(const struct node_view *v, const struct addr *a);
 const struct node_pool *node_view_pool(const struct node_view *v, const struct addr *a);
+
+/* An owner's limits among some that are sorted; zeros: none. */
+struct bandwidths node_limits_of(const struct node_limits *v, size_t n, const struct hash *owner);
 
 /* A state that was rebuilt from the kernel has blocks whose pool it has not heard of yet:
  * whether b is such a block; and all of them as one pool without prefix (sums), false when there

@@ -10,6 +10,7 @@
 #include "ipam/owner.h"
 #include "ipam/pool.h"
 #include "lib/addr.h"
+#include "lib/bandwidth.h"
 #include "lib/family.h"
 #include "lib/ports.h"
 
@@ -22,6 +23,7 @@ struct node_want {
 	bool without[FAMILIES];
 	const struct port *ports; /* the host ports that it has from now on */
 	size_t n_ports;
+	const struct bandwidths *limits; /* likewise; NULL: none */
 	const char *uid,
 		*labels; /* of its pod, see node_identity in ipam/node_policy.h; NULL: unknown */
 	const struct addr *requested; /* at most one of a family */

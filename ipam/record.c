@@ -178,6 +178,7 @@ static void code_key_fields(struct coder *c, struct record_key *k)
 		k->position = (uint16_t)code_big(c, k->position, 2);
 		break;
 	case RECORD_IDENTITY:
+	case RECORD_LIMITS:
 		code_bytes(c, k->owner.bytes, sizeof(k->owner.bytes));
 		break;
 	case RECORD_NAMESPACE:
@@ -282,6 +283,20 @@ static void code_ports(struct coder *c, struct record_ports *p)
 		code_port(c, &p->v[i]);
 }
 
+static void code_limit(struct coder *c, struct bandwidth *b)
+{
+	b->rate = code_int(c, b->rate, 8);
+	b->burst = (uint32_t)code_int(c, b->burst, 4);
+	c->bad |= b->rate > BANDWIDTH_MAX || (b->rate == 0) != (b->burst == 0);
+}
+
+static void code_limits(struct coder *c, struct bandwidths *b)
+{
+	code_limit(c, &b->ingress);
+	code_limit(c, &b->egress);
+	c->bad |= !b->ingress.rate && !b->egress.rate;
+}
+
 static void code_namespace(struct coder *c, struct record_namespace *n)
 {
 	for (size_t i = 0; i < CNI_NAMESPACE_ANNOTATIONS; i++) {
@@ -371,6 +386,7 @@ RECORD(closed, struct record_closed, RECORD_VALUE_MAX, code_closed)
 RECORD(staged, struct record_staged, RECORD_VALUE_MAX, code_staged)
 RECORD(identity, struct record_identity, RECORD_VALUE_MAX, code_identity)
 RECORD(ports, struct record_ports, RECORD_VALUE_MAX, code_ports)
+RECORD(limits, struct bandwidths, RECORD_VALUE_MAX, code_limits)
 RECORD(owner, struct addr, RECORD_VALUE_MAX, code_addr)
 
 unsigned int record_meta_other_format(const void *bytes, size_t len, char boot[BOOT_ID_TEXT])

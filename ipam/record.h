@@ -31,6 +31,7 @@ enum record_kind {
 		'Q', /* pool, released_ns, addr -> nothing: released and not yet given again */
 	RECORD_PORTS = 'H', /* owner, position -> record_ports: the host ports of an attachment */
 	RECORD_IDENTITY = 'I', /* owner -> record_identity */
+	RECORD_LIMITS = 'L',   /* owner -> record_limits: its limits of bandwidth */
 	/* What the cluster says (mirror.h). A state without a mirror has none of these. */
 	RECORD_MIRROR = 'C',	      /* -> mirror, without its lists */
 	RECORD_MIRROR_POOL = 'D',     /* position -> mirror_pool */

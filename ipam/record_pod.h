@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Records (ipam/record.h) of what pods want besides addresses: their host ports, what their namespaces say, and
- * what network policy has to know.
+ * Records (ipam/record.h) of what pods want besides addresses: their host ports, their limits of bandwidth, what
+ * their namespaces say, and what network policy has to know.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 
 #include "ipam/node_policy.h"
 #include "ipam/record.h"
+#include "lib/bandwidth.h"
 #include "lib/cni_args.h"
 #include "lib/ports.h"
 
@@ -28,6 +29,10 @@ struct record_ports {
 };
 size_t record_ports_format(const struct record_ports *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_ports_parse(const void *bytes, size_t len, struct record_ports *out);
+
+/* At least one of them. */
+size_t record_limits_format(const struct bandwidths *record, uint8_t out[RECORD_VALUE_MAX]);
+bool record_limits_parse(const void *bytes, size_t len, struct bandwidths *out);
 
 /* In which directions pods of a namespace are closed; it may be none. */
 struct record_closed {

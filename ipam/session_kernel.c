@@ -6,6 +6,7 @@
 
 #include "lib/hostport.h"
 #include "lib/mem.h"
+#include "lib/shape.h"
 
 int session_kernel(struct net **net, struct owned *out, struct err *e)
 {
@@ -32,6 +33,29 @@ static int adopt_ports(struct node *n, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+static int adopt_limits(struct node *n, struct net *net, const struct owned *kernel, struct err *e)
+{
+	int r = 0;
+	for (size_t i = 0; i < kernel->n_links && r >= 0; i++) {
+		const struct hash *owner = &kernel->links[i].label.owner;
+		struct node_leases leases;
+		struct shape shape;
+		r = node_find(n, owner, &leases, e);
+		if (r <= 0)
+			continue;
+		shape_ask(net, kernel->links[i].link.index, owner, &shape);
+		r = net_commit(net, NULL, e);
+		if (r < 0)
+			return r;
+		shape_ask_ifb(net, &shape);
+		r = net_commit(net, NULL, e);
+		const struct bandwidths limits = shape_limits(&shape);
+		if (r >= 0 && (limits.ingress.rate || limits.egress.rate))
+			r = node_put_limits(n, owner, &limits, e);
+	}
+	return r;
+}
+
 int session_adopt(struct node *n, struct net **net, struct err *e)
 {
 	struct owned kernel;
@@ -39,6 +63,10 @@ int session_adopt(struct node *n, struct net **net, struct err *e)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = node_adopt(n, &kernel, e);
+	if (r >= 0)
+		r = adopt_ports(n, e);
+	if (r >= 0)
+		r = adopt_limits(n, *net, &kernel, e);
 	owned_done(&kernel);
-	return r < 0 ? r : adopt_ports(n, e);
+	return r < 0 ? r : 0;
 }

@@ -21,8 +21,11 @@
 #include "lib/net_queue.h"
 
 #define WAIT_PER_S 40 /* of the queue: 25 ms */
+#define TICK_NS 64    /* PSCHED_SHIFT of the kernel */
+#define NS_PER_S 1000000000.0
 #define INGRESS_HANDLE (TC_H_MAJ(TC_H_INGRESS))
-#define U32_TABLE 0x80000000u
+#define PRIORITY 1
+#define FIRST_FILTER 0x80000800u /* the handle that u32 gives the first one of a new queue */
 
 void net_add_ifb(struct net *n, const char *name, uint32_t mtu, uint32_t group)
 {
@@ -46,8 +49,9 @@ static uint32_t most32(uint64_t value)
 static struct nlmsghdr *queue_tc(
 	struct net *n, uint16_t type, uint16_t flags, int link, uint32_t parent)
 {
+	bool asks = type == RTM_GETQDISC || type == RTM_GETTFILTER;
 	struct nlmsghdr *m = net_queue(n, type, flags, "%s device %d",
-		type == RTM_GETQDISC ? "look at the queue of" : "shape what goes through", link);
+		asks ? "look at the queue of" : "shape what goes through", link);
 	struct tcmsg *info = netlink_put_header(m, sizeof(*info));
 	info->tcm_ifindex = link;
 	info->tcm_parent = parent;
@@ -71,6 +75,11 @@ void net_shape(struct net *n, int link, const struct net_rate *r)
 		netlink_put_u64(m, TCA_TBF_RATE64, r->rate);
 	netlink_nest_end(m, nest);
 	(void)net_queue_end(n, m);
+}
+
+static uint32_t filter_info(void)
+{
+	return TC_H_MAKE((uint32_t)PRIORITY << 16, htons(ETH_P_ALL));
 }
 
 static void put_mirred(struct nlmsghdr *m, int to)
@@ -101,7 +110,7 @@ void net_redirect(struct net *n, int link, int to)
 
 	m = queue_tc(n, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, link, INGRESS_HANDLE);
 	info = NLMSG_DATA(m);
-	info->tcm_info = TC_H_MAKE(1u << 16, htons(ETH_P_ALL)); /* priority 1 */
+	info->tcm_info = filter_info();
 	/* One key behind it, of no bits at no place: everything. */
 	const struct tc_u32_sel head = {.flags = TC_U32_TERMINAL, .nkeys = 1};
 	unsigned char selector[sizeof(head) + sizeof(struct tc_u32_key)] = {0};
@@ -113,6 +122,20 @@ void net_redirect(struct net *n, int link, int to)
 	put_mirred(m, to);
 	netlink_nest_end(m, options);
 	(void)net_queue_end(n, m);
+}
+
+void net_del_redirect(struct net *n, int link)
+{
+	struct nlmsghdr *m = queue_tc(n, RTM_DELQDISC, 0, link, TC_H_INGRESS);
+	netlink_put_text(m, TCA_KIND, "ingress");
+	(void)net_queue_end(n, m);
+}
+
+/* The kernel has a burst as the time that it takes. */
+static uint32_t burst_of(uint64_t rate, uint32_t ticks)
+{
+	double bytes = (double)rate * TICK_NS * ticks / NS_PER_S;
+	return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
 static void take_rate(const struct nlattr *options, struct net_rate *out)
@@ -128,7 +151,7 @@ static void take_rate(const struct nlattr *options, struct net_rate *out)
 			memcpy(&rate64, netlink_data(attr), sizeof(rate64));
 	}
 	out->rate = rate64 ? rate64 : o.rate.rate;
-	out->burst = o.buffer;
+	out->burst = burst_of(out->rate, o.buffer);
 }
 
 static void take_shape(const struct nlmsghdr *reply, void *arg)
@@ -159,14 +182,57 @@ void net_ask_shape(struct net *n, int link, struct net_rate *out)
 	ask_qdisc(n, link, TC_H_ROOT, take_shape, out);
 }
 
-static void take_redirect(const struct nlmsghdr *reply, void *arg)
+static void take_queue(const struct nlmsghdr *reply, void *arg)
 {
 	(void)reply;
-	*(bool *)arg = true;
+	((struct net_redirect *)arg)->has_queue = true;
 }
 
-void net_ask_redirect(struct net *n, int link, bool *out)
+/* The attribute of a type within another one; NULL, which NULL has, too. */
+static const struct nlattr *nested(const struct nlattr *nest, uint16_t type)
 {
-	*out = false;
-	ask_qdisc(n, link, TC_H_INGRESS, take_redirect, out);
+	const struct nlattr *attr;
+	if (nest)
+		NETLINK_EACH_NESTED (attr, nest)
+			if (netlink_type(attr) == type)
+				return attr;
+	return NULL;
+}
+
+static void take_filter(const struct nlmsghdr *reply, void *arg)
+{
+	struct net_redirect *out = arg;
+	const struct nlattr *attr;
+	struct tc_mirred mirred;
+	NETLINK_EACH_ATTR (attr, reply, sizeof(struct tcmsg)) {
+		const struct nlattr *found = attr;
+		if (netlink_type(attr) != TCA_OPTIONS)
+			continue;
+		static const uint16_t path[] = {TCA_U32_ACT, 1, TCA_ACT_OPTIONS, TCA_MIRRED_PARMS};
+		for (size_t i = 0; i < sizeof(path) / sizeof(*path); i++)
+			found = nested(found, path[i]);
+		if (!found || netlink_size(found) < sizeof(mirred))
+			continue;
+		memcpy(&mirred, netlink_data(found), sizeof(mirred));
+		out->to = (int)mirred.ifindex;
+	}
+}
+
+static void ask_filter(struct net *n, int link, struct net_redirect *out)
+{
+	struct nlmsghdr *m = queue_tc(n, RTM_GETTFILTER, NLM_F_ECHO, link, INGRESS_HANDLE);
+	struct tcmsg *info = NLMSG_DATA(m);
+	info->tcm_info = filter_info();
+	info->tcm_handle = FIRST_FILTER;
+	struct net_pending *p = net_queue_end(n, m);
+	p->tolerance = NET_MAY_FAIL; /* none, or of another kind */
+	p->on_reply = take_filter;
+	p->arg = out;
+}
+
+void net_ask_redirect(struct net *n, int link, struct net_redirect *out)
+{
+	*out = (struct net_redirect){0};
+	ask_qdisc(n, link, TC_H_INGRESS, take_queue, out);
+	ask_filter(n, link, out);
 }

@@ -21,10 +21,17 @@ void net_add_ifb(struct net *n, const char *name, uint32_t mtu, uint32_t group);
 /* What leaves by the link is delayed to the rate, whatever queue it had before. */
 void net_shape(struct net *n, int link, const struct net_rate *r);
 
-/* What arrives on the link goes through the device to first. Once for each link. */
+/* What arrives on the link goes through the device to first. Once for each link, until net_del_redirect(),
+ * which refuses a queue of another kind than ours. */
 void net_redirect(struct net *n, int link, int to);
+void net_del_redirect(struct net *n, int link);
+
+struct net_redirect {
+	bool has_queue; /* there is something between the link and what arrives on it, of any kind */
+	int to;		/* the device that our filter leads to; 0: none, or it is gone */
+};
 
 /* Asks within the queue: *out is filled by net_commit() with the token bucket of a link, zeros when it has
- * none; and whether there is something between a link and what arrives on it. */
+ * none; and with what is between a link and what arrives on it. */
 void net_ask_shape(struct net *n, int link, struct net_rate *out);
-void net_ask_redirect(struct net *n, int link, bool *out);
+void net_ask_redirect(struct net *n, int link, struct net_redirect *out);

@@ -13,6 +13,7 @@
  */
 #include "lib/wiring.h"
 
+#include <inttypes.h>
 #include <linux/ip.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -229,6 +230,44 @@ static void compare_local6(const struct wiring_pod *p, struct wiring_faults *out
 		p->link.name);
 }
 
+static void is_limit(struct wiring_fault *x, const char *does, const char *device,
+	const struct net_rate *is, const struct bandwidth *must)
+{
+	fault_must(x, "the limit of what the pod %s, %" PRIu64 " bits a second, on %s", does,
+		must->rate, device);
+	if (!is->rate)
+		fault_is(x, "the limit of what the pod %s is missing on %s", does, device);
+	else
+		fault_is(x,
+			"the limit of what the pod %s is %" PRIu64 " bits a second, burst %" PRIu32
+			" bytes, on %s, and has to be %" PRIu64 " and %" PRIu32,
+			does, is->rate * 8, is->burst, device, must->rate, must->burst);
+}
+
+static void compare_sends(const struct wiring_pod *p, struct wiring_faults *out)
+{
+	const struct shape *s = &p->shape;
+	const struct net_rate none = {0};
+	if (shape_sends(s, &p->limits))
+		return;
+	struct wiring_fault *x = fault_add(out, WIRING_LIMIT);
+	char name[NET_NAME];
+	owned_ifb_name(&p->owner, name);
+	if (s->ifb.index && s->redirect.to != s->ifb.index)
+		is_limit(x, "sends", p->link.name, &none, &p->limits.egress);
+	else
+		is_limit(x, "sends", name, s->ifb.up ? &s->sent : &none, &p->limits.egress);
+}
+
+static void compare_limits(const struct wiring_pod *p, struct wiring_faults *out)
+{
+	if (!shape_receives(&p->shape, &p->limits)) {
+		struct wiring_fault *x = fault_add(out, WIRING_LIMIT);
+		is_limit(x, "receives", p->link.name, &p->shape.link, &p->limits.ingress);
+	}
+	compare_sends(p, out);
+}
+
 /* With the link's IPv6 off its addresses and routes are gone. */
 static bool compare_ipv6(const struct wiring_pod *p, struct wiring_faults *out)
 {
@@ -248,6 +287,7 @@ void wiring_compare(const struct wiring_pod *p, struct wiring_faults *out)
 	compare_mac(p, out);
 	compare_conf4(p, out);
 	compare_ports(p, out);
+	compare_limits(p, out);
 	if (!p->link.ipv6_disabled)
 		compare_conf6(p, out);
 	if (!p->link.up) {

@@ -9,7 +9,6 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "lib/addr.h"
 #include "lib/err.h"
@@ -21,6 +20,7 @@
 #include "lib/net_route.h"
 #include "lib/owned.h"
 #include "lib/ports.h"
+#include "lib/shape.h"
 
 /* One pod: the addresses that it must be reached at, and what is. */
 struct wiring_pod {
@@ -37,6 +37,8 @@ struct wiring_pod {
 	size_t n_ports;
 	size_t lacks_ports; /* elements of lib/hostport.h that are not there */
 	struct port lacks;  /* one of them */
+	struct bandwidths limits;
+	struct shape shape; /* what is there of them */
 };
 
 /* The host itself, for all of these pods. */
@@ -66,6 +68,7 @@ enum wiring_what {
 	WIRING_LOCALNET,   /* 127.0.0.1 of the host may reach it */
 	WIRING_LOCAL6,	   /* ::1 of the host gets its answers */
 	WIRING_PORT,	   /* its host ports */
+	WIRING_LIMIT,	   /* of bandwidth, in a direction */
 	WIRING_FORWARDING, /* of the host */
 	WIRING_RULE,	   /* of the host */
 	WIRING_PORTS,	   /* of the host: what leads to all host ports */

@@ -17,6 +17,7 @@
 #include "lib/text.h"
 
 #define AT_ONCE 40
+#define LIMITS_AT_ONCE 10 /* four questions each */
 
 int wiring_find(struct net *n, struct wiring_pod **out, size_t *count, struct err *e)
 {
@@ -193,6 +194,33 @@ static int look_ports(const struct look *l, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+static bool is_limited(const struct wiring_pod *p)
+{
+	return p->limits.ingress.rate || p->limits.egress.rate;
+}
+
+static int look_limits(const struct look *l, struct err *e)
+{
+	size_t queued = 0;
+	int r = 0;
+	for (int step = 0; step < 2 && r >= 0; step++) {
+		for (size_t i = 0; i < l->n && r >= 0; i++) {
+			struct wiring_pod *p = &l->pods[i];
+			if (!is_limited(p))
+				continue;
+			if (step == 0)
+				shape_ask(l->net, p->link.index, &p->owner, &p->shape);
+			else
+				shape_ask_ifb(l->net, &p->shape);
+			if (++queued % LIMITS_AT_ONCE == 0)
+				r = net_commit(l->net, NULL, e);
+		}
+		if (r >= 0)
+			r = net_commit(l->net, NULL, e);
+	}
+	return r;
+}
+
 static int look_host(const struct look *l, struct wiring_host *out, struct err *e)
 {
 	struct wiring_host h = {0};
@@ -232,6 +260,8 @@ int wiring_look(struct net *n, struct wiring_pod *pods, size_t count, struct wir
 		r = look_neighbours(&l, e);
 	if (r >= 0)
 		r = look_ports(&l, e);
+	if (r >= 0)
+		r = look_limits(&l, e);
 	if (r >= 0)
 		r = look_host(&l, host, e);
 	return r < 0 ? r : 0;

@@ -149,6 +149,7 @@ static void queue_one(struct net *n, const struct wiring_pod *p, const struct wi
 		break;
 	case WIRING_PORT:
 	case WIRING_PORTS:
+	case WIRING_LIMIT:
 	case WIRING_CONF6:
 	case WIRING_FORWARDING:
 	case WIRING_RULE:
@@ -187,6 +188,8 @@ int wiring_mend(
 	int done = net_commit(n, NULL, r < 0 ? &(struct err){0} : e);
 	if (r >= 0 && done >= 0 && has_fault(f, WIRING_PORT))
 		done = mend_ports(n, p, e);
+	if (r >= 0 && done >= 0 && has_fault(f, WIRING_LIMIT))
+		done = shape_apply(n, &p->link, &p->owner, &p->limits, &p->shape, e);
 	return r < 0 ? r : done;
 }
 

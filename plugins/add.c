@@ -18,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/owned.h"
+#include "lib/shape.h"
 #include "plugins/call.h"
 #include "plugins/foreign.h"
 #include "plugins/guard.h"
@@ -25,7 +26,6 @@
 #include "plugins/hostports.h"
 #include "plugins/pod.h"
 #include "plugins/addresses.h"
-#include "plugins/shape.h"
 #include "plugins/unwire.h"
 #include "plugins/wire.h"
 
@@ -171,11 +171,21 @@ static int print_answer(struct call *c, const struct pod *pod, const json_t *dns
 	return r;
 }
 
+static int limit_pod(const struct pod *p, struct net *host, struct err *e)
+{
+	const struct shape none = {0};
+	struct net_link link;
+	if (!p->limits.ingress.rate && !p->limits.egress.rate)
+		return 0;
+	int r = net_find_link(host, (struct net_dev){.name = p->host}, &link, e);
+	return r < 0 ? r : shape_apply(host, &link, &p->label.owner, &p->limits, &none, e);
+}
+
 /* What comes when the pod is wired; undone with the wiring. */
 static int finish_pod(struct call *c, const struct pod *pod, const json_t *dns,
 	struct cni_result *result, struct err *e)
 {
-	int r = shape_apply(pod, c->host, e);
+	int r = limit_pod(pod, c->host, e);
 	if (r >= 0)
 		r = hostports_add(pod, c->conf.prefix, c->host, e);
 	if (r >= 0)

@@ -239,6 +239,14 @@ static int format_labels(
 	return 0;
 }
 
+/* Of another main plugin's pods somebody else limits them. */
+static const struct bandwidths *limits_of(
+	const struct conf *c, const struct cni_wishes *w, const struct owner *owner)
+{
+	const struct bandwidths *limits = conf_limits(c, w);
+	return owner->foreign || (!limits->ingress.rate && !limits->egress.rate) ? NULL : limits;
+}
+
 int addresses_assign(struct node *n, const struct cni_request *r, const struct conf *c,
 	const struct owner *owner, struct node_leases *out, struct err *e)
 {
@@ -266,6 +274,7 @@ int addresses_assign(struct node *n, const struct cni_request *r, const struct c
 		.n_gateways = c->n_gateways,
 		.ports = w.ports,
 		.n_ports = w.n_ports,
+		.limits = limits_of(c, &w, owner),
 		.uid = w.pod_uid,
 		.labels = labels,
 	};

@@ -16,7 +16,6 @@
 #include "lib/mem.h"
 #include "lib/owned.h"
 #include "lib/wiring.h"
-#include "plugins/shape.h"
 
 #define MAIN_TABLE 254
 
@@ -186,12 +185,11 @@ int check_wiring(const struct cni_request *r, const struct cni_result *prev, str
 	struct wiring_pod must = {.owner = owner_hash(r->network, r->container, r->ifname),
 		.link = host_link,
 		.ports = r->wishes.ports,
-		.n_ports = r->wishes.n_ports};
+		.n_ports = r->wishes.n_ports,
+		.limits = *limits};
 	result = check_addresses(prev, interface, inside, &pod_link, &must, e);
 	if (result >= 0)
 		result = check_host(host, &must, e);
-	if (result >= 0)
-		result = shape_check(limits, &must.owner, &must.link, host, e);
 	for (enum family f = IPV4; result >= 0 && f < FAMILIES; f++)
 		result = check_routes(prev, inside, f, e);
 	return result;

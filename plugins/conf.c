@@ -420,3 +420,8 @@ bool conf_has_pool(const struct conf *c, uint8_t family)
 		found |= c->pools[i].cidr.addr.family == family;
 	return found && c->assign[family_of(family)] != CONF_ASSIGN_NO;
 }
+
+const struct bandwidths *conf_limits(const struct conf *c, const struct cni_wishes *w)
+{
+	return c->has_limits ? &c->limits : &w->limits;
+}

@@ -12,6 +12,7 @@
 #include "ipam/pool.h"
 #include "lib/addr.h"
 #include "lib/bandwidth.h"
+#include "lib/cni_args.h"
 #include "lib/err.h"
 #include "lib/family.h"
 #include "lib/log.h"
@@ -74,3 +75,6 @@ const struct addr *conf_gateway(const struct conf *c, uint8_t family);
 
 /* Whether one of the pools is of this family, and pods get addresses of it unless they ask otherwise. */
 bool conf_has_pool(const struct conf *c, uint8_t family);
+
+/* A pod's limits of bandwidth: the network's, else what is asked for. */
+const struct bandwidths *conf_limits(const struct conf *c, const struct cni_wishes *w);

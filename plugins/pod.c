@@ -92,7 +92,7 @@ int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod
 	struct pod p = {.forwarding = c->forwarding,
 		.ports = r->wishes.ports,
 		.n_ports = r->wishes.n_ports,
-		.limits = *pod_limits(r, c),
+		.limits = *conf_limits(c, &r->wishes),
 		.gate = facts->gate};
 	memcpy(p.is_second, facts->is_second, sizeof(p.is_second));
 	plan_forwarding(facts, &p);
@@ -173,11 +173,6 @@ static void describe_host(const struct pod *p, struct text *out)
 			text_add(out, " metric %u", owned_blackhole(&a->block).metric);
 		text_add(out, "\n");
 	}
-}
-
-const struct bandwidths *pod_limits(const struct cni_request *r, const struct conf *c)
-{
-	return c->has_limits ? &c->limits : &r->wishes.limits;
 }
 
 static void describe_limits(const struct pod *p, struct text *out)

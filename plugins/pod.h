@@ -85,9 +85,6 @@ int pod_check_mtu(const struct conf *c, const struct pod_facts *facts, bool has6
 int pod_plan(const struct cni_request *r, const struct conf *c, const struct pod_addresses *a,
 	const struct pod_facts *facts, struct pod *out, struct err *e);
 
-/* The pod's limits of bandwidth: the network's, else what is asked for. */
-const struct bandwidths *pod_limits(const struct cni_request *r, const struct conf *c);
-
 /* The group of its host end: 0, or one that waits for network policy. */
 uint32_t pod_group(const struct node_gate *g);
 

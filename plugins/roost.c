@@ -34,8 +34,8 @@ static int roost_check(struct call *c, struct err *e)
 		r = cni_result_parse(c->request->prev, c->request->version, &prev, e);
 	if (r < 0)
 		return r;
-	r = check_wiring(
-		c->request, &prev, c->host, c->inside, pod_limits(c->request, &c->conf), e);
+	r = check_wiring(c->request, &prev, c->host, c->inside,
+		conf_limits(&c->conf, &c->request->wishes), e);
 	cni_result_done(&prev);
 	if (r < 0)
 		return r;

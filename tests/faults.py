@@ -46,3 +46,30 @@ HOST_FAULTS = [
     Fault("chain flushed", lambda host, pod, link: host.run("nft", "flush", "table", "inet", "roost"),
           "rule against spoofed sources"),
 ]
+
+
+def tc(*lines):
+    """With IFB for the device of what the pod sends."""
+    def breaks(host, pod, link):
+        [ifb] = [l["ifname"] for l in host.ask("link show") if l["ifname"].startswith("ifb-")]
+        for line in lines:
+            host.run(*line.replace("LINK", link).replace("IFB", ifb).split())
+    return breaks
+
+
+# Of a pod that has limits of 8 Mbit/s in both directions.
+LIMIT_FAULTS = [
+    Fault("receives freely", tc("tc qdisc del dev LINK root"), "what the pod receives is missing on LINK"),
+    Fault("receives more", tc("tc qdisc change dev LINK root tbf rate 1gbit burst 100kb latency 25ms"),
+          "what the pod receives is 1000000000 bits a second"),
+    Fault("receives by another queue", tc("tc qdisc replace dev LINK root pfifo"), "what the pod receives is missing"),
+    Fault("sends past the queue", tc("tc qdisc del dev LINK ingress"), "what the pod sends is missing on LINK"),
+    Fault("sends past the filter", tc("tc filter del dev LINK ingress"), "what the pod sends is missing on LINK"),
+    Fault("sends freely", tc("tc qdisc del dev IFB root"), "what the pod sends is missing on ifb-"),
+    Fault("sends more", tc("tc qdisc change dev IFB root tbf rate 1gbit burst 100kb latency 25ms"),
+          "what the pod sends is 1000000000 bits a second"),
+    Fault("ifb down", tc("ip link set IFB down"), "what the pod sends is missing on ifb-"),
+    Fault("ifb gone", tc("ip link del IFB"), "what the pod sends is missing on ifb-"),
+    Fault("all gone", tc("tc qdisc del dev LINK root", "tc qdisc del dev LINK ingress", "ip link del IFB"),
+          "what the pod receives is missing on LINK"),
+]

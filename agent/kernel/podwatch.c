@@ -8,8 +8,9 @@
  *	struct ifaddrmsg at 16: family +0
  *
  * A route passes when it went and is of protocol 82, or an IPv6 one that goes with an address. An IPv4 route that
- * goes with its link is not announced; the link is. nf_tables says all changes of a commit in few datagrams, so
- * there is nothing to filter: one change is as good as many.
+ * goes with its link is not announced; the link is. Of queues and their filters, which few links have, all passes
+ * but a filter that is made. nf_tables says all changes of a commit in few datagrams, so there is nothing to
+ * filter: one change is as good as many.
  */
 #include "agent/kernel/podwatch.h"
 
@@ -42,18 +43,20 @@ static int podwatch_filter(int fd, struct err *e)
 {
 	struct sock_filter code[] = {
 		/* 0 */ LOAD_HALF(offsetof(struct nlmsghdr, nlmsg_type)),
-		/* 1 */ IF(htons(RTM_NEWLINK), 9, 0),
-		/* 2 */ IF(htons(RTM_NEWNETCONF), 8, 0),
-		/* 3 */ IF(htons(RTM_DELADDR), 3, 0),
-		/* 4 */ IF(htons(RTM_DELROUTE), 0, 5),
-		/* 5: a route */ LOAD_BYTE(NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)),
-		/* 6 */ IF(NET_PROTO_ROOST, 4, 0),
-		/* 7: an address, too */
+		/* 1 */ IF(htons(RTM_NEWLINK), 11, 0),
+		/* 2 */ IF(htons(RTM_NEWNETCONF), 10, 0),
+		/* 3 */ IF(htons(RTM_NEWQDISC), 9, 0),
+		/* 4 */ IF(htons(RTM_DELQDISC), 8, 0),
+		/* 5 */ IF(htons(RTM_DELTFILTER), 7, 0),
+		/* 6 */ IF(htons(RTM_DELADDR), 3, 0),
+		/* 7 */ IF(htons(RTM_DELROUTE), 0, 4),
+		/* 8: a route */ LOAD_BYTE(NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)),
+		/* 9 */ IF(NET_PROTO_ROOST, 3, 0),
+		/* 10: an address, too */
 		LOAD_BYTE(NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_family)),
-		/* 8 */ IF(AF_INET6, 0, 1),
-		/* 9 */ BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-		/* 10 */ DROP,
-		/* 11 */ PASS,
+		/* 11 */ IF(AF_INET6, 1, 0),
+		/* 12 */ DROP,
+		/* 13 */ PASS,
 	};
 	_Static_assert(offsetof(struct rtmsg, rtm_family) == offsetof(struct ifaddrmsg, ifa_family),
 		"one load for both");
@@ -93,7 +96,7 @@ static int podwatch_socket(struct podwatch *w, int which, int protocol, struct e
 int podwatch_open(struct podwatch **out, struct err *e)
 {
 	static const int route[] = {RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-		RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF};
+		RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF, RTNLGRP_TC};
 	static const int tables[] = {NFNLGRP_NFTABLES};
 	struct podwatch *w = mem_new(1, sizeof(*w));
 	w->fds[PODWATCH_ROUTE] = w->fds[PODWATCH_TABLES] = -1;

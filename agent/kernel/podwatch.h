@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Notices that something of what must hold for pods (lib/wiring.h), or of our nf_tables tables, may be another now:
- * links, their settings, routes of ours and IPv6 addresses that went, any change of the rule set. The kernel
+ * links, their settings and queues, routes of ours and IPv6 addresses that went, any change of the rule set. The kernel
  * itself drops what cannot matter (a socket filter), BIRD's routes above all. What happened is not said.
  */
 #include <stdbool.h>

@@ -4,7 +4,7 @@ names it, on the kernel's event or within one look. The same faults as in tests/
 and ipam check see them."""
 import pytest
 
-from faults import FAULTS, HOST_FAULTS
+from faults import FAULTS, HOST_FAULTS, LIMIT_FAULTS
 from lab import Cluster, PROGRAMS, equal, true, until
 
 pytestmark = pytest.mark.needs(*PROGRAMS)
@@ -67,6 +67,22 @@ def test_host_ports_are_back_after_somebody_removed_them(cluster, command):
     until(lambda: is_right(node), f"{node} to be right again")
     node.del_pod(pod)
     until(lambda: "8080" not in table(), "the port to be gone")
+
+
+@pytest.mark.parametrize("fault", LIMIT_FAULTS, ids=lambda f: f.name)
+def test_limits_of_bandwidth_are_back_after_somebody_removed_them(cluster, fault):
+    """Without a call: the kernel announces each of these."""
+    node = cluster.nodes[0]
+    pod = node.new_pod("limited")
+    limits = {"bandwidth": {"ingressRate": 8_000_000, "egressRate": 8_000_000}}
+    equal(node.try_add(pod, runtimeConfig=limits).status, 0, "the status of ADD")
+    until(lambda: is_right(node), "a sound node")
+    before = len(node.agent.said())
+    fault.breaks(node.ns, pod.ns, pod.host_link())
+    until(lambda: is_right(node), f"{node} to be right again", seconds=8)
+    until(lambda: "put right: the limit of what the pod" in node.agent.said()[before:], "a line in its log")
+    node.del_pod(pod)
+    until(lambda: not any(l["ifname"].startswith("ifb-") for l in node.ns.ask("link show")), "the device to be gone")
 
 
 def test_host_ports_of_a_pod_that_died_are_removed(cluster):

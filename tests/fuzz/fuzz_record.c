@@ -35,6 +35,7 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 	struct record_addr addr;
 	struct addr owned;
 	struct record_ports ports;
+	struct bandwidths limits;
 	static struct record_namespace namespace;
 	struct record_closed closed;
 	struct record_staged staged;
@@ -54,6 +55,8 @@ static void try_value(uint8_t kind, const uint8_t *bytes, size_t len)
 		same(out, record_owner_format(&owned, out), bytes, len);
 	else if (kind == RECORD_NAMESPACE && record_namespace_parse(bytes, len, &namespace))
 		same(out, record_namespace_format(&namespace, out), bytes, len);
+	else if (kind == RECORD_LIMITS && record_limits_parse(bytes, len, &limits))
+		same(out, record_limits_format(&limits, out), bytes, len);
 	else if (kind == RECORD_PORTS && record_ports_parse(bytes, len, &ports))
 		same(out, record_ports_format(&ports, out), bytes, len);
 	else if (kind == RECORD_CLOSED && record_closed_parse(bytes, len, &closed))

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from roostlab import HANG_S, SLOW, equal, inside, true, wait_for
+from faults import LIMIT_FAULTS
+from roostlab import BIN, HANG_S, SLOW, equal, inside, true, wait_for
 
 pytestmark = pytest.mark.needs("ip", "tc", "nft")
 
@@ -156,22 +157,99 @@ def test_a_wrong_limit_is_refused_by_name(lab, wish, code, words):
     equal(ifbs(lab), [], "devices")
 
 
-def test_CHECK_says_which_limit_is_missing(lab):
+BOTH = limits(ingressRate=8 * MBIT, egressRate=8 * MBIT)
+
+
+def audit(lab, *words):
+    with inside(lab.host.path):
+        done = subprocess.run([f"{BIN}/roostctl", "--state-dir", lab.state, "-o", "json", "ipam", "check", *words],
+                              capture_output=True, text=True, timeout=HANG_S)
+    return json.loads(done.stdout)["problems"]
+
+
+def is_limited(lab):
+    """Whether all is there for limits of 8 Mbit/s in both directions, as a program that is not ours sees it."""
+    [link], devices = lab.host_links(), ifbs(lab)
+    if len(devices) != 1:
+        return False
+    filters = lab.host.run("tc", "filter", "show", "dev", link, "ingress")
+    return (bucket(lab, link) == bucket(lab, devices[0]) and (bucket(lab, link) or (0,))[0] == 8 * MBIT and
+            f"Egress Redirect to device {devices[0]}" in filters)
+
+
+@pytest.mark.parametrize("fault", LIMIT_FAULTS, ids=lambda f: f.name)
+def test_what_is_missing_is_seen_and_put_back(lab, fault):
     pod = lab.pod()
-    conf = lab.conf(**limits(ingressRate=8 * MBIT, egressRate=8 * MBIT))
+    conf = lab.conf(**BOTH)
     result = lab.add(pod, conf)
-    link, ifb = lab.host_links()[0], ifbs(lab)[0]
+    true(is_limited(lab), "the limits")
     lab.check(pod, result, conf).ok("CHECK")
-    lab.check(pod, result, lab.conf(**limits(ingressRate=9 * MBIT))).refused(999, "what the pod receives")
-    for hook, words in (("root", "what the pod receives is missing on "), ("ingress", "what the pod sends is missing on ")):
-        lab.host.run("tc", "qdisc", "del", "dev", link, hook)
-        lab.check(pod, result, conf).refused(999, words + link)
-        lab.delete(pod)
-        result = lab.add(pod, conf)
-        link, ifb = lab.host_links()[0], ifbs(lab)[0]
-    lab.host.ip(f"link del {ifb}")
-    lab.check(pod, result, conf).refused(999, f"what the pod sends is missing on {ifb}")
+    equal(audit(lab), [], "problems of a sound pod")
+    link = lab.host_links()[0]
+    fault.breaks(lab.host, pod.ns, link)
+    words = fault.says.replace("LINK", link)
+    true(any(words in p["seen"] for p in audit(lab)), f"ipam check to say {words!r}", audit(lab))
+    lab.check(pod, result, conf).refused(999, words)
+    audit(lab, "--repair")
+    equal(audit(lab), [], "problems after --repair")
+    lab.check(pod, result, conf).ok("CHECK after --repair")
+    true(is_limited(lab), "the limits after --repair")
+    lab.delete(pod, lab.conf())
+    equal(ifbs(lab), [], "devices after DEL")
+    equal(audit(lab), [], "problems after DEL")
+
+
+def test_CHECK_compares_with_what_is_asked_for(lab):
+    pod = lab.pod()
+    result = lab.add(pod, lab.conf(**BOTH))
+    lab.check(pod, result, lab.conf(**limits(ingressRate=9 * MBIT))).refused(
+        999, "what the pod receives is 8000000 bits a second", "has to be 9000000")
     lab.delete(pod)
+
+
+def test_a_queue_of_somebody_else_s_is_left_alone_and_named(lab):
+    pod = lab.pod()
+    lab.add(pod, lab.conf(**BOTH))
+    link = lab.host_links()[0]
+    lab.host.run("tc", "qdisc", "del", "dev", link, "ingress")
+    lab.host.run("tc", "qdisc", "add", "dev", link, "clsact")
+    audit(lab, "--repair")
+    true(any(f"what the pod sends is missing on {link}" in p["seen"] for p in audit(lab)), "the limit to be missed", audit(lab))
+    true("clsact" in lab.host.run("tc", "qdisc", "show", "dev", link), "their queue to be there")
+    lab.host.run("tc", "qdisc", "del", "dev", link, "clsact")
+    audit(lab, "--repair")
+    equal(audit(lab), [], "problems")
+    lab.delete(pod)
+
+
+def test_a_lost_node_state_learns_the_limits_from_the_kernel(lab):
+    pod = lab.pod()
+    lab.add(pod, lab.conf(**BOTH))
+    lab.host.run("sh", "-c", f"rm -rf {lab.state}")
+    lab.add(lab.pod())
+    [link] = [l for l in lab.host_links() if bucket(lab, l)]
+    lab.host.run("tc", "qdisc", "del", "dev", link, "root")
+    lab.host.ip(f"link del {ifbs(lab)[0]}")
+    audit(lab, "--repair")
+    equal(bucket(lab, link), bucket(lab, ifbs(lab)[0]), "the buckets after the repair")
+    true(99_000 < bucket(lab, link)[1] < 101_000, "the burst of before", bucket(lab, link))
+    lab.delete(pod, lab.conf())
+    equal(ifbs(lab), [], "devices after DEL")
+
+
+def test_the_record_is_that_of_the_latest_ADD(lab):
+    """A pod whose namespace died begins again with other limits, then with none."""
+    container = lab.pod().container
+    for wish, kept in ((BOTH, True), (limits(ingressRate=8 * MBIT), True), ({}, False)):
+        pod = lab.pod(container)
+        lab.add(pod, lab.conf(**wish))
+        [link] = lab.host_links()
+        lab.host.run("tc", "qdisc", "del", "dev", link, "root", check=False)
+        audit(lab, "--repair")
+        equal(bool(bucket(lab, link)), kept, f"a bucket after {wish}")
+        equal(len(ifbs(lab)), int(wish is BOTH), f"devices after {wish}")
+        pod.ns.remove()
+        wait_for(lambda: not lab.host_links(), "the dead pod's link to go")
 
 
 def test_the_device_goes_with_a_pod_that_died_and_with_GC(lab):

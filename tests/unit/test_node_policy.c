@@ -118,6 +118,47 @@ TEST(what_is_known_of_a_pod_goes_with_its_last_address)
 	assert_int_equal(identities(n, &pods), 0);
 }
 
+static bool same_limits(const struct bandwidths *a, const struct bandwidths *b)
+{
+	return a->ingress.rate == b->ingress.rate && a->ingress.burst == b->ingress.burst &&
+	       a->egress.rate == b->egress.rate && a->egress.burst == b->egress.burst;
+}
+
+TEST(limits_of_a_pod_are_those_of_its_latest_ADD_and_go_with_its_last_address)
+{
+	CLEANUP_NODE struct node *n = open_state(state);
+	const struct pool pools[] = {P("10.0.0.0/24", 26, 0), P("fd00::/112", 120, 0)};
+	const struct bandwidths both = {{8000000, 100000}, {1000, 65536}},
+				one = {{8000, 65536}, {0, 0}};
+	struct node_want w = W("c1", pools, 2);
+	struct bandwidths found;
+	struct node_leases l;
+	struct node_view v;
+	struct err e;
+	w.limits = &both;
+	ok(node_assign(n, &w, &l, &e));
+	gives(n, "c2", pools, 2, "10.0.0.1");
+	assert_int_equal(node_get_limits(n, &w.owner.hash, &found, &e), 1);
+	assert_true(same_limits(&found, &both));
+	ok(node_list(n, &v, &e));
+	assert_int_equal(v.n_limits, 1);
+	found = node_limits_of(v.limits, v.n_limits, &w.owner.hash);
+	assert_true(same_limits(&found, &both));
+	node_view_done(&v);
+	w.limits = &one;
+	ok(node_assign(n, &w, &l, &e));
+	assert_int_equal(node_get_limits(n, &w.owner.hash, &found, &e), 1);
+	assert_true(same_limits(&found, &one));
+	w.limits = NULL;
+	ok(node_assign(n, &w, &l, &e));
+	assert_int_equal(node_get_limits(n, &w.owner.hash, &found, &e), 0);
+	assert_int_equal(found.ingress.rate, 0);
+	w.limits = &one;
+	ok(node_assign(n, &w, &l, &e));
+	release(n, "c1", 2);
+	assert_int_equal(node_get_limits(n, &w.owner.hash, &found, &e), 0);
+}
+
 TEST(records_are_read_as_they_were_written_and_nothing_else)
 {
 	static struct record_identity in = {.uid = "u"}, out;
@@ -147,6 +188,9 @@ int main(void)
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			what_is_known_of_a_pod_goes_with_its_last_address, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			limits_of_a_pod_are_those_of_its_latest_ADD_and_go_with_its_last_address,
+			setup, teardown),
 		cmocka_unit_test(records_are_read_as_they_were_written_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,35 @@ BREAK(permanent, p->has_peer = true;
 BREAK(permanent_of_another, p->has_peer = true; p->peer_mac[0] = 2;
 	p->neighs[1] = (struct net_neigh){.dst = p->addrs[1], .permanent = true})
 
+/* Limits of 8 Mbit/s received and 16 sent, in place on the link and on the device 9. */
+#define LIMITED                                                                                    \
+	p->limits = (struct bandwidths){{8000000, 100000}, {16000000, 200000}};                    \
+	p->shape = (struct shape)                                                                  \
+	{                                                                                          \
+		.link = {1000000, 100000}, .ifb = {.index = 9, .up = true},                        \
+		.sent = {2000000, 200000}, .redirect = {                                           \
+			.has_queue = true,                                                         \
+			.to = 9                                                                    \
+		}                                                                                  \
+	}
+BREAK(limited, LIMITED)
+BREAK(burst_as_time, LIMITED; p->shape.link.burst = 99900)
+BREAK(burst_of_no_time, LIMITED; p->limits.ingress = (struct bandwidth){1000000000000000, 65536};
+	p->shape.link = (struct net_rate){125000000000000, 0})
+BREAK(burst_of_an_hour, LIMITED; p->limits.ingress = (struct bandwidth){1000, 0x7fffffff};
+	p->shape.link = (struct net_rate){125, 1})
+BREAK(more_than_asked, LIMITED; p->limits.egress.rate = 0)
+BREAK(receives_freely, LIMITED; p->shape.link = (struct net_rate){0})
+BREAK(receives_more, LIMITED; p->shape.link.rate = 5000000)
+BREAK(bursts_more, LIMITED; p->shape.link.burst = 200000)
+BREAK(sends_past, LIMITED; p->shape.redirect = (struct net_redirect){0})
+BREAK(sends_elsewhere, LIMITED; p->shape.redirect.to = 8)
+BREAK(sends_freely, LIMITED; p->shape.sent = (struct net_rate){0})
+BREAK(sends_less, LIMITED; p->shape.sent.rate = 1000)
+BREAK(ifb_down, LIMITED; p->shape.ifb.up = false)
+BREAK(ifb_gone, LIMITED; p->shape.ifb.index = 0; p->shape.redirect.to = 0;
+	p->shape.sent = (struct net_rate){0})
+
 TEST(each_entry_of_the_list_is_found_alone_and_says_what_it_is)
 {
 	static const struct {
@@ -112,6 +141,22 @@ TEST(each_entry_of_the_list_is_found_alone_and_says_what_it_is)
 		{permanent, NULL},
 		{permanent_of_another,
 			"the neighbour fd66::1 of roost0a420001 has MAC 00:00:00:00:00:00"},
+		{limited, NULL},
+		{burst_as_time, NULL},
+		{burst_of_no_time, NULL},
+		{burst_of_an_hour, NULL},
+		{more_than_asked, NULL},
+		{receives_freely, "the limit of what the pod receives is missing on roost0a420001"},
+		{receives_more,
+			"the limit of what the pod receives is 40000000 bits a second, "
+			"burst 100000 bytes, on roost0a420001, and has to be 8000000 and 100000"},
+		{bursts_more, "receives is 8000000 bits a second, burst 200000 bytes"},
+		{sends_past, "the limit of what the pod sends is missing on roost0a420001"},
+		{sends_elsewhere, "the limit of what the pod sends is missing on roost0a420001"},
+		{sends_freely, "the limit of what the pod sends is missing on ifb-"},
+		{sends_less, "the limit of what the pod sends is 8000 bits a second"},
+		{ifb_down, "the limit of what the pod sends is missing on ifb-"},
+		{ifb_gone, "the limit of what the pod sends is missing on ifb-"},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct wiring_pod p = right();
