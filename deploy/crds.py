@@ -229,8 +229,8 @@ def name(what="is not a name (a-z, 0-9, dashes and dots, 253 characters at most)
     return text(253, rule(f"{none}self.matches(r'{NAME}')", says=f"'\"' + self + '\" {what}'"))
 
 
-def selector(least=0):
-    """The grammar of lib/selector.c but for the order of parentheses, which are counted."""
+def selector_patterns():
+    """The grammar of lib/selector.c without parentheses that match, and what none may end in."""
     w, key, quoted = r"[ \t]*", r"[A-Za-z0-9_./-]{1,512}", r"""("[^"]*"|'[^']*')"""
     b = r"[ \t]+"
     one = (rf"(all{w}\({w}\)|has{w}\({w}{key}{w}\)|{key}{w}[!=]={w}{quoted}"
@@ -238,14 +238,24 @@ def selector(least=0):
            rf"|{key}{b}(in|notin|not{b}in){w}\{{{w}({quoted}{w}(,{w}{quoted}{w})*)?\}})")
     before, after = r"[ \t!(]*", r"[ \t)]*"
     whole = rf"^({w}|({before}{one}{after}(&&|\|\||$))+)$"
-    whole = whole.replace("'", "\\x27").replace('"', "\\x22").replace(r"{1,512}", "+")
+    return whole.replace("'", "\\x27").replace('"', "\\x22").replace(r"{1,512}", "+"), r"(&&|\|\|)[ \t]*$"
+
+
+def selector(least=0, most=1023):
+    """Parentheses are counted, and their order is not seen."""
+    whole, ends = selector_patterns()
     count = r"self.findAll(r'\x22[^\x22]*\x22|\x27[^\x27]*\x27|[()]').filter(x, x == '{}').size()"
-    ends = r"(&&|\|\|)[ \t]*$"
-    t = text(1023, rule(r"self.matches(r'^[\t -~]*$')", "is not a selector: not printable ASCII"),
+    t = text(most, rule(r"self.matches(r'^[\t -~]*$')", "is not a selector: not printable ASCII"),
              rule(f"self.matches(r'{whole}') && !self.matches(r'{ends}') && "
                   f"{count.format('(')} == {count.format(')')}",
                   "is not a selector: what one looks like is in docs/resources/README.md"))
     return {**t, "minLength": least} if least else t
+
+
+def selector_of_rule(is_global=False):
+    """The same where a rule would cost too much, as there are too many of them: a pattern."""
+    whole, _ = selector_patterns()
+    return text(4096, pattern=rf"{whole}|^[ \t]*global\([ \t]*\)[ \t]*$" if is_global else whole)
 
 
 def password():
@@ -477,6 +487,143 @@ def roostnode():
     })
 
 
+# ---- Network policies. What a rule says that is not known here stays in the object: dropped, a rule that allows
+# would allow more than was meant. deploy/policy.yaml refuses it, and agents give it the safe meaning. There may be
+# so many rules that patterns say what CEL says elsewhere. ----
+
+V4 = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}"
+V6 = (r"(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}:){1,7}:|:(:[0-9a-fA-F]{1,4}){1,7}|::|" +
+      "|".join(rf"([0-9a-fA-F]{{1,4}}:){{1,{n}}}(:[0-9a-fA-F]{{1,4}}){{1,{7 - n}}}" for n in range(1, 7)) + ")")
+PREFIX = rf"^({V4}(/(3[0-2]|[12]?[0-9]))?|{V6}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$"
+NUMBER = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4})"
+PORT_NAME = r"[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*"
+
+
+def open_group(properties, *rules, **more):
+    return {**group(properties, *rules, **more), "x-kubernetes-preserve-unknown-fields": True}
+
+
+def number_or_text(least, most, pattern, size=32):
+    return {"x-kubernetes-int-or-string": True, "minimum": least, "maximum": most, "maxLength": size, "pattern": pattern}
+
+
+def any_number(says=None):
+    return {"type": "number", **({"description": says} if says else {})}
+
+
+def prefixes(most):
+    return items(text(43, pattern=PREFIX), most)
+
+
+def policy_rules():
+    accounts = open_group({"names": items(text(253, pattern=NAME), 256), "selector": selector_of_rule()})
+    protocol = number_or_text(1, 255, "^(?i:TCP|UDP|SCTP|ICMP|ICMPv6|UDPLite)$")
+    icmp = open_group({"type": number(0, 254), "code": number(0, 255)},
+                      rule("!has(self.code) || has(self.type)", "code needs a type"))
+
+    def end(names):
+        ports = items(number_or_text(0, 65535, rf"^({NUMBER}(:{NUMBER})?{'|' + PORT_NAME if names else ''})$"), 1024)
+        return open_group({
+            "nets": prefixes(4096), "notNets": prefixes(4096), "selector": selector_of_rule(),
+            "notSelector": selector_of_rule(), "namespaceSelector": selector_of_rule(True), "ports": ports,
+            "notPorts": ports, "serviceAccounts": accounts})
+
+    has_ports = " || ".join(f"(has(self.{e}) && has(self.{e}.{p}) && self.{e}.{p}.size() > 0)"
+                            for e in ("source", "destination") for p in ("ports", "notPorts"))
+
+    def is_protocol(*names):
+        return ("has(self.protocol) && (type(self.protocol) == string ? self.protocol.upperAscii() in "
+                f"[{', '.join(repr(n.upper()) for n, _ in names)}] : self.protocol in [{', '.join(n for _, n in names)}])")
+
+    ports = is_protocol(("TCP", "6"), ("UDP", "17"), ("SCTP", "132"))
+    messages = is_protocol(("ICMP", "1"), ("ICMPv6", "58"))
+    return items(open_group({
+        "action": words("Allow", "Deny", "Pass", "Log"),
+        "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        "ipVersion": {"type": "integer", "enum": [4, 6]},
+        "protocol": protocol, "notProtocol": protocol, "icmp": icmp, "notICMP": icmp,
+        "source": end(False), "destination": end(True),
+    },
+        rule(f"!({has_ports}) || ({ports})", "ports and notPorts need protocol TCP, UDP or SCTP"),
+        rule(f"(!has(self.icmp) && !has(self.notICMP)) || ({messages})", "icmp and notICMP need protocol ICMP or ICMPv6"),
+        needs=["action"]), 1024)
+
+
+def staged_action():
+    return words("Set", "Delete")
+
+
+def calico_policy(clusterwide, staged):
+    no = {"type": "boolean", "enum": [False]}
+    return group({
+        "tier": name(),
+        "order": any_number(),
+        "selector": selector(most=4096),
+        **({"namespaceSelector": selector(most=4096)} if clusterwide else {}),
+        "serviceAccountSelector": selector(most=4096),
+        "types": items(words("Ingress", "Egress"), 2),
+        "ingress": policy_rules(),
+        "egress": policy_rules(),
+        **({"doNotTrack": no, "preDNAT": no, "applyOnForward": flag()} if clusterwide else {}),
+        "performanceHints": items(text(64), 16),
+        **({"stagedAction": staged_action()} if staged else {}),
+    })
+
+
+def label_selector():
+    def says(schema, words):
+        return {**schema, "description": words}
+
+    return open_group({
+        "matchLabels": {"type": "object", "maxProperties": 256, "additionalProperties": text(63)},
+        "matchExpressions": items(open_group({
+            "key": says(text(317), "The label."),
+            "operator": says(words("In", "NotIn", "Exists", "DoesNotExist"), "What is asked of it."),
+            "values": says(items(text(63), 256), "For In and NotIn."),
+        }, needs=["key", "operator"]), 256)})
+
+
+def kubernetes_policy():
+    block = open_group({"cidr": text(43, pattern=PREFIX), "except": prefixes(4096)}, needs=["cidr"])
+    peer = open_group({"podSelector": label_selector(), "namespaceSelector": label_selector(), "ipBlock": block},
+                      rule("has(self.ipBlock) != (has(self.podSelector) || has(self.namespaceSelector))",
+                           "must have ipBlock, or selectors, and not both"))
+    port = open_group({"protocol": words("TCP", "UDP", "SCTP"), "port": number_or_text(1, 65535, f"^{PORT_NAME}$", 15),
+                       "endPort": number(1, 65535)},
+                      rule("!has(self.endPort) || (has(self.port) && type(self.port) == int && self.endPort >= self.port)",
+                           "endPort goes with a number in port, and is that or more"))
+
+    def rules(peers):
+        return items(open_group({peers: items(peer, 128), "ports": items(port, 128)}), 128)
+
+    return group({
+        "podSelector": label_selector(),
+        "policyTypes": items(words("Ingress", "Egress"), 2),
+        "ingress": rules("from"),
+        "egress": rules("to"),
+        "stagedAction": staged_action(),
+    })
+
+
+def network_set():
+    return group({"nets": prefixes(65536)})
+
+
+def tier():
+    return group({"order": any_number(), "defaultAction": words("Deny", "Pass")})
+
+
+def tier_root():
+    own = ("default", "kube-admin", "kube-baseline")
+    return [rule(f"!(self.metadata.name in [{', '.join(repr(n) for n in own)}])",
+                 says="'metadata.name is ' + self.metadata.name + ', a tier that is always there as docs/POLICY.md says'")]
+
+
+def namespaced_root():
+    """Both names stand in one key of the store (store/kube/table.c)."""
+    return [rule("self.metadata.name.size() <= 189", "metadata.name has more than 189 characters")]
+
+
 # ---- Kinds that agents write. A later version's agent may have further members: they are kept. ----
 
 def machine(properties, needs=()):
@@ -513,11 +660,17 @@ def nodestatus():
 
 # ---- Files ----
 
+PAGES = {}  # of kinds that have one together
+
+
 class Kind:
-    def __init__(self, kind, plural, short, page, spec, columns, root=(), selectable=(), section=None, needs_spec=False):
+    def __init__(self, kind, plural, short, page, spec, columns, root=(), selectable=(), section=None, needs_spec=False,
+                 namespaced=False, judged=False):
+        """judged: agents say in its status what they make of it."""
         self.kind, self.plural, self.short, self.spec, self.columns = kind, plural, short, spec, columns
         self.root, self.selectable, self.needs_spec = list(root), selectable, needs_spec
-        self.page = Page(page, section)
+        self.namespaced, self.judged = namespaced, judged
+        self.page = PAGES.setdefault((page, section), Page(page, section))
 
     def describe(self, schema, path, rows):
         """Fills in descriptions."""
@@ -530,31 +683,48 @@ class Kind:
             if self.kind == "BGPFilter":  # one table for all rules
                 below = True
                 self.describe(inner, "prefixLength." if key == "prefixLength" else "", None)
+            elif self.judged and key in ("ingress", "egress"):  # the same for both
+                self.describe(inner, "", None)
             else:
                 self.describe(inner, f"{here}.", below)
 
     def crd(self):
         spec = self.spec
         self.describe(spec, "", None)
-        missing = set(self.page.fields) - self.page.used - {"metadata.labels", "metadata.annotations"}
-        if missing:
-            sys.exit(f"docs/{self.page.name} speaks of {', '.join(sorted(missing))}, which {self.kind} does not have")
         spec = {"description": "What people say about it." if not self.selectable else "What agents say about it.", **spec}
         meta = {"metadata": {"type": "object"}} if self.root else {}
         schema = {"description": self.page.about, **group({
             "apiVersion": {"type": "string"}, "kind": {"type": "string"},
-            **({"metadata": {"type": "object"}}), "spec": spec}, *self.root,
+            **({"metadata": {"type": "object"}}), "spec": spec, **({"status": status()} if self.judged else {})}, *self.root,
             needs=["spec"] if self.needs_spec else [])}
         version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema},
                    "additionalPrinterColumns": self.columns}
+        if self.judged:
+            version["subresources"] = {"status": {}}
         if self.selectable:
             version["selectableFields"] = [{"jsonPath": p} for p in self.selectable]
         return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
                 "metadata": {"name": f"{self.plural}.roost.io", "labels": {"app.kubernetes.io/part-of": "roost"}},
-                "spec": {"group": "roost.io", "scope": "Cluster",
+                "spec": {"group": "roost.io", "scope": "Namespaced" if self.namespaced else "Cluster",
                          "names": {"kind": self.kind, "listKind": self.kind + "List", "plural": self.plural,
                                    "singular": self.kind.lower(), "shortNames": self.short, "categories": ["roost"]},
                          "versions": [version]}}
+
+
+def status():
+    """What agents make of an object: conditions as those of Kubernetes' own kinds."""
+    says = {"type": "Whose judgement it is: roost.io/Accepted.", "status": "True: enforced as it is written.",
+            "observedGeneration": "Of the object that was judged.", "lastTransitionTime": "When status changed.",
+            "reason": "One word.", "message": "What is not served, and what holds instead."}
+    condition = group({
+        "type": text(316), "status": words("True", "False", "Unknown"), "observedGeneration": number(0, 2 ** 63 - 1),
+        "lastTransitionTime": {"type": "string", "format": "date-time"}, "reason": text(1024), "message": text(32768),
+    }, needs=["type", "status", "lastTransitionTime", "reason", "message"])
+    for key, field in condition["properties"].items():
+        field["description"] = says[key]
+    return group({"conditions": {
+        "type": "array", "maxItems": 64, "items": condition, "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"], "description": "What those say who enforce it."}}, says="What agents say about it.")
 
 
 def kinds():
@@ -583,6 +753,7 @@ def kinds():
     yield Kind("IPAMConfiguration", "ipamconfigurations", ["ripam"], "resources/ipamconfiguration.md",
                ipamconfiguration(), [column("Blocks per node", ".spec.maxBlocksPerHost", "integer"),
                                      column("Cooldown", ".spec.ipCooldownSeconds", "integer"), AGE], root=default)
+    yield from policy_kinds()
     yield Kind("IPBlock", "ipblocks", ["rblock"], "KUBERNETES.md", ipblock(), [
         column("CIDR", ".spec.cidr"), column("Node", ".spec.node"), column("State", ".spec.state"), AGE],
         root=[rule("!has(self.spec.cidr) || self.metadata.name == "
@@ -597,6 +768,28 @@ def kinds():
         column("Problems", ".spec.problemCount", "integer"),
         column("Heartbeat", ".spec.heartbeat", "date"), column("Problem", ".spec.problems[0]", priority=1), AGE],
         section="NodeStatus")
+
+
+def policy_kinds():
+    accepted = column("Accepted", '.status.conditions[?(@.type=="roost.io/Accepted")].status', says="enforced as written")
+    order, own_tier = column("Order", ".spec.order", "number"), column("Tier", ".spec.tier")
+    yield Kind("Tier", "tiers", ["rtier"], "resources/tier.md", tier(), [
+        order, column("Default", ".spec.defaultAction"), accepted, AGE], root=tier_root(), judged=True)
+    for staged, short in ((False, ""), (True, "s")):
+        kind, plural = ("Staged", "staged") if staged else ("", "")
+        for clusterwide, g in ((True, "g"), (False, "")):
+            where = {"namespaced": not clusterwide, "root": () if clusterwide else namespaced_root()}
+            yield Kind(f"{kind}{'Global' if clusterwide else ''}NetworkPolicy",
+                       f"{plural}{'global' if clusterwide else ''}networkpolicies", [f"r{short}{g}np"],
+                       "resources/networkpolicy.md", calico_policy(clusterwide, staged),
+                       [own_tier, order, column("Selector", ".spec.selector"), accepted, AGE], judged=True, **where)
+    yield Kind("StagedKubernetesNetworkPolicy", "stagedkubernetesnetworkpolicies", ["rsknp"],
+               "resources/stagedkubernetesnetworkpolicy.md", kubernetes_policy(), [accepted, AGE], judged=True,
+               namespaced=True, root=namespaced_root())
+    for kind, plural, short, namespaced in (("GlobalNetworkSet", "globalnetworksets", "rgns", False),
+                                            ("NetworkSet", "networksets", "rns", True)):
+        yield Kind(kind, plural, [short], "resources/networkset.md", network_set(), [accepted, AGE], judged=True,
+                   namespaced=namespaced, root=namespaced_root() if namespaced else ())
 
 
 def scalar(value):
@@ -639,6 +832,10 @@ def main():
             wrong.append(str(path))
         elif not check:
             path.write_text(text)
+    for page in PAGES.values():
+        missing = set(page.fields) - page.used - {"metadata.labels", "metadata.annotations"}
+        if missing:
+            sys.exit(f"docs/{page.name} speaks of {', '.join(sorted(missing))}, which no kind of it has")
     if wrong:
         sys.exit(f"not as deploy/crds.py writes it: {', '.join(wrong)}")
 

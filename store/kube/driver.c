@@ -27,8 +27,6 @@
 #include "store/kube/table.h"
 #include "store/kube/write.h"
 
-#define SOURCES_MAX 16
-
 /* A watch of the API, of a part of the prefix. */
 struct source {
 	const struct kube_row *row;
@@ -43,7 +41,7 @@ struct op {
 	int64_t deadline_ms;
 	struct kube_write *write;
 	/* WATCH */
-	struct source sources[SOURCES_MAX];
+	struct source sources[KUBE_ROWS];
 	size_t n_sources;
 	uint64_t asks_store; /* the request for it; 0: none */
 	uint64_t store_id;
@@ -79,7 +77,7 @@ static void get_start(struct kube_queue *q, struct op *op)
 	const struct kube_row *row = kube_row_of(op->base.key, name);
 	/* A document that cannot be there is not there, if there is a server that could say so. */
 	if (row)
-		kube_row_path(row, name, &path);
+		kube_row_path_of(row, name, &path);
 	op_ask(q, op, KUBE_GET, row ? path.buf : "/version", NULL);
 }
 
@@ -195,10 +193,18 @@ static void watch_find_sources(struct op *op)
 static void source_start(struct kube_queue *q, const struct op *op, struct source *s)
 {
 	CLEANUP_TEXT struct text path = {0}, field = {0};
-	kube_row_path(s->row, NULL, &path);
-	text_add(&field, "metadata.name=%s", s->name);
+	bool whole = !*s->name;
+	if (whole)
+		kube_row_path(s->row, &path);
+	else
+		kube_row_collection(s->row, s->name, &path);
+	text_add(&field, "metadata.name=%s", kube_row_own_name(s->row, s->name));
 	const struct kube_selection what = {
-		.path = path.buf, .field_selector = *s->name ? field.buf : NULL};
+		.path = path.buf,
+		.field_selector = whole ? NULL : field.buf,
+		/* Of who asks for all kinds, not of who asks for this one. */
+		.may_lack = s->row->optional && strlen(op->base.key) < strlen(s->row->prefix),
+	};
 	s->id = op->base.once ? kube_start_list(q->kube, &what) : kube_start_watch(q->kube, &what);
 	kube_own(q->kube, s->id, op->base.id, op->base.fail_fast);
 }
@@ -248,7 +254,7 @@ static bool watch_tell_object(struct kube_queue *q, const struct op *op, const s
 	const struct kube_event *ev, struct store_event *out)
 {
 	bool gone = ev->kind == KUBE_GONE;
-	kube_row_key(s->row, ev->name, q->key);
+	kube_row_key(s->row, ev->namespace_, ev->name, q->key);
 	if (strncmp(q->key, op->base.key, strlen(op->base.key)) != 0)
 		return false;
 	q->value = gone ? NULL : kube_row_value(s->row, ev->object);

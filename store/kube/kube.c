@@ -127,6 +127,12 @@ static void watch_apply_verdict(
 		kube_server_ok(k);
 		job_missing(k, j);
 		break;
+	case KUBE_LACKING:
+		kube_server_ok(k);
+		j->trouble.text[0] = '\0';
+		kube_job_break_call(j);
+		kube_job_back_off(j, 0);
+		break;
 	}
 }
 

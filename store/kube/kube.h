@@ -51,6 +51,7 @@ struct kube_selection {
 	const char *field_selector; /* "metadata.name=n1"; NULL: all */
 	const char *label_selector; /* NULL: all */
 	bool metadata_only;	    /* objects are PartialObjectMetadata: for large collections */
+	bool may_lack; /* no such collection (404, again and again): it is told as an empty one */
 };
 
 /* Requests. Each returns an id (never 0) under which kube_next() answers. body is borrowed for the

@@ -9,6 +9,9 @@
  * in the document; the name of one kind is another one, as Kubernetes has a Node already. Of metadata a
  * document has what people write, and what tells which of two is older; uid and the like of another
  * store's mean nothing here and are not sent.
+ *
+ * A kind with namespaces has them in front of the name, with a dot, as a namespace's name has none. An object
+ * whose two names are longer together than a name may be is nobody's: its definition refuses it.
  */
 #include "store/kube/table.h"
 
@@ -23,26 +26,42 @@
 #define API "roost.io/v1"
 #define STORED_API "projectcalico.org/v3"
 #define NEWCOMER "newcomer"
+#define NAMESPACE_MAX 63
 
-enum { PLAIN, PREFIXES, NODES };
+enum { PLAIN, PREFIXES, NODES, NAMESPACED };
 
-static const struct kube_row rows[] = {
-	{"resources/ippools/", "ippools", "IPPool", "IPPool", PLAIN},
-	{"resources/nodes/", "roostnodes", "RoostNode", "Node", PLAIN},
+static const struct kube_row rows[KUBE_ROWS] = {
+	{"resources/ippools/", "ippools", "IPPool", "IPPool", PLAIN, false},
+	{"resources/nodes/", "roostnodes", "RoostNode", "Node", PLAIN, false},
 	{"resources/bgpconfigurations/", "bgpconfigurations", "BGPConfiguration",
-		"BGPConfiguration", PLAIN},
-	{"resources/bgppeers/", "bgppeers", "BGPPeer", "BGPPeer", PLAIN},
-	{"resources/bgpfilters/", "bgpfilters", "BGPFilter", "BGPFilter", PLAIN},
-	{"resources/ipreservations/", "ipreservations", "IPReservation", "IPReservation", PLAIN},
+		"BGPConfiguration", PLAIN, false},
+	{"resources/bgppeers/", "bgppeers", "BGPPeer", "BGPPeer", PLAIN, false},
+	{"resources/bgpfilters/", "bgpfilters", "BGPFilter", "BGPFilter", PLAIN, false},
+	{"resources/ipreservations/", "ipreservations", "IPReservation", "IPReservation", PLAIN,
+		false},
 	{"resources/ipamconfigurations/", "ipamconfigurations", "IPAMConfiguration",
-		"IPAMConfiguration", PLAIN},
-	{"blocks/", "ipblocks", "IPBlock", NULL, PREFIXES},
-	{"status/", "nodestatuses", "NodeStatus", NULL, NODES},
+		"IPAMConfiguration", PLAIN, false},
+	{"resources/tiers/", "tiers", "Tier", "Tier", PLAIN, true},
+	{"resources/globalnetworkpolicies/", "globalnetworkpolicies", "GlobalNetworkPolicy",
+		"GlobalNetworkPolicy", PLAIN, true},
+	{"resources/networkpolicies/", "networkpolicies", "NetworkPolicy", "NetworkPolicy",
+		NAMESPACED, true},
+	{"resources/globalnetworksets/", "globalnetworksets", "GlobalNetworkSet",
+		"GlobalNetworkSet", PLAIN, true},
+	{"resources/networksets/", "networksets", "NetworkSet", "NetworkSet", NAMESPACED, true},
+	{"resources/stagedglobalnetworkpolicies/", "stagedglobalnetworkpolicies",
+		"StagedGlobalNetworkPolicy", "StagedGlobalNetworkPolicy", PLAIN, true},
+	{"resources/stagednetworkpolicies/", "stagednetworkpolicies", "StagedNetworkPolicy",
+		"StagedNetworkPolicy", NAMESPACED, true},
+	{"resources/stagedkubernetesnetworkpolicies/", "stagedkubernetesnetworkpolicies",
+		"StagedKubernetesNetworkPolicy", "StagedKubernetesNetworkPolicy", NAMESPACED, true},
+	{"blocks/", "ipblocks", "IPBlock", NULL, PREFIXES, false},
+	{"status/", "nodestatuses", "NodeStatus", NULL, NODES, false},
 };
 
 const struct kube_row *kube_row(size_t i)
 {
-	return i < sizeof(rows) / sizeof(rows[0]) ? &rows[i] : NULL;
+	return i < KUBE_ROWS ? &rows[i] : NULL;
 }
 
 /* ---- names ---- */
@@ -92,6 +111,25 @@ static void key_of(const struct kube_row *row, const char *name, char out[STORE_
 		(void)text_copy(out, STORE_KEY_MAX, name);
 }
 
+/* How many bytes of a name are the namespace's. */
+static size_t namespace_length(const struct kube_row *row, const char *name)
+{
+	return row->names == NAMESPACED ? strcspn(name, ".") : 0;
+}
+
+const char *kube_row_own_name(const struct kube_row *row, const char *name)
+{
+	size_t len = namespace_length(row, name);
+	return len ? name + len + 1 : name;
+}
+
+/* A DNS name's labels are not empty, so with a dot there are two parts. */
+static bool has_namespace(const char *name)
+{
+	size_t len = strcspn(name, ".");
+	return name[len] && len <= NAMESPACE_MAX;
+}
+
 bool kube_row_name(const struct kube_row *row, const char *rest, char name[KUBE_NAME])
 {
 	char again[STORE_KEY_MAX];
@@ -103,7 +141,7 @@ bool kube_row_name(const struct kube_row *row, const char *rest, char name[KUBE_
 	char *slash = row->names == NODES ? strchr(name, '/') : NULL;
 	if (slash)
 		*slash = '.';
-	if (!text_is_dns_name(name))
+	if (!text_is_dns_name(name) || (row->names == NAMESPACED && !has_namespace(name)))
 		return false;
 	key_of(row, name, again);
 	return strcmp(again, rest) == 0; /* else two keys would be one object */
@@ -120,17 +158,34 @@ const struct kube_row *kube_row_of(const char *key, char name[KUBE_NAME])
 	return NULL;
 }
 
-void kube_row_key(const struct kube_row *row, const char *name, char key[STORE_KEY_MAX])
+void kube_row_key(const struct kube_row *row, const char *namespace_, const char *name,
+	char key[STORE_KEY_MAX])
 {
 	char rest[STORE_KEY_MAX];
 	key_of(row, name, rest);
 	struct text t = {.buf = key, .size = STORE_KEY_MAX};
-	text_add(&t, "%s%s", row->prefix, rest);
+	bool has = row->names == NAMESPACED;
+	text_add(&t, "%s%s%s%s", row->prefix, has ? namespace_ : "", has ? "." : "", rest);
 }
 
-void kube_row_path(const struct kube_row *row, const char *name, struct text *out)
+void kube_row_path(const struct kube_row *row, struct text *out)
 {
-	text_add(out, "/apis/" API "/%s%s%s", row->plural, name ? "/" : "", name ? name : "");
+	text_add(out, "/apis/" API "/%s", row->plural);
+}
+
+void kube_row_collection(const struct kube_row *row, const char *name, struct text *out)
+{
+	size_t len = namespace_length(row, name);
+	if (len)
+		text_add(out, "/apis/" API "/namespaces/%.*s/%s", (int)len, name, row->plural);
+	else
+		kube_row_path(row, out);
+}
+
+void kube_row_path_of(const struct kube_row *row, const char *name, struct text *out)
+{
+	kube_row_collection(row, name, out);
+	text_add(out, "/%s", kube_row_own_name(row, name));
 }
 
 int kube_row_missing(const struct kube_row *row, struct err *e)
@@ -165,7 +220,10 @@ int kube_row_object(const struct kube_row *row, const char *name, const char *va
 	json_put(object, "apiVersion", json_string(API));
 	json_put(object, "kind", json_string(row->kind));
 	json_put(object, "metadata", metadata);
-	json_put(metadata, "name", json_string(name));
+	json_put(metadata, "name", json_string(kube_row_own_name(row, name)));
+	size_t len = namespace_length(row, name);
+	if (len)
+		json_put(metadata, "namespace", json_stringn(name, len));
 	if (row->stored_kind) {
 		copy_member(metadata, given, "labels");
 		copy_member(metadata, given, "annotations");
@@ -183,7 +241,7 @@ int kube_row_object(const struct kube_row *row, const char *name, const char *va
 char *kube_row_value(const struct kube_row *row, const json_t *object)
 {
 	static const char *const kept[] = {
-		"name", "labels", "annotations", "creationTimestamp", "uid"};
+		"name", "namespace", "labels", "annotations", "creationTimestamp", "uid"};
 	json_t *spec = json_object_get(object, "spec");
 	if (!row->stored_kind)
 		return spec ? json_text(spec) : mem_strdup("{}");

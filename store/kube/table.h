@@ -7,6 +7,9 @@
  *	resources/nodes/n1		RoostNode n1
  *	blocks/100.66.0.0-26		IPBlock 100-66-0-0-26: the document is its spec
  *	status/n1, status/n1/newcomer	NodeStatus n1, n1.newcomer: the same
+ *	resources/networkpolicies/a.b	NetworkPolicy b of the namespace a: the object itself
+ *
+ * Where a name is spoken of below, it is that of the whole cluster: "a.b" of the last one.
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -22,9 +25,11 @@ struct kube_row {
 	const char *plural, *kind;
 	const char *stored_kind; /* of the document; NULL: the document is the object's spec */
 	int names;		 /* how they stand in keys; store/kube/table.c */
+	bool optional; /* came later than others: a server that has it not has no such documents */
 };
 
 /* The i-th kind; NULL: there are no more. */
+#define KUBE_ROWS 17
 const struct kube_row *kube_row(size_t i);
 
 /* Of a key, and its object's name. NULL: such a document cannot be in the API. */
@@ -32,10 +37,17 @@ const struct kube_row *kube_row_of(const char *key, char name[KUBE_NAME]);
 
 /* The name that a key's rest ("n1", "100.66.0.0-26") stands for; false: none. */
 bool kube_row_name(const struct kube_row *row, const char *rest, char name[KUBE_NAME]);
-void kube_row_key(const struct kube_row *row, const char *name, char key[STORE_KEY_MAX]);
+/* Of an object, as the API names it; namespace_ "" of the cluster. */
+void kube_row_key(const struct kube_row *row, const char *namespace_, const char *name,
+	char key[STORE_KEY_MAX]);
 
-/* "/apis/roost.io/v1/PLURAL", and "/NAME" unless that is NULL. */
-void kube_row_path(const struct kube_row *row, const char *name, struct text *out);
+/* "/apis/roost.io/v1/PLURAL", of all namespaces. */
+void kube_row_path(const struct kube_row *row, struct text *out);
+/* The collection that an object is in, "/apis/roost.io/v1/namespaces/a/PLURAL", and the object in it. */
+void kube_row_collection(const struct kube_row *row, const char *name, struct text *out);
+void kube_row_path_of(const struct kube_row *row, const char *name, struct text *out);
+/* What metadata.name says: behind the namespace. */
+const char *kube_row_own_name(const struct kube_row *row, const char *name);
 
 /* The sentence of a 404 that speaks of the whole collection. Returns -ENOENT. */
 int kube_row_missing(const struct kube_row *row, struct err *e);

@@ -16,6 +16,10 @@
  * for a version that the server cannot go on from.
  *
  * An object without a name that we could ask for is not told. Nothing is remembered of what was told.
+ *
+ * A collection that may lack, and is not there a few times in a row, is told as an empty one, once; then it is
+ * asked for again and again, quietly, and begins anew when it is there. Once is not enough: what a server lacks
+ * that begins to serve, or that was asked by way of another one, is nothing that anybody deleted.
  */
 #include "store/kube/watch.h"
 
@@ -31,16 +35,18 @@
 #define PAGE 200u
 #define PAGE_GROWS_BELOW (512u << 10) /* bytes of the answer */
 #define ERRORS_MAX 3u
+#define MISSED_MAX 3u	  /* times, until a collection lacks */
 #define STREAM_MIN_S 300u /* until the server ends a stream, so that it may spread its clients */
 
 enum phase { CHECK, START, LIST, STREAM, DONE };
 
 struct kube_watch {
 	char *path, *fields, *labels; /* selectors: NULL none */
-	bool metadata_only, once;
+	bool metadata_only, once, may_lack;
 	bool lists; /* the server has no WatchList */
 	enum phase phase;
-	unsigned int limit, errors;
+	unsigned int limit, errors, missed;
+	bool lacks;	 /* and that was told */
 	char *next_page; /* LIST: NULL at the first */
 	/* STREAM: everything up to it was told. START, LIST: of the list. CHECK: 0 nothing was told yet */
 	int64_t version;
@@ -59,6 +65,7 @@ struct kube_watch *kube_watch_new(const struct kube_selection *s, bool once)
 		.labels = s->label_selector ? mem_strdup(s->label_selector) : NULL,
 		.metadata_only = s->metadata_only,
 		.once = once,
+		.may_lack = s->may_lack,
 		.lists = once,
 		.phase = once ? LIST : CHECK,
 		.limit = PAGE,
@@ -163,6 +170,19 @@ void kube_watch_compose(const struct kube_watch *w, struct kube_ask *out)
 
 /* ---- what came ---- */
 
+static enum kube_verdict watch_judge_missing(struct kube_watch *w)
+{
+	if (!w->may_lack)
+		return KUBE_MISSING;
+	if (w->lacks || (!w->once && ++w->missed < MISSED_MAX))
+		return KUBE_LACKING;
+	watch_anew(w);
+	w->lacks = w->current_due = true;
+	if (w->once)
+		w->phase = DONE;
+	return KUBE_FINE;
+}
+
 static enum kube_verdict watch_judge_error(
 	struct kube_watch *w, int status, const json_t *object, struct err *e)
 {
@@ -180,7 +200,7 @@ static enum kube_verdict watch_judge_error(
 	case 403:
 		return KUBE_FORBIDDEN;
 	case 404:
-		return KUBE_MISSING;
+		return watch_judge_missing(w);
 	case 410:
 		watch_anew(w);
 		return KUBE_ANEW;
@@ -314,6 +334,9 @@ enum kube_verdict kube_watch_take(
 		err_add(e, "an answer that cannot be read");
 		return KUBE_AGAIN;
 	}
+	w->restart_due |= w->lacks;
+	w->lacks = false;
+	w->missed = 0;
 	if (w->phase == START || w->phase == STREAM)
 		return watch_take_line(w, doc, e);
 	return w->phase == CHECK ? watch_take_check(w, doc, e) : watch_take_page(w, doc, len, e);
@@ -407,5 +430,5 @@ bool kube_watch_next(struct kube_watch *w, struct kube_event *out)
 
 bool kube_watch_is_done(const struct kube_watch *w)
 {
-	return w->phase == DONE && !w->taken;
+	return w->phase == DONE && !w->taken && !w->current_due;
 }

@@ -29,6 +29,7 @@ enum kube_verdict {
 	KUBE_UNKNOWN,	/* the server does not know who asks (401) */
 	KUBE_FORBIDDEN, /* it knows (403) */
 	KUBE_MISSING,	/* there is no such collection (404) */
+	KUBE_LACKING,	/* the same, and that may be: not now */
 };
 
 /* What came: an answer, or a line of the stream (status 200). Not FINE: a sentence. FINE: ask

@@ -83,7 +83,10 @@ enum kube_method kube_write_compose(
 	const struct kube_write *w, struct text *path, const json_t **body)
 {
 	bool makes = !w->deletes && !w->revision && !w->reads;
-	kube_row_path(w->row, makes ? NULL : w->name, path);
+	if (makes)
+		kube_row_collection(w->row, w->name, path);
+	else
+		kube_row_path_of(w->row, w->name, path);
 	*body = w->reads ? NULL : w->body;
 	if (w->reads)
 		return KUBE_GET;
@@ -168,9 +171,11 @@ static bool write_take_refusal(struct kube_write *w, int status, const json_t *o
 	case 401:
 	case 403:
 		return write_failed(w, out, EACCES, message, e);
-	case 404:
-		(void)kube_row_missing(w->row, e);
-		(void)text_copy(message, sizeof(message), e->text);
+	case 404: /* of the namespace, or of the kind */
+		if (!kube_is_gone(object)) {
+			(void)kube_row_missing(w->row, e);
+			(void)text_copy(message, sizeof(message), e->text);
+		}
 		return write_failed(w, out, ENOENT, message, e);
 	case 429:
 		return write_failed(w, out, ECONNREFUSED, message, e);

@@ -548,6 +548,47 @@ TEST(what_a_server_refuses_is_told_apart)
 	}
 }
 
+TEST(a_collection_that_may_lack_is_told_as_an_empty_one_until_it_is_there)
+{
+	const struct kube_selection s = {.path = "/apis/roost.io/v1/tiers", .may_lack = true};
+	struct kube_watch *w = kube_watch_new(&s, false);
+	char out[96];
+	for (int i = 0; i < 2; i++) /* a server that begins to serve says so, too */
+		assert_int_equal(feed_as(w, 404, "{}", out), KUBE_LACKING);
+	feeds(w, CHECKED(4), "");
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(feed_as(w, 404, "{}", out), KUBE_LACKING);
+	assert_int_equal(feed_as(w, 404, "{}", out), KUBE_FINE);
+	assert_string_equal(out, "R0 C0 ");
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(feed_as(w, 404, "{}", out), KUBE_LACKING);
+	feeds(w, CHECKED(5), "");
+	feeds(w, LINE("ADDED", "a", 3), "R5 +a3 ");
+	feeds(w, LAST(5), "C5 ");
+	kube_watch_broken(w); /* its definition is deleted: what was in it is gone */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(feed_as(w, 404, "{}", out), KUBE_LACKING);
+	assert_int_equal(feed_as(w, 404, "{}", out), KUBE_FINE);
+	assert_string_equal(out, "R0 C0 ");
+	kube_watch_free(w);
+}
+
+TEST(a_list_of_what_may_lack_is_empty_at_once)
+{
+	const struct kube_selection s = {.path = "/apis/roost.io/v1/tiers", .may_lack = true};
+	struct kube_watch *w = kube_watch_new(&s, true);
+	struct kube_event ev;
+	struct err e = {0};
+	assert_int_equal(kube_watch_take(w, 404, "{}", 2, &e), KUBE_FINE);
+	assert_true(kube_watch_next(w, &ev));
+	assert_int_equal(ev.kind, KUBE_RESTART);
+	assert_false(kube_watch_is_done(w));
+	assert_true(kube_watch_next(w, &ev));
+	assert_int_equal(ev.kind, KUBE_CURRENT);
+	assert_true(kube_watch_is_done(w));
+	kube_watch_free(w);
+}
+
 TEST(what_is_no_answer_of_an_api_server_changes_nothing)
 {
 	static const char *const lines[] = {"", "x", "{}", "[]", "{\"type\":\"ADDED\"}",
@@ -626,6 +667,9 @@ int main(void)
 		cmocka_unit_test(a_list_that_broke_off_begins_anew),
 		cmocka_unit_test(errors_in_a_stream_are_asked_again_a_few_times),
 		cmocka_unit_test(what_a_server_refuses_is_told_apart),
+		cmocka_unit_test(
+			a_collection_that_may_lack_is_told_as_an_empty_one_until_it_is_there),
+		cmocka_unit_test(a_list_of_what_may_lack_is_empty_at_once),
 		cmocka_unit_test(what_is_no_answer_of_an_api_server_changes_nothing),
 		cmocka_unit_test(an_answer_that_is_too_large_makes_pages_smaller),
 		cmocka_unit_test(selectors_are_escaped),

@@ -25,6 +25,11 @@ TEST(each_document_is_an_object_and_back)
 		{"resources/ippools/default", "ippools/default"},
 		{"resources/nodes/n1.example", "roostnodes/n1.example"},
 		{"resources/ipamconfigurations/default", "ipamconfigurations/default"},
+		{"resources/tiers/a.b", "tiers/a.b"},
+		{"resources/globalnetworkpolicies/a", "globalnetworkpolicies/a"},
+		{"resources/networkpolicies/shop.web", "namespaces/shop/networkpolicies/web"},
+		{"resources/networksets/shop.a.b", "namespaces/shop/networksets/a.b"},
+		{"resources/stagednetworkpolicies/a.b", "namespaces/a/stagednetworkpolicies/b"},
 		{"blocks/100.66.0.0-26", "ipblocks/100-66-0-0-26"},
 		{"blocks/10.0.0.0-24", "ipblocks/10-0-0-0-24"},
 		{"blocks/fd00:10::-122", "ipblocks/fd00-10---122"},
@@ -41,10 +46,14 @@ TEST(each_document_is_an_object_and_back)
 		const struct kube_row *row = kube_row_of(table[i].key, name);
 		if (!row)
 			fail_msg("%s is no object", table[i].key);
-		kube_row_path(row, name, &path);
+		kube_row_path_of(row, name, &path);
 		assert_says(path.buf, "/apis/roost.io/v1/");
 		assert_string_equal(path.buf + strlen("/apis/roost.io/v1/"), table[i].path);
-		kube_row_key(row, name, key);
+		char space[KUBE_NAME] = "";
+		const char *own = kube_row_own_name(row, name);
+		if (own > name)
+			(void)snprintf(space, sizeof(space), "%.*s", (int)(own - name - 1), name);
+		kube_row_key(row, space, own, key);
 		assert_string_equal(key, table[i].key);
 	}
 }
@@ -55,12 +64,23 @@ TEST(a_key_of_which_there_is_no_object_is_told_apart)
 	static const char *const table[] = {"guard/pools", "nodeblocks/n1/10.0.0.0-24", "a",
 		"resources/ippools/", "resources/ippools/A", "resources/other/a", "blocks/",
 		"blocks/10.0.0.0/24", "status/a b", "status/n1/a/b", "status/n1/other",
-		"blocks/100-66-0-0-26", "blocks/fd00-10---122", "status/n1.newcomer"};
+		"blocks/100-66-0-0-26", "blocks/fd00-10---122", "status/n1.newcomer",
+		"resources/networkpolicies/web", "resources/networkpolicies/.web",
+		"resources/networkpolicies/shop.", "resources/networkpolicies/shop/web"};
 	for (size_t i = 0; i < COUNT(table); i++) {
 		char name[KUBE_NAME];
 		if (kube_row_of(table[i], name))
 			fail_msg("%s is taken as %s", table[i], name);
 	}
+}
+
+TEST(a_namespace_is_as_long_as_one_may_be)
+{
+	char key[STORE_KEY_MAX], name[KUBE_NAME];
+	(void)snprintf(key, sizeof(key), "resources/networksets/%063d.web", 0);
+	assert_non_null(kube_row_of(key, name));
+	(void)snprintf(key, sizeof(key), "resources/networksets/%064d.web", 0);
+	assert_null(kube_row_of(key, name));
 }
 
 /* ---- documents ---- */
@@ -107,6 +127,43 @@ TEST(a_resource_is_its_object_under_another_version)
 		"\"managedFields\":[]},\"spec\":{\"drain\":true},\"status\":{}}",
 		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"Node\",\"metadata\":{\"name\":"
 		"\"n1\",\"annotations\":{\"x\":\"y\"},\"uid\":\"u\"},\"spec\":{\"drain\":true}}");
+}
+
+TEST(a_resource_of_a_namespace_has_both_names)
+{
+	writes_as("resources/networkpolicies/shop.a.b",
+		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"NetworkPolicy\",\"metadata\":{"
+		"\"name\":\"a.b\",\"namespace\":\"other\"},\"spec\":{\"order\":1}}",
+		0,
+		"{\"apiVersion\":\"roost.io/v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{"
+		"\"name\":\"a.b\",\"namespace\":\"shop\"},\"spec\":{\"order\":1}}");
+	reads_as("resources/networkpolicies/shop.a.b",
+		"{\"metadata\":{\"name\":\"a.b\",\"namespace\":\"shop\"},\"spec\":{\"order\":1},"
+		"\"status\":{\"conditions\":[]}}",
+		"{\"apiVersion\":\"projectcalico.org/v3\",\"kind\":\"NetworkPolicy\",\"metadata\":{"
+		"\"name\":\"a.b\",\"namespace\":\"shop\"},\"spec\":{\"order\":1}}");
+}
+
+TEST(an_object_of_a_namespace_is_made_there_and_a_missing_one_is_told)
+{
+	const struct store_write write = {
+		"resources/networksets/shop.web", "{\"spec\":{\"nets\":[]}}", 0};
+	CLEANUP_TEXT struct text path = {0};
+	CLEANUP_JSON json_t *answer = json_loads("{\"kind\":\"Status\",\"message\":\"namespaces "
+						 "\\\"shop\\\" not found\",\"details\":{"
+						 "\"name\":\"shop\",\"kind\":\"namespaces\"}}",
+		0, NULL);
+	const json_t *body;
+	struct kube_write *w = NULL;
+	struct store_event ev = {0};
+	struct err e = {0};
+	ok(kube_write_new(&w, &write, &e));
+	assert_int_equal(kube_write_compose(w, &path, &body), KUBE_POST);
+	assert_string_equal(path.buf, "/apis/roost.io/v1/namespaces/shop/networksets");
+	assert_true(kube_write_take(w, 404, answer, &ev, &e));
+	assert_int_equal(ev.error, -ENOENT);
+	assert_says(e.text, "namespaces \"shop\" not found");
+	kube_write_free(w);
 }
 
 TEST(a_block_or_status_is_the_spec_of_its_object)
@@ -274,7 +331,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_document_is_an_object_and_back),
 		cmocka_unit_test(a_key_of_which_there_is_no_object_is_told_apart),
+		cmocka_unit_test(a_namespace_is_as_long_as_one_may_be),
 		cmocka_unit_test(a_resource_is_its_object_under_another_version),
+		cmocka_unit_test(a_resource_of_a_namespace_has_both_names),
+		cmocka_unit_test(an_object_of_a_namespace_is_made_there_and_a_missing_one_is_told),
 		cmocka_unit_test(a_block_or_status_is_the_spec_of_its_object),
 		cmocka_unit_test(a_document_that_is_no_object_cannot_be_in_the_api),
 		cmocka_unit_test(a_write_is_one_request_when_all_goes_well),
