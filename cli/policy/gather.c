@@ -106,8 +106,14 @@ static int list_cluster_policies(
 {
 	CLEANUP_JSON json_t *group = NULL;
 	int status = kube_request(k, KUBE_GET, CLUSTER_GROUP, NULL, &group, e);
-	if (status < 0 || status == 404 || status == 403)
+	if (status < 0 || status == 404)
 		return status < 0 ? status : 0;
+	if (status == 403)
+		return err_set(e, EACCES,
+			"the API server forbids to ask whether it has ClusterNetworkPolicies (get "
+			"of "
+			"%s)",
+			CLUSTER_GROUP);
 	const char *version =
 		json_text_at(json_object_get(group, "preferredVersion"), "groupVersion");
 	char path[200];
@@ -176,6 +182,34 @@ static int gather_documents(struct store *store, struct policy_world *w, const c
 	return r < 0 ? r : 0;
 }
 
+/* Those of policies alone, as who may look at policies may not look at everything. A server that lacks a kind has
+ * none of it. */
+static int gather_resources(struct store *store, struct policy_world *w, struct err *e)
+{
+	int r = 0;
+	for (int k = 0; r == 0 && k < RESOURCE_KINDS; k++) {
+		char prefix[STORE_KEY_MAX];
+		enum resource_kind kind = (enum resource_kind)k;
+		if (!resource_kind_is_policy(kind))
+			continue;
+		(void)snprintf(
+			prefix, sizeof(prefix), KEYS_RESOURCES "%s/", resource_kind_plural(kind));
+		r = gather_documents(store, w, prefix, POLICY_FROM_STORE, e);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	return r;
+}
+
+/* Who lacks a right hears what gives it. */
+static int gather_refused(int r, struct err *e)
+{
+	if (r == -EACCES)
+		err_add(e, "policies are judged by what the ClusterRole view shows of the whole "
+			   "cluster, with roost-view of deploy/rbac.yaml in it");
+	return r;
+}
+
 static int gather_cluster(const struct options *o, struct policy_world *w, struct err *e)
 {
 	CLEANUP_STORE struct store *store = NULL;
@@ -184,9 +218,11 @@ static int gather_cluster(const struct options *o, struct policy_world *w, struc
 	if (r == 0)
 		r = config_open_store(o, &store, e);
 	if (r == 0)
-		r = gather_documents(store, w, KEYS_RESOURCES, POLICY_FROM_STORE, e);
+		r = gather_resources(store, w, e);
 	if (r == 0 && *c.conf.kubernetes)
-		return gather_kubernetes(o, &c.conf, w, e);
+		r = gather_kubernetes(o, &c.conf, w, e);
+	if (*c.conf.kubernetes)
+		return gather_refused(r, e);
 	if (r == 0)
 		r = gather_documents(store, w, KEYS_ENDPOINTS, POLICY_FROM_ENDPOINTS, e);
 	if (r == 0)

@@ -8,7 +8,7 @@ import pytest
 
 import controlplane
 from controlplane import ControlPlane
-from lab import BIN, equal, true
+from lab import BIN, ROOT, equal, true, until
 from namespaces import inside
 from store_test import define
 
@@ -68,4 +68,16 @@ def test_policies_are_listed_with_the_pods_that_they_select(shop):
 def test_who_may_not_read_hears_what_is_missing(shop):
     done = policy(shop, "explain", "shop/web", "shop/db", "80", config=shop.account("shop", "nobody"))
     equal(done.returncode, 2, f"the status of {done}")
-    true("nobody" in done.stderr and "forbidden" in done.stderr, "who may not do what", done)
+    for words in ("system:serviceaccount:shop:nobody", "is forbidden: User", "the ClusterRole view"):
+        true(words in done.stderr, f"{words} to be said", done)
+
+
+def test_who_may_look_at_the_cluster_gets_the_answer(shop):
+    """The parts of the role view, as no controller here puts them together."""
+    shop.kubectl("apply", "-f", f"{ROOT}/deploy/namespace.yaml", "-f", f"{ROOT}/deploy/rbac.yaml")
+    for role in ("system:aggregate-to-view", "roost-view"):
+        shop.kubectl("create", "clusterrolebinding", f"anna-{role}".replace(":", "-"), f"--clusterrole={role}", "--user=anna")
+    anna = shop.config("anna")
+    until(lambda: policy(shop, "explain", "shop/web", "shop/db", "pg", config=anna).returncode == 1, "anna to see the verdict")
+    done = policy(shop, "list", "-o", "json", config=anna)
+    equal([p["policy"] for p in json.loads(done.stdout)["policies"]], ["NetworkPolicy shop/db"], "the policies")
