@@ -15,7 +15,8 @@
 static void make_closed(const void *list, size_t i, struct db_entry *out)
 {
 	const struct node_closed *c = (const struct node_closed *)list + i;
-	const struct record_closed rec = {.ingress = c->ingress, .egress = c->egress};
+	const struct record_closed rec = {
+		.ingress = c->ingress, .egress = c->egress, .to_host = c->to_host};
 	(void)text_copy(out->key.name, sizeof(out->key.name), c->namespace);
 	out->value.len = record_closed_format(&rec, out->value.bytes);
 }
@@ -46,19 +47,28 @@ static int policy_damaged(struct node *n, struct err *e)
 	return db_damage(n->db, e, "a record of network policy is malformed");
 }
 
+/* 1: there is one. In the caller's transaction. */
+static int get_record(struct node *n, enum record_kind kind, const char *name, struct db_value *out,
+	struct err *e)
+{
+	struct record_key k = {.kind = kind};
+	return text_copy(k.name, sizeof(k.name), name) ? db_get(n->db, &k, out, e) : 0;
+}
+
 static int get_closed(struct node *n, const char *namespace, struct node_gate *out, struct err *e)
 {
 	struct db_value value;
 	struct record_closed rec;
-	int r = node_records_get(n, RECORD_CLOSED, namespace, &value, e);
+	int r = get_record(n, RECORD_CLOSED, namespace, &value, e);
 	if (r == 0)
-		r = node_records_get(n, RECORD_CLOSED, "", &value, e);
+		r = get_record(n, RECORD_CLOSED, "", &value, e);
 	if (r != 1)
 		return r;
 	if (!record_closed_parse(value.bytes, value.len, &rec))
 		return policy_damaged(n, e);
 	out->ingress = rec.ingress;
 	out->egress = rec.egress;
+	out->to_host = rec.to_host;
 	return 0;
 }
 
@@ -66,7 +76,7 @@ static int get_staged(struct node *n, const char *uid, struct node_gate *out, st
 {
 	struct db_value value;
 	struct record_staged rec;
-	int r = *uid ? node_records_get(n, RECORD_STAGED, uid, &value, e) : 0;
+	int r = *uid ? get_record(n, RECORD_STAGED, uid, &value, e) : 0;
 	if (r != 1)
 		return r;
 	if (!record_staged_parse(value.bytes, value.len, &rec))
@@ -83,9 +93,14 @@ int node_get_gate(struct node *n, const char *namespace, const char *uid, struct
 	struct err *e)
 {
 	*out = (struct node_gate){0};
-	int r = get_closed(n, namespace, out, e);
+	int r = db_begin(n->db, false, e);
+	if (r == 0)
+		r = get_closed(n, namespace, out, e);
 	/* Chains are there to open a pod: one that is not closed needs none. */
-	return r < 0 || !(out->ingress || out->egress) ? r : get_staged(n, uid, out, e);
+	if (r == 0 && (out->ingress || out->egress))
+		r = get_staged(n, uid, out, e);
+	db_abort(n->db);
+	return r;
 }
 
 int node_list_identities(struct node *n, struct node_identity **out, size_t *count, struct err *e)

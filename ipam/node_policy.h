@@ -21,6 +21,7 @@
 struct node_closed {
 	char namespace[64];
 	bool ingress, egress;
+	bool to_host; /* with egress: also towards sockets of this node */
 };
 
 /* The chains of a pod that the agent knows before its ADD; "" of a direction that is open. */
@@ -40,8 +41,8 @@ int node_put_policy(struct node *n, const struct node_policy *p, struct err *e);
 
 /* For one pod. uid "": not known. Nothing is closed where no agent has told of a policy. */
 struct node_gate {
-	bool ingress, egress; /* closed */
-	bool is_staged;	      /* never of one that is open anyway */
+	bool ingress, egress, to_host; /* closed */
+	bool is_staged;		       /* never of one that is open anyway */
 	struct node_staged staged;
 };
 int node_get_gate(struct node *n, const char *namespace, const char *uid, struct node_gate *out,

@@ -308,7 +308,9 @@ static void code_namespace(struct coder *c, struct record_namespace *n)
 static void code_closed(struct coder *c, struct record_closed *r)
 {
 	r->ingress = code_small(c, r->ingress, 2);
-	r->egress = code_small(c, r->egress, 2);
+	uint8_t egress = code_small(c, (uint8_t)(r->egress + (r->egress && r->to_host)), 3);
+	r->egress = egress > 0;
+	r->to_host = egress > 1;
 }
 
 static void code_staged(struct coder *c, struct record_staged *r)

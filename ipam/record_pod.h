@@ -36,7 +36,7 @@ bool record_limits_parse(const void *bytes, size_t len, struct bandwidths *out);
 
 /* In which directions pods of a namespace are closed; it may be none. */
 struct record_closed {
-	bool ingress, egress;
+	bool ingress, egress, to_host; /* to_host only with egress */
 };
 size_t record_closed_format(const struct record_closed *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_closed_parse(const void *bytes, size_t len, struct record_closed *out);

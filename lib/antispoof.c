@@ -74,10 +74,14 @@ static int antispoof_make(
 static int antispoof_open(
 	struct nft_batch *b, const char *prefix, char chain[32], bool *lacks, struct err *e)
 {
+	struct nft_raw_chain_look look = {0};
 	*lacks = true;
 	antispoof_chain(prefix, chain);
 	int r = nft_batch_open(b, e);
-	return r < 0 ? r : nft_raw_has_rules(b, TABLE, chain, lacks, e);
+	if (r >= 0)
+		r = nft_raw_look_at_chains(b, TABLE, (const char *const[]){chain}, 1, &look, e);
+	*lacks = !look.is_there;
+	return r < 0 ? r : look.has_rules;
 }
 
 int antispoof_ensure(const char *prefix, struct err *e)

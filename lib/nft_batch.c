@@ -251,6 +251,13 @@ static int nft_batch_reply(struct nft_batch *b, const struct nlmsghdr *reply,
 	return 0;
 }
 
+struct nft_batch_each {
+	nft_batch_each_fn *fn;
+	void *arg;
+	int refusal; /* the first one, told in e */
+	struct err *e;
+};
+
 /* A dump is read to its end, whatever it says: the kernel does not begin another one before. */
 int nft_batch_ask(struct nft_batch *b, nft_batch_reply_fn *fn, void *arg, struct err *e)
 {
@@ -272,6 +279,60 @@ int nft_batch_ask(struct nft_batch *b, nft_batch_reply_fn *fn, void *arg, struct
 	if (r >= 0 && a.interrupted)
 		r = err_set(e, EINTR, "nf_tables changed while it was being listed");
 	return r;
+}
+
+static struct nlmsghdr *nft_batch_wondered(struct nft_batch *b, size_t i)
+{
+	char *at = b->question;
+	for (; i; i--)
+		at += NLMSG_ALIGN(((const struct nlmsghdr *)(void *)at)->nlmsg_len);
+	return (void *)at;
+}
+
+/* Without an acknowledgement: one answer each, the object or why not. */
+struct nlmsghdr *nft_batch_wonder(struct nft_batch *b, size_t i, uint16_t type, uint8_t family)
+{
+	struct nlmsghdr *m = nft_batch_header((char *)nft_batch_wondered(b, i),
+		(uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), 0, family, 0);
+	m->nlmsg_seq = QUESTIONS | ++b->asked;
+	return m;
+}
+
+/* Takes the answers in a datagram; how many. */
+static size_t nft_batch_take_each(
+	struct nft_batch *b, size_t n, const char *buf, size_t len, struct nft_batch_each *each)
+{
+	const struct nlmsghdr *reply;
+	size_t taken = 0;
+	NETLINK_EACH(reply, buf, len)
+	{
+		size_t index = reply->nlmsg_seq - nft_batch_wondered(b, 0)->nlmsg_seq;
+		int error = reply->nlmsg_type == NLMSG_ERROR ? netlink_error(reply) : 0;
+		if (index >= n)
+			continue;
+		taken++;
+		if (reply->nlmsg_type != NLMSG_ERROR)
+			each->fn(reply, index, each->arg);
+		else if (error != ENOENT && each->refusal == 0)
+			each->refusal = nft_batch_refused(
+				nft_batch_wondered(b, index), reply, error, each->e);
+	}
+	return taken;
+}
+
+int nft_batch_ask_each(
+	struct nft_batch *b, size_t n, nft_batch_each_fn *fn, void *arg, struct err *e)
+{
+	struct nft_batch_each each = {.fn = fn, .arg = arg, .e = e};
+	const char *end = (const char *)nft_batch_wondered(b, n);
+	_Alignas(NLMSG_ALIGNTO) char buf[ANSWER_BYTES];
+	int r = nft_batch_send(b, b->question, (size_t)(end - b->question), e);
+	for (size_t taken = 0; r >= 0 && taken < n;) {
+		r = netlink_receive(b->fd, buf, sizeof(buf), e);
+		if (r >= 0)
+			taken += nft_batch_take_each(b, n, buf, (size_t)r, &each);
+	}
+	return r < 0 ? r : each.refusal;
 }
 
 static void nft_batch_take_generation(const struct nlmsghdr *reply, void *arg)

@@ -43,5 +43,12 @@ struct nlmsghdr *nft_batch_question(
 	struct nft_batch *b, uint16_t type, uint16_t flags, uint8_t family);
 int nft_batch_ask(struct nft_batch *b, nft_batch_reply_fn *fn, void *arg, struct err *e);
 
+/* Several questions for one object each, sent together: wonder puts the i-th behind those before it, ask_each sends
+ * all n and hands each object to fn with its number; of those that are not there it hears nothing. */
+typedef void nft_batch_each_fn(const struct nlmsghdr *reply, size_t index, void *arg);
+struct nlmsghdr *nft_batch_wonder(struct nft_batch *b, size_t i, uint16_t type, uint8_t family);
+int nft_batch_ask_each(
+	struct nft_batch *b, size_t n, nft_batch_each_fn *fn, void *arg, struct err *e);
+
 /* The generation of the rule set of this network namespace: every commit, anybody's, changes it. */
 int nft_batch_generation(struct nft_batch *b, uint32_t *out, struct err *e);

@@ -57,26 +57,26 @@ void nft_raw_chain(struct nft_batch *b, const char *table, const char *chain,
 	netlink_put_text(m, NFTA_CHAIN_TYPE, base->type);
 }
 
-static void take_use(const struct nlmsghdr *reply, void *arg)
+static void take_use(const struct nlmsghdr *reply, size_t index, void *arg)
 {
+	struct nft_raw_chain_look *look = (struct nft_raw_chain_look *)arg + index;
 	const struct nlattr *attr;
+	look->is_there = true;
 	NETLINK_EACH_ATTR (attr, reply, sizeof(struct nfgenmsg))
 		if (netlink_type(attr) == NFTA_CHAIN_USE)
-			*(uint32_t *)arg = netlink_be32(attr);
+			look->has_rules = netlink_be32(attr) > 0;
 }
 
-int nft_raw_has_rules(
-	struct nft_batch *b, const char *table, const char *chain, bool *lacks, struct err *e)
+int nft_raw_look_at_chains(struct nft_batch *b, const char *table, const char *const *chains,
+	size_t n, struct nft_raw_chain_look *out, struct err *e)
 {
-	uint32_t rules = 0;
-	struct nlmsghdr *m = nft_batch_question(b, NFT_MSG_GETCHAIN, 0, NFPROTO_INET);
-	netlink_put_text(m, NFTA_CHAIN_TABLE, table);
-	netlink_put_text(m, NFTA_CHAIN_NAME, chain);
-	int r = nft_batch_ask(b, take_use, &rules, e);
-	*lacks = r < 0;
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return rules > 0;
+	memset(out, 0, n * sizeof(*out));
+	for (size_t i = 0; i < n; i++) {
+		struct nlmsghdr *m = nft_batch_wonder(b, i, NFT_MSG_GETCHAIN, NFPROTO_INET);
+		netlink_put_text(m, NFTA_CHAIN_TABLE, table);
+		netlink_put_text(m, NFTA_CHAIN_NAME, chains[i]);
+	}
+	return nft_batch_ask_each(b, n, take_use, out, e);
 }
 
 void nft_raw_verdict_map(
@@ -210,6 +210,16 @@ void nft_raw_equal(struct nft_raw_rule r, const void *bytes, size_t len)
 void nft_raw_differs(struct nft_raw_rule r, const void *bytes, size_t len)
 {
 	put_compare(r.m, NFT_CMP_NEQ, bytes, len);
+}
+
+void nft_raw_within(struct nft_raw_rule r, const void *first, const void *last, size_t len)
+{
+	struct nft_raw_expr x = expr_begin(r.m, "range");
+	netlink_put_be32(r.m, NFTA_RANGE_SREG, NFT_REG_1);
+	netlink_put_be32(r.m, NFTA_RANGE_OP, NFT_RANGE_EQ);
+	put_data(r.m, NFTA_RANGE_FROM_DATA, first, len);
+	put_data(r.m, NFTA_RANGE_TO_DATA, last, len);
+	expr_end(r.m, x);
 }
 
 static struct nft_raw_expr lookup_begin(struct nlmsghdr *m, const char *set)

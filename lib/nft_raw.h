@@ -24,10 +24,13 @@ struct nft_raw_base {
 void nft_raw_chain(struct nft_batch *b, const char *table, const char *chain,
 	const struct nft_raw_base *base, uint16_t flags);
 
-/* Whether a chain of the table is there with rules: 1, 0, or an error; *lacks tells one that is not there from one
- * that somebody emptied. A question of its own. */
-int nft_raw_has_rules(
-	struct nft_batch *b, const char *table, const char *chain, bool *lacks, struct err *e);
+/* Whether chains of the table are there, and have rules: somebody may have emptied them. One question for all
+ * of them. */
+struct nft_raw_chain_look {
+	bool is_there, has_rules;
+};
+int nft_raw_look_at_chains(struct nft_batch *b, const char *table, const char *const *chains,
+	size_t n, struct nft_raw_chain_look *out, struct err *e);
 
 /* A map from keys of key_len bytes (of nft(8)'s type) to verdicts; it may exist. id: its number in the batch. */
 struct nft_raw_key {
@@ -68,6 +71,7 @@ void nft_raw_mask(struct nft_raw_rule r, const void *mask, uint32_t len); /* of 
  * or with map: loads what the map has for it, from NFT_REG_1 on; with dispatch: that is the verdict. */
 void nft_raw_equal(struct nft_raw_rule r, const void *bytes, size_t len);
 void nft_raw_differs(struct nft_raw_rule r, const void *bytes, size_t len);
+void nft_raw_within(struct nft_raw_rule r, const void *first, const void *last, size_t len);
 void nft_raw_lookup(struct nft_raw_rule r, const char *set);
 void nft_raw_map(struct nft_raw_rule r, const char *map);
 void nft_raw_dispatch(struct nft_raw_rule r, const char *map);

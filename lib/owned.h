@@ -23,8 +23,10 @@
  * without routes, as good as gone, and to be deleted by anybody; they keep their label. */
 #define OWNED_NEWBORN_GROUP 0x72000000u
 #define OWNED_REAP_GROUP 8202
-/* Links of pods that network policies may select, for good: lib/policy_gate.h. */
-enum { OWNED_PENDING_EGRESS = 8211, OWNED_PENDING_INGRESS, OWNED_PENDING_BOTH };
+/* Links of pods that policies may select, for good: lib/policy_gate.h; plus a bit for each way that waits. */
+#define OWNED_PENDING_GROUP 8208u
+#define OWNED_PENDING_WAYS 7u
+enum { OWNED_PENDING_EGRESS = 1, OWNED_PENDING_INGRESS, OWNED_PENDING_TO_HOST = 4 };
 
 /* What a label says. Text fields are empty when they were cut away. */
 struct owned_label {

@@ -16,8 +16,8 @@
 #define POLICY_GATE_PENDING                                                                        \
 	"pending" /* the counter of what is dropped as nobody has opened the link yet */
 
-/* Makes the gate where it is not: 1, or 0 as it stands. From then on nothing passes a link of the groups
- * OWNED_PENDING_* in their directions unless a map has it. */
+/* Makes the gate where it is not: 1, or 0 as it stands. From then on nothing passes a link of OWNED_PENDING_GROUP
+ * on the ways of its bits unless a map has it. */
 int policy_gate_ensure(struct err *e);
 
 /* 1: it stands, 0: not, or not whole. */

@@ -133,9 +133,10 @@ static bool is_in_main_table(const struct pod *p, const struct cidr *route)
 
 uint32_t pod_group(const struct node_gate *g)
 {
-	if (g->ingress && g->egress)
-		return OWNED_PENDING_BOTH;
-	return g->ingress ? OWNED_PENDING_INGRESS : g->egress ? OWNED_PENDING_EGRESS : 0;
+	uint32_t ways = (g->egress ? OWNED_PENDING_EGRESS : 0u) |
+			(g->ingress ? OWNED_PENDING_INGRESS : 0u) |
+			(g->to_host ? OWNED_PENDING_TO_HOST : 0u);
+	return ways ? OWNED_PENDING_GROUP | ways : 0;
 }
 
 static void describe_gate(const struct pod *p, struct text *out)
@@ -143,9 +144,9 @@ static void describe_gate(const struct pod *p, struct text *out)
 	const struct node_gate *g = &p->gate;
 	if (!pod_group(g))
 		return;
-	text_add(out, "host: group %u, closed for %s%s%s\n", pod_group(g),
+	text_add(out, "host: group %u, closed for %s%s%s%s\n", pod_group(g),
 		g->ingress ? "ingress" : "", g->ingress && g->egress ? " and " : "",
-		g->egress ? "egress" : "");
+		g->egress ? "egress" : "", g->to_host ? ", to this host as well" : "");
 	if (g->is_staged)
 		text_add(out, "host: opened by ingress %s egress %s host %s\n",
 			*g->staged.ingress ? g->staged.ingress : "accept",

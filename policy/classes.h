@@ -26,7 +26,6 @@ bool policy_classes_changed(
 	struct policy_classes *c, const struct policy_change *changes, size_t n, bool everything);
 
 /* The names of its classes; "": no policy says anything. */
-enum policy_way { POLICY_WAY_IN, POLICY_WAY_OUT, POLICY_WAY_TO_HOST, POLICY_WAYS };
 void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
 	char out[POLICY_WAYS][POLICY_OBJECT_NAME]);
 

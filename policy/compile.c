@@ -239,8 +239,7 @@ static int compare_closed(const void *a, const void *b) /* each begins with its 
 	return strcmp(a, b);
 }
 
-static void closed_add(
-	struct policy_table *t, const char *namespace, const bool directions[POLICY_DIRECTIONS])
+static void closed_add(struct policy_table *t, const char *namespace, const bool ways[POLICY_WAYS])
 {
 	size_t len = strlen(namespace);
 	size_t at = policy_table_find(t, namespace, len);
@@ -250,8 +249,16 @@ static void closed_add(
 		(void)text_copy(of->namespace, sizeof(of->namespace), namespace);
 		(void)policy_table_add(t, namespace, len, of);
 	}
-	for (int d = 0; d < POLICY_DIRECTIONS; d++)
-		of->directions[d] |= directions[d];
+	for (int way = 0; way < POLICY_WAYS; way++)
+		of->ways[way] |= ways[way];
+}
+
+/* What pods send to their own node is judged by all kinds but Kubernetes' own. */
+static void closed_by(const struct policy *p, bool ways[POLICY_WAYS])
+{
+	ways[POLICY_WAY_IN] |= p->applies[POLICY_INGRESS];
+	ways[POLICY_WAY_OUT] |= p->applies[POLICY_EGRESS];
+	ways[POLICY_WAY_TO_HOST] |= p->applies[POLICY_EGRESS] && p->kind != POLICY_NETWORK;
 }
 
 /* The table's values, sorted, in place of what was there. */
@@ -270,20 +277,19 @@ static void closed_take(struct policy_table *t, struct local_gates *g)
 /* Policies of all namespaces: what of this one they may select. NULL: one that is not known, which may have any
  * labels. */
 static void closed_by_wide(const struct policy *const *wide, size_t n_wide,
-	const struct policy_labels *labels, bool out[POLICY_DIRECTIONS])
+	const struct policy_labels *labels, bool out[POLICY_WAYS])
 {
-	for (size_t i = 0; i < n_wide && !(out[POLICY_INGRESS] && out[POLICY_EGRESS]); i++) {
+	for (size_t i = 0; i < n_wide && !(out[POLICY_WAY_IN] && out[POLICY_WAY_TO_HOST]); i++) {
 		const struct policy *p = wide[i];
 		if (labels && p->namespaces && !policy_selector_matches(p->namespaces, labels))
 			continue;
-		for (int d = 0; d < POLICY_DIRECTIONS; d++)
-			out[d] |= p->applies[d];
+		closed_by(p, out);
 	}
 }
 
 static void closed_make(const struct policy_world *w, struct local_gates *g)
 {
-	bool unknown[POLICY_DIRECTIONS] = {false};
+	bool unknown[POLICY_WAYS] = {false};
 	size_t n, n_namespaces, n_wide = 0;
 	const struct policy *const *policies = policy_world_policies(w, &n);
 	const struct policy_namespace *const *namespaces =
@@ -291,20 +297,22 @@ static void closed_make(const struct policy_world *w, struct local_gates *g)
 	CLEANUP_FREE const struct policy **wide = mem_new(n, sizeof(struct policy *));
 	struct policy_table t = {0};
 	for (size_t i = 0; i < n; i++) {
+		bool ways[POLICY_WAYS] = {false};
+		closed_by(policies[i], ways);
 		if (!policies[i]->staged && !policies[i]->namespace[0])
 			wide[n_wide++] = policies[i];
 		else if (!policies[i]->staged)
-			closed_add(&t, policies[i]->namespace, policies[i]->applies);
+			closed_add(&t, policies[i]->namespace, ways);
 	}
 	closed_by_wide(wide, n_wide, NULL, unknown);
-	if (unknown[POLICY_INGRESS] || unknown[POLICY_EGRESS]) {
+	if (unknown[POLICY_WAY_IN] || unknown[POLICY_WAY_OUT]) {
 		for (size_t i = 0; i < n_namespaces; i++)
-			closed_add(&t, namespaces[i]->name, (bool[POLICY_DIRECTIONS]){false});
+			closed_add(&t, namespaces[i]->name, (bool[POLICY_WAYS]){false});
 		for (size_t i = 0; i < t.n; i++) {
 			struct policy_closed *of = t.v[i];
 			const struct policy_namespace *known =
 				policy_world_namespace(w, of->namespace);
-			closed_by_wide(wide, n_wide, known ? &known->labels : NULL, of->directions);
+			closed_by_wide(wide, n_wide, known ? &known->labels : NULL, of->ways);
 		}
 		closed_add(&t, "", unknown);
 	}

@@ -37,12 +37,12 @@ void policy_compile(struct policy_compiler *c, const struct policy_local *locals
 /* The last rule set may forbid something that the one before allowed: connections want a look. */
 bool policy_compiler_forbids(const struct policy_compiler *c);
 
-/* What ADD has to know before the agent acts (ipam/node_policy.h): in which namespaces, by direction, policies
- * may select pods; and the same for a namespace that is not known. As of the last rule set, sorted by name; the
+/* What ADD has to know before the agent acts (ipam/node_policy.h): in which namespaces, and for which ways,
+ * policies may select pods; and the same for a namespace that is not known. As of the last rule set, sorted by name; the
  * caller frees *out. */
 struct policy_closed {
 	char namespace[POLICY_NAMESPACE]; /* "": any that is not in the list */
-	bool directions[POLICY_DIRECTIONS];
+	bool ways[POLICY_WAYS];
 };
 size_t policy_compiler_closed(const struct policy_compiler *c, struct policy_closed **out);
 

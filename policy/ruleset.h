@@ -84,6 +84,9 @@ struct policy_chain {
 	struct policy_body *body; /* a reference; NULL: rules are somebody else's */
 };
 
+/* The ways of packets of a pod's host end. */
+enum policy_way { POLICY_WAY_IN, POLICY_WAY_OUT, POLICY_WAY_TO_HOST, POLICY_WAYS };
+
 /* Where packets of a pod's host end go. Chains: "" accepts at once. */
 struct policy_dispatch {
 	int link; /* interface index: indexes are not used again, names are */

@@ -277,8 +277,9 @@ static struct node_closed *list_closed(const struct enforce *f, size_t *count)
 	struct node_closed *to = mem_new(n + 1, sizeof(*to));
 	for (size_t i = 0; i < n; i++) {
 		(void)text_copy(to[i].namespace, sizeof(to[i].namespace), from[i].namespace);
-		to[i].ingress = from[i].directions[POLICY_INGRESS];
-		to[i].egress = from[i].directions[POLICY_EGRESS];
+		to[i].ingress = from[i].ways[POLICY_WAY_IN];
+		to[i].egress = from[i].ways[POLICY_WAY_OUT];
+		to[i].to_host = from[i].ways[POLICY_WAY_TO_HOST];
 	}
 	*count = n;
 	return to;

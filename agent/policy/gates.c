@@ -21,8 +21,9 @@ char *gates_text(const struct node_closed *closed, size_t n)
 	json_t *list = json_array();
 	for (size_t i = 0; i < n; i++)
 		json_append(list,
-			json_pack("{s:o, s:b, s:b}", "namespace", json_of_text(closed[i].namespace),
-				"ingress", closed[i].ingress, "egress", closed[i].egress));
+			json_pack("{s:o, s:b, s:b, s:b}", "namespace",
+				json_of_text(closed[i].namespace), "ingress", closed[i].ingress,
+				"egress", closed[i].egress, "toHost", closed[i].to_host));
 	CLEANUP_JSON json_t *document = json_pack("{s:o}", "closed", list);
 	return json_text(document);
 }
@@ -38,6 +39,8 @@ static int read_gate(const json_t *item, size_t i, struct node_closed *out, stru
 		r = json_get_bool(item, where, "ingress", &out->ingress, e);
 	if (r >= 0)
 		r = json_get_bool(item, where, "egress", &out->egress, e);
+	if (r >= 0)
+		r = json_get_bool(item, where, "toHost", &out->to_host, e);
 	if (r < 0)
 		return r;
 	if (!name || (*name && !text_is_dns_name(name)) ||

@@ -7,10 +7,10 @@
  * 			ct mark & CUT != 0 counter name cut drop
  * 			ct state established,related accept
  * 			iif vmap @eg
- * 			iifgroup 8211 counter name pending drop	# and 8213
+ * 			iifgroup & 0xfffffff9 == 8209 counter name pending drop
  * 		}
- * 		chain in { ... priority -9; the same with oif, @in, 8212 and 8213; no mark }
- * 		chain host { hook input; as eg with @host; neighbour discovery passes, pending links do }
+ * 		chain in { ... priority -9; the same with oif, @in, & 0xfffffffa == 8210; no mark }
+ * 		chain host { hook input; as eg with @host, & 0xfffffffc == 8212; neighbour discovery passes }
  * 	}
  *
  * The same table without a rule set is lib/policy_gate.h's, for ADD without an agent.
@@ -338,21 +338,26 @@ static void policy_put_dispatch(struct nft_chain *c, enum policy_map m)
 static void policy_put_pending(
 	struct nft_chain *c, const struct policy_writer_settings *s, enum policy_map m)
 {
+	static const uint32_t ways[POLICY_MAPS] = {
+		[POLICY_MAP_EGRESS] = OWNED_PENDING_EGRESS,
+		[POLICY_MAP_INGRESS] = OWNED_PENDING_INGRESS,
+		[POLICY_MAP_HOST] = OWNED_PENDING_TO_HOST,
+	};
 	const bool in = m == POLICY_MAP_INGRESS;
-	const uint32_t groups[] = {
-		in ? OWNED_PENDING_INGRESS : OWNED_PENDING_EGRESS, OWNED_PENDING_BOTH};
-	for (size_t i = 0; i < 2; i++)
-		for (int logs = s->log; logs >= 0; logs--) {
-			struct nft_rule *r = nft_chain_rule(c);
-			nft_load_meta(r, in ? NFT_META_OIFGROUP : NFT_META_IIFGROUP);
-			nft_compare(r, NFT_CMP_EQ, &groups[i], sizeof(groups[i]));
-			if (logs) {
-				policy_put_log(r, in ? "in pending" : "out pending");
-				continue;
-			}
-			nft_count_in(r, POLICY_COUNTER_PENDING);
-			nft_rule_verdict(r, NF_DROP, NULL);
+	const uint32_t group = OWNED_PENDING_GROUP | ways[m];
+	const uint32_t mask = ~(OWNED_PENDING_WAYS & ~ways[m]);
+	for (int logs = s->log; logs >= 0; logs--) {
+		struct nft_rule *r = nft_chain_rule(c);
+		nft_load_meta(r, in ? NFT_META_OIFGROUP : NFT_META_IIFGROUP);
+		nft_mask(r, &mask, sizeof(mask));
+		nft_compare(r, NFT_CMP_EQ, &group, sizeof(group));
+		if (logs) {
+			policy_put_log(r, in ? "in pending" : "out pending");
+			continue;
 		}
+		nft_count_in(r, POLICY_COUNTER_PENDING);
+		nft_rule_verdict(r, NF_DROP, NULL);
+	}
 }
 
 static struct nft_chain *policy_base_chain(
@@ -389,6 +394,7 @@ static void policy_put_host(struct nft_table *t, const struct policy_writer_sett
 	nft_within(r, &first, &last, sizeof(first), false);
 	nft_rule_verdict(r, NF_ACCEPT, NULL);
 	policy_put_dispatch(c, POLICY_MAP_HOST);
+	policy_put_pending(c, s, POLICY_MAP_HOST);
 }
 
 struct nft_table *policy_nft_new(

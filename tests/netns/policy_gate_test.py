@@ -9,7 +9,7 @@ import pytest
 from cluster_test import POOL4, POOL6, addresses, agent_of, cluster_conf
 from roostlab import Failed, at_once, equal, inside, true
 
-pytestmark = pytest.mark.needs("ip", "nft", "ping")
+pytestmark = pytest.mark.needs("ip", "nft", "ping", "strace")
 
 POOLS = (POOL4, POOL6, "put", "add 10.66.0.0/29", "add fd66::/125")
 BOTH = {"ingress": True, "egress": True}
@@ -73,6 +73,27 @@ def test_a_pod_is_closed_in_the_directions_of_its_namespace(lab, closed, expecte
             equal(reach(lab, again, addrs), expected, "nothing to be inherited by the next pod")
 
 
+def test_towards_its_own_node_a_pod_is_closed_where_a_policy_may_forbid_it(lab):
+    with agent_of(lab, *POOLS, policy([{"namespace": "shut", "egress": True, "toHost": True}])):
+        pod, addrs, host, result = add(lab)
+        for a in ("10.99.0.2", "fd99::2"):
+            true(not pod.ns.pings(a, "-W", "1"), f"the pod not to reach its host at {a}")
+        equal(reach(lab, pod, addrs), {"in"}, "the directions that are open")
+        for a in addrs:
+            true(lab.host.pings(a), f"the own host to reach {a}: kubelet's probes")
+        lab.check(pod, result, cluster_conf(lab)).ok("CHECK")
+        # Whoever forgets the neighbour asks for it anew.
+        lab.host.run("ip", "neigh", "flush", "dev", host)
+        pod.ns.run("ip", "-6", "neigh", "flush", "dev", "eth0")
+        for a in addrs:
+            true(lab.host.pings(a), f"neighbours of {a} to find each other")
+        lab.host.run("nft", "add", "element", "inet", "roost-policy", "host", f'{{ "{host}" : accept }}')
+        for a in ("10.99.0.2", "fd99::2"):
+            true(pod.ns.pings(a), f"the pod to reach its host at {a} behind the agent's word")
+        near, _, _, _ = add(lab, "other")
+        true(near.ns.pings("10.99.0.2"), "a pod of an open namespace to reach its host")
+
+
 def test_a_namespace_that_is_not_known_is_closed_as_said(lab):
     with agent_of(lab, *POOLS, policy([{"namespace": "", **BOTH}, {"namespace": "open"}])):
         pod, addrs, _, _ = add(lab, "new")
@@ -97,6 +118,23 @@ def test_a_gate_that_somebody_took_away_is_made_again(lab, harm):
         lab.host.run("nft", "-f", "-", stdin=harm + "\n")
         pod, addrs, _, _ = add(lab)
         equal(reach(lab, pod, addrs), set(), f"the directions after {harm}")
+
+
+def sends(lab, namespace):
+    """How many messages an ADD sends to the kernel, whose gate stands."""
+    add(lab, namespace)  # makes what is not there
+    trace = f"{lab.dir}/sends"
+    pod = lab.pod()
+    lab.add(pod, cluster_conf(lab), CNI_ARGS=args(namespace), ASAN_OPTIONS="detect_leaks=0",
+            wrapper=("strace", "-f", "-o", trace, "-e", "trace=sendto,sendmsg,sendmmsg"))
+    with open(trace) as f:
+        return sum(" send" in line for line in f)
+
+
+def test_a_closed_pod_costs_ADD_one_question(lab):
+    with agent_of(lab, "pool 10.66.0.0/16 26 60 yes", "put", "add 10.66.0.0/26",
+                  policy([{"namespace": "shut", **BOTH, "toHost": True}])):
+        equal(sends(lab, "shut"), sends(lab, "other") + 1, "messages of an ADD in a closed namespace")
 
 
 def test_of_many_first_pods_each_is_closed(lab):

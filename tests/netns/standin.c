@@ -180,6 +180,7 @@ static int put_policy(struct standin *s, const char *text, struct err *e)
 		copy_member(one, "namespace", c->namespace, sizeof(c->namespace));
 		c->ingress = json_is_true(json_object_get(one, "ingress"));
 		c->egress = json_is_true(json_object_get(one, "egress"));
+		c->to_host = json_is_true(json_object_get(one, "toHost"));
 	}
 	json_array_foreach (json_object_get(object, "staged"), i, one) {
 		struct node_staged *x = &staged[p.n_staged++];

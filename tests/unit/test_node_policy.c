@@ -8,7 +8,7 @@
 #include "ipam/record_pod.h"
 
 static const struct node_closed closed[] = {
-	{.namespace = "", .egress = true},
+	{.namespace = "", .egress = true, .to_host = true},
 	{.namespace = "open"},
 	{.namespace = "shut", .ingress = true, .egress = true},
 };
@@ -45,11 +45,11 @@ TEST(a_namespace_is_closed_as_told_and_one_that_is_not_known_as_the_rest)
 	CLEANUP_NODE struct node *n = open_state(state);
 	assert_int_equal(put(n, 3, 2), 1);
 	struct node_gate g = gate(n, "shut", "");
-	assert_true(g.ingress && g.egress && !g.is_staged);
+	assert_true(g.ingress && g.egress && !g.to_host && !g.is_staged);
 	g = gate(n, "open", "u-3");
 	assert_false(g.ingress || g.egress || g.is_staged);
 	g = gate(n, "new", "u-1");
-	assert_true(!g.ingress && g.egress && g.is_staged);
+	assert_true(!g.ingress && g.egress && g.to_host && g.is_staged);
 	assert_string_equal(g.staged.ingress, "class_i1");
 	assert_string_equal(g.staged.egress, "class_e1");
 	assert_string_equal(g.staged.to_host, "");

@@ -72,8 +72,9 @@ static void take_line(char *line, struct input *in)
 	else if (strcmp(line, "address") == 0)
 		take_address(rest, &in->addresses);
 	else if (strcmp(line, "closed") == 0)
-		in->facts.gate = (struct node_gate){
-			.ingress = strstr(rest, "ingress"), .egress = strstr(rest, "egress")};
+		in->facts.gate = (struct node_gate){.ingress = strstr(rest, "ingress"),
+			.egress = strstr(rest, "egress"),
+			.to_host = strstr(rest, "host")};
 	else if (strcmp(line, "staged") == 0)
 		in->facts.gate.is_staged =
 			text_copy(in->facts.gate.staged.ingress, NODE_CHAIN, rest);

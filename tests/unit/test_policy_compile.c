@@ -340,7 +340,7 @@ static void test_counters_and_prefixes_of_logs_are_explained(void **state)
 	assert_false(policy_compiler_explain_counter(lab->c, "pending", &logged));
 }
 
-/* "NAMESPACE:io " of each entry. */
+/* "NAMESPACE:ioh " of each entry. */
 static void closed_are(struct lab *lab, const char *expected)
 {
 	CLEANUP_FREE struct policy_closed *v = NULL;
@@ -349,8 +349,9 @@ static void closed_are(struct lab *lab, const char *expected)
 	compile(lab, NULL, 0);
 	size_t n = policy_compiler_closed(lab->c, &v);
 	for (size_t i = 0; i < n; i++)
-		text_add(&t, "%s:%s%s ", v[i].namespace, v[i].directions[POLICY_INGRESS] ? "i" : "",
-			v[i].directions[POLICY_EGRESS] ? "o" : "");
+		text_add(&t, "%s:%s%s%s ", v[i].namespace, v[i].ways[POLICY_WAY_IN] ? "i" : "",
+			v[i].ways[POLICY_WAY_OUT] ? "o" : "",
+			v[i].ways[POLICY_WAY_TO_HOST] ? "h" : "");
 	assert_string_equal(buf, expected);
 }
 
@@ -379,9 +380,9 @@ static void test_add_is_told_where_policies_may_select_pods(void **state)
 	put_policy(lab, "y", NULL, NULL);
 	closed_are(lab, "n:i ");
 	put_cluster_policy(lab, "app == \"x\"");
-	closed_are(lab, ":o m:o n:i ");
+	closed_are(lab, ":oh m:oh n:i ");
 	put_cluster_policy(lab, NULL);
-	closed_are(lab, ":o m:o n:io ");
+	closed_are(lab, ":oh m:oh n:ioh ");
 }
 
 #define LAB_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

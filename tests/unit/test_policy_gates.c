@@ -11,9 +11,9 @@
 #include "lib/mem.h"
 
 static const struct node_closed some[] = {
-	{"", true, false},
-	{"kube-system", false, false},
-	{"shop", true, true},
+	{"", false, true, true},
+	{"kube-system", false, false, false},
+	{"shop", true, true, false},
 };
 
 TEST(closed_namespaces_are_read_back_as_they_were_written)
@@ -28,6 +28,7 @@ TEST(closed_namespaces_are_read_back_as_they_were_written)
 		assert_string_equal(back[i].namespace, some[i].namespace);
 		assert_int_equal(back[i].ingress, some[i].ingress);
 		assert_int_equal(back[i].egress, some[i].egress);
+		assert_int_equal(back[i].to_host, some[i].to_host);
 	}
 }
 
