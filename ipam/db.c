@@ -222,8 +222,8 @@ static int refuse_format(const struct db *db, unsigned int format, struct err *e
 		"the node state %s has format %u, which another version of roost wrote; this one "
 		"(" ROOST_VERSION ") knows format %d",
 		db->path, format, RECORD_FORMAT);
-	err_details(e, "install the version that wrote it again, or end this node's pods and "
-		       "reboot it: a node state ends with its boot");
+	err_details(e, "install the version that wrote it again, or drain this node and reboot it: "
+		       "pods can end, none can start, and a node state ends with its boot");
 	return r;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DEL: every step is done, whatever the others met, then the first error is told; nothing there is
- * success. The link goes before the record, so that nobody gets an address to which an old route
+ * success. A node state of another version's format is no reason to keep a pod from ending: its wiring goes, and
+ * its record stays for that version, as nobody else gives the address away (docs/IPAM.md). The link goes before the record, so that nobody gets an address to which an old route
  * leads (taking a link down takes its routes along in the same kernel operation).
  *
  * With a living agent the link is only taken down and marked, which takes a fiftieth of the time of
@@ -87,8 +88,10 @@ int call_del(struct call *c, struct err *e)
 	if (result < 0)
 		return result;
 	int state = call_open_state(c, NODE_SHARED, &step);
-	bool unborn = c->conf.in_process && !c->node && guard_is_unborn(&c->conf, state);
-	if (unborn)
+	bool recordless = c->conf.in_process && !c->node &&
+			  (guard_is_unborn(&c->conf, state) ||
+				  guard_is_of_another(state, &step, c->request->container));
+	if (recordless)
 		state = 0;
 	else if (state >= 0)
 		state = call_lock_attachment(c, &step);
@@ -100,7 +103,7 @@ int call_del(struct call *c, struct err *e)
 	int removed = remove_link(c, &owner, &had, &step);
 	keep_first(&first, e, removed, &step);
 	/* An address is free only when nothing leads to its old pod any more. */
-	if (removed >= 0 && state >= 0 && !unborn)
+	if (removed >= 0 && state >= 0 && !recordless)
 		keep_first(&first, e, release_record(c, &owner, &step), &step);
 	return first;
 }

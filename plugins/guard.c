@@ -39,6 +39,15 @@ int guard_open(const struct conf *c, enum node_mode mode, struct node **out, str
 	return result;
 }
 
+bool guard_is_of_another(int error, const struct err *e, const char *container)
+{
+	if (error != -EMEDIUMTYPE)
+		return false;
+	log_warning("the pod ends, and its record stays where it is: %s container=%s", e->text,
+		container);
+	return true;
+}
+
 bool guard_is_unborn(const struct conf *c, int error)
 {
 	struct node *n = NULL;

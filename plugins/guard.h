@@ -20,3 +20,7 @@ int guard_open(const struct conf *c, enum node_mode mode, struct node **out, str
 /* After guard_open() returned error: there is no state because its file system is full or read-only, so
  * nothing is recorded and a DEL has nothing to release. */
 bool guard_is_unborn(const struct conf *c, int error);
+
+/* Likewise for a DEL: the state is in a format of another version of roost, which the log says. The record
+ * cannot be released, and stays; that is no reason to keep the pod from ending. */
+bool guard_is_of_another(int error, const struct err *e, const char *container);

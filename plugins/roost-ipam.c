@@ -114,7 +114,7 @@ static int ipam_del(const struct cni_request *r, const struct conf *c, struct er
 	CLEANUP_SESSION struct node *node = NULL;
 	struct hash owner = owner_hash(r->network, r->container, r->ifname);
 	int done = open_state(c, NODE_SHARED, &node, e);
-	if (guard_is_unborn(c, done))
+	if (guard_is_unborn(c, done) || guard_is_of_another(done, e, r->container))
 		return 0;
 	return done < 0 ? done : node_release(node, &owner, 1, e);
 }

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import stat
@@ -702,6 +703,54 @@ def test_after_the_state_folder_was_deleted_pods_keep_their_addresses(lab):
 
 def test_after_the_state_file_was_deleted_pods_keep_their_addresses(lab):
     recovers(lab, os.unlink, lost=True)
+
+
+def written_by_another_version(lab):
+    """The state's own record says format 2; returns what undoes it."""
+    path = state_file(lab)
+    with open(path, "rb") as f:
+        begin = f.read(1 << 20)
+    places = [m.start() + len(b"roost-node") for m in re.finditer(b"roost-node", begin)]
+
+    def write(format):
+        for place in places:
+            overwrite(place, bytes([format]))(path)
+    write(2)
+    return lambda: write(1)
+
+
+def test_with_a_state_of_another_version_pods_end_and_none_starts(lab):
+    """Else a node that somebody put an older version on could not be drained for its reboot."""
+    pod, dead, new, kept = lab.pod(), lab.pod(), lab.pod(), lab.pod()
+    conf = lab.conf(runtimeConfig={"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}],
+                                   "bandwidth": {"egressRate": 8_000_000}})
+    results = {p: lab.add(p, conf if p is pod else lab.conf()) for p in (pod, dead, kept)}
+    address = results[pod]["ips"][0]["address"].split("/")[0]
+    restore = written_by_another_version(lab)
+    words = ("has format 2, which another version of roost wrote", "drain this node and reboot it")
+    lab.call("ADD", lab.conf(), new).refused(100, *words)
+    lab.check(kept, results[kept], lab.conf()).refused(100, words[0])
+    lab.call("STATUS", lab.conf("1.1.0")).refused(50, words[0])
+    lab.call("GC", dict(lab.conf("1.1.0"), **{"cni.dev/valid-attachments": []})).refused(100, words[0])
+    dead.ns.remove()
+    for _ in range(2):
+        for p in (pod, dead):
+            said = lab.delete(p, conf if p is pod else lab.conf()).err
+            true("the pod ends, and its record stays where it is: the node state" in said and words[0] in said and
+                 p.container in said, "a warning with the reason", said)
+    equal(lab.call("DEL", lab.conf(), pod, plugin="roost-ipam").status, 0, "DEL of roost-ipam")
+    equal(len(lab.host_links()), 1, "links of pods")
+    true("8080" not in lab.host.run("nft", "list", "table", "inet", "roost-ports", check=False), "no port to be left")
+    equal([l for l in lab.host.ask("link show") if l["ifname"].startswith("ifb")], [], "devices")
+    true(glob.glob(f"{lab.state}/*damaged*") == [], "nothing to be set aside")
+    restore()  # that version is back in the same boot: nobody had the addresses
+    equal(lab.used().get(address), pod.container, "the owner of the address")
+    lab.gc([kept])
+    true(address not in lab.used(), "the address to be released")
+    lab.add(new)
+    lab.delete(new)
+    lab.delete(kept)
+    lab.nothing_left(pod, dead, new, kept)
 
 
 def test_a_damaged_lock_file_of_the_database_does_no_harm(lab):

@@ -159,7 +159,7 @@ static void the_state_of_another_version_is_refused_by_its_format_and_left_alone
 		struct node *n = NULL;
 		refused(node_open(&n, p->dir, modes[i], &e), EMEDIUMTYPE,
 			"format 2, which another version of roost wrote");
-		assert_says(e.details, "reboot");
+		assert_says(e.details, "drain this node and reboot it");
 		assert_int_equal(access(path, F_OK), 0);
 		assert_int_equal(access(mark, F_OK), -1);
 	}
