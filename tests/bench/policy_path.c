@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What network policy costs a packet: UDP between two pods of a node through the kernel's table, with so many
- * policies in it and so many that select the receiving pod, in times of the same packets without the table.
- * Connections are tracked in any case. The established packets are of one flow; the new ones each begin a flow, and only
- * the last policy lets them in. Variants take turns, and of each the quickest batch counts: what else the machine does
- * only makes batches slower.
+ * What network policy costs a packet: between two pods of a node through the kernel's table, with so many policies in
+ * it and so many that select the receiving pod, in times of the same packets without the table. Connections are
+ * tracked in any case. Only the last of the pod's policies lets the packets in; the others miss by their port (half of
+ * them by the protocol) or, in the variants so called, have no port and miss by the peer alone.
+ *
+ *   established  UDP packets of one flow             new  each packet begins a flow
+ *   tcp          connections opened and reset, one after another
+ *   p99          of one packet of a flow, from being sent to being there; and of one connection
+ *
+ * Variants take turns. Of what is a rate the quickest batch counts: what else the machine does only makes batches
+ * slower. A percentile is of the samples of a turn, and the least of all turns counts.
  *
  *   build/release/tests/bench/policy_path [TURNS]     (as root; in network namespaces of its own)
  */
@@ -32,23 +38,28 @@
 #define BATCHES 20	   /* of a turn, of each kind */
 #define LOST_NS 1000000000 /* a batch that takes so long has lost packets, and does not count */
 #define PORT 53
+#define SAMPLES 200    /* of a turn, of each percentile */
+#define CONNECTIONS 10 /* of a batch */
 
 static const struct variant {
 	size_t policies, of_pod;
-} variants[] = {{0, 0}, {100, 1}, {100, 5}, {100, 50}, {1000, 1}, {1000, 5}, {1000, 50}};
+	bool by_peer; /* the pod's other policies have no port */
+} variants[] = {{0, 0, false}, {100, 1, false}, {100, 5, false}, {100, 50, false}, {1000, 1, false},
+	{1000, 5, false}, {1000, 50, false}, {1000, 5, true}, {1000, 50, true}};
 
 static struct podnet net;
 static struct podnet_mouths mouths;
 static struct podnet_ears ears;
 static struct policy_writer *writer;
 static struct err e;
-static int client, server;
+static int client, server, listener;
 
 struct compiled {
 	struct policy_world *w;
 	struct policy_compiler *c;
 	struct policy_ruleset r;
-	uint64_t established_ns, fresh_ns; /* of the quickest batch */
+	uint64_t established_ns, fresh_ns, tcp_ns; /* of the quickest batch */
+	uint64_t packet_p99_ns, connection_p99_ns; /* of the quickest turn */
 };
 
 static struct policy_selector *selector(const char *text)
@@ -79,10 +90,10 @@ static struct policy *policy_of(size_t number, const struct variant *v)
 	(void)snprintf(r->peers->own, sizeof(r->peers->own), "ns");
 	(void)snprintf(text, sizeof(text), "role == \"r%zu\"", number % 100);
 	r->peers->pods = selector(is_last ? "role == \"client\"" : text);
-	if (!is_last) {
+	if (!is_last && !(is_pods && v->by_peer)) {
 		r->ports = mem_new(1, sizeof(*r->ports));
 		r->n_ports = 1;
-		*r->ports = (struct policy_port){.proto = IPPROTO_TCP,
+		*r->ports = (struct policy_port){.proto = number % 2 ? IPPROTO_UDP : IPPROTO_TCP,
 			.first = (uint16_t)(1000 + number),
 			.last = (uint16_t)(1000 + number)};
 	}
@@ -120,8 +131,12 @@ static struct policy_local local_of(const char *name, int link, const struct add
 
 static struct compiled compiled_of(const struct variant *v)
 {
-	struct compiled out = {
-		.w = policy_world_new(), .established_ns = UINT64_MAX, .fresh_ns = UINT64_MAX};
+	struct compiled out = {.w = policy_world_new(),
+		.established_ns = UINT64_MAX,
+		.fresh_ns = UINT64_MAX,
+		.tcp_ns = UINT64_MAX,
+		.packet_p99_ns = UINT64_MAX,
+		.connection_p99_ns = UINT64_MAX};
 	struct policy_local locals[OTHERS + 2];
 	struct policy_namespace ns = {.name = "ns"};
 	(void)policy_world_put_namespace(out.w, &ns);
@@ -204,6 +219,73 @@ static void take_least(uint64_t *least, uint64_t ns)
 	*least = ns < *least ? ns : *least;
 }
 
+static int compare_ns(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+static uint64_t p99(uint64_t samples[SAMPLES])
+{
+	qsort(samples, SAMPLES, sizeof(*samples), compare_ns);
+	return samples[SAMPLES * 99 / 100];
+}
+
+static void sample_packets(struct compiled *x)
+{
+	uint64_t took[SAMPLES];
+	char byte;
+	for (int i = 0; i < SAMPLES; i++) {
+		uint64_t begun = boot_now_ns();
+		assert_int_equal(send(client, "x", 1, 0), 1);
+		assert_int_equal(recv(server, &byte, 1, 0), 1);
+		took[i] = boot_now_ns() - begun;
+	}
+	take_least(&x->packet_p99_ns, p99(took));
+}
+
+static void open_listener(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+	memcpy(&at.sin_addr, net.addrs[1][IPV4].bytes, sizeof(at.sin_addr));
+	listener = podnet_socket(&net, 1, AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
+	assert_int_equal(bind(listener, (void *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listener, 8), 0);
+}
+
+/* A connection opened, taken and reset. */
+static uint64_t connect_once(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+	const struct linger reset = {.l_onoff = 1};
+	memcpy(&to.sin_addr, net.addrs[1][IPV4].bytes, sizeof(to.sin_addr));
+	int from = podnet_socket(&net, 0, AF_INET, SOCK_STREAM, 0);
+	uint64_t begun = boot_now_ns();
+	assert_int_equal(connect(from, (void *)&to, sizeof(to)), 0);
+	int there = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(there >= 0);
+	uint64_t took = boot_now_ns() - begun;
+	(void)setsockopt(from, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	(void)close(from);
+	(void)close(there);
+	return took;
+}
+
+static void sample_connections(struct compiled *x)
+{
+	uint64_t took[SAMPLES], sum = 0;
+	for (int i = 0; i < SAMPLES; i++) {
+		took[i] = connect_once();
+		sum += took[i];
+		if (i % CONNECTIONS == CONNECTIONS - 1) {
+			take_least(&x->tcp_ns, sum / CONNECTIONS);
+			sum = 0;
+		}
+	}
+	take_least(&x->connection_p99_ns, p99(took));
+}
+
 static void take_turn(struct compiled *x)
 {
 	ok(policy_writer_sync(writer, &x->r, &e));
@@ -211,7 +293,9 @@ static void take_turn(struct compiled *x)
 	open_flow();
 	for (int i = 0; i < BATCHES; i++)
 		take_least(&x->established_ns, established_batch());
+	sample_packets(x);
 	close_flow();
+	sample_connections(x);
 	podnet_listen(&net, &ears);
 	for (int i = 0; i < BATCHES; i++)
 		take_least(&x->fresh_ns, fresh_batch());
@@ -219,6 +303,27 @@ static void take_turn(struct compiled *x)
 }
 
 static unsigned int turns = 30;
+
+static void report(struct compiled *all)
+{
+	(void)printf(
+		"                            rates, of none = 1            p99, of none = 1\n"
+		"policies  of the pod  miss  established   new   tcp       packet  connection\n");
+	for (size_t i = 0; i < COUNT(variants); i++) {
+		struct compiled *x = &all[i];
+		(void)printf(
+			"%8zu %11zu  %s %12.2f %5.2f %5.2f %12.2f %11.2f  (%llu, %llu, %llu ns)\n",
+			variants[i].policies, variants[i].of_pod,
+			variants[i].by_peer ? "peer" : "port",
+			(double)all[0].established_ns / (double)x->established_ns,
+			(double)all[0].fresh_ns / (double)x->fresh_ns,
+			(double)all[0].tcp_ns / (double)x->tcp_ns,
+			(double)x->packet_p99_ns / (double)all[0].packet_p99_ns,
+			(double)x->connection_p99_ns / (double)all[0].connection_p99_ns,
+			(unsigned long long)x->established_ns, (unsigned long long)x->fresh_ns,
+			(unsigned long long)x->tcp_ns);
+	}
+}
 
 TEST(packets_cost)
 {
@@ -228,14 +333,7 @@ TEST(packets_cost)
 	for (unsigned int turn = 0; turn < turns; turn++)
 		for (size_t i = 0; i < COUNT(variants); i++)
 			take_turn(&all[i]);
-	(void)printf("policies  of the pod  established  new (packets a second, of none = 1)\n");
-	for (size_t i = 0; i < COUNT(variants); i++)
-		(void)printf("%8zu %11zu %12.2f %4.2f   (%llu, %llu ns)\n", variants[i].policies,
-			variants[i].of_pod,
-			(double)all[0].established_ns / (double)all[i].established_ns,
-			(double)all[0].fresh_ns / (double)all[i].fresh_ns,
-			(unsigned long long)all[i].established_ns,
-			(unsigned long long)all[i].fresh_ns);
+	report(all);
 	for (size_t i = 0; i < COUNT(variants); i++) {
 		policy_ruleset_done(&all[i].r);
 		policy_compiler_free(all[i].c);
@@ -267,11 +365,13 @@ FIXTURE(setup)
 	podnet_make(&net, 2);
 	track_connections();
 	podnet_open_mouths(&net, &mouths);
+	open_listener();
 	return policy_writer_open(&writer, &e);
 }
 
 FIXTURE(teardown)
 {
+	(void)close(listener);
 	policy_writer_close(writer);
 	podnet_close_mouths(&net, &mouths);
 	podnet_done(&net);
