@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chains of policies are remembered by the policy, the direction and the pod's named ports where those count,
- * until the policy changes or no class uses them any more. NetworkPolicy never judges what a pod sends to its
+ * Lines and chains of policies are remembered by the policy, the direction and the pod's named ports where those
+ * count, until the policy changes or no class uses them any more. NetworkPolicy never judges what a pod sends to its
  * own node; the other kinds do, with the same chains.
  *
  * Of a pod's policies those of its namespace and those of all namespaces are asked; places in the order of judgement,
  * sorted by namespace, are made anew with the first class behind a change of policies.
  *
  * A pod that reaches itself through a service is let be from the first NetworkPolicy of its class on: its packets
- * go out and in by one link.
+ * go out and in by one link. That is asked behind the policies that stand in a row with it, as few packets are such.
  */
 #include "policy/classes.h"
 
@@ -21,10 +21,13 @@
 #include "lib/text.h"
 #include "policy/lines.h"
 
-struct class_made { /* the chain of a policy */
+#define LINES_COPIED 4 /* of a policy: a jump costs a packet more than they do */
+
+struct class_made { /* the lines of a policy: few, or a chain; neither: it has none */
 	enum policy_kind kind;
 	char namespace[POLICY_NAMESPACE], name[POLICY_NAME];
-	char chain[POLICY_OBJECT_NAME]; /* "": it has no lines */
+	struct policy_body *few; /* a reference */
+	char chain[POLICY_OBJECT_NAME];
 	bool needs_sets;
 };
 
@@ -61,12 +64,18 @@ struct policy_classes *policy_classes_new(
 	return c;
 }
 
+static void made_free(struct class_made *m)
+{
+	policy_body_unref(m->few);
+	free(m);
+}
+
 void policy_classes_free(struct policy_classes *c)
 {
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->made.n; i++)
-		free(c->made.v[i]);
+		made_free(c->made.v[i]);
 	policy_table_done(&c->made);
 	free(c->places);
 	free(c);
@@ -76,7 +85,7 @@ void policy_classes_free(struct policy_classes *c)
 
 static void made_drop(struct policy_classes *c, size_t at)
 {
-	free(c->made.v[at]);
+	made_free(c->made.v[at]);
 	policy_table_remove(&c->made, at);
 }
 
@@ -124,7 +133,10 @@ void policy_classes_sweep(struct policy_classes *c)
 {
 	for (size_t i = c->made.n; i-- > 0;) {
 		const struct class_made *m = c->made.v[i];
-		if (m->chain[0] && !policy_objects_has_chain(c->objects, m->chain))
+		bool stands =
+			m->few ? policy_objects_have(c->objects, m->few)
+			       : !m->chain[0] || policy_objects_has_chain(c->objects, m->chain);
+		if (!stands)
 			made_drop(c, i);
 	}
 }
@@ -149,13 +161,14 @@ static struct policy_lines_for lines_for(const struct class_writing *w, const st
 		.pod = w->bearer->pod};
 }
 
-static const char *chain_of_policy(const struct class_writing *w, const struct policy *p)
+static const struct class_made *made_of_policy(
+	const struct class_writing *w, const struct policy *p)
 {
 	CLEANUP_TEXT struct text key = {0};
 	made_key(p, w, policy_lines_need_ports(p, w->direction), &key);
 	size_t at = policy_table_find(&w->c->made, key.buf, key.len);
 	if (at != POLICY_TABLE_NONE)
-		return ((struct class_made *)w->c->made.v[at])->chain;
+		return w->c->made.v[at];
 	struct class_made *m = mem_new(1, sizeof(*m));
 	struct policy_draft draft = {0};
 	const struct policy_lines_for l = lines_for(w, p);
@@ -164,11 +177,13 @@ static const char *chain_of_policy(const struct class_writing *w, const struct p
 	(void)text_copy(m->name, sizeof(m->name), p->name);
 	m->needs_sets = policy_lines_need_sets(p, w->direction);
 	policy_lines_add(&l, &draft);
-	if (draft.n > 0)
+	if (draft.n > LINES_COPIED)
 		policy_objects_chain(w->c->objects, 'p', &draft, m->chain);
+	else if (draft.n > 0)
+		m->few = policy_draft_body(&draft);
 	policy_draft_done(&draft);
 	(void)policy_table_add(&w->c->made, key.buf, key.len, m);
-	return m->chain;
+	return m;
 }
 
 /* Classes */
@@ -276,22 +291,39 @@ static void draft_isolation(const struct class_writing *w, const struct policy *
 	policy_draft_add(d, &rule, NULL);
 }
 
+static void draft_policy(
+	const struct class_writing *w, const struct policy *p, struct policy_draft *d)
+{
+	const struct class_made *m = made_of_policy(w, p);
+	if (m->few)
+		policy_draft_append(d, m->few);
+	else
+		draft_jump(d, m->chain);
+}
+
+/* Of NetworkPolicies that stand in a row the order does not count: they only allow. */
+static bool is_last_of_run(const struct policy *const *policies, size_t n, size_t at)
+{
+	return at + 1 == n || policies[at + 1]->kind != POLICY_NETWORK;
+}
+
 static void tier_add(struct class_writing *w, const struct policy *const *policies, size_t n,
 	struct policy_draft *d)
 {
 	bool is_hairpin_out = false;
 	for (size_t i = 0; i < n; i++) {
 		const struct policy *p = policies[i];
-		if (p->kind == POLICY_NETWORK && !is_hairpin_out) {
-			draft_hairpin(d);
-			is_hairpin_out = true;
-		}
 		w->c->needs_sets |= policy_lines_need_sets(p, w->direction);
 		if (policy_lines_pass(p, w->direction)) {
 			const struct policy_lines_for l = lines_for(w, p);
 			policy_lines_add(&l, d);
 		} else {
-			draft_jump(d, chain_of_policy(w, p));
+			draft_policy(w, p, d);
+		}
+		if (p->kind == POLICY_NETWORK && !is_hairpin_out &&
+			is_last_of_run(policies, n, i)) {
+			draft_hairpin(d);
+			is_hairpin_out = true;
 		}
 	}
 }

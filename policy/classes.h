@@ -4,7 +4,8 @@
  * The chain that a pod's packets go through, of the policies that select it: tier by tier, in order. Pods of the
  * same policies and the same numbers behind their named ports have one chain, as it is named by its content.
  *
- *   class c_: of each tier: jump to its policies' chains p_, and then its end.
+ *   class c_: of each tier: the lines of its policies, or jumps to their chains p_ where they are many; then its
+ *             end.
  *   tier t_:  the same, apart, where a rule of the tier passes: to pass is to return. Policies with such rules
  *             stand in it line by line, as their return would end their own chain alone.
  */

@@ -32,14 +32,14 @@ struct clause { /* one of the terms; always: every packet */
 	size_t n, room;
 	bool always;
 };
-enum clause_kind {
-	CLAUSE_PEERS,
-	CLAUSE_SELF,
+enum clause_kind { /* in the order in which a line asks: numbers cost less than look-ups of addresses */
 	CLAUSE_PORTS,
 	CLAUSE_NOT_PORTS,
 	CLAUSE_SOURCES,
 	CLAUSE_ICMP,
 	CLAUSE_NOT_ICMP,
+	CLAUSE_PEERS,
+	CLAUSE_SELF,
 	CLAUSES
 };
 

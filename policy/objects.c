@@ -227,6 +227,26 @@ void policy_objects_use(struct policy_objects *o, const char *chain)
 	}
 }
 
+static bool has_all_of(const struct policy_objects *o, const struct policy_chain_rule *r)
+{
+	const char *logged = strchr(r->log, ' ');
+	for (size_t i = 0; i < r->n_tests; i++) {
+		if (r->tests[i].set[0] && !object_find(&o->sets, r->tests[i].set))
+			return false;
+	}
+	return (!r->counter[0] || object_find(&o->counters, r->counter)) &&
+	       (!logged || object_find(&o->counters, logged + 1));
+}
+
+bool policy_objects_have(const struct policy_objects *o, const struct policy_body *lines)
+{
+	for (size_t i = 0; i < lines->n; i++) {
+		if (!has_all_of(o, &lines->rules[i]))
+			return false;
+	}
+	return true;
+}
+
 /* What was used */
 
 static int compare_names(const void *a, const void *b) /* each begins with its name */

@@ -27,6 +27,8 @@ void policy_objects_chain(struct policy_objects *o, char kind, const struct poli
 	char out[POLICY_OBJECT_NAME]);
 
 bool policy_objects_has_chain(const struct policy_objects *o, const char *chain);
+/* All that these lines refer to, chains apart. */
+bool policy_objects_have(const struct policy_objects *o, const struct policy_body *lines);
 
 /* The set of a group. opens: what comes in may be allowed by it; closes: may be forbidden. */
 void policy_objects_group(

@@ -254,7 +254,34 @@ static void test_replicas_share_a_class(void **state)
 	put_policy(lab, "y", "app == \"web\"", "app == \"client\"");
 	compile(lab, l, 2);
 	assert_string_equal(lab->r.dispatch[0].ingress, lab->r.dispatch[1].ingress);
-	assert_int_equal(lab->r.n_chains, 2);
+	assert_int_equal(lab->r.n_chains, 1);
+}
+
+/* A jump costs a packet more than a few lines do; many stand once, for all classes. */
+static void test_few_lines_of_a_policy_are_copied_into_its_class(void **state)
+{
+	struct lab *lab = *state;
+	struct policy_local l = local_of(7, "a", "u", "10.0.0.1");
+	put_pod(lab, "a", "u", "web", "10.0.0.1");
+	put_pod(lab, "b", "v", "client", "10.0.0.2");
+	put_policy(lab, "y", "app == \"web\"", "app == \"client\"");
+	compile(lab, &l, 1);
+	assert_int_equal(lab->r.n_chains, 1);
+	struct policy_elements *v4 = policy_elements_ref(lab->r.sets[1].elements);
+	put_policy(
+		lab, "z", "app == \"web\"", "app == \"client\""); /* lines of y are made no more */
+	compile(lab, &l, 1);
+	assert_int_equal(lab->r.n_chains, 1);
+	assert_int_equal(lab->r.n_sets, 3);
+	assert_ptr_equal(lab->r.sets[1].elements, v4);
+	policy_elements_unref(v4);
+	put_pod(lab, "a", "u", "none", "10.0.0.1"); /* and what they name goes with the class */
+	compile(lab, &l, 1);
+	assert_int_equal(lab->r.n_sets, 0);
+	put_pod(lab, "a", "u", "web", "10.0.0.1");
+	compile(lab, &l, 1);
+	assert_int_equal(tcp_in(lab, 7, "10.0.0.2"), POLICY_ALLOW);
+	assert_int_equal(tcp_in(lab, 7, "10.0.0.3"), POLICY_DENY);
 }
 
 static void test_a_relabelled_peer_changes_elements_alone(void **state)
@@ -397,6 +424,7 @@ int main(void)
 		LAB_TEST(test_an_address_of_this_node_is_of_the_pod_that_has_it),
 		LAB_TEST(test_a_pod_without_a_link_is_staged_by_its_uid),
 		LAB_TEST(test_replicas_share_a_class),
+		LAB_TEST(test_few_lines_of_a_policy_are_copied_into_its_class),
 		LAB_TEST(test_a_relabelled_peer_changes_elements_alone),
 		LAB_TEST(test_a_new_policy_wants_a_look_at_connections),
 		LAB_TEST(test_counters_and_prefixes_of_logs_are_explained),

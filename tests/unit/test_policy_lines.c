@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What rules become, as text: one pod, one policy, the chain of the policy. Hashes in names are numbered in the
+ * What rules become, as text: one pod, one policy, the lines of the policy. Hashes in names are numbered in the
  * order in which they come, so that a change of one does not change all texts.
  */
 #include "tests/unit/check.h"
@@ -11,6 +11,7 @@
 #include "lib/mem.h"
 #include "policy/compile.h"
 #include "policy/judge.h"
+#include "policy/lines.h"
 #include "tests/policy/walk.h"
 
 #define HEX 24 /* digits of a hash in a name */
@@ -145,21 +146,63 @@ static void number_names(const char *text, struct text *out)
 	}
 }
 
-/* The chain of the policy: its rules alone. */
+static void text_is(const struct text *t, const char *expected)
+{
+	CLEANUP_TEXT struct text numbered = {0};
+	number_names(t->buf ? t->buf : "", &numbered);
+	assert_string_equal(numbered.buf ? numbered.buf : "", expected);
+}
+
+static void describe_chain(const struct policy_chain *c, struct text *out)
+{
+	struct policy_chain copy = *c;
+	const struct policy_ruleset one = {.chains = &copy, .n_chains = 1, .is_used = true};
+	policy_ruleset_describe(&one, out);
+}
+
+/* The lines of the policy, as a chain. */
 static void lines_are(struct policy *p, const char *expected)
 {
 	struct lab lab = {0};
-	CLEANUP_TEXT struct text chain = {0}, numbered = {0};
+	CLEANUP_TEXT struct text chain = {0};
+	struct policy_draft draft = {0};
+	lab_open(&lab, p);
+	struct policy_members *m = policy_members_new(lab.w);
+	struct policy_objects *o = policy_objects_new(m);
+	const struct policy_lines_for l = {.world = lab.w,
+		.members = m,
+		.objects = o,
+		.policy = p,
+		.direction = p->applies[POLICY_INGRESS] ? POLICY_INGRESS : POLICY_EGRESS,
+		.pod = policy_world_pod(lab.w, "n", "a")};
+	policy_lines_add(&l, &draft);
+	if (draft.n > 0) {
+		struct policy_chain c = {.body = policy_draft_body(&draft)};
+		policy_draft_name(&draft, 'p', c.name);
+		c.rules = c.body->rules;
+		c.n = c.body->n;
+		describe_chain(&c, &chain);
+		policy_body_unref(c.body);
+	}
+	policy_draft_done(&draft);
+	policy_objects_free(o);
+	policy_members_free(m);
+	lab_close(&lab);
+	text_is(&chain, expected);
+}
+
+/* The chains of a kind, of all that is made of the policy. */
+static void chains_are(struct policy *p, char kind, const char *expected)
+{
+	struct lab lab = {0};
+	CLEANUP_TEXT struct text chains = {0};
 	lab_open(&lab, p);
 	for (size_t i = 0; i < lab.r.n_chains; i++) {
-		const struct policy_ruleset one = {
-			.chains = &lab.r.chains[i], .n_chains = 1, .is_used = true};
-		if (lab.r.chains[i].name[0] == 'p' || lab.r.chains[i].name[0] == 't')
-			policy_ruleset_describe(&one, &chain);
+		if (lab.r.chains[i].name[0] == kind)
+			describe_chain(&lab.r.chains[i], &chains);
 	}
-	number_names(chain.buf ? chain.buf : "", &numbered);
 	lab_close(&lab);
-	assert_string_equal(numbered.buf ? numbered.buf : "", expected);
+	text_is(&chains, expected);
 }
 
 TEST(a_rule_without_limits_is_one_line)
@@ -185,12 +228,12 @@ TEST(peers_and_ports_are_set_by_set)
 	add_port(r, IPPROTO_UDP, 53, 53);
 	add_port(r, IPPROTO_TCP, 1000, 2000);
 	lines_are(p, "chain p_1\n"
-		     "\tip saddr @s4_2, tcp, dport 1000-2000, count a_3, accept\n"
-		     "\tip saddr @b4_4, tcp, dport 1000-2000, count a_3, accept\n"
-		     "\tip saddr @s4_2, protocol . dport @q_5, count a_3, accept\n"
-		     "\tip saddr @b4_4, protocol . dport @q_5, count a_3, accept\n"
-		     "\tip6 saddr @s6_2, tcp, dport 1000-2000, count a_3, accept\n"
-		     "\tip6 saddr @s6_2, protocol . dport @q_5, count a_3, accept\n");
+		     "\ttcp, dport 1000-2000, ip saddr @s4_2, count a_3, accept\n"
+		     "\tprotocol . dport @q_4, ip saddr @s4_2, count a_3, accept\n"
+		     "\ttcp, dport 1000-2000, ip saddr @b4_5, count a_3, accept\n"
+		     "\tprotocol . dport @q_4, ip saddr @b4_5, count a_3, accept\n"
+		     "\ttcp, dport 1000-2000, ip6 saddr @s6_2, count a_3, accept\n"
+		     "\tprotocol . dport @q_4, ip6 saddr @s6_2, count a_3, accept\n");
 }
 
 TEST(a_named_port_is_the_number_of_the_selected_pod)
@@ -217,10 +260,10 @@ TEST(a_named_port_of_egress_is_a_set_of_addresses_with_numbers)
 	add_name(r, "http");
 	add_port(r, IPPROTO_TCP, 80, 80);
 	lines_are(p, "chain p_1\n"
-		     "\tip daddr @s4_2, tcp, dport 80, count a_3, accept\n"
-		     "\tip daddr @s4_2, ip daddr . protocol . dport @n4_4, count a_3, accept\n"
-		     "\tip6 daddr @s6_2, tcp, dport 80, count a_3, accept\n"
-		     "\tip6 daddr @s6_2, ip6 daddr . protocol . dport @n6_4, count a_3, accept\n");
+		     "\ttcp, dport 80, ip daddr @s4_2, count a_3, accept\n"
+		     "\tip daddr . protocol . dport @n4_4, ip daddr @s4_2, count a_3, accept\n"
+		     "\ttcp, dport 80, ip6 daddr @s6_2, count a_3, accept\n"
+		     "\tip6 daddr . protocol . dport @n6_4, ip6 daddr @s6_2, count a_3, accept\n");
 }
 
 TEST(negations_are_tests_or_arithmetic)
@@ -237,12 +280,12 @@ TEST(negations_are_tests_or_arithmetic)
 	*r->peers->not_nets = cidr_of("192.0.2.0/24");
 	lines_are(p,
 		"chain p_1\n"
-		"\tip daddr != @b4_2, ip daddr != @s4_3, tcp, dport 0-79, count x_4, log \"out "
+		"\ttcp, dport 0-79, ip daddr != @b4_2, ip daddr != @s4_3, count x_4, log \"out "
 		"x_4\", drop\n"
-		"\tip daddr != @b4_2, ip daddr != @s4_3, tcp, dport 91-65535, count x_4, log \"out "
+		"\ttcp, dport 91-65535, ip daddr != @b4_2, ip daddr != @s4_3, count x_4, log \"out "
 		"x_4\", drop\n"
-		"\tip6 daddr != @s6_3, tcp, dport 0-79, count x_4, log \"out x_4\", drop\n"
-		"\tip6 daddr != @s6_3, tcp, dport 91-65535, count x_4, log \"out x_4\", drop\n");
+		"\ttcp, dport 0-79, ip6 daddr != @s6_3, count x_4, log \"out x_4\", drop\n"
+		"\ttcp, dport 91-65535, ip6 daddr != @s6_3, count x_4, log \"out x_4\", drop\n");
 }
 
 TEST(not_a_type_and_code_is_a_choice)
@@ -263,10 +306,11 @@ TEST(to_pass_is_to_return_from_the_tier)
 	struct policy_rule *log = rule_new(p, POLICY_INGRESS, POLICY_LOG);
 	add_port(log, IPPROTO_TCP, 22, 22);
 	add_port(rule_new(p, POLICY_INGRESS, POLICY_PASS), IPPROTO_TCP, 80, 80);
-	lines_are(p, "chain t_1\n"
-		     "\ttcp, dport 22, count l_2, log \"in l_2\", continue\n"
-		     "\ttcp, dport 80, return\n"
-		     "\tcount d_3, log \"in d_3\", drop\n");
+	chains_are(p, 't',
+		"chain t_1\n"
+		"\ttcp, dport 22, count l_2, log \"in l_2\", continue\n"
+		"\ttcp, dport 80, return\n"
+		"\tcount d_3, log \"in d_3\", drop\n");
 }
 
 /* Hundreds of each: the product would be 500 * 300 * 300 * 2 lines. */
