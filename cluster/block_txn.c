@@ -9,28 +9,18 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "cluster/keys.h"
+#include "cluster/nonce.h"
 #include "lib/boot.h"
-#include "lib/hash.h"
-
-/* The kernel's generator does not fail for so few bytes, once it is seeded. */
-static void make_nonce(char out[33])
-{
-	struct hash h; /* 16 bytes that print as hexadecimal digits */
-	if (getrandom(h.bytes, sizeof(h.bytes), 0) != sizeof(h.bytes))
-		err_abort("the kernel gives no random numbers");
-	hash_format(&h, out);
-}
 
 /* Names and times need no escapes. */
 static void block_txn_format_value(
 	struct block_txn *t, const struct cidr *block, const char *node, enum block_state state)
 {
-	char now[32], nonce[33];
+	char now[32], nonce[NONCE_TEXT];
 	boot_format_time(boot_wall_s(), now);
-	make_nonce(nonce);
+	nonce_make(nonce);
 	(void)snprintf(t->value, sizeof(t->value),
 		"{\"node\":\"%.*s\",\"cidr\":\"%s\",\"state\":\"%s\",\"since\":\"%s\","
 		"\"nonce\":\"%s\"}",

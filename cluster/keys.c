@@ -7,6 +7,9 @@
  *
  * A prefix stands in a key with '-' for its '/', as '/' parts the levels. An IPv6 address may end
  * in colons and never contains a dash, so the last dash is always ours.
+ *
+ * In the key of a loan a name and an address are parted by a dot, which both may contain: an IPv6 address has
+ * none, and an IPv4 address three, so what is in front of it is the name.
  */
 #include "cluster/keys.h"
 
@@ -83,6 +86,52 @@ bool keys_parse_block(const char *key, struct cidr *out)
 	if (strcmp(again, key) != 0)
 		return false;
 	*out = c;
+	return true;
+}
+
+bool keys_loan(const char *borrower, const struct cidr *addr, char out[STORE_KEY_MAX])
+{
+	char text[CIDR_TEXT];
+	keys_format_prefix(addr, text);
+	int len = snprintf(
+		out, STORE_KEY_MAX, KEYS_LOANS "%.*s.%s", RESOURCE_NAME - 1, borrower, text);
+	/* an object of Kubernetes is called by the same characters, 253 at most */
+	return len >= 0 && (size_t)len - strlen(KEYS_LOANS) < RESOURCE_NAME;
+}
+
+/* Where the address begins: behind the last dot, or, of IPv4, the fourth from the end. NULL. */
+static char *keys_loan_address(char *rest)
+{
+	char *dot = strrchr(rest, '.');
+	bool is_ipv6 = dot && strchr(dot, ':');
+	for (int i = 0; dot && !is_ipv6 && i < 3; i++) {
+		do
+			dot = dot == rest ? NULL : dot - 1;
+		while (dot && *dot != '.');
+	}
+	return dot;
+}
+
+bool keys_parse_loan(const char *key, char borrower[RESOURCE_NAME], struct cidr *addr)
+{
+	char rest[STORE_KEY_MAX], again[STORE_KEY_MAX], name[RESOURCE_NAME];
+	const char *tail = keys_after(key, KEYS_LOANS);
+	if (!tail || !text_copy(rest, sizeof(rest), tail))
+		return false;
+	char *dot = keys_loan_address(rest);
+	char *dash = dot ? strrchr(dot, '-') : NULL;
+	if (!dash)
+		return false;
+	*dot = '\0';
+	*dash = '/';
+	struct cidr c;
+	struct err ignored;
+	if (!keys_take_name(rest, name) || cidr_parse(dot + 1, &c, &ignored) < 0 ||
+		c.len != addr_bits(&c.addr) || !keys_loan(name, &c, again) ||
+		strcmp(again, key) != 0)
+		return false;
+	(void)text_copy(borrower, RESOURCE_NAME, name);
+	*addr = c;
 	return true;
 }
 

@@ -5,6 +5,8 @@
  *
  *	resources/PLURAL/NAME        what people apply: resources/ippools/default
  *	blocks/CIDR                  who owns a block: blocks/100.66.0.0-26 (cluster/block.h)
+ *	loans/BORROWER.ADDRESS-LEN   a single address of another node's block (cluster/loan.h):
+ *	                             loans/n2.100.66.0.5-32
  *	status/NODE                  what an agent says of itself (cluster/status.h)
  *	status/NODE/newcomer         the same, of an agent that was refused the name
  *	endpoints/NODE.HASH          a pod of a node, where there is no Kubernetes to tell of it
@@ -20,6 +22,7 @@
 
 #define KEYS_RESOURCES "resources/"
 #define KEYS_BLOCKS "blocks/"
+#define KEYS_LOANS "loans/"
 #define KEYS_OLD_INDEX "nodeblocks/"
 #define KEYS_STATUS "status/"
 #define KEYS_ENDPOINTS "endpoints/"
@@ -31,6 +34,9 @@ bool keys_parse_resource(const char *key, enum resource_kind *kind, char name[RE
 void keys_block(const struct cidr *block, char out[STORE_KEY_MAX]);
 bool keys_parse_block(const char *key,
 	struct cidr *out); /* strict: the canonical form and a length that pools can have */
+/* false: no key can say so, as the name is too long. addr is a host's prefix. */
+bool keys_loan(const char *borrower, const struct cidr *addr, char out[STORE_KEY_MAX]);
+bool keys_parse_loan(const char *key, char borrower[RESOURCE_NAME], struct cidr *addr);
 void keys_old_index(const char *node, char out[STORE_KEY_MAX]); /* the prefix of a node's */
 void keys_status(const char *node, char out[STORE_KEY_MAX]);
 void keys_newcomer(const char *node, char out[STORE_KEY_MAX]);

@@ -642,6 +642,21 @@ def ipblock():
     }, needs=["node"])
 
 
+def iploan():
+    def fixed(needed):
+        return {**name(needed, empty=False), "x-kubernetes-validations": [
+            rule(f"self.matches(r'{NAME}')", says="'\"' + self + '\" is no name'"),
+            rule("self == oldSelf", "cannot change: a loan ends, and another one begins")]}
+    return machine({
+        "borrower": fixed("is no name"), "lender": fixed("is no name"),
+        "address": text(45, rule("isIP(self)", says="'\"' + self + '\" is no IP address'")),
+        "state": words("asked", "refused", "lent", "used", "quarantined"),
+        "instead": text(45, rule("self == '' || isIP(self)", says="'\"' + self + '\" is no IP address'")),
+        "since": text(64),
+        "nonce": text(64),
+    }, needs=["borrower", "lender", "state"])
+
+
 def nodestatus():
     count = {"type": "integer", "format": "int64", "minimum": 0}
     down = machine({"peer": text(64), "node": text(256), "since": text(64), "bird": text(1024), "reason": text(1024)})
@@ -760,6 +775,15 @@ def kinds():
                    "self.spec.cidr.replace('.', '-').replace(':', '-').replace('/', '-')",
                    "metadata.name is not that of spec.cidr: it is the prefix with dashes for dots, colons and the slash")],
         selectable=[".spec.node", ".spec.state"], section="IPBlock", needs_spec=True)
+    yield Kind("IPLoan", "iploans", ["rloan"], "KUBERNETES.md", iploan(), [
+        column("Address", ".spec.address"), column("Borrower", ".spec.borrower"),
+        column("Lender", ".spec.lender"), column("State", ".spec.state"), AGE],
+        root=[rule("!has(self.spec.address) || self.metadata.name == self.spec.borrower + '.' + "
+                   "self.spec.address.replace('.', '-').replace(':', '-') + "
+                   "(self.spec.address.contains(':') ? '-128' : '-32')",
+                   "metadata.name is not that of spec.borrower and spec.address: NODE.ADDRESS-LENGTH with dashes in "
+                   "the address")],
+        selectable=[".spec.borrower", ".spec.lender", ".spec.state"], section="IPLoan", needs_spec=True)
     yield Kind("NodeStatus", "nodestatuses", ["rstatus"], "KUBERNETES.md", nodestatus(), [
         column("Version", ".spec.version"), column("BIRD", ".spec.bird"),
         column("Peers", ".spec.peers", "integer"), column("Up", ".spec.peersUp", "integer"),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models of who owns a block (tests/model/blocks.pml) and of pools that overlap (pools.pml): Spin finds nothing
+"""The models of who owns a block (tests/model/blocks.pml), of pools that overlap (pools.pml) and of single addresses
+of another node's block (loans.pml): Spin finds nothing
 against them, whoever takes part, and finds each of the faults that can be planted in them. With --writes N the
 stories of the first are longer, which takes minutes."""
 import pathlib

@@ -2,7 +2,8 @@
 /*
  * The table of kinds. A name has to be a DNS name, so a block's prefix stands there with dashes for
  * dots, colons and the slash. The way back is clear: five decimal numbers are an IPv4 prefix, all else
- * ends in a length behind the last dash and has colons. A name that is of nobody's making stands in the
+ * ends in a length behind the last dash and has colons. A loan's name is its borrower's, a dot, and an address
+ * as such a prefix, which has no dot any more. A name that is of nobody's making stands in the
  * key as it is; whoever reads keys finds no block in it.
  *
  * Kinds that people apply are the object itself. Its apiVersion is roost's own group here and Calico's
@@ -28,7 +29,7 @@
 #define NEWCOMER "newcomer"
 #define NAMESPACE_MAX 63
 
-enum { PLAIN, PREFIXES, NODES, NAMESPACED };
+enum { PLAIN, PREFIXES, NODES, NAMESPACED, LOANS };
 
 static const struct kube_row rows[KUBE_ROWS] = {
 	{"resources/ippools/", "ippools", "IPPool", "IPPool", PLAIN, false},
@@ -56,6 +57,7 @@ static const struct kube_row rows[KUBE_ROWS] = {
 	{"resources/stagedkubernetesnetworkpolicies/", "stagedkubernetesnetworkpolicies",
 		"StagedKubernetesNetworkPolicy", "StagedKubernetesNetworkPolicy", NAMESPACED, true},
 	{"blocks/", "ipblocks", "IPBlock", NULL, PREFIXES, false},
+	{"loans/", "iploans", "IPLoan", NULL, LOANS, false},
 	{"status/", "nodestatuses", "NodeStatus", NULL, NODES, false},
 };
 
@@ -80,35 +82,42 @@ static bool is_ipv4_name(const char *s)
 	return !*s && groups == 5;
 }
 
-/* What a name becomes in a key. */
-static void key_of_prefix(const char *name, char out[STORE_KEY_MAX])
+/* What a name becomes in a key, in its place. */
+static void key_of_prefix(char *name)
 {
 	char separator = is_ipv4_name(name) ? '.' : ':';
-	(void)text_copy(out, STORE_KEY_MAX, name);
-	char *last = strrchr(out, '-');
-	bool is_prefix = last && last > out && strspn(out, "0123456789abcdef-") == strlen(out) &&
+	char *last = strrchr(name, '-');
+	bool is_prefix = last && last > name && strspn(name, "0123456789abcdef-") == strlen(name) &&
 			 strlen(last + 1) == strspn(last + 1, "0123456789");
-	for (char *s = out; is_prefix && s < last; s++)
+	for (char *s = name; is_prefix && s < last; s++)
 		if (*s == '-')
 			*s = separator;
 }
 
-static void key_of_node(const char *name, char out[STORE_KEY_MAX])
+static void key_of_node(char *name)
 {
-	(void)text_copy(out, STORE_KEY_MAX, name);
-	size_t len = strlen(out), tail = strlen("." NEWCOMER);
-	if (len > tail && strcmp(out + len - tail, "." NEWCOMER) == 0)
-		out[len - tail] = '/';
+	size_t len = strlen(name), tail = strlen("." NEWCOMER);
+	if (len > tail && strcmp(name + len - tail, "." NEWCOMER) == 0)
+		name[len - tail] = '/';
+}
+
+/* Where the address of a loan begins in a key: IPv6 has no dots, IPv4 three; the end where there is none. */
+static char *loan_address(char *rest)
+{
+	char *s = rest + strlen(rest);
+	for (int dots = strchr(rest, ':') ? 1 : 4; dots > 0 && s > rest;)
+		dots -= *--s == '.';
+	return *s == '.' ? s + 1 : s;
 }
 
 static void key_of(const struct kube_row *row, const char *name, char out[STORE_KEY_MAX])
 {
-	if (row->names == PREFIXES)
-		key_of_prefix(name, out);
-	else if (row->names == NODES)
-		key_of_node(name, out);
-	else
-		(void)text_copy(out, STORE_KEY_MAX, name);
+	(void)text_copy(out, STORE_KEY_MAX, name);
+	char *dot = row->names == LOANS ? strrchr(out, '.') : NULL;
+	if (row->names == NODES)
+		key_of_node(out);
+	else if (row->names == PREFIXES || dot)
+		key_of_prefix(dot ? dot + 1 : out);
 }
 
 /* How many bytes of a name are the namespace's. */
@@ -135,7 +144,10 @@ bool kube_row_name(const struct kube_row *row, const char *rest, char name[KUBE_
 	char again[STORE_KEY_MAX];
 	if (!text_copy(name, KUBE_NAME, rest))
 		return false;
-	for (char *s = name; row->names == PREFIXES && *s; s++)
+	char *prefix = row->names == PREFIXES ? name
+		       : row->names == LOANS  ? loan_address(name)
+					      : NULL;
+	for (char *s = prefix; s && *s; s++)
 		if (*s == '.' || *s == ':')
 			*s = '-';
 	char *slash = row->names == NODES ? strchr(name, '/') : NULL;

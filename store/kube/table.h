@@ -6,6 +6,7 @@
  *	resources/ippools/default	IPPool default: the object itself, by Calico's apiVersion
  *	resources/nodes/n1		RoostNode n1
  *	blocks/100.66.0.0-26		IPBlock 100-66-0-0-26: the document is its spec
+ *	loans/n2.100.66.0.5-32		IPLoan n2.100-66-0-5-32: the same
  *	status/n1, status/n1/newcomer	NodeStatus n1, n1.newcomer: the same
  *	resources/networkpolicies/a.b	NetworkPolicy b of the namespace a: the object itself
  *
@@ -29,7 +30,7 @@ struct kube_row {
 };
 
 /* The i-th kind; NULL: there are no more. */
-#define KUBE_ROWS 17
+#define KUBE_ROWS 18
 const struct kube_row *kube_row(size_t i);
 
 /* Of a key, and its object's name. NULL: such a document cannot be in the API. */

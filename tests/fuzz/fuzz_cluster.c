@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: documents in the cluster store. The input is "KEY NUL VALUE"; it is read as a block,
- * as a status, and its key as any key. What comes out is written again to the same text.
+ * Fuzz target: documents in the cluster store. The input is "KEY NUL VALUE"; it is read as a block, as a
+ * loan, as a status, and its key as any key. What comes out is written again to the same text.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -9,6 +9,7 @@
 
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
+#include "cluster/loan.h"
 #include "cluster/status.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -30,6 +31,20 @@ static void try_block(const char *key, const char *value)
 	struct block back;
 	block_txn_confirm(&t, &b);
 	CHECK(block_parse(t.key, t.value, 1, &back, &e) == 0);
+}
+
+static void try_loan(const char *key, const char *value)
+{
+	struct loan l, back;
+	struct loan_txn t;
+	struct err e = {0};
+	if (loan_parse(key, value, 1, &l, &e) < 0) {
+		CHECK(*e.text);
+		return;
+	}
+	CHECK(text_is_dns_name(l.borrower) && text_is_dns_name(l.lender));
+	CHECK(loan_txn_put(&t, &l) && strcmp(t.key, key) == 0);
+	CHECK(loan_parse(t.key, t.value, 1, &back, &e) == 0 && back.state == l.state);
 }
 
 static void try_status(const char *value)
@@ -71,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *value = text + strlen(text) + 1;
 	try_key(text);
 	try_block(text, value);
+	try_loan(text, value);
 	try_status(value);
 	return 0;
 }

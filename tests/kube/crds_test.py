@@ -16,7 +16,8 @@ from roostlab import BIN
 pytestmark = [pytest.mark.needs(*controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
 PLURALS = {"IPPool": "ippools", "RoostNode": "roostnodes", "BGPConfiguration": "bgpconfigurations",
            "BGPPeer": "bgppeers", "BGPFilter": "bgpfilters", "IPReservation": "ipreservations",
-           "IPAMConfiguration": "ipamconfigurations", "IPBlock": "ipblocks", "NodeStatus": "nodestatuses",
+           "IPAMConfiguration": "ipamconfigurations", "IPBlock": "ipblocks",
+           "IPLoan": "iploans", "NodeStatus": "nodestatuses",
            **{kind: f"{kind.lower()[:-1]}ies" if kind.endswith("y") else f"{kind.lower()}s" for kind in (
                "Tier", "GlobalNetworkPolicy", "NetworkPolicy", "GlobalNetworkSet", "NetworkSet",
                "StagedGlobalNetworkPolicy", "StagedNetworkPolicy", "StagedKubernetesNetworkPolicy")}}
@@ -303,6 +304,21 @@ def test_a_block_is_what_its_name_says_and_stays_with_its_node(k):
     equal(change(k, block("10-65-3-0-26"), block("10-65-3-0-26", state="quarantined")), None, "the answer to another state")
 
 
+def loan(name, **spec):
+    return document("IPLoan", {"borrower": "n2", "lender": "n1", "state": "used", **spec}, name=name)
+
+
+def test_a_loan_is_what_its_name_says_and_stays_with_its_nodes(k):
+    for doc, taken in ((loan("n2.10-65-0-5-32", address="10.65.0.5"), True), (loan("n2.fd00---128", address="fd00::"), True),
+                       (loan("n2.10-65-0-5-32", address="10.65.0.6"), False), (loan("n3.10-65-0-5-32", address="10.65.0.5"), False),
+                       (loan("n2.10-65-0-5-32", state="owned"), False), (loan("n2.10-65-0-5-32", lender=""), False)):
+        equal(judged(k, doc) is None, taken, f"whether the API server takes {doc}")
+    name = "n2.10-65-3-5-32"
+    for field in ("borrower", "lender"):
+        true("cannot change" in (change(k, loan(name), loan(name, **{field: "n7"})) or ""), f"another {field} to be refused")
+    equal(change(k, loan(name, state="asked"), loan(name, state="lent")), None, "the answer to another state")
+
+
 def test_kubectl_names_the_field_and_the_reason(k):
     for doc, said in ((pool(cidr="10.65.0.1/16"),
                        'spec.cidr: Invalid value: "10.65.0.1/16": is 10.65.0.1/16, which has host bits'),
@@ -316,18 +332,20 @@ def test_columns_show_what_people_look_for(k):
             node({"bgp": {"ipv4Address": "192.0.2.1/24", "asNumber": 64513}, "drain": True}, name="n1"),
             document("IPBlock", {"node": "n1", "cidr": "10.65.0.64/26", "state": "owned"}, name="10-65-0-64-26"),
             document("IPBlock", {"node": "n2", "cidr": "10.65.0.128/26", "state": "owned"}, name="10-65-0-128-26"),
+            document("IPLoan", {"borrower": "n2", "lender": "n1", "address": "10.65.0.65", "state": "used"}, name="n2.10-65-0-65-32"),
             document("NodeStatus", {"version": "1.2", "bird": "up", "problemCount": 3, "addressesUsed": 7,
                                     "addressesFree": 57, "peers": 2, "peersUp": 1,
                                     "heartbeat": "2026-01-01T00:00:00Z", "further": {"x": 1}}, name="n1"))
     for words, row in ((("ippools",), ["shown", "10.65.0.0/16", "26", "CrossSubnet", "true"]),
                        (("rnode",), ["n1", "192.0.2.1/24", "64513", "true"]),
                        (("ipblocks", "--field-selector", "spec.node=n1"), ["10-65-0-64-26", "10.65.0.64/26", "n1", "owned"]),
+                       (("iploans",), ["n2.10-65-0-65-32", "10.65.0.65", "n2", "n1", "used"]),
                        (("nodestatuses",), ["n1", "1.2", "up", "2", "1", "7", "57", "3"])):
         lines = k.kubectl("get", *words, "--no-headers").splitlines()
         equal([line.split()[:len(row)] for line in lines], [row], f"what kubectl get {words[0]} prints")
     whole = k.kubectl("get", "roost", "-o", "name").split()
-    equal(sorted(whole), ["ipblock.roost.io/10-65-0-128-26", "ipblock.roost.io/10-65-0-64-26", "ippool.roost.io/shown",
-                          "nodestatus.roost.io/n1", "roostnode.roost.io/n1"], "what kubectl get roost prints")
+    equal(sorted(whole), ["ipblock.roost.io/10-65-0-128-26", "ipblock.roost.io/10-65-0-64-26", "iploan.roost.io/n2.10-65-0-65-32",
+                          "ippool.roost.io/shown", "nodestatus.roost.io/n1", "roostnode.roost.io/n1"], "what kubectl get roost prints")
     equal(k.must("GET", f"{collection('NodeStatus')}/n1")["spec"]["further"], {"x": 1},
           "what the agent of a later version adds")
 

@@ -13,7 +13,7 @@ ROOST = "/apis/roost.io/v1"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 PEOPLES = ("ippools", "bgpconfigurations", "bgppeers", "bgpfilters", "ipreservations", "ipamconfigurations")
-AGENTS = ("roostnodes", "ipblocks", "nodestatuses")
+AGENTS = ("roostnodes", "ipblocks", "iploans", "nodestatuses")
 OTHERS = "node.kubernetes.io/not-ready"
 NETWORK = "node.kubernetes.io/network-unavailable"
 
@@ -117,6 +117,20 @@ def test_an_agent_writes_no_objects_of_another_node(k):
         status, answer = k.ask("PUT", f"{ROOST}/ipblocks/{name}", {**doc, "spec": {"node": node, "state": "owned"}}, config=k.n1)
         true(status == 422 and "cannot change" in answer["message"], f"nobody to pass a block on, saw {status}: {answer}")
     refused(k, "may not write", "POST", f"{ROOST}/nodestatuses", thing("NodeStatus", "n3", {"removal": "x", "version": "1"}))
+
+
+def test_an_agent_writes_the_loans_of_its_own_node(k):
+    """The borrower asks and uses, the lender lends or refuses; nobody else has a word in it."""
+    def loan(borrower, lender, state):
+        return thing("IPLoan", f"{borrower}.10-65-7-5-32", {"borrower": borrower, "lender": lender, "state": state})
+
+    allowed(k, "POST", f"{ROOST}/iploans", loan("n1", "n9", "asked"))
+    refused(k, "may not write", "POST", f"{ROOST}/iploans", loan("n2", "n1", "lent"))
+    asked = allowed(k, "POST", f"{ROOST}/iploans", loan("n2", "n1", "asked"), config=k.n2)
+    lent = allowed(k, "PUT", f"{ROOST}/iploans/{asked['metadata']['name']}", {**asked, "spec": {**asked["spec"], "state": "lent"}})
+    refused(k, "may not write", "PUT", f"{ROOST}/iploans/{asked['metadata']['name']}", {**lent, "spec": {**lent["spec"], "state": "used"}})
+    allowed(k, "DELETE", f"{ROOST}/iploans/n1.10-65-7-5-32")
+    allowed(k, "DELETE", f"{ROOST}/iploans/n2.10-65-7-5-32")
 
 
 def test_an_agent_removes_a_node_that_is_gone(k):
@@ -225,9 +239,9 @@ def test_people_see_and_change_what_their_role_says(k):
     def may(role, verb, resource):
         return k.kubectl("auth", "can-i", verb, f"{resource}.roost.io", config=roles[role], ok=False).stdout.strip() == "yes"
 
-    rows = (("roost-view", "get", ("ippools", "roostnodes", "ipblocks", "nodestatuses"), True),
+    rows = (("roost-view", "get", ("ippools", "roostnodes", "ipblocks", "iploans", "nodestatuses"), True),
             ("roost-view", "get", ("bgppeers", "bgpconfigurations"), False), ("roost-view", "create", ("ippools",), False),
-            ("roost-admin", "update", PEOPLES + ("roostnodes",), True), ("roost-admin", "delete", ("ipblocks", "nodestatuses"), False),
+            ("roost-admin", "update", PEOPLES + ("roostnodes",), True), ("roost-admin", "delete", ("ipblocks", "iploans", "nodestatuses"), False),
             ("roost-operator", "delete", PEOPLES + AGENTS, True))
     wrong = [(role, verb, resource) for role, verb, resources, expected in rows for resource in resources
              if may(role, verb, resource) != expected]

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "cluster/block.h"
+#include "cluster/loan.h"
 #include "cluster/resource_impl.h"
 #include "cluster/status.h"
 #include "golden.h"
@@ -179,6 +180,7 @@ TEST(definitions_and_tables_have_the_same_members)
 			resource_kind_is_policy(kind) ? NULL : resource_spec(kind));
 	}
 	compare_file("ipblocks", "IPBlock", block_schema());
+	compare_file("iploans", "IPLoan", loan_schema());
 	compare_file("nodestatuses", "NodeStatus", status_schema());
 }
 

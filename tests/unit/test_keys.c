@@ -132,9 +132,52 @@ TEST(the_key_of_a_pod_is_known_by_its_node_alone)
 	assert_false(keys_is_endpoint_of(key, "n.1"));
 }
 
+TEST(keys_of_loans_are_read_back)
+{
+	static const struct {
+		const char *borrower, *addr, *key;
+	} table[] = {
+		{"n2", "100.66.0.5/32", "loans/n2.100.66.0.5-32"},
+		{"n2.example", "100.66.0.5/32", "loans/n2.example.100.66.0.5-32"},
+		{"n.1", "100.66.0.5/32", "loans/n.1.100.66.0.5-32"},
+		{"1.2.3.4", "5.6.7.8/32", "loans/1.2.3.4.5.6.7.8-32"},
+		{"n2", "fd66::/128", "loans/n2.fd66::-128"},
+		{"a-b.c", "2001:db8::1/128", "loans/a-b.c.2001:db8::1-128"},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char key[STORE_KEY_MAX], name[RESOURCE_NAME];
+		struct cidr c = cidr(table[i].addr), back;
+		assert_true(keys_loan(table[i].borrower, &c, key));
+		assert_string_equal(key, table[i].key);
+		assert_true(keys_parse_loan(key, name, &back));
+		assert_string_equal(name, table[i].borrower);
+		assert_true(cidr_equal(&back, &c));
+	}
+}
+
+TEST(keys_that_are_no_loans_are_refused)
+{
+	static const char *const bad[] = {"", "loans/", "loans/n2", "loans/.", "loans/-32",
+		"loans/100.66.0.5-32", "loans/.100.66.0.5-32", "loans/n2.100.66.0.5",
+		"loans/n2.100.66.0.5-31", "loans/n2.100.66.0.05-32", "loans/n2.100.66.0-32",
+		"loans/n2.0.100.66.0.5-032", "loans/N2.100.66.0.5-32", "loans/n2/100.66.0.5-32",
+		"loans/n2.FD66::-128", "loans/n2.fd66:0::-128", "loans/n2.fd66::-64",
+		"loans/fd66::-128", "loans/n2.fd66::.1-128", "blocks/n2.100.66.0.5-32"};
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		char name[RESOURCE_NAME] = "untouched";
+		struct cidr c = {.len = 77};
+		if (keys_parse_loan(bad[i], name, &c))
+			fail_msg("\"%s\" was taken", bad[i]);
+		assert_int_equal(c.len, 77);
+		assert_string_equal(name, "untouched");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_of_loans_are_read_back),
+		cmocka_unit_test(keys_that_are_no_loans_are_refused),
 		cmocka_unit_test(keys_of_blocks_are_read_back),
 		cmocka_unit_test(a_second_spelling_of_a_block_is_no_key),
 		cmocka_unit_test(keys_of_every_kind_of_resource_are_read_back),

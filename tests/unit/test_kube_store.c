@@ -36,6 +36,11 @@ TEST(each_document_is_an_object_and_back)
 		{"blocks/fd00::10:0-122", "ipblocks/fd00--10-0-122"},
 		{"blocks/2001:db8:1:2:3:4:5:0-112", "ipblocks/2001-db8-1-2-3-4-5-0-112"},
 		{"blocks/somebody", "ipblocks/somebody"},
+		{"loans/n2.100.66.0.5-32", "iploans/n2.100-66-0-5-32"},
+		{"loans/n2.example.1.10.0.0.5-32", "iploans/n2.example.1.10-0-0-5-32"},
+		{"loans/n2.fd00::-128", "iploans/n2.fd00---128"},
+		{"loans/n2.example.fd00::7:0-128", "iploans/n2.example.fd00--7-0-128"},
+		{"loans/somebody", "iploans/somebody"},
 		{"status/n1", "nodestatuses/n1"},
 		{"status/n1/newcomer", "nodestatuses/n1.newcomer"},
 		{"status/n1.a/newcomer", "nodestatuses/n1.a.newcomer"},
@@ -64,7 +69,8 @@ TEST(a_key_of_which_there_is_no_object_is_told_apart)
 	static const char *const table[] = {"guard/pools", "nodeblocks/n1/10.0.0.0-24", "a",
 		"resources/ippools/", "resources/ippools/A", "resources/other/a", "blocks/",
 		"blocks/10.0.0.0/24", "status/a b", "status/n1/a/b", "status/n1/other",
-		"blocks/100-66-0-0-26", "blocks/fd00-10---122", "status/n1.newcomer",
+		"blocks/100-66-0-0-26", "loans/n2.100-66-0-5-32", "loans/n2.fd00---128",
+		"blocks/fd00-10---122", "status/n1.newcomer",
 		"resources/networkpolicies/web", "resources/networkpolicies/.web",
 		"resources/networkpolicies/shop.", "resources/networkpolicies/shop/web"};
 	for (size_t i = 0; i < COUNT(table); i++) {
