@@ -91,6 +91,7 @@ static int open_store(struct agent *a, struct err *e)
 	a->watch_status = store_start_watch(a->store, a->member.key);
 	a->watch_resources = store_start_watch(a->store, KEYS_RESOURCES);
 	a->watch_blocks = store_start_watch(a->store, KEYS_BLOCKS);
+	a->watch_loans = store_start_watch(a->store, KEYS_LOANS);
 	return 0;
 }
 
@@ -186,6 +187,7 @@ static int open_all(struct agent *a, struct err *e)
 	member_find_place(&here);
 	choose_name(a, &here);
 	note_homes(a);
+	know_reserved(a);
 	replica_init(&a->replica, a->conf.node);
 	a->loss.id = a->known.store_id;
 	member_init(&a->member, a->conf.node, a->known.installation, &here);
@@ -287,6 +289,7 @@ void agent_close(struct agent *a)
 	free(a->exits.own);
 	peers_down_done(&a->peers_down);
 	pending_done(&a->pending);
+	free(a->lending.reading.docs);
 	poolroutes_done(&a->poolroutes);
 	free(a);
 }
@@ -331,7 +334,8 @@ static void drop_old_index(struct agent *a, const struct store_event *ev)
  * a store that went back. */
 static bool is_of_watch(const struct agent *a, uint64_t id)
 {
-	return id == a->watch_status || id == a->watch_resources || id == a->watch_blocks;
+	return id == a->watch_status || id == a->watch_resources || id == a->watch_blocks ||
+	       id == a->watch_loans;
 }
 
 static struct kubernetes_agent show_kubernetes(struct agent *a)
@@ -362,6 +366,7 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 			agent_want_reconcile(a, AGENT_AT_ONCE);
 		if (a->member.joined && !was) { /* [A1], so A2 is due */
 			pending_forget_kind(&a->pending, PENDING_CONFIRMED);
+			a->lending.knows = false;
 			list_old_index(a);
 		}
 		a->publish_at = boot_now_ms();
@@ -372,6 +377,11 @@ static void take_store_event(struct agent *a, const struct store_event *ev)
 	} else if (ev->id == a->watch_blocks) {
 		if (replica_take(&a->replica, REPLICA_BLOCKS, ev))
 			agent_want_reconcile(a, AGENT_AT_ONCE);
+	} else if (ev->id == a->watch_loans) {
+		if (replica_take(&a->replica, REPLICA_LOANS, ev))
+			agent_want_reconcile(a, AGENT_AT_ONCE);
+	} else if (end_loan_reading(a, ev)) {
+		agent_want_reconcile(a, AGENT_AT_ONCE);
 	} else if (first_pools_take(&a->first_pools, ev)) {
 		agent_want_reconcile(a, AGENT_SOON);
 	} else if (ev->id == a->node_commit) {

@@ -3,7 +3,7 @@
 /*
  * Inside of struct agent, for the sources that implement agent/agent.h. From the top: agent.c
  * (events and times), reconcile.c (the node as it shall be), requests.c (agent/requests.h), report.c
- * (what it says of itself), addresses.c, block_steps.c, reboot.c (what survives one), agent_impl.c.
+ * (what it says of itself), addresses.c, block_steps.c, loan_steps.c, reboot.c (what survives one), agent_impl.c.
  */
 #include "agent/agent.h"
 #include "agent/bird/bird.h"
@@ -17,12 +17,14 @@
 #include "agent/kernel/kernel.h"
 #include "agent/kube/kubernetes.h"
 #include "agent/lastknown.h"
+#include "agent/loan_steps.h"
 #include "agent/member.h"
 #include "agent/node_states.h"
 #include "agent/peers_down.h"
 #include "agent/pending.h"
 #include "agent/policies.h"
 #include "agent/poolroutes.h"
+#include "agent/reboot.h"
 #include "agent/requests.h"
 #include "agent/server.h"
 #include "agent/store_loss.h"
@@ -39,7 +41,7 @@ struct agent_exits {
 struct agent {
 	struct agent_conf conf;
 	struct store *store;
-	uint64_t watch_resources, watch_blocks, watch_status;
+	uint64_t watch_resources, watch_blocks, watch_loans, watch_status;
 	uint64_t list_index; /* of what an earlier version kept, under way */
 	struct replica replica;
 	struct member member;
@@ -80,6 +82,7 @@ struct agent {
 	bool has_reconciled, had_trouble, knows_services; /* since it started */
 
 	struct pending_list pending;
+	struct agent_lending lending;
 	struct agent_waiter waiters[AGENT_WAITERS];
 	size_t n_waiters;
 	uint64_t node_commit;	  /* of our Node document, under way */
@@ -107,12 +110,6 @@ int apply_block_plan(struct agent *a, const struct block_plan *p, const struct m
 /* The end of any transaction of ours; of one of a block (true: it was one). */
 void note_commit(struct agent *a, const struct store_event *ev);
 bool end_block_step(struct agent *a, const struct store_event *ev);
-
-/* Before a block is used: what must survive a reboot is on the disk. adding may be NULL. */
-int save_last_known(
-	struct agent *a, const struct mirror *m, const struct block_plan *adding, struct err *e);
-/* After a reboot without the store, in each reconciliation: what was saved is the node state. */
-void use_last_known(struct agent *a);
 
 void log_problems(struct agent *a);		/* those that came and went */
 const char *agent_lacks(const struct agent *a); /* of what a served node has; NULL: nothing */

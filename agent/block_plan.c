@@ -15,6 +15,7 @@
  *	none             in use              CLAIM, to have it again
  *	none             empty               DROP
  *	another's        there               DISOWN, then DROP when it is empty
+ *	lent from        none                neither ADD nor RETURN before loans were read, no RETURN then
  *	unreadable       any                 none: somebody has to mend the document
  *
  * While a store that lost documents is not used (agent/store_loss.h) only two rows count: none and
@@ -132,6 +133,14 @@ static void set_doc(struct block_plan_step *s, const struct replica_block *b)
 	(void)text_copy(s->doc.node, sizeof(s->doc.node), b->node);
 }
 
+static bool is_lent(const struct block_plan_input *in, const struct cidr *block)
+{
+	for (size_t i = 0; i < in->n_lent; i++)
+		if (cidr_contains(block, &in->lent[i].addr))
+			return true;
+	return false;
+}
+
 /* A block of which only we know that we were about to own it: by a process that was killed, or whose
  * store was gone. */
 static void plan_pending(struct planning *p, const struct replica_block *b, size_t dir)
@@ -149,7 +158,7 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 {
 	const struct node_states_block *s = node_states_find(p->in->states, &b->cidr);
 	bool confirmed = is_confirmed(p->in, &b->cidr);
-	if (is_under_way(p->in, &b->cidr))
+	if (is_under_way(p->in, &b->cidr) || (!s && !p->in->knows_loans))
 		return;
 	if (is_tried(p->in, &b->cidr) &&
 		(b->state != BLOCK_OWNED || !confirmed || (s && s->in.draining)))
@@ -157,7 +166,8 @@ static void plan_owned(struct planning *p, const struct replica_block *b)
 	if (b->state == BLOCK_PENDING) {
 		plan_pending(p, b, s ? s->dir : home_of(p->in, &b->cidr));
 	} else if (b->state == BLOCK_QUARANTINED) {
-		set_doc(add_step(p, s ? STEP_CONFIRM : STEP_RETURN, &b->cidr, 0), b);
+		if (s || !is_lent(p->in, &b->cidr))
+			set_doc(add_step(p, s ? STEP_CONFIRM : STEP_RETURN, &b->cidr, 0), b);
 	} else if (!confirmed) {
 		set_doc(add_step(p, STEP_CONFIRM, &b->cidr, s ? s->dir : home_of(p->in, &b->cidr)),
 			b);
@@ -238,8 +248,8 @@ static void plan_states(struct planning *p)
 		const struct node_states_block *s = &states->blocks[i];
 		const struct replica_block *b = replica_block(p->in->replica, &s->in.cidr);
 		bool *shrunk = &p->shrunk[s->dir][family_of(s->in.cidr.addr.family)];
-		if (is_under_way(p->in, &s->in.cidr))
-			continue;
+		if (s->in.loan || is_under_way(p->in, &s->in.cidr))
+			continue; /* of loans: agent/loan_plan.c */
 		if (!b || !is_ours(p->in, b)) {
 			plan_lost(p, s, b);
 		} else if (b->state == BLOCK_OWNED && !s->in.draining && !*shrunk &&
@@ -266,14 +276,26 @@ static bool block_suits(const struct block_plan_ask *ask, const struct mirror *m
 	return dir == ask->dir && pool && pool->assigns && may_use(ask, &pool->pool.cidr);
 }
 
+bool block_plan_suits(
+	const struct block_plan_ask *ask, const struct mirror *m, const struct addr *a)
+{
+	for (size_t i = 0; i < m->n_pools; i++)
+		if (m->pools[i].assigns && cidr_contains(&m->pools[i].pool.cidr, a) &&
+			may_use(ask, &m->pools[i].pool.cidr))
+			return true;
+	return false;
+}
+
 static uint64_t free_for(const struct block_plan_input *in, const struct block_plan_ask *ask)
 {
 	const struct node_states *s = in->states;
 	uint64_t sum = 0;
 	for (size_t i = 0; i < s->n_blocks; i++) {
 		const struct node_block *b = &s->blocks[i].in;
-		if (!b->draining && !b->disowned &&
-			block_suits(ask, in->mirror, s->blocks[i].dir, &b->cidr))
+		bool suits = b->loan ? s->blocks[i].dir == ask->dir &&
+					       block_plan_suits(ask, in->mirror, &b->cidr.addr)
+				     : block_suits(ask, in->mirror, s->blocks[i].dir, &b->cidr);
+		if (!b->draining && !b->disowned && suits)
 			sum += b->free;
 	}
 	return sum;
@@ -390,12 +412,14 @@ static bool pick_any(struct planning *p, const struct block_plan_ask *ask, size_
 /* This node's blocks, and those it is about to have. */
 static size_t count_blocks(const struct planning *p)
 {
-	size_t n = p->in->states->n_blocks;
+	size_t n = 0;
+	for (size_t i = 0; i < p->in->states->n_blocks; i++)
+		n += !p->in->states->blocks[i].in.loan;
 	for (size_t i = 0; i < p->in->pending->n; i++) {
 		const struct pending *k = &p->in->pending->v[i];
-		bool claims = k->kind == PENDING_DONE ||
-			      (pending_is_under_way(k) && k->kind != PENDING_RETURN);
-		n += claims && !node_states_find(p->in->states, &k->block);
+		bool claims = k->kind == PENDING_DONE || k->kind < PENDING_RETURN;
+		n += claims && pool_of(p->in->mirror, &k->block) &&
+		     !node_states_find(p->in->states, &k->block);
 	}
 	for (size_t i = 0; i < p->out->n_steps; i++) {
 		const struct block_plan_step *s = &p->out->steps[i];
@@ -427,6 +451,8 @@ static void claim_for(struct planning *p, const struct block_plan_ask *ask, char
 static void plan_claim(
 	struct planning *p, const struct block_plan_ask *ask, uint64_t least, char why[256])
 {
+	if (!p->in->knows_loans)
+		return; /* blocks that the store says are ours wait for that, too */
 	if (free_for(p->in, ask) < least && !is_growing(p, ask) && !keep_draining(p, ask))
 		claim_for(p, ask, why);
 }
@@ -482,14 +508,15 @@ static void plan_restore(struct planning *p)
 	for (size_t i = 0; i < in->states->n_blocks; i++) {
 		const struct node_states_block *s = &in->states->blocks[i];
 		bool used = s->in.used > 0 || s->in.cooling > 0 || s->in.quarantined > 0;
-		if (used && !replica_block(in->replica, &s->in.cidr) &&
+		if (used && !s->in.loan && !replica_block(in->replica, &s->in.cidr) &&
 			!is_under_way(in, &s->in.cidr) && !is_tried(in, &s->in.cidr))
 			plan_enter(p, s);
 	}
 	for (size_t i = 0; i < in->replica->n_blocks; i++) {
 		const struct replica_block *b = &in->replica->blocks[i];
 		if (is_ours(in, b) && !node_states_find(in->states, &b->cidr) &&
-			!is_under_way(in, &b->cidr) && !is_tried(in, &b->cidr))
+			!is_under_way(in, &b->cidr) && !is_tried(in, &b->cidr) && in->knows_loans &&
+			!is_lent(in, &b->cidr))
 			set_doc(add_step(p, STEP_RETURN, &b->cidr, 0), b);
 	}
 }
@@ -500,7 +527,8 @@ static void judge_limit(struct planning *p)
 	const struct node_states *states = p->in->states;
 	size_t kept = 0;
 	for (size_t i = 0; i < states->n_blocks; i++)
-		kept += !states->blocks[i].in.draining && !states->blocks[i].in.disowned;
+		kept += !states->blocks[i].in.draining && !states->blocks[i].in.disowned &&
+			!states->blocks[i].in.loan;
 	if (p->in->max_blocks && kept > p->in->max_blocks)
 		problems_add(&p->out->problems,
 			"this node has %zu blocks, and maxBlocksPerHost is %u: it keeps those that "

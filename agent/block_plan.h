@@ -52,7 +52,10 @@ struct block_plan_input {
 	uint64_t headroom; /* free addresses a family and state folder */
 	const struct block_plan_ask *asks;
 	size_t n_asks;
-	uint32_t max_blocks; /* 0: no limit */
+	uint32_t max_blocks;	 /* 0: no limit */
+	const struct cidr *lent; /* addresses of own blocks that other nodes may use */
+	size_t n_lent;
+	bool knows_loans; /* they were read since this agent began: a block may become this node's, or free */
 	int64_t idle_s, now_s;
 	bool cordoned;	   /* few pods come: one free address is enough before a block is claimed */
 	bool drain;	   /* the node takes no pods: everything idle goes back at once */
@@ -73,3 +76,7 @@ struct block_plan {
 };
 void block_plan_make(const struct block_plan_input *in, struct block_plan *out);
 void block_plan_done(struct block_plan *p);
+
+/* Whether the ask may have this address. */
+bool block_plan_suits(
+	const struct block_plan_ask *ask, const struct mirror *m, const struct addr *a);

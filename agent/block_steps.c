@@ -29,9 +29,10 @@
 #include "lib/text.h"
 
 #define WRITE_MS 5000
-#define CONFLICT_S 10 /* a block that somebody took is not tried again before */
-#define RETRY_MS 2000 /* a store that takes no changes is asked again after so long */
-#define DONE_S 5      /* the watch is expected to show what was done by then */
+#define CONFLICT_S 10	  /* a block that somebody took is not tried again before */
+#define RETRY_MS 2000	  /* a store that takes no changes is asked again after so long */
+#define LOAN_CONFLICT_S 1 /* the other node has written */
+#define DONE_S 5	  /* the watch is expected to show what was done by then */
 
 static void forget_trouble(struct agent *a)
 {
@@ -117,10 +118,14 @@ static void end_step(struct agent *a, struct pending *p, const struct store_even
 {
 	const struct pending confirmed = {.block = p->block, .kind = PENDING_CONFIRMED};
 	bool done = ev->kind == STORE_DONE;
-	bool ours = done && p->kind == PENDING_CONFIRM;
-	p->revision = ours ? ev->revision : 0;
+	bool is_loan = p->kind == PENDING_LOAN;
+	bool ours = done && (p->kind == PENDING_CONFIRM || p->uses);
+	p->revision = ours || (done && is_loan && p->revision) ? ev->revision : 0;
+	p->uses = false;
 	p->kind = done ? PENDING_DONE : PENDING_CONFLICT;
-	p->until_s = boot_now_ms() / 1000 + (done ? DONE_S : CONFLICT_S);
+	p->until_s = boot_now_ms() / 1000 + (done	      ? DONE_S
+						    : is_loan ? LOAN_CONFLICT_S
+							      : CONFLICT_S);
 	if (ours && !pending_find(&a->pending, &confirmed.block, PENDING_CONFIRMED))
 		pending_add(&a->pending, &confirmed); /* p may have moved */
 }
@@ -271,7 +276,13 @@ int apply_block_plan(struct agent *a, const struct block_plan *p, const struct m
 	int changed = 0;
 	bool rests = *a->commit_trouble && boot_now_ms() < a->commit_retry_at;
 	bool wanted = false;
-	int r = save_last_known(a, m, p, &e);
+	struct agent_adding adding = {.v = mem_new(p->n_steps + 1, sizeof(*adding.v))};
+	for (size_t i = 0; i < p->n_steps; i++)
+		if (p->steps[i].verb == STEP_ADD)
+			adding.v[adding.n++] =
+				(struct agent_addition){p->steps[i].block, p->steps[i].dir};
+	int r = save_last_known(a, m, &adding, &e);
+	free(adding.v);
 	a->disk_trouble[0] = '\0';
 	if (r < 0) {
 		(void)text_copy(a->disk_trouble, sizeof(a->disk_trouble), e.text);

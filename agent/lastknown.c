@@ -137,6 +137,19 @@ static json_t *write_pools(const struct schema_member *m, const void *in)
 	return schema_list.write(m, in);
 }
 
+/* Earlier versions refuse the file for a key that they do not know: it is there only when it has to be. */
+static json_t *write_lent(const struct schema_member *m, const void *in)
+{
+	const size_t *n = (const size_t *)((const char *)in - m->offset + m->count);
+	return *n ? schema_list.write(m, in) : NULL;
+}
+
+static int read_lent(const struct schema_at *at, void *out)
+{
+	return schema_list.read(at, out);
+}
+
+static const struct schema_type lent_type = {.read = read_lent, .write = write_lent};
 static const struct schema_type pools_type = {.read = read_pools, .write = write_pools};
 
 static const struct schema_member members[] = {
@@ -157,6 +170,9 @@ static const struct schema_member members[] = {
 	{"reserved", &schema_list, SCHEMA_AT(struct lastknown, mirror.reserved), SCHEMA_REQUIRED,
 		.max = MIRROR_RESERVED, .of = SCHEMA_ELEMENT(&schema_prefix, sizeof(struct cidr)),
 		.count = offsetof(struct lastknown, mirror.n_reserved)},
+	{"lent", &lent_type, SCHEMA_AT(struct lastknown, mirror.lent), .max = MIRROR_LENT,
+		.of = SCHEMA_ELEMENT(&schema_prefix, sizeof(struct cidr)),
+		.count = offsetof(struct lastknown, mirror.n_lent)},
 	{"mtu4", &schema_number, SCHEMA_AT(struct lastknown, mirror.mtu[IPV4]), .max = MTU_MAX},
 	{"mtu6", &schema_number, SCHEMA_AT(struct lastknown, mirror.mtu[IPV6]), .max = MTU_MAX},
 };

@@ -82,7 +82,7 @@ const struct node_states_block *node_states_find(
 
 static bool is_empty(const struct node_block *b)
 {
-	return b->used == 0 && b->cooling == 0 && b->quarantined == 0;
+	return b->used == 0 && (b->cooling == 0 || b->loan) && b->quarantined == 0;
 }
 
 struct reading {
@@ -145,7 +145,7 @@ static bool node_states_differ(const struct node_states *a, const struct node_st
 		if (!cidr_equal(&x->cidr, &y->cidr) || x->used != y->used ||
 			x->cooling != y->cooling || x->free != y->free ||
 			x->quarantined != y->quarantined || x->draining != y->draining ||
-			x->disowned != y->disowned)
+			x->disowned != y->disowned || x->lent != y->lent)
 			return true;
 	}
 	for (size_t i = 0; i < a->n_embedded; i++)
@@ -350,6 +350,14 @@ int node_states_change(struct node_states *s, size_t dir, node_states_change_fn 
 	CLEANUP_SESSION struct node *n = NULL;
 	int r = node_states_enter(s, dir, &n, e);
 	return r < 0 ? r : fn(n, block, e);
+}
+
+int node_states_lend(struct node_states *s, size_t dir, const struct addr *wish, bool cold,
+	struct addr *instead, struct err *e)
+{
+	CLEANUP_SESSION struct node *n = NULL;
+	int r = node_states_enter(s, dir, &n, e);
+	return r < 0 ? r : node_lend(n, wish, cold, instead, e);
 }
 
 int node_states_tunnel(

@@ -20,7 +20,7 @@
 struct node_states_block {
 	struct node_block in;  /* as in the node state: numbers, draining, disowned */
 	size_t dir;	       /* index of its state folder */
-	int64_t empty_since_s; /* boot time; -1: something is in use or cooling */
+	int64_t empty_since_s; /* boot time; -1: something is in use or cooling; of a loan: in use */
 	uint64_t left_out;     /* draining: of BIRD's texts since this one; 0: of none yet */
 };
 
@@ -68,8 +68,7 @@ int node_states_has_mirror(const struct node_states *s, struct err *e);
  * folders. One in trouble is passed over. */
 int node_states_put_mirror(struct node_states *s, const struct mirror *m, struct err *e);
 
-/* The same of Kubernetes' namespaces (ipam/node_namespaces.h). */
-struct node_namespace;
+struct node_namespace; /* the same of Kubernetes' namespaces (ipam/node_namespaces.h) */
 int node_states_put_namespaces(
 	struct node_states *s, const struct node_namespace *list, size_t n, struct err *e);
 
@@ -85,6 +84,8 @@ typedef int node_states_change_fn(struct node *n, const struct cidr *block, stru
 int node_states_change(struct node_states *s, size_t dir, node_states_change_fn *fn,
 	const struct cidr *block, struct err *e);
 
+int node_states_lend(struct node_states *s, size_t dir, const struct addr *wish, bool cold,
+	struct addr *instead, struct err *e); /* node_lend() in one folder */
 /* The address of this node's end of a tunnel ("vxlan", "ipip"), from its own blocks, of the first
  * folder that has one. -EAGAIN: none is free. A folder in trouble may have one: an error. */
 int node_states_tunnel(

@@ -61,7 +61,7 @@ void pending_expire(struct pending_list *l, int64_t now_s)
 
 bool pending_is_under_way(const struct pending *p)
 {
-	return p->kind <= PENDING_RETURN;
+	return p->kind <= PENDING_LOAN;
 }
 
 const struct pending *pending_find(

@@ -13,16 +13,19 @@
 #include "lib/addr.h"
 
 enum pending_kind {
-	PENDING_CLAIM,	      /* these five: a step of ours in the store is under way */
+	PENDING_CLAIM,	      /* these six: a step of ours in the store is under way */
 	PENDING_CHECK,	      /* the pools are read afresh, for a pending block */
 	PENDING_CHECK_BLOCKS, /* and the blocks, as pools overlap there */
 	PENDING_CONFIRM,
 	PENDING_RETURN,
+	PENDING_LOAN,
 	PENDING_CONFLICT, /* one was in vain; not to be tried again until then */
 	PENDING_DONE,	  /* one succeeded; the watch will show it */
 	PENDING_CONFIRMED, /* the store has our name from this very process, which has not sent a RETURN
 			    * since: nothing that was sent earlier can be carried out any more */
 	PENDING_HOME,	   /* it was in that state folder before a restart */
+	PENDING_ASKED,	   /* a loan of this address was asked for, for this folder */
+	PENDING_REFUSED, /* of this block nothing was lent a moment ago */
 };
 
 struct pools_read;
@@ -35,6 +38,7 @@ struct pending {
 	int64_t until_s;	  /* boot time: void after; 0: never */
 	char pool[RESOURCE_NAME]; /* CLAIM, CHECK: that is to give it */
 	struct pools_read *pools; /* CHECK: as far as they were told; heap */
+	bool uses;		  /* LOAN: its document says used then */
 	bool met;		  /* CHECK_BLOCKS: another block has its addresses */
 	int64_t revision; /* CHECK: of the block's document; DONE: that it has now, 0: it went */
 };

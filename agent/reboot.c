@@ -33,11 +33,11 @@ static bool is_known(const struct lastknown *l, const struct cidr *block)
 	return false;
 }
 
-/* The blocks that the node states give from, and those that a plan is about to add. */
-static void list_known(struct agent *a, const struct mirror *m, const struct block_plan *adding,
+/* The blocks and loans that the node states give from, and those that a plan is about to add. */
+static void list_known(struct agent *a, const struct mirror *m, const struct agent_adding *adding,
 	struct lastknown *out)
 {
-	size_t n = a->states.n_blocks + (adding ? adding->n_steps : 0);
+	size_t n = a->states.n_blocks + adding->n;
 	*out = (struct lastknown){.mirror = *m};
 	(void)text_copy(out->installation, sizeof(out->installation), a->known.installation);
 	out->store_id = a->loss.now_id;
@@ -48,13 +48,13 @@ static void list_known(struct agent *a, const struct mirror *m, const struct blo
 		if (!b->in.disowned && !b->in.draining)
 			add_known(a, out, &b->in.cidr, b->dir);
 	}
-	for (size_t i = 0; adding && i < adding->n_steps; i++)
-		if (adding->steps[i].verb == STEP_ADD && !is_known(out, &adding->steps[i].block))
-			add_known(a, out, &adding->steps[i].block, adding->steps[i].dir);
+	for (size_t i = 0; i < adding->n; i++)
+		if (!is_known(out, &adding->v[i].block))
+			add_known(a, out, &adding->v[i].block, adding->v[i].dir);
 }
 
 int save_last_known(
-	struct agent *a, const struct mirror *m, const struct block_plan *adding, struct err *e)
+	struct agent *a, const struct mirror *m, const struct agent_adding *adding, struct err *e)
 {
 	struct lastknown next;
 	list_known(a, m, adding, &next);
@@ -98,6 +98,15 @@ static int may_use_known(const struct agent *a, struct err *e)
 	return r < 0 ? r : r == 0;
 }
 
+/* One address of a pool that is cut into larger blocks. */
+static bool is_loan(const struct mirror *m, const struct cidr *c)
+{
+	for (size_t i = 0; i < m->n_pools; i++)
+		if (cidr_contains(&m->pools[i].pool.cidr, &c->addr))
+			return c->len == addr_bits(&c->addr) && m->pools[i].pool.block_len < c->len;
+	return false;
+}
+
 static int put_known_into_states(struct agent *a, struct err *e)
 {
 	(void)text_copy(a->known.mirror.socket, sizeof(a->known.mirror.socket), a->conf.socket);
@@ -105,7 +114,8 @@ static int put_known_into_states(struct agent *a, struct err *e)
 	for (size_t i = 0; i < a->known.n_blocks && r >= 0; i++) {
 		const struct lastknown_block *b = &a->known.blocks[i];
 		r = node_states_change(&a->states, node_states_dir(&a->states, b->state_dir),
-			node_add_block, &b->cidr, e);
+			is_loan(&a->known.mirror, &b->cidr) ? node_add_loan : node_add_block,
+			&b->cidr, e);
 	}
 	return r;
 }

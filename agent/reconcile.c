@@ -29,6 +29,9 @@
 static bool is_announced(const struct agent *a, const struct cidr *block)
 {
 	const struct replica_block *b = replica_block(&a->replica, block);
+	const struct loan *l = replica_loan(&a->replica, block, a->conf.node);
+	if (l)
+		return l->state == LOAN_USED;
 	if (!b || (b->state == BLOCK_PENDING && strcmp(b->node, a->conf.node) == 0))
 		return cidr_is_among(a->self.announced, a->self.n_announced, block);
 	return !b->node || (b->state == BLOCK_OWNED && strcmp(b->node, a->conf.node) == 0);
@@ -89,6 +92,27 @@ static bool is_cordoned(const struct agent *a)
 	return node && node->unschedulable;
 }
 
+/* After the blocks: an ADD for which there is none may get a loan. */
+static int sync_loans(struct agent *a, const struct block_plan_input *blocks,
+	struct block_plan *answers, const struct mirror *m)
+{
+	struct loan_plan plan;
+	const struct loan_plan_input in = {
+		.blocks = blocks,
+		.reserved = a->lending.reserved,
+		.n_reserved = a->lending.n_reserved,
+		.saved = a->known.mirror.lent,
+		.n_saved = *a->disk_trouble ? 0 : a->known.mirror.n_lent,
+		.reading = &a->lending.reading,
+		.lends = desired_lends(&a->conf, &a->replica),
+	};
+	loan_plan_make(&in, answers, &plan);
+	problems_add_all(&a->problems, &plan.problems);
+	int changed = apply_loan_plan(a, &plan, m);
+	loan_plan_done(&plan);
+	return changed;
+}
+
 static int sync_blocks(struct agent *a, const struct mirror *m)
 {
 	struct block_plan_ask asks[AGENT_WAITERS];
@@ -104,6 +128,9 @@ static int sync_blocks(struct agent *a, const struct mirror *m)
 		.n_withdrawn = list_withdrawn(a, withdrawn),
 		.headroom = a->conf.headroom,
 		.max_blocks = max_blocks(a),
+		.lent = m->lent,
+		.n_lent = m->n_lent,
+		.knows_loans = a->lending.knows,
 		.idle_s = a->conf.idle_block_s,
 		.now_s = boot_now_ms() / 1000,
 		.cordoned = is_cordoned(a),
@@ -115,11 +142,12 @@ static int sync_blocks(struct agent *a, const struct mirror *m)
 	for (size_t i = 0; i < a->n_waiters; i++)
 		asks[i] = a->waiters[i].ask;
 	block_plan_make(&in, &plan);
-	for (size_t i = 0; i < a->n_waiters; i++)
-		a->waiters[i].answer = plan.answers[i];
 	memcpy(a->why_not, plan.why_not, sizeof(a->why_not));
 	problems_add_all(&a->problems, &plan.problems);
 	int changed = apply_block_plan(a, &plan, m);
+	changed |= sync_loans(a, &in, &plan, m);
+	for (size_t i = 0; i < a->n_waiters; i++)
+		a->waiters[i].answer = plan.answers[i];
 	block_plan_done(&plan);
 	return changed;
 }
@@ -367,7 +395,10 @@ static void show_services(struct agent *a)
 static int sync_all(struct agent *a, const struct facts *f)
 {
 	struct desired d;
+	struct cidr lent[MIRROR_LENT];
 	list_blocks(a);
+	a->self.lent = lent;
+	a->self.n_lent = list_reserved(a, lent);
 	a->self.learned = bird_learned_blocks(a->bird, &a->self.n_learned);
 	show_services(a);
 	peers_down_show(&a->peers_down, a->bird, &a->self);
@@ -384,6 +415,8 @@ static int sync_all(struct agent *a, const struct facts *f)
 	make_first_pools(a);
 	list_problems(a, &d);
 	desired_done(&d);
+	a->self.lent = NULL;
+	a->self.n_lent = 0;
 	return changed;
 }
 
@@ -460,11 +493,15 @@ static void restore_own(struct agent *a)
 		.mirror = &a->known.mirror,
 		.states = &a->states,
 		.pending = &a->pending,
+		.lent = a->known.mirror.lent,
+		.n_lent = a->known.mirror.n_lent,
+		.knows_loans = a->lending.knows,
 		.only_restore = true,
 	};
 	struct block_plan plan;
 	block_plan_make(&in, &plan);
 	(void)apply_block_plan(a, &plan, &a->known.mirror);
+	(void)sync_loans(a, &in, &plan, &a->known.mirror);
 	block_plan_done(&plan);
 	if (a->loss.self && !a->replica.self)
 		put_node(a, a->loss.self);

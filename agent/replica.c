@@ -56,6 +56,7 @@ void replica_done(struct replica *r)
 	free(r->nodes);
 	free(r->items);
 	free(r->blocks);
+	free(r->loans);
 	free(r->problems);
 	json_decref(r->self);
 	*r = (struct replica){0};
@@ -341,6 +342,79 @@ static bool take_block(struct replica *r, const struct store_event *ev)
 	return true;
 }
 
+/* Loans. */
+
+struct loan_key {
+	const struct cidr *addr;
+	const char *borrower;
+};
+
+static int compare_loan(const void *element, const void *key)
+{
+	const struct loan *l = &((const struct replica_loan *)element)->doc;
+	const struct loan_key *k = key;
+	int r = cidr_compare(&l->addr, k->addr);
+	return r ? r : strcmp(l->borrower, k->borrower);
+}
+
+static struct replica_loan *find_loan(
+	const struct replica *r, const struct cidr *addr, const char *borrower)
+{
+	const struct loan_key key = {addr, borrower};
+	return search_find(r->loans, r->n_loans, sizeof(*r->loans), &key, compare_loan);
+}
+
+const struct loan *replica_loan(
+	const struct replica *r, const struct cidr *addr, const char *borrower)
+{
+	const struct replica_loan *l = find_loan(r, addr, borrower);
+	return l ? &l->doc : NULL;
+}
+
+static void put_loan(struct replica *r, const struct loan *doc)
+{
+	const struct loan_key key = {&doc->addr, doc->borrower};
+	struct replica_loan *l = find_loan(r, key.addr, key.borrower);
+	if (!l) {
+		size_t at = search_lower_bound(
+			r->loans, r->n_loans, sizeof(*r->loans), &key, compare_loan);
+		r->loans = make_place(r->loans, &r->room_loans, &r->n_loans, sizeof(*r->loans), at);
+		l = &r->loans[at];
+	}
+	*l = (struct replica_loan){.doc = *doc, .seen = r->generation};
+}
+
+static void drop_loan(struct replica *r, const struct cidr *addr, const char *borrower)
+{
+	struct replica_loan *l = find_loan(r, addr, borrower);
+	if (l)
+		close_place(r->loans, &r->n_loans, sizeof(*l), l);
+}
+
+/* One that cannot be read counts as quarantined, of a lender that is nobody: its address is not lent anew, as there
+ * is a document of it. */
+static bool take_loan(struct replica *r, const struct store_event *ev)
+{
+	struct loan l = {.state = LOAN_QUARANTINED, .revision = ev->revision};
+	struct err e;
+	clear_problem(r, ev->key);
+	if (!keys_parse_loan(ev->key, l.borrower, &l.addr)) {
+		if (ev->kind == STORE_PUT)
+			set_problem(r, ev->key, "the key names no loan");
+		return true;
+	}
+	if (ev->kind == STORE_DELETE) {
+		drop_loan(r, &l.addr, l.borrower);
+		return true;
+	}
+	int result = ev->value ? loan_parse(ev->key, ev->value, ev->revision, &l, &e)
+			       : err_set(&e, EFBIG, "the document is too large");
+	if (result < 0)
+		set_problem(r, ev->key, e.text);
+	put_loan(r, &l);
+	return true;
+}
+
 /* Lists. */
 
 static void begin_list(struct replica *r, int part)
@@ -394,6 +468,15 @@ static void sweep_blocks(struct replica *r, uint64_t since)
 	r->sorted_blocks = kept;
 }
 
+static void sweep_loans(struct replica *r, uint64_t since)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < r->n_loans; i++)
+		if (r->loans[i].seen >= since)
+			r->loans[kept++] = r->loans[i];
+	r->n_loans = kept;
+}
+
 static void sweep_problems(struct replica *r, const char *prefix, uint64_t since)
 {
 	size_t kept = 0;
@@ -409,12 +492,16 @@ static void sweep_problems(struct replica *r, const char *prefix, uint64_t since
 
 static void end_list(struct replica *r, int part)
 {
+	static const char *const prefixes[REPLICA_PARTS] = {
+		KEYS_RESOURCES, KEYS_BLOCKS, KEYS_LOANS};
 	uint64_t since = r->restarted[part];
 	if (part == REPLICA_RESOURCES)
 		sweep_resources(r, since);
-	else
+	else if (part == REPLICA_BLOCKS)
 		sweep_blocks(r, since);
-	sweep_problems(r, part == REPLICA_RESOURCES ? KEYS_RESOURCES : KEYS_BLOCKS, since);
+	else
+		sweep_loans(r, since);
+	sweep_problems(r, prefixes[part], since);
 	r->listing[part] = false;
 	r->complete[part] = true;
 }
@@ -430,7 +517,9 @@ bool replica_take(struct replica *r, int part, const struct store_event *ev)
 		return true;
 	case STORE_PUT:
 	case STORE_DELETE:
-		return part == REPLICA_RESOURCES ? take_resource(r, ev) : take_block(r, ev);
+		return part == REPLICA_RESOURCES ? take_resource(r, ev)
+		       : part == REPLICA_BLOCKS	 ? take_block(r, ev)
+						 : take_loan(r, ev);
 	default:
 		return false;
 	}

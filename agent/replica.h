@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "cluster/block.h"
+#include "cluster/loan.h"
 #include "cluster/resource.h"
 #include "lib/err.h"
 
@@ -36,6 +37,12 @@ struct replica_block {
 	uint64_t seen;
 };
 
+/* A single address of a block that another node lends. */
+struct replica_loan {
+	struct loan doc; /* begins with its address */
+	uint64_t seen;
+};
+
 /* A document that is left out, and why. */
 struct replica_problem {
 	char *key;
@@ -43,10 +50,10 @@ struct replica_problem {
 	uint64_t seen;
 };
 
-enum { REPLICA_RESOURCES, REPLICA_BLOCKS, REPLICA_PARTS };
+enum { REPLICA_RESOURCES, REPLICA_BLOCKS, REPLICA_LOANS, REPLICA_PARTS };
 
 /* Sorted while replica_is_whole(): nodes by name, items by kind and name, blocks by
- * cidr_compare(). All strings are the replica's. */
+ * cidr_compare(), loans by address and borrower. All strings are the replica's. */
 struct replica {
 	struct replica_node *nodes; /* all but those whose document cannot be read */
 	size_t n_nodes, room_nodes;
@@ -54,6 +61,8 @@ struct replica {
 	size_t n_items, room_items;
 	struct replica_block *blocks;
 	size_t n_blocks, room_blocks;
+	struct replica_loan *loans; /* few: a node borrows when no block is to be had */
+	size_t n_loans, room_loans;
 	struct replica_problem *problems;
 	size_t n_problems, room_problems;
 	json_t *self; /* the document of our own node, readable or not; NULL: none */
@@ -69,14 +78,16 @@ void replica_done(struct replica *r);
 
 struct store_event;
 
-/* Takes in an event of the watch of KEYS_RESOURCES or KEYS_BLOCKS. true: something changed. */
+/* Takes in an event of the watch of KEYS_RESOURCES, KEYS_BLOCKS or KEYS_LOANS. true: something changed. */
 bool replica_take(struct replica *r, int part, const struct store_event *ev);
 
-/* Both parts were listed, and no list is under way: the arrays may be looked at. */
+/* All parts were listed, and no list is under way: the arrays may be looked at. */
 bool replica_is_whole(const struct replica *r);
 
 /* NULL: there is none. */
 const struct replica_node *replica_node(const struct replica *r, const char *name);
 const struct replica_item *replica_item(
 	const struct replica *r, enum resource_kind kind, const char *name);
+const struct loan *replica_loan(
+	const struct replica *r, const struct cidr *addr, const char *borrower);
 const struct replica_block *replica_block(const struct replica *r, const struct cidr *c);

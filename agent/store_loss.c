@@ -109,9 +109,12 @@ static void find_missing_block(
 			continue;
 		if (!has_pool_around(in->replica, &b->cidr))
 			(void)snprintf(out, 128, "lacks the IPPool of block %s", text);
-		else if (!doc)
+		else if (b->loan && !replica_loan(in->replica, &b->cidr, in->node))
+			(void)snprintf(out, 128, "lacks the loan of address %s",
+				ADDR_STRING(&b->cidr.addr));
+		else if (!doc && !b->loan)
 			(void)snprintf(out, 128, "lacks block %s", text);
-		else if (is_older(l) && doc->node && strcmp(doc->node, in->node) != 0)
+		else if (is_older(l) && doc && doc->node && strcmp(doc->node, in->node) != 0)
 			(void)snprintf(
 				out, 128, "has block %s as that of node %.40s", text, doc->node);
 		else

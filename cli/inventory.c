@@ -64,6 +64,7 @@ void inventory_done(struct inventory *v)
 		status_done(&v->nodes[i].status);
 	free(v->items);
 	free(v->pools);
+	free(v->loans);
 	free(v->blocks);
 	free(v->nodes);
 	*v = (struct inventory){0};
@@ -262,6 +263,34 @@ int inventory_blocks(struct store *s, struct inventory *out, struct err *e)
 	return 0;
 }
 
+/* ---- Loans ---- */
+
+static int read_loans(struct store *s, struct inventory *out, struct err *e)
+{
+	struct store_doc *docs = NULL;
+	size_t n = 0;
+	int r = config_list(s, KEYS_LOANS, &docs, &n, e);
+	if (r < 0)
+		return r;
+	free(out->loans);
+	out->loans = mem_new(n + 1, sizeof(*out->loans));
+	out->n_loans = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct loan *l = &out->loans[out->n_loans];
+		struct err ignored;
+		l->state = LOAN_QUARANTINED;
+		l->revision = docs[i].revision;
+		if (!keys_parse_loan(docs[i].key, l->borrower, &l->addr))
+			continue;
+		(void)loan_parse(docs[i].key, docs[i].value, docs[i].revision, l, &ignored);
+		out->n_loans++;
+	}
+	store_docs_free(docs, n);
+	if (out->n_loans)
+		qsort(out->loans, out->n_loans, sizeof(*out->loans), cidr_compare_first);
+	return 0;
+}
+
 int inventory_all(struct store *s, struct inventory *out, struct err *e)
 {
 	int r = inventory_resources(s, KEYS_RESOURCES, out, e);
@@ -288,8 +317,8 @@ static void node_complain(struct inventory_node *n, const char *what, const char
 static void make_nodes(struct inventory *v, const struct docs *statuses)
 {
 	size_t n = 0, unique = 0;
-	CLEANUP_FREE char(*names)[RESOURCE_NAME] =
-		mem_new(v->n_items + statuses->n + v->n_blocks + 1, sizeof(*names));
+	CLEANUP_FREE char(*names)[RESOURCE_NAME] = mem_new(
+		v->n_items + statuses->n + v->n_blocks + 2 * v->n_loans + 1, sizeof(*names));
 	for (size_t i = 0; i < v->n_items; i++)
 		if (v->items[i].kind == RESOURCE_NODE)
 			(void)text_copy(names[n++], RESOURCE_NAME, v->items[i].name);
@@ -298,6 +327,11 @@ static void make_nodes(struct inventory *v, const struct docs *statuses)
 	for (size_t i = 0; i < v->n_blocks; i++)
 		if (*v->blocks[i].node)
 			(void)text_copy(names[n++], RESOURCE_NAME, v->blocks[i].node);
+	for (size_t i = 0; i < v->n_loans; i++) {
+		(void)text_copy(names[n++], RESOURCE_NAME, v->loans[i].borrower);
+		if (*v->loans[i].lender)
+			(void)text_copy(names[n++], RESOURCE_NAME, v->loans[i].lender);
+	}
 	qsort(names, n, sizeof(*names), compare_names);
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || strcmp(names[i], names[unique - 1]) != 0)
@@ -348,6 +382,22 @@ static void count_block(struct inventory_node *n, const struct block *b, uint64_
 		*sum = said->used > UINT64_MAX - *sum ? UINT64_MAX : *sum + said->used;
 }
 
+/* What a node lends counts as used there, and is its borrower's pod. */
+static void count_loan(struct inventory *v, const struct loan *l, uint64_t (*used)[2])
+{
+	struct inventory_node *lender = *l->lender ? find_node(v, l->lender) : NULL;
+	struct inventory_node *borrower = find_node(v, l->borrower);
+	int f = l->addr.addr.family == AF_INET6;
+	if (l->state == LOAN_ASKED || l->state == LOAN_REFUSED)
+		return;
+	borrower->n_borrowed++;
+	used[borrower - v->nodes][f] += l->state == LOAN_USED;
+	if (!lender)
+		return;
+	lender->n_lent++;
+	used[lender - v->nodes][f] -= used[lender - v->nodes][f] > 0;
+}
+
 static void count_blocks(struct inventory *v)
 {
 	CLEANUP_FREE uint64_t(*used)[2] = mem_new(v->n_nodes + 1, sizeof(*used));
@@ -357,6 +407,8 @@ static void count_blocks(struct inventory *v)
 		if (n)
 			count_block(n, b, used[n - v->nodes]);
 	}
+	for (size_t i = 0; i < v->n_loans; i++)
+		count_loan(v, &v->loans[i], used);
 	for (size_t i = 0; v->nodes && i < v->n_nodes; i++) {
 		const uint32_t *tunnels = v->nodes[i].status.tunnels;
 		for (int f = 0; f < 2; f++)
@@ -372,6 +424,8 @@ int inventory_read(struct store *s, struct inventory *out, struct err *e)
 	if (r < 0)
 		return r;
 	r = inventory_all(s, out, e);
+	if (r >= 0)
+		r = read_loans(s, out, e);
 	if (r < 0) {
 		store_docs_free(statuses.v, statuses.n);
 		return r;

@@ -12,6 +12,7 @@
 
 #include "cli/options.h"
 #include "cluster/block.h"
+#include "cluster/loan.h"
 #include "cluster/resource.h"
 #include "cluster/status.h"
 #include "lib/err.h"
@@ -48,6 +49,7 @@ struct inventory_node {
 	enum inventory_agent agent;
 	char trouble[256];		/* which document cannot be read, and why; "" none */
 	size_t n_blocks, n_quarantined; /* the latter are among the former */
+	size_t n_lent, n_borrowed;	/* single addresses */
 	uint64_t pods; /* addresses in use in its own blocks, of the family that has more: a pod of
 			  two families has one of each */
 };
@@ -59,6 +61,8 @@ struct inventory {
 	size_t n_pools;
 	struct block *blocks; /* by cidr; the node is "" when the document cannot be read */
 	size_t n_blocks;
+	struct loan *loans; /* by address; the lender is "" when the document cannot be read */
+	size_t n_loans;
 	struct inventory_node *nodes; /* by name */
 	size_t n_nodes;
 };
@@ -70,7 +74,7 @@ void inventory_done(struct inventory *v); /* takes a zeroed one */
 int inventory_resources(struct store *s, const char *prefix, struct inventory *out, struct err *e);
 int inventory_blocks(struct store *s, struct inventory *out, struct err *e);
 int inventory_all(struct store *s, struct inventory *out, struct err *e);
-/* All, and the nodes. */
+/* All, the loans and the nodes. */
 int inventory_read(struct store *s, struct inventory *out, struct err *e);
 /* The same, of the store that the options mean. */
 int inventory_from_options(const struct options *o, struct inventory *out, struct err *e);

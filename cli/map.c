@@ -25,6 +25,7 @@ static const struct symbol {
 	[NODE_COOLING] = {'~', "33", "cooling down"},
 	[NODE_RESERVED] = {'R', "1;36", "reserved"},
 	[NODE_QUARANTINED] = {'?', "1;31", "quarantined"},
+	[NODE_LENT] = {'L', "1;35", "lent to another node"},
 	[NODE_FREE] = {'.', "2", "free"},
 };
 #define N_SYMBOLS (sizeof(symbols) / sizeof(symbols[0]))
@@ -175,11 +176,21 @@ static void measure_block(struct drawing *d, const struct node_block *b)
 	}
 }
 
+static bool lends(const struct node_view *v)
+{
+	for (size_t i = 0; i < v->n_blocks; i++)
+		if (v->blocks[i].lent)
+			return true;
+	return false;
+}
+
 static void print_legend(const struct drawing *d, bool sparse)
 {
-	static const enum node_addr_state order[] = {
-		NODE_USED, NODE_COOLING, NODE_RESERVED, NODE_QUARANTINED, NODE_FREE};
+	static const enum node_addr_state order[N_SYMBOLS] = {
+		NODE_USED, NODE_COOLING, NODE_RESERVED, NODE_QUARANTINED, NODE_LENT, NODE_FREE};
 	for (size_t i = 0; i < N_SYMBOLS; i++) {
+		if (order[i] == NODE_LENT && !lends(d->v))
+			continue;
 		(void)fputs(i ? "   " : "", d->f);
 		print_run(d->f, order[i], 1, d->color);
 		(void)fprintf(d->f, " %s", symbols[order[i]].meaning);

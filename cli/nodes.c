@@ -136,6 +136,8 @@ static json_t *node_json(const struct inventory_node *n)
 	json_put(o, "peersDown", down_json(n));
 	json_put(o, "blockCount", json_of_number(n->n_blocks));
 	json_put(o, "quarantinedBlocks", json_of_number(n->n_quarantined));
+	json_put(o, "lentAddresses", json_of_number(n->n_lent));
+	json_put(o, "borrowedAddresses", json_of_number(n->n_borrowed));
 	json_put(o, "pods", json_of_number(n->pods));
 	json_put(o, "problems", problems_json(n));
 	json_put(o, "problemCount", json_of_number(n->status.problem_count));
@@ -155,6 +157,23 @@ static json_t *block_json(const struct inventory_node *n, const struct block *b)
 	return o;
 }
 
+static json_t *loans_json(const struct inventory *v, const struct inventory_node *n)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < v->n_loans; i++) {
+		const struct loan *l = &v->loans[i];
+		if (strcmp(l->lender, n->name) != 0 && strcmp(l->borrower, n->name) != 0)
+			continue;
+		json_t *o = json_object();
+		json_put(o, "address", json_of_addr(&l->addr.addr));
+		json_put(o, "state", json_of_text(loan_state_name(l->state)));
+		json_put(o, "lender", json_of_text(l->lender));
+		json_put(o, "borrower", json_of_text(l->borrower));
+		json_append(list, o);
+	}
+	return list;
+}
+
 static json_t *whole_json(const struct inventory *v, const struct inventory_node *n)
 {
 	json_t *o = node_json(n), *blocks = json_array();
@@ -162,6 +181,7 @@ static json_t *whole_json(const struct inventory *v, const struct inventory_node
 		if (strcmp(v->blocks[i].node, n->name) == 0)
 			json_append(blocks, block_json(n, &v->blocks[i]));
 	json_put(o, "blocks", blocks);
+	json_put(o, "loans", loans_json(v, n));
 	json_put(o, "exits", json_of_text(n->status.exits));
 	json_put(o, "store", json_of_text(n->status.store));
 	json_put(o, "installation", json_of_text(n->status.installation));
@@ -235,11 +255,31 @@ static void add_block(struct table *t, const struct block *b, const struct statu
 		table_row(t, CIDR_STRING(&b->cidr), state, "?", "?", "?", "?", "?");
 }
 
+static void print_loans(const struct inventory *v, const struct inventory_node *n)
+{
+	CLEANUP_TABLE struct table t;
+	table_init(&t, "ADDRESS|LOAN|LENDER|BORROWER");
+	bool any = false;
+	for (size_t i = 0; i < v->n_loans; i++) {
+		const struct loan *l = &v->loans[i];
+		if (strcmp(l->lender, n->name) != 0 && strcmp(l->borrower, n->name) != 0)
+			continue;
+		table_row(&t, ADDR_STRING(&l->addr.addr), loan_state_name(l->state), l->lender,
+			l->borrower);
+		any = true;
+	}
+	if (!any)
+		return;
+	(void)printf("\n");
+	table_print(&t, stdout);
+}
+
 static void print_node(const struct inventory *v, const struct inventory_node *n)
 {
 	CLEANUP_TABLE struct table t;
 	table_init(&t, "BLOCK|STATE|>USED|>COOLING|>RESERVED|>QUARANTINED|>FREE");
 	print_head(n);
+	print_loans(v, n);
 	if (n->n_blocks == 0)
 		return;
 	for (size_t i = 0; i < v->n_blocks; i++)

@@ -61,10 +61,14 @@ static int removal_check(const struct removal *r, const struct inventory_node *n
 	bool doubt = n->agent == AGENT_AHEAD || n->agent == AGENT_UNKNOWN;
 	if (n->agent == AGENT_LIVE || (doubt && !r->force))
 		return refuse_agent(n, e);
-	if (n->n_blocks == 0 || r->force)
+	if ((n->n_blocks == 0 && n->n_borrowed == 0) || r->force)
 		return 0;
-	(void)err_set(e, EBUSY, "node %s still has %s", n->name,
-		COUNT_STRING(n->n_blocks, "block", "blocks"));
+	if (n->n_blocks)
+		(void)err_set(e, EBUSY, "node %s still has %s", n->name,
+			COUNT_STRING(n->n_blocks, "block", "blocks"));
+	else
+		(void)err_set(e, EBUSY, "node %s still uses %s of other nodes' blocks", n->name,
+			COUNT_STRING(n->n_borrowed, "address", "addresses"));
 	err_details(e,
 		"if it can be started: let it drain (roostctl node drain %s); if not: --force "
 		"quarantines them until it comes back, --force --powered-off frees them if it "
@@ -149,6 +153,8 @@ static int remove_round(struct removal *r, struct err *e)
 				     .is_agent = n->agent != AGENT_NEVER,
 				     .blocks = v.blocks,
 				     .n_blocks = v.n_blocks,
+				     .loans = v.loans,
+				     .n_loans = v.n_loans,
 			     });
 	while (result >= 0 && (write = node_removal_next(s))) {
 		result = config_write(r->store, write, e);
@@ -183,14 +189,29 @@ static void print_json(const struct removal *r)
 	output_json(o);
 }
 
+static void print_loans(const struct removal *r)
+{
+	const struct node_removal *s = &r->steps;
+	if (s->n_loans)
+		(void)printf("  %s of other nodes' blocks %s %s\n",
+			COUNT_STRING(s->n_loans, "address", "addresses"),
+			s->n_loans == 1 ? "is" : "are", r->powered_off ? "free" : "quarantined");
+	if (s->n_lending)
+		(void)printf("  %s quarantined, as other nodes use single addresses of %s; when "
+			     "they do no more (roostctl node list): the same command again\n",
+			COUNT_STRING(s->n_lending, "block is", "blocks are"),
+			s->n_lending == 1 ? "it" : "them");
+}
+
 static void print_text(const struct removal *r)
 {
-	bool finished = !r->was_there && r->steps.n_done == 0;
+	bool finished = !r->was_there && r->steps.n_done == 0 && r->steps.n_loans == 0;
 	(void)printf("node %s %s\n", r->name, finished ? "was removed already" : "removed");
 	for (size_t i = 0; i < r->steps.n_done; i++) {
 		(void)printf("  %s %s\n", CIDR_STRING(&r->steps.done[i]),
 			r->powered_off ? "is free" : "is quarantined");
 	}
+	print_loans(r);
 	if (r->steps.n_done == 0 || r->powered_off)
 		return;
 	(void)printf(

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A single address of a block that another node owns, lent while that node's agent lives: the document,
- * and the writes that change it. docs/ARCHITECTURE.md has the protocol; tests/model/loans.pml is its model,
- * whose steps have the names in brackets. A loan says nothing about who owns the block.
+ * A single address of a block that another node owns, lent while that node's agent lives: the document.
+ * It says nothing about who owns the block. The writes that change it are in cluster/loan_txn.h.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +11,6 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 #include "lib/schema.h"
-#include "store/store.h"
 
 enum loan_state {
 	LOAN_ASKED,	  /* the borrower would have it */
@@ -37,15 +35,3 @@ int loan_parse(
 	const char *key, const char *value, int64_t revision, struct loan *out, struct err *e);
 
 const struct schema *loan_schema(void); /* for the test that holds deploy/crds/ against it */
-
-/* A write, ready to be sent; it owns its texts and holds pointers into itself (never copy one). */
-struct loan_txn {
-	struct store_write write;
-	char key[STORE_KEY_MAX];
-	char value[1024];
-};
-
-/* The document says l->state from then on, when it is as it was read (l->revision; 0: there is none, which
- * is [L1]). false: no key can name this borrower's loans. */
-bool loan_txn_put(struct loan_txn *t, const struct loan *l);
-void loan_txn_end(struct loan_txn *t, const struct loan *l); /* [L4] it goes */

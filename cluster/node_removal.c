@@ -10,7 +10,9 @@
  * R0 The status goes, if it is as it was at N0, and then the Node document. An agent that lives after all has
  *    written a heartbeat since, so nothing happens to it. From here on the other nodes drop the
  *    sessions with it and its routes.
- * R3 Its blocks are quarantined or deleted, each if it is as it was at R1. An agent that comes back
+ * R2 The loans are read afresh: a block of which an address is lent, or asked for, is not freed. Its agent
+ *    did not live at N0, so nothing of it is lent later but by an agent that has written its blocks anew.
+ * R3 What it borrows, and its blocks, are quarantined or deleted, each if it is as it was at R1. An agent that comes back
  *    writes its status and then each of its blocks, and uses what it could write: so a block is
  *    either its own, and left alone here, or gone for it.
  *
@@ -27,6 +29,7 @@
 
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
+#include "cluster/loan_txn.h"
 #include "cluster/status.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -35,12 +38,16 @@
 struct node_removal_write {
 	int64_t status_revision, node_revision;
 	struct block *blocks; /* that something has to be done with; heap */
+	bool *lends;	      /* of each of them: addresses of it are lent; heap */
 	size_t n_blocks, at;
-	bool again; /* somebody wrote a block meanwhile */
+	struct loan *loans; /* the same */
+	size_t n_loans, at_loan;
+	bool again; /* somebody wrote a block or a loan meanwhile */
 	char key[STORE_KEY_MAX];
 	char *value;
 	struct store_write write;
 	struct block_txn block;
+	struct loan_txn loan;
 };
 
 void node_removal_init(struct node_removal *r, const char *node, bool frees)
@@ -54,6 +61,8 @@ void node_removal_done(struct node_removal *r)
 {
 	if (r->write) {
 		free(r->write->blocks);
+		free(r->write->loans);
+		free(r->write->lends);
 		free(r->write->value);
 	}
 	free(r->write);
@@ -61,10 +70,39 @@ void node_removal_done(struct node_removal *r)
 	*r = (struct node_removal){0};
 }
 
-/* Blocks that are quarantined already have nothing to be done but to be freed. */
-static bool concerns(const struct node_removal *r, const struct block *b)
+/* Whether it may be free. A loan that nobody can read may be of any block. */
+static bool is_lent(const struct node_removal_look *seen, const struct block *b)
 {
-	return strcmp(b->node, r->node) == 0 && (r->frees || b->state != BLOCK_QUARANTINED);
+	for (size_t i = 0; i < seen->n_loans; i++)
+		if (cidr_contains(&b->cidr, &seen->loans[i].addr.addr))
+			return true;
+	return false;
+}
+
+/* Blocks that are quarantined already have nothing to be done but to be freed. */
+static bool concerns(
+	const struct node_removal *r, const struct node_removal_look *seen, const struct block *b)
+{
+	return strcmp(b->node, r->node) == 0 &&
+	       (b->state != BLOCK_QUARANTINED || (r->frees && !is_lent(seen, b)));
+}
+
+static size_t list_loans(struct node_removal *r, const struct node_removal_look *seen)
+{
+	struct node_removal_write *w = r->write;
+	size_t all = 0;
+	free(w->loans);
+	w->loans = mem_new(seen->n_loans + 1, sizeof(*w->loans));
+	w->n_loans = w->at_loan = 0;
+	for (size_t i = 0; i < seen->n_loans; i++) {
+		const struct loan *l = &seen->loans[i];
+		if (strcmp(l->borrower, r->node) != 0)
+			continue;
+		all++;
+		if (r->frees || l->state != LOAN_QUARANTINED)
+			w->loans[w->n_loans++] = *l;
+	}
+	return all;
 }
 
 static size_t list_blocks(struct node_removal *r, const struct node_removal_look *seen)
@@ -72,23 +110,29 @@ static size_t list_blocks(struct node_removal *r, const struct node_removal_look
 	struct node_removal_write *w = r->write;
 	size_t all = 0;
 	free(w->blocks);
+	free(w->lends);
 	w->blocks = mem_new(seen->n_blocks + 1, sizeof(*w->blocks));
+	w->lends = mem_new(seen->n_blocks + 1, sizeof(*w->lends));
 	w->n_blocks = w->at = 0;
 	w->again = false;
 	for (size_t i = 0; i < seen->n_blocks; i++) {
 		all += strcmp(seen->blocks[i].node, r->node) == 0;
-		if (concerns(r, &seen->blocks[i]))
-			w->blocks[w->n_blocks++] = seen->blocks[i];
+		if (!concerns(r, seen, &seen->blocks[i]))
+			continue;
+		w->lends[w->n_blocks] = is_lent(seen, &seen->blocks[i]);
+		w->blocks[w->n_blocks++] = seen->blocks[i];
 	}
 	return all;
 }
 
-/* The step that follows R0's, or the next block. */
+/* The step that follows R0's, or the next loan or block. */
 static void go_on(struct node_removal *r)
 {
 	struct node_removal_write *w = r->write;
 	r->began = true;
-	if (w->at < w->n_blocks)
+	if (w->at_loan < w->n_loans)
+		r->step = NODE_REMOVAL_LOAN;
+	else if (w->at < w->n_blocks)
 		r->step = NODE_REMOVAL_BLOCK;
 	else
 		r->step = w->again ? NODE_REMOVAL_LOOK : NODE_REMOVAL_DONE;
@@ -108,7 +152,7 @@ void node_removal_take(struct node_removal *r, const struct node_removal_look *s
 	assert(r->step == NODE_REMOVAL_LOOK);
 	w->status_revision = seen->status_revision;
 	w->node_revision = seen->node_revision;
-	size_t n = list_blocks(r, seen);
+	size_t n = list_blocks(r, seen) + list_loans(r, seen);
 	if (r->began && seen->status_revision && seen->is_agent)
 		r->step = NODE_REMOVAL_BACK;
 	else if (seen->status_revision)
@@ -141,11 +185,25 @@ static const struct store_write *write_block(struct node_removal *r)
 {
 	struct node_removal_write *w = r->write;
 	const struct block *b = &w->blocks[w->at];
-	if (r->frees || b->state == BLOCK_PENDING)
+	if ((r->frees && !w->lends[w->at]) || b->state == BLOCK_PENDING)
 		block_txn_return(&w->block, b);
 	else
 		block_txn_quarantine(&w->block, b);
 	return &w->block.write;
+}
+
+/* One that was never lent has nobody who uses it. */
+static const struct store_write *write_loan(struct node_removal *r)
+{
+	struct node_removal_write *w = r->write;
+	struct loan l = w->loans[w->at_loan];
+	bool ends = r->frees || l.state == LOAN_ASKED || l.state == LOAN_REFUSED || !*l.lender;
+	l.state = LOAN_QUARANTINED;
+	if (ends)
+		loan_txn_end(&w->loan, &l);
+	else
+		(void)loan_txn_put(&w->loan, &l); /* it has a key already */
+	return &w->loan.write;
 }
 
 const struct store_write *node_removal_next(struct node_removal *r)
@@ -160,6 +218,8 @@ const struct store_write *node_removal_next(struct node_removal *r)
 	case NODE_REMOVAL_DOCUMENT:
 		keys_resource(RESOURCE_NODE, r->node, w->key);
 		return write_document(w, w->node_revision, NULL);
+	case NODE_REMOVAL_LOAN:
+		return write_loan(r);
 	case NODE_REMOVAL_BLOCK:
 		return write_block(r);
 	default:
@@ -170,11 +230,23 @@ const struct store_write *node_removal_next(struct node_removal *r)
 static void wrote_block(struct node_removal *r, bool done)
 {
 	struct node_removal_write *w = r->write;
-	const struct block *b = &w->blocks[w->at++];
-	if (done && b->state != BLOCK_PENDING) {
+	const struct block *b = &w->blocks[w->at];
+	bool lends = r->frees && w->lends[w->at];
+	w->at++;
+	r->n_lending += done && lends;
+	if (done && !lends && b->state != BLOCK_PENDING) {
 		r->done = mem_grow(r->done, &r->room_done, r->n_done, sizeof(*r->done));
 		r->done[r->n_done++] = b->cidr;
 	}
+	w->again |= !done;
+	go_on(r);
+}
+
+static void wrote_loan(struct node_removal *r, bool done)
+{
+	struct node_removal_write *w = r->write;
+	enum loan_state was = w->loans[w->at_loan++].state;
+	r->n_loans += done && was != LOAN_ASKED && was != LOAN_REFUSED;
 	w->again |= !done;
 	go_on(r);
 }
@@ -183,6 +255,8 @@ void node_removal_wrote(struct node_removal *r, bool done)
 {
 	if (r->step == NODE_REMOVAL_BLOCK)
 		wrote_block(r, done);
+	else if (r->step == NODE_REMOVAL_LOAN)
+		wrote_loan(r, done);
 	else if (!done || r->step == NODE_REMOVAL_MARK)
 		r->step = NODE_REMOVAL_LOOK;
 	else if (r->step == NODE_REMOVAL_STATUS)

@@ -229,7 +229,7 @@ static const struct schema_member ipam_members[] = {
 	{.type = SCHEMA_READER(resource_check_default_name)},
 	{"maxBlocksPerHost", &schema_number, IN(ipam.max_blocks), .max = INT32_MAX},
 	{"ipCooldownSeconds", &schema_number, IN(ipam.cooldown_s), .max = POOL_COOLDOWN_MAX_S},
-	{.key = "strictAffinity", .type = &fields_bool},
+	{"strictAffinity", &schema_bool, IN(ipam.strict)},
 	{"autoAllocateBlocks", &fields_only_bool, .max = true},
 	{"kubeVirtVMAddressPersistence", &fields_only_word, .words = FIELDS_WORD("Disabled")},
 };

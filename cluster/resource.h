@@ -72,6 +72,7 @@ struct resource_reservation {
 struct resource_ipam {
 	uint32_t max_blocks; /* maxBlocksPerHost; 0: no limit */
 	int64_t cooldown_s;  /* ipCooldownSeconds; -1: default */
+	bool strict;	     /* strictAffinity: no addresses of other nodes' blocks */
 };
 
 struct resource {

@@ -15,7 +15,7 @@
 #include "lib/schema.h"
 
 #define STATUS_HEARTBEAT_KUBE_S 60 /* in the API of Kubernetes */
-#define STATUS_HEARTBEAT_S 10 /* how often, at least, unless a document says otherwise */
+#define STATUS_HEARTBEAT_S 10	   /* how often, at least, unless a document says otherwise */
 #define STATUS_HEARTBEAT_MAX_S 300
 #define STATUS_PROBLEMS 8
 #define STATUS_DOWN 8 /* sessions that are told of */

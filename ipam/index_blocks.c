@@ -74,6 +74,8 @@ static int join_inside(struct db *db, const struct pool *p, struct record_pool *
 		return r < 0 ? r : refuse_pool(p, &b, e);
 	struct cidr at = p->cidr;
 	while ((r = index_next_block(db, &at, &b, e)) == 1 && cidr_overlaps(&b.cidr, &p->cidr)) {
+		if (b.rec.loan)
+			continue;
 		if (!b.rec.loose || b.cidr.len != p->block_len)
 			return refuse_pool(p, &b, e);
 		r = join_pool(db, &p->cidr, &b, e);
@@ -334,5 +336,6 @@ int index_blocks_drop(struct db *db, const struct index_block *b, struct err *e)
 		return r;
 	k = (struct record_key){.kind = RECORD_BLOCK, .block = b->cidr};
 	r = db_del(db, &k, e);
-	return r < 0 || b->rec.loose ? (r < 0 ? r : 0) : leave_pool(db, b, e);
+	bool of_pool = !b->rec.loose && !b->rec.loan;
+	return r < 0 || !of_pool ? (r < 0 ? r : 0) : leave_pool(db, b, e);
 }

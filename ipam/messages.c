@@ -55,6 +55,8 @@ int messages_taken(const struct addr *a, const struct record_addr *rec, struct e
 	case RECORD_RESERVED:
 		return err_set(e, EADDRINUSE,
 			"address %s is reserved, for a gateway or by the cluster", text);
+	case RECORD_LENT:
+		return err_set(e, EADDRINUSE, "address %s is lent to another node", text);
 	default:
 		(void)err_set(e, EADDRINUSE,
 			"address %s is quarantined: an earlier state of this node was lost, and "

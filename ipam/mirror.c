@@ -24,12 +24,20 @@ bool mirror_reserved_equal(const struct mirror *a, const struct mirror *b)
 	return same;
 }
 
+bool mirror_lent_equal(const struct mirror *a, const struct mirror *b)
+{
+	bool same = a->n_lent == b->n_lent;
+	for (size_t i = 0; same && i < a->n_lent; i++)
+		same = cidr_equal(&a->lent[i], &b->lent[i]);
+	return same;
+}
+
 bool mirror_equal(const struct mirror *a, const struct mirror *b)
 {
 	bool same = strcmp(a->node, b->node) == 0 && strcmp(a->socket, b->socket) == 0 &&
 		    a->netns == b->netns && a->mtu[IPV4] == b->mtu[IPV4] &&
 		    a->mtu[IPV6] == b->mtu[IPV6] && a->n_pools == b->n_pools &&
-		    mirror_reserved_equal(a, b);
+		    mirror_reserved_equal(a, b) && mirror_lent_equal(a, b);
 	for (size_t i = 0; same && i < a->n_pools; i++)
 		same = mirror_pool_equal(&a->pools[i], &b->pools[i]);
 	return same;

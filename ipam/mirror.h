@@ -14,6 +14,7 @@
 #include "lib/family.h"
 
 #define MIRROR_RESERVED 256
+#define MIRROR_LENT 256 /* addresses that one node lends at a time */
 
 struct mirror_pool {
 	struct pool pool;
@@ -31,8 +32,12 @@ struct mirror {
 	size_t n_pools;
 	struct cidr reserved[MIRROR_RESERVED];
 	size_t n_reserved;
+	struct cidr lent
+		[MIRROR_LENT]; /* addresses of this node's blocks that another one may use, as prefixes */
+	size_t n_lent;
 };
 
+bool mirror_lent_equal(const struct mirror *a, const struct mirror *b);
 bool mirror_reserved_equal(const struct mirror *a, const struct mirror *b);
 bool mirror_equal(const struct mirror *a, const struct mirror *b);
 

@@ -31,6 +31,7 @@
 
 #include "ipam/index_limits.h"
 #include "ipam/index_ports.h"
+#include "ipam/messages.h"
 #include "ipam/node_impl.h"
 #include "lib/file.h"
 #include "lib/lock.h"
@@ -480,6 +481,8 @@ static int release_addr(struct db *db, const struct addr *a, struct err *e)
 			e);
 	if (r == 1 && old.rec.state == RECORD_RELEASED)
 		return not_taken(a, "it was released already", e);
+	if (r == 1 && old.rec.state == RECORD_LENT)
+		return messages_taken(a, &old.rec, e);
 	struct index_time t = node_time();
 	return index_release(db, a, &t, e);
 }

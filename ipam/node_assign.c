@@ -16,8 +16,8 @@
  * disturbs nobody. A block that a lost state held is recorded as quarantined, and the next one is
  * asked for.
  *
- * In a cluster nothing is claimed here: the third step is the agent's, so an attempt ends before
- * it, and the caller comes back, with "cooling" when the agent had nothing either. An address that
+ * In a cluster nothing is claimed here: the third step is a single address that another node lends, if
+ * there is one, and else the agent's, so an attempt ends there, and the caller comes back, with "cooling" when the agent had nothing either. An address that
  * became reserved while a pod had it is in the queues like any other; it is put aside when its turn
  * comes.
  *
@@ -34,6 +34,7 @@
 #include "ipam/index_ports.h"
 #include "ipam/node.h"
 #include "ipam/node_impl.h"
+#include "ipam/node_loans.h"
 #include "ipam/messages.h"
 #include "ipam/subnet.h"
 #include "lib/family.h"
@@ -234,16 +235,24 @@ static int find_cooling(struct attempt *a, uint8_t family, struct addr *out, str
 			best = released_ns;
 			*out = addr;
 		}
+		r = a->w->cluster ? node_loans_oldest(a->n->db, &a->w->pools[i], out, &best, e) : 0;
+		if (r < 0)
+			return r;
 	}
 	return best != UINT64_MAX;
 }
 
+/* Lent by another node. */
+static int find_loan(struct attempt *a, const struct pool *p, struct addr *out, struct err *e)
+{
+	return node_loans_free(a->n->db, p, a->now.now_ns, out, e);
+}
+
 static int find_any(struct attempt *a, uint8_t family, struct addr *out, struct err *e)
 {
-	static int (*const phases[])(struct attempt *, const struct pool *, struct addr *,
-		struct err *) = {find_fresh, find_free, find_claim};
-	const size_t n_phases = a->w->cluster ? 2 : 3;
-	for (size_t phase = 0; phase < n_phases; phase++)
+	int (*const phases[])(struct attempt *, const struct pool *, struct addr *,
+		struct err *) = {find_fresh, find_free, a->w->cluster ? find_loan : find_claim};
+	for (size_t phase = 0; phase < sizeof(phases) / sizeof(phases[0]); phase++)
 		for (size_t i = 0; i < a->w->n_pools; i++) {
 			if (!node_want_uses(a->w, i, family))
 				continue;

@@ -20,6 +20,7 @@
 
 #include "ipam/index_blocks.h"
 #include "ipam/node_impl.h"
+#include "ipam/node_loans.h"
 #include "ipam/node_mirror.h"
 #include "lib/mem.h"
 
@@ -39,13 +40,13 @@ static int find_own_block(
 		other);
 }
 
-/* The pool of the mirror that is cut into such blocks. */
-static int find_mirror_pool(
-	const struct mirror *m, const struct cidr *block, struct pool *out, struct err *e)
+/* The pool of the mirror that is cut into such blocks, or has the address. */
+static int find_mirror_pool(const struct mirror *m, const struct cidr *block, bool loan,
+	struct pool *out, struct err *e)
 {
 	for (size_t i = 0; i < m->n_pools; i++) {
 		const struct pool *p = &m->pools[i].pool;
-		if (p->block_len == block->len && cidr_contains(&p->cidr, &block->addr)) {
+		if ((loan || p->block_len == block->len) && cidr_contains(&p->cidr, &block->addr)) {
 			*out = *p;
 			return 0;
 		}
@@ -55,32 +56,64 @@ static int find_mirror_pool(
 	return err_set(e, EINVAL, "block %s is of no pool that the cluster has", text);
 }
 
+/* What is new. */
+struct addition {
+	const struct cidr *block;
+	bool loan;
+	bool lost; /* by an earlier state */
+};
+
+/* A loan is in no pool's indexes, so that its address is the last that is given. */
+static int record_loan(
+	struct db *db, const struct addition *a, struct index_block *b, struct err *e)
+{
+	*b = (struct index_block){
+		.cidr = *a->block,
+		.pool = *a->block,
+		.rec = {.pool_len = a->block->len,
+			.quarantined = a->lost,
+			.cluster = true,
+			.loan = true,
+			.since_s = boot_wall_s()},
+	};
+	return index_put_block(db, b, e);
+}
+
+static int record_new(struct db *db, const struct addition *a, const struct pool *pool,
+	struct index_block *b, struct err *e)
+{
+	if (a->loan)
+		return record_loan(db, a, b, e);
+	struct index_blocks_claim c = {
+		.pool = pool->cidr,
+		.block = *a->block,
+		.quarantined = a->lost,
+		.cluster = true,
+		.wall_s = boot_wall_s(),
+	};
+	*b = (struct index_block){.cidr = *a->block, .rec.quarantined = a->lost};
+	return index_blocks_claim(db, &c, e);
+}
+
 static int record_block(
-	struct db *db, const struct cidr *block, bool lost, const struct mirror *m, struct err *e)
+	struct db *db, const struct addition *a, const struct mirror *m, struct err *e)
 {
 	struct pool pool;
 	struct index_block b;
-	int r = find_mirror_pool(m, block, &pool, e);
+	int r = find_mirror_pool(m, a->block, a->loan, &pool, e);
 	if (r == 0)
 		r = index_blocks_sync_pool(db, &pool, e);
-	int known = r < 0 ? r : find_own_block(db, block, &b, e);
+	int known = r < 0 ? r : find_own_block(db, a->block, &b, e);
 	if (known < 0)
 		return known;
 	if (known) {
 		bool gave = index_gives(&b);
 		b.rec.cluster = true;
 		b.rec.draining = b.rec.disowned = false;
+		b.rec.loan = a->loan;
 		r = index_blocks_put_giving(db, &b, gave, e);
 	} else {
-		struct index_blocks_claim c = {
-			.pool = pool.cidr,
-			.block = *block,
-			.quarantined = lost,
-			.cluster = true,
-			.wall_s = boot_wall_s(),
-		};
-		r = index_blocks_claim(db, &c, e);
-		b = (struct index_block){.cidr = *block, .rec.quarantined = lost};
+		r = record_new(db, a, &pool, &b, e);
 	}
 	if (r == 0)
 		r = node_mirror_hold(db, &b, m, e);
@@ -88,7 +121,7 @@ static int record_block(
 }
 
 /* One transaction. */
-static int add_block(struct node *n, const struct cidr *block, bool lost, struct err *e)
+static int add_block(struct node *n, const struct addition *a, struct err *e)
 {
 	CLEANUP_FREE struct mirror *m = mem_new(1, sizeof(*m));
 	int r = db_begin(n->db, true, e);
@@ -98,7 +131,7 @@ static int add_block(struct node *n, const struct cidr *block, bool lost, struct
 	if (r >= 0)
 		r = node_mirror_read(n->db, m, e);
 	if (r >= 0)
-		r = record_block(n->db, block, lost, m, e);
+		r = record_block(n->db, a, m, e);
 	return db_finish(n->db, r, e);
 }
 
@@ -114,7 +147,7 @@ static int is_ready(struct node *n, const struct cidr *block, struct err *e)
 	return r == 1 ? b.rec.cluster && index_gives(&b) : r;
 }
 
-int node_add_block(struct node *n, const struct cidr *block, struct err *e)
+static int add_any(struct node *n, const struct cidr *block, bool loan, struct err *e)
 {
 	assert(n->mode != NODE_READ);
 	struct registry_self self;
@@ -125,10 +158,22 @@ int node_add_block(struct node *n, const struct cidr *block, struct err *e)
 	int holder = r < 0 ? r : registry_claim(&self, block, NULL, e);
 	if (holder < 0)
 		return holder;
-	int added = add_block(n, block, holder == REGISTRY_LOST, e);
+	const struct addition a = {block, loan, holder == REGISTRY_LOST};
+	int added = add_block(n, &a, e);
 	if (added >= 0 && holder == REGISTRY_LOST)
 		r = registry_take(&self, block, e);
 	return r < 0 ? r : added;
+}
+
+int node_add_block(struct node *n, const struct cidr *block, struct err *e)
+{
+	return add_any(n, block, false, e);
+}
+
+int node_add_loan(struct node *n, const struct cidr *addr, struct err *e)
+{
+	assert(addr->len == addr_bits(&addr->addr));
+	return add_any(n, addr, true, e);
 }
 
 static int drain_block(struct db *db, const struct cidr *block, bool cold, struct err *e)
@@ -263,6 +308,8 @@ static int count_all(
 		r = count_fresh(db, &p->cidr, now_free, e);
 		if (r == 0)
 			r = count_released(db, p, now_free, cooling, e);
+		if (r == 0)
+			r = node_loans_count(db, p, now_free, cooling, e);
 	}
 	return r < 0 ? r : 0;
 }

@@ -40,6 +40,17 @@ int node_count_free(
  * mirror fits. -EBUSY: another state folder of this host has it. */
 int node_add_block(struct node *n, const struct cidr *block, struct err *e);
 
+/* A single address of another node's block, which its agent lends: a block of one address that is given when
+ * no other is free. As node_add_block(), draining and all; whatever pool of the mirror has it. */
+int node_add_loan(struct node *n, const struct cidr *addr, struct err *e);
+
+/* The other side. An address of an own block is kept from pods, and stands in the mirror's list of those that
+ * are lent, until node_put_mirror() says otherwise; then it cools down. cold: one that cools down is as good as
+ * free. 1: it is lent, by this call. 0: it is not free, or MIRROR_LENT are lent already; *instead is a free
+ * one of the same block, family 0: there is none. */
+int node_lend(
+	struct node *n, const struct addr *wish, bool cold, struct addr *instead, struct err *e);
+
 /* Return of a block, in steps that survive a crash each. drain: in one transaction the block is
  * verified to be empty (cooling addresses count as used unless cold) and marked; -EBUSY when it
  * is not, -ENOENT when there is none. drop: forgets a draining or empty block; -EBUSY; none is

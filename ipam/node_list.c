@@ -25,7 +25,7 @@
 #define SECOND UINT64_C(1000000000)
 
 struct counts {
-	uint64_t used, cooling, reserved, quarantined, free;
+	uint64_t used, cooling, reserved, quarantined, free, lent;
 };
 
 struct view_block {
@@ -56,6 +56,8 @@ static enum node_addr_state state_of(
 		return NODE_RESERVED;
 	case RECORD_QUARANTINED:
 		return NODE_QUARANTINED;
+	case RECORD_LENT:
+		return NODE_LENT;
 	case RECORD_RELEASED:
 		break;
 	}
@@ -72,9 +74,11 @@ static void count_state(struct counts *c, enum node_addr_state s)
 		[NODE_COOLING] = &c->cooling,
 		[NODE_RESERVED] = &c->reserved,
 		[NODE_QUARANTINED] = &c->quarantined,
+		[NODE_LENT] = &c->used,
 		[NODE_FREE] = &c->free,
 	};
 	(*of[s])++;
+	c->lent += s == NODE_LENT;
 }
 
 static uint64_t count_rest(uint64_t size, const struct counts *c)
@@ -173,13 +177,22 @@ static struct node_pool *view_find_pool(struct view *v, const struct cidr *cidr)
 	return NULL;
 }
 
+/* A loan is of the pool that its address is in. */
+static struct node_pool *view_find_pool_of(struct view *v, const struct index_block *b)
+{
+	for (size_t i = 0; b->rec.loan && i < v->out.n_pools; i++)
+		if (cidr_contains(&v->out.pools[i].pool.cidr, &b->cidr.addr))
+			return &v->out.pools[i];
+	return view_find_pool(v, &b->pool);
+}
+
 static int view_read_blocks(struct view *v, struct err *e)
 {
 	struct cidr at = INDEX_FIRST;
 	struct view_block b;
 	int r;
 	while ((r = index_next_block(v->n->db, &at, &b.b, e)) == 1) {
-		const struct node_pool *p = view_find_pool(v, &b.b.pool);
+		const struct node_pool *p = view_find_pool_of(v, &b.b);
 		v->blocks = mem_grow(v->blocks, &v->blocks_room, v->n_blocks, sizeof(*v->blocks));
 		v->blocks[v->n_blocks++] = (struct view_block){
 			.b = b.b, .cooldown_s = p ? p->pool.cooldown_s : POOL_COOLDOWN_S};
@@ -272,13 +285,16 @@ static void finish_view(struct view *v)
 		uint64_t silent = size - b->records;
 		if (b->b.rec.quarantined) {
 			b->counts.quarantined += silent;
-			struct node_pool *p = view_find_pool(v, &b->b.pool);
+			struct node_pool *p = view_find_pool_of(v, &b->b);
 			if (p)
 				p->quarantined += silent;
 		}
+		const struct node_pool *of = view_find_pool_of(v, &b->b);
 		v->out.blocks[i] = (struct node_block){
 			.cidr = b->b.cidr,
-			.pool = b->b.pool,
+			.pool = of ? of->pool.cidr : b->b.pool,
+			.lent = b->counts.lent,
+			.loan = b->b.rec.loan,
 			.size = size,
 			.used = b->counts.used,
 			.cooling = b->counts.cooling,

@@ -50,6 +50,12 @@ int node_mirror_read(struct db *db, struct mirror *out, struct err *e)
 		r = db_get(db, &k, &v, e);
 		good = r == 1 && record_prefix_parse(v.bytes, v.len, &out->reserved[i]);
 	}
+	k.kind = RECORD_MIRROR_LENT;
+	for (size_t i = 0; r == 1 && good && i < out->n_lent; i++) {
+		k.position = (uint16_t)i;
+		r = db_get(db, &k, &v, e);
+		good = r == 1 && record_prefix_parse(v.bytes, v.len, &out->lent[i]);
+	}
 	return r < 0 || good ? r : mirror_damaged(db, e);
 }
 
@@ -77,7 +83,20 @@ static int mirror_cut(struct db *db, enum record_kind kind, size_t from, size_t 
 	return r < 0 ? r : 0;
 }
 
-static int mirror_write(
+static int write_prefixes(
+	struct db *db, enum record_kind kind, const struct cidr *list, size_t n, struct err *e)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct record_key k = {.kind = kind, .position = (uint16_t)i};
+		struct db_value v;
+		v.len = record_prefix_format(&list[i], v.bytes);
+		r = db_put(db, &k, &v, e);
+	}
+	return r;
+}
+
+int node_mirror_write(
 	struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
 {
 	struct record_key k = {.kind = RECORD_MIRROR};
@@ -90,12 +109,12 @@ static int mirror_write(
 		v.len = record_mirror_pool_format(&m->pools[i], v.bytes);
 		r = db_put(db, &k, &v, e);
 	}
-	k.kind = RECORD_MIRROR_RESERVED;
-	for (size_t i = 0; r == 0 && i < m->n_reserved; i++) {
-		k.position = (uint16_t)i;
-		v.len = record_prefix_format(&m->reserved[i], v.bytes);
-		r = db_put(db, &k, &v, e);
-	}
+	if (r == 0)
+		r = write_prefixes(db, RECORD_MIRROR_RESERVED, m->reserved, m->n_reserved, e);
+	if (r == 0)
+		r = write_prefixes(db, RECORD_MIRROR_LENT, m->lent, m->n_lent, e);
+	if (r == 0)
+		r = mirror_cut(db, RECORD_MIRROR_LENT, m->n_lent, old->n_lent, e);
 	if (r == 0)
 		r = mirror_cut(db, RECORD_MIRROR_POOL, m->n_pools, old->n_pools, e);
 	if (r == 0)
@@ -156,14 +175,15 @@ static int settle_block(struct db *db, struct index_block *b, const struct mirro
 	return -EINVAL;
 }
 
-static int hold_one(struct db *db, const struct index_block *b, const struct addr *a, struct err *e)
+static int hold_one(struct db *db, const struct index_block *b, const struct addr *a,
+	enum record_state state, struct err *e)
 {
 	struct index_addr old;
 	int r = index_get_addr(db, a, &old, e);
 	bool is_free = r == 0 ? !b->rec.quarantined : r == 1 && old.rec.state == RECORD_RELEASED;
 	if (r < 0 || !is_free)
 		return r < 0 ? r : 0;
-	return index_hold(db, a, RECORD_RESERVED, boot_wall_s(), e);
+	return index_hold(db, a, state, boot_wall_s(), e);
 }
 
 int node_mirror_hold(
@@ -178,9 +198,12 @@ int node_mirror_hold(
 		uint64_t count = pool_block_size(part);
 		for (uint64_t k = 0; r == 0 && k < count && k < HELD_MAX; k++) {
 			struct addr a = addr_plus(&part->addr, k);
-			r = hold_one(db, b, &a, e);
+			r = hold_one(db, b, &a, RECORD_RESERVED, e);
 		}
 	}
+	for (size_t i = 0; r == 0 && i < m->n_lent; i++)
+		if (cidr_contains(&b->cidr, &m->lent[i].addr) && !b->rec.loan)
+			r = hold_one(db, b, &m->lent[i].addr, RECORD_LENT, e);
 	return r;
 }
 
@@ -202,11 +225,27 @@ static int unhold_unreserved(struct db *db, const struct index_block *b, const s
 	return r;
 }
 
+/* Addresses that are lent no more: they cool down, as after a pod. */
+static int end_loans(struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
+{
+	struct index_time t = {.now_ns = boot_now_ns(), .wall_s = boot_wall_s()};
+	int r = 0;
+	for (size_t i = 0; r >= 0 && i < old->n_lent; i++) {
+		struct index_addr a;
+		if (cidr_is_among(m->lent, m->n_lent, &old->lent[i]))
+			continue;
+		r = index_get_addr(db, &old->lent[i].addr, &a, e);
+		if (r == 1 && a.rec.state == RECORD_LENT)
+			r = index_release(db, &a.addr, &t, e);
+	}
+	return r < 0 ? r : 0;
+}
+
 static int settle_blocks(
 	struct db *db, const struct mirror *m, const struct mirror *old, struct err *e)
 {
 	struct cidr at = INDEX_FIRST;
-	bool same = mirror_reserved_equal(m, old);
+	bool same = mirror_reserved_equal(m, old) && mirror_lent_equal(m, old);
 	struct index_block b;
 	int r;
 	while ((r = index_next_block(db, &at, &b, e)) == 1) {
@@ -231,15 +270,18 @@ static int mirror_put(struct db *db, const struct mirror *m, struct mirror *old,
 	for (size_t i = 0; r == 0 && i < m->n_pools; i++)
 		r = index_blocks_sync_pool(db, &m->pools[i].pool, e);
 	if (r == 0)
+		r = end_loans(db, m, old, e);
+	if (r == 0)
 		r = settle_blocks(db, m, old, e);
 	if (r == 0)
-		r = mirror_write(db, m, old, e);
+		r = node_mirror_write(db, m, old, e);
 	return r < 0 ? r : 1;
 }
 
 int node_put_mirror(struct node *n, const struct mirror *m, struct err *e)
 {
-	assert(n->mode != NODE_READ && m->n_pools <= POOL_MAX && m->n_reserved <= MIRROR_RESERVED);
+	assert(n->mode != NODE_READ && m->n_pools <= POOL_MAX && m->n_reserved <= MIRROR_RESERVED &&
+		m->n_lent <= MIRROR_LENT);
 	CLEANUP_FREE struct mirror *old = mem_new(1, sizeof(*old));
 	int r = node_get_mirror(n, old, e);
 	if (r < 0 || (r == 1 && mirror_equal(m, old)))

@@ -16,6 +16,7 @@ const char *node_state_text(enum node_addr_state s)
 		[NODE_COOLING] = "cooling",
 		[NODE_RESERVED] = "reserved",
 		[NODE_QUARANTINED] = "quarantined",
+		[NODE_LENT] = "lent",
 		[NODE_FREE] = "free",
 	};
 	return texts[s];

@@ -16,7 +16,14 @@
 #include "lib/hash.h"
 #include "lib/ports.h"
 
-enum node_addr_state { NODE_USED, NODE_COOLING, NODE_RESERVED, NODE_QUARANTINED, NODE_FREE };
+enum node_addr_state {
+	NODE_USED,
+	NODE_COOLING,
+	NODE_RESERVED,
+	NODE_QUARANTINED,
+	NODE_LENT,
+	NODE_FREE
+};
 const char *node_state_text(enum node_addr_state s); /* "used", ... */
 
 /* One address that is not simply free. Strings belong to the entry. */
@@ -33,6 +40,8 @@ struct node_block {
 	struct cidr cidr;
 	struct cidr pool;
 	uint64_t size, used, cooling, reserved, quarantined, free; /* addresses; saturating */
+	uint64_t lent; /* of those used: by another node */
+	bool loan;     /* one address of another node's block */
 	bool cluster;  /* the cluster's store says that it is this node's; the agent returns it */
 	bool draining; /* is being given back to the cluster */
 	bool disowned; /* the cluster says it is another node's */

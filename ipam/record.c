@@ -188,6 +188,7 @@ static void code_key_fields(struct coder *c, struct record_key *k)
 		break;
 	case RECORD_MIRROR_POOL:
 	case RECORD_MIRROR_RESERVED:
+	case RECORD_MIRROR_LENT:
 		k->position = (uint16_t)code_big(c, k->position, 2);
 		break;
 	default:
@@ -230,13 +231,20 @@ static void code_pool(struct coder *c, struct record_pool *p)
 
 /* One byte of flags where a state of before the cluster has "loose" alone: so its records are read
  * as they are. */
-enum { FLAG_LOOSE = 1, FLAG_CLUSTER = 2, FLAG_DRAINING = 4, FLAG_DISOWNED = 8, FLAGS = 16 };
+enum {
+	FLAG_LOOSE = 1,
+	FLAG_CLUSTER = 2,
+	FLAG_DRAINING = 4,
+	FLAG_DISOWNED = 8,
+	FLAG_LOAN = 16,
+	FLAGS = 32
+};
 
 static void code_block(struct coder *c, struct record_block *b)
 {
 	unsigned int flags = (b->loose ? FLAG_LOOSE : 0u) | (b->cluster ? FLAG_CLUSTER : 0u) |
 			     (b->draining ? FLAG_DRAINING : 0u) |
-			     (b->disowned ? FLAG_DISOWNED : 0u);
+			     (b->disowned ? FLAG_DISOWNED : 0u) | (b->loan ? FLAG_LOAN : 0u);
 	b->pool_len = code_small(c, b->pool_len, 129);
 	b->quarantined = code_small(c, b->quarantined, 2);
 	flags = code_small(c, flags, FLAGS);
@@ -244,6 +252,7 @@ static void code_block(struct coder *c, struct record_block *b)
 	b->cluster = flags & FLAG_CLUSTER;
 	b->draining = flags & FLAG_DRAINING;
 	b->disowned = flags & FLAG_DISOWNED;
+	b->loan = flags & FLAG_LOAN;
 	b->next = code_int(c, b->next, 8);
 	b->since_s = (int64_t)code_int(c, (uint64_t)b->since_s, 8);
 }
@@ -251,7 +260,7 @@ static void code_block(struct coder *c, struct record_block *b)
 static void code_addr_record(struct coder *c, struct record_addr *a)
 {
 	struct owner *o = &a->owner;
-	a->state = (enum record_state)code_small(c, a->state, RECORD_QUARANTINED + 1);
+	a->state = (enum record_state)code_small(c, a->state, RECORD_LENT + 1);
 	o->foreign = code_small(c, o->foreign, 2);
 	a->since_s = (int64_t)code_int(c, (uint64_t)a->since_s, 8);
 	a->released_ns = code_int(c, a->released_ns, 8);
@@ -336,10 +345,14 @@ static void code_mirror(struct coder *c, struct mirror *m)
 	m->n_pools = code_int(c, m->n_pools, 2);
 	m->n_reserved = code_int(c, m->n_reserved, 2);
 	c->bad |= m->n_pools > POOL_MAX || m->n_reserved > MIRROR_RESERVED;
-	/* Agents that do not know the field end here. */
-	if (c->out ? m->netns != 0 : c->len > 0) {
+	/* Agents that do not know a field end in front of it. */
+	if (c->out ? m->netns || m->n_lent : c->len > 0) {
 		m->netns = code_int(c, m->netns, 8);
-		c->bad |= m->netns == 0;
+		c->bad |= m->netns == 0 && !c->out && c->len == 0;
+	}
+	if (c->out ? m->n_lent != 0 : c->len > 0) {
+		m->n_lent = code_int(c, m->n_lent, 2);
+		c->bad |= m->n_lent == 0 || m->n_lent > MIRROR_LENT;
 	}
 }
 

@@ -27,8 +27,7 @@ enum record_kind {
 	RECORD_FRESH = 'N', /* pool, block -> nothing: the block has a never-used address */
 	RECORD_ADDR = 'A',  /* addr -> record_addr */
 	RECORD_OWNER = 'O', /* owner, family -> addr (record_owner) */
-	RECORD_QUEUE =
-		'Q', /* pool, released_ns, addr -> nothing: released and not yet given again */
+	RECORD_QUEUE = 'Q', /* pool, released_ns, addr -> nothing: released, not given again */
 	RECORD_PORTS = 'H', /* owner, position -> record_ports: the host ports of an attachment */
 	RECORD_IDENTITY = 'I', /* owner -> record_identity */
 	RECORD_LIMITS = 'L',   /* owner -> record_limits: its limits of bandwidth */
@@ -36,6 +35,7 @@ enum record_kind {
 	RECORD_MIRROR = 'C',	      /* -> mirror, without its lists */
 	RECORD_MIRROR_POOL = 'D',     /* position -> mirror_pool */
 	RECORD_MIRROR_RESERVED = 'R', /* position -> prefix */
+	RECORD_MIRROR_LENT = 'E',     /* position -> prefix of one address */
 	RECORD_NAMESPACE = 'S',	      /* name -> record_namespace */
 	RECORD_CLOSED = 'F',	      /* name of a namespace, or "" -> record_closed */
 	RECORD_STAGED = 'G',	      /* uid of a pod -> record_staged */
@@ -85,13 +85,20 @@ struct record_block {
 	bool cluster;	  /* the store says whose it is; given back by the agent alone */
 	bool draining;	  /* is being given back: nothing is given from it */
 	bool disowned;	  /* the store says it is another node's: likewise */
-	uint64_t next;	  /* offset of the lowest never-used address; the block's size: none */
-	int64_t since_s;  /* wall clock, when it became this node's */
+	bool loan; /* one address of another node's block, which lends it; pool_len is its own */
+	uint64_t next;	 /* offset of the lowest never-used address; the block's size: none */
+	int64_t since_s; /* wall clock, when it became this node's */
 };
 size_t record_block_format(const struct record_block *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_block_parse(const void *bytes, size_t len, struct record_block *out);
 
-enum record_state { RECORD_USED, RECORD_RELEASED, RECORD_RESERVED, RECORD_QUARANTINED };
+enum record_state {
+	RECORD_USED,
+	RECORD_RELEASED,
+	RECORD_RESERVED,
+	RECORD_QUARANTINED,
+	RECORD_LENT, /* another node may use it */
+};
 
 struct record_addr {
 	enum record_state state;
@@ -106,12 +113,9 @@ bool record_addr_parse(const void *bytes, size_t len, struct record_addr *out);
 /* A mirror with empty lists, but how many there are in each (n_pools, n_reserved). */
 size_t record_mirror_format(const struct mirror *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_mirror_parse(const void *bytes, size_t len, struct mirror *out);
-
 size_t record_mirror_pool_format(const struct mirror_pool *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_mirror_pool_parse(const void *bytes, size_t len, struct mirror_pool *out);
-
 size_t record_prefix_format(const struct cidr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_prefix_parse(const void *bytes, size_t len, struct cidr *out);
-
 size_t record_owner_format(const struct addr *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_owner_parse(const void *bytes, size_t len, struct addr *out);

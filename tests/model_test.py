@@ -49,3 +49,19 @@ def test_pools_that_overlap_never_give_an_address_twice(tmp_path):
 def test_a_fault_of_pools_that_overlap_is_found(tmp_path, fault):
     errors, states = verify(tmp_path, "pools", FAULT=fault)
     assert errors == 1, f"fault {fault} was not found in {states} states"
+
+
+# Of loans.pml: 1 the second borrower, 2 and 4 the removals of a borrower and of the lender, 8 late writes.
+LOAN_FAULTS = {1: 0, 2: 0, 3: 0, 4: 2, 5: 2, 6: 4, 7: 0, 8: 1, 9: 4}
+
+
+@pytest.mark.parametrize("parts,writes", [(1, 5), (8 | 4, 6), (8 | 2, 6)])
+def test_a_single_address_of_another_nodes_block_never_has_two_users(tmp_path, parts, writes):
+    errors, states = verify(tmp_path, "loans", PARTS=parts, WRITES=writes)
+    assert errors == 0 and states > 100_000, f"{errors} errors in {states} states"
+
+
+@pytest.mark.parametrize("fault", LOAN_FAULTS)
+def test_a_fault_of_loans_is_found(tmp_path, fault):
+    errors, states = verify(tmp_path, "loans", PARTS=LOAN_FAULTS[fault], WRITES=7, FAULT=fault)
+    assert errors == 1, f"fault {fault} was not found in {states} states"

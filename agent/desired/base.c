@@ -36,6 +36,14 @@ struct addr desired_vtep(const struct resource_node *n, enum family f)
 						: (struct addr){0};
 }
 
+bool desired_lends(const struct agent_conf *c, const struct replica *r)
+{
+	static const char podcidr[] = "kube-podcidr:";
+	const struct replica_item *i = replica_item(r, RESOURCE_IPAMCONFIGURATION, "default");
+	return strncmp(c->store.url, podcidr, strlen(podcidr)) != 0 &&
+	       !(i && i->resource.ipam.strict);
+}
+
 bool desired_is_near(const struct desired_work *g, const struct addr *node)
 {
 	const struct cidr *own = &g->self->addr[family_of(node->family)];

@@ -47,6 +47,8 @@ struct desired_self {
 	size_t n_announced;
 	const struct cidr *kept; /* own blocks that are draining: blackhole only */
 	size_t n_kept;
+	const struct cidr *lent; /* addresses of own blocks that other nodes may use */
+	size_t n_lent;
 	const struct cidr *learned; /* others' blocks that BGP brought, up to a while ago; sorted */
 	size_t n_learned;
 	const struct bird_session *sessions; /* of BIRD, sorted by name; none while it is down */
@@ -90,6 +92,10 @@ struct desired {
 void desired_make(const struct agent_conf *c, const struct replica *r, const struct facts *f,
 	const struct desired_self *self, struct desired *out);
 void desired_done(struct desired *d);
+
+/* The cluster's setting: single addresses of a block may be lent to other nodes. Never of blocks that Kubernetes gives
+ * out. */
+bool desired_lends(const struct agent_conf *c, const struct replica *r);
 
 /* Whether blocks of the pool belong to anybody. Then the pool stands, and a node's address inside it
  * is the mistake; else the pool is. */

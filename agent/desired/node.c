@@ -62,6 +62,8 @@ static void make_node_mirror(struct desired_work *g)
 		p->assigns = g->pools[i].assigns;
 	}
 	make_node_reserved(g, m);
+	for (size_t i = 0; i < g->self->n_lent && i < MIRROR_LENT; i++)
+		m->lent[m->n_lent++] = g->self->lent[i];
 }
 
 /* Our Node document. */

@@ -79,6 +79,7 @@ static void collect_pools(struct routing *r)
 			.cidr = spec->pool.cidr,
 			.block_len = spec->pool.block_len,
 			.exported = !spec->no_bgp_export,
+			.lends = desired_lends(g->conf, g->r) || g->r->n_loans > 0,
 			.by_bgp = g->bgp && !spec->no_bgp_export && r->table[how] == 0,
 		};
 	}
@@ -325,36 +326,56 @@ static bool is_learned(const struct desired_self *s, const struct cidr *block)
 	return search_find(s->learned, s->n_learned, sizeof(*block), block, cidr_compare_first);
 }
 
+static const struct desired_pool *pool_around(const struct routing *r, const struct addr *a)
+{
+	for (size_t i = 0; i < r->g->n_pools; i++)
+		if (cidr_contains(&r->g->pools[i].spec->pool.cidr, a))
+			return r->g->pools[i].has_node ? NULL : &r->g->pools[i];
+	return NULL;
+}
+
+/* A block or a single address, p its pool or NULL, and the node that has it. */
+static void add_remote(struct routing *r, const struct cidr *what, const struct desired_pool *p,
+	const char *name, struct bird_remote *remote, struct bird_remote *kept)
+{
+	const struct replica_node *node = p ? replica_node(r->g->r, name) : NULL;
+	if (!node)
+		return;
+	struct addr a = desired_other_addr(r->g, node, r->family);
+	if (!a.family || addr_equal(&a, &r->out->node))
+		return;
+	struct bird_remote one = {
+		.block = *what,
+		.node = a,
+		.table = (uint8_t)r->table[encapsulation_of(p->spec)],
+	};
+	if (!is_by_bgp(r, p))
+		remote[r->out->n_remote++] = one;
+	else if (is_learned(r->g->self, what))
+		kept[r->out->n_kept++] = one;
+	else
+		r->g->out->missing++;
+}
+
 /* Other nodes' blocks: BGP's that it has brought, which are kept for when it loses them, and those that
  * it does not carry. */
 static void collect_remote_blocks(struct routing *r)
 {
 	const struct replica *rep = r->g->r;
-	struct bird_remote *remote = desired_memory(r->g->out, rep->n_blocks, sizeof(*remote));
-	struct bird_remote *kept = desired_memory(r->g->out, rep->n_blocks, sizeof(*kept));
+	size_t most = rep->n_blocks + rep->n_loans;
+	struct bird_remote *remote = desired_memory(r->g->out, most, sizeof(*remote));
+	struct bird_remote *kept = desired_memory(r->g->out, most, sizeof(*kept));
 	for (size_t i = 0; i < rep->n_blocks; i++) {
 		const struct replica_block *b = &rep->blocks[i];
-		if (b->cidr.addr.family != family_af(r->family) || !b->node ||
-			b->state != BLOCK_OWNED)
-			continue;
-		const struct desired_pool *p = pool_of(r, &b->cidr);
-		const struct replica_node *node = p ? replica_node(rep, b->node) : NULL;
-		if (!node)
-			continue;
-		struct addr a = desired_other_addr(r->g, node, r->family);
-		if (!a.family || addr_equal(&a, &r->out->node))
-			continue;
-		struct bird_remote one = {
-			.block = b->cidr,
-			.node = a,
-			.table = (uint8_t)r->table[encapsulation_of(p->spec)],
-		};
-		if (!is_by_bgp(r, p))
-			remote[r->out->n_remote++] = one;
-		else if (is_learned(r->g->self, &b->cidr))
-			kept[r->out->n_kept++] = one;
-		else
-			r->g->out->missing++;
+		if (b->cidr.addr.family == family_af(r->family) && b->node &&
+			b->state == BLOCK_OWNED)
+			add_remote(r, &b->cidr, pool_of(r, &b->cidr), b->node, remote, kept);
+	}
+	for (size_t i = 0; i < rep->n_loans; i++) {
+		const struct loan *l = &rep->loans[i].doc;
+		if (l->addr.addr.family == family_af(r->family) && l->state == LOAN_USED)
+			add_remote(r, &l->addr, pool_around(r, &l->addr.addr), l->borrower, remote,
+				kept);
 	}
 	r->out->remote = remote;
 	r->out->kept = kept;

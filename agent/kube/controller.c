@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every few seconds the names of the store (Node documents, owners of blocks) are compared with those of
+ * Every few seconds the names of the store (Node documents, owners of blocks, borrowers) are compared with those of
  * Kubernetes: what is there no more is a candidate, whose status is read from time to time. The uid
  * that each agent wrote into its status is compared once with Kubernetes' one, and again when that
  * changes: a name whose machine was replaced is a candidate, too. At first all statuses are read by one list.
  *
  * A candidate goes in the order that the removal wants: its Node document is read, then its status
- * afresh [N0], which is judged once more, then its blocks from the replica [R1]; then the writes follow one by
- * one. When any of this does not end well the candidate is looked at again later.
+ * afresh [N0], which is judged once more, then all loans afresh [R2], and its blocks from the replica [R1]; then
+ * the writes follow one by one. When any of this does not end well the candidate is looked at again later.
  */
 #include "agent/kube/controller.h"
 
@@ -18,6 +18,7 @@
 #include "agent/kube/candidate.h"
 #include "agent/kube/handover.h"
 #include "cluster/keys.h"
+#include "cluster/loan.h"
 #include "cluster/node_removal.h"
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -36,6 +37,7 @@ enum question {
 	ASK_HEIR,     /* of one: whether another machine waits for the name */
 	ASK_DOCUMENT, /* of one that goes */
 	ASK_AGAIN,    /* its status, N0 */
+	ASK_LOANS,    /* of all nodes, R2 */
 };
 
 struct controller {
@@ -48,6 +50,8 @@ struct controller {
 	uint64_t id; /* of the read or the write under way; 0: none */
 	bool removes;
 	int64_t node_revision;
+	struct loan *loans; /* as far as they were told; heap */
+	size_t n_loans, room_loans;
 	struct node_removal removal;
 	struct handover inherited; /* of nodes that were not met yet */
 	struct problems problems;
@@ -85,6 +89,7 @@ void controller_free(struct controller *c)
 		return;
 	controller_rest(c);
 	free(c->v);
+	free(c->loans);
 	free(c);
 }
 
@@ -185,6 +190,13 @@ static void scan(struct controller *c, const struct controller_input *in)
 			continue;
 		add(c, b->node, false, in->now_ms);
 		find(c, b->node)->has_open_blocks |= b->state != BLOCK_QUARANTINED;
+	}
+	for (size_t i = 0; i < r->n_loans; i++) {
+		const struct loan *l = &r->loans[i].doc;
+		if (l->state == LOAN_QUARANTINED || roster_find(in->nodes, l->borrower))
+			continue;
+		add(c, l->borrower, false, in->now_ms);
+		find(c, l->borrower)->has_open_blocks = true;
 	}
 }
 
@@ -363,6 +375,27 @@ static void take_again(struct controller *c, const struct controller_input *in, 
 		forget_removal(c);
 		return;
 	}
+	c->n_loans = 0;
+	c->question = ASK_LOANS;
+	c->id = store_start_list(in->store, KEYS_LOANS);
+}
+
+/* [R2] One that cannot be read is of nobody, and counts. */
+static void take_loan(struct controller *c, const struct store_event *ev)
+{
+	struct loan l = {.state = LOAN_QUARANTINED, .revision = ev->revision};
+	struct err ignored;
+	if (!keys_parse_loan(ev->key, l.borrower, &l.addr))
+		return;
+	if (ev->value)
+		(void)loan_parse(ev->key, ev->value, ev->revision, &l, &ignored);
+	c->loans = mem_grow(c->loans, &c->room_loans, c->n_loans, sizeof(*c->loans));
+	c->loans[c->n_loans++] = l;
+}
+
+static void begin_writes(
+	struct controller *c, const struct controller_input *in, const struct candidate *x)
+{
 	CLEANUP_FREE struct block *blocks = mem_new(in->replica->n_blocks + 1, sizeof(*blocks));
 	const struct node_removal_look seen = {
 		.status_revision = x->revision,
@@ -370,6 +403,8 @@ static void take_again(struct controller *c, const struct controller_input *in, 
 		.is_agent = x->is_agent,
 		.blocks = blocks,
 		.n_blocks = list_blocks(in->replica, x->node, blocks),
+		.loans = c->loans,
+		.n_loans = c->n_loans,
 	};
 	if (!c->removes)
 		node_removal_init(&c->removal, x->node, true);
@@ -401,6 +436,8 @@ static void take_answer(
 		ask(c, in, ASK_AGAIN, x->node);
 	} else if (q == ASK_AGAIN) {
 		take_again(c, in, x, ev);
+	} else if (q == ASK_LOANS) {
+		begin_writes(c, in, x);
 	}
 }
 
@@ -411,6 +448,13 @@ bool controller_take(
 		return false;
 	if (c->question == ASK_ALL) {
 		take_all(c, in, ev);
+		return true;
+	}
+	if (c->question == ASK_LOANS && (ev->kind == STORE_RESTART || ev->kind == STORE_PUT)) {
+		if (ev->kind == STORE_PUT)
+			take_loan(c, ev);
+		else
+			c->n_loans = 0;
 		return true;
 	}
 	c->id = 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who gets which block: races for the last one, pools that are switched off, addresses that nobody
-may have. Most of it needs no packets, so BIRD has little to do here."""
+may have. Most of it needs no packets, so BIRD has little to do here. Nobody lends single addresses: that is
+loans_test.py."""
 import ipaddress
 import json
 
@@ -44,7 +45,7 @@ def one_free_block(store):
                  start=False, settings={"idleBlockSeconds": 1}) as c:
         c.store.start()
         c.apply(c.pool("small", "100.66.0.0/28", 28),
-                resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
+                resource("IPAMConfiguration", "default", ipCooldownSeconds=0, strictAffinity=True))
         for node in c.nodes:
             node.start()
         pods = [n.new_pod() for n in c.nodes]
@@ -83,7 +84,7 @@ def test_many_pods_at_once_share_a_small_pool_without_a_double():
                  settings={"headroom": 1}) as c:
         c.store.start()
         c.apply(resource("IPPool", "tiny", cidr="100.66.0.0/27", blockSize=30, ipipMode="Never",
-                         vxlanMode="Never"))
+                         vxlanMode="Never"), resource("IPAMConfiguration", "default", strictAffinity=True))
         for node in c.nodes:
             node.start()
         c.wait_ready()
@@ -197,7 +198,7 @@ def test_reserved_addresses_and_the_limit_of_blocks_are_kept():
                          vxlanMode="Never"),
                 resource("IPReservation", "gateways", reservedCIDRs=["100.66.0.0/30",
                                                                      "100.66.0.8/32"]),
-                resource("IPAMConfiguration", "default", maxBlocksPerHost=3))
+                resource("IPAMConfiguration", "default", maxBlocksPerHost=3, strictAffinity=True))
         node.start()
         until(node.ready, "the node to be ready")
         given = []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes that fight for the last addresses of a pool while everything fails at random: agents are killed and
 stopped, the store is killed, stopped and cut off, calls die half way, nodes are drained and removed, the pool
-is disabled. A history of who was given what says whether an address ever had two pods; in the end everything
+is disabled. They borrow single addresses of each other all the time. A history of who was given what says whether an address ever had two pods; in the end everything
 comes back, and the whole pool can be given out again.
 
     with Cluster(store="etcd", **race.CLUSTER) as c:
@@ -198,10 +198,11 @@ def blocks(c):
 
 
 def everything_comes_back(c):
-    """No address is in use, and no block: nothing was lost to a node that does not know of it."""
+    """No address is in use, no loan, and no block: nothing was lost to a node that does not know of it."""
     for node in c.nodes:
         until(lambda n=node: n.used() == {}, f"no address of {node} to be in use")
         until(lambda n=node: c.nodes[0].ctl("node", "drain", n.name, ok=False).returncode == 0, f"{node} to drain")
+    until(lambda: lab.documents(c, "loans/") == {}, "all loans to end")
     until(lambda: blocks(c) == {}, "all blocks to come back")
     for node in c.nodes:
         Faults(c, 0).undrain(node)
@@ -241,3 +242,5 @@ def run(c, seed, minutes):
     everything_comes_back(c)
     all_can_be_given(c.nodes[0])
     true(history.given > 50, "enough addresses to be given", history.given)
+    lent = sum(open(n.agent.log, errors="replace").read().count("is used from now on, on loan") for n in c.nodes)
+    true(lent > 0, "some of them to be on loan", lent)

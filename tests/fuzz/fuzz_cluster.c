@@ -9,7 +9,7 @@
 
 #include "cluster/block_txn.h"
 #include "cluster/keys.h"
-#include "cluster/loan.h"
+#include "cluster/loan_txn.h"
 #include "cluster/status.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -15,7 +15,8 @@
  *	FAULT=2 the lender ends its reservation by its copy of the documents, not by reading them afresh (L5)
  *	FAULT=3 the block is returned although an address of it is lent
  *	FAULT=4 the borrower uses what the lender wrote without writing the document anew (L3)
- *	FAULT=5 a borrower that starts does not write its loans anew (A2)
+ *	FAULT=5 a loan whose end may be carried out late, or that a removal is about to end, is used without being
+ *		written anew (A2)
  *	FAULT=6 a removal frees the lender's block without looking at loans
  *	FAULT=7 a lender that starts takes its block into use without reading the loans afresh (A3)
  *	FAULT=8 a lender gives one address that is reserved to whoever asks for it
@@ -98,6 +99,7 @@ proctype lender() {
 		atomic { now < WRITES -> runs[0] = true; now++; status[0] = true; status_rev[0] = now }	/* A1 */
 	:: atomic { failures > 0 -> failures--; runs[0] = false; fresh = false; has = false; uses[0] = false; held = false;
 		c[1] = none; c[2] = none }
+		if :: kept = false /* and of the disk */ :: skip fi;
 		atomic { now < WRITES -> runs[0] = true; held = kept; now++; status[0] = true; status_rev[0] = now }
 	/* A2: its block is still its own */
 	:: atomic { runs[0] && !has && block != none && owner == 0 && now < WRITES && (fresh || FAULT == 7) ->
@@ -131,7 +133,8 @@ proctype borrower(byte me) {
 		:: (c == used && !uses[me]) || c == quarantined -> /* of an earlier process, or its answer was lost */
 			if
 			:: true -> atomic { if
-				:: loan[me] == c && rev[me] == r && now < WRITES ->
+				:: FAULT == 5 && c == used -> uses[me] = true; check()
+				:: !(FAULT == 5 && c == used) && loan[me] == c && rev[me] == r && now < WRITES ->
 					put(me, used); if :: uses[me] = true :: skip fi; check()
 				:: else
 				fi }
@@ -153,7 +156,7 @@ proctype borrower(byte me) {
 	:: atomic { failures > 0 && me == 1 -> failures--; runs[me] = false }	/* of the agent, */
 again:		atomic { now < WRITES -> runs[me] = true; now++; status[me] = true; status_rev[me] = now } /* A1 */
 		if			/* A2: what it uses is its own still, or it does not use it */
-		:: uses[me] && FAULT != 5 ->
+		:: uses[me] ->
 			atomic { r = rev[me] }
 			atomic { if
 				:: loan[me] != none && rev[me] == r && now < WRITES -> put(me, used)

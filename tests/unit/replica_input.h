@@ -13,6 +13,7 @@
 
 #include "agent/replica.h"
 #include "cluster/keys.h"
+#include "lib/mem.h"
 #include "store/store.h"
 
 static inline void replica_feed(
@@ -63,6 +64,19 @@ static inline void replica_feed_blocks(struct replica *r, json_t *blocks)
 	}
 }
 
+/* "loans": documents by what follows loans/ in their keys. */
+static inline void replica_feed_loans(struct replica *r, const json_t *loans)
+{
+	const char *name;
+	json_t *value;
+	json_object_foreach ((json_t *)loans, name, value) {
+		char key[STORE_KEY_MAX];
+		CLEANUP_FREE char *text = json_text(value);
+		(void)snprintf(key, sizeof(key), KEYS_LOANS "%s", name);
+		replica_feed(r, REPLICA_LOANS, STORE_PUT, key, text);
+	}
+}
+
 /* All of it: a whole replica. */
 static inline void replica_fill(struct replica *r, const char *node, const json_t *input)
 {
@@ -73,5 +87,8 @@ static inline void replica_fill(struct replica *r, const char *node, const json_
 	replica_feed(r, REPLICA_BLOCKS, STORE_RESTART, NULL, NULL);
 	replica_feed_blocks(r, json_object_get(input, "blocks"));
 	replica_feed(r, REPLICA_BLOCKS, STORE_CURRENT, NULL, NULL);
+	replica_feed(r, REPLICA_LOANS, STORE_RESTART, NULL, NULL);
+	replica_feed_loans(r, json_object_get(input, "loans"));
+	replica_feed(r, REPLICA_LOANS, STORE_CURRENT, NULL, NULL);
 	assert_true(replica_is_whole(r));
 }

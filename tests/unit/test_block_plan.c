@@ -80,6 +80,7 @@ static void set_up(
 		.states = &b->states,
 		.pending = &b->pending,
 		.headroom = 16,
+		.knows_loans = true,
 		.idle_s = 300,
 		.now_s = 1000,
 	};
@@ -556,9 +557,27 @@ TEST(no_problem_is_dropped_without_being_counted)
 	tear_down(&b);
 }
 
+/* What was lent of a block must be known before its addresses are given. */
+TEST(nothing_begins_before_the_loans_were_read)
+{
+	static const char store[] = "{\"10.0.0.0/26\": \"a\", \"10.0.0.64/26\": \"a quarantined\"}";
+	struct bench b;
+	set_up(&b, store, NOTHING, "");
+	b.in.knows_loans = false;
+	plan_is(&b, "");
+	set_up(&b, store, NOTHING, "");
+	plan_is(&b, "ADD 10.0.0.0/26, RETURN 10.0.0.64/26");
+	set_up(&b, store, NOTHING, "");
+	const struct cidr lent = cidr("10.0.0.70/32");
+	b.in.lent = &lent;
+	b.in.n_lent = 1;
+	plan_is(&b, "ADD 10.0.0.0/26");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_begins_before_the_loans_were_read),
 		cmocka_unit_test(each_row_of_the_table),
 		cmocka_unit_test(a_store_that_lost_documents_gets_what_is_in_use_and_nothing_else),
 		cmocka_unit_test(a_block_in_use_is_entered_again_without_its_pool),

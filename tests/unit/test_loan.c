@@ -4,7 +4,7 @@
  */
 #include "tests/unit/values.h"
 
-#include "cluster/loan.h"
+#include "cluster/loan_txn.h"
 
 #include <errno.h>
 

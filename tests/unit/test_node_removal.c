@@ -41,6 +41,80 @@ static void take(struct node_removal *r, int64_t status, int64_t node, bool is_a
 			     });
 }
 
+static struct loan loan(const char *addr, const char *borrower, const char *lender,
+	enum loan_state state, int64_t revision)
+{
+	struct loan l = {.addr = cidr(addr), .state = state, .revision = revision};
+	(void)text_copy(l.borrower, sizeof(l.borrower), borrower);
+	(void)text_copy(l.lender, sizeof(l.lender), lender);
+	return l;
+}
+
+/* What a removal of node a writes after its status. */
+static void loans_follow(bool frees, const struct loan *loans, size_t n, const char *const *wanted)
+{
+	const struct block blocks[] = {
+		block("100.66.0.0/26", "a", BLOCK_OWNED, 3),
+		block("100.66.0.64/26", "a", BLOCK_OWNED, 4),
+		block("100.66.0.128/26", "a", BLOCK_QUARANTINED, 5),
+	};
+	struct node_removal r;
+	node_removal_init(&r, "a", frees);
+	node_removal_take(&r, &(struct node_removal_look){.status_revision = 7,
+				      .is_agent = true,
+				      .blocks = blocks,
+				      .n_blocks = 3,
+				      .loans = loans,
+				      .n_loans = n});
+	assert_next(&r, "-status/a@7");
+	for (; *wanted; wanted++) {
+		node_removal_wrote(&r, true);
+		assert_next(&r, *wanted);
+	}
+	node_removal_wrote(&r, true);
+	assert_int_equal(r.step, NODE_REMOVAL_DONE);
+	assert_int_equal(r.n_lending, frees ? 1 : 0);
+	assert_int_equal(r.n_loans, 2);
+	assert_int_equal(r.n_done, frees ? 1 : 2);
+	node_removal_done(&r);
+}
+
+TEST(what_a_node_borrows_is_quarantined_or_freed_and_what_it_lends_stays_taken)
+{
+	const struct loan loans[] = {
+		loan("10.9.0.1/32", "a", "b", LOAN_USED, 11),
+		loan("10.9.0.2/32", "a", "b", LOAN_LENT, 12),
+		loan("10.9.0.3/32", "a", "b", LOAN_ASKED, 13),
+		loan("100.66.0.5/32", "b", "a", LOAN_ASKED, 14), /* it may be lent at any moment */
+		loan("100.66.0.130/32", "b", "a", LOAN_USED, 15),
+	};
+	loans_follow(false, loans, 5,
+		(const char *const[]){"+loans/a.10.9.0.1-32@11", "+loans/a.10.9.0.2-32@12",
+			"-loans/a.10.9.0.3-32@13", "+blocks/100.66.0.0-26@3",
+			"+blocks/100.66.0.64-26@4", NULL});
+	loans_follow(true, loans, 5,
+		(const char *const[]){"-loans/a.10.9.0.1-32@11", "-loans/a.10.9.0.2-32@12",
+			"-loans/a.10.9.0.3-32@13", "+blocks/100.66.0.0-26@3",
+			"-blocks/100.66.0.64-26@4", NULL});
+}
+
+TEST(a_loan_that_was_written_meanwhile_is_looked_at_again)
+{
+	const struct loan used = loan("10.9.0.1/32", "a", "b", LOAN_USED, 11);
+	struct node_removal r;
+	node_removal_init(&r, "a", true);
+	const struct node_removal_look seen = {.status_revision = 7, .loans = &used, .n_loans = 1};
+	node_removal_take(&r, &seen);
+	assert_next(&r, "-status/a@7");
+	node_removal_wrote(&r, true);
+	assert_next(&r, "-loans/a.10.9.0.1-32@11");
+	node_removal_wrote(&r, false);
+	assert_int_equal(r.step, NODE_REMOVAL_LOOK);
+	node_removal_take(&r, &(struct node_removal_look){.status_revision = 9, .is_agent = true});
+	assert_int_equal(r.step, NODE_REMOVAL_BACK);
+	node_removal_done(&r);
+}
+
 TEST(the_status_goes_first_and_then_the_document_and_the_blocks_of_the_node_alone)
 {
 	const struct block blocks[] = {
@@ -151,6 +225,9 @@ TEST(a_removal_that_was_killed_goes_on_with_what_is_left)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			what_a_node_borrows_is_quarantined_or_freed_and_what_it_lends_stays_taken),
+		cmocka_unit_test(a_loan_that_was_written_meanwhile_is_looked_at_again),
 		cmocka_unit_test(
 			the_status_goes_first_and_then_the_document_and_the_blocks_of_the_node_alone),
 		cmocka_unit_test(without_frees_blocks_are_quarantined_and_those_that_are_stay),

@@ -230,7 +230,7 @@ TEST(records_are_read_as_they_were_written)
 	for (size_t cut = 0; cut < len; cut++)
 		assert_false(record_addr_parse(b, cut, &out));
 	assert_false(record_addr_parse(b, len + 1, &out));
-	b[0] = RECORD_QUARANTINED + 1;
+	b[0] = RECORD_LENT + 1;
 	assert_false(record_addr_parse(b, len, &out));
 }
 

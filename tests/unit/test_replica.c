@@ -40,7 +40,7 @@ static void open_empty(struct replica *r)
 	}
 }
 
-TEST(it_is_whole_when_both_lists_were_seen)
+TEST(it_is_whole_when_all_lists_were_seen)
 {
 	struct replica r;
 	replica_init(&r, "me");
@@ -51,6 +51,9 @@ TEST(it_is_whole_when_both_lists_were_seen)
 	begin(&r, REPLICA_BLOCKS);
 	assert_false(replica_is_whole(&r));
 	end(&r, REPLICA_BLOCKS);
+	assert_false(replica_is_whole(&r));
+	begin(&r, REPLICA_LOANS);
+	end(&r, REPLICA_LOANS);
 	assert_true(replica_is_whole(&r));
 	begin(&r, REPLICA_BLOCKS); /* a list that begins again */
 	assert_false(replica_is_whole(&r));
@@ -216,7 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(policies_are_left_to_who_enforces_them),
-		cmocka_unit_test(it_is_whole_when_both_lists_were_seen),
+		cmocka_unit_test(it_is_whole_when_all_lists_were_seen),
 		cmocka_unit_test(a_new_list_drops_what_it_does_not_tell),
 		cmocka_unit_test(many_blocks_in_any_order_end_up_sorted),
 		cmocka_unit_test(what_cannot_be_read_is_left_out_and_named),
