@@ -44,13 +44,13 @@ enum record_kind {
 /* Which fields count is said above. Keys of RECORD_META have none. */
 struct record_key {
 	enum record_kind kind;
+	uint16_t position;
+	uint8_t family; /* AF_INET or AF_INET6 */
 	struct cidr pool;
 	struct cidr block;
 	struct addr addr;
 	struct hash owner;
-	uint8_t family; /* AF_INET or AF_INET6 */
 	uint64_t released_ns;
-	uint16_t position;
 	char name[RECORD_NAME]; /* of a namespace, or a uid */
 };
 size_t record_key_format(const struct record_key *record, uint8_t out[RECORD_KEY_MAX]);
