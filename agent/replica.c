@@ -304,6 +304,7 @@ static void put_block(struct replica *r, const struct block *b, const char *node
 	*place = (struct replica_block){
 		.cidr = b->cidr,
 		.state = b->state,
+		.free_after_loans = b->free_after_loans,
 		.node = node ? mem_strdup(node) : NULL,
 		.revision = b->revision,
 		.seen = r->generation,

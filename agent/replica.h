@@ -32,6 +32,7 @@ struct replica_item {
 struct replica_block {
 	struct cidr cidr;
 	enum block_state state;
+	bool free_after_loans;
 	char *node; /* NULL: the document cannot be read, so the block counts as taken */
 	int64_t revision;
 	uint64_t seen;

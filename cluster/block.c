@@ -49,6 +49,7 @@ static const struct schema_member members[] = {
 	{"node", &schema_name, SCHEMA_AT(struct block, node), .flags = SCHEMA_REQUIRED},
 	{"state", SCHEMA_PARSER(block_read_state), SCHEMA_AT(struct block, state),
 		.flags = SCHEMA_ALWAYS},
+	{"freeAfterLoans", &schema_bool, SCHEMA_AT(struct block, free_after_loans)},
 	/* For people and for kubectl: the key decides. */
 	{.key = "cidr"},
 	{.key = "since"},

@@ -4,6 +4,7 @@
  * Who owns which block: the document of a block, and the walk that finds one to claim. Pure; the
  * transactions that change an owner are in cluster/block_txn.h.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct block {
 	struct cidr cidr;
 	enum block_state state;
 	char node[RESOURCE_NAME];
+	bool free_after_loans; /* quarantined only as addresses of it are lent: its node is gone for good */
 	int64_t revision; /* of the document */
 };
 

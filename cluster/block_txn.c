@@ -13,18 +13,21 @@
 #include "cluster/keys.h"
 #include "cluster/nonce.h"
 #include "lib/boot.h"
+#include "lib/text.h"
 
 /* Names and times need no escapes. */
 static void block_txn_format_value(
-	struct block_txn *t, const struct cidr *block, const char *node, enum block_state state)
+	struct block_txn *t, const struct block *b, enum block_state state)
 {
 	char now[32], nonce[NONCE_TEXT];
 	boot_format_time(boot_wall_s(), now);
 	nonce_make(nonce);
 	(void)snprintf(t->value, sizeof(t->value),
 		"{\"node\":\"%.*s\",\"cidr\":\"%s\",\"state\":\"%s\",\"since\":\"%s\","
-		"\"nonce\":\"%s\"}",
-		RESOURCE_NAME - 1, node, CIDR_STRING(block), block_state_name(state), now, nonce);
+		"%s\"nonce\":\"%s\"}",
+		RESOURCE_NAME - 1, b->node, CIDR_STRING(&b->cidr), block_state_name(state), now,
+		state == BLOCK_QUARANTINED && b->free_after_loans ? "\"freeAfterLoans\":true," : "",
+		nonce);
 }
 
 /* value NULL: the document goes. */
@@ -37,13 +40,15 @@ static void block_txn_write(
 
 void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node)
 {
-	block_txn_format_value(t, block, node, BLOCK_PENDING);
+	struct block b = {.cidr = *block};
+	(void)text_copy(b.node, sizeof(b.node), node);
+	block_txn_format_value(t, &b, BLOCK_PENDING);
 	block_txn_write(t, block, 0, t->value);
 }
 
 void block_txn_confirm(struct block_txn *t, const struct block *b)
 {
-	block_txn_format_value(t, &b->cidr, b->node, BLOCK_OWNED);
+	block_txn_format_value(t, b, BLOCK_OWNED);
 	block_txn_write(t, &b->cidr, b->revision, t->value);
 }
 
@@ -54,6 +59,6 @@ void block_txn_return(struct block_txn *t, const struct block *b)
 
 void block_txn_quarantine(struct block_txn *t, const struct block *b)
 {
-	block_txn_format_value(t, &b->cidr, b->node, BLOCK_QUARANTINED);
+	block_txn_format_value(t, b, BLOCK_QUARANTINED);
 	block_txn_write(t, &b->cidr, b->revision, t->value);
 }

@@ -23,6 +23,7 @@ struct block_txn {
 void block_txn_claim(struct block_txn *t, const struct cidr *block, const char *node);
 
 /* The rest compares the document with what was read (b->revision). */
-void block_txn_confirm(struct block_txn *t, const struct block *b);    /* [C4, A2] it is owned */
-void block_txn_return(struct block_txn *t, const struct block *b);     /* it becomes free */
-void block_txn_quarantine(struct block_txn *t, const struct block *b); /* it keeps its node */
+void block_txn_confirm(struct block_txn *t, const struct block *b); /* [C4, A2] it is owned */
+void block_txn_return(struct block_txn *t, const struct block *b);  /* it becomes free */
+void block_txn_quarantine(
+	struct block_txn *t, const struct block *b); /* it keeps its node, and free_after_loans */

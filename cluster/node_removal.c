@@ -79,12 +79,13 @@ static bool is_lent(const struct node_removal_look *seen, const struct block *b)
 	return false;
 }
 
-/* Blocks that are quarantined already have nothing to be done but to be freed. */
+/* Blocks that are quarantined already have nothing to be done but to be freed, or to be marked as such that will be. */
 static bool concerns(
 	const struct node_removal *r, const struct node_removal_look *seen, const struct block *b)
 {
 	return strcmp(b->node, r->node) == 0 &&
-	       (b->state != BLOCK_QUARANTINED || (r->frees && !is_lent(seen, b)));
+	       (b->state != BLOCK_QUARANTINED ||
+		       (r->frees && (!is_lent(seen, b) || !b->free_after_loans)));
 }
 
 static size_t list_loans(struct node_removal *r, const struct node_removal_look *seen)
@@ -120,7 +121,8 @@ static size_t list_blocks(struct node_removal *r, const struct node_removal_look
 		if (!concerns(r, seen, &seen->blocks[i]))
 			continue;
 		w->lends[w->n_blocks] = is_lent(seen, &seen->blocks[i]);
-		w->blocks[w->n_blocks++] = seen->blocks[i];
+		w->blocks[w->n_blocks] = seen->blocks[i];
+		w->blocks[w->n_blocks++].free_after_loans = r->frees;
 	}
 	return all;
 }

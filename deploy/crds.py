@@ -637,6 +637,7 @@ def ipblock():
             rule("self == oldSelf", "cannot change: a block is returned, and claimed by the other node")]},
         "cidr": text(43, *prefix_rules()),
         "state": words("owned", "quarantined", "pending"),
+        "freeAfterLoans": flag(),
         "since": text(64),
         "nonce": text(64),
     }, needs=["node"])

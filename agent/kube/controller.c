@@ -170,6 +170,17 @@ static void forget_those_that_are_back(struct controller *c, const struct contro
 	}
 }
 
+/* A removal has something to do with it. What people quarantined stays so. */
+static bool is_open(const struct replica *r, const struct replica_block *b)
+{
+	if (b->state != BLOCK_QUARANTINED)
+		return true;
+	for (size_t i = 0; b->free_after_loans && i < r->n_loans; i++)
+		if (cidr_contains(&b->cidr, &r->loans[i].doc.addr.addr))
+			return false;
+	return b->free_after_loans;
+}
+
 static void scan(struct controller *c, const struct controller_input *in)
 {
 	const struct replica *r = in->replica;
@@ -189,7 +200,7 @@ static void scan(struct controller *c, const struct controller_input *in)
 		if (!b->node || roster_find(in->nodes, b->node))
 			continue;
 		add(c, b->node, false, in->now_ms);
-		find(c, b->node)->has_open_blocks |= b->state != BLOCK_QUARANTINED;
+		find(c, b->node)->has_open_blocks |= is_open(r, b);
 	}
 	for (size_t i = 0; i < r->n_loans; i++) {
 		const struct loan *l = &r->loans[i].doc;
@@ -330,8 +341,12 @@ static size_t list_blocks(const struct replica *r, const char *node, struct bloc
 		const struct replica_block *b = &r->blocks[i];
 		if (!b->node || strcmp(b->node, node) != 0)
 			continue;
-		out[n] =
-			(struct block){.cidr = b->cidr, .state = b->state, .revision = b->revision};
+		out[n] = (struct block){
+			.cidr = b->cidr,
+			.state = b->state,
+			.free_after_loans = b->free_after_loans,
+			.revision = b->revision,
+		};
 		(void)text_copy(out[n++].node, sizeof(out->node), node);
 	}
 	return n;

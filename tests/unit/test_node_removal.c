@@ -73,7 +73,7 @@ static void loans_follow(bool frees, const struct loan *loans, size_t n, const c
 	}
 	node_removal_wrote(&r, true);
 	assert_int_equal(r.step, NODE_REMOVAL_DONE);
-	assert_int_equal(r.n_lending, frees ? 1 : 0);
+	assert_int_equal(r.n_lending, frees ? 2 : 0);
 	assert_int_equal(r.n_loans, 2);
 	assert_int_equal(r.n_done, frees ? 1 : 2);
 	node_removal_done(&r);
@@ -95,7 +95,39 @@ TEST(what_a_node_borrows_is_quarantined_or_freed_and_what_it_lends_stays_taken)
 	loans_follow(true, loans, 5,
 		(const char *const[]){"-loans/a.10.9.0.1-32@11", "-loans/a.10.9.0.2-32@12",
 			"-loans/a.10.9.0.3-32@13", "+blocks/100.66.0.0-26@3",
-			"-blocks/100.66.0.64-26@4", NULL});
+			"-blocks/100.66.0.64-26@4", "+blocks/100.66.0.128-26@5", NULL});
+}
+
+TEST(a_block_that_waits_for_its_loans_says_so_once_and_is_free_when_they_ended)
+{
+	const struct loan lent = loan("100.66.0.5/32", "b", "a", LOAN_USED, 15);
+	struct block b = block("100.66.0.0/26", "a", BLOCK_OWNED, 3);
+	struct node_removal_look seen = {
+		.status_revision = 7, .blocks = &b, .n_blocks = 1, .loans = &lent, .n_loans = 1};
+	struct node_removal r;
+	node_removal_init(&r, "a", true);
+	node_removal_take(&r, &seen);
+	node_removal_wrote(&r, true);
+	assert_next(&r, "+blocks/100.66.0.0-26@3");
+	assert_non_null(strstr(node_removal_next(&r)->value, "\"freeAfterLoans\":true"));
+	struct err e = {0};
+	assert_int_equal(
+		block_parse("blocks/100.66.0.0-26", node_removal_next(&r)->value, 9, &b, &e), 0);
+	assert_true(b.free_after_loans);
+	node_removal_done(&r);
+
+	node_removal_init(&r, "a", true);
+	node_removal_take(&r, &seen);
+	node_removal_wrote(&r, true);
+	assert_int_equal(r.step, NODE_REMOVAL_DONE);
+	node_removal_done(&r);
+
+	seen.n_loans = 0;
+	node_removal_init(&r, "a", true);
+	node_removal_take(&r, &seen);
+	node_removal_wrote(&r, true);
+	assert_next(&r, "-blocks/100.66.0.0-26@9");
+	node_removal_done(&r);
 }
 
 TEST(a_loan_that_was_written_meanwhile_is_looked_at_again)
@@ -227,6 +259,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			what_a_node_borrows_is_quarantined_or_freed_and_what_it_lends_stays_taken),
+		cmocka_unit_test(
+			a_block_that_waits_for_its_loans_says_so_once_and_is_free_when_they_ended),
 		cmocka_unit_test(a_loan_that_was_written_meanwhile_is_looked_at_again),
 		cmocka_unit_test(
 			the_status_goes_first_and_then_the_document_and_the_blocks_of_the_node_alone),
