@@ -352,13 +352,24 @@ static size_t list_blocks(const struct replica *r, const char *node, struct bloc
 	return n;
 }
 
+static const char *describe_blocks(const struct node_removal *r, char *out, size_t size)
+{
+	(void)snprintf(out, size, "its blocks are free (%zu)", r->n_done);
+	if (r->n_lending) {
+		size_t used = strlen(out);
+		(void)snprintf(out + used, size - used,
+			", but %zu in which other nodes use addresses", r->n_lending);
+	}
+	return out;
+}
+
 static void end_removal(struct controller *c, const struct candidate *x)
 {
+	char blocks[128];
 	if (c->removal.step == NODE_REMOVAL_DONE)
-		log_warning("node %s %s in Kubernetes and its agent is silent: it is removed, and "
-			    "its blocks are free (%zu)",
+		log_warning("node %s %s in Kubernetes and its agent is silent: it is removed; %s",
 			c->about, x && x->replaced ? "is another machine" : "was deleted",
-			c->removal.n_done);
+			describe_blocks(&c->removal, blocks, sizeof(blocks)));
 	else
 		log_warning("node %s was about to be removed, and has come back: %zu of its blocks "
 			    "are free, the rest was left alone",

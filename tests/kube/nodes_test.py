@@ -231,6 +231,42 @@ def test_a_deleted_node_gives_its_blocks_back_when_its_agent_is_silent(store):
         until(lambda: x.is_ready(three), "the node to be ready when it is registered again")
 
 
+def test_a_deleted_lenders_block_waits_for_its_loans_and_is_free_then():
+    with Kubernetes(nodes=3, store="kube", deletedNodeSeconds=2, headroom=0) as x:
+        one, two, three = x.c.nodes
+        for pool in x.c.manifest():
+            if pool["kind"] == "IPPool":
+                one.ctl("delete", "ippool", pool["metadata"]["name"])
+        x.c.apply(resource("IPPool", "small4", cidr="100.70.0.0/28", blockSize=29),
+                  resource("IPPool", "small6", cidr="fd70::/124", blockSize=125))
+
+        def all_of(what):
+            return [json.loads(text) for text in lab.documents(x.c, what).values()]
+
+        two.start()  # so that the lender is not the one that looks after deleted nodes
+        until(lambda: "looks after deleted nodes" in two.agent.said(), "the Lease to be taken")
+        for node in (one, two, three):
+            if node is not two:
+                node.start()
+            pod = node.new_pod()
+            until(lambda node=node, pod=pod: node.try_add(pod).status == 0, f"{node} to start a pod")
+        until(lambda: len(used := [d for d in all_of("loans/") if d["state"] == "used"]) == 2 and used, "the third node to borrow")
+        lender = one
+        lent = {d["address"] for d in all_of("loans/") if d["lender"] == lender.name}
+        true(lent, "the node that has not the Lease to lend", all_of("loans/"))
+        lender.agent.kill()
+        x.delete(lender)
+        until(lambda: [d for d in all_of("blocks/") if d.get("freeAfterLoans")], "the block with loans to be quarantined")
+        until(lambda: "but 2 in which other nodes use addresses" in two.agent.said(), "the reason to be said")
+        until(lambda: not [d for d in all_of("blocks/") if d["node"] == lender.name and not d.get("freeAfterLoans")],
+              "its other blocks to be free")
+        true(lent <= {d["address"] for d in all_of("loans/") if d["state"] == "used"}, "its loans to go on")
+        three.agent.kill()
+        x.delete(three)
+        until(lambda: not [d for d in all_of("loans/") if d["borrower"] == three.name], "the loans of a borrower that is gone, too, to end")
+        until(lambda: not blocks_of(lender), "the block to be free when nobody uses an address of it", seconds=180)
+
+
 @STORES
 def test_another_machine_under_the_name_gets_it_when_the_first_is_silent(store):
     with Kubernetes(nodes=2, store=store, deletedNodeSeconds=900) as x:
