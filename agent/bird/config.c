@@ -122,9 +122,6 @@ static void put_sets(struct text *t, const struct bird_part *p)
 			continue;
 		text_add(t, "%s\n\t%s{%u,%u}", before, PREFIX_STRING(&pools[i].cidr), len, len);
 		before = ",";
-		len = addr_bits(&pools[i].cidr.addr);
-		if (pools[i].lends && pools[i].block_len < len)
-			text_add(t, ",\n\t%s{%u,%u}", PREFIX_STRING(&pools[i].cidr), len, len);
 	}
 	if (p->has_blocks)
 		text_add(t, "\n];\n");

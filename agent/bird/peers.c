@@ -4,13 +4,13 @@
  * somebody wrote a BGPPeer for (routers outside, route reflectors).
  *
  *	from       learned                                announced
- *	a node     our pools' blocks, loans               our own blocks, what this node borrows
+ *	a node     exactly our pools' blocks              our own blocks, and what we borrow
  *	outside    the same, and outside our pools what   our own blocks and addresses of services less
  *	           a filter accepts, no address of a      what a filter rejects, and operator's routes
  *	           service                                that a filter names
  *
- * Inside our pools nothing but whole blocks is ever taken from anybody, and single addresses where they may be
- * lent, whatever the rules say. Routes learned by BGP go to no other
+ * Inside our pools nothing but whole blocks is ever taken from anybody, so that no neighbour can
+ * pull the traffic of a single pod, whatever the rules say; where addresses are on loan the store says. Routes learned by BGP go to no other
  * neighbour, except blocks and addresses of services on a reflector. The static routes to other nodes'
  * blocks go to nobody.
  *

@@ -18,7 +18,6 @@ struct bird_pool {
 	struct cidr cidr;
 	uint8_t block_len;
 	bool exported; /* its blocks are announced (not disableBGPExport) */
-	bool lends;    /* single addresses of its blocks may be another node's */
 	bool by_bgp;   /* other nodes' blocks are learned; else they are in remote */
 };
 

@@ -79,7 +79,6 @@ static void collect_pools(struct routing *r)
 			.cidr = spec->pool.cidr,
 			.block_len = spec->pool.block_len,
 			.exported = !spec->no_bgp_export,
-			.lends = desired_lends(g->conf, g->r) || g->r->n_loans > 0,
 			.by_bgp = g->bgp && !spec->no_bgp_export && r->table[how] == 0,
 		};
 	}
@@ -334,49 +333,67 @@ static const struct desired_pool *pool_around(const struct routing *r, const str
 	return NULL;
 }
 
-/* A block or a single address, p its pool or NULL, and the node that has it. */
-static void add_remote(struct routing *r, const struct cidr *what, const struct desired_pool *p,
-	const char *name, struct bird_remote *remote, struct bird_remote *kept)
+/* What another node has: false when it cannot be reached, or is no node that we know. p: its pool, or NULL. */
+static bool make_remote(const struct routing *r, const struct cidr *what,
+	const struct desired_pool *p, const char *name, struct bird_remote *out)
 {
 	const struct replica_node *node = p ? replica_node(r->g->r, name) : NULL;
-	if (!node)
-		return;
-	struct addr a = desired_other_addr(r->g, node, r->family);
+	struct addr a = node ? desired_other_addr(r->g, node, r->family) : (struct addr){0};
 	if (!a.family || addr_equal(&a, &r->out->node))
-		return;
-	struct bird_remote one = {
+		return false;
+	*out = (struct bird_remote){
 		.block = *what,
 		.node = a,
 		.table = (uint8_t)r->table[encapsulation_of(p->spec)],
 	};
-	if (!is_by_bgp(r, p))
-		remote[r->out->n_remote++] = one;
-	else if (is_learned(r->g->self, what))
-		kept[r->out->n_kept++] = one;
-	else
-		r->g->out->missing++;
+	return true;
 }
 
 /* Other nodes' blocks: BGP's that it has brought, which are kept for when it loses them, and those that
  * it does not carry. */
-static void collect_remote_blocks(struct routing *r)
+static void collect_remote_blocks(
+	struct routing *r, struct bird_remote *remote, struct bird_remote *kept)
 {
 	const struct replica *rep = r->g->r;
-	size_t most = rep->n_blocks + rep->n_loans;
-	struct bird_remote *remote = desired_memory(r->g->out, most, sizeof(*remote));
-	struct bird_remote *kept = desired_memory(r->g->out, most, sizeof(*kept));
 	for (size_t i = 0; i < rep->n_blocks; i++) {
 		const struct replica_block *b = &rep->blocks[i];
-		if (b->cidr.addr.family == family_af(r->family) && b->node &&
-			b->state == BLOCK_OWNED)
-			add_remote(r, &b->cidr, pool_of(r, &b->cidr), b->node, remote, kept);
+		struct bird_remote one;
+		if (b->cidr.addr.family != family_af(r->family) || !b->node ||
+			b->state != BLOCK_OWNED)
+			continue;
+		const struct desired_pool *p = pool_of(r, &b->cidr);
+		if (!make_remote(r, &b->cidr, p, b->node, &one))
+			continue;
+		if (!is_by_bgp(r, p))
+			remote[r->out->n_remote++] = one;
+		else if (is_learned(r->g->self, &b->cidr))
+			kept[r->out->n_kept++] = one;
+		else
+			r->g->out->missing++;
 	}
+}
+
+/* Single addresses that are lent come from the store alone: no neighbour is believed about one. */
+static void collect_loans(struct routing *r, struct bird_remote *remote)
+{
+	const struct replica *rep = r->g->r;
 	for (size_t i = 0; i < rep->n_loans; i++) {
 		const struct loan *l = &rep->loans[i].doc;
-		if (l->addr.addr.family == family_af(r->family) && l->state == LOAN_USED)
-			add_remote(r, &l->addr, pool_around(r, &l->addr.addr), l->borrower, remote,
-				kept);
+		struct bird_remote one;
+		if (l->addr.addr.family == family_af(r->family) && l->state == LOAN_USED &&
+			make_remote(r, &l->addr, pool_around(r, &l->addr.addr), l->borrower, &one))
+			remote[r->out->n_remote++] = one;
 	}
+}
+
+static void collect_remote(struct routing *r)
+{
+	const struct replica *rep = r->g->r;
+	struct bird_remote *remote =
+		desired_memory(r->g->out, rep->n_blocks + rep->n_loans, sizeof(*remote));
+	struct bird_remote *kept = desired_memory(r->g->out, rep->n_blocks, sizeof(*kept));
+	collect_remote_blocks(r, remote, kept);
+	collect_loans(r, remote);
 	r->out->remote = remote;
 	r->out->kept = kept;
 }
@@ -392,6 +409,6 @@ void desired_routes(struct desired_work *g)
 		collect_own_blocks(&r);
 		for (enum encapsulation how = ENCAPSULATION_NONE; how < ENCAPSULATIONS; how++)
 			make_hop_table(&r, how);
-		collect_remote_blocks(&r);
+		collect_remote(&r);
 	}
 }

@@ -76,7 +76,7 @@ def test_a_node_is_ready_with_a_block_of_each_family_that_its_pools_have():
         c.store.start()
         four, six = c.manifest()
         six["spec"] |= {"cidr": "fd66::/122", "blockSize": 122}
-        c.apply(four, six)
+        c.apply(four, six, resource("IPAMConfiguration", "default", strictAffinity=True))
         one.start()
         until(lambda: one.announced(6), "the only block of IPv6 to be the first node's")
         two.start()
