@@ -92,12 +92,13 @@ struct record_block {
 size_t record_block_format(const struct record_block *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_block_parse(const void *bytes, size_t len, struct record_block *out);
 
+/* LENT: another node may use it. */
 enum record_state {
 	RECORD_USED,
 	RECORD_RELEASED,
 	RECORD_RESERVED,
 	RECORD_QUARANTINED,
-	RECORD_LENT, /* another node may use it */
+	RECORD_LENT
 };
 
 struct record_addr {

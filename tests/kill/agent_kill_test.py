@@ -222,7 +222,7 @@ def two_nodes():
     with Cluster(nodes=2, encap="none", subnets=1, families=(4,), pools=False, start=False,
                  settings={"headroom": 1, "idleBlockSeconds": 1}) as c:
         c.apply(c.pool("small", BLOCK, 28),
-                lab.resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
+                lab.resource("IPAMConfiguration", "default", ipCooldownSeconds=0, strictAffinity=True))
         for node in c.nodes:
             node.bird.start()
         until(lambda: all(n.birdc("show status") for n in c.nodes), "BIRDs to answer")
