@@ -3,8 +3,7 @@
 /*
  * The bytes of the node state: keys and values of its one table, as plain structs and back. Pure;
  * reading refuses everything that writing would not have made, so that a damaged file is noticed
- * here. Keys sort: by kind, then address (IPv4 first) or pool; queue entries by pool, time,
- * address.
+ * here. Keys sort: by kind, then address (IPv4 first) or pool; queue entries by pool, time, address.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,13 +91,12 @@ struct record_block {
 size_t record_block_format(const struct record_block *record, uint8_t out[RECORD_VALUE_MAX]);
 bool record_block_parse(const void *bytes, size_t len, struct record_block *out);
 
-/* LENT: another node may use it. */
 enum record_state {
 	RECORD_USED,
 	RECORD_RELEASED,
 	RECORD_RESERVED,
 	RECORD_QUARANTINED,
-	RECORD_LENT
+	RECORD_LENT, /* another node may use it */
 };
 
 struct record_addr {

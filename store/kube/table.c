@@ -139,15 +139,20 @@ static bool has_namespace(const char *name)
 	return name[len] && len <= NAMESPACE_MAX;
 }
 
+/* Where a prefix begins in a key; its end where it has none. */
+static char *prefix_in(const struct kube_row *row, char *key)
+{
+	if (row->names == PREFIXES)
+		return key;
+	return row->names == LOANS ? loan_address(key) : key + strlen(key);
+}
+
 bool kube_row_name(const struct kube_row *row, const char *rest, char name[KUBE_NAME])
 {
 	char again[STORE_KEY_MAX];
 	if (!text_copy(name, KUBE_NAME, rest))
 		return false;
-	char *prefix = row->names == PREFIXES ? name
-		       : row->names == LOANS  ? loan_address(name)
-					      : NULL;
-	for (char *s = prefix; s && *s; s++)
+	for (char *s = prefix_in(row, name); *s; s++)
 		if (*s == '.' || *s == ':')
 			*s = '-';
 	char *slash = row->names == NODES ? strchr(name, '/') : NULL;
