@@ -62,10 +62,15 @@ void candidate_note(struct candidate *c, const char *text, int64_t revision, int
 	read_status(c, text, now_ms);
 }
 
+/* As far as somebody looked: between two looks it may have written. */
+bool candidate_is_silent(const struct candidate *c)
+{
+	return c->noted_ms - c->unchanged_ms >= c->silence_ms;
+}
+
 enum candidate_verdict candidate_judge(const struct candidate *c, int64_t grace_ms, int64_t now_ms)
 {
-	/* As far as somebody looked: between two looks it may have written. */
-	bool silent = c->noted_ms - c->unchanged_ms >= c->silence_ms;
+	bool silent = candidate_is_silent(c);
 	bool over = now_ms - c->since_ms >= grace_ms || (c->replaced && c->has_heir);
 	if (grace_ms <= 0 || (c->looked && c->is_agent && !c->in_kubernetes) ||
 		(c->looked && !c->is_agent && !c->has_open_blocks))

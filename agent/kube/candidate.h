@@ -18,6 +18,7 @@ struct candidate {
 	int64_t since_ms; /* when that was seen first */
 	int64_t look_ms;  /* its status is read again at */
 	bool looked;
+	bool said;			/* the log says that it waits */
 	bool is_agent;			/* its status is an agent's */
 	int64_t revision;		/* of the status; 0: there is none */
 	int64_t noted_ms, unchanged_ms; /* of the last look; since when it is that one */
@@ -39,6 +40,9 @@ void candidate_inherit(struct candidate *c, const char *uid, int64_t for_ms);
 
 /* What the store has under status/NODE. text NULL: nothing. */
 void candidate_note(struct candidate *c, const char *text, int64_t revision, int64_t now_ms);
+
+/* Its status did not change before our eyes for as long as makes an agent stale. */
+bool candidate_is_silent(const struct candidate *c);
 
 enum candidate_verdict {
 	CANDIDATE_WAITS, /* for the grace to be over, or for silence */

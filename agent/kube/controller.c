@@ -304,25 +304,27 @@ static void take_all(
 		log_debug("the statuses of all nodes are not read yet: %s", ev->what);
 }
 
-/* Once, when the wait begins. */
-static void say_that_it_waits(
-	const struct controller_input *in, const struct candidate *x, bool looked)
+/* Once. A Node that was made anew, or after its agent had started, has another uid than the agent's status says
+ * until the agent writes the next one: as long as it may, nothing is said. */
+static void say_that_it_waits(const struct controller_input *in, struct candidate *x)
 {
 	int64_t left_ms = in->grace_ms - (in->now_ms - x->since_ms);
-	if (!looked && candidate_judge(x, in->grace_ms, in->now_ms) == CANDIDATE_WAITS)
-		log_info("node %s %s in Kubernetes: it is removed in %lld s if the Node does not "
-			 "come back and its agent is silent",
-			x->node, x->replaced ? "is another machine" : "was deleted",
-			(long long)(left_ms > 0 ? left_ms / 1000 : 0));
+	if (x->said || (x->replaced && !candidate_is_silent(x)) ||
+		candidate_judge(x, in->grace_ms, in->now_ms) != CANDIDATE_WAITS)
+		return;
+	log_info("node %s %s in Kubernetes: it is removed in %lld s if the Node does not "
+		 "come back and its agent is silent",
+		x->node, x->replaced ? "is another machine" : "was deleted",
+		(long long)(left_ms > 0 ? left_ms / 1000 : 0));
+	x->said = true;
 }
 
 static void take_status(struct controller *c, const struct controller_input *in,
 	struct candidate *x, const struct store_event *ev)
 {
-	bool looked = x->looked;
 	candidate_note(x, ev->value, ev->kind == STORE_PUT ? ev->revision : 0, in->now_ms);
 	x->look_ms = in->now_ms + LOOK_MS;
-	say_that_it_waits(in, x, looked);
+	say_that_it_waits(in, x);
 	if (x->replaced && has_uid(in, x->node, ev->value))
 		drop(c, x->node); /* the machine that has the name now runs its agent */
 	else if (x->replaced)

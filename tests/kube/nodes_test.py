@@ -184,6 +184,26 @@ def test_a_node_that_is_not_registered_yet_waits_for_it():
         until(lambda: not has_problem(one, "there is no Node"), "the problem to be over")
 
 
+def test_a_status_that_is_older_than_its_node_makes_no_other_machine():
+    """An agent that started before its Node was registered has not written that Node's uid yet."""
+    with Kubernetes(nodes=3, store="kube", deletedNodeSeconds=900) as x:
+        one, two, three = x.c.nodes
+        one.start()
+        until(lambda: "looks after deleted nodes" in one.agent.said(), "the Lease to be taken")
+        x.delete(two)
+        for node in (two, three):
+            node.start()
+        until(lambda: x.is_ready(three), f"{three} to be ready")
+        until(lambda: has_problem(two, f"there is no Node {two.name}"), "the Node to be missed")
+        two.agent.freeze()
+        x.add_node(two)
+        x.delete(three)  # seen and looked at behind it
+        until(lambda: f"node {three.name} was deleted in Kubernetes" in one.agent.said(), "the deleted node to be seen")
+        two.agent.thaw()
+        until(lambda: x.is_ready(two), "the node to be ready")
+        true("is another machine" not in one.agent.said(), "no other machine", one.agent.said())
+
+
 def test_cordon_stops_the_claims_for_headroom_alone():
     with Kubernetes(nodes=1) as x:
         one, = x.c.nodes
