@@ -5,7 +5,8 @@
  * own node; the other kinds do, with the same chains.
  *
  * Of a pod's policies those of its namespace and those of all namespaces are asked; places in the order of judgement,
- * sorted by namespace, are made anew with the first class behind a change of policies.
+ * sorted by namespace, are made anew with the first class behind a change of policies. A change of one policy is a
+ * matter of the pods of its namespace, or of those that it selects or selected.
  *
  * A pod that reaches itself through a service is let be from the first NetworkPolicy of its class on: its packets
  * go out and in by one link. That is asked behind the policies that stand in a row with it, as few packets are such.
@@ -109,22 +110,23 @@ static void made_drop_with_sets(struct policy_classes *c)
 bool policy_classes_changed(
 	struct policy_classes *c, const struct policy_change *changes, size_t n, bool everything)
 {
-	bool any = everything, sets = false;
+	bool all = everything, policies = everything, sets = false;
 	for (size_t i = c->made.n; everything && i-- > 0;)
 		made_drop(c, i);
 	for (size_t i = 0; i < n; i++) {
 		const struct policy_change *change = &changes[i];
 		if (change->what == POLICY_OBJECTS)
 			made_drop_of(c, change->namespace, change->name);
-		any |= change->what == POLICY_OBJECTS || change->what == POLICY_TIER;
+		policies |= change->what == POLICY_OBJECTS;
+		all |= change->what == POLICY_TIER;
 		sets |= change->what == POLICY_NETSET || change->what == POLICY_NAMESPACE_OBJECT;
 	}
-	if (any) {
+	if (all || policies) {
 		free(c->places);
 		c->places = NULL;
 	}
 	if (!sets || !c->needs_sets)
-		return any;
+		return all;
 	made_drop_with_sets(c);
 	return true;
 }
@@ -395,18 +397,77 @@ static void class_make(struct class_writing *w, const struct policy *const *sele
 	policy_draft_done(&w->draft);
 }
 
-void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
-	char out[POLICY_WAYS][POLICY_OBJECT_NAME])
+/* A hash that two names share costs a class that is made anew in vain. */
+static uint32_t wide_id(const char *name)
+{
+	const struct hash h = hash_of(name, strlen(name));
+	uint32_t id;
+	memcpy(&id, &h, sizeof(id));
+	return id;
+}
+
+static void class_remember(struct policy_class *c, const struct policy *const *policies, size_t n)
+{
+	c->wide.n = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (policies[i]->namespace[0])
+			continue;
+		c->wide.v = mem_grow(c->wide.v, &c->wide.room, c->wide.n, sizeof(*c->wide.v));
+		c->wide.v[c->wide.n++] = wide_id(policies[i]->name);
+	}
+}
+
+void policy_class_done(struct policy_class *c)
+{
+	free(c->wide.v);
+	*c = (struct policy_class){0};
+}
+
+void policy_classes_make(
+	struct policy_classes *c, const struct policy_bearer *b, struct policy_class *out)
 {
 	size_t n;
 	if (!c->places)
 		places_make(c);
 	CLEANUP_FREE const struct policy **policies = class_policies(c, b, &n);
+	class_remember(out, policies, n);
 	for (int way = 0; way < POLICY_WAYS; way++) {
 		struct class_writing w = {.c = c,
 			.bearer = b,
 			.way = (enum policy_way)way,
 			.direction = way == POLICY_WAY_IN ? POLICY_INGRESS : POLICY_EGRESS};
-		class_make(&w, policies, n, out[way]);
+		class_make(&w, policies, n, out->names[way]);
 	}
+}
+
+/* A policy of all namespaces: it selected the pod, or does now. */
+static bool is_touched_by_wide(const struct policy_classes *c, const char *name,
+	const struct policy_bearer *b, const struct policy_class *was)
+{
+	size_t n;
+	const struct policy *const *policies = policy_world_policies_of(c->world, "", &n);
+	uint32_t id = wide_id(name);
+	for (size_t i = 0; i < was->wide.n; i++) {
+		if (was->wide.v[i] == id)
+			return true;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(policies[i]->name, name) == 0 && policy_selects_bearer(policies[i], b))
+			return true;
+	}
+	return false;
+}
+
+bool policy_classes_touched(const struct policy_classes *c, const struct policy_change *change,
+	const struct policy_bearer *b, const struct policy_class *was)
+{
+	const char *own = b->pod->namespace;
+	if (change->what == POLICY_NAMESPACE_OBJECT)
+		return strcmp(change->name, own) == 0;
+	if (change->what == POLICY_ACCOUNT)
+		return strcmp(change->namespace, own) == 0;
+	if (change->what != POLICY_OBJECTS)
+		return false;
+	return change->namespace[0] ? strcmp(change->namespace, own) == 0
+				    : is_touched_by_wide(c, change->name, b, was);
 }

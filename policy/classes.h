@@ -22,13 +22,23 @@ struct policy_classes *policy_classes_new(const struct policy_world *w, struct p
 	struct policy_objects *o);		    /* all borrowed */
 void policy_classes_free(struct policy_classes *c); /* takes NULL */
 
-/* The world changed. true: classes may be others than they were, whatever the pod. */
+/* The world changed. true: classes may be others than they were, whatever the pod; else ask for each change. */
 bool policy_classes_changed(
 	struct policy_classes *c, const struct policy_change *changes, size_t n, bool everything);
 
-/* The names of its classes; "": no policy says anything. */
-void policy_classes_make(struct policy_classes *c, const struct policy_bearer *b,
-	char out[POLICY_WAYS][POLICY_OBJECT_NAME]);
+/* A pod's classes by name, "": no policy says anything; and hashes of the names of policies of all namespaces that
+ * select it. Zeroed: not made yet. */
+struct policy_class {
+	char names[POLICY_WAYS][POLICY_OBJECT_NAME];
+	struct policy_ids wide;
+};
+void policy_class_done(struct policy_class *c);
+void policy_classes_make(
+	struct policy_classes *c, const struct policy_bearer *b, struct policy_class *out);
+
+/* Whether a change (of any kind of object) may make a pod's classes others than they were made. */
+bool policy_classes_touched(const struct policy_classes *c, const struct policy_change *change,
+	const struct policy_bearer *b, const struct policy_class *was);
 
 /* Behind the sweep of objects: chains that went are made anew when they are needed again. */
 void policy_classes_sweep(struct policy_classes *c);

@@ -9,7 +9,7 @@
  *   objects  sets and chains by name, what is in use  (policy/objects.h)
  *
  * Of each local pod a copy is kept, so that it is judged as it was when its object is gone and its link is not. Its classes
- * are made anew when the copy changes, or the labels of its namespace or account, or any policy.
+ * are made anew when the copy changes, or the labels of its namespace or account, or a policy that selects it or did.
  */
 #include "policy/compile.h"
 
@@ -31,7 +31,7 @@ struct local_pod {
 	struct policy_pod pod; /* the copy */
 	bool is_known;	       /* there is one */
 	bool is_made;	       /* classes are right */
-	char classes[POLICY_WAYS][POLICY_OBJECT_NAME];
+	struct policy_class classes;
 	uint64_t seen; /* the compilation that had it */
 };
 
@@ -126,6 +126,7 @@ static bool copy_is_of(const struct policy_pod *copy, const struct policy_pod *p
 static void local_free(struct local_pod *l)
 {
 	copy_done(&l->pod);
+	policy_class_done(&l->classes);
 	free(l);
 }
 
@@ -201,21 +202,17 @@ static void locals_give(struct policy_compiler *c)
 	free(given);
 }
 
-/* Classes of pods whose namespace or account changed. */
+/* Classes that these changes touch. */
 static void locals_spoil(
 	struct policy_compiler *c, const struct policy_change *changes, size_t n, bool all)
 {
 	for (size_t i = 0; i < c->locals.n; i++) {
 		struct local_pod *l = c->locals.v[i];
+		struct policy_bearer b = policy_bearer_of(c->world, &l->pod);
 		l->is_made &= !all;
-		for (size_t k = 0; k < n && l->is_made; k++) {
-			const struct policy_change *change = &changes[k];
-			bool is_own = change->what == POLICY_NAMESPACE_OBJECT &&
-				      strcmp(change->name, l->local.namespace) == 0;
-			bool is_account = change->what == POLICY_ACCOUNT &&
-					  strcmp(change->namespace, l->local.namespace) == 0;
-			l->is_made = !is_own && !is_account;
-		}
+		for (size_t k = 0; k < n && l->is_made; k++)
+			l->is_made =
+				!policy_classes_touched(c->classes, &changes[k], &b, &l->classes);
 	}
 }
 
@@ -225,9 +222,9 @@ static void locals_make(struct policy_compiler *c)
 		struct local_pod *l = c->locals.v[i];
 		struct policy_bearer b = policy_bearer_of(c->world, &l->pod);
 		if (l->is_known && !l->is_made)
-			policy_classes_make(c->classes, &b, l->classes);
+			policy_classes_make(c->classes, &b, &l->classes);
 		for (int way = 0; l->is_known && way < POLICY_WAYS; way++)
-			policy_objects_use(c->objects, l->classes[way]);
+			policy_objects_use(c->objects, l->classes.names[way]);
 		l->is_made = l->is_known;
 	}
 }
@@ -281,7 +278,11 @@ static void closed_by_wide(const struct policy *const *wide, size_t n_wide,
 {
 	for (size_t i = 0; i < n_wide && !(out[POLICY_WAY_IN] && out[POLICY_WAY_TO_HOST]); i++) {
 		const struct policy *p = wide[i];
-		if (labels && p->namespaces && !policy_selector_matches(p->namespaces, labels))
+		bool is_news = false;
+		for (int d = 0; d < POLICY_DIRECTIONS; d++)
+			is_news |= p->applies[d] && !out[d];
+		if (!is_news || (labels && p->namespaces &&
+					!policy_selector_matches(p->namespaces, labels)))
 			continue;
 		closed_by(p, out);
 	}
@@ -359,15 +360,15 @@ static void emit_dispatch(const struct policy_compiler *c, struct policy_ruleset
 		if (l->local.link > 0) {
 			struct policy_dispatch *d = &out->dispatch[out->n_dispatch++];
 			d->link = l->local.link;
-			name_copy(d->egress, l->classes[POLICY_WAY_OUT]);
-			name_copy(d->ingress, l->classes[POLICY_WAY_IN]);
-			name_copy(d->to_host, l->classes[POLICY_WAY_TO_HOST]);
+			name_copy(d->egress, l->classes.names[POLICY_WAY_OUT]);
+			name_copy(d->ingress, l->classes.names[POLICY_WAY_IN]);
+			name_copy(d->to_host, l->classes.names[POLICY_WAY_TO_HOST]);
 		} else if (l->local.uid[0]) {
 			struct policy_staged *s = &out->staged[out->n_staged++];
 			(void)text_copy(s->uid, sizeof(s->uid), l->local.uid);
-			name_copy(s->egress, l->classes[POLICY_WAY_OUT]);
-			name_copy(s->ingress, l->classes[POLICY_WAY_IN]);
-			name_copy(s->to_host, l->classes[POLICY_WAY_TO_HOST]);
+			name_copy(s->egress, l->classes.names[POLICY_WAY_OUT]);
+			name_copy(s->ingress, l->classes.names[POLICY_WAY_IN]);
+			name_copy(s->to_host, l->classes.names[POLICY_WAY_TO_HOST]);
 		}
 	}
 	qsort(out->dispatch, out->n_dispatch, sizeof(*out->dispatch), compare_dispatch);

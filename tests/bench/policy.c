@@ -3,7 +3,7 @@
  * The cost of compiling network policy at the size of a large cluster: how long the first compilation takes, and
  * each kind of change afterwards, in times of what a compiler that begins anew needs for the same world.
  *
- *   build/release/tests/bench/policy [PODS [POLICIES [LOCAL PODS]]]
+ *   build/release/tests/bench/policy [PODS [POLICIES [LOCAL PODS [CLUSTER-WIDE POLICIES]]]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 #define ROUNDS 50
 
-static size_t n_pods = 10000, n_policies = 1000, n_locals = 250;
+static size_t n_pods = 10000, n_policies = 1000, n_locals = 250, n_wide = 0;
 
 static double now_ms(void) /* of processor time: other work on the machine does not count */
 {
@@ -110,6 +110,30 @@ static void put_policy(struct policy_world *w, size_t i, uint16_t port)
 	(void)policy_world_put_policy(w, POLICY_FROM_NETWORK_POLICIES, p);
 }
 
+/* A ClusterNetworkPolicy: of pods of a role in the namespaces of a team; from another team it denies a port. */
+static void put_wide(struct policy_world *w, size_t i, uint16_t port)
+{
+	struct policy *p = mem_new(1, sizeof(*p));
+	struct text name = TEXT_ON(p->name);
+	text_add(&name, "wide%zu", i);
+	p->kind = POLICY_CLUSTER;
+	(void)text_copy(p->tier, sizeof(p->tier), POLICY_TIER_ADMIN);
+	p->order = (double)i;
+	p->namespaces = selector("app", i % 20);
+	p->pods = selector("role", i % 5);
+	p->applies[POLICY_INGRESS] = true;
+	p->n_rules[POLICY_INGRESS] = 1;
+	struct policy_rule *r = p->rules[POLICY_INGRESS] = mem_new(1, sizeof(*r));
+	r->action = POLICY_DENY;
+	r->icmp = r->not_icmp = (struct policy_icmp){-1, -1};
+	r->peers = mem_new(1, sizeof(*r->peers));
+	peer(r, NULL, "role", (i + 1) % 20);
+	r->n_ports = 1;
+	r->ports = mem_new(1, sizeof(*r->ports));
+	*r->ports = (struct policy_port){.proto = 6, .first = port, .last = port};
+	(void)policy_world_put_policy(w, POLICY_FROM_CLUSTER_POLICIES, p);
+}
+
 static struct policy_local *locals_make(const struct policy_world *w)
 {
 	struct policy_local *l = mem_new(n_locals, sizeof(*l));
@@ -161,6 +185,12 @@ static void one_policy(struct policy_world *w, size_t round)
 	put_policy(w, 0, (uint16_t)(5000 + round));
 }
 
+static void one_wide(struct policy_world *w, size_t round)
+{
+	if (n_wide > 0)
+		put_wide(w, round % n_wide, (uint16_t)(6000 + round));
+}
+
 static void one_namespace(struct policy_world *w, size_t round)
 {
 	put_namespace(w, 0, round % 20);
@@ -185,9 +215,10 @@ int main(int argc, char **argv)
 		change change;
 	} changes[] = {{"nothing changed", nothing}, {"a pod relabelled", one_pod},
 		{"a hundred pods relabelled", hundred_pods}, {"a policy edited", one_policy},
+		{"a cluster-wide policy edited", one_wide},
 		{"a namespace relabelled", one_namespace}};
-	size_t *const sizes[] = {&n_pods, &n_policies, &n_locals};
-	for (int i = 1; i < argc && i <= 3; i++)
+	size_t *const sizes[] = {&n_pods, &n_policies, &n_locals, &n_wide};
+	for (int i = 1; i < argc && i <= 4; i++)
 		*sizes[i - 1] = strtoull(argv[i], NULL, 10);
 	struct policy_world *w = policy_world_new();
 	for (size_t i = 0; i < n_namespaces(); i++)
@@ -196,6 +227,8 @@ int main(int argc, char **argv)
 		put_pod(w, i, i % 20);
 	for (size_t i = 0; i < n_policies; i++)
 		put_policy(w, i, 80);
+	for (size_t i = 0; i < n_wide; i++)
+		put_wide(w, i, 443);
 	struct policy_local *l = locals_make(w);
 	struct policy_compiler *c = policy_compiler_new(w);
 	double first = compile_ms(c, l, true);

@@ -331,6 +331,39 @@ static void test_a_new_policy_wants_a_look_at_connections(void **state)
 	assert_false(policy_compiler_forbids(lab->c));
 }
 
+static void put_wide(struct lab *lab, const char *pods)
+{
+	struct policy *p = mem_new(1, sizeof(*p));
+	*p = (struct policy){.kind = POLICY_CALICO_GLOBAL,
+		.name = "w",
+		.tier = POLICY_TIER_DEFAULT,
+		.order = POLICY_ORDER_LAST};
+	p->pods = selector_of(pods);
+	p->applies[POLICY_INGRESS] = true;
+	(void)policy_world_put_policy(lab->w, POLICY_FROM_STORE, p);
+}
+
+static void test_an_edit_of_a_wide_policy_reaches_whom_it_selects_and_selected(void **state)
+{
+	struct lab *lab = *state;
+	const struct policy_local l[] = {
+		local_of(7, "a", "u", "10.0.0.1"), local_of(8, "b", "v", "10.0.0.2")};
+	put_pod(lab, "a", "u", "web", "10.0.0.1");
+	put_pod(lab, "b", "v", "db", "10.0.0.2");
+	put_wide(lab, "app == \"web\"");
+	compile(lab, l, 2);
+	assert_int_equal(tcp_in(lab, 7, "10.0.0.3"), POLICY_DENY);
+	assert_int_equal(tcp_in(lab, 8, "10.0.0.3"), POLICY_ALLOW);
+	put_wide(lab, "app == \"db\"");
+	compile(lab, l, 2);
+	assert_int_equal(tcp_in(lab, 7, "10.0.0.3"), POLICY_ALLOW);
+	assert_int_equal(tcp_in(lab, 8, "10.0.0.3"), POLICY_DENY);
+	assert_true(policy_world_drop_policy(lab->w, POLICY_CALICO_GLOBAL, false, "", "w"));
+	compile(lab, l, 2);
+	assert_int_equal(tcp_in(lab, 7, "10.0.0.3"), POLICY_ALLOW);
+	assert_int_equal(tcp_in(lab, 8, "10.0.0.3"), POLICY_ALLOW);
+}
+
 static void test_counters_and_prefixes_of_logs_are_explained(void **state)
 {
 	struct lab *lab = *state;
@@ -427,6 +460,7 @@ int main(void)
 		LAB_TEST(test_few_lines_of_a_policy_are_copied_into_its_class),
 		LAB_TEST(test_a_relabelled_peer_changes_elements_alone),
 		LAB_TEST(test_a_new_policy_wants_a_look_at_connections),
+		LAB_TEST(test_an_edit_of_a_wide_policy_reaches_whom_it_selects_and_selected),
 		LAB_TEST(test_counters_and_prefixes_of_logs_are_explained),
 		LAB_TEST(test_add_is_told_where_policies_may_select_pods),
 	};
