@@ -3,18 +3,17 @@
 store, or Kubernetes beside one of another kind, each with the token of a pod of its own and no further right
 than deploy/ gives.
 
-    with Cluster(nodes=2, start=False) as c, plane(c) as k:     # k: controlplane.ControlPlane
-        c.store = Api(c, k)
-        for node in c.nodes:
-            k.must("POST", "/api/v1/nodes", ...)
-            use(k, node)                                        # its token; settings
+    with Laboratory(nodes=2, store="kube") as l:
+        l.start()
+        l.k.apply(...)                          # controlplane.ControlPlane
+        l.c.nodes[0].add_pod()                  # lab.Cluster
 """
 import contextlib
 
 import controlplane
 import lab
 from controlplane import ControlPlane
-from lab import between
+from lab import Cluster, between
 from rights_test import bound_account
 from store_test import define
 
@@ -36,6 +35,50 @@ def use(k, node, store=True, **settings):
     if store:
         settings["store"] = f"kube:{config}"
     node.configure(**{"kubernetes": config, **settings})
+
+
+class Laboratory:
+    """Nodes that Kubernetes knows, and agents that are not started yet. What kubelets and controllers write, the
+    stories write; the namespace lab is there. store: of roost's documents; "kube": the API server. resources: of
+    the cluster, beside its manifest; more: of Cluster."""
+
+    def __init__(self, nodes=2, store="etcd", resources=(), **more):
+        self.stack, self.store = contextlib.ExitStack(), store
+        self.c = self.stack.enter_context(Cluster(nodes, store="etcd", start=False, **more))
+        try:
+            self.k = self.stack.enter_context(plane(self.c))
+            self.k.kubectl("create", "namespace", "lab")
+            if store == "kube":
+                self.c.store = Api(self.c, self.k)
+            self.c.store.start()
+            for node in self.c.nodes:
+                self.add_node(node)
+                self.configure(node)
+            self.c.apply(*self.c.manifest(), *resources)
+        except BaseException:
+            self.stack.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        self.stack.__exit__(*what)
+
+    def logs(self):
+        return self.k.logs()
+
+    def add_node(self, node):
+        """What its kubelet registers."""
+        self.k.must("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name}})
+
+    def configure(self, node, **settings):
+        use(self.k, node, store=self.store == "kube", **settings)
+
+    def start(self):
+        for node in self.c.nodes:
+            node.start()
+        self.c.started()
 
 
 class Api:

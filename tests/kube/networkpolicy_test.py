@@ -1,80 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NetworkPolicies and ClusterNetworkPolicies of a real API server, between pods of two nodes. Nodes and pods are
-those of the laboratory of tests/cluster; what kubelets write, the stories write."""
-import contextlib
-
+"""NetworkPolicies of a real API server, between pods of two nodes."""
 import pytest
 
 import controlplane
 import lab
-from controlplane import ControlPlane
-from lab import Cluster, true, until
+from lab import true, until
+from policylab import PODS, Policies
 from enforcement_test import allowed, connection, denied, is_in_force, table, talks
-from rights_test import bound_account
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
-MERGE = "application/merge-patch+json"
-PODS = "/api/v1/namespaces/lab/pods"
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/lab/networkpolicies"
 
 
-class Laboratory:
-    def __init__(self):
-        self.stack = contextlib.ExitStack()
-        self.c = self.stack.enter_context(Cluster(2, store="etcd", subnets=1, nat=True, start=False))
-        try:
-            self.c.router.ip(f"addr add {controlplane.ADDRESS}/32 dev lo")
-            self.k = self.stack.enter_context(ControlPlane(ns=self.c.router))
-            self.k.kubectl("create", "namespace", "roost-system")
-            self.k.kubectl("create", "namespace", "lab")
-            self.k.kubectl("create", "serviceaccount", "default", "-n", "lab")
-            self.k.kubectl("apply", *(w for f in ("crds", "rbac.yaml", "policy.yaml")
-                                      for w in ("-f", f"{lab.ROOT}/deploy/{f}")))
-            self.c.store.start()
-            self.c.apply(*self.c.manifest())
-            for node in self.c.nodes:
-                self.k.must("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node",
-                                                      "metadata": {"name": node.name}})
-                node.configure(kubernetes=bound_account(self.k, node.name))
-                node.start()
-            self.c.started()
-        except BaseException:
-            self.stack.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        self.stack.__exit__(*what)
-
-    def logs(self):
-        return self.k.logs()
-
-    def announce(self, node, name, **labels):
-        """The API's Pod, before its ADD."""
-        self.k.must("POST", PODS, {
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
-            "spec": {"nodeName": node.name, "containers": [
-                {"name": "c", "image": "c", "ports": [{"name": "echo", "containerPort": 7777}]}]}})
-
-    def add(self, node, name, **labels):
-        """A pod as kubelet starts it: its ADD, then its status."""
-        self.announce(node, name, **labels)
-        return self.start(node, name)
-
-    def start(self, node, name):
-        pod = node.add_pod(name)
-        self.tell(pod)
-        return pod
-
-    def tell(self, pod):
-        self.k.must("PATCH", f"{PODS}/{pod.name}/status", {"status": {
-            "phase": "Running", "podIP": pod.ip(4), "podIPs": [{"ip": pod.ip(4)}, {"ip": pod.ip(6)}]}}, kind=MERGE)
-
-    def relabel(self, pod, **labels):
-        self.k.must("PATCH", f"{PODS}/{pod.name}", {"metadata": {"labels": labels}}, kind=MERGE)
-
+class NetworkPolicies(Policies):
     def policy(self, name, **spec):
         self.k.must("POST", POLICIES, {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
                                        "metadata": {"name": name}, "spec": spec})
@@ -82,11 +20,7 @@ class Laboratory:
 
 @pytest.fixture(scope="module")
 def l():
-    with Laboratory() as l:
-        a, b = l.c.nodes
-        l.c.web = l.add(a, "web", app="web")
-        l.c.clients = [l.add(n, f"client-{n}", role="client") for n in (a, b)]
-        l.c.strangers = [l.add(n, f"stranger-{n}") for n in (a, b)]
+    with NetworkPolicies() as l:
         yield l
 
 

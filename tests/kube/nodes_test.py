@@ -4,7 +4,6 @@ network is there; nodes that are deleted give their blocks back, and addresses w
 
 The laboratory is that of tests/cluster; the API server has an address at its router. The objects that kubelets
 write are written by the stories."""
-import contextlib
 import json
 import shutil
 import types
@@ -13,8 +12,8 @@ import pytest
 
 import controlplane
 import lab
-from agents import Api, plane, use
-from lab import Cluster, equal, resource, true, until
+from agents import Laboratory
+from lab import equal, resource, true, until
 from rights_test import bound_account
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
@@ -24,39 +23,16 @@ STRATEGIC, MERGE = "application/strategic-merge-patch+json", "application/merge-
 POD = "/api/v1/namespaces/lab/pods"
 
 
-class Kubernetes:
-    """A cluster of nodes of roost, and a control plane that knows them."""
+class Kubernetes(Laboratory):
+    """Nodes as a cloud registers them, and agents that take their addresses of them."""
 
     def __init__(self, nodes=2, store="etcd", **settings):
-        """store: of roost's documents; "kube": the API server."""
-        self.stack, self.store = contextlib.ExitStack(), store
-        self.c = self.stack.enter_context(Cluster(nodes, store="etcd", encap="vxlan", start=False))
-        try:
-            self.k = self.stack.enter_context(plane(self.c))
-            self.k.kubectl("create", "namespace", "lab")
-            if store == "kube":
-                self.c.store = Api(self.c, self.k)
-            self.c.store.start()
-            for node in self.c.nodes:
-                self.add_node(node)
-                self.configure(node, **settings)
-            self.c.apply(*self.c.manifest(), resource("IPAMConfiguration", "default", ipCooldownSeconds=0))
-        except BaseException:
-            self.stack.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        self.stack.__exit__(*what)
-
-    def logs(self):
-        return self.k.logs()
+        self.settings = settings
+        super().__init__(nodes, store, [resource("IPAMConfiguration", "default", ipCooldownSeconds=0)], encap="vxlan")
 
     def configure(self, node, **settings):
         del node.settings["address"]
-        use(self.k, node, store=self.store == "kube", **settings)
+        super().configure(node, **self.settings, **settings)
 
     def add_node(self, node, **labels):
         """What kubelet registers, and a cloud's controller says beside it."""

@@ -4,16 +4,14 @@ endpoints are, whatever happens to the API server and to roostd meanwhile.
 
 The laboratory is that of tests/cluster, with a router that speaks BGP; the API server has an address at it.
 What kubelets and controllers write, Nodes and EndpointSlices, the stories write."""
-import contextlib
 import re
 
 import pytest
 
 import controlplane
 import lab
-from controlplane import ControlPlane
-from lab import Cluster, birdc, equal, resource, true, until
-from rights_test import bound_account
+from agents import Laboratory
+from lab import birdc, equal, resource, true, until
 
 pytestmark = [pytest.mark.needs(*lab.PROGRAMS, *controlplane.PROGRAMS), pytest.mark.built(*controlplane.BUILT)]
 CLUSTER, BALANCERS, SIX = "10.96.0.0/16", "198.51.100.0/29", "2001:db8:77::/126"
@@ -23,40 +21,15 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 MERGE = "application/merge-patch+json"
 
 
-class Laboratory:
-    """Two nodes, a router, and a control plane that knows them."""
+class Balancers(Laboratory):
+    """Two nodes and a router."""
 
     def __init__(self):
-        self.stack = contextlib.ExitStack()
-        self.c = self.stack.enter_context(Cluster(2, store="etcd", tor=True, families=(4,), start=False))
-        try:
-            self.c.router.ip(f"addr add {controlplane.ADDRESS}/32 dev lo")
-            self.k = self.stack.enter_context(ControlPlane(ns=self.c.router))
-            self.k.kubectl("create", "namespace", "roost-system")
-            self.k.kubectl("apply", *(w for f in ("crds", "rbac.yaml", "policy.yaml")
-                                      for w in ("-f", f"{lab.ROOT}/deploy/{f}")))
-            self.c.store.start()
-            ranges = {"serviceClusterIPs": [{"cidr": CLUSTER}], "serviceLoadBalancerIPs": [{"cidr": BALANCERS}]}
-            self.c.apply(*self.c.manifest(), resource("BGPConfiguration", "default", **ranges),
-                         resource("IPPool", "public", cidr=BALANCERS, allowedUses=["LoadBalancer"]))
-            for node in self.c.nodes:
-                self.k.must("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node",
-                                                      "metadata": {"name": node.name}})
-                node.configure(kubernetes=bound_account(self.k, node.name))
-                node.start()
-            self.c.started()
-        except BaseException:
-            self.stack.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        self.stack.__exit__(*what)
-
-    def logs(self):
-        return self.k.logs()
+        ranges = {"serviceClusterIPs": [{"cidr": CLUSTER}], "serviceLoadBalancerIPs": [{"cidr": BALANCERS}]}
+        super().__init__(tor=True, families=(4,), resources=[
+            resource("BGPConfiguration", "default", **ranges),
+            resource("IPPool", "public", cidr=BALANCERS, allowedUses=["LoadBalancer"])])
+        self.start()
 
     # ---- what people and controllers write ----
 
@@ -105,7 +78,7 @@ class Laboratory:
 
 @pytest.fixture(scope="module")
 def it():
-    with Laboratory() as laboratory:
+    with Balancers() as laboratory:
         yield laboratory
 
 
