@@ -20,6 +20,7 @@ import collections
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -30,8 +31,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FLAGS = ["-buildvcs=false", "-trimpath", "-mod=readonly"]
 
 # programs: {name of the executable: what go(1) builds}. names: what it is called by, too. test: of a
-# program that is a test of its package.
-Product = collections.namedtuple("Product", "module programs names test", defaults=({}, ()))
+# program that is a test of its package. files: {name: of the module}, taken as they are.
+Product = collections.namedtuple("Product", "module programs names test files", defaults=({}, (), {}))
 
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl",
                "kubelet")
@@ -46,6 +47,8 @@ PRODUCTS = {
                            for p in ("containerd", "containerd-shim-runc-v2", "ctr")}),
     "coredns": Product("github.com/coredns/coredns", {"coredns": "."}),
     "kwok": Product("sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    "network-policy-crds": Product("sigs.k8s.io/network-policy-api", {}, files={
+        "clusternetworkpolicies.yaml": "config/crd/experimental/policy.networking.k8s.io_clusternetworkpolicies.yaml"}),
 }
 
 
@@ -75,11 +78,11 @@ def path(program):
 
 
 def missing(*programs):
-    return [p for p in programs or every_program() if not os.access(path(p), os.X_OK)]
+    return [p for p in programs or every_program() if not os.path.exists(path(p))]
 
 
 def every_program():
-    return [name for product in PRODUCTS.values() for name in (*product.programs, *product.names)]
+    return [name for product in PRODUCTS.values() for name in (*product.programs, *product.names, *product.files)]
 
 
 def build(*programs, say=print):
@@ -88,6 +91,9 @@ def build(*programs, say=print):
         product = _product_of(program)
         executable = PRODUCTS[product].names.get(program, program)
         with _alone(product):
+            if missing(program) and program in PRODUCTS[product].files:
+                say(f"fetching {program} of {product} {version(product)}")
+                _take(product, program)
             if missing(program) and missing(executable):
                 say(f"building {executable} of {product} {version(product)}")
                 _go(product, executable)
@@ -121,7 +127,7 @@ def _in_go_mod(product, expression):
 
 def _product_of(program):
     for name, product in PRODUCTS.items():
-        if program in product.programs or program in product.names:
+        if program in product.programs or program in product.names or program in product.files:
             return name
     raise KeyError(program)
 
@@ -151,6 +157,16 @@ def _go(product, executable):
         raise CannotBuild(f"{executable} of {product} {version(product)} could not be built:\n"
                           + "\n".join(done.stderr.splitlines()[-20:]))
     os.rename(fresh, f"{folder(product)}/{executable}")
+
+
+def _take(product, name):
+    done = subprocess.run([find_go(product), "mod", "download", "-json", PRODUCTS[product].module],
+                          cwd=f"{HERE}/go/{product}", env=_environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise CannotBuild(f"{product} {version(product)} cannot be had:\n{done.stderr or done.stdout}")
+    source = f"{json.loads(done.stdout)['Dir']}/{PRODUCTS[product].files[name]}"
+    shutil.copyfile(source, f"{folder(product)}/{name}.new")
+    os.rename(f"{folder(product)}/{name}.new", path(name))
 
 
 def _link(executable, name):
