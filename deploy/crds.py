@@ -733,7 +733,8 @@ def status():
             "observedGeneration": "Of the object that was judged.", "lastTransitionTime": "When status changed.",
             "reason": "One word.", "message": "What is not served, and what holds instead."}
     condition = group({
-        "type": text(316), "status": words("True", "False", "Unknown"), "observedGeneration": number(0, 2 ** 63 - 1),
+        "type": text(316), "status": words("True", "False", "Unknown"), 
+        "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
         "lastTransitionTime": {"type": "string", "format": "date-time"}, "reason": text(1024), "message": text(32768),
     }, needs=["type", "status", "lastTransitionTime", "reason", "message"])
     for key, field in condition["properties"].items():

@@ -21,6 +21,8 @@
 #include "agent/kube/namespaces.h"
 #include "agent/kube/release.h"
 #include "agent/kube/roster.h"
+#include "agent/policy/enforce.h"
+#include "agent/policy/statuses.h"
 #include "agent/services/balancer.h"
 #include "agent/services/services.h"
 #include "cluster/status.h"
@@ -57,6 +59,8 @@ struct kubernetes {
 	struct services *services;
 	struct balancer *balancer;
 	bool balances; /* the balancer may have something to do */
+	struct statuses *statuses;
+	bool judges; /* and those of policies */
 	struct events events;
 	uint64_t patch, lease, event;
 	const char *patches; /* what the patch under way is for */
@@ -106,6 +110,7 @@ int kubernetes_open(
 	k->controller = controller_new();
 	k->services = services_new(c->node);
 	k->balancer = balancer_new();
+	k->statuses = statuses_new();
 	start_watches(k);
 	*out = k;
 	return 0;
@@ -127,6 +132,7 @@ void kubernetes_close(struct kubernetes *k)
 	controller_free(k->controller);
 	services_free(k->services);
 	balancer_free(k->balancer);
+	statuses_free(k->statuses);
 	forget_node(k);
 	roster_done(&k->pods);
 	roster_done(&k->nodes);
@@ -411,6 +417,22 @@ static void balance(struct kubernetes *k, const struct kubernetes_agent *a)
 				   });
 }
 
+static void judge_policies(struct kubernetes *k, const struct kubernetes_agent *a)
+{
+	bool wanted = may_control(k, a) && !k->conf->policy.off;
+	if (!wanted && k->judges)
+		statuses_rest(k->statuses, k->client);
+	k->judges = wanted;
+	if (wanted)
+		statuses_step(k->statuses,
+			&(struct statuses_input){
+				.kube = k->client,
+				.cluster_version = enforce_cluster_version(a->enforce),
+				.has_kinds = strncmp(k->conf->store.url, "kube:", 5) == 0,
+				.now_ms = a->now_ms,
+			});
+}
+
 bool kubernetes_take(
 	struct kubernetes *k, const struct store_event *ev, const struct kubernetes_agent *a)
 {
@@ -469,7 +491,7 @@ static bool take_event(struct kubernetes *k, const struct kube_event *ev, int64_
 	bool announces = false;
 	if (services_take(k->services, ev, &announces))
 		return announces;
-	if (balancer_take(k->balancer, ev))
+	if (balancer_take(k->balancer, ev) || statuses_take(k->statuses, ev))
 		return false;
 	if (ev->id == k->watch_node)
 		return take_node(k, ev);
@@ -507,6 +529,7 @@ bool kubernetes_step(struct kubernetes *k, const struct kubernetes_agent *a)
 		make_event(k, a->now_ms);
 	control(k, a);
 	balance(k, a);
+	judge_policies(k, a);
 	return controller_has_news(k->controller) || changed;
 }
 
@@ -547,4 +570,5 @@ void kubernetes_list_problems(const struct kubernetes *k, struct problems *out)
 			k->node->left_out, k->conf->node);
 	problems_add_all(out, controller_problems(k->controller));
 	problems_add_all(out, balancer_problems(k->balancer));
+	statuses_list_problems(k->statuses, out);
 }

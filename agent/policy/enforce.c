@@ -512,6 +512,11 @@ int64_t enforce_next(const struct enforce *f)
 	return documents < at ? documents : at;
 }
 
+const char *enforce_cluster_version(const struct enforce *f)
+{
+	return f->conf->policy.off ? "" : sources_cluster_version(f->sources);
+}
+
 /* ---- For people ---- */
 
 static void list_policies(const struct enforce *f, struct problems *out)

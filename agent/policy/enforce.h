@@ -48,6 +48,9 @@ void enforce_gates_told(struct enforce *f);
 void enforce_apply(struct enforce *f, int64_t now_ms);
 int64_t enforce_next(const struct enforce *f); /* when the next turn is due (ms, boot time) */
 
+/* The version in which Kubernetes serves ClusterNetworkPolicies; "": it does not. Borrowed. */
+const char *enforce_cluster_version(const struct enforce *f);
+
 /* For people. */
 void enforce_list_problems(const struct enforce *f, struct problems *out);
 json_t *enforce_report(struct enforce *f); /* the caller's; docs/AGENT.md has the members */

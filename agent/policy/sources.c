@@ -198,6 +198,11 @@ void sources_rest(struct sources *s, struct kube *k)
 	*s = (struct sources){.world = s->world};
 }
 
+const char *sources_cluster_version(const struct sources *s)
+{
+	return s->version;
+}
+
 bool sources_are_told(const struct sources *s)
 {
 	for (enum policy_source i = 0; i < POLICY_SOURCES; i++)

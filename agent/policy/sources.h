@@ -24,6 +24,9 @@ void sources_rest(struct sources *s, struct kube *k);
 /* true: the event is one of ours; *changed: something is not as it was before. */
 bool sources_take(struct sources *s, const struct kube_event *ev, bool *changed);
 
+/* The version in which ClusterNetworkPolicies are served; "": they are not, or nobody knows yet. Borrowed. */
+const char *sources_cluster_version(const struct sources *s);
+
 /* Everything that matters was told once, to its end. */
 bool sources_are_told(const struct sources *s);
 

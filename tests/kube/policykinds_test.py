@@ -50,6 +50,8 @@ def tcp(**port):
 def l():
     with Policies(store="kube") as l:
         l.k.kubectl("apply", "-f", binaries.path("clusternetworkpolicies.yaml"))
+        until(lambda: l.k.ask("GET", "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies")[0] == 200,
+              "ClusterNetworkPolicies to be served")
         yield l
 
 
@@ -169,6 +171,43 @@ def test_an_admin_policy_denies_networks(rules):
         of={"namespaces": {"matchLabels": {"kubernetes.io/metadata.name": "lab"}}}))
     denied(stranger, web)
     allowed(stranger, rules.c.clients[0])
+
+
+def accepted(k, *words):
+    """(status, reason, generation) of the condition; None: there is none."""
+    conditions = json.loads(k.kubectl("get", *words, "-o", "json")).get("status", {}).get("conditions", [])
+    found = [c for c in conditions if c["type"] == "roost.io/Accepted"]
+    return (found[0]["status"], found[0]["reason"], found[0]["observedGeneration"]) if found else None
+
+
+def test_each_object_says_what_becomes_of_it_and_is_written_once(rules):
+    k = rules.k
+    nodes = cluster_policy("nodes", "Admin", 7, {"name": "n", "action": "Accept", "to": [{"nodes": {}}]}, direction="egress")
+    k.apply(ONLY_CLIENTS, nodes, cluster_policy("plain", "Admin", 8, {"name": "p", "action": "Pass", "from": [{"namespaces": {}}]}),
+            ours("Tier", "security", order=10), ours("NetworkSet", "nets", "lab", nets=["192.0.2.0/24"]),
+            ours("StagedNetworkPolicy", "web", "lab"))
+    good = [("networkpolicies.roost.io", "web", "-n", "lab"), (CLUSTER, "plain"), ("tiers.roost.io", "security"),
+            ("networksets.roost.io", "nets", "-n", "lab"), ("stagednetworkpolicies.roost.io", "web", "-n", "lab")]
+    for words in good:
+        until(lambda w=words: accepted(k, *w) == ("True", "AsWritten", 1), f"{words[0]} {words[1]} to say that it is taken")
+    until(lambda: accepted(k, CLUSTER, "nodes") == ("False", "NotServed", 1), "the peer that is not served to be said")
+    true("nodes is not served" in k.kubectl("get", CLUSTER, "nodes", "-o", "yaml"), "the field to be named")
+    until(lambda: any("nodes is not served" in p for p in rules.c.nodes[1].status().get("problems", [])), "the agents to say it")
+
+    before = [k.kubectl("get", *w, "-o", "jsonpath={.metadata.resourceVersion}") for w in good]
+    holder = next(n for n in rules.c.nodes if "looks after deleted nodes" in n.agent.said())
+    holder.agent.stop()
+    other = next(n for n in rules.c.nodes if n is not holder)
+    k.must("DELETE", "/apis/coordination.k8s.io/v1/namespaces/roost-system/leases/roost-controller")
+    other.agent.stop()
+    other.agent.start()
+    k.kubectl("patch", "rnp", "web", "-n", "lab", "--type=merge", "-p", '{"spec":{"order":5}}')
+    until(lambda: accepted(k, *good[0]) == ("True", "AsWritten", 2), "the next agent to say it of the next generation")
+    equal([k.kubectl("get", *w, "-o", "jsonpath={.metadata.resourceVersion}") for w in good[1:]], before[1:],
+          "the versions of objects of which nothing changed")
+    holder.agent.start()
+    k.kubectl("delete", CLUSTER, "nodes")
+    until(lambda: not any("nodes is not served" in p for p in other.status().get("problems", [])), "the problem to be over")
 
 
 def test_a_definition_that_is_deleted_takes_its_policies_along_and_is_found_again(rules):

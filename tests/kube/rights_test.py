@@ -12,7 +12,8 @@ SPACE = "roost-system"
 ROOST = "/apis/roost.io/v1"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
-PEOPLES = ("ippools", "bgpconfigurations", "bgppeers", "bgpfilters", "ipreservations", "ipamconfigurations")
+PEOPLES = ("ippools", "bgpconfigurations", "bgppeers", "bgpfilters", "ipreservations", "ipamconfigurations", "tiers",
+           "globalnetworkpolicies", "globalnetworksets", "stagedglobalnetworkpolicies")
 AGENTS = ("roostnodes", "ipblocks", "iploans", "nodestatuses")
 OTHERS = "node.kubernetes.io/not-ready"
 NETWORK = "node.kubernetes.io/network-unavailable"
@@ -148,6 +149,24 @@ def test_an_agent_does_not_write_what_people_say(k):
             refused(k, "cannot create resource", "POST", f"{ROOST}/{plural}", thing("X", "x", {}))
         refused(k, "cannot delete resource", "DELETE", f"{ROOST}/{plural}/default")
         refused(k, "cannot patch resource", "PATCH", f"{ROOST}/{plural}/default", {"spec": {}}, kind=MERGE)
+
+
+def condition_of(kind):
+    return {"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "A", "message": ""}
+
+
+def test_of_a_policy_an_agent_writes_its_condition(k):
+    path = f"{ROOST}/namespaces/{SPACE}/networkpolicies"
+    others = condition_of("other.example/Ready")
+    k.must("POST", path, thing("NetworkPolicy", "web", {}))
+    k.must("PATCH", f"{path}/web/status", {"status": {"conditions": [others]}}, kind=MERGE)
+    allowed(k, "PATCH", f"{path}/web/status", {"status": {"conditions": [others, condition_of("roost.io/Accepted")]}}, kind=MERGE)
+    for conditions in ([condition_of("roost.io/Accepted")], [condition_of("mine.example/Ready"), others]):
+        refused(k, "nothing but the condition", "PATCH", f"{path}/web/status", {"status": {"conditions": conditions}}, kind=MERGE)
+    refused(k, "cannot patch resource", "PATCH", f"{path}/web", {"spec": {"order": 1}}, kind=MERGE)
+    refused(k, "cannot delete resource", "DELETE", f"{path}/web")
+    refused(k, "bound to no node", "PATCH", f"{path}/web/status", {"status": {"conditions": [others]}}, kind=MERGE,
+            config=k.account(SPACE, "roostd"))
 
 
 def test_agents_make_the_first_pools_once(k):
