@@ -2,12 +2,14 @@
 /*
  * Fuzz target: policies and what they select, as an API server or a store may hold them. Whatever comes is
  * refused or a value in which names are names and ranges are ranges; one that says the same changes no world.
+ * What becomes of its status is written once.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
 #include <string.h>
 
+#include "agent/policy/acceptance.h"
 #include "lib/json.h"
 #include "lib/text.h"
 #include "policy/read.h"
@@ -74,6 +76,18 @@ static void check_world(const json_t *object)
 	}
 }
 
+static void check_acceptance(json_t *object)
+{
+	CLEANUP_JSON json_t *patch = acceptance_patch(object, 0);
+	json_t *status = json_object_get(patch, "status");
+	if (!patch)
+		return;
+	CHECK(json_array_size(json_object_get(status, "conditions")) > 0);
+	CHECK(json_object_set(object, "status", status) == 0);
+	CLEANUP_JSON json_t *again = acceptance_patch(object, 0);
+	CHECK(!again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP_JSON json_t *object = NULL;
@@ -82,5 +96,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check_policy(object);
 	check_world(object);
+	check_acceptance(object);
 	return 0;
 }

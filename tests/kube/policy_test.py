@@ -81,3 +81,22 @@ def test_who_may_look_at_the_cluster_gets_the_answer(shop):
     until(lambda: policy(shop, "explain", "shop/web", "shop/db", "pg", config=anna).returncode == 1, "anna to see the verdict")
     done = policy(shop, "list", "-o", "json", config=anna)
     equal([p["policy"] for p in json.loads(done.stdout)["policies"]], ["NetworkPolicy shop/db"], "the policies")
+
+
+def test_with_controllers_the_role_view_shows_policies_and_a_namespace_takes_its_own_along():
+    ours = {"apiVersion": "roost.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "ours", "namespace": "short"},
+            "spec": {"selector": "app == 'web'", "types": ["Ingress"]}}
+    with ControlPlane(controllers=True) as k:
+        define(k)
+        k.kubectl("apply", "-f", f"{ROOT}/deploy/namespace.yaml", "-f", f"{ROOT}/deploy/rbac.yaml")
+        k.kubectl("create", "clusterrolebinding", "anna", "--clusterrole=view", "--user=anna")
+        k.kubectl("create", "namespace", "short")
+        k.apply(ours)
+
+        def listed():
+            done = policy(k, "list", "-o", "json", config=k.config("anna"))
+            return [p["policy"] for p in json.loads(done.stdout)["policies"]] if done.returncode == 0 else done.stderr
+
+        until(lambda: "ours" in str(listed()), "the policy to be shown to who has the role view")
+        k.kubectl("delete", "namespace", "short")
+        equal(listed(), [], "the policies behind their namespace")
