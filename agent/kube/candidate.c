@@ -19,7 +19,7 @@ void candidate_init(struct candidate *c, const char *node, bool replaced, int64_
 
 void candidate_inherit(struct candidate *c, const char *uid, int64_t for_ms)
 {
-	c->inherited = true;
+	c->inherited = c->told = true;
 	c->since_ms -= for_ms;
 	(void)text_copy(c->uid, sizeof(c->uid), uid);
 }
@@ -27,8 +27,11 @@ void candidate_inherit(struct candidate *c, const char *uid, int64_t for_ms)
 /* uid: what its agent says now. */
 static void judge_inheritance(struct candidate *c, const char *uid, int64_t now_ms)
 {
-	if (c->inherited && c->is_agent && strcmp(c->uid, uid) != 0)
-		c->since_ms = now_ms; /* the Node was back meanwhile */
+	if (c->inherited && c->is_agent &&
+		strcmp(c->uid, uid) != 0) { /* the Node was back meanwhile */
+		c->since_ms = now_ms;
+		c->told = false;
+	}
 	c->inherited = false;
 	(void)text_copy(c->uid, sizeof(c->uid), uid);
 }
@@ -63,9 +66,14 @@ void candidate_note(struct candidate *c, const char *text, int64_t revision, int
 }
 
 /* As far as somebody looked: between two looks it may have written. */
-bool candidate_is_silent(const struct candidate *c)
+static bool candidate_is_silent(const struct candidate *c)
 {
 	return c->noted_ms - c->unchanged_ms >= c->silence_ms;
+}
+
+bool candidate_is_believed(const struct candidate *c)
+{
+	return !c->replaced || c->told || candidate_is_silent(c);
 }
 
 enum candidate_verdict candidate_judge(const struct candidate *c, int64_t grace_ms, int64_t now_ms)

@@ -30,6 +30,7 @@ struct candidate {
 	char host[64];	      /* where the agent ran, for people */
 	char uid[64];	      /* of its Node, as the agent said; "" */
 	bool inherited;	      /* since_ms is an earlier holder's word, of a Node with that uid */
+	bool told;	      /* and what it said holds still */
 };
 
 void candidate_init(struct candidate *c, const char *node, bool replaced, int64_t now_ms);
@@ -41,8 +42,9 @@ void candidate_inherit(struct candidate *c, const char *uid, int64_t for_ms);
 /* What the store has under status/NODE. text NULL: nothing. */
 void candidate_note(struct candidate *c, const char *text, int64_t revision, int64_t now_ms);
 
-/* Its status did not change before our eyes for as long as makes an agent stale. */
-bool candidate_is_silent(const struct candidate *c);
+/* Whether people, and the next holder of the Lease, are told. A Node that was made anew, or after its agent had started,
+ * has another uid than the agent's status says until the agent writes the next one: as long as it may, not. */
+bool candidate_is_believed(const struct candidate *c);
 
 enum candidate_verdict {
 	CANDIDATE_WAITS, /* for the grace to be over, or for silence */

@@ -146,6 +146,8 @@ void controller_bequeath(const struct controller *c, json_t *lease, int64_t now_
 	*all = c->inherited;
 	for (size_t i = 0; i < c->n; i++) {
 		const struct candidate *x = &c->v[i];
+		if (!candidate_is_believed(x))
+			continue;
 		struct handover_entry e = {
 			.replaced = x->replaced, .seconds = (now_ms - x->since_ms) / 1000};
 		(void)text_copy(e.node, sizeof(e.node), x->node);
@@ -304,12 +306,11 @@ static void take_all(
 		log_debug("the statuses of all nodes are not read yet: %s", ev->what);
 }
 
-/* Once. A Node that was made anew, or after its agent had started, has another uid than the agent's status says
- * until the agent writes the next one: as long as it may, nothing is said. */
+/* Once. */
 static void say_that_it_waits(const struct controller_input *in, struct candidate *x)
 {
 	int64_t left_ms = in->grace_ms - (in->now_ms - x->since_ms);
-	if (x->said || (x->replaced && !candidate_is_silent(x)) ||
+	if (x->said || !candidate_is_believed(x) ||
 		candidate_judge(x, in->grace_ms, in->now_ms) != CANDIDATE_WAITS)
 		return;
 	log_info("node %s %s in Kubernetes: it is removed in %lld s if the Node does not "

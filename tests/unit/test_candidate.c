@@ -107,6 +107,23 @@ TEST(a_machine_that_waits_for_the_name_of_another_ends_the_grace_not_the_silence
 	assert_int_equal(candidate_judge(&c, GRACE, 41 * S), CANDIDATE_LIVES);
 }
 
+TEST(another_machine_is_believed_when_the_status_is_silent_or_an_earlier_holder_believed_it)
+{
+	struct candidate c = new_candidate(true), told = c, back = c, gone = new_candidate(false);
+	assert_true(candidate_is_believed(&gone));
+	note(&c, "u-1", 7, S);
+	assert_false(candidate_is_believed(&c)); /* its agent may be about to write */
+	note(&c, "u-1", 7, 40 * S);
+	assert_true(candidate_is_believed(&c));
+
+	candidate_inherit(&told, "u-1", 60 * S);
+	note(&told, "u-1", 7, S);
+	assert_true(candidate_is_believed(&told));
+	candidate_inherit(&back, "u-1", 60 * S);
+	note(&back, "u-2", 7, S);
+	assert_false(candidate_is_believed(&back));
+}
+
 TEST(what_an_earlier_holder_waited_counts_unless_the_node_was_back_meanwhile)
 {
 	struct candidate c = new_candidate(false), back = c, gone = c;
@@ -141,6 +158,8 @@ int main(void)
 		cmocka_unit_test(blocks_that_a_removal_left_go_and_those_that_people_keep_stay),
 		cmocka_unit_test(
 			a_machine_that_waits_for_the_name_of_another_ends_the_grace_not_the_silence),
+		cmocka_unit_test(
+			another_machine_is_believed_when_the_status_is_silent_or_an_earlier_holder_believed_it),
 		cmocka_unit_test(
 			what_an_earlier_holder_waited_counts_unless_the_node_was_back_meanwhile),
 	};
