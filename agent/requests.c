@@ -157,6 +157,13 @@ static void answer_policy(struct agent *a, uint64_t id, const json_t *request)
 		server_answer(a->server, id, answer);
 }
 
+static bool is_of_policy(const char *op)
+{
+	static const char *const ops[] = {
+		"policy", "policy-counters", "policy-denied", "policy-explain"};
+	return TEXT_INDEX(op, ops) >= 0;
+}
+
 void handle_request(struct agent *a, uint64_t id, const json_t *request)
 {
 	struct err e;
@@ -173,13 +180,12 @@ void handle_request(struct agent *a, uint64_t id, const json_t *request)
 		int r = add_waiter(a, id, request, &e);
 		if (r < 0)
 			server_refuse(a->server, id, r, &e);
-	} else if (op && (strcmp(op, "policy") == 0 || strcmp(op, "policy-counters") == 0 ||
-				 strcmp(op, "policy-explain") == 0)) {
+	} else if (op && is_of_policy(op)) {
 		answer_policy(a, id, request);
 	} else {
 		(void)err_set(&e, EINVAL,
 			"op is none of accept-store, block, policy, policy-counters, "
-			"policy-explain, status, sync");
+			"policy-denied, policy-explain, status, sync");
 		server_refuse(a->server, id, -EINVAL, &e);
 	}
 }

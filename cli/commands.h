@@ -32,6 +32,7 @@ int ipam_check(const struct options *o);
 int ipam_release(const struct options *o);
 
 /* In cli/policy/. */
+int policy_denied(const struct options *o);
 int policy_explain(const struct options *o);
 int policy_list(const struct options *o);
 int policy_show(const struct options *o);

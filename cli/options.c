@@ -48,6 +48,7 @@ static const struct args_option known[] = {
 		"wait for whoever still works, and do not end afterwards: for a DaemonSet"},
 	{OPTION_ROOT, 0, "root", "DIR", "the machine's files are below this folder"},
 	{OPTION_STAGED, 0, "staged", NULL, "as if staged policies were enforced"},
+	{OPTION_FOLLOW, 0, "follow", NULL, "go on with what is new, until somebody ends it"},
 	{OPTION_READY, 0, "ready", NULL, "whether this node is served; no more than that"},
 	{OPTION_LIVE, 0, "live", NULL, "whether the agent answers; no more than that"},
 	{OPTION_SHOW_SECRETS, 0, "show-secrets", NULL, "print passwords, too"},

@@ -38,6 +38,7 @@ enum option {
 	OPTION_YAML = 1 << 16, /* --output was yaml, which few commands know */
 	OPTION_SHOW_SECRETS = 1 << 26,
 	OPTION_TIMEOUT = 1 << 27,
+	OPTION_FOLLOW = 1 << 28,
 	OPTION_JUNIT = 1 << 25, /* --output was junit, which one command knows */
 };
 #define OPTIONS_GLOBAL                                                                             \

@@ -130,6 +130,14 @@ static const struct command {
 		"With --idle-blocks instead of addresses: gives up the blocks in which nothing is "
 		"used,\n"
 		"with their blackhole routes, and after the last one the nf_tables table."},
+	{"policy", "denied", "", 0, 0, OPTION_FOLLOW | OPTION_TIMEOUT, policy_denied,
+		"packets that were denied on this node lately",
+		"Lists what network policies denied on this node, as its agent remembers it: from "
+		"whom\n"
+		"to whom, by which policy, how many packets and when the last one came. Alike ones "
+		"are one.\n"
+		"Numbers are lower bounds: the kernel tells of a few packets a second for each "
+		"rule."},
 	{"policy", "explain", "POD PEER PORT[/PROTOCOL]", 3, 3,
 		OPTION_FILENAME | OPTION_STAGED | OPTION_TIMEOUT, policy_explain,
 		"whether a pod may reach a peer, and why",

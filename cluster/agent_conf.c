@@ -100,6 +100,7 @@ static const struct schema_member policy_members[] = {
 	{"cutConnections", &schema_bool, AT(policy.cuts), LIVE},
 	{"cutMark", TEXT(setting_mark), AT(policy.cut_mark)},
 	{"logDenied", &schema_bool, AT(policy.logs_denied), LIVE},
+	{"events", &schema_bool, AT(policy.events), LIVE},
 };
 static const struct schema_member log_members[] = {
 	{"level", TEXT(setting_level), AT(log_level), LIVE},

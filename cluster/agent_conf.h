@@ -31,6 +31,7 @@ struct agent_conf_policy {
 	bool opens;	   /* "pending": "open": a new pod is free until the agent has seen it */
 	bool cuts;	   /* connections that a change forbids end; true */
 	bool logs_denied;  /* true */
+	bool events;	   /* on Kubernetes what is denied becomes Events, too; true */
 	uint32_t cut_mark; /* one bit of ct mark: 0x80000 */
 };
 

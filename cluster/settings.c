@@ -40,7 +40,7 @@ const struct agent_conf setting_defaults = {
 	.vxlan_device = "vxlan.roost",
 	.vxlan_offload = true,
 	.exits_table = 8266,
-	.policy = {.cuts = true, .logs_denied = true, .cut_mark = 0x00080000},
+	.policy = {.cuts = true, .logs_denied = true, .events = true, .cut_mark = 0x00080000},
 	.log_level = LOG_LEVEL_INFO,
 };
 

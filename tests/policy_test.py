@@ -56,7 +56,7 @@ def agent(folder, answers):
         def serve():
             while True:
                 peer, _ = s.accept()
-                with peer, peer.makefile("rw") as f:
+                with contextlib.suppress(BrokenPipeError), peer, peer.makefile("rw") as f:
                     line = f.readline()
                     if not line:
                         return  # the end, see below
@@ -156,6 +156,51 @@ def test_an_agent_that_does_not_tell_is_named(node):
         done = ask("list", socket_path=path)
         assert done.returncode == 0 and "ALLOWED" not in done.stdout
         assert done.stderr == "roostctl: counters of this node are not shown: network policies are not enforced here (policy.enforce)\n"
+
+
+DENIED = {"kind": "denied", "way": "in", "source": "10.65.0.7", "sourcePod": "shop/web", "destination": "10.65.1.3",
+          "destinationPod": "shop/db", "port": "5432/TCP", "by": "NetworkPolicy shop/db", "isolated": True, "count": 3,
+          "first": SINCE, "last": SINCE}
+OUTSIDE = {**DENIED, "source": "192.0.2.1", "sourcePod": "", "by": "GlobalNetworkPolicy g", "isolated": False, "count": 1}
+EARLY = {**DENIED, "sourcePod": "shop/a\x1b[2J", "by": "", "isolated": False}
+
+
+def test_what_was_denied_is_listed(node):
+    folder, ask = node
+    with agent(folder, {"policy-denied": lambda _: {"number": 9, "denied": [DENIED, OUTSIDE, EARLY]}}) as path:
+        assert ask("denied", socket_path=path).stdout == f"""\
+LAST                  PACKETS  WAY  FROM                  TO                 PORT      WHY
+{SINCE}        3  in   shop/web 10.65.0.7    shop/db 10.65.1.3  5432/TCP  isolated by NetworkPolicy shop/db
+{SINCE}        1  in   192.0.2.1             shop/db 10.65.1.3  5432/TCP  by GlobalNetworkPolicy g
+{SINCE}        3  in   shop/a?[2J 10.65.0.7  shop/db 10.65.1.3  5432/TCP  its policies are not known yet, or not any more
+"""
+        assert json.loads(ask("denied", "-o", "json", socket_path=path).stdout) == {"denied": [DENIED, OUTSIDE, EARLY]}
+    done = ask("denied")
+    assert done.returncode == 1 and "/nowhere" in done.stderr, done
+
+
+def test_what_is_denied_is_followed(node):
+    """Each answer is followed by one that is new; an agent that began anew has a smaller number."""
+    folder, _ = node
+    asked, enough = [], threading.Event()
+    news = [(9, [DENIED]), (9, []), (10, [OUTSIDE]), (2, [])]
+
+    def answer(request):
+        asked.append(request["after"])
+        if len(asked) == 6:
+            enough.set()
+        number, entries = news[min(len(asked), len(news)) - 1]
+        return {"number": number, "denied": entries}
+
+    with agent(folder, {"policy-denied": answer}) as path:
+        words = [BIN / "roostctl", "policy", "denied", "--follow", "--socket", path]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as p:
+            lines = [p.stdout.readline() for _ in range(2)]
+            assert enough.wait(30)
+            p.terminate()
+    assert lines == [f"{SINCE} 3 packets in: shop/web 10.65.0.7 -> shop/db 10.65.1.3 5432/TCP, isolated by NetworkPolicy shop/db\n",
+                     f"{SINCE} 1 packet in: 192.0.2.1 -> shop/db 10.65.1.3 5432/TCP, by GlobalNetworkPolicy g\n"]
+    assert asked[:6] == [0, 9, 9, 10, 0, 2]
 
 
 def test_explain_names_the_nearest_miss_and_exits_with_the_verdict():

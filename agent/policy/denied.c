@@ -3,7 +3,7 @@
  * NFLOG: the kernel sends the first bytes of a packet with the prefix of its rule to whoever has bound the group, one
  * process of a network namespace. The bytes come from pods, so from strangers: nothing is read behind them.
  *
- * A packet like one that was told of within REPEAT_MS is counted, not told. What is alike is found by a hash in a
+ * A packet like one that was news within REPEAT_MS is none, and counted. What is alike is found by a hash in a
  * table of fixed size: where two share a slot the newer one has it, and both are told of more often.
  */
 #include "agent/policy/denied.h"
@@ -212,12 +212,13 @@ static bool policy_denied_take(const struct nlmsghdr *m, struct policy_denied_pa
  * What is told.
  */
 
-static struct hash policy_denied_key(const struct policy_denied_packet *p)
+struct hash policy_denied_key(const struct policy_denied_packet *p)
 {
 	struct policy_denied_packet key;
 	memcpy(&key, p, sizeof(key));
 	key.sport = 0;
 	key.before = 0;
+	key.is_news = false;
 	return hash_of(&key, sizeof(key));
 }
 
@@ -259,9 +260,10 @@ int policy_denied_next(
 					: NULL;
 		if (m) {
 			d->at += NLMSG_ALIGN(m->nlmsg_len);
-			if (policy_denied_take(m, out) && policy_denied_is_news(d, now_ms, out))
-				return 1;
-			continue;
+			if (!policy_denied_take(m, out))
+				continue;
+			out->is_news = policy_denied_is_news(d, now_ms, out);
+			return 1;
 		}
 		struct err why;
 		int r = netlink_receive(d->fd, d->buf, DATAGRAM, &why);

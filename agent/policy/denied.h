@@ -11,6 +11,7 @@
 
 #include "lib/addr.h"
 #include "lib/err.h"
+#include "lib/hash.h"
 #include "lib/text.h"
 #include "policy/ruleset.h"
 
@@ -20,7 +21,8 @@ struct policy_denied_packet {
 	uint8_t proto;
 	uint16_t sport, dport; /* host order; 0 where the protocol has none */
 	int16_t icmp_type, icmp_code;
-	uint64_t before; /* like it, that were not told of */
+	bool is_news;	 /* to be told of in a line */
+	uint64_t before; /* like it, that were not news */
 };
 
 struct policy_denied;
@@ -28,13 +30,16 @@ int policy_denied_open(uint16_t group, struct policy_denied **out, struct err *e
 void policy_denied_close(struct policy_denied *d); /* takes NULL */
 int policy_denied_fd(const struct policy_denied *d);
 
-/* The next packet to tell of: 1; 0: there is none now. Never waits. */
+/* The next packet: 1; 0: there is none now. Never waits. */
 int policy_denied_next(
 	struct policy_denied *d, int64_t now_ms, struct policy_denied_packet *out, struct err *e);
 
 /* Takes an IP packet apart, of which there may be the beginning alone; fills in all but prefix and before. false: it
  * is none. The bytes are a stranger's. */
 bool policy_denied_read(const uint8_t *packet, size_t n, struct policy_denied_packet *out);
+
+/* The same of packets that are alike: all but the source's port. */
+struct hash policy_denied_key(const struct policy_denied_packet *p);
 
 /* The line. who: names of the two ends, as "ns/pod" ("": not known). why: what the counter in the prefix
  * is of (policy_compiler_explain_counter(); "": not known). */

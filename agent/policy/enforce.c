@@ -19,7 +19,7 @@
 
 #include "agent/policy/answers.h"
 #include "agent/policy/cut.h"
-#include "agent/policy/denied.h"
+#include "agent/policy/denials.h"
 #include "agent/policy/documents.h"
 #include "agent/policy/endpoints.h"
 #include "agent/policy/sources.h"
@@ -33,8 +33,7 @@
 
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
-#define SLOW_MS 30000	/* connections are looked at anew */
-#define DENIED_TURN 100 /* lines of one turn */
+#define SLOW_MS 30000 /* connections are looked at anew */
 
 struct enforce {
 	const struct agent_conf *conf;
@@ -44,9 +43,9 @@ struct enforce {
 	struct documents *documents;
 	struct endpoints *endpoints; /* NULL: Kubernetes tells of pods */
 	struct policy_writer *writer;
-	struct policy_cut *cut;	      /* NULL: this kernel cannot */
-	struct policy_denied *denied; /* the same */
-	char cannot[2][200];	      /* why; "" */
+	struct policy_cut *cut;	 /* NULL: this kernel cannot */
+	struct denials *denials; /* the same */
+	char cannot[2][200];	 /* why; "" */
 	struct wait wait;
 	struct enforce_node node;
 
@@ -62,7 +61,6 @@ struct enforce {
 	char trouble[256];	 /* why the kernel does not hold the rules; "" it does */
 
 	uint64_t turns, last_us, worst_us; /* batches, and from their first event to the kernel */
-	uint64_t told_denied;
 };
 
 /* ---- Opening ---- */
@@ -72,7 +70,7 @@ static void set_writer(struct enforce *f)
 	const struct agent_conf_policy *c = &f->conf->policy;
 	policy_writer_set(f->writer, &(struct policy_writer_settings){
 					     .cut_mark = c->cuts && f->cut ? c->cut_mark : 0,
-					     .log = c->logs_denied && f->denied,
+					     .log = c->logs_denied && f->denials,
 					     .tunnel_ports = {f->conf->vxlan_port},
 					     .ipip = f->node.tunnels_ipip,
 				     });
@@ -86,8 +84,8 @@ static void open_extras(struct enforce *f)
 		f->cut = NULL;
 		(void)text_copy(f->cannot[0], sizeof(f->cannot[0]), e.text);
 	}
-	if (policy_denied_open(POLICY_LOG_GROUP, &f->denied, &e) < 0) {
-		f->denied = NULL;
+	if (denials_open(&f->denials, &e) < 0) {
+		f->denials = NULL;
 		(void)text_copy(f->cannot[1], sizeof(f->cannot[1]), e.text);
 	}
 }
@@ -111,8 +109,8 @@ int enforce_open(struct enforce **out, const struct agent_conf *c, struct err *e
 		r = wait_add(&f->wait, policy_writer_fd(f->writer), EPOLLIN, 0, e);
 	if (r >= 0)
 		open_extras(f);
-	if (r >= 0 && f->denied)
-		r = wait_add(&f->wait, policy_denied_fd(f->denied), EPOLLIN, 0, e);
+	if (r >= 0 && f->denials)
+		r = wait_add(&f->wait, denials_fd(f->denials), EPOLLIN, 0, e);
 	if (r < 0) {
 		enforce_close(f);
 		return r;
@@ -133,7 +131,7 @@ void enforce_close(struct enforce *f)
 {
 	if (!f)
 		return;
-	policy_denied_close(f->denied);
+	denials_close(f->denials);
 	policy_cut_close(f->cut);
 	policy_writer_close(f->writer);
 	policy_ruleset_done(&f->rules);
@@ -175,6 +173,8 @@ void enforce_reload(struct enforce *f)
 bool enforce_take_kube(struct enforce *f, const struct kube_event *ev)
 {
 	bool changed = false;
+	if (f->denials && denials_take(f->denials, ev))
+		return true;
 	bool ours = sources_take(f->sources, ev, &changed);
 	if (changed)
 		note_event(f);
@@ -350,40 +350,15 @@ static void read_foreign_changes(struct enforce *f)
 		f->waits = true;
 }
 
-static void name_end(const struct enforce *f, const struct addr *a, char *out, size_t size)
+static void tell_denied(struct enforce *f, struct kube *kube, int64_t now_ms)
 {
-	const struct policy_pod *p = policy_world_owner(f->world, a);
-	*out = '\0';
-	if (p)
-		(void)snprintf(out, size, "%s/%s", p->namespace, p->name);
-}
-
-static void tell_denied(struct enforce *f, const struct policy_denied_packet *p)
-{
-	char names[2][POLICY_NAMESPACE + POLICY_NAME];
-	const char *const who[2] = {names[0], names[1]};
-	CLEANUP_TEXT struct text why = {0};
-	CLEANUP_TEXT struct text line = {0};
-	name_end(f, &p->source, names[0], sizeof(names[0]));
-	name_end(f, &p->destination, names[1], sizeof(names[1]));
-	(void)policy_compiler_explain_counter(f->compiler, p->prefix, &why);
-	policy_denied_describe(p, who, why.buf ? why.buf : "", &line);
-	log_info("%s", line.buf ? line.buf : "");
-	f->told_denied++;
-}
-
-static void read_denied(struct enforce *f, int64_t now_ms)
-{
-	struct policy_denied_packet p;
-	struct err e;
-	int r = f->denied ? 1 : 0;
-	for (int i = 0; i < DENIED_TURN && r > 0; i++) {
-		r = policy_denied_next(f->denied, now_ms, &p, &e);
-		if (r > 0)
-			tell_denied(f, &p);
-	}
-	if (r < 0)
-		log_warning("cannot read which packets were denied: %s", e.text);
+	const struct denials_view view = {.world = f->world,
+		.compiler = f->compiler,
+		.events = kube && f->conf->policy.events};
+	if (!f->denials)
+		return;
+	denials_read(f->denials, &view, now_ms);
+	denials_step(f->denials, kube, f->conf->node, now_ms);
 }
 
 static void follow(struct enforce *f, struct kube *kube, struct store *store, int64_t now_ms)
@@ -399,7 +374,7 @@ static void follow(struct enforce *f, struct kube *kube, struct store *store, in
 int enforce_plan(struct enforce *f, struct kube *kube, struct store *store, int64_t now_ms)
 {
 	read_foreign_changes(f);
-	read_denied(f, now_ms);
+	tell_denied(f, kube, now_ms);
 	follow(f, kube, store, now_ms);
 	if (f->due && (f->conf->policy.off || is_told(f)))
 		compile(f);
@@ -507,9 +482,11 @@ int64_t enforce_next(const struct enforce *f)
 		return 0;
 	int64_t at = f->rules.is_used ? f->slow_at : WAIT_NEVER;
 	int64_t documents = f->endpoints ? endpoints_next(f->endpoints) : WAIT_NEVER;
+	int64_t events = f->denials ? denials_next(f->denials) : WAIT_NEVER;
 	if (f->waits && f->retry_at < at)
 		at = f->retry_at;
-	return documents < at ? documents : at;
+	at = documents < at ? documents : at;
+	return events < at ? events : at;
 }
 
 const char *enforce_cluster_version(const struct enforce *f)
@@ -575,6 +552,16 @@ json_t *enforce_report(struct enforce *f)
 		json_of_number(c.cut), "connectionsRestored", json_of_number(c.restored));
 }
 
+static int answer_denied(
+	const struct enforce *f, const json_t *request, json_t **answer, struct err *e)
+{
+	if (!f->denials)
+		return err_set(e, EINVAL, "denied packets are not told: %s", f->cannot[1]);
+	if (!f->conf->policy.logs_denied)
+		return err_set(e, EINVAL, "denied packets are not told here (policy.logDenied)");
+	return denials_answer(f->denials, request, answer, e);
+}
+
 int enforce_answer(struct enforce *f, const json_t *request, json_t **answer, struct err *e)
 {
 	const struct answers_view view = {
@@ -589,6 +576,8 @@ int enforce_answer(struct enforce *f, const json_t *request, json_t **answer, st
 	const char *op = json_text_at(request, "op");
 	if (strcmp(op, "policy-explain") == 0)
 		return answers_explain(&view, request, answer, e);
+	if (strcmp(op, "policy-denied") == 0)
+		return answer_denied(f, request, answer, e);
 	bool is_short = strcmp(op, "policy-counters") == 0;
 	*answer = is_short ? answers_counters(&view) : answers_policies(&view);
 	return 0;

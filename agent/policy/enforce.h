@@ -54,5 +54,5 @@ const char *enforce_cluster_version(const struct enforce *f);
 /* For people. */
 void enforce_list_problems(const struct enforce *f, struct problems *out);
 json_t *enforce_report(struct enforce *f); /* the caller's; docs/AGENT.md has the members */
-/* Answers "policy", "policy-counters" and "policy-explain" at the agent's socket; *answer is the caller's. */
+/* Answers "policy", "policy-counters", "policy-denied" and "policy-explain" at the agent's socket; *answer is the caller's. */
 int enforce_answer(struct enforce *f, const json_t *request, json_t **answer, struct err *e);

@@ -119,6 +119,15 @@ def cluster(store="etcd"):
         yield c
 
 
+def take_away(node):
+    """Somebody does so; the agent puts it back."""
+    for words in (["delete", "table", *TABLE.split()], ["flush", "table", *TABLE.split()], ["flush", "ruleset"]):
+        before = node.status()["policy"]["replaced"]
+        node.run("nft", *words)
+        until(lambda b=before: node.status()["policy"]["replaced"] > b, f"the agent to see nft {' '.join(words)}")
+        step(f"nft {' '.join(words)}: mended")
+
+
 def is_in_force(c):
     for pod in c.clients:
         allowed(pod, c.web)
@@ -175,18 +184,55 @@ def test_rules_stay_while_the_agent_is_dead():
         is_in_force(c)
 
 
-def test_rules_stay_while_the_store_is_away():
+def test_rules_stay_while_the_store_and_bird_are_away():
+    """And a table that somebody takes away meanwhile is back, by what is known."""
     with cluster() as c:
         put(c, only_clients())
         is_in_force(c)
         c.store.kill()
         node = c.web.node
+        node.bird.kill()
+        take_away(node)
+        own = [pod for pod in c.clients + c.strangers if pod.node is node]
+        for pod in own:
+            (allowed if pod in c.clients else denied)(pod, c.web)
+        step("back without the store, and without BIRD")
+        node.bird.start()
         node.agent.kill()
         node.agent.start()
         until(node.status, f"the agent of {node} to answer")
         is_in_force(c)
         c.store.start()
         is_in_force(c)
+
+
+def test_what_is_denied_is_counted_and_told():
+    with cluster() as c:
+        put(c, only_clients())
+        is_in_force(c)
+        node, stranger = c.web.node, c.strangers[1]
+
+        def figures():
+            [row] = node.ask("policy", "list")["policies"]
+            return row["counters"]
+
+        before = figures()
+        true(before["allowed"]["packets"] >= 4, "two clients to be counted by both families", before)
+        [isolated] = before["isolated"]
+        equal((isolated["way"], isolated["policies"]), ("in", ["Calico NetworkPolicy lab/web"]), "what isolates")
+        denied(stranger, c.web)
+        until(lambda: figures()["isolated"][0]["packets"] > isolated["packets"], "the counter to rise")
+        entries = [e for e in node.ask("policy", "denied")["denied"] if e["sourcePod"] == f"lab/{stranger.name}"]
+        equal({(e["way"], e["source"], e["destinationPod"], e["port"], e["by"], e["isolated"]) for e in entries},
+              {("in", stranger.ip(f), f"lab/{c.web.name}", f"{traffic.PORT}/TCP", "Calico NetworkPolicy lab/web", True)
+               for f in (4, 6)}, "what is told of the stranger")
+        equal([e for n in c.nodes if n is not node for e in n.ask("policy", "denied")["denied"]], [], "entries elsewhere")
+        node.agent.kill()
+        node.agent.start()
+        is_in_force(c)
+        after = figures()
+        equal(after["isolated"][0]["since"], isolated["since"], "since when it counts, over a restart")
+        true(after["allowed"]["packets"] > before["allowed"]["packets"], "counters to go on", (before, after))
 
 
 def test_a_table_that_somebody_takes_away_is_back():

@@ -4,7 +4,7 @@ import pytest
 
 import controlplane
 import lab
-from lab import true, until
+from lab import equal, true, until
 from policylab import PODS, Policies
 from enforcement_test import allowed, connection, denied, is_in_force, table, talks
 
@@ -91,6 +91,27 @@ def test_a_connection_ends_with_a_policy(rules):
         rules.relabel(stranger, role="client")
         until(lambda: talks(s), "the connection to live on")
     rules.relabel(stranger, role=None)
+
+
+def test_what_is_denied_is_an_event_of_the_pod(rules):
+    k, web, stranger = rules.k, rules.c.web, rules.c.strangers[1]
+    pod = k.must("GET", f"{PODS}/{web.name}")
+
+    def told():
+        return [e for e in k.list("/api/v1/namespaces/lab/events")
+                if e["reason"] == "PolicyDenied" and e["involvedObject"].get("uid") == pod["metadata"]["uid"]]
+
+    rules.policy("noted", **ONLY_CLIENTS)
+    is_in_force(rules.c)
+    until(lambda: any(stranger.ip(4) in e["message"] and "isolated by NetworkPolicy lab/noted" in e["message"] for e in told()),
+          "an Event of the pod that says who and why")
+    for event in told():
+        true(event["message"].startswith("denied in: "), "it to say what happened", event)
+        equal((event["type"], event["reportingInstance"], event["involvedObject"]["name"]), ("Warning", web.node.name, web.name),
+              "what the Event is of")
+        true(event["count"] >= 1, "packets to be counted", event)
+    true(len(told()) <= 8, "few Events of a pod", told())
+    equal(web.node.status()["problems"], [], "problems of the node")
 
 
 def test_the_api_may_be_away(rules):

@@ -219,9 +219,24 @@ def event(node):
 def test_events_are_of_the_own_node(k):
     path = "/api/v1/namespaces/{}/events"
     allowed(k, "POST", path.format("default"), event("n1"))
-    refused(k, "of its own Node and of Services", "POST", path.format("default"), event("n2"))
+    refused(k, "makes Events of its own Node, of Services", "POST", path.format("default"), event("n2"))
     of_service = {**event("n1"), "involvedObject": {"apiVersion": "v1", "kind": "Service", "name": "lb", "namespace": "default"}}
     allowed(k, "POST", path.format("default"), of_service)
+
+
+def test_events_of_pods_are_of_what_was_denied_and_of_the_node_that_made_them(k):
+    path = "/api/v1/namespaces/default/events"
+    of_pod = {**event("n1"), "reason": "PolicyDenied", "metadata": {"name": "web.1", "namespace": "default"},
+              "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": "web", "namespace": "default"}}
+    allowed(k, "POST", path, of_pod)
+    allowed(k, "PATCH", f"{path}/web.1", {"count": 2}, kind=MERGE)
+    said = "makes Events of its own Node, of Services"
+    refused(k, said, "POST", path, {**of_pod, "metadata": {"name": "web.2", "namespace": "default"}, "reason": "Killing"})
+    refused(k, said, "POST", path, {**of_pod, "metadata": {"name": "web.2", "namespace": "default"}, "reportingInstance": "n2"})
+    refused(k, said, "PATCH", f"{path}/web.1", {"count": 3}, config=k.n2, kind=MERGE)
+    refused(k, said, "PATCH", f"{path}/web.1", {"involvedObject": {"name": "db"}}, kind=MERGE)
+    made = allowed(k, "POST", path, event("n1"))
+    refused(k, said, "PATCH", f"{path}/{made['metadata']['name']}", {"count": 3}, kind=MERGE)
 
 
 def test_of_a_service_an_agent_writes_the_address_of_the_load_balancer(k):

@@ -75,7 +75,7 @@ static void send_one(enum family f, uint8_t proto, uint16_t sport, uint16_t dpor
 	podnet_send(&net, &mouths, &x);
 }
 
-/* The next line, for which the kernel may take a while. "": none came. */
+/* The line of the next packet, for which the kernel may take a while. "": none came, or it was no news. */
 static const char *line(int64_t now_ms, int wait_ms)
 {
 	static char out[512];
@@ -88,7 +88,7 @@ static const char *line(int64_t now_ms, int wait_ms)
 	while (r == 0 && poll(&fd, 1, wait_ms) > 0)
 		r = policy_denied_next(denied, now_ms, &p, &e);
 	ok(r);
-	if (r > 0)
+	if (r > 0 && p.is_news)
 		policy_denied_describe(&p, who, "NetworkPolicy ns/x", &text);
 	return out;
 }
@@ -114,7 +114,8 @@ TEST(what_repeats_is_told_once_in_a_while)
 	for (uint16_t i = 0; i < 4; i++)
 		send_one(IPV4, IPPROTO_TCP, (uint16_t)(40000 + i), 80);
 	assert_says(line(0, 3000), ":80 TCP");
-	assert_string_equal(line(0, 500), "");
+	for (int i = 0; i < 4; i++)
+		assert_string_equal(line(0, 500), "");
 	send_one(IPV4, IPPROTO_TCP, 50000, 80);
 	assert_says(line(20000, 3000), "(and 3 more since it was last told)");
 }

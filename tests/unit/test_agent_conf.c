@@ -137,7 +137,7 @@ TEST(nothing_said_gives_the_defaults)
 	assert_string_equal(c.vxlan_device, "vxlan.roost");
 	assert_int_equal(c.exits_table, 8266);
 	assert_true(c.vxlan_offload);
-	assert_true(c.policy.cuts && c.policy.logs_denied);
+	assert_true(c.policy.cuts && c.policy.logs_denied && c.policy.events);
 	assert_false(c.policy.off || c.policy.opens);
 	assert_int_equal(c.policy.cut_mark, 0x80000);
 	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
@@ -159,6 +159,7 @@ TEST(every_key_of_the_file_is_taken)
 		"\"checksumOffload\":false},"
 		"\"exits\":{\"table\":4294967295},"
 		"\"policy\":{\"enforce\":\"none\",\"pending\":\"open\",\"cutConnections\":false,"
+		"\"events\":false,"
 		"\"cutMark\":\"0x80000000\",\"logDenied\":false},"
 		"\"log\":{\"level\":\"debug\",\"file\":\"/l\"}}";
 	struct agent_conf c;
@@ -185,7 +186,7 @@ TEST(every_key_of_the_file_is_taken)
 	assert_int_equal(c.exits_table, 4294967295);
 	assert_false(c.vxlan_offload);
 	assert_true(c.policy.off && c.policy.opens);
-	assert_false(c.policy.cuts || c.policy.logs_denied);
+	assert_false(c.policy.cuts || c.policy.logs_denied || c.policy.events);
 	assert_int_equal(c.policy.cut_mark, 0x80000000);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 }
