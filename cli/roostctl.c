@@ -130,14 +130,15 @@ static const struct command {
 		"With --idle-blocks instead of addresses: gives up the blocks in which nothing is "
 		"used,\n"
 		"with their blackhole routes, and after the last one the nf_tables table."},
-	{"policy", "denied", "", 0, 0, OPTION_FOLLOW | OPTION_TIMEOUT, policy_denied,
-		"packets that were denied on this node lately",
+	{"policy", "denied", "", 0, 0, OPTION_FOLLOW | OPTION_STAGED | OPTION_TIMEOUT,
+		policy_denied, "packets that were denied on this node lately",
 		"Lists what network policies denied on this node, as its agent remembers it: from "
 		"whom\n"
 		"to whom, by which policy, how many packets and when the last one came. Alike ones "
 		"are one.\n"
 		"Numbers are lower bounds: the kernel tells of a few packets a second for each "
-		"rule."},
+		"rule.\n"
+		"With --staged: connections of this node that staged policies would deny."},
 	{"policy", "explain", "POD PEER PORT[/PROTOCOL]", 3, 3,
 		OPTION_FILENAME | OPTION_STAGED | OPTION_TIMEOUT, policy_explain,
 		"whether a pod may reach a peer, and why",
@@ -157,7 +158,7 @@ static const struct command {
 		"Shows whom a policy selects, its rules in words, its problems, what this node "
 		"counted\n"
 		"for it, and the pods."},
-	{"policy", "test", "-f FILE", 0, 0, OPTION_FILENAME, policy_test,
+	{"policy", "test", "-f FILE", 0, 0, OPTION_FILENAME | OPTION_STAGED, policy_test,
 		"whether manifests mean what was expected of them",
 		"Files hold policies, namespaces, pods or workloads, and cases (kind PolicyTest, "
 		"docs/POLICY-TESTING.md).\n"

@@ -179,6 +179,18 @@ LAST                  PACKETS  WAY  FROM                  TO                 POR
     assert done.returncode == 1 and "/nowhere" in done.stderr, done
 
 
+def test_what_staged_policies_would_deny_is_listed(node):
+    folder, ask = node
+    staged = {**DENIED, "kind": "staged", "by": "StagedNetworkPolicy shop/db"}
+    del staged["isolated"]
+    with agent(folder, {"policy-denied": lambda r: {"number": 1, "denied": [staged] if r["staged"] else []}}) as path:
+        assert ask("denied", "--staged", socket_path=path).stdout == f"""\
+LAST                  LOOKS  WAY  FROM                TO                 PORT      WHY
+{SINCE}      3  in   shop/web 10.65.0.7  shop/db 10.65.1.3  5432/TCP  would be denied with StagedNetworkPolicy shop/db
+"""
+        assert ask("denied", socket_path=path).stderr == "roostctl: no packet was denied here lately\n"
+
+
 def test_what_is_denied_is_followed(node):
     """Each answer is followed by one that is new; an agent that began anew has a smaller number."""
     folder, _ = node
@@ -258,6 +270,18 @@ def test_list_and_show():
     done = policy("show", "dp")
     assert done.returncode == 1 and "there is no policy dp" in done.stderr, done
     assert roostctl("policy", "list", "-f", "/nowhere").returncode == 1
+
+
+def test_cases_may_be_about_staged_policies():
+    files = with_cases("{from: shop/web, to: shop/db, port: 9187, expect: allow}") + """---
+apiVersion: projectcalico.org/v3
+kind: StagedGlobalNetworkPolicy
+metadata: {name: nothing}
+spec: {selector: all(), types: [Ingress, Egress]}
+"""
+    assert policy("test", files=files).returncode == 0
+    done = policy("test", "--staged", files=files)
+    assert done.returncode == 1 and "StagedGlobalNetworkPolicy nothing" in done.stdout, done
 
 
 def test_cases_that_fail_say_why_and_where():

@@ -39,6 +39,8 @@ struct policy_cut {
 	char *changes; /* messages that wait to be sent */
 	size_t changes_size, n_changes;
 	struct policy_cut_numbers numbers;
+	struct policy_cut_staged staged[POLICY_CUT_STAGED];
+	size_t n_staged;
 };
 
 /* Which pods addresses are of, for one step. */
@@ -90,6 +92,12 @@ void policy_cut_close(struct policy_cut *c)
 struct policy_cut_numbers policy_cut_numbers(const struct policy_cut *c)
 {
 	return c->numbers;
+}
+
+size_t policy_cut_staged(const struct policy_cut *c, const struct policy_cut_staged **out)
+{
+	*out = c->staged;
+	return c->n_staged;
 }
 
 void policy_cut_begin(struct policy_cut *c, bool forgive)
@@ -160,33 +168,53 @@ static bool policy_cut_is_node(const struct policy_cut_view *v, const struct add
 	return false;
 }
 
-static bool policy_cut_forbids(const struct policy_cut_view *v, const struct policy_flow *flow,
-	enum policy_direction direction, const struct policy_pod *pod)
+/* The connection as its pods' policies see it: by direction, the pod that is judged; NULL: none of this node. */
+struct policy_cut_judged {
+	struct policy_flow flow;
+	const struct policy_pod *pods[POLICY_DIRECTIONS];
+};
+
+static struct policy_cut_judged policy_cut_judged(const struct policy_cut_view *v,
+	const struct policy_cut_index *x, const struct conntrack_entry *entry)
 {
-	struct policy_question q = {.flow = flow, .direction = direction, .pod = pod};
-	return pod && policy_judge(v->world, &q, NULL, NULL) == POLICY_DENY;
+	return (struct policy_cut_judged){
+		.pods = {[POLICY_EGRESS] = policy_cut_pod(v, x, &entry->source),
+			[POLICY_INGRESS] = policy_cut_pod(v, x, &entry->answers)},
+		.flow = {.source = entry->source,
+			.destination = entry->answers,
+			.proto = entry->proto,
+			.sport = entry->sport,
+			.dport = entry->answers_port,
+			.icmp_type = entry->icmp_type,
+			.icmp_code = entry->icmp_code,
+			.from_node = policy_cut_is_node(v, &entry->source),
+			.to_node = policy_cut_is_node(v, &entry->answers)},
+	};
 }
 
-static bool policy_cut_wants(const struct policy_cut_view *v, const struct policy_cut_index *x,
-	const struct conntrack_entry *entry)
+static bool policy_cut_forbids(const struct policy_cut_view *v, const struct policy_cut_judged *j,
+	enum policy_direction d, bool with_staged)
 {
-	const struct policy_pod *from = policy_cut_pod(v, x, &entry->source);
-	const struct policy_pod *to = policy_cut_pod(v, x, &entry->answers);
-	if (!from && !to)
-		return false;
-	struct policy_flow flow = {
-		.source = entry->source,
-		.destination = entry->answers,
-		.proto = entry->proto,
-		.sport = entry->sport,
-		.dport = entry->answers_port,
-		.icmp_type = entry->icmp_type,
-		.icmp_code = entry->icmp_code,
-		.from_node = policy_cut_is_node(v, &entry->source),
-		.to_node = policy_cut_is_node(v, &entry->answers),
-	};
-	return policy_cut_forbids(v, &flow, POLICY_EGRESS, from) ||
-	       policy_cut_forbids(v, &flow, POLICY_INGRESS, to);
+	struct policy_question q = {
+		.flow = &j->flow, .direction = d, .pod = j->pods[d], .with_staged = with_staged};
+	return q.pod && policy_judge(v->world, &q, NULL, NULL) == POLICY_DENY;
+}
+
+static bool policy_cut_wants(const struct policy_cut_view *v, const struct policy_cut_judged *j)
+{
+	return policy_cut_forbids(v, j, POLICY_EGRESS, false) ||
+	       policy_cut_forbids(v, j, POLICY_INGRESS, false);
+}
+
+/* Of a connection that is allowed. */
+static void policy_cut_stage(
+	struct policy_cut *c, const struct policy_cut_view *v, const struct policy_cut_judged *j)
+{
+	for (int i = 0; i < POLICY_DIRECTIONS && c->n_staged < POLICY_CUT_STAGED; i++) {
+		enum policy_direction d = (enum policy_direction)i;
+		if (policy_cut_forbids(v, j, d, true))
+			c->staged[c->n_staged++] = (struct policy_cut_staged){j->flow, d};
+	}
 }
 
 /*
@@ -243,8 +271,11 @@ static int policy_cut_look(struct policy_cut *c, const struct policy_cut_view *v
 	if (!conntrack_entry_read(m, &entry) || entry.expected)
 		return 0;
 	bool is_cut = entry.mark & c->mark;
-	bool wanted = !c->forgive && policy_cut_wants(v, x, &entry);
+	const struct policy_cut_judged judged = policy_cut_judged(v, x, &entry);
+	bool denied = policy_cut_wants(v, &judged), wanted = !c->forgive && denied;
 	c->numbers.seen++;
+	if (v->stages && !denied)
+		policy_cut_stage(c, v, &judged);
 	return is_cut == wanted ? 0 : policy_cut_mark(c, &entry, wanted, e);
 }
 
@@ -291,6 +322,7 @@ static int policy_cut_part(struct policy_cut *c, const struct policy_cut_view *v
 
 int policy_cut_step(struct policy_cut *c, const struct policy_cut_view *v, struct err *e)
 {
+	c->n_staged = 0;
 	int asked = c->begins ? policy_cut_ask(c, e) : 0;
 	if (asked < 0 || c->list < 0)
 		return asked;

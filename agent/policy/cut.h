@@ -16,6 +16,7 @@
 #include "lib/addr.h"
 #include "lib/err.h"
 #include "policy/compile.h"
+#include "policy/judge.h"
 #include "policy/world.h"
 
 #define POLICY_CUT_MARK 0x00080000u
@@ -37,11 +38,21 @@ struct policy_cut_view {
 	const struct addr
 		*node; /* this node's own addresses: its processes reach their pods always */
 	size_t n_node;
+	bool stages; /* some policy is staged: what those would deny is noted */
 };
 
 /* The next part of a look, about a millisecond. 1: call again, soon; 0: none is under way. An error ends the look:
  * begin another one later. */
 int policy_cut_step(struct policy_cut *c, const struct policy_cut_view *v, struct err *e);
+
+/* Connections that are allowed, and would not be if staged policies were enforced: those that the last step met.
+ * Borrowed until the next step. */
+#define POLICY_CUT_STAGED 64 /* of a step at most */
+struct policy_cut_staged {
+	struct policy_flow flow;
+	enum policy_direction direction; /* whose pod is judged */
+};
+size_t policy_cut_staged(const struct policy_cut *c, const struct policy_cut_staged **out);
 
 struct policy_cut_numbers {
 	uint64_t looks, seen, cut, restored;

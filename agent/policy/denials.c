@@ -24,13 +24,14 @@
 #include "lib/text.h"
 #include "policy/match.h"
 
-#define TURN 100 /* packets of one turn */
+#define TURN 100      /* packets of one turn */
+#define STAGED_TOLD 4 /* policies of an entry */
 #define LATEST                                                                                     \
 	400 /* that are remembered: with the longest names an answer at the socket holds them */
 
 struct denials {
 	struct policy_denied *reader;
-	struct ring *latest;
+	struct ring *latest, *staged;
 	struct pod_events *events;
 	uint64_t request; /* an Event is being made; 0: none */
 };
@@ -44,6 +45,7 @@ int denials_open(struct denials **out, struct err *e)
 	struct denials *d = mem_new(1, sizeof(*d));
 	d->reader = reader;
 	d->latest = ring_new(LATEST);
+	d->staged = ring_new(LATEST);
 	d->events = pod_events_new();
 	*out = d;
 	return 0;
@@ -55,6 +57,7 @@ void denials_close(struct denials *d)
 		return;
 	policy_denied_close(d->reader);
 	ring_free(d->latest);
+	ring_free(d->staged);
 	pod_events_free(d->events);
 	free(d);
 }
@@ -113,23 +116,33 @@ static void denial_describe(
 	policy_denied_describe(p, who, denial_why(x), out);
 }
 
-static json_t *denial_object(const struct denial *x)
+/* pods: the ends; NULL: no pod's address. */
+static json_t *denial_object(const struct policy_flow *f, const struct policy_pod *const pods[2],
+	const char *way, const char *by)
 {
 	char names[2][NAME];
 	CLEANUP_TEXT struct text port = {0};
+	denial_name(pods[0], names[0], sizeof(names[0]));
+	denial_name(pods[1], names[1], sizeof(names[1]));
+	policy_say_flow(&port, f);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "way", json_of_text(way), "source",
+		json_of_addr(&f->source), "sourcePod", json_of_text(names[0]), "destination",
+		json_of_addr(&f->destination), "destinationPod", json_of_text(names[1]), "port",
+		json_of_text(port.buf), "by", json_of_text(by));
+}
+
+static json_t *denial_document(const struct denial *x)
+{
 	const struct policy_denied_packet *p = x->packet;
-	const struct policy_flow flow = {.proto = p->proto,
+	const struct policy_flow flow = {.source = p->source,
+		.destination = p->destination,
+		.proto = p->proto,
 		.dport = p->dport,
 		.icmp_type = p->icmp_type,
 		.icmp_code = p->icmp_code};
-	denial_name(x->pods[0], names[0], sizeof(names[0]));
-	denial_name(x->pods[1], names[1], sizeof(names[1]));
-	policy_say_flow(&port, &flow);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "way", json_of_text(x->way),
-		"source", json_of_addr(&p->source), "sourcePod", json_of_text(names[0]),
-		"destination", json_of_addr(&p->destination), "destinationPod",
-		json_of_text(names[1]), "port", json_of_text(port.buf), "by",
-		json_of_text(denial_why(x)), "isolated", x->kind == POLICY_COUNTS_ISOLATED);
+	json_t *o = denial_object(&flow, x->pods, x->way, denial_why(x));
+	json_put(o, "isolated", json_boolean(x->kind == POLICY_COUNTS_ISOLATED));
+	return o;
 }
 
 static void denial_remember(struct denials *d, const struct denial *x)
@@ -137,7 +150,7 @@ static void denial_remember(struct denials *d, const struct denial *x)
 	const char *kind = x->kind == POLICY_COUNTS_LOGGED ? "logged" : "denied";
 	int64_t now_s = boot_wall_s();
 	if (!ring_again(d->latest, &x->key, 1, now_s))
-		ring_add(d->latest, &x->key, kind, denial_object(x), 1, now_s);
+		ring_add(d->latest, &x->key, kind, denial_document(x), 1, now_s);
 }
 
 static void denial_log(const struct denial *x)
@@ -184,6 +197,38 @@ void denials_read(struct denials *d, const struct denials_view *v, int64_t now_m
 		log_warning("cannot read which packets were denied: %s", e.text);
 }
 
+/* ---- Staged policies ---- */
+
+static void say_staged(struct text *t, const struct policy_world *w, const struct policy_pod *pod,
+	enum policy_direction direction)
+{
+	size_t n, told = 0;
+	const struct policy *const *v = policy_world_policies(w, &n);
+	for (size_t i = 0; i < n && told < STAGED_TOLD; i++)
+		if (v[i]->staged && v[i]->applies[direction] && policy_selects(w, v[i], pod))
+			text_add(t, "%s%s", told++ ? ", " : "", POLICY_STRING(v[i]));
+}
+
+void denials_note_staged(struct denials *d, const struct policy_world *w,
+	const struct policy_flow *flow, enum policy_direction direction)
+{
+	bool is_in = direction == POLICY_INGRESS;
+	const char *way = is_in ? "in" : flow->to_node ? "host" : "out";
+	const struct policy_pod *const pods[2] = {
+		policy_world_owner(w, &flow->source), policy_world_owner(w, &flow->destination)};
+	CLEANUP_TEXT struct text key = {0};
+	CLEANUP_TEXT struct text by = {0};
+	int64_t now_s = boot_wall_s();
+	text_add(&key, "staged %s %s %s %u %u %d", way, ADDR_STRING(&flow->source),
+		ADDR_STRING(&flow->destination), flow->proto, flow->dport, flow->icmp_type);
+	const struct hash hash = hash_of(key.buf, key.len);
+	if (!pods[is_in] || ring_again(d->staged, &hash, 1, now_s))
+		return;
+	say_staged(&by, w, pods[is_in], direction);
+	ring_add(d->staged, &hash, "staged", denial_object(flow, pods, way, by.buf ? by.buf : ""),
+		1, now_s);
+}
+
 /* ---- Events ---- */
 
 void denials_step(struct denials *d, struct kube *kube, const char *node, int64_t now_ms)
@@ -216,10 +261,14 @@ bool denials_take(struct denials *d, const struct kube_event *ev)
 int denials_answer(const struct denials *d, const json_t *request, json_t **out, struct err *e)
 {
 	int64_t after = 0;
+	bool staged = false;
 	int r = json_get_number(request, "", "after", 0, INT64_MAX, &after, e);
+	if (r >= 0)
+		r = json_get_bool(request, "", "staged", &staged, e);
 	if (r < 0)
 		return -EINVAL;
-	*out = json_pack("{s:o, s:o}", "number", json_of_number(ring_number(d->latest)), "denied",
-		ring_list(d->latest, "denied", (uint64_t)after));
+	const struct ring *ring = staged ? d->staged : d->latest;
+	*out = json_pack("{s:o, s:o}", "number", json_of_number(ring_number(ring)), "denied",
+		ring_list(ring, staged ? "staged" : "denied", (uint64_t)after));
 	return 0;
 }

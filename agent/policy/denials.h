@@ -11,6 +11,7 @@
 
 #include "lib/err.h"
 #include "policy/compile.h"
+#include "policy/judge.h"
 #include "policy/world.h"
 #include "store/kube/kube.h"
 
@@ -26,6 +27,10 @@ struct denials_view {
 	bool events;
 };
 void denials_read(struct denials *d, const struct denials_view *v, int64_t now_ms);
+
+/* A connection that staged policies would deny to one of its pods: for the list alone. */
+void denials_note_staged(struct denials *d, const struct policy_world *w,
+	const struct policy_flow *flow, enum policy_direction direction);
 
 /* The next Event, if one is due; kube: NULL without Kubernetes. node: this one's name. */
 void denials_step(struct denials *d, struct kube *kube, const char *node, int64_t now_ms);

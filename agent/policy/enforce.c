@@ -391,11 +391,28 @@ void enforce_gates_told(struct enforce *f)
 	f->gates_told = true;
 }
 
+/* Some policy is staged: what it would deny is found by a look, too. */
+static bool has_staged(const struct enforce *f)
+{
+	size_t n;
+	const struct policy *const *v = policy_world_policies(f->world, &n);
+	for (size_t i = 0; i < n; i++)
+		if (v[i]->staged)
+			return true;
+	return false;
+}
+
+static bool wants_looks(const struct enforce *f)
+{
+	bool cuts = f->rules.is_used && f->conf->policy.cuts;
+	return f->cut && !f->conf->policy.off && (cuts || (f->denials && has_staged(f)));
+}
+
 static void begin_look(struct enforce *f, int64_t now_ms)
 {
-	if (!f->cut || !f->conf->policy.cuts)
+	if (!wants_looks(f))
 		return;
-	policy_cut_begin(f->cut, false);
+	policy_cut_begin(f->cut, !f->conf->policy.cuts);
 	f->looks = true;
 	f->slow_at = now_ms + SLOW_MS;
 }
@@ -423,7 +440,7 @@ static void note_made(struct enforce *f, int changed, int64_t now_ms)
 		f->due_since_ns = 0;
 	}
 	f->turns += changed > 0;
-	if ((first && f->rules.is_used) || f->may_forbid || (changed && has_cut(f)))
+	if (first || f->may_forbid || (changed && has_cut(f)))
 		begin_look(f, now_ms);
 	f->may_forbid = false;
 }
@@ -440,10 +457,18 @@ static void note_refused(struct enforce *f, const struct err *e, int64_t now_ms)
 	(void)text_copy(f->trouble, sizeof(f->trouble), e->text);
 }
 
+static void note_staged(struct enforce *f)
+{
+	const struct policy_cut_staged *v;
+	size_t n = policy_cut_staged(f->cut, &v);
+	for (size_t i = 0; i < n; i++)
+		denials_note_staged(f->denials, f->world, &v[i].flow, v[i].direction);
+}
+
 static void look_at_connections(struct enforce *f, int64_t now_ms)
 {
 	struct err e;
-	if (f->rules.is_used && f->slow_at <= now_ms && f->is_made)
+	if (f->slow_at <= now_ms && f->is_made)
 		begin_look(f, now_ms);
 	if (!f->looks || !f->cut)
 		return;
@@ -453,8 +478,10 @@ static void look_at_connections(struct enforce *f, int64_t now_ms)
 		.n_locals = f->node.n_locals,
 		.node = f->node.addrs,
 		.n_node = f->node.n_addrs,
+		.stages = f->denials && has_staged(f),
 	};
 	int r = policy_cut_step(f->cut, &view, &e);
+	note_staged(f);
 	f->looks = r > 0;
 	if (r < 0 && !f->look_failed)
 		log_warning("connections cannot be looked at, trying again: %s", e.text);
@@ -480,7 +507,7 @@ int64_t enforce_next(const struct enforce *f)
 {
 	if (f->looks)
 		return 0;
-	int64_t at = f->rules.is_used ? f->slow_at : WAIT_NEVER;
+	int64_t at = wants_looks(f) ? f->slow_at : WAIT_NEVER;
 	int64_t documents = f->endpoints ? endpoints_next(f->endpoints) : WAIT_NEVER;
 	int64_t events = f->denials ? denials_next(f->denials) : WAIT_NEVER;
 	if (f->waits && f->retry_at < at)

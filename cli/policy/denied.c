@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -21,11 +22,16 @@
 #define AGENT_MS 5000
 #define ENDS 2
 
+static bool is_staged(const struct options *o)
+{
+	return o->given & OPTION_STAGED;
+}
+
 static int ask_denied(const struct options *o, int64_t after, json_t **answer, struct err *e)
 {
 	struct config c;
-	CLEANUP_JSON json_t *request =
-		json_pack("{s:s, s:I}", "op", "policy-denied", "after", (json_int_t)after);
+	CLEANUP_JSON json_t *request = json_pack("{s:s, s:I, s:b}", "op", "policy-denied", "after",
+		(json_int_t)after, "staged", (int)is_staged(o));
 	int r = config_socket(o, &c, e);
 	return r < 0 ? r
 		     : ask(c.socket, request, o->timeout_ms ? o->timeout_ms : AGENT_MS, answer, e);
@@ -41,7 +47,9 @@ static void say_why(struct text *t, const json_t *entry)
 {
 	const char *by = json_text_at(entry, "by");
 	bool isolated = json_is_true(json_object_get(entry, "isolated"));
-	if (*by)
+	if (strcmp(json_text_at(entry, "kind"), "staged") == 0)
+		text_add(t, "would be denied with %s", by);
+	else if (*by)
 		text_add(t, "%s%s", isolated ? "isolated by " : "by ", by);
 	else
 		text_add(t, "its policies are not known yet, or not any more");
@@ -52,12 +60,13 @@ static uint64_t count_of(const json_t *entry)
 	return (uint64_t)json_integer_value(json_object_get(entry, "count"));
 }
 
-static void print_table(const json_t *list)
+static void print_table(const json_t *list, bool staged)
 {
 	CLEANUP_TABLE struct table t;
 	const json_t *entry;
 	size_t i;
-	table_init(&t, "LAST|>PACKETS|WAY|FROM|TO|PORT|WHY");
+	table_init(&t,
+		staged ? "LAST|>LOOKS|WAY|FROM|TO|PORT|WHY" : "LAST|>PACKETS|WAY|FROM|TO|PORT|WHY");
 	json_array_foreach (list, i, entry) {
 		struct text CLEANUP_TEXT from = {0}, to = {0}, why = {0};
 		say_end(&from, entry, "sourcePod", "source");
@@ -70,14 +79,20 @@ static void print_table(const json_t *list)
 	if (i > 0)
 		table_print(&t, stdout);
 	else
-		(void)fprintf(stderr, "roostctl: no packet was denied here lately\n");
+		(void)fprintf(stderr, staged ? "roostctl: staged policies would deny no "
+					       "connection that was seen here lately\n"
+					     : "roostctl: no packet was denied here lately\n");
 }
 
+/* Packets; of staged policies, how often the connection was met by a look. */
 static void print_line(const json_t *entry)
 {
 	struct text CLEANUP_TEXT t = {0};
+	bool staged = strcmp(json_text_at(entry, "kind"), "staged") == 0;
 	text_add(&t, "%s %s %s: ", json_text_at(entry, "last"),
-		COUNT_STRING(count_of(entry), "packet", "packets"), json_text_at(entry, "way"));
+		COUNT_STRING(
+			count_of(entry), staged ? "look" : "packet", staged ? "looks" : "packets"),
+		json_text_at(entry, "way"));
 	say_end(&t, entry, "sourcePod", "source");
 	text_add(&t, " -> ");
 	say_end(&t, entry, "destinationPod", "destination");
@@ -148,6 +163,6 @@ int policy_denied(const struct options *o)
 	if (o->json)
 		output_json(json_pack("{s:O}", "denied", list));
 	else
-		print_table(list);
+		print_table(list, is_staged(o));
 	return 0;
 }

@@ -35,7 +35,8 @@ static void say_verdicts(struct text *t, const struct policy_trail trails[POLICY
 	}
 }
 
-static struct test_result judge_case(const struct scene *s, const struct scene_case *c)
+static struct test_result judge_case(
+	const struct scene *s, const struct scene_case *c, bool with_staged)
 {
 	struct connection connection;
 	struct err e = {0};
@@ -46,7 +47,7 @@ static struct test_result judge_case(const struct scene *s, const struct scene_c
 	for (size_t i = 0; i < connection.n_flows && out.is_as_expected; i++) {
 		struct policy_trail trails[POLICY_DIRECTIONS] = {0};
 		struct connection_verdict v =
-			connection_judge(s->world, &connection, i, false, trails);
+			connection_judge(s->world, &connection, i, with_staged, trails);
 		if (v.all != c->is_allowed) {
 			struct text t = {0};
 			say_verdicts(&t, trails, &v);
@@ -100,7 +101,7 @@ int policy_test(const struct options *o)
 	size_t failed = 0;
 	json_t *results = json_array();
 	for (size_t i = 0; i < s.n_cases; i++) {
-		struct test_result r = judge_case(&s, &s.cases[i]);
+		struct test_result r = judge_case(&s, &s.cases[i], o->given & OPTION_STAGED);
 		failed += !r.is_as_expected;
 		if (o->json)
 			(void)json_array_append_new(results, result_json(&s.cases[i], &r));

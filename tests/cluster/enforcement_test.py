@@ -85,7 +85,8 @@ def only_clients(**more):
 def key_of(document):
     name = document["metadata"]["name"]
     namespace = document["metadata"].get("namespace")
-    plural = {"NetworkPolicy": "networkpolicies", "GlobalNetworkPolicy": "globalnetworkpolicies"}[document["kind"]]
+    plural = {"NetworkPolicy": "networkpolicies", "GlobalNetworkPolicy": "globalnetworkpolicies",
+              "StagedNetworkPolicy": "stagednetworkpolicies"}[document["kind"]]
     return f"resources/{plural}/{namespace}.{name}" if namespace else f"resources/{plural}/{name}"
 
 
@@ -216,16 +217,21 @@ def test_what_is_denied_is_counted_and_told():
             [row] = node.ask("policy", "list")["policies"]
             return row["counters"]
 
+        for pod in c.clients:
+            allowed(pod, c.web)
         before = figures()
         true(before["allowed"]["packets"] >= 4, "two clients to be counted by both families", before)
         [isolated] = before["isolated"]
         equal((isolated["way"], isolated["policies"]), ("in", ["Calico NetworkPolicy lab/web"]), "what isolates")
         denied(stranger, c.web)
         until(lambda: figures()["isolated"][0]["packets"] > isolated["packets"], "the counter to rise")
-        entries = [e for e in node.ask("policy", "denied")["denied"] if e["sourcePod"] == f"lab/{stranger.name}"]
-        equal({(e["way"], e["source"], e["destinationPod"], e["port"], e["by"], e["isolated"]) for e in entries},
-              {("in", stranger.ip(f), f"lab/{c.web.name}", f"{traffic.PORT}/TCP", "Calico NetworkPolicy lab/web", True)
-               for f in (4, 6)}, "what is told of the stranger")
+        told = {("in", stranger.ip(f), f"lab/{c.web.name}", f"{traffic.PORT}/TCP", "Calico NetworkPolicy lab/web", True) for f in (4, 6)}
+
+        def entries():
+            return {(e["way"], e["source"], e["destinationPod"], e["port"], e["by"], e["isolated"])
+                    for e in node.ask("policy", "denied")["denied"] if e["sourcePod"] == f"lab/{stranger.name}"}
+
+        until(lambda: entries() == told, "the stranger to be told of, by both families")
         equal([e for n in c.nodes if n is not node for e in n.ask("policy", "denied")["denied"]], [], "entries elsewhere")
         node.agent.kill()
         node.agent.start()
@@ -259,6 +265,23 @@ def test_connections_end_with_a_policy_and_live_on_without_it():
                 step("cut")
                 delete(c, only_clients())
                 until(lambda: talks(s), "the connection to live on")
+
+
+def test_what_a_staged_policy_would_deny_is_told():
+    """At the latest with the next look at connections; an agent that starts looks at once."""
+    with cluster() as c:
+        stranger, node = c.strangers[1], c.web.node
+        with connection(stranger, c.web) as s, connection(c.clients[0], c.web) as allowed_one:
+            put(c, only_clients(kind="StagedNetworkPolicy"))
+            node.agent.kill()
+            node.agent.start()
+            entries = until(lambda: node.ask("policy", "denied", "--staged")["denied"], "the stranger to be told of", seconds=120)
+            equal([(e["way"], e["sourcePod"], e["destinationPod"], e["port"], e["by"]) for e in entries],
+                  [("in", f"lab/{stranger.name}", f"lab/{c.web.name}", f"{traffic.PORT}/TCP", "StagedNetworkPolicy lab/web")],
+                  "what it would deny")
+            true(talks(s) and talks(allowed_one), "both to work on")
+            true(not table(node), "no table for a staged policy")
+            equal(node.ask("policy", "denied")["denied"], [], "what is denied")
 
 
 def test_a_removed_node_takes_its_pods_along():

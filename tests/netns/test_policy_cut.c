@@ -76,14 +76,11 @@ FIXTURE(teardown)
 	return 0;
 }
 
-/* Nobody may reach pods of a namespace (or may again). */
-static void isolate(const char *namespace, bool on)
+/* Nobody may reach pods of a namespace. */
+static void put_isolation(const char *namespace, bool staged)
 {
-	if (!on) {
-		(void)policy_world_drop_policy(world, POLICY_NETWORK, false, namespace, "deny");
-		return;
-	}
 	struct policy *p = mem_new(1, sizeof(*p));
+	p->staged = staged;
 	(void)snprintf(p->namespace, sizeof(p->namespace), "%s", namespace);
 	(void)snprintf(p->name, sizeof(p->name), "deny");
 	(void)snprintf(p->tier, sizeof(p->tier), POLICY_TIER_DEFAULT);
@@ -91,15 +88,36 @@ static void isolate(const char *namespace, bool on)
 	(void)policy_world_put_policy(world, POLICY_FROM_NETWORK_POLICIES, p);
 }
 
+/* (Or may again.) */
+static void isolate(const char *namespace, bool on)
+{
+	if (on)
+		put_isolation(namespace, false);
+	else
+		(void)policy_world_drop_policy(world, POLICY_NETWORK, false, namespace, "deny");
+}
+
+static struct policy_cut_staged staged[POLICY_CUT_STAGED];
+static size_t n_staged; /* that the last look met */
+
 static void look(bool forgive)
 {
 	const struct addr *node = net.gateways;
-	const struct policy_cut_view v = {
-		.world = world, .locals = locals, .n_locals = 3, .node = node, .n_node = FAMILIES};
+	const struct policy_cut_view v = {.world = world,
+		.locals = locals,
+		.n_locals = 3,
+		.node = node,
+		.n_node = FAMILIES,
+		.stages = true};
+	n_staged = 0;
 	policy_cut_begin(cut, forgive);
 	for (int r = 1; r > 0;) {
+		const struct policy_cut_staged *met;
 		r = policy_cut_step(cut, &v, &e);
 		ok(r);
+		size_t n = policy_cut_staged(cut, &met);
+		for (size_t i = 0; i < n && n_staged < POLICY_CUT_STAGED; i++)
+			staged[n_staged++] = met[i];
 	}
 }
 
@@ -237,6 +255,28 @@ TEST(entries_of_nobody_lose_the_mark)
 	disconnect(&c);
 }
 
+TEST(what_a_staged_policy_would_deny_is_noted_and_flows)
+{
+	struct connection c = connect_pods(0, 1, IPV4), other = connect_pods(0, 2, IPV4);
+	look(false);
+	assert_int_equal(n_staged, 0);
+	put_isolation("ns1", true);
+	look(false);
+	assert_int_equal(policy_cut_numbers(cut).cut, 0);
+	assert_int_equal(n_staged, 1);
+	assert_int_equal(staged[0].direction, POLICY_INGRESS);
+	assert_true(addr_equal(&staged[0].flow.source, &net.addrs[0][IPV4]));
+	assert_true(addr_equal(&staged[0].flow.destination, &net.addrs[1][IPV4]));
+	assert_int_equal(staged[0].flow.dport, 80);
+	flows_both_ways(&c);
+	isolate("ns1", true); /* what is denied already is no news of the staged one */
+	look(false);
+	assert_int_equal(policy_cut_numbers(cut).cut, 1);
+	assert_int_equal(n_staged, 0);
+	disconnect(&c);
+	disconnect(&other);
+}
+
 TEST(thousands_of_flows_are_looked_through_in_parts)
 {
 	struct podnet_mouths mouths;
@@ -270,6 +310,7 @@ int main(void)
 		EACH(the_node_reaches_its_pods_whatever_policies_say),
 		EACH(all_is_forgiven_when_connections_shall_not_be_cut),
 		EACH(entries_of_nobody_lose_the_mark),
+		EACH(what_a_staged_policy_would_deny_is_noted_and_flows),
 		EACH(thousands_of_flows_are_looked_through_in_parts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
