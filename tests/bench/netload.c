@@ -6,6 +6,8 @@
  *	netload serve PORT
  *	netload stream ADDRESS PORT MS FORTH BACK	that many TCP connections in each direction
  *	netload ask tcp|udp ADDRESS PORT MS		one byte there and back, again and again
+ *	netload burst ADDRESS PORT MS			datagrams of one flow, many at once, there and back
+ *	netload dial ADDRESS PORT MS			connections opened and reset, one after another
  *
  * One thread with poll(2) on each side, so that a path of one connection and one of several differ
  * in the network and not in this program. A connection begins with a letter: 's' the server reads
@@ -32,6 +34,7 @@
 #define MAX 64		  /* connections */
 #define CHUNK (256 << 10) /* bytes of one read or write */
 #define ROUNDS 2000000	  /* questions that are counted */
+#define BATCH 50	  /* datagrams or connections of a rate */
 #define LOST_MS 1000	  /* an answer by UDP */
 
 struct connection {
@@ -299,9 +302,61 @@ static int ask(const char *protocol, const char *address, const char *port, int6
 	if (n == 0)
 		die("no answer");
 	qsort(took, n, sizeof(*took), compare);
+	const size_t half = n / 2, late = n - 1 - n / 100;
 	(void)printf("{\"n\": %zu, \"lost\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f}\n", n, lost,
-		took[n / 2] / 1e3, took[n - 1 - n / 100] / 1e3);
+		took[half] / 1e3, took[late] / 1e3);
 	free(took);
+	return 0;
+}
+
+/* ---- rates: of the quickest batch, as what else a machine does only makes batches slower ---- */
+
+typedef bool (*batch)(int fd, const struct sockaddr_in *to); /* false: something was lost */
+
+static bool batch_of_datagrams(int fd, const struct sockaddr_in *to)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char byte = 'x';
+	(void)to;
+	for (int i = 0; i < BATCH; i++) {
+		if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+			die("send");
+	}
+	for (int i = 0; i < BATCH; i++) {
+		if (poll(&p, 1, LOST_MS) == 0 || recv(fd, &byte, 1, 0) != 1)
+			return false;
+	}
+	return true;
+}
+
+static bool batch_of_connections(int unused, const struct sockaddr_in *to)
+{
+	const struct linger reset = {.l_onoff = 1};
+	(void)unused;
+	for (int i = 0; i < BATCH; i++) {
+		int fd = new_socket(SOCK_STREAM);
+		if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
+			die("connect");
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		(void)close(fd);
+	}
+	return true;
+}
+
+static int rate(batch once, int fd, const struct sockaddr_in *to, int64_t ms)
+{
+	int64_t least = INT64_MAX;
+	size_t lost = 0;
+	for (int64_t end = now_ns() + ms * 1000000; now_ns() < end;) {
+		int64_t began = now_ns();
+		bool whole = once(fd, to);
+		int64_t took = now_ns() - began;
+		lost += !whole;
+		least = whole && took < least ? took : least;
+	}
+	if (least == INT64_MAX)
+		die("no batch came back");
+	(void)printf("{\"lost\": %zu, \"per_s\": %.0f}\n", lost, BATCH * 1e9 / (double)least);
 	return 0;
 }
 
@@ -314,8 +369,15 @@ int main(int argc, char **argv)
 			(size_t)number(argv[6]));
 	if (argc == 6 && strcmp(argv[1], "ask") == 0)
 		return ask(argv[2], argv[3], argv[4], number(argv[5]));
+	if (argc == 5 && strcmp(argv[1], "burst") == 0)
+		return rate(batch_of_datagrams, reach(SOCK_DGRAM, argv[2], argv[3]), NULL,
+			number(argv[4]));
+	if (argc == 5 && strcmp(argv[1], "dial") == 0) {
+		const struct sockaddr_in to = place(argv[2], argv[3]);
+		return rate(batch_of_connections, -1, &to, number(argv[4]));
+	}
 	(void)fputs("usage: netload serve PORT | stream ADDRESS PORT MS FORTH BACK | "
-		    "ask tcp|udp ADDRESS PORT MS\n",
+		    "ask tcp|udp ADDRESS PORT MS | burst ADDRESS PORT MS | dial ADDRESS PORT MS\n",
 		stderr);
 	return 2;
 }

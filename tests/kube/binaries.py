@@ -3,7 +3,7 @@
 """Builds Kubernetes and what it needs from Go modules, once: tests/kube/binaries.py [PROGRAM...]
 
     tests/kube/binaries.py              whatever is missing of all; prints where each is
-    tests/kube/binaries.py kubectl etcd those only
+    tests/kube/binaries.py kubectl etcd those only; kube-router and kube-network-policies are built by name alone
     tests/kube/binaries.py --missing    builds nothing; exit status 1 when something is missing
 
 A folder of go/ is one Go module: its go.mod says the versions, its go.sum the checksums. What it gives
@@ -31,8 +31,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FLAGS = ["-buildvcs=false", "-trimpath", "-mod=readonly"]
 
 # programs: {name of the executable: what go(1) builds}. names: what it is called by, too. test: of a
-# program that is a test of its package. files: {name: of the module}, taken as they are.
-Product = collections.namedtuple("Product", "module programs names test files", defaults=({}, (), {}))
+# program that is a test of its package. files: {name: of the module}, taken as they are. is_peer: one to
+# compare with, which is built when it is named.
+Product = collections.namedtuple("Product", "module programs names test files is_peer",
+                                 defaults=({}, (), {}, False))
 
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl",
                "kubelet")
@@ -49,6 +51,12 @@ PRODUCTS = {
     "kwok": Product("sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     "network-policy-crds": Product("sigs.k8s.io/network-policy-api", {}, files={
         "clusternetworkpolicies.yaml": "config/crd/experimental/policy.networking.k8s.io_clusternetworkpolicies.yaml"}),
+    "kube-router": Product("github.com/cloudnativelabs/kube-router/v2",
+                           {"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
+                           is_peer=True),
+    "kube-network-policies": Product("sigs.k8s.io/kube-network-policies",
+                                     {"kube-network-policies": "sigs.k8s.io/kube-network-policies/cmd"},
+                                     is_peer=True),
 }
 
 
@@ -82,7 +90,8 @@ def missing(*programs):
 
 
 def every_program():
-    return [name for product in PRODUCTS.values() for name in (*product.programs, *product.names, *product.files)]
+    return [name for product in PRODUCTS.values() if not product.is_peer
+            for name in (*product.programs, *product.names, *product.files)]
 
 
 def build(*programs, say=print):
@@ -188,7 +197,8 @@ def main():
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(every_program()))
     parser.add_argument("--missing", action="store_true", help="say what is missing, and build nothing")
     options = parser.parse_args()
-    unknown = set(options.programs) - set(every_program())
+    peers = [name for product in PRODUCTS.values() if product.is_peer for name in product.programs]
+    unknown = set(options.programs) - {*every_program(), *peers}
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; see --help")
     if options.missing:
