@@ -34,18 +34,24 @@ static const struct policy_chain *walk_find(const struct policy_ruleset *r, cons
 	return c;
 }
 
+/* Sets of ports have up to 65,536 elements: the last one that is not behind what is looked for. */
 static bool set_has(const struct policy_set *s, const uint8_t *element, size_t size)
 {
-	assert_int_equal(s->elements->stride, s->kind == POLICY_SET_NETS ? 2 * size : size);
-	for (size_t i = 0; i < s->elements->n; i++) {
-		const uint8_t *e = s->elements->bytes + i * s->elements->stride;
-		bool in = s->kind == POLICY_SET_NETS ? memcmp(e, element, size) <= 0 &&
-							       memcmp(element, e + size, size) <= 0
-						     : memcmp(e, element, size) == 0;
-		if (in)
-			return true;
+	const struct policy_elements *all = s->elements;
+	size_t from = 0, to = all->n;
+	assert_int_equal(all->stride, s->kind == POLICY_SET_NETS ? 2 * size : size);
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		if (memcmp(all->bytes + middle * all->stride, element, size) <= 0)
+			from = middle + 1;
+		else
+			to = middle;
 	}
-	return false;
+	if (from == 0)
+		return false;
+	const uint8_t *e = all->bytes + (from - 1) * all->stride;
+	return s->kind == POLICY_SET_NETS ? memcmp(element, e + size, size) <= 0
+					  : memcmp(element, e, size) == 0;
 }
 
 static size_t port_element(uint8_t proto, uint16_t port, uint8_t out[8])
