@@ -129,8 +129,12 @@ static int give_addr(struct attempt *a, const struct addr *addr, bool was_ours, 
 	if (r < 0)
 		return r;
 	assert(r == 1);
-	a->leases.v[a->leases.n++] =
-		(struct node_lease){.addr = *addr, .block = b.cidr, .was_ours = was_ours};
+	struct index_addr old = {0};
+	int known = index_get_addr(a->n->db, addr, &old, e);
+	if (known < 0)
+		return known;
+	a->leases.v[a->leases.n++] = (struct node_lease){
+		.addr = *addr, .block = b.cidr, .was_ours = was_ours, .was_used = known == 1};
 	return index_use(a->n->db, addr, &a->w->owner, a->now.wall_s, e);
 }
 

@@ -47,6 +47,7 @@ struct node_lease {
 	struct cidr block;
 	/* The owner had it already, from an ADD that was killed or a dead namespace. */
 	bool was_ours;
+	bool was_used; /* somebody had it before, since the block came to this node */
 };
 
 struct node_leases {

@@ -12,6 +12,7 @@
 
 #include "ipam/agent_lock.h"
 #include "lib/cni_result.h"
+#include "lib/conntrack.h"
 #include "lib/deadline.h"
 #include "lib/gateway.h"
 #include "lib/json.h"
@@ -130,6 +131,22 @@ static int read_gate(struct call *c, struct node_gate *out, struct err *e)
 	if (!c->node)
 		node_close(state);
 	return r == -ENOENT ? 0 : r;
+}
+
+/* A pod that policies may select inherits no connection: rules accept those that are known. Whoever had an address of
+ * a foreign IPAM is not known. */
+static void forget_connections(const struct node_leases *leases, const struct pod_addresses *a,
+	const struct node_gate *gate)
+{
+	struct addr addrs[POD_ADDRS];
+	size_t n = 0;
+	struct err e;
+	for (size_t i = 0; i < a->n_addrs && (gate->ingress || gate->egress); i++)
+		if (i >= leases->n || leases->v[i].was_used)
+			addrs[n++] = a->addrs[i].addr;
+	if (n && conntrack_forget_addrs(addrs, n, &e) < 0)
+		log_warning(
+			"connections of a pod that had the address before may go on: %s", e.text);
 }
 
 static void log_plan(const struct call *c, const struct pod *p)
@@ -305,6 +322,7 @@ static int add_with(
 		return r;
 	CLEANUP_JSON json_t *dns = addresses.dns;
 	deadline_doing("wiring the pod");
+	forget_connections(&leases, &addresses, &facts->gate);
 	r = wire_pod(c, &addresses, facts, &pod, e);
 	if (r >= 0)
 		r = finish_pod(c, &pod, dns, result, e);

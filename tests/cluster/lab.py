@@ -347,6 +347,7 @@ class Pod:
         self.node, self.name, self.ns = node, name, ns
         self.path = ns.path
         self.container = f"{node.name}-{name}"
+        self.namespace = "lab"  # of Kubernetes
         self.result = None
 
     def ip(self, family):
@@ -626,7 +627,7 @@ class Node:
                "PATH": os.environ["PATH"] if self.wrapper else "/nonexistent"}
         if pod:
             env |= {"CNI_CONTAINERID": pod.container, "CNI_NETNS": pod.path, "CNI_IFNAME": "eth0",
-                    "CNI_ARGS": f"K8S_POD_NAMESPACE=lab;K8S_POD_NAME={pod.name}"}
+                    "CNI_ARGS": f"K8S_POD_NAMESPACE={pod.namespace};K8S_POD_NAME={pod.name}"}
         with inside(self.path):
             done = subprocess.run([*self.wrapper, f"{BIN}/roost"], input=json.dumps(conf).encode(), env=env,
                                   capture_output=True, timeout=HANG_S, cwd="/")
