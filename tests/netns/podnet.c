@@ -24,18 +24,22 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/conntrack_entry.h"
 #include "lib/netlink.h"
 #include "lib/text.h"
+#include "tests/crc32c.h"
 
 #define MAGIC 0x726f6f73u /* "roos" */
 #define SNAP 256
 #define BUFFER (8 << 20)
 #define SCTP_INIT 20 /* bytes of the chunk */
 
+static const uint8_t host_protos[PODNET_PROTOS] = {
+	IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_GRE};
 static const uint8_t host_mac[6] = {2, 0, 0, 0, 0, 1};
 
 static int own_namespace(void)
@@ -229,18 +233,6 @@ static void set16(uint8_t *at, uint16_t value)
 	at[1] = (uint8_t)value;
 }
 
-/* CRC32c, bit by bit (RFC 9260, appendix A). */
-static uint32_t crc32c(const uint8_t *p, size_t n)
-{
-	uint32_t crc = ~0u;
-	for (size_t i = 0; i < n; i++) {
-		crc ^= p[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
-	}
-	return ~crc;
-}
-
 static void put_number(struct bytes *b, uint32_t number)
 {
 	put32(b, MAGIC);
@@ -393,17 +385,31 @@ void podnet_send(
 	assert_int_equal(sendto(m->fds[x->from][IPV4], b.v, b.n, 0, (void *)&to, sizeof(to)), b.n);
 }
 
-void podnet_listen(const struct podnet *p, struct podnet_ears *out)
+static int open_ear(const struct podnet *p, int all, size_t pod, int domain, int type, int protocol)
 {
 	const int size = BUFFER;
+	int fd = podnet_socket(p, pod, domain, type | SOCK_NONBLOCK, protocol);
+	struct epoll_event on = {.events = EPOLLIN};
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	assert_int_equal(epoll_ctl(all, EPOLL_CTL_ADD, fd, &on), 0);
+	return fd;
+}
+
+void podnet_listen(const struct podnet *p, struct podnet_ears *out)
+{
+	out->all = epoll_create1(EPOLL_CLOEXEC);
+	assert_true(out->all >= 0);
 	for (size_t i = 0; i < p->n; i++) {
-		int fd = podnet_socket(p, i, AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 		struct sockaddr_ll on = {.sll_family = AF_PACKET,
 			.sll_protocol = htons(ETH_P_ALL),
 			.sll_ifindex = p->inner[i]};
-		assert_int_equal(bind(fd, (void *)&on, sizeof(on)), 0);
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-		out->fds[i] = fd;
+		out->fds[i] = open_ear(p, out->all, i, AF_PACKET, SOCK_DGRAM, 0);
+		assert_int_equal(bind(out->fds[i], (void *)&on, sizeof(on)), 0);
+	}
+	for (size_t i = 0; i < PODNET_PROTOS; i++) {
+		out->host[IPV4][i] = open_ear(p, out->all, p->n, AF_INET, SOCK_RAW, host_protos[i]);
+		out->host[IPV6][i] =
+			open_ear(p, out->all, p->n, AF_INET6, SOCK_RAW, host_protos[i]);
 	}
 }
 
@@ -411,6 +417,17 @@ void podnet_deafen(const struct podnet *p, struct podnet_ears *ears)
 {
 	for (size_t i = 0; i < p->n; i++)
 		(void)close(ears->fds[i]);
+	for (size_t i = 0; i < PODNET_PROTOS; i++) {
+		(void)close(ears->host[IPV4][i]);
+		(void)close(ears->host[IPV6][i]);
+	}
+	(void)close(ears->all);
+}
+
+void podnet_wait(const struct podnet_ears *ears, int timeout_ms)
+{
+	struct epoll_event one;
+	(void)epoll_wait(ears->all, &one, 1, timeout_ms);
 }
 
 static uint32_t get32(const uint8_t *p)
@@ -419,35 +436,63 @@ static uint32_t get32(const uint8_t *p)
 }
 
 /* Of a packet as it came out; false: of somebody else, as an answer of a pod's kernel. */
-static bool number_of(const uint8_t *p, size_t n, uint32_t *out)
+static bool number_of_part(uint8_t proto, const uint8_t *p, size_t n, uint32_t *out)
 {
-	size_t head = n && p[0] >> 4 == 4 ? 20 : 40;
-	uint8_t proto = n > 20 ? p[head == 20 ? 9 : 6] : 0;
-	if (n < head + 8)
+	if (n < 8 || (proto == IPPROTO_SCTP && n < 24))
 		return false;
 	const uint8_t *at = p + n - 4, *magic = p + n - 8;
 	if (proto == IPPROTO_SCTP) {
-		if (n < head + 32)
-			return false;
-		magic = p + head + 20;
-		at = p + head + 16;
+		magic = p + 20;
+		at = p + 16;
 	}
 	*out = get32(at);
 	return get32(magic) == MAGIC;
 }
 
-bool podnet_hear(const struct podnet_ears *ears, size_t pod, uint32_t *number)
+static bool number_of(const uint8_t *p, size_t n, uint32_t *out)
+{
+	size_t head = n && p[0] >> 4 == 4 ? 20 : 40;
+	return n > head && number_of_part(p[head == 20 ? 9 : 6], p + head, n - head, out);
+}
+
+static bool hear_at_pod(int fd, uint32_t *number)
 {
 	for (;;) {
 		uint8_t buf[SNAP];
 		struct sockaddr_ll from = {0};
 		socklen_t size = sizeof(from);
-		ssize_t n = recvfrom(ears->fds[pod], buf, sizeof(buf), 0, (void *)&from, &size);
+		ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, (void *)&from, &size);
 		if (n < 0)
 			return false;
 		if (from.sll_pkttype == PACKET_HOST && number_of(buf, (size_t)n, number))
 			return true;
 	}
+}
+
+/* Raw sockets of IPv6 give what is behind the header. */
+static bool hear_at_host(int fd, enum family f, uint8_t proto, uint32_t *number)
+{
+	for (;;) {
+		uint8_t buf[SNAP];
+		ssize_t n = recv(fd, buf, sizeof(buf), 0);
+		if (n < 0)
+			return false;
+		if (f == IPV4 ? number_of(buf, (size_t)n, number)
+			      : number_of_part(proto, buf, (size_t)n, number))
+			return true;
+	}
+}
+
+bool podnet_hear(
+	const struct podnet *p, const struct podnet_ears *ears, size_t pod, uint32_t *number)
+{
+	if (pod < p->n)
+		return hear_at_pod(ears->fds[pod], number);
+	for (enum family f = IPV4; f < FAMILIES; f++)
+		for (size_t i = 0; i < PODNET_PROTOS; i++)
+			if (hear_at_host(ears->host[f][i], f, host_protos[i], number))
+				return true;
+	return false;
 }
 
 void podnet_forget_connections(void)

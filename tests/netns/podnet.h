@@ -30,15 +30,18 @@ int podnet_socket(const struct podnet *p, size_t pod, int domain, int type, int 
 /* Packets: what is sent is one IP packet that bears a number; where it came out is learned by listening at each
  * pod's end. */
 struct podnet_packet {
-	size_t from, to; /* pods; from == n: the host */
+	size_t from, to; /* pods; n: the host */
 	enum family family;
 	uint8_t proto;
 	uint16_t sport, dport;	      /* TCP (a SYN), UDP, SCTP (an INIT) */
 	uint8_t icmp_type, icmp_code; /* of ICMP and ICMPv6 */
 	uint32_t number;
 };
+#define PODNET_PROTOS 6 /* that the host hears: TCP, UDP, SCTP, ICMP, ICMPv6, GRE */
 struct podnet_ears {
-	int fds[PODNET_PODS];
+	int fds[PODNET_PODS];		   /* before the rules of a pod, of which there are none */
+	int host[FAMILIES][PODNET_PROTOS]; /* behind the host's rules */
+	int all;			   /* epoll(7) of them */
 };
 void podnet_listen(const struct podnet *p, struct podnet_ears *out);
 void podnet_deafen(const struct podnet *p, struct podnet_ears *ears);
@@ -50,8 +53,12 @@ void podnet_close_mouths(const struct podnet *p, struct podnet_mouths *m);
 void podnet_send(
 	const struct podnet *p, const struct podnet_mouths *m, const struct podnet_packet *x);
 
-/* The next number that was heard at a pod: true; false: none now. */
-bool podnet_hear(const struct podnet_ears *ears, size_t pod, uint32_t *number);
+/* The next number that was heard at a pod, or the host: true; false: none now. */
+bool podnet_hear(
+	const struct podnet *p, const struct podnet_ears *ears, size_t pod, uint32_t *number);
+
+/* Until something can be heard, or the time has passed. */
+void podnet_wait(const struct podnet_ears *ears, int timeout_ms);
 
 /* All entries of the host's connection tracking are forgotten. */
 void podnet_forget_connections(void);

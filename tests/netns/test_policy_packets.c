@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The evaluator against the kernel: random clusters and policies (tests/policy/random.h), compiled, written into
- * this process's namespace, and real packets between all pairs of pods and of two strangers, of both families and of
- * every protocol: what arrives must be what the evaluator lets pass. The world changes step by step under one
- * compiler and one writer, so that what is tested is what changes made, too.
+ * this process's namespace, and real packets between all pairs of pods, of two strangers and the node itself, of both
+ * families and of every protocol: what arrives must be what the evaluator lets pass. The world changes step by step
+ * under one compiler and one writer, so that what is tested is what changes made, too.
  *
- * A disagreement is printed as the smallest case. With arguments: how many cases, and the first one's number.
+ *   test_policy_packets --cases 4000 --first 1 --jobs 16
+ *
+ * Jobs are processes, each with networks of its own, that take the next case from one number: behind a batch the
+ * kernel may make one wait (RCU). A disagreement is printed as the smallest case. Who was interrupted goes on with
+ * the --first that was said last.
  */
 #include "tests/unit/values.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/policy/writer.h"
 #include "lib/boot.h"
@@ -27,19 +36,27 @@
 #define PROBES 4 /* of each pair of addresses */
 #define STRANGERS 2
 #define SLOTS (RANDOM_PODS + STRANGERS)
-#define ROUND_PACKETS (SLOTS * SLOTS * FAMILIES * PROBES)
-#define WAIT_MS 3000 /* for what shall arrive */
-#define SHRINK_MS 60 /* the same, when it is known that something is lost */
-#define GRACE_MS 2   /* for what shall not, behind it: the kernel forwards while it is being sent */
+#define SAY 100		 /* cases */
+#define ENDS (SLOTS + 1) /* the last one is the node */
+#define ROUND_PACKETS (ENDS * ENDS * FAMILIES * PROBES)
+#define WAIT_MS 3000  /* for what shall arrive */
+#define SHRINK_MS 250 /* the same, when it is known that something is lost */
+#define AGAIN_MS 200
+#define GRACE_MS 2 /* for what shall not, behind it: the kernel forwards while it is being sent */
 
-static unsigned int n_cases = 10;
-static uint64_t first_case = 1;
+static unsigned int n_cases = 10, n_jobs = 4;
+static unsigned long first_case = 1;
+/* Of all jobs together. */
+static struct shared {
+	atomic_ulong next, let_pass, dropped, passed_to_node, dropped_to_node;
+	atomic_bool stop;
+} * shared;
 static struct podnet net;
 static struct podnet_ears ears;
 static struct podnet_mouths mouths;
 static uint32_t next_number = 1;
-static unsigned long let_pass, dropped;
 static int64_t wait_ms = WAIT_MS;
+static struct text first_wrong; /* as it was seen first */
 
 /* A case in the making. */
 struct trial {
@@ -157,9 +174,11 @@ static void add_probe(const struct trial *t, size_t from, size_t to, enum family
 	if (!is_possible(t, from, f) || !is_possible(t, to, f))
 		return;
 	const struct addr *source = from == net.n ? &net.gateways[f] : &net.addrs[from][f];
+	const struct addr *target = to == net.n ? &net.gateways[f] : &net.addrs[to][f];
 	struct probe *p = &probes[n_probes++];
-	*p = (struct probe){.flow = random_flow(&t->at, n, source, &net.addrs[to][f])};
+	*p = (struct probe){.flow = random_flow(&t->at, n, source, target)};
 	p->flow.from_node = from == net.n;
+	p->flow.to_node = to == net.n;
 	p->packet = (struct podnet_packet){.from = from,
 		.to = to,
 		.family = f,
@@ -172,16 +191,17 @@ static void add_probe(const struct trial *t, size_t from, size_t to, enum family
 	p->wanted = is_allowed(t, p);
 }
 
-/* Of each pair one direction: the other one would be an answer in the kernel's eyes. The host sends in the first. */
+/* Of each pair one direction: the other one would be an answer in the kernel's eyes. */
 static void make_round(const struct trial *t, bool up)
 {
 	n_probes = 0;
-	for (size_t i = 0; i < SLOTS; i++)
-		for (size_t k = 0; k < SLOTS + 1; k++)
+	for (size_t to = 0; to < ENDS; to++)
+		for (size_t from = 0; from < ENDS; from++)
 			for (unsigned int n = 0; n < FAMILIES * PROBES; n++)
-				if (k == SLOTS ? up : up ? i > k : i < k)
-					add_probe(t, k, i, n % FAMILIES,
-						(unsigned int)(i * SLOTS + k) * FAMILIES * PROBES +
+				if (up ? to > from : to < from)
+					add_probe(t, from, to, n % FAMILIES,
+						(unsigned int)(to * ENDS + from) * FAMILIES *
+								PROBES +
 							n);
 }
 
@@ -190,17 +210,25 @@ static size_t hear_all(void)
 {
 	size_t heard = 0;
 	uint32_t number;
-	for (size_t i = 0; i < net.n; i++)
-		while (podnet_hear(&ears, i, &number)) {
+	for (size_t i = 0; i <= net.n; i++)
+		while (podnet_hear(&net, &ears, i, &number)) {
 			size_t at = number - next_number;
 			if (at >= n_probes)
-				fail_msg("packet %u came late at pod %zu", number, i);
+				fail_msg("packet %u came late at end %zu", number, i);
 			if (probes[at].packet.to != i || probes[at].arrived)
 				continue; /* an answer that bears it */
 			probes[at].arrived = true;
 			heard += probes[at].wanted;
 		}
 	return heard;
+}
+
+/* Those that shall arrive and have not: a busy kernel may lose one on its way. */
+static void send_again(void)
+{
+	for (size_t i = 0; i < n_probes; i++)
+		if (probes[i].wanted && !probes[i].arrived)
+			podnet_send(&net, &mouths, &probes[i].packet);
 }
 
 static void run_round(const struct trial *t, bool up)
@@ -213,12 +241,24 @@ static void run_round(const struct trial *t, bool up)
 		podnet_send(&net, &mouths, &probes[i].packet);
 		wanted += probes[i].wanted;
 	}
-	int64_t until = boot_now_ms() + wait_ms;
-	do
-		heard += hear_all();
-	while (heard < wanted && boot_now_ms() < until);
+	int64_t now = boot_now_ms(), until = now + wait_ms, again = now + AGAIN_MS;
+	while ((heard += hear_all()) < wanted && (now = boot_now_ms()) < until) {
+		if (now >= again) {
+			send_again();
+			again = now + AGAIN_MS;
+		}
+		podnet_wait(&ears, AGAIN_MS);
+	}
 	(void)poll(NULL, 0, GRACE_MS);
 	(void)hear_all();
+}
+
+static void say_probe(const struct probe *p, struct text *out)
+{
+	text_add(out, "%s -> %s proto %u ports %u -> %u icmp %d/%d: %s, shall be %s\n",
+		ADDR_STRING(&p->flow.source), ADDR_STRING(&p->flow.destination), p->flow.proto,
+		p->flow.sport, p->flow.dport, p->flow.icmp_type, p->flow.icmp_code,
+		p->arrived ? "arrived" : "lost", p->wanted ? "let pass" : "dropped");
 }
 
 /* What the evaluator says of each end. */
@@ -237,21 +277,22 @@ static void explain_probe(const struct trial *t, const struct probe *p)
 	}
 }
 
+static void count_probe(const struct probe *p)
+{
+	(void)atomic_fetch_add(p->arrived ? &shared->let_pass : &shared->dropped, 1);
+	if (p->flow.to_node)
+		(void)atomic_fetch_add(
+			p->arrived ? &shared->passed_to_node : &shared->dropped_to_node, 1);
+}
+
 static bool round_is_wrong(const struct trial *t)
 {
 	for (size_t i = 0; i < n_probes; i++) {
 		const struct probe *p = &probes[i];
-		let_pass += p->arrived;
-		dropped += !p->arrived;
+		count_probe(p);
 		if (p->arrived == p->wanted)
 			continue;
-		if (t->why)
-			text_add(t->why,
-				"%s -> %s proto %u ports %u -> %u icmp %d/%d: %s, shall be %s\n",
-				ADDR_STRING(&p->flow.source), ADDR_STRING(&p->flow.destination),
-				p->flow.proto, p->flow.sport, p->flow.dport, p->flow.icmp_type,
-				p->flow.icmp_code, p->arrived ? "arrived" : "lost",
-				p->wanted ? "let pass" : "dropped");
+		say_probe(p, t->why ? t->why : &first_wrong);
 		if (t->why)
 			explain_probe(t, p);
 		return true;
@@ -296,24 +337,59 @@ static bool case_is_wrong(const struct random_case *c, void *why)
 	return wrong;
 }
 
+static void say_smallest(struct random_case *c)
+{
+	CLEANUP_TEXT struct text why = {0};
+	print_message(
+		"case %llu is wrong, looking for the smallest one\n", (unsigned long long)c->seed);
+	atomic_store(&shared->stop, true); /* the others' packets would be late */
+	wait_ms = SHRINK_MS;
+	random_shrink(c, case_is_wrong, NULL);
+	random_describe(c, &why);
+	(void)case_is_wrong(c, &why);
+	(void)puts(why.buf); /* longer than cmocka prints */
+	fail_msg("case %llu", (unsigned long long)c->seed);
+}
+
 TEST(the_kernel_lets_pass_what_the_evaluator_does)
 {
-	for (unsigned int i = 0; i < n_cases; i++) {
+	unsigned long i;
+	while ((i = atomic_fetch_add(&shared->next, 1)) < n_cases && !atomic_load(&shared->stop)) {
 		struct random_case c = {.seed = first_case + i, .step = STEPS};
-		if (!case_is_wrong(&c, NULL))
-			continue;
-		CLEANUP_TEXT struct text why = {0};
-		print_message("case %llu is wrong, looking for the smallest one\n",
-			(unsigned long long)c.seed);
-		wait_ms = SHRINK_MS;
-		random_shrink(&c, case_is_wrong, NULL);
-		random_describe(&c, &why);
-		(void)case_is_wrong(&c, &why);
-		(void)puts(why.buf); /* longer than cmocka prints */
-		fail_msg("case %llu", (unsigned long long)c.seed);
+		if (i && i % SAY == 0)
+			print_message("--first %lu\n", first_case + (i > n_jobs ? i - n_jobs : 0));
+		if (case_is_wrong(&c, NULL))
+			say_smallest(&c);
 	}
-	print_message("%lu packets passed, %lu were dropped\n", let_pass, dropped);
-	assert_true(let_pass > 0 && dropped > 0);
+}
+
+static bool read_options(int argc, char **argv)
+{
+	static const struct option options[] = {{"cases", required_argument, NULL, 'c'},
+		{"first", required_argument, NULL, 'f'}, {"jobs", required_argument, NULL, 'j'},
+		{0}};
+	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
+		if (o == 'c')
+			n_cases = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (o == 'f')
+			first_case = strtoul(optarg, NULL, 10);
+		else if (o == 'j')
+			n_jobs = (unsigned int)strtoul(optarg, NULL, 10);
+		else
+			return false;
+	}
+	return optind == argc && n_cases && n_jobs;
+}
+
+/* What all jobs saw together. */
+static bool summary_is_right(void)
+{
+	unsigned long passed = shared->let_pass, dropped = shared->dropped;
+	unsigned long to_node = shared->passed_to_node, not_to_node = shared->dropped_to_node;
+	(void)printf("%u cases: %lu packets passed and %lu were dropped, of those to the node %lu "
+		     "and %lu\n",
+		n_cases, passed, dropped, to_node, not_to_node);
+	return passed && dropped && to_node && not_to_node;
 }
 
 int main(int argc, char **argv)
@@ -322,9 +398,23 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(
 			the_kernel_lets_pass_what_the_evaluator_does, setup, teardown),
 	};
-	if (argc > 1)
-		n_cases = (unsigned int)strtoul(argv[1], NULL, 10);
-	if (argc > 2)
-		first_case = strtoull(argv[2], NULL, 10);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (!read_options(argc, argv)) {
+		(void)fprintf(stderr, "usage: %s [--cases N] [--first N] [--jobs N]\n", argv[0]);
+		return 2;
+	}
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 1;
+	for (unsigned int i = 0; i < n_jobs; i++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			return cmocka_run_group_tests(tests, NULL, NULL);
+		if (pid < 0)
+			return 1;
+	}
+	int bad = 0, status;
+	while (wait(&status) > 0)
+		bad |= status;
+	return bad || !summary_is_right();
 }
