@@ -48,6 +48,9 @@ PRODUCTS = {
                           {p: f"github.com/containerd/containerd/v2/cmd/{p}"
                            for p in ("containerd", "containerd-shim-runc-v2", "ctr")}),
     "coredns": Product("github.com/coredns/coredns", {"coredns": "."}),
+    "network-policy-api": Product("sigs.k8s.io/network-policy-api",
+                                  {"network-policy-api.test": "sigs.k8s.io/network-policy-api/conformance"},
+                                  {}, ("network-policy-api.test",)),
     "kwok": Product("sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     "network-policy-crds": Product("sigs.k8s.io/network-policy-api", {}, files={
         "clusternetworkpolicies.yaml": "config/crd/experimental/policy.networking.k8s.io_clusternetworkpolicies.yaml"}),

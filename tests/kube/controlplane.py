@@ -125,7 +125,7 @@ class ControlPlane:
 
     @property
     def server(self):
-        return f"https://{self.address}:{PORT}"
+        return f"https://[{self.address}]:{PORT}" if ":" in self.address else f"https://{self.address}:{PORT}"
 
     def config(self, user, groups=()):
         """The path of a kubeconfig with a certificate of this user in these groups."""

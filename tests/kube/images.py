@@ -4,7 +4,8 @@ asked. An image is a docker-archive, which `ctr images import` takes.
 
     pause      busybox that sleeps: the sandbox of every pod
     agnhost    what Kubernetes' own tests run in their pods, under the names that they ask for: agnhost, with
-               bash, curl, wget, nc, dig, getent, ip, ss, socat and busybox; nginx is its web server
+               bash, curl, wget, nc, dig, getent, ip, ss, socat and busybox; nginx is its web server. Before it
+               stands what speaks SCTP where the kernel has none (agnhost_sctp.c)
     coredns    the names of Services
 """
 import hashlib
@@ -17,7 +18,7 @@ import tarfile
 import tempfile
 
 import binaries
-from lab import Failed, HANG_S
+from lab import BIN, Failed, HANG_S
 
 PACKAGED = {"bash": "bin/bash", "curl": "usr/bin/curl", "nc": "usr/bin/nc", "dig": "usr/bin/dig",
             "getent": "usr/bin/getent", "ip": "sbin/ip", "ss": "bin/ss", "socat": "usr/bin/socat",
@@ -25,6 +26,7 @@ PACKAGED = {"bash": "bin/bash", "curl": "usr/bin/curl", "nc": "usr/bin/nc", "dig
 PROGRAMS = ("busybox", "openssl", *PACKAGED)  # that must be installed
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PAUSE, AGNHOST, COREDNS = "localhost/pause:1", "localhost/agnhost:1", "localhost/coredns:1"
+OF_SUITES = ("registry.k8s.io/e2e-test-images/agnhost:2.45",)  # what suites.py's suites run
 OF_UPSTREAM = r"/(pause|agnhost|glibc-dns-testing|busybox|nginx):\S+$"  # that tests ask for
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nuser-defined-in-image:x:1000:1000::/home:/bin/sh\n"
@@ -111,9 +113,20 @@ def make(folder):
     return [
         archive(f"{folder}/tools.tar", tools.layer(),
                 {(PAUSE, *upstream("pause")): {"Entrypoint": ["/bin/sleep", "2147483647"]},
-                 (AGNHOST, *upstream("agnhost")): agnhost, upstream("nginx"): server,
+                 (AGNHOST, *OF_SUITES, *upstream("agnhost")): agnhost, upstream("nginx"): server,
                  upstream("busybox", "glibc-dns-testing"): shell}),
         archive(f"{folder}/coredns.tar", dns.layer(), {(COREDNS,): {"Entrypoint": ["/coredns"]}})]
+
+
+def _fill_agnhost(root):
+    """agnhost behind what speaks SCTP for it (agnhost_sctp.c)."""
+    root.program("agnhost", f"{BIN}/../tests/kube/agnhost_sctp")
+    with open(binaries.path("agnhost"), "rb") as f:
+        root.file("agnhost.real", f.read(), 0o755)
+    for library in ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"):  # of names, by glibc
+        with open(f"/lib/x86_64-linux-gnu/{library}", "rb") as f:
+            root.file(f"lib/x86_64-linux-gnu/{library}", f.read(), 0o755)
+    root.file("etc/nsswitch.conf", b"hosts: files dns\n")
 
 
 def _upstream_names():
@@ -131,17 +144,13 @@ def _fill_tools(root):
         root.program(path, _which(name))
     root.link("bin/sh", "bash")
     root.link("usr/local/bin/iperf", "/usr/bin/iperf")
-    for library in ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"):  # of names, by glibc
-        with open(f"/lib/x86_64-linux-gnu/{library}", "rb") as f:
-            root.file(f"lib/x86_64-linux-gnu/{library}", f.read(), 0o755)
-    with open(binaries.path("agnhost"), "rb") as f:
-        root.file("agnhost", f.read(), 0o755)
+    _fill_agnhost(root)
     root.link("agnhost-2", "agnhost")
     for name, data in _server_certificate().items():  # of its HTTPS server
         root.file(name, data)
     with open(binaries.path("coredns"), "rb") as f:
         root.file("coredns", f.read(), 0o755)
-    for name, text in (("passwd", _PASSWD), ("group", _GROUP), ("nsswitch.conf", "hosts: files dns\n")):
+    for name, text in (("passwd", _PASSWD), ("group", _GROUP)):
         root.file(f"etc/{name}", text.encode())
     for folder in ("tmp", "uploads", "root", "home", "proc", "sys", "dev", "run", "var/run"):
         root.folder(folder, 0o1777 if folder == "tmp" else 0o755)

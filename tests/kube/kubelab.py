@@ -223,7 +223,7 @@ class Node:
     def _proxy_settings(self):
         return {
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
-            "mode": self.cluster.proxy, "hostnameOverride": self.name, "bindAddress": "0.0.0.0",
+            "mode": self.cluster.proxy, "hostnameOverride": self.name, "bindAddress": {4: "0.0.0.0", 6: "::"}[self.cluster.families[0]],
             "clientConnection": {"kubeconfig": self.cluster.kube.config("system:kube-proxy")},
             "detectLocalMode": "InterfaceNamePrefix",
             "detectLocal": {"interfaceNamePrefix": self.cluster.network.prefix},

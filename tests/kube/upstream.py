@@ -41,11 +41,8 @@ NOT_IN_ALL = {
     r"multiple nodes when using|fall back to same zone": "two nodes in each zone",
 }
 
-# Network policies: all of them but NOT_IN_POLICIES, and those that run without --all.
+# Network policies: all of them, and those that run without --all.
 POLICIES = r"\[sig-network\] Netpol "
-NOT_IN_POLICIES = {
-    r"SCTPConnectivity": "a kernel with SCTP",
-}
 FEW_POLICIES = (
     r"Netpol NetworkPolicy between server and client should ("
     r"support a 'default-deny-all' policy|"
@@ -91,18 +88,27 @@ def run(cluster, names, processes=4):
 
 def must_pass(cluster, names, **more):
     """Runs tests of which none may fail."""
-    results = run(cluster, names, **more)
+    judge(run(cluster, names, **more))
+
+
+def judge(results, suite="Kubernetes"):
+    """Shows all results; none of them may have failed."""
     for r in sorted(results, key=lambda r: -r.seconds):
         lab.say(f"    {r.seconds:6.1f} s  {'passed' if r.passed else 'FAILED'}  {r.name}")
     bad = [r for r in results if not r.passed]
     if bad:
-        raise Failed(f"expected {len(results)} tests of Kubernetes to pass, saw {len(bad)} fail:\n"
+        raise Failed(f"expected {len(results)} tests of {suite} to pass, saw {len(bad)} fail:\n"
                      + "\n".join(f"      {r.name}\n        {r.text[-1200:]}" for r in bad))
 
 
 def policies_must_pass(cluster, focus):
     """Runs tests of network policies; of their policies nothing stays on the nodes."""
-    must_pass(cluster, choose(focus, left_out=NOT_IN_POLICIES))
+    must_pass(cluster, choose(focus, left_out=()))
+    nothing_is_left(cluster)
+
+
+def nothing_is_left(cluster):
+    """No table of policies, soon behind the last one."""
     for node in cluster.nodes:
         until(lambda n=node: "roost-policy" not in n.run("nft", "list", "tables"),
               f"no table of policies on {node} when the last policy is deleted", READY_S)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Kubernetes has of tests of a network beyond Conformance: Services with their policies, affinity and
-terminating endpoints, zones, conntrack, names, the second family of a dual-stack cluster, and network policies."""
+terminating endpoints, zones, conntrack, names, the second family of a dual-stack cluster, and network policies; and
+the conformance tests of ClusterNetworkPolicy."""
 import pytest
 
 import kubelab
+import suites
 import upstream
 
-pytestmark = [pytest.mark.needs(*kubelab.PROGRAMS), pytest.mark.built(*kubelab.BUILT)]
+pytestmark = [pytest.mark.needs(*kubelab.PROGRAMS), pytest.mark.built(*kubelab.BUILT, *suites.BUILT)]
 DUAL = r"\[Feature:IPv6DualStack\]"
 
 
@@ -37,3 +39,7 @@ def test_dual_stack(cluster):
 
 def test_network_policies(cluster):
     upstream.policies_must_pass(cluster, upstream.POLICIES)
+
+
+def test_cluster_network_policies(cluster):
+    suites.conformance(cluster)
