@@ -210,7 +210,7 @@ static uint64_t fresh_batch(void)
 		podnet_send(&net, &mouths, &p);
 	}
 	while (heard < BATCH && boot_now_ns() < until)
-		heard += podnet_hear(&ears, 1, &got) && got >= first;
+		heard += podnet_hear(&net, &ears, 1, &got) && got >= first;
 	return heard == BATCH ? (boot_now_ns() - begun) / BATCH : UINT64_MAX;
 }
 
