@@ -236,6 +236,12 @@ static int compare_closed(const void *a, const void *b) /* each begins with its 
 	return strcmp(a, b);
 }
 
+static void closed_join(bool to[POLICY_WAYS], const bool ways[POLICY_WAYS])
+{
+	for (int way = 0; way < POLICY_WAYS; way++)
+		to[way] |= ways[way];
+}
+
 static void closed_add(struct policy_table *t, const char *namespace, const bool ways[POLICY_WAYS])
 {
 	size_t len = strlen(namespace);
@@ -246,8 +252,7 @@ static void closed_add(struct policy_table *t, const char *namespace, const bool
 		(void)text_copy(of->namespace, sizeof(of->namespace), namespace);
 		(void)policy_table_add(t, namespace, len, of);
 	}
-	for (int way = 0; way < POLICY_WAYS; way++)
-		of->ways[way] |= ways[way];
+	closed_join(of->ways, ways);
 }
 
 /* What pods send to their own node is judged by all kinds but Kubernetes' own. */
@@ -271,8 +276,8 @@ static void closed_take(struct policy_table *t, struct local_gates *g)
 	qsort(g->v, g->n, sizeof(*g->v), compare_closed);
 }
 
-/* Policies of all namespaces: what of this one they may select. NULL: one that is not known, which may have any
- * labels. */
+/* Policies of all namespaces: what of this one they may select, of which nothing is in out before. labels NULL: one
+ * that is not known, which may have any. */
 static void closed_by_wide(const struct policy *const *wide, size_t n_wide,
 	const struct policy_labels *labels, bool out[POLICY_WAYS])
 {
@@ -313,7 +318,9 @@ static void closed_make(const struct policy_world *w, struct local_gates *g)
 			struct policy_closed *of = t.v[i];
 			const struct policy_namespace *known =
 				policy_world_namespace(w, of->namespace);
-			closed_by_wide(wide, n_wide, known ? &known->labels : NULL, of->ways);
+			bool ways[POLICY_WAYS] = {false};
+			closed_by_wide(wide, n_wide, known ? &known->labels : NULL, ways);
+			closed_join(of->ways, ways);
 		}
 		closed_add(&t, "", unknown);
 	}

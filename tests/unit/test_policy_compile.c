@@ -431,6 +431,16 @@ static void put_cluster_policy(struct lab *lab, const char *namespaces)
 	(void)policy_world_put_policy(lab->w, POLICY_FROM_CLUSTER_POLICIES, p);
 }
 
+static void put_egress_policy(struct lab *lab, const char *name)
+{
+	struct policy *p = mem_new(1, sizeof(*p));
+	*p = (struct policy){
+		.namespace = "n", .tier = POLICY_TIER_DEFAULT, .order = POLICY_ORDER_LAST};
+	(void)text_copy(p->name, sizeof(p->name), name);
+	p->applies[POLICY_EGRESS] = true;
+	(void)policy_world_put_policy(lab->w, POLICY_FROM_NETWORK_POLICIES, p);
+}
+
 static void test_add_is_told_where_policies_may_select_pods(void **state)
 {
 	struct lab *lab = *state;
@@ -439,8 +449,10 @@ static void test_add_is_told_where_policies_may_select_pods(void **state)
 	closed_are(lab, "");
 	put_policy(lab, "y", NULL, NULL);
 	closed_are(lab, "n:i ");
+	put_egress_policy(lab, "z"); /* of what pods send to their own node it says nothing */
+	closed_are(lab, "n:io ");
 	put_cluster_policy(lab, "app == \"x\"");
-	closed_are(lab, ":oh m:oh n:i ");
+	closed_are(lab, ":oh m:oh n:io ");
 	put_cluster_policy(lab, NULL);
 	closed_are(lab, ":oh m:oh n:ioh ");
 }
