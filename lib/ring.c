@@ -108,7 +108,7 @@ json_t *ring_list(const struct ring *r, const char *kind, uint64_t after)
 		if (r->v[i].number > after && strcmp(r->v[i].kind, kind) == 0)
 			v[n++] = &r->v[i];
 	if (n > 1)
-		qsort((void *)v, n, sizeof(v[0]), ring_compare);
+		qsort((void *)v, n, sizeof(const struct ring_entry *), ring_compare);
 	for (size_t i = 0; i < n; i++)
 		json_append(list, ring_document(v[i]));
 	return list;
