@@ -500,28 +500,33 @@ static void plan_asked_for(struct planning *p, const struct loan *doc)
 	step->cold = spares && s->in.used == s->in.lent;
 }
 
-static bool is_documented(const struct planning *p, const struct cidr *addr)
+static bool is_told(const struct planning *p, const struct cidr *addr)
 {
 	const struct replica *r = p->b->replica;
 	for (size_t i = 0; i < r->n_loans; i++)
 		if (cidr_equal(&r->loans[i].doc.addr, addr))
 			return true;
-	for (size_t i = 0; p->in->reading->state == LOAN_READ_DONE && i < p->in->reading->n_docs;
-		i++)
+	return false;
+}
+
+static bool is_read(const struct planning *p, const struct cidr *addr)
+{
+	for (size_t i = 0; i < p->in->reading->n_docs; i++)
 		if (cidr_equal(&p->in->reading->docs[i].addr, addr))
 			return true;
 	return false;
 }
 
+/* A reading that began before the document went has it still: then the next one is wanted. */
 static void plan_reserved(struct planning *p)
 {
 	bool read = p->in->reading->state == LOAN_READ_DONE;
 	bool wants = !p->b->knows_loans;
 	for (size_t i = 0; i < p->in->n_reserved; i++) {
 		const struct loan doc = {.addr = p->in->reserved[i].addr};
-		if (is_busy(p, &doc.addr, NULL) || is_documented(p, &doc.addr))
+		if (is_busy(p, &doc.addr, NULL) || is_told(p, &doc.addr))
 			continue;
-		if (read && p->b->knows_loans)
+		if (read && p->b->knows_loans && !is_read(p, &doc.addr))
 			(void)add_step(p, LOAN_STEP_UNRESERVE, &doc, 0);
 		else
 			wants = true;

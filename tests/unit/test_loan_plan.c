@@ -380,12 +380,8 @@ TEST(a_reservation_ends_when_the_documents_were_read_and_none_speaks_of_it)
 					   : LOAN_READ_DONE;
 		b.reading.docs = calloc(1, sizeof(*b.reading.docs));
 		b.reading.docs[0].addr = cidr("10.0.0.70/32");
-		b.reading.n_docs = i == 3; /* the replica is behind */
+		b.reading.n_docs = i == 3; /* read before it went, or the replica is behind */
 		b.blocks_in.knows_loans = i != 4;
-		if (i == 3) {
-			plan_is(&b, "", "");
-			continue;
-		}
 		plan_is(&b, steps[i], "");
 	}
 	set_up(&b, FULL, OTHERS("quarantined"), HAVE({"10.0.0.64/26", .used = 9, .lent = 1}));
