@@ -215,9 +215,21 @@ int node_states_read(struct node_states *s, int64_t now_s, struct err *e)
 	return result;
 }
 
+/* Of a block without pods: when it cools no more it is empty, of which no count of free addresses tells where none
+ * is given. */
+static bool cools_down(const struct node_states *s)
+{
+	for (size_t i = 0; i < s->n_blocks; i++) {
+		const struct node_block *b = &s->blocks[i].in;
+		if (b->used == 0 && b->cooling > 0 && b->quarantined == 0)
+			return true;
+	}
+	return false;
+}
+
 bool node_states_poll(struct node_states *s)
 {
-	bool changed = false;
+	bool changed = cools_down(s);
 	for (size_t i = 0; i < s->n_dirs; i++) {
 		CLEANUP_SESSION struct node *n = NULL;
 		struct node_states_dir *d = &s->dirs[i];

@@ -58,7 +58,8 @@ int node_states_enter(const struct node_states *s, size_t dir, struct node **out
  * is told what lives in the kernel. An error: a folder cannot be read, and never could. */
 int node_states_read(struct node_states *s, int64_t now_s, struct err *e);
 
-/* Only the numbers of free addresses. true: they differ, or which folders are in trouble. */
+/* Only the numbers of free addresses. true: they differ, or which folders are in trouble, or a block without pods cools
+ * down. */
 bool node_states_poll(struct node_states *s);
 
 /* 1: an agent has told one of these states of pools in this boot; 0: none. */
