@@ -463,7 +463,7 @@ def test_an_example_of_the_documentation_that_was_applied_is_unchanged(s, text):
 def test_there_are_examples_of_every_kind():
     kinds = {kind for p in examples() for kind in re.findall(r"^kind: (\w+)", p.values[0], flags=re.M)}
     equal(kinds, {"IPPool", "Node", "BGPConfiguration", "BGPPeer", "BGPFilter", "IPReservation",
-                  "IPAMConfiguration"})
+                  "IPAMConfiguration", "Tier", "NetworkPolicy", "GlobalNetworkSet"})
 
 
 def test_a_node_with_blocks_or_an_agent_is_not_deleted_as_a_document(s):
