@@ -63,6 +63,8 @@ static void feed_all(const struct crowd *c)
 		feed(REPLICA_BLOCKS, STORE_PUT, key, value);
 	}
 	feed(REPLICA_BLOCKS, STORE_CURRENT, NULL, NULL);
+	feed(REPLICA_LOANS, STORE_RESTART, NULL, NULL);
+	feed(REPLICA_LOANS, STORE_CURRENT, NULL, NULL);
 }
 
 static int compare_us(const void *a, const void *b)
